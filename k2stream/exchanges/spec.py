@@ -1,0 +1,83 @@
+"""What an exchange is: a frozen value of pure functions, registered by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import msgspec
+
+from k2stream.instruments import Instrument
+from k2stream.trade import TradeColumns
+
+
+class Kind(StrEnum):
+    """What a frame is."""
+
+    TRADES = "trades"
+    CONTROL = "control"  # confirmations, heartbeats, status: counted, nothing else
+    ERROR = "error"  # the exchange says no, e.g. a rejected subscription: logged at error level
+    UNKNOWN = "unknown"  # well-formed, but of no kind known here
+    REJECTED = "rejected"  # not readable: to the dead-letter topic with its cause
+
+
+class Continuity(StrEnum):
+    """What an exchange's trade ids promise, per symbol."""
+
+    CONTIGUOUS = "contiguous"  # n, n+1, …: a jump is a gap of known size, a repeat a duplicate
+    RISING = "rising"  # unique and rising: a repeat is a duplicate, a jump says nothing
+    NONE = "none"  # no ids: nothing is ever a duplicate; ids are made from content and ordinal
+
+
+class RawTrade(NamedTuple):
+    """One trade as the exchange said it: `body` is a JSON object of its own fields and literal numbers."""
+
+    symbol: str
+    body: bytes
+
+
+class Reject(NamedTuple):
+    """A frame, or one trade of a frame, that cannot be used, and why."""
+
+    cause: str
+    original: bytes
+
+
+class Frame(NamedTuple):
+    """One parsed frame. `sequence` is the exchange's own frame counter where it has one (Coinbase)."""
+
+    kind: Kind
+    trades: tuple[RawTrade, ...] = ()
+    rejects: tuple[Reject, ...] = ()
+    detail: str = ""
+    sequence: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """An exchange. Every function is pure; `parse` never raises."""
+
+    name: str
+    subscribe: Callable[[Sequence[Instrument]], list[str]]
+    """Frames to send after connecting, in order."""
+
+    parse: Callable[[bytes], Frame]
+    """One WebSocket message to its kind and trades (ascending by id within a message)."""
+
+    record: type[msgspec.Struct]
+    """The fields of a raw record that normalise reads, with the ingest metadata of exchanges/raw.py."""
+
+    normalise: Callable[[Sequence[Any]], TradeColumns]
+    """Decoded raw records to columns; a value that is no number is left for the shared decimal check."""
+
+    canonical: Callable[[str], str]
+    """Native symbol to BASE/QUOTE by the exchange's own rule, for symbols that no file names."""
+
+    continuity: Continuity
+    silence_seconds: float
+    """No frame at all (heartbeats count) for so long means a dead connection."""
+
+    expected_close: Callable[[float], bool] = lambda age_seconds: False
+    """Whether a close at this connection age is the exchange's custom (Binance: 24 h), not an error."""

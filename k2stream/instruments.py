@@ -1,0 +1,109 @@
+"""Instruments: which symbols are traded where, read from config/instruments.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from k2stream.errors import ConfigError
+from k2stream.topics import EXCHANGES
+
+STREAMS = ("trade", "aggTrade")
+_FIELDS = {"symbol", "canonical", "stream"}
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """One symbol of one exchange. `stream` matters to Binance only."""
+
+    exchange: str
+    symbol: str
+    canonical: str
+    stream: str = "trade"
+
+    @property
+    def key(self) -> str:
+        """The key of its records from the normalized layer on."""
+        return f"{self.exchange}:{self.canonical}"
+
+
+class Instruments(tuple[Instrument, ...]):
+    """All instruments, in the file's order."""
+
+    def of(self, exchange: str) -> list[Instrument]:
+        """The instruments of one exchange."""
+        return [item for item in self if item.exchange == exchange]
+
+    def find(self, exchange: str, name: str) -> Instrument | None:
+        """By native symbol, canonical symbol, or canonical with `-` for `/` (as in URLs)."""
+        for item in self.of(exchange):
+            if name in (item.symbol, item.canonical, item.canonical.replace("/", "-")):
+                return item
+        return None
+
+
+def load(path: str | Path) -> Instruments:
+    """Read and validate an instruments file.
+
+    Raises ConfigError with file, line and the fix for the first mistake found.
+    """
+    path = Path(path)
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); set K2_INSTRUMENTS_FILE") from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise ConfigError(f"{path}:{line}: not YAML: {error.problem}") from None
+    return Instruments(_instruments(path, root))
+
+
+def _instruments(path: Path, root: Any) -> list[Instrument]:
+    found: list[Instrument] = []
+    seen: dict[tuple[str, str], int] = {}
+    if not isinstance(root, yaml.MappingNode):
+        raise ConfigError(f"{path}:1: expected a mapping of exchanges, one of {', '.join(EXCHANGES)}")
+    for name_node, list_node in root.value:
+        exchange = str(name_node.value)
+        if exchange not in EXCHANGES:
+            raise _mistake(
+                path, name_node, f"unknown exchange {exchange!r}; use one of {', '.join(EXCHANGES)}"
+            )
+        if not isinstance(list_node, yaml.SequenceNode):
+            raise _mistake(path, list_node, f"{exchange}: expected a list of {{symbol: …, canonical: …}}")
+        for node in list_node.value:
+            item = _instrument(path, exchange, node)
+            for name in (item.symbol, item.canonical):
+                line = seen.setdefault((exchange, name), node.start_mark.line)
+                if line != node.start_mark.line:
+                    raise _mistake(
+                        path, node, f"{exchange} {name} is already on line {line + 1}; remove one of them"
+                    )
+            found.append(item)
+    return found
+
+
+def _instrument(path: Path, exchange: str, node: Any) -> Instrument:
+    if not isinstance(node, yaml.MappingNode):
+        raise _mistake(path, node, "expected {symbol: …, canonical: …}")
+    fields = {str(key.value): str(value.value) for key, value in node.value}
+    for key, _ in node.value:
+        if key.value not in _FIELDS:
+            raise _mistake(path, key, f"unknown field {key.value!r}; use {', '.join(sorted(_FIELDS))}")
+    if not fields.get("symbol") or not fields.get("canonical"):
+        raise _mistake(path, node, "both symbol and canonical are needed")
+    base, slash, quote = fields["canonical"].partition("/")
+    if not (base and slash and quote) or fields["canonical"] != fields["canonical"].upper() or "/" in quote:
+        raise _mistake(
+            path, node, f"canonical {fields['canonical']!r} must be BASE/QUOTE in capitals, e.g. BTC/USD"
+        )
+    if fields.get("stream", "trade") not in STREAMS:
+        raise _mistake(path, node, f"stream {fields['stream']!r} must be one of {', '.join(STREAMS)}")
+    return Instrument(exchange, fields["symbol"], fields["canonical"], fields.get("stream", "trade"))
+
+
+def _mistake(path: Path, node: Any, text: str) -> ConfigError:
+    return ConfigError(f"{path}:{node.start_mark.line + 1}: {text}")

@@ -1,0 +1,47 @@
+"""Every metric, in one place (Prometheus)."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+# 1 ms to 30 s, each bound 12 % above the last: fine enough to read a p99 from.
+LATENCY_BUCKETS = tuple(round(0.001 * 1.12**i, 6) for i in range(92))
+
+FRAMES = Counter("k2_frames", "Frames received from the exchange.", ["exchange", "kind"])
+RAW_TRADES = Counter("k2_raw_trades", "Trades published to the raw topic.", ["exchange"])
+CONNECTED = Gauge("k2_connected", "1 while the exchange's socket is open and subscribed.", ["exchange"])
+RECONNECTS = Counter("k2_reconnects", "Connections lost and opened again.", ["exchange"])
+EXCHANGE_ERRORS = Counter("k2_exchange_errors", "Error frames sent by the exchange.", ["exchange"])
+EVENT_LAG = Gauge("k2_event_lag_seconds", "Receive time minus trade time of the newest trade.", ["exchange"])
+LAST_PRICE = Gauge("k2_last_price", "Price of the newest trade, for display only.", ["exchange", "symbol"])
+LAST_FRAME = Gauge("k2_last_frame_timestamp_seconds", "When the newest frame came.", ["exchange"])
+
+NORMALIZED_TRADES = Counter("k2_normalized_trades", "Trades published to the normalized topic.", ["exchange"])
+REJECTED = Counter("k2_rejected", "Frames and trades sent to the dead-letter topic.", ["exchange", "stage"])
+DUPLICATES = Counter(
+    "k2_duplicates", "Trades dropped because the exchange had sent their id before.", ["exchange"]
+)
+REPLAYED = Counter("k2_replayed", "Records skipped because a replay had brought them before.", ["role"])
+GAPS = Counter("k2_gap_trades", "Trades known to be missing, by their ids.", ["exchange"])
+
+CANDLE_UPDATES = Counter("k2_candle_updates", "Candle revisions published.", ["timeframe"])
+CANDLES_FINAL = Counter("k2_candles_final", "Final candles published.", ["timeframe"])
+LATE_TRADES = Counter("k2_late_trades", "Trades past the grace, kept on the late topic.", ["exchange"])
+OPEN_WINDOWS = Gauge("k2_open_windows", "Windows not yet final.", ["timeframe"])
+
+SINK_ROWS = Counter("k2_sink_rows", "Rows made durable by a sink.", ["table"])
+SINK_ERRORS = Counter("k2_sink_errors", "Failed writes of a sink, retried.", ["table"])
+SINK_FLUSH = Histogram(
+    "k2_sink_flush_seconds", "Time of one durable write.", ["table"], buckets=LATENCY_BUCKETS
+)
+
+LATENCY = Histogram(
+    "k2_latency_seconds",
+    "From the socket to: normalized topic, candle table, silver and gold in ClickHouse.",
+    ["to"],
+    buckets=LATENCY_BUCKETS,
+)
+
+
+def observe_many(histogram: Histogram, seconds: float, count: int) -> None:
+    """Record one latency for `count` trades of a batch."""
+    for _ in range(count):
+        histogram.observe(seconds)

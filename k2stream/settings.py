@@ -1,0 +1,138 @@
+"""Every setting, in one place: the environment variable is the field's name in capitals after `K2_`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from k2stream.errors import ConfigError
+from k2stream.resources import CONFIG
+
+Positive = Annotated[int, Meta(gt=0)]
+Seconds = Annotated[float, Meta(gt=0)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+
+PREFIX = "K2_"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Typed settings. Durations are seconds, sizes bytes, ports 0 for any free one."""
+
+    # Where things are
+    data_dir: str = "k2-data"  # embedded stack: broker, registry, ClickHouse and Iceberg files
+    cache_dir: str = "~/.cache/k2stream"  # downloaded jars and AOT caches
+    instruments_file: str = str(CONFIG / "instruments.yaml")
+    kafka_bootstrap: str = "127.0.0.1:9092"
+    registry_url: str = "http://127.0.0.1:8081/apis/ccompat/v7"
+    clickhouse_host: str = "127.0.0.1"
+    clickhouse_port: Port = 9000
+    clickhouse_database: str = "k2"
+    clickhouse_user: str = "default"
+    clickhouse_password: str = ""
+    clickhouse_secure: bool = False
+    iceberg_catalog_uri: str = ""  # empty: SQLite in the data folder
+    iceberg_warehouse: str = ""  # empty: the data folder; s3://… for object stores
+
+    # Kafka connection of a real cluster
+    kafka_security_protocol: str = "PLAINTEXT"  # PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL
+    kafka_sasl_mechanism: str = ""
+    kafka_sasl_username: str = ""
+    kafka_sasl_password: str = ""
+    kafka_replication: Positive = 1
+
+    # Feeds
+    exchange: str = ""  # the exchange of an ingest worker
+    binance_ws_url: str = "wss://stream.binance.com:9443/stream"
+    kraken_ws_url: str = "wss://ws.kraken.com"
+    coinbase_ws_url: str = "wss://advanced-trade-ws.coinbase.com"
+    simulated: bool = False  # the feeds are simulated exchanges: say so wherever a person looks
+    silence_seconds: float = 0.0  # no frame for so long: reconnect; 0 takes the exchange's own limit
+    reconnect_base_seconds: Seconds = 1.0
+    reconnect_cap_seconds: Seconds = 60.0
+    max_frame_bytes: Positive = 16_777_216
+    metrics_line_seconds: Seconds = 60.0
+
+    # Topics: changing a partition count moves keys and is a migration, see docs/operations.md
+    binance_partitions: Positive = 4
+    kraken_partitions: Positive = 2
+    coinbase_partitions: Positive = 2
+    normalized_partitions: Positive = 4
+
+    # Candles
+    grace_seconds: Seconds = 5.0  # a trade so much older than its symbol's newest may still revise a candle
+    idle_seconds: Seconds = 5.0  # a silent symbol's windows are closed by the clock after so long
+    candle_emit_seconds: Seconds = 0.1  # revisions are published at most this often per candle
+    candle_retention: Positive = 500  # closed windows kept for look-ups, per symbol and timeframe
+
+    # Sinks
+    sink_flush_seconds: Seconds = 0.25
+    sink_max_rows: Positive = 50_000
+    cold_commit_seconds: Seconds = 900.0
+    cold_commit_rows: Positive = 500_000
+
+    # Workers
+    web_host: str = "127.0.0.1"
+    web_port: Port = 0
+    log_level: str = "INFO"
+    commit_seconds: Seconds = 1.0
+    broker_heap_mb: Positive = 384  # heap of the embedded Kafka broker
+
+    def ws_url(self, exchange: str) -> str:
+        """The WebSocket URL of one exchange, e.g. `K2_KRAKEN_WS_URL` for kraken."""
+        return str(getattr(self, f"{exchange}_ws_url"))
+
+    def raw_partitions(self, exchange: str) -> int:
+        """How many partitions the exchange's raw topic has."""
+        return int(getattr(self, f"{exchange}_partitions"))
+
+    @property
+    def data_path(self) -> Path:
+        """The data folder, absolute."""
+        return Path(self.data_dir).expanduser().absolute()
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from `K2_*` variables.
+
+    Raises ConfigError naming the variable: a value of the wrong type or range, or a name that does not exist.
+    """
+    environ = os.environ if environ is None else environ
+    given = {key: value for key, value in environ.items() if key.startswith(PREFIX)}
+    fields = {PREFIX + name.upper(): name for name in Settings.__struct_fields__}
+    for key in given:
+        if key not in fields:
+            raise ConfigError(f"{key} is not a setting of K2 stream: see `k2 settings` for the list")
+    settings = Settings()
+    for key, value in given.items():
+        try:
+            converted = msgspec.convert({fields[key]: value}, Settings, strict=False)
+        except msgspec.ValidationError as error:
+            reason = str(error).split(" - at ")[0]
+            raise ConfigError(f"{key}={value!r}: {reason}") from None
+        settings = msgspec.structs.replace(settings, **{fields[key]: getattr(converted, fields[key])})
+    return settings
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The `K2_*` variables that give a child process these settings (only what differs from the defaults)."""
+    changed = {
+        name: value
+        for name, value in msgspec.structs.asdict(settings).items()
+        if value != getattr(Settings(), name)
+    }
+    return {
+        PREFIX + name.upper(): str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in changed.items()
+    }
+
+
+@cache
+def get() -> Settings:
+    """The settings of this process, read once."""
+    return load()

@@ -1,0 +1,65 @@
+"""Every topic, in one place: name, partitions, retention, key, schema; and the partition of a key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiokafka.partitioner import murmur2
+
+from k2stream.candle import TIMEFRAMES
+from k2stream.settings import Settings
+
+EXCHANGES = ("binance", "kraken", "coinbase")
+
+NORMALIZED = "market.crypto.trades.normalized"
+DLQ = "market.crypto.trades.dlq"
+LATE = "market.crypto.trades.late"
+FEED_EVENTS = "market.crypto.feed.events"
+
+_HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
+
+
+def raw(exchange: str) -> str:
+    """The raw topic of an exchange: one JSON record a trade, key = native symbol."""
+    return f"market.crypto.trades.{exchange}.raw"
+
+
+def ohlcv(timeframe: str) -> str:
+    """The candle topic of a timeframe: Avro, each revision and the final record, key = exchange:SYMBOL."""
+    return f"market.crypto.ohlcv.{timeframe}"
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic as it is created. `schema` names a file of schemas/avro, or "json"."""
+
+    name: str
+    partitions: int
+    retention_ms: int
+    key: str
+    schema: str
+
+
+def declared(settings: Settings) -> list[Topic]:
+    """All topics of the platform (Faust adds its tables' changelogs)."""
+    normalized = settings.normalized_partitions
+    return [
+        *(
+            Topic(raw(name), settings.raw_partitions(name), 7 * _DAY_MS, "native symbol", "json")
+            for name in EXCHANGES
+        ),
+        Topic(NORMALIZED, normalized, 48 * _HOUR_MS, "exchange:SYMBOL", "trade"),
+        *(Topic(ohlcv(name), normalized, 7 * _DAY_MS, "exchange:SYMBOL", "candle") for name in TIMEFRAMES),
+        Topic(DLQ, 1, 30 * _DAY_MS, "topic of the record, or exchange of the frame", "json"),
+        Topic(LATE, 1, 30 * _DAY_MS, "exchange:SYMBOL", "trade"),
+        Topic(FEED_EVENTS, 1, 30 * _DAY_MS, "exchange", "json"),
+    ]
+
+
+def partition_of(symbol: str, partitions: int) -> int:
+    """The partition of a native symbol: Kafka's default partitioner (murmur2) over its UTF-8 bytes.
+
+    A trade keeps its raw partition in the normalized and candle topics and in the tables.
+    """
+    return int((murmur2(symbol.encode()) & 0x7FFFFFFF) % partitions)

@@ -1,0 +1,73 @@
+"""Trades as columns: what an exchange's normalise returns, and what candles are folded from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+SCALE = 18
+"""Fraction digits of every stored decimal; 20 integer digits are left of decimal(38, 18)."""
+
+INTEGER_DIGITS = 20
+
+
+@dataclass(slots=True)
+class TradeColumns:
+    """Trades of one exchange, a list per field, all of one length, in input order.
+
+    Prices and quantities are the exchange's literal decimal strings; times are µs since 1970 UTC.
+    `sequence` orders trades of one instant (the exchange's numeric id; 0 where it has none).
+    `trade_count` is how many exchange trades a record stands for (Binance aggTrade: l - f + 1; else 1).
+    """
+
+    exchange: str
+    symbol: list[str]
+    trade_id: list[str]
+    timestamp: list[int]
+    receive_time: list[int]
+    price: list[str]
+    quantity: list[str]
+    taker_buy: list[bool]
+    sequence: list[int]
+    trade_count: list[int]
+    vendor_data: dict[str, list[str]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.symbol)
+
+
+@dataclass(frozen=True, slots=True)
+class Decimals:
+    """Exact decimals of a batch: value = mantissa / 10**scale, one scale for all.
+
+    `mantissa` is int64 where every value fits, else an object array of Python ints: same results, slower.
+    """
+
+    mantissa: NDArray[np.int64] | NDArray[np.object_]
+    scale: int
+
+
+@dataclass(frozen=True, slots=True)
+class HotTrades:
+    """What the candles need of a batch of canonical trades; arrays of one length, in input order.
+
+    `key` is a small integer a (exchange, canonical symbol), an index into `keys` ("exchange:BASE/QUOTE").
+    Positions are those of the raw topic: (raw_partition, raw_offset) rises per key.
+    """
+
+    keys: list[str]
+    key: NDArray[np.int64]
+    timestamp: NDArray[np.int64]
+    receive_time: NDArray[np.int64]
+    price: Decimals
+    quantity: Decimals
+    taker_buy: NDArray[np.bool_]
+    sequence: NDArray[np.int64]
+    raw_partition: NDArray[np.int64]
+    raw_offset: NDArray[np.int64]
+    trade_count: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.key)
