@@ -1,0 +1,75 @@
+"""The Faust app of a role."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from functools import cache
+from typing import Any
+
+import faust
+import uvloop
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from k2stream import settings as settings_module
+from k2stream.batch.app import batch_app_options
+from k2stream.kafka import credentials, ensure_topics
+
+ROLES = ("ingest", "normalize", "candles", "hot", "cold")
+
+
+class App(faust.App):
+    """A Faust app that creates the declared topics before anything else starts."""
+
+    async def on_first_start(self) -> None:
+        """Create missing topics; raises ConfigError when they do not match the settings."""
+        await ensure_topics(settings_module.get())
+        await super().on_first_start()
+
+
+@cache
+def create_app(role: str) -> faust.App:
+    """The app of a role, one per process: its own id and consumer group, `/health` and `/metrics`."""
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    settings = settings_module.get()
+    name = f"k2-{role}-{settings.exchange}" if role == "ingest" else f"k2-{role}"
+    app = App(
+        name,
+        broker=f"k2batch://{settings.kafka_bootstrap}",
+        broker_credentials=credentials(settings),
+        datadir=settings.data_path / "workers" / name,
+        topic_partitions=settings.normalized_partitions,
+        topic_replication_factor=settings.kafka_replication,
+        web_host=settings.web_host,
+        web_bind=settings.web_host,
+        web_port=settings.web_port or _free_port(settings.web_host),
+        **batch_app_options(commit_interval=settings.commit_seconds),
+    )
+    _add_pages(app, role)
+    return app
+
+
+def _free_port(host: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def _add_pages(app: faust.App, role: str) -> None:
+    async def health(view: Any, request: Any) -> Any:
+        ready = is_ready(app)
+        body = {"role": role, "app": app.conf.id, "status": "ok" if ready else "recovering"}
+        return view.json(body, status=200 if ready else 503)
+
+    async def metrics(view: Any, request: Any) -> Any:
+        return view.bytes(generate_latest(), content_type=CONTENT_TYPE_LATEST.split(";")[0])
+
+    app.page("/health", name="health")(health)
+    app.page("/metrics", name="metrics")(metrics)
+
+
+def is_ready(app: faust.App) -> bool:
+    """Whether the worker has its partitions and its tables are recovered."""
+    if not app.started or app.rebalancing:
+        return False
+    return not len(app.tables) or bool(app.tables.recovery.completed.is_set())

@@ -1,0 +1,102 @@
+"""How every Kafka client connects, and the creation of topics."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Any
+
+import faust
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
+
+from k2stream import topics
+from k2stream.errors import ConfigError
+from k2stream.settings import Settings
+
+
+def client_options(settings: Settings) -> dict[str, Any]:
+    """Keyword arguments of aiokafka's clients."""
+    options: dict[str, Any] = {
+        "bootstrap_servers": settings.kafka_bootstrap,
+        "security_protocol": settings.kafka_security_protocol,
+    }
+    if "SSL" in settings.kafka_security_protocol:
+        options["ssl_context"] = ssl.create_default_context()
+    if settings.kafka_sasl_mechanism:
+        options |= {
+            "sasl_mechanism": settings.kafka_sasl_mechanism,
+            "sasl_plain_username": settings.kafka_sasl_username,
+            "sasl_plain_password": settings.kafka_sasl_password,
+        }
+    return options
+
+
+def credentials(settings: Settings) -> Any:
+    """Faust's broker credentials, None for a plain connection."""
+    context = ssl.create_default_context() if "SSL" in settings.kafka_security_protocol else None
+    if settings.kafka_sasl_mechanism:
+        return faust.SASLCredentials(
+            mechanism=settings.kafka_sasl_mechanism,
+            username=settings.kafka_sasl_username,
+            password=settings.kafka_sasl_password,
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context=context) if context else None
+
+
+async def ensure_topics(settings: Settings) -> None:
+    """Create the declared topics that are missing; safe when several workers do it at once.
+
+    Raises ConfigError when a topic exists with another partition count, or the broker cannot be reached.
+    """
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    try:
+        await admin.start()
+    except KafkaConnectionError:
+        raise ConfigError(
+            f"no Kafka broker at {settings.kafka_bootstrap}; start one with `k2 up` or set K2_KAFKA_BOOTSTRAP"
+        ) from None
+    try:
+        declared = topics.declared(settings)
+        existing = set(await admin.list_topics())
+        missing = [topic for topic in declared if topic.name not in existing]
+        if missing:
+            await _create(admin, missing, settings)
+        await _check_partitions(admin, declared)
+    finally:
+        await admin.close()
+
+
+async def _create(admin: AIOKafkaAdminClient, missing: list[topics.Topic], settings: Settings) -> None:
+    new = [
+        NewTopic(
+            topic.name,
+            topic.partitions,
+            settings.kafka_replication,
+            topic_configs={"retention.ms": str(topic.retention_ms)},
+        )
+        for topic in missing
+    ]
+    try:
+        await admin.create_topics(new)
+    except TopicAlreadyExistsError:
+        pass  # another worker was faster; the partition check below has the last word
+    except KafkaError as error:
+        raise ConfigError(f"topics cannot be created at {settings.kafka_bootstrap}: {error}") from None
+
+
+async def _check_partitions(admin: AIOKafkaAdminClient, declared: list[topics.Topic]) -> None:
+    names = [topic.name for topic in declared]
+    for _ in range(50):
+        described = {item["topic"]: len(item["partitions"]) for item in await admin.describe_topics(names)}
+        if all(described.get(name) for name in names):
+            break
+        await asyncio.sleep(0.1)  # metadata of a topic just created
+    for topic in declared:
+        found = described.get(topic.name)
+        if found != topic.partitions:
+            raise ConfigError(
+                f"topic {topic.name} has {found} partitions, the settings say {topic.partitions}: "
+                "set K2_*_PARTITIONS to match; changing a count moves keys, see docs/operations.md"
+            )
