@@ -1,0 +1,1 @@
+"""Canonical records: Avro in the Confluent wire format."""
