@@ -20,6 +20,9 @@ class TradeColumns:
     Prices and quantities are the exchange's literal decimal strings; times are µs since 1970 UTC.
     `sequence` orders trades of one instant (the exchange's numeric id; 0 where it has none).
     `trade_count` is how many exchange trades a record stands for (Binance aggTrade: l - f + 1; else 1).
+    `vendor_data` has the exchange's own fields that have no other place; "" where a record lacks one.
+    `numbering` names which of an exchange's numberings an id belongs to (Binance: "" trade, "agg" aggTrade);
+    an empty list when all ids are of the one numbering "".
     """
 
     exchange: str
@@ -33,6 +36,7 @@ class TradeColumns:
     sequence: list[int]
     trade_count: list[int]
     vendor_data: dict[str, list[str]] = field(default_factory=dict)
+    numbering: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.symbol)

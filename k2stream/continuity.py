@@ -1,0 +1,217 @@
+"""Duplicates, gaps and made ids of trades, per symbol, by column. Pure: state in, state out.
+
+    checked = continuity.check(exchange.continuity, columns, states)
+
+`columns` holds trades of one exchange in raw order (every decoded trade, also one that a later check rejects:
+its id did come). `states` has the state of each symbol seen before and is not modified; a symbol without one
+is new. Any cutting of the same trades into batches gives the same kept trades, ids, gaps and final states.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass
+from zlib import crc32
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from k2stream.events import EventKind, FeedEvent
+from k2stream.exchanges.spec import Continuity
+from k2stream.trade import TradeColumns
+
+MAX_HOLES = 256
+"""Ranges of unseen ids remembered per symbol: when there are more, the lowest is given up as seen."""
+
+RECENT_US = 1_000_000
+"""How far a symbol's newest trade time must move on before identical trades are counted from 0 again."""
+
+MAX_RECENT = 4096
+"""Different contents counted per symbol at most; the one that came longest ago leaves first."""
+
+
+class Ids(msgspec.Struct, array_like=True):
+    """Which ids of one numbering were seen: all up to `high` but those in `holes`.
+
+    `holes` are [first, last] ranges, ascending; the ids below the first one ever seen are a hole too.
+    """
+
+    high: int
+    holes: list[tuple[int, int]]
+
+
+class State(msgspec.Struct, omit_defaults=True):
+    """Continuity of one symbol; plain JSON, for a changelog.
+
+    `ids`: by numbering ("" the usual one). `newest`, `recent`: for exchanges without ids, the largest trade
+    time and, by "<time>-<hash>", how many such trades came and what `newest` was when the last one did.
+    """
+
+    ids: dict[str, Ids] = {}
+    newest: int = 0
+    recent: dict[str, tuple[int, int]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Result of a batch: arrays and lists of the batch's length and order; `states` of its symbols only.
+
+    `keep` is False for duplicates. `events`: a GAP per range of ids that did not come, and one DUPLICATE per
+    symbol with the count; their time is the receive time of the trade that showed it.
+    """
+
+    keep: NDArray[np.bool_]
+    trade_id: list[str]
+    events: list[FeedEvent]
+    states: dict[str, State]
+
+
+def check(continuity: Continuity, columns: TradeColumns, states: Mapping[str, State]) -> Checked:
+    """Drop repeats, report gaps and make missing ids: see the module's docstring."""
+    if continuity is Continuity.NONE:
+        return _make_ids(columns, states)
+    return _check_ids(columns, states, report_gaps=continuity is Continuity.CONTIGUOUS)
+
+
+def lost_frames(previous: int | None, sequence: int) -> int:
+    """How many frames are missing between two frame numbers of a connection.
+
+    A number that does not rise is a new connection's first, or a repeat: nothing is known to be lost.
+    """
+    return 0 if previous is None else max(0, sequence - previous - 1)
+
+
+def _check_ids(columns: TradeColumns, states: Mapping[str, State], *, report_gaps: bool) -> Checked:
+    keep = np.ones(len(columns), np.bool_)
+    events: list[FeedEvent] = []
+    new: dict[str, State] = {}
+    ids = np.array(columns.sequence, np.int64)
+    for symbol, numbering, rows in _groups(columns):
+        state = new.get(symbol) or _copy(states.get(symbol))
+        new[symbol] = state
+        own = ids[rows]
+        known = state.ids.get(numbering)
+        if known is None:
+            first = int(own[0])
+            known = Ids(first - 1, [(0, first - 1)] if first else [])
+        state.ids[numbering] = known
+        dropped: list[int] = []
+        highest = np.maximum.accumulate(np.concatenate(([known.high], own)))
+        for at in np.flatnonzero(own != highest[:-1] + 1).tolist():
+            number, high = int(own[at]), int(highest[at])
+            if number > high:
+                known.holes.append((high + 1, number - 1))
+                if report_gaps:
+                    events.append(_gap(columns, int(rows[at]), high + 1, number - 1))
+            elif not _fill(known.holes, number):
+                dropped.append(int(rows[at]))
+            if len(known.holes) > MAX_HOLES:
+                del known.holes[0]
+        known.high = int(highest[-1])
+        if dropped:
+            keep[dropped] = False
+            events.append(_duplicates(columns, dropped))
+    return Checked(keep, columns.trade_id, events, new)
+
+
+def _groups(columns: TradeColumns) -> list[tuple[str, str, NDArray[np.int64]]]:
+    """Row numbers of each (symbol, numbering), ascending."""
+    names: list[tuple[str, str]]
+    if columns.numbering:
+        pairs = list(zip(columns.symbol, columns.numbering, strict=True))
+        names = list(dict.fromkeys(pairs))
+        code = dict(zip(names, range(len(names)), strict=True))
+        codes = np.fromiter(map(code.__getitem__, pairs), np.int32, len(columns))
+    else:
+        symbols = list(dict.fromkeys(columns.symbol))
+        names = [(symbol, "") for symbol in symbols]
+        index = dict(zip(symbols, range(len(symbols)), strict=True))
+        codes = np.fromiter(map(index.__getitem__, columns.symbol), np.int32, len(columns))
+    order = np.argsort(codes, kind="stable")
+    ends = np.cumsum(np.bincount(codes, minlength=len(names)))
+    return [(*name, rows) for name, rows in zip(names, np.split(order, ends[:-1]), strict=True)]
+
+
+def _fill(holes: list[tuple[int, int]], number: int) -> bool:
+    """Take an id out of its hole; False when it is in none."""
+    at = bisect_right(holes, number, key=lambda hole: hole[0]) - 1
+    if at < 0 or holes[at][1] < number:
+        return False
+    first, last = holes[at]
+    holes[at : at + 1] = [part for part in ((first, number - 1), (number + 1, last)) if part[0] <= part[1]]
+    return True
+
+
+def _make_ids(columns: TradeColumns, states: Mapping[str, State]) -> Checked:
+    """Ids KRAKEN-<µs>-<hash8>: the hash is of the content, and of its ordinal from the second one on."""
+    made: list[str] = []
+    new: dict[str, State] = {}
+    prefix = columns.exchange.upper()
+    kinds = columns.vendor_data.get("orderType") or [""] * len(columns)
+    rows = zip(
+        columns.symbol,
+        columns.timestamp,
+        columns.price,
+        columns.quantity,
+        columns.taker_buy,
+        kinds,
+        strict=True,
+    )
+    for symbol, time, price, quantity, taker_buy, kind in rows:
+        state = new.get(symbol)
+        if state is None:
+            state = new[symbol] = _copy(states.get(symbol))
+        state.newest = max(state.newest, time)
+        recent = state.recent
+        _forget(recent, state.newest - RECENT_US)
+        content = crc32(f"{symbol}|{price}|{quantity}|{'b' if taker_buy else 's'}|{kind}".encode())
+        name = f"{time}-{content:08x}"
+        ordinal, _ = recent.pop(name, (0, 0))
+        recent[name] = (ordinal + 1, state.newest)
+        if ordinal:
+            name = f"{time}-{crc32(b'|%d' % ordinal, content):08x}"
+        made.append(f"{prefix}-{name}")
+    return Checked(np.ones(len(columns), np.bool_), made, [], new)
+
+
+def _forget(recent: dict[str, tuple[int, int]], before: int) -> None:
+    """Drop the contents whose last trade came when the newest trade time was below `before`, and any excess.
+
+    The dict is in the order of arrival, so only its head is looked at.
+    """
+    while recent:
+        oldest = next(iter(recent))
+        if recent[oldest][1] >= before and len(recent) < MAX_RECENT:
+            return
+        del recent[oldest]
+
+
+def _copy(state: State | None) -> State:
+    if state is None:
+        return State()
+    ids = {numbering: Ids(known.high, list(known.holes)) for numbering, known in state.ids.items()}
+    return State(ids, state.newest, dict(state.recent))
+
+
+def _gap(columns: TradeColumns, row: int, first: int, last: int) -> FeedEvent:
+    return FeedEvent(
+        kind=EventKind.GAP,
+        exchange=columns.exchange,
+        time=columns.receive_time[row],
+        symbol=columns.symbol[row],
+        first_missing=first,
+        last_missing=last,
+        count=last - first + 1,
+    )
+
+
+def _duplicates(columns: TradeColumns, rows: list[int]) -> FeedEvent:
+    return FeedEvent(
+        kind=EventKind.DUPLICATE,
+        exchange=columns.exchange,
+        time=columns.receive_time[rows[-1]],
+        symbol=columns.symbol[rows[0]],
+        count=len(rows),
+    )
