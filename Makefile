@@ -1,0 +1,56 @@
+# K2 stream. `make` alone lists the targets; every target sets up what it needs.
+DURATION ?= 60
+RATE ?= 200
+
+BIN := .venv/bin
+PYTHON ?= python3
+UV := uv==0.13.8
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test check format lock wheel clean
+
+help: ## List the targets
+	@echo "K2 stream: exact crypto trades and candles, as a Faust application"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Create .venv with the locked dependencies
+
+$(READY): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "setting up .venv (about a minute the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(UV)"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+run: $(READY) ## Start everything with SIMULATED feeds and a live status view (RATE=200); Ctrl-C stops it
+	@exec $(BIN)/k2 up --rate $(RATE)
+
+demo: $(READY) ## Run for DURATION=60 seconds at RATE=200 trades/s, then prove that every layer agrees
+	@exec $(BIN)/k2 demo --seconds $(DURATION) --rate $(RATE)
+
+test: $(READY) ## All tests: unit, property, playback, and the whole stack against its oracle
+	@$(BIN)/python -m pytest
+
+check: $(READY) ## Format, lint and types, as CI checks them
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+format: $(READY) ## Format the code and fix what lint can fix
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lock: $(READY) ## Resolve the dependencies anew into requirements.lock
+	@$(BIN)/uv pip compile --quiet pyproject.toml --group dev --generate-hashes --universal --python-version 3.11 \
+		--no-header --no-annotate --upgrade --output-file requirements.lock
+
+wheel: $(READY) ## Build the wheel into dist/
+	@$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+
+clean: ## Remove .venv, dist and caches (the data folder stays: see `k2 reset`)
+	@rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

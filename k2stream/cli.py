@@ -1,0 +1,68 @@
+"""The `k2` command: each command lives in a module of its own, imported when it is called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+_SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
+    "Run": {
+        "up": ("k2stream.commands.up:up", "Run the whole platform on this machine, with a live status view."),
+        "demo": ("k2stream.commands.demo:demo", "Run it for a while, then prove that every layer agrees."),
+        "worker": (
+            "k2stream.commands.worker:worker",
+            "Run one worker: ingest, normalize, candles, hot or cold.",
+        ),
+        "simulate": ("k2stream.local.simulate.command:simulate_command", "Run simulated exchanges."),
+        "reset": ("k2stream.commands.reset:reset", "Delete the data folder of the embedded stack."),
+    },
+    "Look": {
+        "status": ("k2stream.commands.status:status", "Show what the running platform does."),
+        "candles": ("k2stream.commands.candles:candles", "Print a symbol's candles, or follow them."),
+        "topics": (
+            "k2stream.commands.topics:topics",
+            "List the topics: records, partitions, key and schema.",
+        ),
+        "inspect": ("k2stream.inspect:inspect_command", "Read captured frames without any server."),
+        "settings": ("k2stream.commands.settings:settings", "List every setting and its value."),
+    },
+    "Check and keep": {
+        "verify": (
+            "k2stream.commands.verify:verify",
+            "Recompute everything from the raw topics and compare.",
+        ),
+        "migrate": ("k2stream.commands.migrate:migrate", "Create or update the ClickHouse tables."),
+        "cold": ("k2stream.commands.cold:cold", "Work with the Iceberg tier."),
+    },
+}
+
+
+class _Commands(click.Group):
+    """A group that knows its commands' names and help without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for section in _SECTIONS.values() for name in section]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        for section in _SECTIONS.values():
+            if cmd_name in section:
+                module, _, attribute = section[cmd_name][0].partition(":")
+                command: click.Command = getattr(import_module(module), attribute)
+                return command
+        return None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, section in _SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, help_text) for name, (_, help_text) in section.items()])
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="k2stream", prog_name="k2")
+def main() -> None:
+    """K2 stream: exact crypto trades and candles, from exchange sockets to ClickHouse and Iceberg.
+
+    Start with `k2 demo`, or with `k2 up` and, in another terminal, `k2 candles BTC/USDT 1m --follow`.
+    Every setting is an environment variable K2_…: see `k2 settings`.
+    """

@@ -1,0 +1,60 @@
+"""`k2 status`: look at the running platform once, or keep looking."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
+
+import click
+from rich.console import Console
+from rich.live import Live
+
+from k2stream import settings as settings_module
+from k2stream.errors import ConfigError
+from k2stream.local.running import Running, find
+from k2stream.settings import Settings
+from k2stream.status.lag import LagReader
+from k2stream.status.scrape import Samples, scrape
+from k2stream.status.view import Snapshot, render
+
+_PERIOD = 1.0
+
+
+@click.command()
+@click.option("--watch", "-w", is_flag=True, help="Stay and refresh every second.")
+def status(watch: bool) -> None:
+    """Show connections, rates, lag, latency and rows of the running platform."""
+    running = find(settings_module.get())
+    if running is None:
+        folder = settings_module.get().data_path
+        raise ConfigError(f"nothing runs on {folder}; start it with `k2 up` or set K2_DATA_DIR")
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_show(running, watch))
+
+
+async def _show(running: Running, watch: bool) -> None:
+    console = Console()
+    rest_url = running.urls.get("candles", "")
+    if watch:
+        with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
+            async for snapshot in watch_status(running.settings, running.urls):
+                live.update(render(snapshot, rest_url), refresh=True)
+    async for snapshot in watch_status(running.settings, running.urls):
+        console.print(render(snapshot, rest_url))
+        return
+
+
+async def watch_status(
+    settings: Settings, urls: Mapping[str, str], memory: Callable[[], Mapping[str, int]] = dict
+) -> AsyncIterator[Snapshot]:
+    """A snapshot each second; rates are over the last second."""
+    async with LagReader(settings) as lags:
+        before, then = await scrape(urls), time.monotonic()
+        while True:
+            await asyncio.sleep(_PERIOD)
+            now: Samples = await scrape(urls)
+            clock = time.monotonic()
+            yield Snapshot(now, before, clock - then, await lags.lag(), memory(), settings.simulated)
+            before, then = now, clock

@@ -1,0 +1,51 @@
+"""`k2 topics`: what is in Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from rich.console import Console
+from rich.table import Table
+
+from k2stream import settings as settings_module
+from k2stream import topics as declared
+from k2stream.kafka import client_options
+from k2stream.local.running import find
+from k2stream.settings import Settings
+
+_HOUR_MS = 3_600_000
+
+
+@click.command()
+def topics() -> None:
+    """List the topics: records, partitions, retention, key and schema."""
+    settings = settings_module.get()
+    running = find(settings)
+    settings = running.settings if running else settings
+    counts = asyncio.run(_counts(settings))
+    table = Table(box=None, pad_edge=False, title="SIMULATED feeds" if settings.simulated else None)
+    for heading in ("topic", "records", "partitions", "kept", "key", "schema"):
+        table.add_column(heading, justify="right" if heading in ("records", "partitions") else "left")
+    for topic in declared.declared(settings):
+        kept = f"{topic.retention_ms // _HOUR_MS} h"
+        table.add_row(
+            topic.name, f"{counts[topic.name]:,}", str(topic.partitions), kept, topic.key, topic.schema
+        )
+    Console().print(table)
+
+
+async def _counts(settings: Settings) -> dict[str, int]:
+    consumer = AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False)
+    await consumer.start()
+    try:
+        found = {}
+        for topic in declared.declared(settings):
+            partitions = [TopicPartition(topic.name, p) for p in range(topic.partitions)]
+            begin = await consumer.beginning_offsets(partitions)
+            end = await consumer.end_offsets(partitions)
+            found[topic.name] = sum(end[tp] - begin[tp] for tp in partitions)
+        return found
+    finally:
+        await consumer.stop()

@@ -1,0 +1,85 @@
+"""`k2 up`: the whole platform on this machine until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import click
+from rich.console import Console
+from rich.live import Live
+
+from k2stream import instruments
+from k2stream import settings as settings_module
+from k2stream.commands.status import watch_status
+from k2stream.local.platform import Platform, Simulation
+from k2stream.settings import Settings
+from k2stream.status.view import render
+
+
+@click.command()
+@click.option("--live", is_flag=True, help="Connect to the real exchanges instead of simulated ones.")
+@click.option(
+    "--rate", default=200, show_default=True, help="Simulated trades per second, over all exchanges."
+)
+@click.option("--seed", default=7, show_default=True, help="Seed of the simulated market.")
+@click.option("--plain", is_flag=True, help="Print a status every 10 seconds instead of the live view.")
+def up(live: bool, rate: int, seed: int, plain: bool) -> None:
+    """Start broker, registry, ClickHouse, feeds and all workers; show their status; stop on Ctrl-C.
+
+    The feeds are SIMULATED unless --live is given. K2_<EXCHANGE>_WS_URL with --live points a feed at any
+    server that speaks the exchange's protocol.
+    """
+    settings = settings_module.get()
+    instruments.load(settings.instruments_file)
+    simulation = None if live else Simulation(rate, seed)
+    asyncio.run(_run(settings, simulation, plain))
+
+
+async def _run(settings: Settings, simulation: Simulation | None, plain: bool) -> None:
+    console = Console()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    if simulation:
+        console.print("[black on yellow] SIMULATED exchanges [/] (`k2 up --live` for the real ones)")
+    platform = Platform(settings, simulation, on_step=lambda text: console.print(f"[dim]{text}[/]"))
+    starting = asyncio.ensure_future(platform.__aenter__())
+    interrupted = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({starting, interrupted}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            await _watch(platform, console, stop, plain or not console.is_terminal)
+        else:
+            starting.cancel()
+            await asyncio.wait({starting})
+    finally:
+        interrupted.cancel()
+        console.print("[dim]stopping[/]")
+        await platform.stop()
+        console.print("[dim]stopped[/]")
+
+
+async def _watch(platform: Platform, console: Console, stop: asyncio.Event, plain: bool) -> None:
+    rest_url = platform.urls["candles"]
+    ticks = 0
+    with Live(console=console, auto_refresh=False, transient=False) if not plain else _Nothing() as live:
+        async for snapshot in watch_status(platform.settings, platform.urls, platform.memory):
+            platform.check()
+            if isinstance(live, Live):
+                live.update(render(snapshot, rest_url), refresh=True)
+            elif ticks % 10 == 0:
+                console.print(render(snapshot, rest_url))
+            ticks += 1
+            if stop.is_set():
+                return
+
+
+class _Nothing:
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *details: object) -> None:
+        return None

@@ -1,0 +1,28 @@
+"""`k2 worker ROLE`: the same as `faust -A k2stream.agents.ROLE worker`."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from k2stream import settings as settings_module
+from k2stream.app import ROLES
+
+
+@click.command()
+@click.argument("role", type=click.Choice(ROLES))
+@click.option("--exchange", help="The exchange of an ingest worker (or K2_EXCHANGE).")
+def worker(role: str, exchange: str | None) -> None:
+    """Run one worker process of ROLE.
+
+    Plain Faust does the same: faust -A k2stream.agents.ROLE worker
+    """
+    if exchange:
+        os.environ["K2_EXCHANGE"] = exchange
+    level = settings_module.get().log_level
+    from faust.cli.faust import cli
+
+    sys.argv = ["faust", "-A", f"k2stream.agents.{role}", "worker", "--loglevel", level]
+    cli.main(args=sys.argv[1:], prog_name="k2 worker")

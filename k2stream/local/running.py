@@ -1,0 +1,33 @@
+"""Finding the platform that runs on a data folder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import msgspec
+
+from k2stream.local import datadir
+from k2stream.local.platform import NOTE, local_settings
+from k2stream.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A platform that runs now: the settings that reach it, and its workers' base URLs."""
+
+    settings: Settings
+    urls: dict[str, str]
+
+
+def find(settings: Settings) -> Running | None:
+    """The platform running on the settings' data folder, None when there is none."""
+    endpoints = datadir.running(settings.data_path)
+    if endpoints is None:
+        return None
+    try:
+        note = json.loads((settings.data_path / NOTE).read_text())
+    except (FileNotFoundError, ValueError):
+        note = {"urls": {}, "simulated": False}
+    reached = msgspec.structs.replace(local_settings(settings, endpoints), simulated=note["simulated"])
+    return Running(reached, note["urls"])

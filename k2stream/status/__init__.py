@@ -1,0 +1,1 @@
+"""What the running workers say of themselves, gathered and drawn."""

@@ -1,0 +1,62 @@
+"""Consumer lag: end offsets minus committed offsets."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from k2stream import topics
+from k2stream.kafka import client_options
+from k2stream.settings import Settings
+
+_RAW = tuple(map(topics.raw, topics.EXCHANGES))
+_ALL_LAYERS = (*_RAW, topics.NORMALIZED, *map(topics.ohlcv, topics.TIMEFRAMES))
+
+SOURCES: Mapping[str, tuple[str, ...]] = {
+    "k2-normalize": _RAW,
+    "k2-candles": (topics.NORMALIZED,),
+    "k2-hot": _ALL_LAYERS,
+    "k2-cold": _ALL_LAYERS,
+}
+"""What each consumer group reads."""
+
+
+class LagReader:
+    """Reads the lag of the platform's consumer groups; an async context manager."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._admin = AIOKafkaAdminClient(**client_options(settings))
+        self._consumer = AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False)
+        self._partitions = {topic.name: topic.partitions for topic in topics.declared(settings)}
+
+    async def __aenter__(self) -> Self:
+        await self._admin.start()
+        await self._consumer.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._consumer.stop()
+        await self._admin.close()
+
+    async def lag(self, groups: Iterable[str] = SOURCES) -> dict[str, dict[str, int]]:
+        """Records not yet committed, {group: {topic: lag}}."""
+        found: dict[str, dict[str, int]] = {}
+        for group in groups:
+            wanted = [
+                TopicPartition(topic, p) for topic in SOURCES[group] for p in range(self._partitions[topic])
+            ]
+            ends: Mapping[Any, int] = await self._consumer.end_offsets(wanted)
+            committed: Mapping[Any, Any] = await self._admin.list_consumer_group_offsets(group)
+            per_topic: dict[str, int] = defaultdict(int)
+            for tp in wanted:
+                meta = committed.get(tp)
+                per_topic[tp.topic] += ends[tp] - max(meta.offset if meta else 0, 0)
+            found[group] = dict(per_topic)
+        return found

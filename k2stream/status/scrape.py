@@ -1,0 +1,64 @@
+"""The workers' metrics, read over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+Labels = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Metric samples of several workers, added up: {name: {labels: value}}."""
+
+    values: Mapping[str, Mapping[Labels, float]] = field(default_factory=dict)
+    silent: tuple[str, ...] = ()  # workers that did not answer
+
+    def get(self, name: str, **labels: str) -> float:
+        """The sum of all samples of a name that carry these labels; 0 when there is none."""
+        wanted = labels.items()
+        return sum(value for key, value in self.values.get(name, {}).items() if wanted <= dict(key).items())
+
+    def by(self, name: str, label: str) -> dict[str, float]:
+        """Samples of a name, added up per value of one label."""
+        found: dict[str, float] = defaultdict(float)
+        for key, value in self.values.get(name, {}).items():
+            found[dict(key).get(label, "")] += value
+        return dict(found)
+
+    def quantile(self, name: str, share: float, **labels: str) -> float | None:
+        """Quantile of a histogram, in its unit: the upper bound of the bucket it lies in; None when empty."""
+        wanted = labels.items()
+        buckets: dict[float, float] = defaultdict(float)
+        for key, value in self.values.get(f"{name}_bucket", {}).items():
+            if wanted <= dict(key).items():
+                buckets[float(dict(key)["le"])] += value
+        total = buckets.get(float("inf"), 0.0)
+        if not total:
+            return None
+        return next(bound for bound, count in sorted(buckets.items()) if count >= share * total)
+
+
+async def scrape(workers: Mapping[str, str]) -> Samples:
+    """Read `/metrics` of every worker; `workers` maps a name to a base URL."""
+    values: dict[str, dict[Labels, float]] = defaultdict(lambda: defaultdict(float))
+    silent = []
+    async with httpx.AsyncClient(timeout=2) as client:
+        answers = await asyncio.gather(
+            *(client.get(f"{url}/metrics") for url in workers.values()), return_exceptions=True
+        )
+    for name, answer in zip(workers, answers, strict=True):
+        if isinstance(answer, BaseException):
+            silent.append(name)
+            continue
+        for family in text_string_to_metric_families(answer.text):
+            for sample in family.samples:
+                if sample.name.startswith("k2_"):
+                    values[sample.name][tuple(sorted(sample.labels.items()))] += sample.value
+    return Samples(values, tuple(silent))
