@@ -41,8 +41,8 @@ def create_app(role: str) -> faust.App:
         topic_partitions=settings.normalized_partitions,
         topic_replication_factor=settings.kafka_replication,
         web_host=settings.web_host,
-        web_bind=settings.web_host,
-        web_port=settings.web_port or _free_port(settings.web_host),
+        web_bind=settings.web_bind,
+        web_port=settings.web_port or _free_port(settings.web_bind),
         **batch_app_options(commit_interval=settings.commit_seconds),
     )
     _add_pages(app, role)

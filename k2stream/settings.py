@@ -77,7 +77,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cold_commit_rows: Positive = 500_000
 
     # Workers
-    web_host: str = "127.0.0.1"
+    web_host: str = "127.0.0.1"  # the name by which other workers reach this one
+    web_bind: str = "127.0.0.1"  # the address it listens on
     web_port: Port = 0
     log_level: str = "INFO"
     commit_seconds: Seconds = 1.0
