@@ -1,0 +1,56 @@
+"""Which offset of a partition may be committed."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, NamedTuple, Protocol
+
+
+class Acknowledged(Protocol):
+    """A delivered message; Faust sets ``acked`` when the last stream is done with it."""
+
+    acked: bool
+
+
+class Delivery(NamedTuple):
+    message: Any
+    last_offset: int
+    records: int
+
+
+class AckLedger:
+    """Deliveries of one partition in offset order; everything acknowledged from the front is committable.
+
+    Acknowledgements may come in any order; a later one waits for the earlier ones. The flag is read from the message
+    because Faust's compiled stream sets it without calling the consumer.
+    """
+
+    def __init__(self) -> None:
+        self._open: deque[Delivery] = deque()
+        self._position: int | None = None
+
+    def deliver(self, message: Acknowledged, last_offset: int, records: int) -> None:
+        """Add the next range; ``last_offset`` is its last offset, inclusive."""
+        self._open.append(Delivery(message, last_offset, records))
+
+    def position(self) -> int | None:
+        """Next offset to read after everything acknowledged from the front; None before the first acknowledgement."""
+        while self._open and self._open[0].message.acked:
+            self._position = self._open.popleft().last_offset + 1
+        return self._position
+
+    def unacked(self) -> int:
+        """Records delivered and not acknowledged."""
+        self.position()
+        return sum(delivery.records for delivery in self._open if not delivery.message.acked)
+
+    def open_messages(self) -> list[Any]:
+        """Messages delivered and not acknowledged, in offset order."""
+        return [delivery.message for delivery in self._open if not delivery.message.acked]
+
+    def void(self) -> None:
+        """Forget open deliveries: a late acknowledgement of theirs no longer counts."""
+        self.position()
+        for delivery in self._open:
+            delivery.message.acked = True
+        self._open.clear()

@@ -1,0 +1,67 @@
+"""Columns straight from aiokafka's fetcher: no ConsumerRecord per record (0.23 µs instead of 0.71 µs a record)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
+from aiokafka.errors import CorruptRecordException
+from faust.types import TP
+
+from k2stream.batch.records import RecordBatch
+
+# A compressed fetch may unpack to far more than its size: cut it, at the next broker batch, into deliveries of this size.
+MAX_RECORDS = 20_000
+
+
+class ColumnFetcher(Fetcher):  # type: ignore[misc]
+    """Fetcher that keeps partitions of columnar topics as RecordBatch items instead of single records."""
+
+    columnar: Callable[[str], bool]
+
+    async def _proc_fetch_request(self, assignment: Any, node_id: int, request: Any) -> Any:
+        wakeup = await super()._proc_fetch_request(assignment, node_id, request)
+        # No await since the results were stored: nobody has read them yet.
+        for tp, result in self._records.items():
+            if type(result) is FetchResult and result.has_more() and self.columnar(tp.topic):
+                make_columnar(result._partition_records)  # noqa: SLF001
+        return wakeup
+
+
+def install(fetcher: Fetcher, columnar: Callable[[str], bool]) -> None:
+    """Make a fetcher that AIOKafkaConsumer.start() has built deliver ``columnar`` topics as RecordBatch."""
+    fetcher.__class__ = ColumnFetcher
+    fetcher.columnar = columnar
+
+
+def make_columnar(records: PartitionRecords) -> None:
+    """Replace the record iterator of one fetched partition; idempotent."""
+    if getattr(records._records_iterator, "gi_code", None) is not unpack.__code__:  # noqa: SLF001
+        records._records_iterator = unpack(records)  # noqa: SLF001
+
+
+def unpack(fetched: PartitionRecords) -> Iterator[RecordBatch]:
+    """PartitionRecords._unpack_records by column, for isolation level read_uncommitted.
+
+    Raises CorruptRecordException when the checksum of a broker batch is wrong.
+    """
+    tp = TP(fetched._tp.topic, fetched._tp.partition)  # noqa: SLF001
+    source = fetched._records  # noqa: SLF001
+    records: list[Any] = []
+    while source.has_next():
+        batch = source.next_batch()
+        if fetched._check_crcs and not batch.validate_crc():  # noqa: SLF001
+            raise CorruptRecordException(
+                f"Invalid CRC in {tp.topic}[{tp.partition}] near {fetched.next_fetch_offset}"
+            )
+        if not batch.is_control_batch:
+            # The first batch may begin before the offset asked for.
+            start = fetched.next_fetch_offset
+            records += batch if batch.base_offset >= start else [r for r in batch if r.offset >= start]
+        fetched.next_fetch_offset = batch.next_offset
+        if len(records) >= MAX_RECORDS:
+            yield RecordBatch.from_records(tp, records)
+            records = []
+    if records:
+        yield RecordBatch.from_records(tp, records)

@@ -1,0 +1,58 @@
+"""The unit of delivery: every record of one fetch of one partition, as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+from faust.types import TP
+from numpy.typing import NDArray
+
+_offset, _timestamp, _key, _value = map(attrgetter, ("offset", "timestamp", "key", "value"))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RecordBatch:
+    """Records of one partition in offset order; never empty.
+
+    Columns have one entry per record: ``offsets`` and ``timestamps`` (ms since 1970) are int64 arrays. Offsets
+    rise but need not be contiguous (compaction). ``keys`` and ``values`` hold None where the record does.
+    """
+
+    tp: TP
+    offsets: NDArray[np.int64]
+    timestamps: NDArray[np.int64]
+    keys: list[bytes | None]
+    values: list[bytes | None]
+
+    @classmethod
+    def from_records(cls, tp: TP, records: Sequence[Any]) -> RecordBatch:
+        """Columns of aiokafka records (anything with offset, timestamp, key and value)."""
+        count = len(records)
+        first, last = records[0].offset, records[-1].offset
+        return cls(
+            tp=tp,
+            offsets=np.arange(first, last + 1, dtype=np.int64)
+            if last - first == count - 1
+            else np.fromiter(map(_offset, records), np.int64, count),
+            timestamps=np.fromiter(map(_timestamp, records), np.int64, count),
+            keys=list(map(_key, records)),
+            values=list(map(_value, records)),
+        )
+
+    @property
+    def first_offset(self) -> int:
+        return int(self.offsets[0])
+
+    @property
+    def last_offset(self) -> int:
+        return int(self.offsets[-1])
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __repr__(self) -> str:
+        return f"<RecordBatch {self.tp.topic}[{self.tp.partition}] {self.first_offset}..{self.last_offset}>"

@@ -1,0 +1,30 @@
+"""The mark that makes a topic batch delivered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from faust.serializers.schemas import Schema
+
+
+class BatchSchema(Schema):
+    """Deliver a topic as ``RecordBatch`` values: ``app.topic("trades", schema=BatchSchema())``.
+
+    ``max_unacked`` bounds the records of the topic that are delivered to this worker and not acknowledged yet; at the
+    bound the topic's partitions pause (heartbeats go on). It is exceeded by at most one fetch. A sink that acknowledges
+    many batches at once needs a bound well above the records it holds.
+    """
+
+    def __init__(self, *, max_unacked: int = 200_000) -> None:
+        if max_unacked < 1:
+            raise ValueError(f"BatchSchema: max_unacked is {max_unacked}, must be at least 1")
+        super().__init__(key_serializer="raw", value_serializer="raw", allow_empty=True)
+        self.max_unacked = max_unacked
+
+    def compile(self, app: Any, **_: Any) -> Any:
+        """Return Faust's decode function: the consumer has built the batch already."""
+
+        async def decode(message: Any, *, propagate: bool = False) -> Any:
+            return app.create_event(None, message.value, None, message)
+
+        return decode

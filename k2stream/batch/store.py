@@ -1,0 +1,72 @@
+"""Table contents by partition, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, ItemsView, Iterable, Iterator
+from itertools import chain
+from typing import Any
+
+from faust.stores.base import Store
+from faust.types import TP
+
+_MISSING = object()
+
+
+class PartitionedStore(Store):
+    """One dictionary per partition: what a rebalance moves is dropped at once, and a partition can be listed.
+
+    A key lives in one partition; where two hold it (a caller's mistake) the lower partition number need not win.
+    """
+
+    def __post_init__(self) -> None:
+        self.partitions: dict[int, dict[Any, Any]] = {}
+
+    def partition(self, number: int) -> dict[Any, Any]:
+        """Contents of a partition, created when it is new."""
+        return self.partitions.setdefault(number, {})
+
+    def drop(self, number: int) -> None:
+        self.partitions.pop(number, None)
+
+    def __getitem__(self, key: Any) -> Any:
+        for contents in self.partitions.values():
+            value = contents.get(key, _MISSING)
+            if value is not _MISSING:
+                return value
+        raise KeyError(key)
+
+    def __contains__(self, key: object) -> bool:
+        return any(key in contents for contents in self.partitions.values())
+
+    def __iter__(self) -> Iterator[Any]:
+        return chain.from_iterable(self.partitions.values())
+
+    def __len__(self) -> int:
+        return sum(map(len, self.partitions.values()))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise TypeError("a batch table is written with table.put(partition, key, value)")
+
+    def __delitem__(self, key: Any) -> None:
+        raise TypeError("a batch table is written with table.delete(partition, key)")
+
+    def items(self) -> ItemsView[Any, Any]:
+        return ItemsView(self)
+
+    def persisted_offset(self, tp: TP) -> int | None:
+        return None  # the table knows (BatchTable.persisted_offset); memory outlives no process
+
+    def apply_changelog_batch(
+        self, batch: Iterable[Any], to_key: Callable[[Any], Any], to_value: Callable[[Any], Any]
+    ) -> None:
+        if list(batch):
+            raise RuntimeError("changelog events reach a batch table through BatchTable.apply_changelog")
+
+    def reset_state(self) -> None:
+        self.partitions.clear()
+
+    async def backup_partition(self, tp: Any, flush: bool = True, purge: bool = False, keep: int = 1) -> None:
+        raise NotImplementedError("a batch table keeps no files; its changelog is its backup")
+
+    def restore_backup(self, tp: Any, latest: bool = True, backup_id: int = 0) -> None:
+        raise NotImplementedError("a batch table keeps no files; its changelog is its backup")

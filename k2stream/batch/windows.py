@@ -1,0 +1,47 @@
+"""Keys of windowed tables: ``(key, (start, end))``, as Faust's tumbling windows build them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+# Faust ends a window a tenth of a second before the next one starts (faust.types.windows.WindowRange_from_start).
+WINDOW_GAP = 0.1
+
+WindowKey = tuple[Any, tuple[float, float]]
+
+
+def window_key(key: Any, start: float, size: float) -> WindowKey:
+    """Table key of ``key`` in the window of ``size`` seconds that starts at ``start`` (seconds since 1970)."""
+    return key, (float(start), float(start) + size - WINDOW_GAP)
+
+
+def window_of(table_key: WindowKey) -> tuple[Any, float, float]:
+    """(key, start, end) of a windowed table key; ``end`` is exclusive, in seconds since 1970."""
+    key, (start, end) = table_key
+    return key, start, round(end + WINDOW_GAP, 6)
+
+
+def dump_key(key: Any) -> bytes:
+    """JSON; equal keys give equal bytes (compaction compares bytes)."""
+    return msgspec.json.encode(key)
+
+
+def load_key(raw: bytes) -> Any:
+    return _hashable(msgspec.json.decode(raw))
+
+
+def dump_window_key(table_key: WindowKey) -> bytes:
+    """JSON ``[key, [start, end]]``, with the bounds as floats whatever the caller passed."""
+    key, (start, end) = table_key
+    return msgspec.json.encode((key, (float(start), float(end))))
+
+
+def load_window_key(raw: bytes) -> WindowKey:
+    key, (start, end) = msgspec.json.decode(raw)
+    return _hashable(key), (start, end)
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(map(_hashable, value)) if isinstance(value, list) else value
