@@ -1,0 +1,60 @@
+"""Instruments: the file as shipped, and a line number for every mistake."""
+
+import pytest
+
+from k2stream import instruments, settings
+from k2stream.errors import ConfigError
+
+
+def test_the_shipped_file_has_34_instruments():
+    found = instruments.load(settings.Settings().instruments_file)
+    assert {name: len(found.of(name)) for name in ("binance", "kraken", "coinbase")} == {
+        "binance": 12,
+        "kraken": 11,
+        "coinbase": 11,
+    }
+    assert all(item.canonical.endswith("/USDT") for item in found.of("binance"))
+
+
+def test_an_instrument_is_found_by_each_of_its_names():
+    found = instruments.load(settings.Settings().instruments_file)
+    names = ("XBT/USD", "BTC/USD", "BTC-USD")
+    assert {found.find("kraken", name).symbol for name in names} == {"XBT/USD"}
+    assert found.find("kraken", "BTC/EUR") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "reason"),
+    [
+        ("okx:\n  - {symbol: A, canonical: A/B}", 1, "unknown exchange"),
+        (
+            "binance:\n  - {symbol: A, canonical: A/B}\n  - {symbol: A, canonical: C/B}",
+            3,
+            "already on line 2",
+        ),
+        (
+            "binance:\n  - {symbol: A, canonical: A/B}\n  - {symbol: C, canonical: A/B}",
+            3,
+            "already on line 2",
+        ),
+        ("binance:\n  - {symbol: A}", 2, "both symbol and canonical"),
+        ("binance:\n  - {symbol: A, canonical: ab}", 2, "BASE/QUOTE"),
+        ("binance:\n  - {symbol: A, canonical: A/B, tick: 1}", 2, "unknown field"),
+        ("binance:\n  - {symbol: A, canonical: A/B, stream: depth}", 2, "stream"),
+        ("binance: 3", 1, "expected a list"),
+        ("binance:\n  - {symbol: A", 2, "not YAML"),
+        ("[]", 1, "mapping of exchanges"),
+    ],
+)
+def test_a_mistake_names_file_line_and_reason(tmp_path, text, line, reason):
+    path = tmp_path / "instruments.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as error:
+        instruments.load(path)
+    assert str(error.value).startswith(f"{path}:{line}:"), error.value
+    assert reason in str(error.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="K2_INSTRUMENTS_FILE"):
+        instruments.load(tmp_path / "none.yaml")

@@ -1,0 +1,46 @@
+"""Settings: one readable line for every mistake."""
+
+import pytest
+
+from k2stream import settings
+from k2stream.errors import ConfigError
+
+
+def test_defaults_need_no_environment():
+    assert settings.load({}) == settings.Settings()
+
+
+def test_values_are_typed():
+    read = settings.load({"K2_SIMULATED": "true", "K2_GRACE_SECONDS": "2.5", "K2_WEB_PORT": "6066"})
+    assert (read.simulated, read.grace_seconds, read.web_port) == (True, 2.5, 6066)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("K2_WEB_PORT", "99999", "65535"),
+        ("K2_GRACE_SECONDS", "soon", "float"),
+        ("K2_GRACE_SECONDS", "0", "> 0"),
+        ("K2_KRAKEN_PARTITIONS", "-1", ">= 1"),
+        ("K2_KRAKEN_WS", "wss://x", "not a setting"),
+    ],
+)
+def test_a_mistake_names_the_variable_and_the_reason(name, value, reason):
+    with pytest.raises(ConfigError) as error:
+        settings.load({name: value})
+    assert name in str(error.value)
+    assert reason in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_child_process_gets_the_same_settings():
+    read = settings.load(
+        {"K2_SIMULATED": "true", "K2_KRAKEN_WS_URL": "ws://127.0.0.1:1", "K2_COMMIT_SECONDS": "0.5"}
+    )
+    assert settings.load(settings.environment(read)) == read
+
+
+def test_each_exchange_has_its_url():
+    read = settings.load({"K2_KRAKEN_WS_URL": "ws://127.0.0.1:1"})
+    assert read.ws_url("kraken") == "ws://127.0.0.1:1"
+    assert read.ws_url("binance").startswith("wss://")
