@@ -7,14 +7,17 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import httpx
 import msgspec
 
 from k2stream import topics
 from k2stream.kafka import ensure_topics
+from k2stream.local.errors import StackError
 from k2stream.local.ports import HOST, free_port
 from k2stream.local.process import Child
 from k2stream.local.stack import Endpoints, Stack
@@ -22,6 +25,7 @@ from k2stream.settings import Settings, environment
 
 NOTE = "workers.json"
 _WORKER_GRACE = 5.0  # seconds to finish and commit at a stop
+_SIMULATOR_GRACE = 1.0
 _READY_WITHIN = 90.0
 
 
@@ -31,7 +35,6 @@ class Simulation:
 
     rate: int = 200
     seed: int = 7
-    stop_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +69,20 @@ class Platform:
         simulation: Simulation | None,
         on_step: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self._given = settings
-        self._simulation = simulation
-        self._on_step = on_step
-        self._stack: Stack | None = None
-        self._simulator: Child | None = None
+        self.settings = settings
         self.control_url = ""
         self.workers: dict[str, Child] = {}
         self.urls: dict[str, str] = {}
-        self.settings = settings
+        self._simulation = simulation
+        self._on_step = on_step
+        self._simulator: Child | None = None
+        self._stack = Stack(
+            settings.data_path, Path(settings.cache_dir), heap_mb=settings.broker_heap_mb, on_step=on_step
+        )
+        self._entered = AsyncExitStack()
 
-    async def __aenter__(self) -> Platform:
+    async def __aenter__(self) -> Self:
+        """Start everything and wait until it is ready. Raises StackError naming what did not start."""
         try:
             await self._start()
         except BaseException:
@@ -85,42 +91,40 @@ class Platform:
         return self
 
     async def __aexit__(self, *details: object) -> None:
+        """Stop everything, see `stop`."""
         await self.stop()
 
     async def _start(self) -> None:
-        self._stack = Stack(self._given.data_path, self._given, on_step=self._on_step)
-        endpoints = await self._stack.start()
-        self.settings = local_settings(self._given, endpoints)
+        await self._entered.enter_async_context(self._stack)
+        self.settings = local_settings(self.settings, self._stack.endpoints)
         if self._simulation:
             await self._start_simulator(self._simulation)
         await ensure_topics(self.settings)
-        self._on_step("workers: starting")
         for spec in WORKERS:
             await self._start_worker(spec)
         self._note()
+        self._on_step(f"workers: {', '.join(self.workers)}")
         await asyncio.gather(
-            *(self.workers[spec.name].until_ready(self._probe(spec), _READY_WITHIN) for spec in WORKERS)
+            *(child.until_ready(self._probe(name), _READY_WITHIN) for name, child in self.workers.items())
         )
-        self._on_step("workers: ready")
 
     async def _start_simulator(self, simulation: Simulation) -> None:
         command = [sys.executable, "-m", "k2stream.local.simulate", "--json"]
         command += ["--rate", str(simulation.rate), "--seed", str(simulation.seed)]
-        child = await Child.spawn("simulate", command, self._log("simulate"), env=self._environment())
+        child = await Child.spawn(
+            "simulate", command, self._log("simulate"), env=self._environment(self.settings)
+        )
         self._simulator = child
-        ready: dict[str, str] = {}
 
-        async def started() -> bool:
-            line = child.log.read_text().partition("\n")[0]
-            if line.startswith("{") and line.endswith("}"):
-                ready.update(json.loads(line))
-            return bool(ready)
+        async def announced() -> bool:
+            return child.log.read_text().startswith("{") and "\n" in child.log.read_text()
 
-        await child.until_ready(started, 20)
+        await child.until_ready(announced, _READY_WITHIN)
+        ready = json.loads(child.log.read_text().partition("\n")[0])
         self.control_url = ready["control_url"]
         urls = {f"{name}_ws_url": ready[name] for name in topics.EXCHANGES}
         self.settings = msgspec.structs.replace(self.settings, simulated=True, **urls)
-        self._on_step(f"simulated exchanges: {simulation.rate} trades/s, seed {simulation.seed}")
+        self._on_step(f"SIMULATED exchanges: {simulation.rate} trades/s, seed {simulation.seed}")
 
     async def _start_worker(self, spec: WorkerSpec) -> None:
         port = free_port()
@@ -131,28 +135,31 @@ class Platform:
             spec.name, command, self._log(spec.name), env=self._environment(mine)
         )
 
-    def _probe(self, spec: WorkerSpec) -> Callable[[], Awaitable[bool]]:
+    def _probe(self, name: str) -> Callable[[], Awaitable[bool]]:
         async def probe() -> bool:
             async with httpx.AsyncClient(timeout=2) as client:
                 try:
-                    return (await client.get(f"{self.urls[spec.name]}/health")).status_code == 200
+                    return (await client.get(f"{self.urls[name]}/health")).status_code == httpx.codes.OK
                 except httpx.TransportError:
                     return False
 
         return probe
 
-    def _environment(self, settings: Settings | None = None) -> dict[str, str]:
-        return {
-            **{key: value for key, value in os.environ.items() if not key.startswith("K2_")},
-            **environment(settings or self.settings),
-        }
+    def _environment(self, settings: Settings) -> dict[str, str]:
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("K2_")}
+        return {**inherited, **environment(settings)}
 
     def _log(self, name: str) -> Path:
-        return self._given.data_path / "logs" / f"{name}.log"
+        return self.settings.data_path / "logs" / f"{name}.log"
 
     def _note(self) -> None:
-        note = {"simulated": self.settings.simulated, "urls": self.urls, "control_url": self.control_url}
-        (self._given.data_path / NOTE).write_text(json.dumps(note, indent=1) + "\n")
+        note = {"simulated": self.settings.simulated, "urls": self.urls}
+        (self.settings.data_path / NOTE).write_text(json.dumps(note, indent=1) + "\n")
+
+    @property
+    def _children(self) -> list[Child]:
+        simulator = [self._simulator] if self._simulator else []
+        return [*self._stack.children.values(), *simulator, *self.workers.values()]
 
     async def stop_feeds(self) -> None:
         """Make the simulated exchanges trade no more; their connections stay."""
@@ -161,30 +168,20 @@ class Platform:
 
     def check(self) -> None:
         """Raise StackError with the tail of its log when any process has died."""
-        children = [*self.workers.values(), *([self._simulator] if self._simulator else [])]
-        for child in children:
+        for child in self._children:
             if child.returncode is not None and not child.stopping:
-                from k2stream.local.errors import StackError
-
                 raise StackError(child.obituary())
-        if self._stack:
-            self._stack.check()
 
     def memory(self) -> dict[str, int]:
         """Resident memory of every process in bytes, by name."""
-        children = [*self.workers.values(), *([self._simulator] if self._simulator else [])]
-        if self._stack:
-            children += self._stack.children
-        return {child.name: usage.rss for child in children if (usage := child.usage())}
+        return {child.name: usage.rss for child in self._children if (usage := child.usage())}
 
     async def stop(self) -> None:
-        """Stop feeds, then workers from source to sink, then the stack; within 10 seconds."""
-        ordered = [spec.name for spec in reversed(WORKERS) if spec.name in self.workers]
-        await asyncio.gather(*(self.workers[name].stop(_WORKER_GRACE) for name in ordered))
+        """Stop the workers, then the simulated exchanges, then the stack; within 10 seconds."""
+        await asyncio.gather(*(child.stop(_WORKER_GRACE) for child in self.workers.values()))
         if self._simulator:
-            await self._simulator.stop(2)
-        if self._stack:
-            await self._stack.stop()
+            await self._simulator.stop(_SIMULATOR_GRACE)
+        await self._entered.aclose()
 
 
 def local_settings(settings: Settings, endpoints: Endpoints) -> Settings:
