@@ -1,0 +1,116 @@
+"""The embedded Kafka broker: Apache Kafka itself, one KRaft node, plaintext on 127.0.0.1."""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
+
+from k2stream.local import jvm
+from k2stream.local.errors import StackError
+from k2stream.local.ports import HOST, free_port, is_free
+from k2stream.local.process import Child
+
+_HERE = Path(__file__).parent
+_FORMATTED_WITHIN = 60.0  # seconds
+
+
+@dataclass(frozen=True)
+class Broker:
+    """One broker on one folder."""
+
+    folder: Path  # its logs, configuration and temporary files
+    port: int
+    jars: tuple[Path, ...]
+    cache: Path  # of AOT caches
+    log: Path
+    heap_mb: int = 384
+
+    name = "kafka"
+
+    async def start(self) -> Child:
+        """Format the storage if it is new, start, wait until it serves. Raises StackError."""
+        self._configure()
+        if not (self.folder / "log" / "meta.properties").exists():
+            await self._format()
+        return await self._program().start()
+
+    async def train(self) -> None:
+        """Write the AOT cache with a run on this folder, which should be a scratch one."""
+        self._configure()
+        await self._format()
+        await self._program().train(self.folder)
+
+    @property
+    def trained(self) -> bool:
+        """Whether there is an AOT cache."""
+        return self._program().aot.exists()
+
+    def _program(self) -> jvm.Program:
+        flags = (f"-Xmx{self.heap_mb}m", "-Xms64m")
+        return jvm.Program(
+            name=self.name,
+            flags=(*flags, *self._paths()),
+            main=("-cp", self._class_path(), "kafka.Kafka", str(self._properties())),
+            log=self.log,
+            aot=jvm.aot_file(self.cache, self.name, [*flags, self._class_path()]),
+            ready=self._serves,
+        )
+
+    def _paths(self) -> tuple[str, str]:
+        return (
+            f"-Djava.io.tmpdir={self.folder / 'tmp'}",  # native libraries are unpacked there
+            f"-Dlog4j2.configurationFile={_HERE / 'kafka.log4j2.properties'}",
+        )
+
+    def _class_path(self) -> str:
+        return ":".join(map(str, self.jars))
+
+    def _properties(self) -> Path:
+        return self.folder / "server.properties"
+
+    def _configure(self) -> None:
+        (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
+        controller = free_port(frozenset({self.port}))  # only the node itself ever connects to it
+        self._properties().write_text(
+            (_HERE / "kafka.properties").read_text()
+            + f"listeners=CLIENT://{HOST}:{self.port},CONTROLLER://{HOST}:{controller}\n"
+            f"advertised.listeners=CLIENT://{HOST}:{self.port}\n"
+            f"controller.quorum.voters=1@{HOST}:{controller}\n"
+            f"log.dirs={self.folder / 'log'}\n"
+        )
+
+    async def _format(self) -> None:
+        """Write the cluster id and the finalised features: what `kafka-storage format` does."""
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        child = await Child.spawn(
+            "kafka-storage",
+            (
+                *(jvm.JAVA, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *self._paths()),
+                *("-cp", self._class_path(), "kafka.tools.StorageTool"),
+                *("format", "--ignore-formatted", "-t", cluster, "-c", str(self._properties())),
+            ),
+            self.log,
+        )
+        try:
+            if await child.wait() != 0:
+                raise StackError(child.obituary())
+        finally:
+            await child.stop(0)
+
+    async def _serves(self) -> bool:
+        """Whether clients are told of the broker: it is up, registered and unfenced."""
+        if is_free(self.port):
+            return False
+        client = AIOKafkaClient(bootstrap_servers=f"{HOST}:{self.port}", request_timeout_ms=2_000)
+        try:
+            await client.bootstrap()
+            return bool(client.cluster.brokers())
+        except KafkaError:
+            return False
+        finally:
+            await client.close()

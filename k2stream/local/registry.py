@@ -1,0 +1,75 @@
+"""The embedded schema registry: Apicurio with its Confluent-compatible API, on an H2 file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from k2stream.local import jvm
+from k2stream.local.ports import HOST
+from k2stream.local.process import Child
+
+
+@dataclass(frozen=True)
+class Registry:
+    """One registry on one folder. Compatibility is NONE until a client sets it."""
+
+    folder: Path  # its database and temporary files
+    port: int
+    home: Path  # the unpacked distribution
+    cache: Path  # of AOT caches
+    log: Path
+
+    name = "registry"
+
+    async def start(self) -> Child:
+        """Start and wait until the API answers. Raises StackError."""
+        self._configure()
+        return await self._program().start()
+
+    async def train(self) -> None:
+        """Write the AOT cache with a run on this folder, which should be a scratch one."""
+        self._configure()
+        await self._program().train(self.folder)
+
+    @property
+    def trained(self) -> bool:
+        """Whether there is an AOT cache."""
+        return self._program().aot.exists()
+
+    def _configure(self) -> None:
+        (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
+
+    def _program(self) -> jvm.Program:
+        (runner,) = self.home.glob("*-runner.jar")
+        # C1 alone: it serves a few requests per start, and starts faster
+        flags = ("-Xmx256m", "-Xms48m", "-XX:TieredStopAtLevel=1")
+        return jvm.Program(
+            name=self.name,
+            flags=(
+                *flags,
+                f"-Djava.io.tmpdir={self.folder / 'tmp'}",
+                f"-Dquarkus.http.host={HOST}",
+                f"-Dquarkus.http.port={self.port}",
+                "-Dquarkus.log.level=WARN",
+                "-Dapicurio.log.level=WARN",
+                "-Dquarkus.http.access-log.enabled=false",
+                "-Dapicurio.storage.kind=sql",
+                "-Dapicurio.storage.sql.kind=h2",
+                f"-Dapicurio.datasource.url=jdbc:h2:file:{self.folder / 'db'}",
+            ),
+            main=("-jar", str(runner)),
+            log=self.log,
+            aot=jvm.aot_file(self.cache, self.name, [*flags, str(runner)]),
+            ready=self._serves,
+        )
+
+    async def _serves(self) -> bool:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            try:
+                answer = await client.get(f"http://{HOST}:{self.port}/apis/ccompat/v7/subjects", timeout=2)
+            except httpx.HTTPError:
+                return False
+        return answer.status_code == httpx.codes.OK
