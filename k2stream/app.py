@@ -35,7 +35,6 @@ def create_app(role: str) -> faust.App:
     name = f"k2-{role}-{settings.exchange}" if role == "ingest" else f"k2-{role}"
     app = App(
         name,
-        broker=f"k2batch://{settings.kafka_bootstrap}",
         broker_credentials=credentials(settings),
         datadir=settings.data_path / "workers" / name,
         topic_partitions=settings.normalized_partitions,
@@ -43,7 +42,7 @@ def create_app(role: str) -> faust.App:
         web_host=settings.web_host,
         web_bind=settings.web_bind,
         web_port=settings.web_port or _free_port(settings.web_bind),
-        **batch_app_options(commit_interval=settings.commit_seconds),
+        **batch_app_options(settings.kafka_bootstrap, broker_commit_interval=settings.commit_seconds),
     )
     _add_pages(app, role)
     return app
@@ -72,4 +71,5 @@ def is_ready(app: faust.App) -> bool:
     """Whether the worker has its partitions and its tables are recovered."""
     if not app.started or app.rebalancing:
         return False
-    return not len(app.tables) or bool(app.tables.recovery.completed.is_set())
+    manager: Any = app.tables
+    return not len(manager) or bool(manager.recovery.completed.is_set())

@@ -1,0 +1,185 @@
+"""`k2 demo`: run for a while, stop the feeds, drain, verify, report."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from k2stream import settings as settings_module
+from k2stream.errors import ConfigError
+from k2stream.local.platform import Platform, Simulation
+from k2stream.settings import Settings
+from k2stream.status.lag import LagReader
+from k2stream.status.scrape import Samples, scrape
+from k2stream.verify.run import Report
+from k2stream.verify.run import verify as run_verify
+from k2stream.verify.show import show
+
+_DRAIN_WITHIN = 120.0
+_MB = 1 << 20
+_HOPS = {
+    "normalized": "socket → normalized topic",
+    "candle": "socket → candle table",
+    "silver": "socket → ClickHouse silver",
+    "gold": "socket → ClickHouse gold",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a demo found."""
+
+    report: Report
+    samples: Samples
+    memory: dict[str, int]
+    seconds: float
+    rate: int
+
+    @property
+    def errors(self) -> dict[str, int]:
+        """Everything that went wrong and was counted."""
+        names = {"sink errors": "k2_sink_errors_total", "exchange errors": "k2_exchange_errors_total"}
+        names |= {"reconnects": "k2_reconnects_total", "rejected": "k2_rejected_total"}
+        return {label: int(self.samples.get(name)) for label, name in names.items()}
+
+    @property
+    def latency_ms(self) -> dict[str, dict[str, float]]:
+        """p50 and p99 per hop, in ms."""
+        found: dict[str, dict[str, float]] = {}
+        for hop in _HOPS:
+            p50, p99 = (self.samples.quantile("k2_latency_seconds", share, to=hop) for share in (0.5, 0.99))
+            if p50 is not None and p99 is not None:
+                found[hop] = {"p50": round(p50 * 1000, 1), "p99": round(p99 * 1000, 1)}
+        return found
+
+    @property
+    def ok(self) -> bool:
+        """Nothing differs, and there was something to compare."""
+        trades = sum(counts["normalized"] for counts in self.report.counts.values())
+        return not self.report.differences and trades > 0 and self.report.candles > 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The same for a machine."""
+        return {
+            "ok": self.ok,
+            "simulated": True,
+            "seconds": self.seconds,
+            "rate": self.rate,
+            "exchanges": self.report.counts,
+            "candles": self.report.candles,
+            "differences": self.report.differences,
+            "layers": [
+                {
+                    "layer": item.layer,
+                    "compared": item.compared,
+                    "differences": [str(d) for d in item.differences],
+                }
+                for item in self.report.comparisons
+            ],
+            "errors": self.errors,
+            "latency_ms": self.latency_ms,
+            "memory_mb": {name: round(used / _MB, 1) for name, used in self.memory.items()},
+        }
+
+
+@click.command()
+@click.option("--seconds", default=60.0, show_default=True, help="How long the feeds run.")
+@click.option(
+    "--rate", default=200, show_default=True, help="Simulated trades per second, over all exchanges."
+)
+@click.option("--seed", default=7, show_default=True, help="Seed of the simulated market.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the outcome to a file.")
+@click.option("--keep", is_flag=True, help="Run on K2_DATA_DIR and keep its data; otherwise a fresh folder.")
+def demo(seconds: float, rate: int, seed: int, json_file: Path | None, keep: bool) -> None:
+    """Run everything on SIMULATED feeds for a while, then recompute and compare every layer.
+
+    Exits 0 only when nothing differs.
+    """
+    settings = settings_module.get()
+    console = Console()
+    with ExitStack() as stack:
+        if not keep:
+            folder = stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="k2-demo-", ignore_cleanup_errors=True)
+            )
+            settings = msgspec.structs.replace(settings, data_dir=folder)
+        outcome = asyncio.run(_demo(settings, Simulation(rate, seed), seconds, console))
+    if json_file:
+        json_file.write_text(json.dumps(outcome.as_json(), indent=1) + "\n")
+    _show(outcome, console)
+    raise SystemExit(0 if outcome.ok else 1)
+
+
+async def _demo(settings: Settings, simulation: Simulation, seconds: float, console: Console) -> Outcome:
+    def say(text: str) -> None:
+        console.print(f"[dim]{text}[/]")
+
+    console.print("[black on yellow] SIMULATED exchanges [/]")
+    async with Platform(settings, simulation, say) as platform:
+        say(f"running for {seconds:g} s at {simulation.rate} trades/s")
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, 1.0))
+            platform.check()
+        memory = platform.memory()
+        say("stopping the feeds and draining")
+        await platform.stop_feeds()
+        await drain(platform)
+        samples = await scrape(platform.urls)
+        report = await run_verify(platform.settings, platform.urls["candles"], say)
+        say("stopping")
+    return Outcome(report, samples, memory, seconds, simulation.rate)
+
+
+async def drain(platform: Platform) -> None:
+    """Wait until every layer has taken everything in. Raises ConfigError when it does not come to rest."""
+    async with LagReader(platform.settings) as lags:
+        deadline = time.monotonic() + _DRAIN_WITHIN
+        while True:
+            platform.check()
+            async with httpx.AsyncClient(timeout=60) as client:
+                (await client.post(f"{platform.urls['cold']}/cold/flush")).raise_for_status()
+            waiting = {group: sum(topics.values()) for group, topics in (await lags.lag()).items()}
+            if not any(waiting.values()):
+                return
+            if time.monotonic() > deadline:
+                raise ConfigError(f"not drained within {_DRAIN_WITHIN:g} s, records waiting: {waiting}")
+            await asyncio.sleep(0.5)
+
+
+def _show(outcome: Outcome, console: Console) -> None:
+    console.print()
+    show(outcome.report, console)
+    console.print()
+    latency = Table(box=None, pad_edge=False)
+    for heading in ("latency", "p50", "p99"):
+        latency.add_column(heading, justify="left" if heading == "latency" else "right")
+    for hop, values in outcome.latency_ms.items():
+        latency.add_row(_HOPS[hop], f"{values['p50']:g} ms", f"{values['p99']:g} ms")
+    console.print(latency)
+    console.print()
+    memory = Table(box=None, pad_edge=False)
+    memory.add_column("process")
+    memory.add_column("memory", justify="right")
+    for name, used in outcome.memory.items():
+        memory.add_row(name, f"{used / _MB:,.0f} MB")
+    memory.add_row("together", f"{sum(outcome.memory.values()) / _MB:,.0f} MB")
+    console.print(memory)
+    console.print()
+    console.print(", ".join(f"{count} {label}" for label, count in outcome.errors.items()))
+    if outcome.ok:
+        console.print(f"[green]{outcome.report.candles:,} candles, no differences[/] (SIMULATED feeds)")
+    else:
+        console.print(f"[red]{outcome.report.differences:,} differences[/] (SIMULATED feeds)")

@@ -1,0 +1,34 @@
+"""`k2 verify`: is everything right?"""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+from rich.console import Console
+
+from k2stream import settings as settings_module
+from k2stream.local.running import find
+from k2stream.verify.run import verify as run_verify
+from k2stream.verify.show import show
+
+
+@click.command()
+def verify() -> None:
+    """Recompute everything from the raw topics with another engine; compare all layers, digit for digit.
+
+    Exits 1 when anything differs. Candles that moved on while it looked are counted, not compared.
+    """
+    settings = settings_module.get()
+    running = find(settings)
+    url = running.urls.get("candles") if running else None
+    console = Console()
+
+    def say(text: str) -> None:
+        console.print(f"[dim]{text}[/]")
+
+    report = asyncio.run(run_verify(running.settings if running else settings, url, say))
+    show(report, console)
+    if not url:
+        console.print("the candle tables were not compared: no candles worker was found")
+    raise SystemExit(1 if report.differences else 0)
