@@ -58,7 +58,8 @@ class Registry:
                 "-Dquarkus.http.access-log.enabled=false",
                 "-Dapicurio.storage.kind=sql",
                 "-Dapicurio.storage.sql.kind=h2",
-                f"-Dapicurio.datasource.url=jdbc:h2:file:{self.folder / 'db'}",
+                # without WRITE_DELAY=0 a schema acknowledged in the last 500 ms is lost when the process is killed
+                f"-Dapicurio.datasource.url=jdbc:h2:file:{self.folder / 'db'};WRITE_DELAY=0",
             ),
             main=("-jar", str(runner)),
             log=self.log,
