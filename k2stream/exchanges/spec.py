@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import UnionType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -66,7 +67,7 @@ class Exchange:
     parse: Callable[[bytes], Frame]
     """One WebSocket message to its kind and trades (ascending by id within a message)."""
 
-    record: type[msgspec.Struct]
+    record: type[msgspec.Struct] | UnionType
     """The fields of a raw record that normalise reads, with the ingest metadata of exchanges/raw.py."""
 
     normalise: Callable[[Sequence[Any]], TradeColumns]

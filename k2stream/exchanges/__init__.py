@@ -1,0 +1,17 @@
+"""The exchanges, by name. To add one: a file beside these, a line here, a folder in tests/playback."""
+
+from k2stream.errors import ConfigError
+from k2stream.exchanges.binance import BINANCE
+from k2stream.exchanges.coinbase import COINBASE
+from k2stream.exchanges.kraken import KRAKEN
+from k2stream.exchanges.spec import Exchange
+
+REGISTRY: dict[str, Exchange] = {exchange.name: exchange for exchange in (BINANCE, KRAKEN, COINBASE)}
+
+
+def get(name: str) -> Exchange:
+    """The exchange of that name; ConfigError for any other."""
+    try:
+        return REGISTRY[name]
+    except KeyError:
+        raise ConfigError(f"unknown exchange {name!r}; use one of {', '.join(REGISTRY)}") from None

@@ -1,0 +1,190 @@
+"""Binance spot, combined streams: https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
+
+from k2stream.errors import ConfigError
+from k2stream.exchanges import raw
+from k2stream.exchanges.spec import Continuity, Exchange, Frame, Kind, RawTrade, Reject
+from k2stream.instruments import Instrument
+from k2stream.trade import TradeColumns
+
+MAX_STREAMS = 1024  # a connection
+STREAMS_A_FRAME = 256  # so that subscribing to all of them stays below 5 messages a second
+DAY_SECONDS = 86_400  # the server closes a connection of this age
+
+# The longest first: BTCFDUSD is BTC/FDUSD, BNBBIDR is BNB/BIDR.
+# fmt: off
+QUOTES = (
+    "FDUSD",
+    "USDT", "USDC", "TUSD", "BUSD", "USDP", "USDS", "USD1", "AEUR", "EURI", "DOGE", "IDRT", "BIDR", "BKRW",
+    "BVND",
+    "BTC", "ETH", "BNB", "XRP", "TRX", "SOL", "DOT", "DAI", "PAX", "UST", "EUR", "GBP", "AUD", "JPY", "TRY",
+    "BRL", "RUB", "UAH", "NGN", "ZAR", "PLN", "RON", "ARS", "MXN", "COP", "CZK", "IDR",
+)
+# fmt: on
+
+# Milliseconds; microseconds when the URL asks for timeUnit=MICROSECOND: ms have at most 13 digits.
+Time = Annotated[int, Meta(ge=0, lt=raw.TIME_LIMIT)]
+
+
+class Event(Struct, kw_only=True, gc=False, tag_field="e"):
+    """What @trade and @aggTrade share; class variables stand for fields of the other."""
+
+    numbering: ClassVar[str]
+    event_time: raw.Id = field(name="E", default=0)
+    symbol: raw.Symbol = field(name="s")
+    price: str = field(name="p")
+    quantity: str = field(name="q")
+    time: Time = field(name="T")
+    buyer_is_maker: bool = field(name="m")
+
+
+class Trade(Event, kw_only=True, gc=False, tag="trade"):
+    """@trade. The order ids were removed from the stream; older captures have them."""
+
+    numbering = ""
+    first: ClassVar[None] = None
+    last: ClassVar[None] = None
+    trade_count: ClassVar[int] = 1
+    id: raw.Id = field(name="t")
+    buyer_order: int | None = field(name="b", default=None)
+    seller_order: int | None = field(name="a", default=None)
+
+
+class AggTrade(Event, kw_only=True, gc=False, tag="aggTrade"):
+    """@aggTrade: the trades from `first` to `last` in one."""
+
+    numbering = "agg"
+    buyer_order: ClassVar[None] = None
+    seller_order: ClassVar[None] = None
+    id: raw.Id = field(name="a")
+    first: raw.Id = field(name="f")
+    last: raw.Id = field(name="l")
+
+    def __post_init__(self) -> None:
+        if not 0 < self.trade_count < 2**31:
+            raise ValueError("last trade id before the first, or too far from it")
+
+    @property
+    def trade_count(self) -> int:
+        """How many trades it stands for."""
+        return self.last - self.first + 1
+
+
+class _Message(Struct, gc=False):
+    """Whatever tells messages apart: a combined frame, its data, a single-stream frame, an answer."""
+
+    stream: Any = ""
+    data: Raw | UnsetType = UNSET
+    e: Any = ""
+    M: Any = UNSET
+    result: Any = UNSET
+    error: Any = None
+    code: Any = UNSET
+    msg: Any = UNSET
+
+
+_MESSAGE = msgspec.json.Decoder(_Message)
+_TRADE = msgspec.json.Decoder(Trade | AggTrade)
+
+
+def subscribe(instruments: Sequence[Instrument]) -> list[str]:
+    """SUBSCRIBE requests for the instruments' streams; ConfigError for more than a connection may carry."""
+    streams = [f"{item.symbol.lower()}@{item.stream}" for item in instruments]
+    if len(streams) > MAX_STREAMS:
+        raise ConfigError(f"binance: {len(streams)} instruments, at most {MAX_STREAMS} fit a connection")
+    return [
+        msgspec.json.encode(
+            {"method": "SUBSCRIBE", "params": streams[start : start + STREAMS_A_FRAME], "id": number}
+        ).decode()
+        for number, start in enumerate(range(0, len(streams), STREAMS_A_FRAME), 1)
+    ]
+
+
+def parse(frame: bytes) -> Frame:
+    """One message; a trade without `M` is a futures one and unknown: its quantity may count contracts."""
+    try:
+        frame.decode()
+        outer = message = _MESSAGE.decode(frame)
+        body = frame.strip()
+        if outer.data is not UNSET:
+            body = bytes(outer.data)
+            message = _MESSAGE.decode(body)
+    except raw.UNREADABLE as error:
+        return raw.unusable(frame, error)
+    if message.e in ("trade", "aggTrade"):
+        return _trade(body) if message.M is not UNSET else Frame(Kind.UNKNOWN, detail="futures trade")
+    if message.e == "serverShutdown":
+        return Frame(Kind.CONTROL, detail="serverShutdown")
+    if outer.error is not None or (outer.code is not UNSET and outer.msg is not UNSET):
+        return Frame(Kind.ERROR, detail=_error_text(outer))
+    if outer.result is not UNSET:
+        return Frame(Kind.CONTROL, detail="answer")
+    return Frame(Kind.UNKNOWN, detail=raw.text(message.e or outer.stream) or "no event type")
+
+
+def _trade(body: bytes) -> Frame:
+    try:
+        return raw.trades([RawTrade(_TRADE.decode(body).symbol, body)], [])
+    except raw.UNREADABLE as error:
+        return raw.trades([], [Reject(raw.cause(error), body)])
+
+
+def _error_text(message: _Message) -> str:
+    if isinstance(message.error, dict):
+        return raw.text(message.error.get("code"), message.error.get("msg"))
+    return raw.text(message.code, message.msg, message.error)
+
+
+def normalise(records: Sequence[Any]) -> TradeColumns:
+    """Records to columns. Candles are cut by T; `m` says that the buyer was the maker, so the taker sold."""
+    numbering = [item.numbering for item in records]
+    return TradeColumns(
+        exchange="binance",
+        symbol=[item.symbol for item in records],
+        trade_id=[str(item.id) for item in records],
+        timestamp=[item.time * 1000 if item.time < 10**13 else item.time for item in records],
+        receive_time=[item.k2_recv for item in records],
+        price=[item.price for item in records],
+        quantity=[item.quantity for item in records],
+        taker_buy=[not item.buyer_is_maker for item in records],
+        sequence=[item.id for item in records],
+        trade_count=[item.trade_count for item in records] if any(numbering) else [1] * len(records),
+        vendor_data=_vendor_data(records, any(numbering)),
+        numbering=numbering if any(numbering) else [],
+    )
+
+
+def _vendor_data(records: Sequence[Any], aggregated: bool) -> dict[str, list[str]]:
+    data = {"E": [str(item.event_time) for item in records]}
+    names = {"a": "seller_order", "b": "buyer_order"} | ({"f": "first", "l": "last"} if aggregated else {})
+    for name, attribute in names.items():
+        values = [getattr(item, attribute) for item in records]
+        if any(value is not None for value in values):
+            data[name] = ["" if value is None else str(value) for value in values]
+    return data
+
+
+def canonical(symbol: str) -> str:
+    """BTCUSDT to BTC/USDT, by the quote assets; a symbol that ends in none of them stays as it is."""
+    quote = next((quote for quote in QUOTES if symbol.endswith(quote) and symbol != quote), "")
+    return f"{symbol.removesuffix(quote)}/{quote}" if quote else symbol
+
+
+BINANCE = Exchange(
+    name="binance",
+    subscribe=subscribe,
+    parse=parse,
+    record=raw.recorded(Trade) | raw.recorded(AggTrade),
+    normalise=normalise,
+    canonical=canonical,
+    continuity=Continuity.CONTIGUOUS,
+    silence_seconds=30.0,
+    expected_close=lambda age_seconds: age_seconds >= DAY_SECONDS - 300,
+)

@@ -1,0 +1,156 @@
+"""Coinbase Advanced Trade, channel market_trades: https://docs.cdp.coinbase.com/coinbase-app/advanced-trade-apis"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from k2stream.exchanges import raw
+from k2stream.exchanges.spec import Continuity, Exchange, Frame, Kind, RawTrade, Reject
+from k2stream.instruments import Instrument
+from k2stream.trade import TradeColumns
+
+_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{0,9}))?(?:Z|\+00:00)")
+
+
+class Trade(Struct, kw_only=True, gc=False):
+    """A trade and the `type` of the event that brought it. Price and size may be strings or numbers."""
+
+    trade_id: Annotated[str, Meta(pattern=r"^[0-9]{1,18}\Z")]
+    product_id: raw.Symbol
+    price: Raw
+    size: Raw
+    side: Literal["BUY", "SELL"]
+    time: str
+    type: Literal["snapshot", "update"]
+
+    def __post_init__(self) -> None:
+        _micros(self.time)
+
+
+class _Message(Struct, gc=False):
+    channel: Any = ""
+    type: Any = ""
+    message: Any = ""
+    reason: Any = ""
+    sequence_num: Any = None
+    events: Raw = Raw(b"null")
+
+
+class _Event(Struct, gc=False):
+    type: Literal["snapshot", "update"]
+    trades: list[Raw]
+
+
+_MESSAGE = msgspec.json.Decoder(_Message)
+_ARRAY = msgspec.json.Decoder(list[Raw])
+_EVENT = msgspec.json.Decoder(_Event)
+_TRADE = msgspec.json.Decoder(Trade)
+
+
+def subscribe(instruments: Sequence[Instrument]) -> list[str]:
+    """One request a channel; heartbeats keep quiet products' connections open."""
+    products = [item.symbol for item in instruments]
+    return [
+        msgspec.json.encode({"type": "subscribe", "product_ids": products, "channel": channel}).decode()
+        for channel in ("market_trades", "heartbeats")
+    ]
+
+
+def parse(frame: bytes) -> Frame:
+    """One message; `sequence` is its number among all of the connection, whatever their channel."""
+    try:
+        frame.decode()
+        message = _MESSAGE.decode(frame)
+    except raw.UNREADABLE as error:
+        return raw.unusable(frame, error)
+    sequence = message.sequence_num if type(message.sequence_num) is int else None
+    if message.channel == "market_trades":
+        return _trades(frame, message, sequence)
+    if not message.channel and message.type == "error":
+        return Frame(Kind.ERROR, detail=raw.text(message.message, message.reason), sequence=sequence)
+    known = message.channel in ("subscriptions", "heartbeats")
+    detail = raw.text(message.channel or message.type) or "no channel"
+    return Frame(Kind.CONTROL if known else Kind.UNKNOWN, detail=detail, sequence=sequence)
+
+
+def _trades(frame: bytes, message: _Message, sequence: int | None) -> Frame:
+    accepted: list[tuple[int, RawTrade]] = []
+    rejects: list[Reject] = []
+    try:
+        events = _ARRAY.decode(message.events)
+    except raw.UNREADABLE as error:
+        return raw.trades([], [Reject(raw.cause(error), frame)], sequence)
+    for item in events:
+        try:
+            event = _EVENT.decode(item)
+        except raw.UNREADABLE as error:
+            rejects.append(Reject(raw.cause(error), bytes(item)))
+            continue
+        for native in event.trades:
+            try:
+                body = b'%b,"type":"%b"}' % (bytes(native)[:-1], event.type.encode())
+                trade = _TRADE.decode(body)
+                accepted.append((int(trade.trade_id), RawTrade(trade.product_id, body)))
+            except raw.UNREADABLE as error:
+                rejects.append(Reject(raw.cause(error), bytes(native)))
+    accepted.sort(key=lambda pair: pair[0])  # a snapshot comes newest first
+    return raw.trades([trade for _, trade in accepted], rejects, sequence)
+
+
+def normalise(records: Sequence[Any]) -> TradeColumns:
+    """Records to columns. `side` is the maker's: the taker is on the other one."""
+    return TradeColumns(
+        exchange="coinbase",
+        symbol=[item.product_id for item in records],
+        trade_id=[item.trade_id for item in records],
+        timestamp=[_micros(item.time) for item in records],
+        receive_time=[item.k2_recv for item in records],
+        price=[_literal(item.price) for item in records],
+        quantity=[_literal(item.size) for item in records],
+        taker_buy=[item.side == "SELL" for item in records],
+        sequence=[int(item.trade_id) for item in records],
+        trade_count=[1] * len(records),
+        vendor_data={"type": [item.type for item in records]},
+    )
+
+
+def _literal(value: Raw) -> str:
+    """The digits of a JSON number or string, as they were written."""
+    return str(value, "utf-8", "replace").strip('"')
+
+
+@lru_cache(maxsize=65_536)  # trades of one match share their time, and each is read twice
+def _micros(time: str) -> int:
+    """UTC time with up to 9 fraction digits to µs, the digits below cut off; ValueError for any other."""
+    parts = _TIME.fullmatch(time)
+    if parts is None:
+        raise ValueError(f"not a UTC time: {time[:40]!r}")
+    seconds = int(datetime.fromisoformat(parts[1]).replace(tzinfo=UTC).timestamp())
+    micros = seconds * 1_000_000 + int((parts[2] or "")[:6].ljust(6, "0"))
+    if not 0 <= micros < raw.TIME_LIMIT:
+        raise ValueError(f"time out of range: {time!r}")
+    return micros
+
+
+def canonical(symbol: str) -> str:
+    """BTC-USD to BTC/USD."""
+    return symbol.replace("-", "/", 1)
+
+
+COINBASE = Exchange(
+    name="coinbase",
+    subscribe=subscribe,
+    parse=parse,
+    record=raw.recorded(Trade),
+    normalise=normalise,
+    canonical=canonical,
+    continuity=Continuity.RISING,
+    silence_seconds=10.0,  # heartbeats come every second
+)

@@ -1,0 +1,141 @@
+"""Kraken, WebSocket v1 (array protocol): https://docs.kraken.com/exchange/api-reference/spot-websocket-v1"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from k2stream.exchanges import raw
+from k2stream.exchanges.spec import Continuity, Exchange, Frame, Kind, RawTrade, Reject
+from k2stream.instruments import Instrument
+from k2stream.trade import TradeColumns
+
+FIELDS = ("price", "volume", "time", "side", "orderType", "misc")
+OWN_NAMES = {"XBT": "BTC", "XDG": "DOGE"}
+
+
+class Trade(Struct, kw_only=True, gc=False):
+    """A trade's array as an object: `side` is the taker's, `orderType` l or m, `time` decimal seconds."""
+
+    pair: raw.Symbol
+    price: str
+    volume: str
+    time: Annotated[str, Meta(pattern=r"^[0-9]{1,10}(\.[0-9]+)?\Z")]
+    side: Literal["b", "s"]
+    orderType: str
+    misc: str
+
+
+class _Event(Struct, gc=False):
+    event: Any = ""
+    status: Any = ""
+    errorMessage: Any = ""
+    pair: Any = ""
+
+
+_EVENT = msgspec.json.Decoder(_Event)
+_ARRAY = msgspec.json.Decoder(list[Raw])
+_NAME = msgspec.json.Decoder(str)
+_SYMBOL = msgspec.json.Decoder(raw.Symbol)
+_TRADE = msgspec.json.Decoder(Trade)
+
+
+def subscribe(instruments: Sequence[Instrument]) -> list[str]:
+    """One request for all pairs."""
+    pairs = [item.symbol for item in instruments]
+    request = {"event": "subscribe", "pair": pairs, "subscription": {"name": "trade"}}
+    return [msgspec.json.encode(request).decode()]
+
+
+def parse(frame: bytes) -> Frame:
+    """One message: an array is of a channel (its name is the last but one element), an object an event."""
+    try:
+        frame.decode()
+        return _channel(frame) if frame.lstrip()[:1] == b"[" else _event(_EVENT.decode(frame))
+    except raw.UNREADABLE as error:
+        return raw.unusable(frame, error)
+
+
+def _event(message: _Event) -> Frame:
+    if message.event == "error" or message.status == "error":
+        return Frame(Kind.ERROR, detail=raw.text(message.pair, message.errorMessage))
+    if message.event in ("systemStatus", "subscriptionStatus", "heartbeat", "pong"):
+        return Frame(Kind.CONTROL, detail=raw.text(message.event, message.status))
+    return Frame(Kind.UNKNOWN, detail=raw.text(message.event) or "no event")
+
+
+def _channel(frame: bytes) -> Frame:
+    parts = _ARRAY.decode(frame)
+    name = _NAME.decode(parts[-2]) if len(parts) >= 4 else ""
+    if name != "trade":
+        return Frame(Kind.UNKNOWN, detail=name[:200] or "array of no channel")
+    accepted: list[RawTrade] = []
+    rejects: list[Reject] = []
+    try:
+        symbol = _SYMBOL.decode(parts[-1])
+        rows = [row for part in parts[1:-2] for row in _ARRAY.decode(part)]
+    except raw.UNREADABLE as error:
+        return raw.trades([], [Reject(raw.cause(error), frame)])
+    for row in rows:
+        try:
+            accepted.append(RawTrade(symbol, _body(bytes(parts[-1]), _ARRAY.decode(row))))
+        except raw.UNREADABLE as error:
+            rejects.append(Reject(raw.cause(error), bytes(row)))
+    return raw.trades(accepted, rejects)
+
+
+def _body(pair: bytes, row: Sequence[Raw]) -> bytes:
+    """A trade's array as a JSON object of the same literals; ValueError when it is no trade."""
+    if len(row) < len(FIELDS):
+        raise ValueError(f"trade of {len(row)} fields, expected {len(FIELDS)}")
+    fields = zip(FIELDS, row, strict=False)  # fields that are new to us stay out
+    named = b",".join(b'"%b":%b' % (name.encode(), bytes(value)) for name, value in fields)
+    body = b'{"pair":%b,%b}' % (pair, named)
+    _TRADE.decode(body)
+    return body
+
+
+def normalise(records: Sequence[Any]) -> TradeColumns:
+    """Records to columns; there are no trade ids (continuity makes them)."""
+    return TradeColumns(
+        exchange="kraken",
+        symbol=[item.pair for item in records],
+        trade_id=[""] * len(records),
+        timestamp=[_micros(item.time) for item in records],
+        receive_time=[item.k2_recv for item in records],
+        price=[item.price for item in records],
+        quantity=[item.volume for item in records],
+        taker_buy=[item.side == "b" for item in records],
+        sequence=[0] * len(records),
+        trade_count=[1] * len(records),
+        vendor_data={
+            "orderType": [item.orderType for item in records],
+            "misc": [item.misc for item in records],
+        },
+    )
+
+
+def _micros(time: str) -> int:
+    """Decimal seconds to µs, digits below cut off."""
+    seconds, _, fraction = time.partition(".")
+    return int(seconds + fraction[:6].ljust(6, "0"))
+
+
+def canonical(symbol: str) -> str:
+    """XBT/USD to BTC/USD: Kraken's own asset names replaced on both sides."""
+    return "/".join(OWN_NAMES.get(asset, asset) for asset in symbol.split("/"))
+
+
+KRAKEN = Exchange(
+    name="kraken",
+    subscribe=subscribe,
+    parse=parse,
+    record=raw.recorded(Trade),
+    normalise=normalise,
+    canonical=canonical,
+    continuity=Continuity.NONE,
+    silence_seconds=15.0,  # heartbeats come every second when nothing else does
+)

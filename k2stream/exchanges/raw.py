@@ -1,0 +1,106 @@
+"""Raw records: a trade in the exchange's own fields and literal numbers, plus what the ingest knows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from k2stream.exchanges.spec import Exchange, Frame, Kind, RawTrade, Reject
+
+Symbol = Annotated[str, Meta(min_length=1, max_length=64)]
+Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+TIME_LIMIT = 10**16
+"""Trade times are below it, µs: the year 2286. All layers can store those, some no later ones."""
+
+UNREADABLE = (ValueError, RecursionError)
+"""What decoding arbitrary bytes raises: msgspec's errors and UnicodeDecodeError are ValueErrors."""
+
+
+def recorded(trade: type[msgspec.Struct]) -> type[msgspec.Struct]:
+    """The struct of a raw record: a trade's fields, and k2_recv (receive time, µs), k2_conn, k2_seq.
+
+    `k2_seq` counts the trades of the connection `k2_conn`.
+    """
+    metadata: list[tuple[str, Any]] = [
+        ("k2_recv", Annotated[int, Meta(ge=0, lt=TIME_LIMIT)]),
+        ("k2_conn", str),
+        ("k2_seq", Id),
+    ]
+    return msgspec.defstruct(
+        trade.__name__, metadata, bases=(trade,), module=trade.__module__, kw_only=True, gc=False
+    )
+
+
+def record(trade: RawTrade, receive_time_us: int, connection: str, sequence: int) -> bytes:
+    """The value of a raw record: the trade's own JSON, with the metadata before its closing brace."""
+    return b'%b,"k2_recv":%d,"k2_conn":%b,"k2_seq":%d}' % (
+        trade.body[:-1],
+        receive_time_us,
+        msgspec.json.encode(connection),
+        sequence,
+    )
+
+
+def decode(exchange: Exchange, values: Sequence[bytes | None]) -> tuple[list[Any], dict[int, str]]:
+    """The readable records, in order, and the cause for each index that is none."""
+    decoder = _decoder(exchange.record)
+    if None not in values:
+        lines = b"\n".join(values)  # type: ignore[arg-type]
+        # Every value starts and ends its own line with braces and has no line of its own: none can reach
+        # into the next, so a right number of objects means one object a value.
+        if lines[:1] + lines[-1:] == b"{}" and lines.count(b"}\n{") == lines.count(b"\n") == len(values) - 1:
+            try:
+                records = decoder.decode_lines(lines)
+            except UNREADABLE:
+                pass  # one by one, to find which
+            else:
+                if len(records) == len(values):
+                    return records, {}
+    records, bad = [], {}
+    for index, value in enumerate(values):
+        try:
+            records.append(decoder.decode(value or b""))
+        except UNREADABLE as error:
+            bad[index] = cause(error)
+    return records, bad
+
+
+@cache
+def _decoder(record: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(record)
+
+
+def cause(error: Exception) -> str:
+    """An error as the cause of a reject: one short line."""
+    return " ".join(str(error).split())[:200]
+
+
+def text(*values: Any) -> str:
+    """What an exchange says, from fields of any type: their strings and numbers, at most 500 characters."""
+    said = (
+        str(value) for value in values if type(value) is str or (type(value) is int and abs(value) < 2**64)
+    )
+    return " ".join(part for part in said if part)[:500]
+
+
+def trades(accepted: Sequence[RawTrade], rejects: Sequence[Reject], sequence: int | None = None) -> Frame:
+    """The frame of a trade message; rejected as a whole only when no trade of it is good."""
+    kind = Kind.REJECTED if rejects and not accepted else Kind.TRADES
+    detail = rejects[0].cause if rejects else ""
+    return Frame(kind, tuple(accepted), tuple(rejects), detail, sequence)
+
+
+def unusable(frame: bytes, error: Exception) -> Frame:
+    """A message that could not be decoded: unknown when it is JSON of another shape, else rejected."""
+    if isinstance(error, msgspec.ValidationError):
+        try:
+            msgspec.json.decode(frame, type=msgspec.Raw)
+            return Frame(Kind.UNKNOWN, detail=cause(error))
+        except UNREADABLE as malformed:
+            error = malformed
+    return Frame(Kind.REJECTED, rejects=(Reject(cause(error), frame),), detail=cause(error))
