@@ -118,6 +118,8 @@ def _check_ids(columns: TradeColumns, states: Mapping[str, State], *, report_gap
 
 def _groups(columns: TradeColumns) -> list[tuple[str, str, NDArray[np.int64]]]:
     """Row numbers of each (symbol, numbering), ascending."""
+    if not len(columns):
+        return []
     names: list[tuple[str, str]]
     if columns.numbering:
         pairs = list(zip(columns.symbol, columns.numbering, strict=True))
