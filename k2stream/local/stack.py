@@ -43,7 +43,7 @@ class Stack:
         registry_port: int = 0,
         clickhouse_port: int = 0,
         clickhouse_http_port: int = 0,
-        heap_mb: int = 384,
+        heap_mb: int = 256,
         on_step: Callable[[str], None] = lambda text: None,
         training: bool = True,
     ) -> None:

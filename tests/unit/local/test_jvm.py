@@ -41,7 +41,7 @@ async def test_a_start_that_fails_anyway_shows_the_log(program, monkeypatch):
 
 
 def test_the_aot_cache_changes_with_what_it_is_made_of(tmp_path):
-    first = jvm.aot_file(tmp_path, "kafka", ["-Xmx1m", "a.jar"])
-    assert first == jvm.aot_file(tmp_path, "kafka", ["-Xmx1m", "a.jar"])
-    assert first != jvm.aot_file(tmp_path, "kafka", ["-Xmx1m", "b.jar"])
+    first = jvm.aot_file(tmp_path, "kafka", "a.jar")
+    assert first == jvm.aot_file(tmp_path, "kafka", "a.jar")
+    assert first != jvm.aot_file(tmp_path, "kafka", "b.jar")
     assert first.parent == tmp_path / "aot"
