@@ -127,7 +127,11 @@ def _download(
         return path
 
     with shown(len(artifacts), say, interrupted) as progress, ThreadPoolExecutor(_PARALLEL) as pool:
-        return list(pool.map(one, artifacts))
+        try:
+            return list(pool.map(one, artifacts))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 @contextmanager
