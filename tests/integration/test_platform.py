@@ -1,0 +1,134 @@
+"""The whole platform, as a user runs it, against its oracle."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from k2stream import instruments, settings
+from k2stream.candle import TIMEFRAMES
+
+pytestmark = pytest.mark.integration
+
+
+def k2(*arguments, **options):
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("K2_") or "CACHE" in key}
+    environ |= {key: str(value) for key, value in options.pop("env", {}).items()}
+    command = [sys.executable, "-m", "k2stream", *map(str, arguments)]
+    return subprocess.run(command, env=environ, capture_output=True, text=True, **options)
+
+
+def test_demo_finds_no_difference_in_any_layer(tmp_path):
+    outcome_file = tmp_path / "outcome.json"
+    result = k2("demo", "--seconds", 15, "--rate", 400, "--json", outcome_file, timeout=240)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "SIMULATED" in result.stdout
+    outcome = json.loads(outcome_file.read_text())
+    assert outcome["ok"]
+    assert outcome["differences"] == 0
+    listed = instruments.load(settings.Settings().instruments_file)
+    assert outcome["candles"] >= len(listed) * len(TIMEFRAMES)
+    for layer in ("candle tables", "ClickHouse gold", "Iceberg gold"):
+        compared = next(item["compared"] for item in outcome["layers"] if item["layer"] == layer)
+        assert compared == outcome["candles"], layer
+    trades = 0
+    for counts in outcome["exchanges"].values():
+        assert counts["raw"] == counts["bronze"] == counts["cold bronze"] > 0
+        assert counts["normalized"] == counts["silver"] == counts["cold silver"]
+        assert counts["raw"] == counts["normalized"] + counts["duplicates"]
+        trades += counts["raw"]
+    assert trades > 0.8 * 15 * 400
+    assert set(outcome["latency_ms"]) == {"normalized", "candle", "silver", "gold"}
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory):
+    """`k2 up` on a folder of its own, and the folder."""
+    folder = tmp_path_factory.mktemp("platform") / "data"
+    log = (folder.parent / "up.log").open("w")
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("K2_") or "CACHE" in key}
+    environ |= {"K2_DATA_DIR": str(folder), "K2_COLD_COMMIT_SECONDS": "5"}
+    command = [sys.executable, "-m", "k2stream", "up", "--plain", "--rate", "200"]
+    process = subprocess.Popen(command, env=environ, stdout=log, stderr=subprocess.STDOUT)
+    workers = folder / "workers.json"
+    try:
+        _until(lambda: workers.exists() and _ready(workers), 90, process, Path(log.name))
+        yield folder, process
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(15)
+        finally:
+            process.kill()
+
+
+def _ready(workers):
+    urls = json.loads(workers.read_text())["urls"]
+    try:
+        return all(httpx.get(f"{url}/health", timeout=2).status_code == 200 for url in urls.values())
+    except httpx.TransportError:
+        return False
+
+
+def _until(condition, seconds, process, log):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.1)
+
+
+def _urls(folder):
+    return json.loads((folder / "workers.json").read_text())["urls"]
+
+
+def test_candles_of_every_instrument_are_served(platform):
+    folder, process = platform
+    base = _urls(folder)["candles"]
+
+    def served(item):
+        answer = httpx.get(f"{base}/ohlcv/{item.exchange}/{item.canonical.replace('/', '-')}/1m")
+        return answer.status_code == 200 and answer.json()["candles"] and answer.json()["simulated"]
+
+    for item in instruments.load(settings.Settings().instruments_file):
+        _until(lambda item=item: served(item), 30, process, folder.parent / "up.log")
+
+
+def test_commands_find_the_running_platform(platform):
+    folder, _ = platform
+    env = {"K2_DATA_DIR": folder}
+    shown = k2("status", env=env, timeout=30)
+    assert shown.returncode == 0, shown.stderr
+    for word in ("SIMULATED", "binance", "kraken", "coinbase", "connected", "ClickHouse", "Iceberg"):
+        assert word in shown.stdout
+    candles = k2("candles", "BTC/USDT", "1m", env=env, timeout=30)
+    assert candles.returncode == 0, candles.stderr
+    assert "binance" in candles.stdout
+    topics = k2("topics", env=env, timeout=30)
+    assert "market.crypto.trades.normalized" in topics.stdout
+    refused = k2("reset", "--yes", env=env, timeout=30)
+    assert refused.returncode == 1
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_a_second_platform_on_the_same_folder_is_refused_in_one_line(platform):
+    folder, process = platform
+    result = k2("up", "--plain", env={"K2_DATA_DIR": folder}, timeout=30)
+    assert result.returncode == 1
+    assert str(process.pid) in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_verify_agrees_while_it_runs(platform):
+    folder, _ = platform
+    env = {"K2_DATA_DIR": folder}
+    assert k2("cold", "flush", env=env, timeout=60).returncode == 0
+    # Counts move while it looks; the candles must agree wherever they stand at the oracle's position.
+    result = k2("verify", env=env, timeout=120)
+    assert "candle at" not in result.stdout, result.stdout

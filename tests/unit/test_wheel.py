@@ -1,0 +1,52 @@
+"""The wheel carries everything it needs, under one top-level name."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    (found,) = folder.glob("*.whl")
+    return found
+
+
+def test_the_only_top_level_name_is_k2stream(wheel):
+    names = {name.partition("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+    assert {name for name in names if not name.endswith(".dist-info")} == {"k2stream"}
+
+
+def test_every_packaged_file_of_the_checkout_is_inside(wheel):
+    inside = set(zipfile.ZipFile(wheel).namelist())
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    links = ("agents", "tables", "schemas", "config")
+    wanted = {name for name in listed.splitlines() if name.startswith("k2stream/")} - {
+        f"k2stream/{x}" for x in links
+    }
+    wanted |= {
+        f"k2stream/{name}" for name in listed.splitlines() if name.startswith(tuple(f"{x}/" for x in links))
+    }
+    assert wanted - inside == set()
+
+
+def test_it_runs_from_elsewhere(wheel, tmp_path):
+    zipfile.ZipFile(wheel).extractall(tmp_path)
+    code = (
+        "import k2stream; from k2stream import instruments, settings;"
+        "print(k2stream.__file__, len(instruments.load(settings.load({}).instruments_file)))"
+    )
+    environ = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environ, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.split() == [str(tmp_path / "k2stream" / "__init__.py"), "34"]
