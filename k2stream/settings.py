@@ -82,7 +82,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     web_port: Port = 0
     log_level: str = "INFO"
     commit_seconds: Seconds = 1.0
-    broker_heap_mb: Positive = 384  # heap of the embedded Kafka broker
+    broker_heap_mb: Positive = 256  # heap of the embedded Kafka broker
 
     def ws_url(self, exchange: str) -> str:
         """The WebSocket URL of one exchange, e.g. `K2_KRAKEN_WS_URL` for kraken."""
