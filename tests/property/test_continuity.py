@@ -1,0 +1,126 @@
+"""Continuity against a set-based model, whatever the batches."""
+
+from itertools import pairwise
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from k2stream import continuity
+from k2stream.continuity import State, check
+from k2stream.events import EventKind
+from k2stream.exchanges.spec import Continuity
+from k2stream.trade import TradeColumns
+
+
+def columns(rows, *, numbered=True):
+    """Rows are (symbol, numbering, id) or, for an exchange without ids, (symbol, price, time)."""
+    count = len(rows)
+    return TradeColumns(
+        exchange="x",
+        symbol=[row[0] for row in rows],
+        trade_id=[str(row[2]) for row in rows],
+        timestamp=[row[2] for row in rows],
+        receive_time=[row[2] for row in rows],
+        price=["1" if numbered else row[1] for row in rows],
+        quantity=["1"] * count,
+        taker_buy=[True] * count,
+        sequence=[row[2] if numbered else 0 for row in rows],
+        trade_count=[1] * count,
+        numbering=[row[1] for row in rows] if numbered and any(row[1] for row in rows) else [],
+    )
+
+
+def in_batches(kind, rows, cuts, **how):
+    """Kept flags, ids, gaps, duplicates by symbol, and states, which go through JSON after each batch."""
+    keep, ids, gaps, duplicates, states = [], [], [], {}, {}
+    bounds = [0, *sorted(cuts), len(rows)]
+    for start, stop in pairwise(bounds):
+        result = check(kind, columns(rows[start:stop], **how), states)
+        states |= msgspec.json.decode(msgspec.json.encode(result.states), type=dict[str, State])
+        keep += result.keep.tolist()
+        ids += result.trade_id
+        for event in result.events:
+            if event.kind is EventKind.GAP:
+                assert event.count == event.last_missing - event.first_missing + 1
+                gaps.append((event.symbol, event.first_missing, event.last_missing))
+            else:
+                duplicates[event.symbol] = duplicates.get(event.symbol, 0) + event.count
+    return keep, ids, sorted(gaps), duplicates, states
+
+
+def model(rows):
+    seen, keep, gaps, duplicates = {}, [], [], {}
+    for symbol, numbering, number in rows:
+        known = seen.setdefault((symbol, numbering), set())
+        keep.append(number not in known)
+        if number in known:
+            duplicates[symbol] = duplicates.get(symbol, 0) + 1
+        elif known and number > max(known) + 1:
+            gaps.append((symbol, max(known) + 1, number - 1))
+        known.add(number)
+    return keep, sorted(gaps), duplicates
+
+
+symbol = st.sampled_from(["A", "B"])
+numbers = st.lists(st.tuples(symbol, st.sampled_from(["", "", "agg"]), st.integers(0, 25)), max_size=60)
+cuts = st.lists(st.integers(0, 60), max_size=5)
+
+
+def cut(rows, at):
+    return [min(position, len(rows)) for position in at]
+
+
+@given(numbers, cuts)
+def test_ids_equal_the_model_in_any_batches(rows, at):
+    keep, ids, gaps, duplicates, states = in_batches(Continuity.CONTIGUOUS, rows, cut(rows, at))
+    assert (keep, gaps, duplicates) == model(rows)
+    assert ids == [str(row[2]) for row in rows]
+    assert states == in_batches(Continuity.CONTIGUOUS, rows, [])[-1]
+
+
+@given(numbers, cuts)
+def test_rising_ids_report_no_gaps(rows, at):
+    keep, _, gaps, duplicates, _ = in_batches(Continuity.RISING, rows, cut(rows, at))
+    assert (keep, gaps, duplicates) == (model(rows)[0], [], model(rows)[2])
+
+
+@given(st.lists(st.tuples(symbol, st.just(""), st.integers(0, 200)), max_size=60), cuts)
+def test_bounded_holes_do_not_depend_on_the_batches(rows, at):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(continuity, "MAX_HOLES", 3)
+        assert in_batches(Continuity.CONTIGUOUS, rows, cut(rows, at)) == in_batches(
+            Continuity.CONTIGUOUS, rows, []
+        )
+        states = in_batches(Continuity.CONTIGUOUS, rows, [])[-1]
+        assert all(len(ids.holes) <= 3 for state in states.values() for ids in state.ids.values())
+
+
+contents = st.lists(st.tuples(symbol, st.sampled_from("12"), st.integers(0, 6)), max_size=60)
+
+
+@given(contents, cuts, st.sampled_from([2, 100]))
+def test_made_ids_are_unique_near_in_time_and_the_same_in_any_batches(rows, at, limit):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(continuity, "RECENT_US", 3)
+        patch.setattr(continuity, "MAX_RECENT", limit)
+        keep, ids, gaps, duplicates, states = in_batches(Continuity.NONE, rows, cut(rows, at), numbered=False)
+        assert all(keep) and not gaps and not duplicates
+        _, whole_ids, _, _, whole_states = in_batches(Continuity.NONE, rows, [], numbered=False)
+        assert (ids, states) == (whole_ids, whole_states)
+        if limit == 100:
+            assert [made.rsplit("-", 1)[0] for made in ids] == [f"X-{row[2]}" for row in rows]
+            assert len(set(zip(ids, generation(rows), strict=True))) == len(rows)
+
+
+def generation(rows):
+    """How often each content had been forgotten before each row: ids may repeat only across that."""
+    newest, last, forgotten, result = {}, {}, {}, []
+    for row in rows:
+        newest[row[0]] = max(newest.get(row[0], 0), row[2])
+        if row in last and newest[row[0]] - last[row] > 3:
+            forgotten[row] = forgotten.get(row, 0) + 1
+        last[row] = newest[row[0]]
+        result.append((row, forgotten.get(row, 0)))
+    return result
