@@ -1,6 +1,6 @@
 """Record batches instead of single events under Faust: transport, table and producer.
 
-Opt in per topic with ``schema=BatchSchema()``; the rest of Faust (agents, tables, recovery, web, CLI) is unchanged.
+Opt in per topic with ``schema=BatchSchema()``; the rest of Faust (agents, tables, recovery, web) stays.
 """
 
 from k2stream.batch.app import batch_app_options

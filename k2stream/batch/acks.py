@@ -21,8 +21,8 @@ class Delivery(NamedTuple):
 class AckLedger:
     """Deliveries of one partition in offset order; everything acknowledged from the front is committable.
 
-    Acknowledgements may come in any order; a later one waits for the earlier ones. The flag is read from the message
-    because Faust's compiled stream sets it without calling the consumer.
+    Acknowledgements may come in any order; a later one waits for the earlier ones. The flag is read from the
+    message because Faust's compiled stream sets it without calling the consumer.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class AckLedger:
         self._open.append(Delivery(message, last_offset, records))
 
     def position(self) -> int | None:
-        """Next offset to read after everything acknowledged from the front; None before the first acknowledgement."""
+        """Offset after everything acknowledged from the front; None before the first acknowledgement."""
         while self._open and self._open[0].message.acked:
             self._position = self._open.popleft().last_offset + 1
         return self._position
@@ -43,10 +43,6 @@ class AckLedger:
         """Records delivered and not acknowledged."""
         self.position()
         return sum(delivery.records for delivery in self._open if not delivery.message.acked)
-
-    def open_messages(self) -> list[Any]:
-        """Messages delivered and not acknowledged, in offset order."""
-        return [delivery.message for delivery in self._open if not delivery.message.acked]
 
     def void(self) -> None:
         """Forget open deliveries: a late acknowledgement of theirs no longer counts."""

@@ -1,4 +1,5 @@
-"""Columns straight from aiokafka's fetcher: no ConsumerRecord per record (0.23 µs instead of 0.71 µs a record)."""
+"""Columns straight from aiokafka's fetcher: 0.23 µs a record, where a ConsumerRecord costs 0.71 µs."""
+# ruff: noqa: SLF001 - private parts of pinned versions; tests/unit/batch/test_assumptions.py guards them
 
 from __future__ import annotations
 
@@ -7,12 +8,31 @@ from typing import Any
 
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.errors import CorruptRecordException
+from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from k2stream.batch.records import RecordBatch
 
-# A compressed fetch may unpack to far more than its size: cut it, at the next broker batch, into deliveries of this size.
+# A compressed fetch may unpack to far more than its size: it is cut, at the next broker batch, at this size.
 MAX_RECORDS = 20_000
+# The broker holds a fetch so long when nothing is new. A partition that was paused may wait for one to end.
+FETCH_MAX_WAIT_MS = 100
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """Faust's consumer thread with a columnar fetcher for the topics its consumer names."""
+
+    consumer: Any
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS  # Faust hard-codes 1500
+        return consumer
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        if not self.app.client_only:
+            install(self._ensure_consumer()._fetcher, self.consumer.is_columnar)
 
 
 class ColumnFetcher(Fetcher):  # type: ignore[misc]
@@ -25,7 +45,7 @@ class ColumnFetcher(Fetcher):  # type: ignore[misc]
         # No await since the results were stored: nobody has read them yet.
         for tp, result in self._records.items():
             if type(result) is FetchResult and result.has_more() and self.columnar(tp.topic):
-                make_columnar(result._partition_records)  # noqa: SLF001
+                make_columnar(result._partition_records)
         return wakeup
 
 
@@ -37,8 +57,8 @@ def install(fetcher: Fetcher, columnar: Callable[[str], bool]) -> None:
 
 def make_columnar(records: PartitionRecords) -> None:
     """Replace the record iterator of one fetched partition; idempotent."""
-    if getattr(records._records_iterator, "gi_code", None) is not unpack.__code__:  # noqa: SLF001
-        records._records_iterator = unpack(records)  # noqa: SLF001
+    if getattr(records._records_iterator, "gi_code", None) is not unpack.__code__:
+        records._records_iterator = unpack(records)
 
 
 def unpack(fetched: PartitionRecords) -> Iterator[RecordBatch]:
@@ -46,14 +66,14 @@ def unpack(fetched: PartitionRecords) -> Iterator[RecordBatch]:
 
     Raises CorruptRecordException when the checksum of a broker batch is wrong.
     """
-    tp = TP(fetched._tp.topic, fetched._tp.partition)  # noqa: SLF001
-    source = fetched._records  # noqa: SLF001
+    tp = TP(fetched._tp.topic, fetched._tp.partition)
+    source = fetched._records
     records: list[Any] = []
     while source.has_next():
         batch = source.next_batch()
-        if fetched._check_crcs and not batch.validate_crc():  # noqa: SLF001
+        if fetched._check_crcs and not batch.validate_crc():
             raise CorruptRecordException(
-                f"Invalid CRC in {tp.topic}[{tp.partition}] near {fetched.next_fetch_offset}"
+                f"wrong checksum in {tp.topic}[{tp.partition}] at or after offset {fetched.next_fetch_offset}"
             )
         if not batch.is_control_batch:
             # The first batch may begin before the offset asked for.

@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from itertools import repeat
 from time import time
 from typing import TYPE_CHECKING, Any
 
 from faust.exceptions import ProducerSendError
 from faust.transport.drivers import aiokafka as driver
 
+from k2stream.batch.building import Built, Headers, RecordTooLarge, Timestamps, build
+
 if TYPE_CHECKING:
     from k2stream.batch.table import BatchTable, Changes
-
-# Bytes of a record beside key, value and headers, at most (varint lengths, offset and timestamp deltas).
-RECORD_OVERHEAD = 36
-
-
-class RecordTooLarge(ValueError):
-    """A single record does not fit the largest batch."""
 
 
 class Producer(driver.Producer):
     """Faust's aiokafka producer, idempotent with acks=all, that never loses sight of a delivery.
 
-    ``max_in_flight`` bounds the bytes sent by ``send_columns`` and not acknowledged by the broker.
+    ``max_in_flight`` bounds the bytes of batches sent and not acknowledged by the broker.
     """
 
     max_in_flight = 32 << 20
+    app: Any
+    buffer: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -38,7 +34,7 @@ class Producer(driver.Producer):
         self._in_flight = 0
         self._room = asyncio.Event()
         self._flushing = asyncio.Lock()
-        # Faust's buffer takes a message out before it is sent: count those in between.
+        # Faust's buffer takes a message out before it sends it: count those in between.
         self._buffered_sends = 0
         self._send_buffered = self.buffer._send_pending  # noqa: SLF001
         self.buffer._send_pending = self._count_buffered_send  # noqa: SLF001
@@ -60,89 +56,61 @@ class Producer(driver.Producer):
         partition: int,
         keys: Sequence[bytes | None],
         values: Sequence[bytes | None],
-        timestamps: int | Sequence[int],
-        headers: Sequence[tuple[str, bytes]] | None = None,
+        timestamps: Timestamps,
+        headers: Headers | None = None,
     ) -> None:
-        """Send records as record batches of at most ``producer_max_batch_size`` bytes, in order.
+        """Send records as batches of at most ``producer_max_batch_size`` bytes, in order.
 
-        ``timestamps`` are ms since 1970, one for all or one each; ``headers`` go on every record. Returns before the
-        broker acknowledged (``flush`` waits for that), but waits while ``max_in_flight`` bytes are outstanding.
-        Raises RecordTooLarge before anything is sent, ProducerSendError if this or an earlier delivery failed.
+        ``timestamps`` are ms since 1970, one for all or one each; ``headers`` go on every record. Returns
+        before the broker has acknowledged (``barrier`` waits for that), but waits while ``max_in_flight``
+        bytes are outstanding. Raises RecordTooLarge or ValueError (columns of different length) before
+        anything is sent, ProducerSendError when this or an earlier delivery failed.
         """
-        await self._send_columns(topic, partition, keys, values, timestamps, headers)
+        await self._send(topic, partition, keys, values, timestamps, headers)
 
-    async def _send_columns(
+    async def _send(
         self,
         topic: str,
         partition: int,
         keys: Sequence[bytes | None],
         values: Sequence[bytes | None],
-        timestamps: int | Sequence[int],
-        headers: Sequence[tuple[str, bytes]] | None = None,
+        timestamps: Timestamps,
+        headers: Headers | None = None,
     ) -> list[tuple[asyncio.Future[Any], int]]:
         self._check_failure()
-        self._check_sizes(topic, partition, keys, values, headers)
-        extra = list(headers or ())
-        times = repeat(timestamps) if isinstance(timestamps, int) else timestamps
-        sent = []
-        builder = self._ensure_producer().create_batch()
-        append, count = builder._builder.append, 0  # noqa: SLF001  BatchBuilder.append costs three times as much
-        for key, value, timestamp in zip(keys, values, times, strict=False):
-            if append(count, timestamp, key, value, extra) is None:
-                sent.append((await self._ship(builder, topic, partition, count), count))
-                builder = self._ensure_producer().create_batch()
-                append, count = builder._builder.append, 0  # noqa: SLF001
-                append(count, timestamp, key, value, extra)
-            count += 1
-        if count:
-            sent.append((await self._ship(builder, topic, partition, count), count))
-        return sent
+        create = self._ensure_producer().create_batch
+        try:
+            batches = build(create, self.max_batch_size, keys, values, timestamps, headers)
+        except ValueError as exc:
+            raise type(exc)(f"to {topic}[{partition}]: {exc}") from exc
+        return [(await self._ship(batch, topic, partition), batch.records) for batch in batches]
 
-    def _check_sizes(
-        self,
-        topic: str,
-        partition: int,
-        keys: Sequence[bytes | None],
-        values: Sequence[bytes | None],
-        headers: Sequence[tuple[str, bytes]] | None,
-    ) -> None:
-        if len(keys) != len(values):
-            raise ValueError(
-                f"send_columns to {topic}[{partition}]: {len(keys)} keys but {len(values)} values"
-            )
-        fixed = RECORD_OVERHEAD + sum(len(name) + len(value) + 10 for name, value in headers or ())
-        for index, (key, value) in enumerate(zip(keys, values, strict=True)):
-            size = fixed + len(value or b"") + len(key or b"")
-            if size > self.max_batch_size:
-                raise RecordTooLarge(
-                    f"record {index} for {topic}[{partition}] has {size} bytes, more than producer_max_batch_size "
-                    f"({self.max_batch_size}); its key is {key!r:.100}"
-                )
-
-    async def _ship(self, builder: Any, topic: str, partition: int, count: int) -> asyncio.Future[Any]:
-        builder._relative_offset = count  # noqa: SLF001
-        builder.close()
-        size = builder.size()
+    async def _ship(self, batch: Built, topic: str, partition: int) -> asyncio.Future[Any]:
+        size = batch.builder.size()
         while self._in_flight and self._in_flight + size > self.max_in_flight:
             self._room.clear()
             await self._room.wait()
-        self._check_failure()
+            self._check_failure()
         self._in_flight += size
         try:
-            future = await self._ensure_producer().send_batch(builder, topic, partition=partition)
-        except Exception as exc:
+            future: asyncio.Future[Any] = await self._ensure_producer().send_batch(
+                batch.builder, topic, partition=partition
+            )
+        except BaseException as exc:
             self._in_flight -= size
+            if not isinstance(exc, Exception):
+                raise  # cancelled before the batch was taken
             self.fail(exc)
             raise ProducerSendError(f"sending to {topic}[{partition}]: {exc!r}") from exc
         self._track(future, size)
         return future
 
-    async def send(self, *args: Any, **kwargs: Any) -> asyncio.Future[Any]:
-        """Faust's send of a single message, tracked like a batch."""
+    async def send(self, *args: Any, **kwargs: Any) -> Any:
+        """Faust's send of a single message, tracked like a batch whatever the caller does with the result."""
         self._check_failure()
-        future: asyncio.Future[Any] = await super().send(*args, **kwargs)
+        future: Any = await super().send(*args, **kwargs)
         self._track(future, 0)
-        return future
+        return asyncio.shield(future)
 
     async def _count_buffered_send(self, message: Any) -> None:
         self._buffered_sends += 1
@@ -165,19 +133,19 @@ class Producer(driver.Producer):
     # Failure
 
     def fail(self, error: BaseException) -> None:
-        """Refuse everything from now on: sends, flushes and with them offset commits."""
+        """Refuse sends, flushes and with them offset commits from now on."""
         if self.failure is None:
             self.failure = error
         self._room.set()
 
     def _check_failure(self) -> None:
         if self.failure is not None:
-            raise ProducerSendError(f"an earlier delivery failed: {self.failure!r}") from self.failure
+            raise ProducerSendError(f"refused after {self.failure!r}") from self.failure
 
     # Barrier
 
     async def flush(self) -> None:
-        """``barrier``, except that a worker that is stopping after a failure only logs it, to finish stopping."""
+        """``barrier``, but a worker that is stopping after a failure only logs it, to finish stopping."""
         try:
             await self.barrier()
         except ProducerSendError as exc:
@@ -186,36 +154,51 @@ class Producer(driver.Producer):
             self.log.error("Not flushed: %s", exc)
 
     async def barrier(self) -> None:
-        """Make durable everything sent before, then the table changes made before; raise ProducerSendError if not.
+        """Make durable what was sent before, then the table changes made before.
 
-        A cancelled caller does not stop a flush that has begun.
+        A cancelled caller does not stop a flush that has begun. Raises ProducerSendError, and what an
+        encoder raises.
         """
         if self._producer is not None:
-            await asyncio.shield(asyncio.ensure_future(self._barrier()))
+            await asyncio.shield(asyncio.ensure_future(self._flush_all()))
 
-    async def _barrier(self) -> None:
+    async def _flush_all(self) -> None:
         async with self._flushing:
             self._check_failure()
-            while self.buffer.size or self._buffered_sends:
-                self.buffer.message_sent.clear()
-                await self.buffer.message_sent.wait()
-            # One instant: what is sent by now comes before the changes taken now.
-            outputs = list(self._outstanding)
-            changes = [change for table in self._tables for change in table.take_changes()]
-            if outputs:
-                await asyncio.wait(outputs)
-            self._check_failure()
-            written = [(change, await self._send_changes(change)) for change in changes]
-            deliveries = [future for _, batches in written for future, _ in batches]
-            if deliveries:
-                await asyncio.wait(deliveries)
-            self._check_failure()
-            for change, batches in written:
-                future, count = batches[-1]
-                change.table.on_changes_durable(change.partition, future.result().offset + count - 1)
+            try:
+                await self._drain_buffer()
+                # One instant, no await: everything sent by now is durable before the changes taken now.
+                outputs = list(self._outstanding)
+                changes = [(table, change) for table in self._tables for change in table.take_changes()]
+                await self._delivered(outputs)
+                written = [
+                    (table, change, await self._send_changes(table, change)) for table, change in changes
+                ]
+                await self._delivered([future for *_, batches in written for future, _ in batches])
+            except Exception as exc:
+                self.fail(exc)
+                raise
+            for table, change, batches in written:
+                future, records = batches[-1]
+                table.on_durable(change, future.result().offset + records - 1)
 
-    async def _send_changes(self, changes: Changes) -> list[tuple[asyncio.Future[Any], int]]:
-        topic = changes.table.changelog_topic_name
-        return await self._send_columns(
-            topic, changes.partition, changes.keys, changes.values, int(time() * 1000)
-        )
+    async def _drain_buffer(self) -> None:
+        while self.buffer.size or self._buffered_sends:
+            self.buffer.message_sent.clear()
+            await self.buffer.message_sent.wait()
+            self._check_failure()
+
+    async def _delivered(self, futures: list[asyncio.Future[Any]]) -> None:
+        if futures:
+            await asyncio.wait(futures)
+            await asyncio.sleep(0)  # let the done callbacks note a failure
+        self._check_failure()
+
+    async def _send_changes(
+        self, table: BatchTable, changes: Changes
+    ) -> list[tuple[asyncio.Future[Any], int]]:
+        topic = table.changelog_topic_name
+        return await self._send(topic, changes.partition, changes.keys, changes.values, int(time() * 1000))
+
+
+__all__ = ["Producer", "RecordTooLarge"]

@@ -1,4 +1,4 @@
-"""The unit of delivery: every record of one fetch of one partition, as columns."""
+"""The unit of delivery: the records of one fetch of one partition, as columns."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 _offset, _timestamp, _key, _value = map(attrgetter, ("offset", "timestamp", "key", "value"))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class RecordBatch:
     """Records of one partition in offset order; never empty.
 
-    Columns have one entry per record: ``offsets`` and ``timestamps`` (ms since 1970) are int64 arrays. Offsets
-    rise but need not be contiguous (compaction). ``keys`` and ``values`` hold None where the record does.
+    Columns have one entry per record: ``offsets`` and ``timestamps`` (ms since 1970) are int64 arrays.
+    Offsets rise but need not be contiguous (compaction). ``keys`` and ``values`` are None where the
+    record's is.
     """
 
     tp: TP

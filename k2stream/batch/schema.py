@@ -7,12 +7,12 @@ from typing import Any
 from faust.serializers.schemas import Schema
 
 
-class BatchSchema(Schema):
+class BatchSchema(Schema[Any, Any]):
     """Deliver a topic as ``RecordBatch`` values: ``app.topic("trades", schema=BatchSchema())``.
 
-    ``max_unacked`` bounds the records of the topic that are delivered to this worker and not acknowledged yet; at the
-    bound the topic's partitions pause (heartbeats go on). It is exceeded by at most one fetch. A sink that acknowledges
-    many batches at once needs a bound well above the records it holds.
+    ``max_unacked`` bounds the records of the topic that this worker was given and has not acknowledged: at
+    the bound the topic's partitions pause while heartbeats go on. It is exceeded by at most one fetch. A sink
+    that acknowledges many batches at once needs a bound well above the records it holds.
     """
 
     def __init__(self, *, max_unacked: int = 200_000) -> None:

@@ -12,10 +12,10 @@ from faust.types import TP
 _MISSING = object()
 
 
-class PartitionedStore(Store):
-    """One dictionary per partition: what a rebalance moves is dropped at once, and a partition can be listed.
+class PartitionedStore(Store[Any, Any]):
+    """One dictionary per partition, so that a rebalance drops one at once and a partition can be listed.
 
-    A key lives in one partition; where two hold it (a caller's mistake) the lower partition number need not win.
+    A key lives in one partition; looked up without it, the partitions are tried in turn.
     """
 
     def __post_init__(self) -> None:
@@ -24,9 +24,6 @@ class PartitionedStore(Store):
     def partition(self, number: int) -> dict[Any, Any]:
         """Contents of a partition, created when it is new."""
         return self.partitions.setdefault(number, {})
-
-    def drop(self, number: int) -> None:
-        self.partitions.pop(number, None)
 
     def __getitem__(self, key: Any) -> Any:
         for contents in self.partitions.values():

@@ -1,11 +1,10 @@
-"""Tables whose changelog is written behind: coalesced by key, one record batch per partition before each commit."""
+"""Tables with a write-behind changelog: coalesced by key, one batch per partition before each commit."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, ItemsView, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from faust import Table
@@ -18,27 +17,31 @@ from k2stream.batch.store import PartitionedStore
 _TOMBSTONE = object()
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(NamedTuple):
     """Encoded changelog entries of one partition; a value of None is a tombstone."""
 
-    table: BatchTable
     partition: int
+    contents: dict[Any, Any]
     keys: list[bytes]
     values: list[bytes | None]
 
 
-class BatchTable(Table):
-    """In-memory Faust table with explicit partitions.
+class BatchTable(Table[Any, Any]):
+    """In-memory Faust table with explicit partitions: ``app.tables.add(BatchTable(app, name=...))``.
 
-    Write with ``put`` and ``delete`` (in an agent the mapping syntax works too, on the partition of the current
-    event); read as any mapping. Send what is derived from a change *before* the ``put`` with no await in between:
-    changelog entries become durable only after everything sent before them, so that state which suppresses replays
-    never runs ahead of the outputs. Register on_recover callbacks to rebuild indexes; they run after every rebalance.
+    Write with ``put`` and ``delete`` (in an agent the mapping syntax works too, on the partition of the
+    current event); read as any mapping. Send what is derived from a change *before* the ``put``: changelog
+    entries become durable only after everything sent before them, so that state which suppresses replays
+    never runs ahead of the outputs. ``on_recover`` callbacks run after every rebalance, before delivery:
+    rebuild indexes there, from ``active_partitions`` and ``partition_items``.
 
-    Codecs default to JSON; two equal keys must encode to equal bytes. ``supersedes(new, old)`` keeps the old value on
-    recovery when it returns False: it shields state that carries its position from the late entries of a zombie.
+    Codecs default to JSON; equal keys must encode to equal bytes. ``supersedes(new, old)`` keeps the old
+    value on recovery when it returns False: it shields state that carries its position from the late entries
+    of a zombie.
     """
+
+    app: Any
+    data: Any
 
     def __init__(
         self,
@@ -56,7 +59,7 @@ class BatchTable(Table):
         if not store.startswith("memory:"):
             raise ImproperlyConfigured(f"table {self.name}: store {store} is not supported, use memory://")
         if self.is_global or self.use_partitioner:
-            raise ImproperlyConfigured(f"table {self.name}: global and partitioner tables are not supported")
+            raise ImproperlyConfigured(f"table {self.name}: is_global and use_partitioner are not supported")
         self._dumps_key, self._loads_key = dumps_key, loads_key
         self._dumps_value, self._loads_value = dumps_value, loads_value
         self._supersedes = supersedes
@@ -82,13 +85,13 @@ class BatchTable(Table):
         self._dirty[partition][key] = None
 
     def get_from(self, partition: int, key: Any, default: Any = None) -> Any:
-        """Value of ``key`` in ``partition``: one dictionary lookup."""
-        contents = self.data.partitions.get(partition)
-        return default if contents is None else contents.get(key, default)
+        """Value of ``key`` in ``partition``, without looking through the others."""
+        return self.data.partitions.get(partition, {}).get(key, default)
 
     def partition_items(self, partition: int) -> ItemsView[Any, Any]:
         """Live view of a partition; empty when this worker does not hold it."""
-        return self.data.partitions.get(partition, {}).items()
+        items: ItemsView[Any, Any] = self.data.partitions.get(partition, {}).items()
+        return items
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self.put(self._current_partition(), key, value)
@@ -107,46 +110,41 @@ class BatchTable(Table):
                 self.delete(partition, key)
 
     def _current_partition(self) -> int:
-        partition: int = self.partition_for_key(None)
+        partition = self.partition_for_key(None)
+        if partition is None:
+            raise TypeError(f"table {self.name}: no partition is known here, use put and delete")
         return partition
 
-    # Changelog, write side (called by the producer's flush)
+    # Changelog, write side: the producer's flush calls these
 
     def take_changes(self) -> list[Changes]:
-        """Encode what changed since the last call and start a new set; values are those of this instant."""
+        """Encode what changed since the last call, as it is at this instant, and start a new set."""
         dirty, self._dirty = self._dirty, defaultdict(dict)
         dumps_key, dumps_value = self._key_codec()[0], self._dumps_value
-        changes = []
+        taken = []
         for partition, changed in dirty.items():
             contents = self.data.partition(partition)
             values = [contents.get(key, _TOMBSTONE) for key in changed]
-            changes.append(
-                Changes(
-                    self,
-                    partition,
-                    list(map(dumps_key, changed)),
-                    [None if value is _TOMBSTONE else dumps_value(value) for value in values],
-                )
-            )
-        return changes
+            encoded = [None if value is _TOMBSTONE else dumps_value(value) for value in values]
+            taken.append(Changes(partition, contents, list(map(dumps_key, changed)), encoded))
+        return taken
 
-    def on_changes_durable(self, partition: int, offset: int) -> None:
-        """Note that memory is current to changelog ``offset`` of ``partition``."""
-        self._offsets[partition] = offset
+    def on_durable(self, changes: Changes, last_offset: int) -> None:
+        """Note that memory is current to ``last_offset``, unless the partition has left in the meantime."""
+        if self.data.partitions.get(changes.partition) is changes.contents:
+            self._offsets[changes.partition] = last_offset
 
-    # Changelog, read side (called by the consumer)
+    # Changelog, read side: the consumer calls these
 
     def apply_changelog(
-        self, partition: int, keys: Sequence[bytes], values: Sequence[bytes | None], offset: int
+        self, partition: int, keys: Sequence[bytes | None], values: Sequence[bytes | None], offset: int
     ) -> None:
-        """Apply entries in log order up to ``offset``; the last one of a key wins, or what ``supersedes`` says."""
+        """Apply entries in log order up to ``offset``; the last of a key wins unless ``supersedes`` objects."""
         contents = self.data.partition(partition)
         loads_key, loads_value, supersedes = self._key_codec()[1], self._loads_value, self._supersedes
-        entries = (
-            dict(zip(keys, values, strict=True)).items()
-            if supersedes is None
-            else zip(keys, values, strict=True)
-        )
+        entries: Iterable[Any] = zip(keys, values, strict=True)
+        if supersedes is None:
+            entries = dict(entries).items()
         for raw_key, raw_value in entries:
             key = loads_key(raw_key)
             if raw_value is None:
@@ -158,25 +156,8 @@ class BatchTable(Table):
         self._offsets[partition] = offset
 
     def persisted_offset(self, tp: TP) -> int | None:
-        """Changelog offset that memory is current to: a partition that stays is not replayed after a rebalance."""
+        """Changelog offset that memory is current to: a partition that stays is not replayed."""
         return self._offsets.get(tp.partition)
-
-    # Faust's life cycle
-
-    def _new_store(self) -> PartitionedStore:
-        return PartitionedStore(
-            self._store or self.app.conf.store, self.app, self, table_name=self.name, loop=self.loop
-        )
-
-    def using_window(self, window: Any, *, key_index: bool = False) -> Any:
-        """As Faust's, but the changelog is compacted only: its rows leave by tombstone, never by age."""
-        if window.expires or key_index:
-            raise ImproperlyConfigured(
-                f"table {self.name}: expires and key_index are not supported, delete explicitly"
-            )
-        wrapper = super().using_window(window)
-        self._changelog_deleting = None
-        return wrapper
 
     def _key_codec(self) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
         windowed = self.window is not None
@@ -184,6 +165,22 @@ class BatchTable(Table):
             self._dumps_key or (windows.dump_window_key if windowed else windows.dump_key),
             self._loads_key or (windows.load_window_key if windowed else windows.load_key),
         )
+
+    # Faust's life cycle
+
+    def _new_store(self) -> PartitionedStore:
+        url = self._store or self.app.conf.store
+        return PartitionedStore(url, self.app, self, table_name=self.name, loop=self.loop)
+
+    def using_window(self, window: Any, *, key_index: bool = False) -> Any:
+        """As Faust's, but rows leave the changelog by tombstone only, never by age."""
+        if window.expires or key_index:
+            raise ImproperlyConfigured(
+                f"table {self.name}: expires and key_index are not supported, delete closed windows yourself"
+            )
+        wrapper = super().using_window(window)
+        self._changelog_deleting = None
+        return wrapper
 
     async def on_start(self) -> None:
         register = getattr(self.app.producer, "register_table", None)
@@ -199,17 +196,14 @@ class BatchTable(Table):
         newly_assigned: Iterable[TP],
         generation_id: int = 0,
     ) -> None:
-        """Forget partitions whose changelog this worker no longer reads."""
+        """Forget the partitions whose changelog this worker no longer reads."""
         held = {tp.partition for tp in assigned if tp.topic == self.changelog_topic_name}
-        for partition in self.data.partitions.keys() - held:
-            self.data.drop(partition)
-        for partition in self._dirty.keys() - held:
-            del self._dirty[partition]
-        for partition in self._offsets.keys() - held:
-            del self._offsets[partition]
+        for state in (self.data.partitions, self._dirty, self._offsets):
+            for partition in state.keys() - held:
+                del state[partition]
 
     async def on_recovery_completed(self, active_tps: Iterable[TP], standby_tps: Iterable[TP]) -> None:
-        """Run the on_recover callbacks; a failure stops the worker (Faust would drop it silently)."""
+        """Run the on_recover callbacks; a failure stops the worker (Faust would never look at it)."""
         self.active_partitions = frozenset(tp.partition for tp in active_tps)
         try:
             await self.call_recover_callbacks()

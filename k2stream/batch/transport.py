@@ -21,5 +21,5 @@ class Transport(driver.Transport):
         super().__init__(url, app, **kwargs)
         if app.conf.processing_guarantee.value != "at_least_once":
             raise ImproperlyConfigured(
-                "k2batch: processing_guarantee must be at_least_once; make results idempotent by position instead"
+                "k2batch: processing_guarantee must be at_least_once; make results idempotent by position"
             )

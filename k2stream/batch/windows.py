@@ -1,4 +1,4 @@
-"""Keys of windowed tables: ``(key, (start, end))``, as Faust's tumbling windows build them."""
+"""Keys of tables and how the changelog spells them; windowed keys are ``(key, (start, end))`` as in Faust."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Any
 
 import msgspec
 
-# Faust ends a window a tenth of a second before the next one starts (faust.types.windows.WindowRange_from_start).
+# Faust ends a window a tenth of a second before the next starts (faust.types.windows.WindowRange_from_start).
 WINDOW_GAP = 0.1
 
 WindowKey = tuple[Any, tuple[float, float]]
 
 
 def window_key(key: Any, start: float, size: float) -> WindowKey:
-    """Table key of ``key`` in the window of ``size`` seconds that starts at ``start`` (seconds since 1970)."""
+    """Table key of ``key`` in the window of ``size`` seconds from ``start`` (seconds since 1970)."""
     return key, (float(start), float(start) + size - WINDOW_GAP)
 
 
@@ -24,7 +24,7 @@ def window_of(table_key: WindowKey) -> tuple[Any, float, float]:
 
 
 def dump_key(key: Any) -> bytes:
-    """JSON; equal keys give equal bytes (compaction compares bytes)."""
+    """JSON; equal keys give equal bytes, as compaction compares bytes."""
     return msgspec.json.encode(key)
 
 

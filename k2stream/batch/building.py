@@ -1,0 +1,71 @@
+"""Record batches out of columns."""
+# ruff: noqa: SLF001 - private parts of pinned versions; tests/unit/batch/test_assumptions.py guards them
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Timestamps = int | Sequence[int] | NDArray[np.int64]
+Headers = Sequence[tuple[str, bytes]]
+
+
+class RecordTooLarge(ValueError):
+    """A single record does not fit the largest batch."""
+
+
+class Built(NamedTuple):
+    builder: Any
+    records: int
+
+
+def build(
+    create: Callable[[], Any],
+    limit: int,
+    keys: Sequence[bytes | None],
+    values: Sequence[bytes | None],
+    timestamps: Timestamps,
+    headers: Headers | None = None,
+) -> list[Built]:
+    """Batches, in order, of at most ``limit`` bytes each before compression.
+
+    ``create`` returns an aiokafka BatchBuilder that takes ``limit`` bytes. Raises RecordTooLarge for a record
+    that does not fit a batch of its own, ValueError when the columns differ in length.
+    """
+    times = _column(timestamps, len(values))
+    if not len(keys) == len(values) == len(times):
+        raise ValueError(
+            f"{len(keys)} keys, {len(values)} values and {len(times)} timestamps: lengths differ"
+        )
+    extra = list(headers or ())
+    built: list[Built] = []
+    builder, count = create(), 0
+    append = builder._builder.append  # BatchBuilder.append costs three times as much
+    for key, value, timestamp in zip(keys, values, times, strict=True):
+        if append(count, timestamp, key, value, extra) is None:
+            built.append(_closed(builder, count, limit))
+            builder, count = create(), 0
+            append = builder._builder.append
+            append(count, timestamp, key, value, extra)
+        count += 1
+    if count:
+        built.append(_closed(builder, count, limit))
+    return built
+
+
+def _closed(builder: Any, count: int, limit: int) -> Built:
+    # A builder refuses what does not fit, but never its first record.
+    if builder.size() > limit:
+        raise RecordTooLarge(f"one record makes a batch of {builder.size()} bytes, the limit is {limit}")
+    builder._relative_offset = count
+    builder.close()
+    return Built(builder, count)
+
+
+def _column(timestamps: Timestamps, count: int) -> Sequence[int]:
+    if isinstance(timestamps, int | np.integer):
+        return [int(timestamps)] * count
+    return timestamps.tolist() if isinstance(timestamps, np.ndarray) else timestamps

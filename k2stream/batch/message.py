@@ -1,0 +1,31 @@
+"""A batch as Faust's message."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from faust.types import TP, ConsumerMessage
+
+from k2stream.batch.records import RecordBatch
+
+_CREATE_TIME = 0
+
+
+def message_of(tp: TP, batch: RecordBatch, generation_id: int) -> ConsumerMessage:
+    """Message whose value is the batch and whose offset is the last of it."""
+    value: Any = batch
+    return ConsumerMessage(
+        topic=tp.topic,
+        partition=tp.partition,
+        offset=batch.last_offset,
+        timestamp=int(batch.timestamps[-1]) / 1000.0,
+        timestamp_type=_CREATE_TIME,
+        headers=None,
+        key=None,
+        value=value,
+        checksum=None,
+        serialized_key_size=0,
+        serialized_value_size=0,
+        tp=tp,
+        generation_id=generation_id,
+    )

@@ -1,0 +1,33 @@
+"""Bulk replay of changelogs: a fetched stretch at once, where Faust makes an event of every entry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from faust.types import TP
+
+from k2stream.batch.records import RecordBatch
+from k2stream.batch.table import BatchTable
+
+
+def replay(app: Any, table: BatchTable, tp: TP, batch: RecordBatch) -> None:
+    """Apply ``batch`` of changelog partition ``tp`` and tell Faust's recovery how far it is."""
+    recovery = app.tables.recovery
+    if tp in recovery.active_tps:
+        if not recovery.in_recovery:
+            return  # this worker wrote it, or a zombie
+        offsets = recovery.active_offsets
+    elif tp in recovery.standby_tps:
+        offsets = recovery.standby_offsets
+    else:
+        return
+    seen = offsets.get(tp)
+    start = 0 if seen is None else int(batch.offsets.searchsorted(seen, side="right"))
+    if start < len(batch):
+        table.apply_changelog(tp.partition, batch.keys[start:], batch.values[start:], batch.last_offset)
+        offsets[tp] = batch.last_offset
+    if recovery.in_recovery and not recovery.need_recovery():
+        recovery.flush_buffers()
+        recovery.signal_recovery_end.set()
+    if not app.tables.standbys_ready and not recovery.standby_remaining_total():
+        app.tables.on_standbys_ready()
