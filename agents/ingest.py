@@ -1,0 +1,58 @@
+"""One exchange's socket to its raw topic: `k2 worker ingest --exchange NAME`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any, cast
+
+from k2stream import exchanges, instruments
+from k2stream import settings as settings_module
+from k2stream.app import create_app
+from k2stream.batch.producer import Producer
+from k2stream.errors import ConfigError
+from k2stream.feed import Columns, Feed
+
+DRAIN_SECONDS = 3.0  # at a stop, for what has been received; then Kafka is taken to be away
+
+settings = settings_module.get()
+if not settings.exchange:
+    raise ConfigError(f"K2_EXCHANGE is not set; use one of {', '.join(exchanges.REGISTRY)}")
+
+app = create_app("ingest")
+app.producer_only = True  # it reads no topic
+
+
+class KafkaPublisher:
+    """Publishes through the worker's producer: idempotent, acks=all; raises ProducerSendError."""
+
+    async def publish(self, columns: Mapping[tuple[str, int], Columns]) -> None:
+        """Return when the brokers have acknowledged every record."""
+        producer = cast(Producer, app.producer)
+        for (topic, partition), column in columns.items():
+            await producer.send_columns(topic, partition, column.keys, column.values, column.timestamps)
+        await producer.barrier()
+
+
+feed = Feed(
+    exchanges.get(settings.exchange),
+    instruments.load(settings.instruments_file).of(settings.exchange),
+    KafkaPublisher(),
+    settings,
+)
+
+
+@app.task  # type: ignore[untyped-decorator]
+async def ingest() -> None:
+    """Feed until the worker stops; a failed publish crashes it, so that no record is skipped."""
+    await feed.run()
+
+
+@app.on_before_shutdown.connect
+async def drain(*_: Any, **__: Any) -> None:
+    """Publish what has been received, as long as Kafka answers."""
+    try:
+        await asyncio.wait_for(feed.stop(), DRAIN_SECONDS)
+    except TimeoutError:
+        logging.getLogger(__name__).warning("%s: received frames could not be published", settings.exchange)

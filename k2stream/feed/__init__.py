@@ -1,0 +1,7 @@
+"""One WebSocket feed: connect, subscribe, receive, publish raw records; the same loop for every exchange."""
+
+from k2stream.feed.columns import Columns
+from k2stream.feed.feed import Feed
+from k2stream.feed.publisher import MemoryPublisher, Publisher
+
+__all__ = ["Columns", "Feed", "MemoryPublisher", "Publisher"]

@@ -1,0 +1,145 @@
+"""Received frames to the records that are published: parsing, dead letters, feed events, counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from k2stream import continuity, deadletter, events, topics
+from k2stream.deadletter import DeadLetter
+from k2stream.events import EventKind, FeedEvent
+from k2stream.exchanges import raw
+from k2stream.exchanges.spec import Exchange, Frame, Kind, Reject
+from k2stream.feed.columns import Columns
+from k2stream.settings import Settings
+
+MAX_RECORD = 900_000
+"""Bytes of one record's value: Kafka takes 1 MB with its overhead."""
+
+MAX_ORIGINAL = 660_000
+"""Bytes of an original kept in a dead letter: base64 makes four of three."""
+
+
+@dataclass(slots=True, eq=False)
+class Link:
+    """One connection: its name, how many trades it has brought, and the exchange's own frame counter."""
+
+    name: str
+    trades: int = 0
+    frame_sequence: int | None = None
+
+
+@dataclass(slots=True)
+class Batch:
+    """What some frames gave: records by (topic, partition), and what there is to count and to say.
+
+    `received_us` is when the newest frame came, 0 without frames.
+    """
+
+    columns: dict[tuple[str, int], Columns] = field(default_factory=dict)
+    trades: int = 0
+    received_us: int = 0
+    frames: Counter[Kind] = field(default_factory=Counter)
+    causes: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.columns or self.frames)
+
+    def to(self, topic: str, partition: int) -> Columns:
+        """The columns of one partition."""
+        return self.columns.setdefault((topic, partition), Columns())
+
+
+class Batcher:
+    """Fills one batch after another from the frames of an exchange's connections."""
+
+    def __init__(self, exchange: Exchange, settings: Settings, now_us: Callable[[], int]) -> None:
+        self._exchange = exchange
+        self._simulated = settings.simulated
+        self._topic = topics.raw(exchange.name)
+        self._now_us = now_us
+        self._batch = Batch()
+        partitions = settings.raw_partitions(exchange.name)
+
+        @lru_cache(maxsize=4096)
+        def route(symbol: str) -> tuple[bytes, int]:
+            return symbol.encode(), topics.partition_of(symbol, partitions)
+
+        self._route = route
+
+    def take(self) -> Batch:
+        """The batch so far; the next one starts empty."""
+        batch, self._batch = self._batch, Batch()
+        return batch
+
+    def add(self, link: Link, received_us: int, data: bytes) -> None:
+        """Parse one frame of a connection."""
+        frame = self._parse(data)
+        batch = self._batch
+        batch.frames[frame.kind] += 1
+        batch.received_us = received_us
+        if frame.sequence is not None:
+            self._check_sequence(link, frame.sequence)
+        for trade in frame.trades:
+            value = raw.record(trade, received_us, link.name, link.trades)
+            if len(value) > MAX_RECORD:
+                self.reject(link, Reject(f"trade larger than {MAX_RECORD} bytes", trade.body))
+                continue
+            key, partition = self._route(trade.symbol)
+            batch.to(self._topic, partition).append(key, value, received_us)
+            batch.trades += 1
+            link.trades += 1
+        for reject in frame.rejects:
+            self.reject(link, reject)
+        if frame.kind is Kind.ERROR:
+            batch.errors.append(frame.detail)
+            self.event(EventKind.EXCHANGE_ERROR, link, frame.detail)
+
+    def reject(self, link: Link, reject: Reject) -> None:
+        """Dead-letter data that cannot be used."""
+        cause, kept = reject.cause, reject.original[:MAX_ORIGINAL]
+        if len(kept) < len(reject.original):
+            cause += f" (first {len(kept)} of {len(reject.original)} bytes kept)"
+        letter = DeadLetter(
+            cause=cause,
+            exchange=self._exchange.name,
+            time=self._now_us(),
+            original=deadletter.original(kept),
+            stage="ingest",
+            connection=link.name,
+        )
+        self._batch.causes.append(cause)
+        self._put(topics.DLQ, deadletter.encode(letter), letter.time)
+
+    def event(self, kind: EventKind, link: Link, detail: str = "", *, count: int = 0) -> None:
+        """Record what happened to the connection."""
+        event = FeedEvent(
+            kind=kind,
+            exchange=self._exchange.name,
+            time=self._now_us(),
+            detail=detail,
+            connection=link.name,
+            count=count,
+            simulated=self._simulated,
+        )
+        self._put(topics.FEED_EVENTS, events.encode(event), event.time)
+
+    def _parse(self, data: bytes) -> Frame:
+        try:
+            return self._exchange.parse(data)
+        except Exception as error:  # a parser's mistake costs a frame, never the feed
+            cause = f"parser failed: {type(error).__name__}: {error}"
+            return Frame(Kind.REJECTED, rejects=(Reject(cause, data),))
+
+    def _check_sequence(self, link: Link, sequence: int) -> None:
+        """Coinbase counts the frames of a connection over all channels: a jump is a loss."""
+        previous, link.frame_sequence = link.frame_sequence, sequence
+        if lost := continuity.lost_frames(previous, sequence):
+            detail = f"frame counter went from {previous} to {sequence}"
+            self.event(EventKind.LOST_FRAMES, link, detail, count=lost)
+
+    def _put(self, topic: str, value: bytes, time_us: int) -> None:
+        self._batch.to(topic, 0).append(self._exchange.name.encode(), value, time_us)

@@ -1,0 +1,20 @@
+"""Records of one partition, as columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Columns:
+    """Keys, values and Kafka timestamps (ms since 1970) of records, in order."""
+
+    keys: list[bytes] = field(default_factory=list)
+    values: list[bytes] = field(default_factory=list)
+    timestamps: list[int] = field(default_factory=list)
+
+    def append(self, key: bytes, value: bytes, timestamp_us: int) -> None:
+        """Add one record."""
+        self.keys.append(key)
+        self.values.append(value)
+        self.timestamps.append(timestamp_us // 1000)
