@@ -59,12 +59,13 @@ class Checked:
     """Result of a batch: arrays and lists of the batch's length and order; `states` of its symbols only.
 
     `keep` is False for duplicates. `events`: a GAP per range of ids that did not come, and one DUPLICATE per
-    symbol with the count; their time is the receive time of the trade that showed it.
+    symbol with the count; their time is the receive time of the trade that showed it, `shown_by` its row.
     """
 
     keep: NDArray[np.bool_]
     trade_id: list[str]
     events: list[FeedEvent]
+    shown_by: list[int]
     states: dict[str, State]
 
 
@@ -86,6 +87,7 @@ def lost_frames(previous: int | None, sequence: int) -> int:
 def _check_ids(columns: TradeColumns, states: Mapping[str, State], *, report_gaps: bool) -> Checked:
     keep = np.ones(len(columns), np.bool_)
     events: list[FeedEvent] = []
+    shown_by: list[int] = []
     new: dict[str, State] = {}
     ids = np.array(columns.sequence, np.int64)
     for symbol, numbering, rows in _groups(columns):
@@ -105,6 +107,7 @@ def _check_ids(columns: TradeColumns, states: Mapping[str, State], *, report_gap
                 known.holes.append((high + 1, number - 1))
                 if report_gaps:
                     events.append(_gap(columns, int(rows[at]), high + 1, number - 1))
+                    shown_by.append(int(rows[at]))
             elif not _fill(known.holes, number):
                 dropped.append(int(rows[at]))
             if len(known.holes) > MAX_HOLES:
@@ -113,7 +116,8 @@ def _check_ids(columns: TradeColumns, states: Mapping[str, State], *, report_gap
         if dropped:
             keep[dropped] = False
             events.append(_duplicates(columns, dropped))
-    return Checked(keep, columns.trade_id, events, new)
+            shown_by.append(dropped[-1])
+    return Checked(keep, columns.trade_id, events, shown_by, new)
 
 
 def _groups(columns: TradeColumns) -> list[tuple[str, str, NDArray[np.int64]]]:
@@ -175,7 +179,7 @@ def _make_ids(columns: TradeColumns, states: Mapping[str, State]) -> Checked:
         if ordinal:
             name = f"{time}-{crc32(b'|%d' % ordinal, content):08x}"
         made.append(f"{prefix}-{name}")
-    return Checked(np.ones(len(columns), np.bool_), made, [], new)
+    return Checked(np.ones(len(columns), np.bool_), made, [], [], new)
 
 
 def _forget(recent: dict[str, tuple[int, int]], before: int) -> None:

@@ -1,0 +1,114 @@
+"""A capture of an exchange's frames as batches of trades, the way the ingest and the normaliser see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from k2stream import continuity, decimals
+from k2stream.events import EventKind
+from k2stream.exchanges import raw
+from k2stream.exchanges.spec import Exchange, Frame, Kind
+from k2stream.trade import Decimals, TradeColumns
+
+BATCH = 2_000
+"""Frames handled at a time: memory depends on it, not on the length of the capture."""
+
+Note = dict[str, Any]
+"""Something that is no trade: `line` it came on, `kind`, and what the kind needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What some frames gave: `rows` are the accepted ones of `columns`, `notes` all that is no trade.
+
+    `first` counts the trades of the batches before: the position of row 0.
+    """
+
+    frames: int
+    first: int
+    columns: TradeColumns
+    price: Decimals
+    quantity: Decimals
+    rows: list[int]
+    notes: list[Note]
+
+
+def read(exchange: Exchange, lines: Iterable[bytes]) -> Iterator[Batch]:
+    """Batches of a capture with one frame a line, blank lines skipped; never raises for what a line holds."""
+    frames = ((number, line.strip()) for number, line in enumerate(lines, 1) if line.strip())
+    states: dict[str, continuity.State] = {}
+    sequence: int | None = None
+    first = 0
+    while part := list(islice(frames, BATCH)):
+        notes: list[Note] = []
+        values: list[bytes | None] = []
+        at: list[int] = []
+        for number, line in part:
+            frame = exchange.parse(line)
+            if frame.sequence is not None:
+                if lost := continuity.lost_frames(sequence, frame.sequence):
+                    notes.append({"line": number, "kind": EventKind.LOST_FRAMES, "count": lost})
+                sequence = frame.sequence
+            notes.extend({"line": number} | note for note in _frame_notes(frame))
+            values.extend(raw.record(trade, 0, "", 0) for trade in frame.trades)
+            at.extend([number] * len(frame.trades))
+        records, _ = raw.decode(exchange, values)  # all of them: parse has read each
+        columns = exchange.normalise(records)
+        columns.receive_time = columns.timestamp  # a capture has none
+        checked = continuity.check(exchange.continuity, columns, states)
+        columns.trade_id = checked.trade_id
+        states |= checked.states
+        price, quantity, bad = _numbers(columns)
+        notes.extend(_trade_notes(columns, at, checked, bad))
+        notes.sort(key=lambda note: note["line"])
+        rows = [row for row in np.flatnonzero(checked.keep).tolist() if row not in bad]
+        yield Batch(len(part), first, columns, price, quantity, rows, notes)
+        first += len(columns)
+
+
+def _frame_notes(frame: Frame) -> Iterator[Note]:
+    if frame.kind not in (Kind.TRADES, Kind.REJECTED):
+        yield {"kind": frame.kind, "detail": frame.detail}
+    for reject in frame.rejects:
+        original = reject.original.decode(errors="replace")
+        yield {"kind": Kind.REJECTED, "cause": reject.cause, "original": original}
+
+
+def _numbers(columns: TradeColumns) -> tuple[Decimals, Decimals, dict[int, str]]:
+    """Prices, quantities, and the cause for each row where one of them is no positive decimal."""
+    bad: dict[int, str] = {}
+    parsed = []
+    for name, strings in (("price", columns.price), ("quantity", columns.quantity)):
+        values, causes = decimals.parse(strings)
+        causes = dict.fromkeys(np.flatnonzero(values.mantissa <= 0).tolist(), "not positive") | causes
+        for row, cause in causes.items():
+            bad.setdefault(row, f"{name} {strings[row][:60]!r}: {cause}")
+        parsed.append(values)
+    return parsed[0], parsed[1], bad
+
+
+def _trade_notes(
+    columns: TradeColumns, at: list[int], checked: continuity.Checked, bad: dict[int, str]
+) -> Iterator[Note]:
+    for row in np.flatnonzero(~checked.keep).tolist():
+        trade = {"symbol": columns.symbol[row], "trade_id": columns.trade_id[row]}
+        yield {"line": at[row], "kind": EventKind.DUPLICATE} | trade
+    for row, cause in bad.items():
+        if checked.keep[row]:
+            trade = {"symbol": columns.symbol[row], "trade_id": columns.trade_id[row]}
+            yield {"line": at[row], "kind": Kind.REJECTED, "cause": cause} | trade
+    for event, row in zip(checked.events, checked.shown_by, strict=True):
+        if event.kind is EventKind.GAP:
+            missing = {"first_missing": event.first_missing, "last_missing": event.last_missing}
+            yield {
+                "line": at[row],
+                "kind": event.kind,
+                "symbol": event.symbol,
+                **missing,
+                "count": event.count,
+            }
