@@ -23,6 +23,7 @@ class App(faust.App):
 
     async def on_first_start(self) -> None:
         """Create missing topics; raises ConfigError when they do not match the settings."""
+        self.conf.datadir.mkdir(parents=True, exist_ok=True)
         await ensure_topics(settings_module.get())
         await super().on_first_start()
 
