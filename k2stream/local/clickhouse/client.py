@@ -1,0 +1,36 @@
+"""One connected client: its bytes, its session of the engine, whether its blocks are compressed."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from . import protocol
+from .blocks import Block
+from .engine import Engine, Session, run
+from .reader import Reader
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Client:
+    reader: Reader
+    writer: asyncio.StreamWriter
+    engine: Engine
+    session: Session
+    compressed: bool = False
+
+    async def call(self, function: Callable[..., T], *args: Any) -> T:
+        return await self.engine.call(function, *args)
+
+    async def run(self, sql: str, format_: str = "Native") -> bytes:
+        return await self.engine.call(run, self.session, sql, format_)
+
+    async def read_data(self) -> Block:
+        return await protocol.read_data(self.reader, self.compressed)
+
+    async def send_data(self, raw: bytes) -> None:
+        """Send a block of FORMAT Native."""
+        self.writer.write(protocol.data(raw, self.compressed))
+        await self.writer.drain()
