@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from time import time
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ class Producer(driver.Producer):
         super().__init__(*args, **kwargs)
         self.failure: BaseException | None = None
         self._tables: list[BatchTable] = []
+        self._before_flush: list[Callable[[], Awaitable[None]]] = []
         self._outstanding: set[asyncio.Future[Any]] = set()
         self._in_flight = 0
         self._room = asyncio.Event()
@@ -47,6 +48,15 @@ class Producer(driver.Producer):
         """Write the changes of ``table`` at every flush."""
         if table not in self._tables:
             self._tables.append(table)
+
+    def before_flush(self, callback: Callable[[], Awaitable[None]]) -> None:
+        """Await ``callback`` at every flush, right before the table changes are taken.
+
+        It sends what is still held back of the outputs of those changes: it may return only at an instant at
+        which nothing is.
+        """
+        if callback not in self._before_flush:
+            self._before_flush.append(callback)
 
     # Sending
 
@@ -167,20 +177,25 @@ class Producer(driver.Producer):
             self._check_failure()
             try:
                 await self._drain_buffer()
+                for callback in self._before_flush:
+                    await callback()
                 # One instant, no await: everything sent by now is durable before the changes taken now.
                 outputs = list(self._outstanding)
                 changes = [(table, change) for table in self._tables for change in table.take_changes()]
                 await self._delivered(outputs)
-                written = [
-                    (table, change, await self._send_changes(table, change)) for table, change in changes
-                ]
-                await self._delivered([future for *_, batches in written for future, _ in batches])
+                for stage in sorted({table.flush_stage for table, _ in changes}):
+                    await self._write([item for item in changes if item[0].flush_stage == stage])
             except Exception as exc:
                 self.fail(exc)
                 raise
-            for table, change, batches in written:
-                future, records = batches[-1]
-                table.on_durable(change, future.result().offset + records - 1)
+
+    async def _write(self, changes: list[tuple[BatchTable, Changes]]) -> None:
+        """Make changes durable."""
+        written = [(table, change, await self._send_changes(table, change)) for table, change in changes]
+        await self._delivered([future for *_, batches in written for future, _ in batches])
+        for table, change, batches in written:
+            future, records = batches[-1]
+            table.on_durable(change, future.result().offset + records - 1)
 
     async def _drain_buffer(self) -> None:
         while self.buffer.size or self._buffered_sends:

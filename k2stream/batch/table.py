@@ -37,7 +37,7 @@ class BatchTable(Table[Any, Any]):
 
     Codecs default to JSON; equal keys must encode to equal bytes. ``supersedes(new, old)`` keeps the old
     value on recovery when it returns False: it shields state that carries its position from the late entries
-    of a zombie.
+    of a zombie. Of one flush, tables of a higher ``flush_stage`` are written once the lower ones are durable.
     """
 
     app: Any
@@ -52,6 +52,7 @@ class BatchTable(Table[Any, Any]):
         dumps_value: Callable[[Any], bytes] = msgspec.json.encode,
         loads_value: Callable[[bytes], Any] = msgspec.json.decode,
         supersedes: Callable[[Any, Any], bool] | None = None,
+        flush_stage: int = 0,
         **options: Any,
     ) -> None:
         super().__init__(app, **options)
@@ -63,6 +64,7 @@ class BatchTable(Table[Any, Any]):
         self._dumps_key, self._loads_key = dumps_key, loads_key
         self._dumps_value, self._loads_value = dumps_value, loads_value
         self._supersedes = supersedes
+        self.flush_stage = flush_stage
         self._dirty: defaultdict[int, dict[Any, None]] = defaultdict(dict)
         self._offsets: dict[int, int] = {}
         self.active_partitions: frozenset[int] = frozenset()
@@ -139,7 +141,7 @@ class BatchTable(Table[Any, Any]):
     def apply_changelog(
         self, partition: int, keys: Sequence[bytes | None], values: Sequence[bytes | None], offset: int
     ) -> None:
-        """Apply entries in log order up to ``offset``; the last of a key wins unless ``supersedes`` objects."""
+        """Apply entries in log order up to ``offset``; the last of a key wins, or ``supersedes`` decides."""
         contents = self.data.partition(partition)
         loads_key, loads_value, supersedes = self._key_codec()[1], self._loads_value, self._supersedes
         entries: Iterable[Any] = zip(keys, values, strict=True)
