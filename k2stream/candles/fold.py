@@ -1,0 +1,148 @@
+"""Trades to window states by column: minutes from trades, longer timeframes from the minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from k2stream.candle import TIMEFRAMES, Candle
+from k2stream.candles.state import State, merge, to_candle
+from k2stream.candles.watermark import Rows, by_key
+from k2stream.decimals import sum_products, sums
+from k2stream.trade import SCALE, Decimals, HotTrades
+
+Partial = tuple[int, int, State]
+"""What one batch adds to one window: key (an index into HotTrades.keys), open time in ms, state."""
+
+MINUTE_MS = TIMEFRAMES["1m"]
+
+
+def fold(trades: HotTrades, rows: Rows) -> Iterator[tuple[str, list[Partial]]]:
+    """For each timeframe, shortest first, what the rows of a batch add to their windows.
+
+    `rows` must be grouped by key; windows come out grouped by key and ascending in time.
+    """
+    partials = minutes(trades, rows)
+    for timeframe, length in TIMEFRAMES.items():
+        if length > MINUTE_MS:
+            partials = coarser(partials, length)
+        yield timeframe, partials
+
+
+def minutes(trades: HotTrades, rows: Rows) -> list[Partial]:
+    """The one-minute partials of rows grouped by key; exact whatever the order inside a key."""
+    if not len(rows):
+        return []
+    rows = _in_order(trades, rows)
+    key, time = trades.key[rows], trades.timestamp[rows]
+    window = time // (MINUTE_MS * 1000)
+    new = (key[1:] != key[:-1]) | (window[1:] != window[:-1])
+    starts = np.flatnonzero(np.concatenate(([True], new)))
+    ends = np.append(starts[1:], len(rows)) - 1
+
+    price, quantity = _take(trades.price, rows), _take(trades.quantity, rows)
+    taken = Decimals(quantity.mantissa * trades.taker_buy[rows], quantity.scale)
+    offset = trades.raw_offset[rows]
+    sequence = trades.sequence[rows]
+    scale_up = 10 ** (SCALE - price.scale)
+    first, last = starts.tolist(), ends.tolist()
+    newest = np.maximum.reduceat(offset, starts).tolist()
+    columns = zip(
+        key[starts].tolist(),
+        (window[starts] * MINUTE_MS).tolist(),
+        price.mantissa[starts].tolist(),
+        np.maximum.reduceat(price.mantissa, starts).tolist(),
+        np.minimum.reduceat(price.mantissa, starts).tolist(),
+        price.mantissa[ends].tolist(),
+        zip(time[starts].tolist(), sequence[starts].tolist(), offset[starts].tolist(), strict=True),
+        zip(time[ends].tolist(), sequence[ends].tolist(), offset[ends].tolist(), strict=True),
+        sums(quantity, starts),
+        sum_products(price, quantity, starts),
+        sums(taken, starts),
+        sum_products(price, taken, starts),
+        np.add.reduceat(trades.trade_count[rows], starts).tolist(),
+        first,
+        last,
+        np.maximum.reduceat(trades.receive_time[rows], starts).tolist(),
+        trades.raw_partition[rows][starts].tolist(),
+        newest,
+        strict=True,
+    )
+    return [
+        (
+            code,
+            open_time,
+            State(
+                opened * scale_up,
+                high * scale_up,
+                low * scale_up,
+                close * scale_up,
+                open_at,
+                close_at,
+                volume,
+                quote,
+                taker_volume,
+                taker_quote,
+                count,
+                end - start + 1,
+                received,
+                partition,
+                raw_offset,
+            ),
+        )
+        for code, open_time, opened, high, low, close, open_at, close_at, volume, quote, taker_volume,
+        taker_quote, count, start, end, received, partition, raw_offset in columns
+    ]  # fmt: skip
+
+
+def coarser(partials: list[Partial], length: int) -> list[Partial]:
+    """The same trades in windows of `length` ms, a multiple of the windows they are in."""
+    out: list[Partial] = []
+    for code, open_time, state in partials:
+        open_time -= open_time % length
+        if out and out[-1][0] == code and out[-1][1] == open_time:
+            out[-1] = (code, open_time, merge(out[-1][2], state))
+        else:
+            out.append((code, open_time, state))
+    return out
+
+
+def unapplied(
+    trades: HotTrades, rows: Rows, code: int, open_time: int, length: int, after: int
+) -> State | None:
+    """What the rows beyond raw offset `after` add to one window, None for nothing."""
+    time = trades.timestamp[rows] // 1000
+    inside = (trades.key[rows] == code) & (time >= open_time) & (time < open_time + length)
+    partials = coarser(minutes(trades, rows[inside & (trades.raw_offset[rows] > after)]), length)
+    return partials[0][2] if partials else None
+
+
+def candles_of(trades: HotTrades, timeframe: str, native: dict[str, str]) -> list[Candle]:
+    """The candles of all trades, none of them late, by key and open time; none is final.
+
+    `native` gives the exchange's spelling of each key.
+    """
+    partials = dict(fold(trades, by_key(trades)))[timeframe]
+    candles = [
+        to_candle(state, trades.keys[code], native[trades.keys[code]], timeframe, open_time)
+        for code, open_time, state in partials
+    ]
+    return sorted(candles, key=lambda c: (c.exchange, c.canonical_symbol, c.open_time))
+
+
+def _in_order(trades: HotTrades, rows: Rows) -> Rows:
+    """Rows by (key, timestamp, sequence, raw_offset); feeds mostly come that way, so look before sorting."""
+    key, time, sequence = trades.key[rows], trades.timestamp[rows], trades.sequence[rows]
+    offset = trades.raw_offset[rows]
+    tie = (key[1:] == key[:-1]) & (time[1:] <= time[:-1])
+    behind = (time[1:] < time[:-1]) | (sequence[1:] < sequence[:-1])
+    behind |= (sequence[1:] == sequence[:-1]) & (offset[1:] < offset[:-1])
+    if not (tie & behind).any():
+        return rows
+    return rows[np.lexsort((offset, sequence, time, key))]
+
+
+def _take(values: Decimals, rows: NDArray[np.int64]) -> Decimals:
+    return Decimals(values.mantissa[rows], values.scale)

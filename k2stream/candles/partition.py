@@ -1,0 +1,140 @@
+"""One partition's candles: batches of trades in, changed windows out, exact across crashes.
+
+What is stored, by key: a state per window, and the key's progress (last raw offset, newest trade time).
+The stores are written behind, so a crash can leave any of the last flush's window entries durable and
+others not, but progress must be flushed after all window entries are durable, and a window is dropped
+only a flush later. Then a replay from the stored progress decides lateness as the first run did, and a
+window that is ahead of its key's progress takes only the records beyond its own raw offset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from k2stream.candle import TIMEFRAMES
+from k2stream.candles.codec import Progress
+from k2stream.candles.fold import fold, unapplied
+from k2stream.candles.state import State, closed, merge
+from k2stream.candles.watermark import Rows, admit
+from k2stream.candles.windows import Window, Windows
+from k2stream.trade import HotTrades
+
+
+class WindowStore(Protocol):
+    """The windows of one timeframe; open times in ms."""
+
+    def get(self, key: str, open_time: int) -> State | None: ...
+    def put(self, key: str, open_time: int, state: State) -> None: ...
+    def delete(self, key: str, open_time: int) -> None: ...
+    def windows(self) -> Iterable[tuple[str, int, State]]: ...
+
+
+class ProgressStore(Protocol):
+    """The progress of each key."""
+
+    def get(self, key: str) -> Progress | None: ...
+    def put(self, key: str, progress: Progress) -> None: ...
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a batch did: new states by window, rows of late trades, and how many records were replays."""
+
+    updated: dict[Window, State] = field(default_factory=dict)
+    late: Rows | None = None
+    replayed: int = 0
+
+
+class Partition:
+    """Candles of the keys of one partition. `grace` and `idle` in µs, `now` µs of the wall clock."""
+
+    def __init__(
+        self,
+        stores: Mapping[str, WindowStore],
+        progress: ProgressStore,
+        *,
+        grace: int,
+        idle: int,
+        retention: int,
+        now: int,
+    ) -> None:
+        """Start from what the stores hold: `stores` by timeframe."""
+        self._stores = stores
+        self._progress = progress
+        self._grace = grace
+        self._idle = idle
+        self.windows = Windows(retention)
+        self._started = now
+        self._seen: dict[str, int] = {}
+        for timeframe, store in stores.items():
+            for key, open_time, state in store.windows():
+                track = self.windows.closed if state.final else self.windows.opened
+                track(timeframe, key, open_time)
+
+    def apply(self, trades: HotTrades, now: int) -> Changes:
+        """Fold a batch into the stores and close what its watermarks have passed."""
+        admission = admit(trades, self._progress.get, self._grace)
+        changes = Changes(late=admission.late, replayed=admission.replayed)
+        updated = changes.updated
+        keys = trades.keys
+        applied = {key: self._applied(key) for key in admission.progress}
+        for timeframe, partials in fold(trades, admission.rows):
+            store = self._stores[timeframe]
+            for code, open_time, part in partials:
+                key = keys[code]
+                current = store.get(key, open_time)
+                if current is None:
+                    self.windows.opened(timeframe, key, open_time)
+                    state = part
+                elif current.raw_offset <= applied[key]:
+                    state = merge(current, part)
+                else:
+                    window = (code, open_time, TIMEFRAMES[timeframe])
+                    rest = unapplied(trades, admission.rows, *window, current.raw_offset)
+                    if rest is None:
+                        continue
+                    state = merge(current, rest)
+                store.put(key, open_time, state)
+                updated[timeframe, key, open_time] = state
+        for key, progress in admission.progress.items():
+            self._progress.put(key, progress)
+            self._seen[key] = now
+            self._close(key, self._watermark(key), updated)
+        return changes
+
+    def close_silent(self, now: int) -> dict[Window, State]:
+        """Close by the clock, for keys without a record for `idle`: windows that ended `grace` ago.
+
+        Call it only when the partition is fully consumed.
+        """
+        updated: dict[Window, State] = {}
+        for key in self.windows.open_keys():
+            if now - self._seen.get(key, self._started) >= self._idle:
+                self._close(key, (now - self._grace) // 1000, updated)
+        return updated
+
+    def expire(self) -> None:
+        """Drop windows past their retention; call it once before each flush of the stores."""
+        for timeframe, key, open_time in self.windows.expire(self._watermark):
+            self._stores[timeframe].delete(key, open_time)
+
+    def _watermark(self, key: str) -> int:
+        """In ms; -1 before the key's first trade."""
+        progress = self._progress.get(key)
+        return -1 if progress is None else (progress.newest - self._grace) // 1000
+
+    def _applied(self, key: str) -> int:
+        progress = self._progress.get(key)
+        return -1 if progress is None else progress.raw_offset
+
+    def _close(self, key: str, until: int, updated: dict[Window, State]) -> None:
+        for window in self.windows.close(key, until):
+            timeframe, _, open_time = window
+            state = self._stores[timeframe].get(key, open_time)
+            if state is None:
+                raise LookupError(f"open window {window} is not in its table")
+            state = closed(state)
+            self._stores[timeframe].put(key, open_time, state)
+            updated[window] = state

@@ -1,0 +1,115 @@
+"""The state of one candle window: exact integers, a merge, and the candle it stands for."""
+
+from __future__ import annotations
+
+from decimal import Context, Decimal
+
+import msgspec
+
+from k2stream.candle import TIMEFRAMES, Candle
+from k2stream.trade import SCALE
+
+Order = tuple[int, int, int]
+"""Where a trade stands inside its window: (timestamp in µs, sequence, raw_offset)."""
+
+_EXACT = Context(prec=200)
+
+
+class State(msgspec.Struct, frozen=True, gc=False):
+    """What a window knows of its trades. Prices and volumes at scale 18, quote sums at scale 36.
+
+    `open_at` and `close_at` place the first and the last trade; `receive_time` (µs) is that of the newest.
+    `raw_offset` is the last raw record folded in: a record at or below it is already in here.
+    """
+
+    open: int
+    high: int
+    low: int
+    close: int
+    open_at: Order
+    close_at: Order
+    volume: int
+    quote: int
+    taker_buy_volume: int
+    taker_buy_quote: int
+    trade_count: int
+    records: int
+    receive_time: int
+    raw_partition: int
+    raw_offset: int
+    final: bool = False
+
+    @property
+    def revision(self) -> int:
+        """Records folded in, plus one when final."""
+        return self.records + self.final
+
+
+def merge(a: State, b: State) -> State:
+    """The window of both states' trades; commutative and associative. Once final, a window stays final."""
+    first = a if a.open_at <= b.open_at else b
+    last = a if a.close_at >= b.close_at else b
+    newest = a if a.raw_offset >= b.raw_offset else b
+    return State(
+        first.open,
+        a.high if a.high >= b.high else b.high,
+        a.low if a.low <= b.low else b.low,
+        last.close,
+        first.open_at,
+        last.close_at,
+        a.volume + b.volume,
+        a.quote + b.quote,
+        a.taker_buy_volume + b.taker_buy_volume,
+        a.taker_buy_quote + b.taker_buy_quote,
+        a.trade_count + b.trade_count,
+        a.records + b.records,
+        a.receive_time if a.receive_time >= b.receive_time else b.receive_time,
+        newest.raw_partition,
+        newest.raw_offset,
+        a.final or b.final,
+    )
+
+
+def closed(state: State) -> State:
+    """The same window, final."""
+    return msgspec.structs.replace(state, final=True)
+
+
+def to_candle(state: State, key: str, native: str, timeframe: str, open_time: int) -> Candle:
+    """The candle of a window: `key` exchange:BASE/QUOTE, `native` the exchange's spelling, `open_time` ms."""
+    exchange, _, canonical = key.partition(":")
+    return Candle(
+        exchange,
+        native,
+        canonical,
+        timeframe,
+        open_time,
+        open_time + TIMEFRAMES[timeframe] - 1,
+        _decimal(state.open),
+        _decimal(state.high),
+        _decimal(state.low),
+        _decimal(state.close),
+        _decimal(state.volume),
+        _decimal(_divide(state.quote, 10**SCALE)),
+        _decimal(state.taker_buy_volume),
+        _decimal(_divide(state.taker_buy_quote, 10**SCALE)),
+        _decimal(_divide(state.quote, state.volume)),
+        state.trade_count,
+        state.open_at[0],
+        state.close_at[0],
+        state.revision,
+        state.final,
+        state.raw_partition,
+        state.raw_offset,
+    )
+
+
+def _decimal(mantissa: int) -> Decimal:
+    return Decimal(mantissa).scaleb(-SCALE, _EXACT)
+
+
+def _divide(numerator: int, denominator: int) -> int:
+    """Integer quotient of non-negative integers, rounded half-even."""
+    quotient, rest = divmod(numerator, denominator)
+    twice = 2 * rest
+    return quotient + (twice > denominator or (twice == denominator and quotient & 1))

@@ -1,0 +1,92 @@
+"""Which records of a batch are applied: replays dropped, late trades set aside, by each key's event time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from k2stream.candles.codec import Progress
+from k2stream.trade import HotTrades
+
+MINUTE_US = 60_000_000
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Row numbers of a batch by their fate; `rows` are grouped by key, each key's in raw order."""
+
+    rows: Rows
+    late: Rows
+    replayed: int
+    progress: dict[str, Progress]
+    """The keys of the batch, after it."""
+
+
+def by_key(trades: HotTrades) -> Rows:
+    """All rows grouped by key, each key's in input order."""
+    code = trades.key.astype(np.uint16) if len(trades.keys) <= 1 << 16 else trades.key  # 16 bits: radix sort
+    return np.argsort(code, kind="stable")
+
+
+def admit(trades: HotTrades, before: Callable[[str], Progress | None], grace: int) -> Admission:
+    """Decide each record in raw order: a replay, late, or to be applied; the same in any batching.
+
+    `before` gives the progress of a key; `grace` in µs. A record is a replay at or below the highest raw
+    offset seen of its key, late if its minute ended at or before the key's newest trade time - grace.
+    """
+    rows = by_key(trades)
+    key = trades.key[rows]
+    starts = _starts(key)
+    names = [trades.keys[code] for code in key[starts].tolist()]
+    known = [before(name) for name in names]
+
+    offset = trades.raw_offset[rows]
+    highest = _highest_before(offset, starts, [-1 if p is None else p.raw_offset for p in known])
+    fresh = offset > highest
+    replayed = len(rows) - int(np.count_nonzero(fresh))
+    if replayed:
+        rows, key = rows[fresh], key[fresh]
+        starts = _starts(key)
+        offset = offset[fresh]
+        kept = dict(zip(names, known, strict=True))
+        names = [trades.keys[code] for code in key[starts].tolist()]
+        known = [kept[name] for name in names]
+    if not len(rows):
+        return Admission(rows, rows, replayed, {})
+
+    time = trades.timestamp[rows]
+    newest = _highest_before(time, starts, [0 if p is None else p.newest for p in known])
+    late = time - time % MINUTE_US + MINUTE_US <= newest - grace
+    ends = np.append(starts[1:], len(rows)) - 1
+    progress = {
+        name: Progress(raw_offset, max(top, last))
+        for name, raw_offset, top, last in zip(
+            names, offset[ends].tolist(), newest[ends].tolist(), time[ends].tolist(), strict=True
+        )
+    }
+    if not late.any():
+        return Admission(rows, rows[:0], replayed, progress)
+    return Admission(rows[~late], rows[late], replayed, progress)
+
+
+def _starts(key: Rows) -> Rows:
+    """Where each group of equal neighbours begins."""
+    if not len(key):
+        return np.zeros(0, np.int64)
+    return np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
+
+
+def _highest_before(values: Rows, starts: Rows, initial: list[int]) -> Rows:
+    """For each value the highest one before it in its group, at least the group's initial value."""
+    highest = np.empty_like(values)
+    ends = [*starts.tolist()[1:], len(values)]
+    for start, end, least in zip(starts.tolist(), ends, initial, strict=True):
+        highest[start] = least
+        highest[start + 1 : end] = values[start : end - 1]
+        np.maximum.accumulate(highest[start:end], out=highest[start:end])
+    return highest

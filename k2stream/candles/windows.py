@@ -1,0 +1,82 @@
+"""Which windows are open, which are due to close, and which closed ones are past their retention."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import defaultdict
+from collections.abc import Callable
+
+from k2stream.candle import TIMEFRAMES
+
+Window = tuple[str, str, int]
+"""(timeframe, key, open time in ms)."""
+
+_NEVER = 1 << 62
+
+
+class Windows:
+    """The index of one partition's windows; the states themselves are in the tables. Times in ms."""
+
+    def __init__(self, retention: int) -> None:
+        self._retention = retention
+        self._open: dict[str, dict[tuple[str, int], int]] = defaultdict(dict)  # key: window: its end
+        self._next_end: dict[str, int] = {}
+        self._closed: dict[tuple[str, str], list[int]] = defaultdict(list)
+        self._doomed: list[Window] = []
+
+    def opened(self, timeframe: str, key: str, open_time: int) -> None:
+        """A window got its first trade."""
+        end = open_time + TIMEFRAMES[timeframe]
+        self._open[key][(timeframe, open_time)] = end
+        if end < self._next_end.get(key, _NEVER):
+            self._next_end[key] = end
+
+    def close(self, key: str, until: int) -> list[Window]:
+        """Close the key's open windows that end at or before `until`: oldest end first, shortest first."""
+        if self._next_end.get(key, _NEVER) > until:
+            return []
+        open_ = self._open[key]
+        due = sorted(
+            (end, TIMEFRAMES[timeframe], timeframe, open_time)
+            for (timeframe, open_time), end in open_.items()
+            if end <= until
+        )
+        for _, _, timeframe, open_time in due:
+            del open_[(timeframe, open_time)]
+            self.closed(timeframe, key, open_time)
+        self._next_end[key] = min(open_.values(), default=_NEVER)
+        return [(timeframe, key, open_time) for _, _, timeframe, open_time in due]
+
+    def closed(self, timeframe: str, key: str, open_time: int) -> None:
+        """Count a closed window towards the retention."""
+        insort(self._closed[timeframe, key], open_time)
+
+    def open_keys(self) -> list[str]:
+        """Keys with at least one open window."""
+        return [key for key, windows in self._open.items() if windows]
+
+    def open_counts(self) -> dict[str, int]:
+        """Open windows by timeframe."""
+        counts = dict.fromkeys(TIMEFRAMES, 0)
+        for windows in self._open.values():
+            for timeframe, _ in windows:
+                counts[timeframe] += 1
+        return counts
+
+    def expire(self, watermark: Callable[[str], int]) -> list[Window]:
+        """Windows to drop now: past the retention at the call before this one.
+
+        One call late on purpose: by then the watermark that closed them is durable, so that no replay
+        can bring one of their trades again. Windows that only the clock closed stay: the key's
+        `watermark` (ms) has not passed them.
+        """
+        dropped, self._doomed = self._doomed, []
+        for (timeframe, key), closed in self._closed.items():
+            excess = len(closed) - self._retention
+            if excess <= 0:
+                continue
+            latest = watermark(key) - TIMEFRAMES[timeframe]
+            doomed = [open_time for open_time in closed[:excess] if open_time <= latest]
+            del closed[: len(doomed)]
+            self._doomed += [(timeframe, key, open_time) for open_time in doomed]
+        return dropped
