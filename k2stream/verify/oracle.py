@@ -5,6 +5,7 @@ All decimals are Int256 at scale 18 (quote sums at 36), so every comparison is b
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -51,6 +52,9 @@ _RAW = "partition Int32, offset Int64, key String, value String"
 _LIMIT = "toInt256('1' || repeat('0', 56))"  # 10^20 at scale 36
 
 
+_NUMBERS = itertools.count()
+
+
 class OracleCandle(NamedTuple):
     """A candle as whole numbers: prices, volumes, quote volumes and vwap at scale 18."""
 
@@ -88,11 +92,14 @@ class Oracle:
     def __init__(self, folder: Path, grace_seconds: float) -> None:
         self._session = Session()
         self._grace = int(grace_seconds * 1_000_000)
-        self._query("CREATE DATABASE oracle")
+        # Sessions of one process share the engine, so each oracle has a database of its own.
+        self._database = f"oracle_{next(_NUMBERS)}"
+        self._query(f"CREATE DATABASE {self._database}")
         self._load(folder)
 
     def close(self) -> None:
-        """End the engine session."""
+        """Forget everything and end the engine session."""
+        self._query(f"DROP DATABASE {self._database}")
         self._session.close()
 
     def _query(self, sql: str) -> list[list[object]]:
@@ -110,7 +117,7 @@ class Oracle:
         fraction = "rightPad(substring(splitByChar('.', {0})[2], 1, 18), 18, '0')"
         scaled = f"toInt256(splitByChar('.', {{0}})[1] || {fraction})"
         self._query(
-            f"""CREATE TABLE oracle.trades ENGINE = MergeTree ORDER BY (exchange, symbol, raw_offset) AS
+            f"""CREATE TABLE {self._database}.trades ENGINE = MergeTree ORDER BY (exchange, symbol, raw_offset) AS
             SELECT exchange, symbol, raw_partition, raw_offset, ts, id, weight, taker_buy, duplicate,
                    valid AND price > 0 AND quantity > 0 AND price * quantity < {_LIMIT} AS good,
                    if(valid, {scaled.format("price_text")}, toInt256(0)) AS price,
@@ -121,25 +128,27 @@ class Oracle:
                   FROM ({parts}))"""
         )
         self._query(
-            f"""CREATE VIEW oracle.counted AS
+            f"""CREATE VIEW {self._database}.counted AS
             SELECT *, (intDiv(ts, 60000000) + 1) * 60000000 AS minute_end,
                    max(ts) OVER (PARTITION BY exchange, symbol ORDER BY raw_offset
                                  ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS newest,
                    newest - {self._grace} >= minute_end AS late
-            FROM oracle.trades WHERE good AND NOT duplicate"""
+            FROM {self._database}.trades WHERE good AND NOT duplicate"""
         )
 
     def layer(self, condition: str = "1") -> dict[str, LayerSum]:
         """Rows and sums per exchange of the raw trades that meet a condition (`good`, `duplicate`, …)."""
         rows = self._query(
             f"""SELECT exchange, toString(count()), toString(sum(price)), toString(sum(quantity))
-            FROM oracle.trades WHERE {condition} GROUP BY exchange"""
+            FROM {self._database}.trades WHERE {condition} GROUP BY exchange"""
         )
         return {str(row[0]): LayerSum(*(int(str(x)) for x in row[1:])) for row in rows}
 
     def late(self) -> dict[str, int]:
         """Late trades per exchange."""
-        rows = self._query("SELECT exchange, count() FROM oracle.counted WHERE late GROUP BY exchange")
+        rows = self._query(
+            f"SELECT exchange, count() FROM {self._database}.counted WHERE late GROUP BY exchange"
+        )
         return {str(row[0]): int(str(row[1])) for row in rows}
 
     def candles(self) -> Mapping[CandleKey, OracleCandle]:
@@ -163,7 +172,7 @@ class Oracle:
                     sumIf(quantity, taker_buy) AS tv, sumIf(price * quantity, taker_buy) AS tqv,
                     sum(weight) AS trades, min(ts) AS first_ts, max(ts) AS last_ts, count() AS records,
                     max(raw_offset) AS last_offset
-                FROM oracle.counted WHERE NOT late GROUP BY exchange, symbol, opened)
+                FROM {self._database}.counted WHERE NOT late GROUP BY exchange, symbol, opened)
             SELECT exchange, symbol, {", ".join(f"toString({x})" for x in _columns())} FROM sums"""
 
 

@@ -1,0 +1,142 @@
+"""The oracle against results worked out by hand."""
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from k2stream.verify.oracle import LayerSum, Oracle
+
+UNIT = 10**18
+BASE = 1_700_000_040_000  # ms, the start of a minute
+
+
+def binance(trade_id, price, quantity, at=0, buyer_is_maker=False):
+    return {
+        "e": "trade",
+        "s": "BTCUSDT",
+        "T": BASE + at,
+        "t": trade_id,
+        "p": price,
+        "q": quantity,
+        "m": buyer_is_maker,
+    }
+
+
+@pytest.fixture
+def oracle(tmp_path):
+    opened = []
+
+    def build(grace_seconds=5.0, **raw):
+        for name in ("binance", "kraken", "coinbase"):
+            rows = raw.get(name, [])
+            table = {
+                "partition": pa.array([0] * len(rows), pa.int32()),
+                "offset": pa.array(range(len(rows)), pa.int64()),
+                "key": pa.array([b"k"] * len(rows), pa.binary()),
+                "value": pa.array([json.dumps(row).encode() for row in rows], pa.binary()),
+            }
+            pq.write_table(pa.table(table), tmp_path / f"{name}.parquet")
+        opened.append(Oracle(tmp_path, grace_seconds))
+        return opened[-1]
+
+    yield build
+    for one in opened:
+        one.close()
+
+
+def candle(oracle, exchange, symbol, timeframe="1m"):
+    (found,) = [c for key, c in oracle.candles().items() if key[:3] == (exchange, symbol, timeframe)]
+    return found
+
+
+def test_a_candle_is_exact(oracle):
+    found = candle(
+        oracle(
+            binance=[
+                binance(1, "83285", "0.00000002"),
+                binance(2, "83290.5", "1.5", at=10, buyer_is_maker=True),
+                binance(3, "83280.10", "0.3", at=20),
+            ]
+        ),
+        "binance",
+        "BTCUSDT",
+    )
+    assert (found.open, found.high, found.low, found.close) == (
+        83285 * UNIT,
+        832905 * UNIT // 10,
+        8328010 * UNIT // 100,
+        8328010 * UNIT // 100,
+    )
+    assert found.volume == 180000002 * UNIT // 10**8
+    assert found.taker_buy_volume == 30000002 * UNIT // 10**8
+    assert found.quote_volume == (83285 * 2 * 10**10) + 1249357500 * UNIT // 10**4 + 2498403 * UNIT // 100
+    assert found.trade_count == found.records == 3
+
+
+def test_open_and_close_follow_trade_time_then_id_not_arrival(oracle):
+    rows = [binance(3, "3", "1", at=5), binance(1, "1", "1", at=1), binance(2, "2", "1", at=5)]
+    found = candle(oracle(binance=rows), "binance", "BTCUSDT")
+    assert (found.open, found.close) == (1 * UNIT, 3 * UNIT)
+
+
+def test_a_repeated_id_counts_once_and_identical_kraken_trades_all_count(oracle):
+    kraken = {"pair": "XBT/USD", "price": "2", "volume": "1.5", "time": "1700000040.123456", "side": "b"}
+    made = oracle(binance=[binance(1, "1", "1")] * 2, kraken=[kraken] * 13)
+    assert candle(made, "binance", "BTCUSDT").volume == UNIT
+    assert candle(made, "kraken", "XBT/USD").volume == 13 * 15 * UNIT // 10
+    assert made.layer("duplicate")["binance"] == LayerSum(1, UNIT, UNIT)
+
+
+def test_coinbase_numbers_may_be_json_numbers_and_the_side_is_the_makers(oracle):
+    row = {"product_id": "BTC-USD", "price": "3", "size": 0.1, "trade_id": "7", "side": "SELL"}
+    found = candle(
+        oracle(coinbase=[{**row, "time": "2023-11-14T22:14:00.123456789Z"}]), "coinbase", "BTC-USD"
+    )
+    assert found.taker_buy_volume == found.volume == UNIT // 10
+    assert found.first_trade_time == 1_700_000_040_123_456
+
+
+def test_an_aggregate_counts_the_trades_it_stands_for(oracle):
+    row = {
+        "e": "aggTrade",
+        "s": "BTCUSDT",
+        "T": BASE,
+        "a": 9,
+        "f": 100,
+        "l": 104,
+        "p": "1",
+        "q": "1",
+        "m": True,
+    }
+    found = candle(oracle(binance=[row]), "binance", "BTCUSDT")
+    assert (found.trade_count, found.records) == (5, 1)
+
+
+@pytest.mark.parametrize("price", ["1e5", "", "abc", "-1", "0", "1.0000000000000000001", "1" * 21, "9" * 20])
+def test_numbers_that_cannot_be_used_are_not_good(oracle, price):
+    made = oracle(binance=[binance(1, price, "2"), binance(2, "1", "1")])
+    assert made.layer("good")["binance"].rows == 1
+    assert made.layer()["binance"].rows == 2
+
+
+def test_a_trade_past_the_grace_is_late_in_every_timeframe(oracle):
+    made = oracle(
+        binance=[binance(1, "1", "1"), binance(2, "1", "1", at=65_000), binance(3, "1", "1", at=59_999)]
+    )
+    assert made.late() == {"binance": 1}
+    assert candle(made, "binance", "BTCUSDT", "1h").records == 2
+    made = oracle(
+        binance=[binance(1, "1", "1"), binance(2, "1", "1", at=64_999), binance(3, "1", "1", at=59_999)]
+    )
+    assert made.late() == {}
+
+
+def test_the_average_price_is_rounded_half_even_once(oracle):
+    made = oracle(binance=[binance(1, "1", "1"), binance(2, "1.000000000000000001", "1", at=1)])
+    assert candle(made, "binance", "BTCUSDT").vwap == UNIT
+    made = oracle(
+        binance=[binance(1, "1.000000000000000001", "1"), binance(2, "1.000000000000000002", "1", at=1)]
+    )
+    assert candle(made, "binance", "BTCUSDT").vwap == UNIT + 2
