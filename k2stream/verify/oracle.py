@@ -117,7 +117,8 @@ class Oracle:
         fraction = "rightPad(substring(splitByChar('.', {0})[2], 1, 18), 18, '0')"
         scaled = f"toInt256(splitByChar('.', {{0}})[1] || {fraction})"
         self._query(
-            f"""CREATE TABLE {self._database}.trades ENGINE = MergeTree ORDER BY (exchange, symbol, raw_offset) AS
+            f"""CREATE TABLE {self._database}.trades
+            ENGINE = MergeTree ORDER BY (exchange, symbol, raw_offset) AS
             SELECT exchange, symbol, raw_partition, raw_offset, ts, id, weight, taker_buy, duplicate,
                    valid AND price > 0 AND quantity > 0 AND price * quantity < {_LIMIT} AS good,
                    if(valid, {scaled.format("price_text")}, toInt256(0)) AS price,
