@@ -63,6 +63,11 @@ class Faults:
         self._held: list[tuple[int, Client, Message]] = []
         self._last_trade = b""
 
+    @property
+    def held(self) -> int:
+        """Messages that are held back at the moment."""
+        return len(self._held)
+
     def ask(self, fault: Fault) -> None:
         """From the next message or order on; adds to what is still due of the kind."""
         due, _ = self._due.get(fault.kind, (0, fault))

@@ -138,6 +138,7 @@ class Venue:
             **asdict(self.counts),
             "open_connections": len(self.clients),
             "subscribed": sum(len(names) for c in self.clients for names in c.subscribed.values()),
+            "held_messages": self.faults.held,
             "faults": {kind.value: count for kind, count in self.faults.done.items()},
         }
 
