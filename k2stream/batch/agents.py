@@ -1,9 +1,10 @@
-"""What the consumer must know of agents: which hold a batch, which acknowledge by hand, which have failed."""
+"""What the consumer must know of agents: whether one holds a batch, acknowledges by hand, or has failed."""
 # ruff: noqa: SLF001 - private parts of pinned versions; tests/unit/batch/test_assumptions.py guards them
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from k2stream.batch.schema import BatchSchema
@@ -24,24 +25,34 @@ def manual_topics(app: Any) -> set[str]:
     }
 
 
-def halt_on_error(app: Any, halt: Callable[[BaseException], None]) -> None:
-    """Call ``halt`` before the error handlers of batch agents: they may await, and Faust acks meanwhile."""
+def stop_on_failure(app: Any, halt: Callable[[BaseException], None]) -> None:
+    """Make agents of batch topics call ``halt`` and crash the worker when they fail.
+
+    Faust closes the stream of a failed agent, which acknowledges the batch in hand, and starts the agent again.
+    ``halt`` runs before the stream can be closed and before any handler of the application may await.
+    """
     for agent in app.agents.values():
         if isinstance(getattr(agent.channel, "schema", None), BatchSchema):
-            agent._on_error = _halting(agent._on_error, halt, app)
+            agent._execute_actor = _guarded(agent, halt)
 
 
-def _halting(on_error: Any, halt: Callable[[BaseException], None], app: Any) -> Any:
-    async def handler(agent: Any, exc: BaseException) -> None:
-        halt(exc)
+def _guarded(agent: Any, halt: Callable[[BaseException], None]) -> Callable[[Any, Any], Awaitable[None]]:
+    execute = agent._execute_actor
+
+    async def body(coro: Awaitable[None]) -> None:
         try:
-            if on_error is not None:
-                await on_error(agent, exc)
-        finally:
-            if not app.consumer.crashed:
-                await app.consumer.crash(exc)
+            await coro
+        except BaseException as exc:
+            cancelled = isinstance(exc, asyncio.CancelledError)
+            if not (cancelled and (agent.should_stop or agent.isolated_partitions)):
+                halt(exc)
+                await agent.app.consumer.crash(exc)
+            raise
 
-    return handler
+    async def execute_actor(coro: Awaitable[None], actor: Any) -> None:
+        await execute(body(coro), actor)
+
+    return execute_actor
 
 
 def _streams(app: Any) -> list[tuple[Any, Any]]:

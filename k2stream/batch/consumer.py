@@ -49,7 +49,7 @@ class Consumer(driver.Consumer):
     async def on_start(self) -> None:
         if not isinstance(self.app.producer, Producer):
             raise ImproperlyConfigured("k2batch: broker_producer must be a k2batch:// URL too")
-        agents.halt_on_error(self.app, self._halt)
+        agents.stop_on_failure(self.app, self._halt)
         await super().on_start()
 
     # Which topics
@@ -192,6 +192,14 @@ class Consumer(driver.Consumer):
         ledger = self._ledgers.get(tp)
         return None if ledger is None else ledger.position()
 
+    def remaining(self, tp: TP) -> int | None:
+        """Records up to the high-water mark that are not acknowledged; None while that is not known."""
+        if tp not in self.assignment() or (end := self.highwater(tp)) is None:
+            return None
+        ledger = self._ledgers.get(tp)
+        position = None if ledger is None else ledger.position()
+        return int(end - (self._committed_offset.get(tp) or 0 if position is None else position))
+
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         if not self._is_batch(tp):
             await super()._add_gap(tp, offset_from, offset_to)
@@ -254,7 +262,7 @@ class Consumer(driver.Consumer):
             await asyncio.sleep(0.005)
 
     async def on_task_error(self, exc: BaseException) -> None:
-        """A batch agent failed: the worker stops. Stock commits, and counts the failed batch as done."""
+        """Stock commits here, with the batch that failed counted as done."""
         if self._halted is None:
             await super().on_task_error(exc)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, ItemsView, Iterable, Iterator
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, ValuesView
 from itertools import chain
 from typing import Any
 
@@ -47,8 +47,25 @@ class PartitionedStore(Store[Any, Any]):
     def __delitem__(self, key: Any) -> None:
         raise TypeError("a batch table is written with table.delete(partition, key)")
 
+    # Faust's base class reads one dictionary named data in these.
+
+    def keys(self) -> KeysView[Any]:
+        return KeysView(self)
+
+    def values(self) -> ValuesView[Any]:
+        return ValuesView(self)
+
     def items(self) -> ItemsView[Any, Any]:
         return ItemsView(self)
+
+    def copy(self) -> dict[Any, Any]:
+        return dict(self.items())
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        raise TypeError("a batch table is written with table.put_many(partition, items)")
+
+    def clear(self) -> None:
+        self.partitions.clear()
 
     def persisted_offset(self, tp: TP) -> int | None:
         return None  # the table knows (BatchTable.persisted_offset); memory outlives no process

@@ -1,0 +1,68 @@
+"""Back-pressure, recovery in bulk, latency."""
+
+import asyncio
+import json
+import statistics
+import time
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+pytestmark = pytest.mark.integration
+
+
+async def test_a_slow_agent_pauses_its_topic_and_keeps_its_partitions(kafka, start):
+    await kafka.fill(start.source, 200_000)
+    # Every batch takes longer than the session timeout of 6 s, were heartbeats tied to it.
+    async with start("slow", MAX_UNACKED="10000", PAUSE="7", FETCH="16384") as worker:
+        await worker.until(lambda facts: len(facts) >= 2)
+        facts = list(worker.facts)
+        await worker.kill()
+    assert {fact["generation"] for fact in facts} == {1}
+    batch = max(fact["batch"] for fact in facts)
+    # One batch was acknowledged just now; a fetch brings at most one per partition beyond the bound.
+    assert 10_000 - batch <= facts[-1]["unacked"] <= 10_000 + 4 * batch
+    assert "Rebalance" not in worker.log.read_text()
+
+
+async def test_a_changelog_of_200_000_entries_recovers_in_bulk(kafka, start):
+    changelog = f"{start.app}-state-changelog"
+    await kafka.create(changelog, {"cleanup.policy": "compact"})
+    await kafka.fill(changelog, 160_000, key=b'"k%d"')
+    await kafka.fill(changelog, 40_000, key=b'"k%d"', value=b"1%d")
+    async with start("recover") as worker:
+        await worker.until(lambda facts: facts)
+    each = sum(int(f"1{n}") for n in range(10_000)) + sum(range(10_000, 40_000))
+    assert worker.facts[0]["keys"] == 160_000
+    assert worker.facts[0]["total"] == 4 * each
+    print("start and recovery took", worker.facts[0]["seconds"], "s")
+    assert worker.facts[0]["seconds"] < 15
+
+
+async def test_one_record_passes_a_stage_in_milliseconds(kafka, start):
+    await kafka.create(start.out)
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap)
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, fetch_max_wait_ms=50)
+    async with start("forward") as worker:
+        await producer.start()
+        await consumer.start()
+        tp = TopicPartition(start.out, 1)
+        consumer.assign([tp])
+        await consumer.seek_to_beginning(tp)
+        await worker.ready()
+        milliseconds = []
+        for n in range(150):
+            sent = time.perf_counter()
+            await producer.send_and_wait(start.source, json.dumps(n).encode(), key=b"k", partition=1)
+            delivered = time.perf_counter()
+            record = await asyncio.wait_for(consumer.getone(), 5)
+            assert json.loads(record.value) == n
+            milliseconds.append((time.perf_counter() - delivered) * 1000)
+            await asyncio.sleep(max(0.0, 0.015 - (time.perf_counter() - sent)))
+        await producer.stop()
+        await consumer.stop()
+        assert await worker.stop() == 0
+    settled = sorted(milliseconds[20:])
+    p50, p95 = statistics.median(settled), settled[int(len(settled) * 0.95)]
+    print(f"one hop: p50 {p50:.1f} ms, p95 {p95:.1f} ms")
+    assert p50 < 50

@@ -1,0 +1,64 @@
+from types import SimpleNamespace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from k2stream.batch.acks import AckLedger
+
+
+def message():
+    return SimpleNamespace(acked=False)
+
+
+def delivered(lengths, start=0):
+    """A ledger with one delivery per length, and the messages with their last offsets."""
+    ledger, messages = AckLedger(), []
+    for length in lengths:
+        last = start + length - 1
+        messages.append((message(), last))
+        ledger.deliver(messages[-1][0], last, length)
+        start = last + 1
+    return ledger, messages
+
+
+def test_nothing_acknowledged_is_nothing_to_commit():
+    ledger, _ = delivered([10, 10])
+    assert ledger.position() is None
+    assert ledger.unacked() == 20
+
+
+def test_a_gap_holds_back_what_comes_after_it():
+    ledger, ((first, _), (second, _), (third, _)) = delivered([10, 10, 10])
+    second.acked = third.acked = True
+    assert ledger.position() is None
+    assert ledger.unacked() == 10
+    first.acked = True
+    assert ledger.position() == 30
+
+
+def test_position_stays_when_nothing_new_is_acknowledged():
+    ledger, ((first, _), _) = delivered([5, 5])
+    first.acked = True
+    assert [ledger.position(), ledger.position()] == [5, 5]
+
+
+def test_late_acknowledgements_after_void_do_not_count():
+    ledger, ((first, _), (second, _)) = delivered([10, 10], start=100)
+    first.acked = True
+    ledger.void()
+    assert second.acked  # Faust's streams skip what is acknowledged already
+    assert ledger.position() == 110
+    assert ledger.unacked() == 0
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=30), st.data())
+def test_position_is_the_end_of_the_acknowledged_prefix(lengths, data):
+    ledger, messages = delivered(lengths)
+    acknowledged = set()
+    for index in data.draw(st.permutations(range(len(lengths)))):
+        messages[index][0].acked = True
+        acknowledged.update(range(messages[index][1] + 1 - lengths[index], messages[index][1] + 1))
+        prefix = next(n for n in range(sum(lengths) + 1) if n not in acknowledged)
+        assert (ledger.position() or 0) == prefix
+        assert ledger.unacked() == sum(lengths) - len(acknowledged)
+    assert ledger.position() == sum(lengths)

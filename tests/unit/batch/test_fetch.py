@@ -1,0 +1,71 @@
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.consumer.fetcher import READ_UNCOMMITTED, PartitionRecords
+from aiokafka.errors import CorruptRecordException
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+
+from k2stream.batch import fetch
+
+
+def broker_batch(base_offset, count):
+    """Bytes of one broker batch whose first record has `base_offset`."""
+    builder = BatchBuilder(900_000, 0)
+    for n in range(count):
+        builder.append(timestamp=1000 + n, key=b"k", value=b"v%d" % (base_offset + n))
+    data = bytearray(builder._build())
+    data[:8] = base_offset.to_bytes(8, "big")  # outside the checksum, as the broker sets it
+    return bytes(data)
+
+
+def fetched(data, offset):
+    return PartitionRecords(
+        TopicPartition("t", 3), MemoryRecords(data), None, offset, None, None, True, READ_UNCOMMITTED
+    )
+
+
+def test_columns_hold_what_single_records_hold():
+    data = broker_batch(0, 5) + broker_batch(5, 1) + broker_batch(10, 4)
+    single = list(fetched(data, 0))
+    records = fetched(data, 0)
+    (batch,) = fetch.unpack(records)
+    assert batch.offsets.tolist() == [record.offset for record in single]
+    assert batch.timestamps.tolist() == [record.timestamp for record in single]
+    assert (batch.keys, batch.values) == ([r.key for r in single], [r.value for r in single])
+    assert tuple(batch.tp) == ("t", 3)
+    assert records.next_fetch_offset == 14
+
+
+def test_a_fetch_from_inside_a_broker_batch_skips_what_comes_before():
+    (batch,) = fetch.unpack(fetched(broker_batch(0, 5) + broker_batch(5, 5), 3))
+    assert batch.offsets.tolist() == [3, 4, 5, 6, 7, 8, 9]
+
+
+def test_an_empty_fetch_makes_no_batch():
+    assert list(fetch.unpack(fetched(broker_batch(0, 5), 5))) == []
+
+
+def test_a_large_fetch_is_cut_at_broker_batches(monkeypatch):
+    monkeypatch.setattr(fetch, "MAX_RECORDS", 8)
+    records = fetched(b"".join(broker_batch(n * 5, 5) for n in range(5)), 0)
+    batches = []
+    for batch in fetch.unpack(records):
+        batches.append(batch)
+        assert records.next_fetch_offset == batch.last_offset + 1
+    assert [len(batch) for batch in batches] == [10, 10, 5]
+
+
+def test_a_wrong_checksum_is_an_error():
+    data = bytearray(broker_batch(0, 5))
+    data[-1] ^= 1
+    with pytest.raises(CorruptRecordException, match=r"wrong checksum in t\[3\] at or after offset 0"):
+        list(fetch.unpack(fetched(bytes(data), 0)))
+
+
+def test_making_columns_twice_changes_nothing():
+    records = fetched(broker_batch(0, 5), 0)
+    fetch.make_columnar(records)
+    iterator = records._records_iterator
+    fetch.make_columnar(records)
+    assert records._records_iterator is iterator
+    assert [len(batch) for batch in records] == [5]

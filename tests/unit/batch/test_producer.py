@@ -1,0 +1,175 @@
+"""The order of a flush, and what a failure refuses, against a broker that is driven by hand."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+from aiokafka.producer.message_accumulator import BatchBuilder
+from faust.exceptions import ProducerSendError
+
+from k2stream.batch import BatchTable
+from k2stream.batch.building import RecordTooLarge
+from k2stream.batch.producer import Producer
+
+
+class Broker:
+    """Takes batches; each is acknowledged when the test says so."""
+
+    def __init__(self):
+        self.sent = []
+
+    def create_batch(self):
+        return BatchBuilder(1000, 0)
+
+    async def send_batch(self, builder, topic, *, partition):
+        future = asyncio.get_running_loop().create_future()
+        self.sent.append(SimpleNamespace(topic=topic, partition=partition, builder=builder, future=future))
+        return future
+
+    def acknowledge(self, index, offset=0):
+        self.sent[index].future.set_result(SimpleNamespace(offset=offset))
+
+    @property
+    def topics(self):
+        return [batch.topic for batch in self.sent]
+
+
+@pytest.fixture
+async def broker():
+    return Broker()
+
+
+@pytest.fixture
+async def producer(app, broker):
+    producer = Producer(app.transport)
+    producer._producer = broker
+    producer.max_batch_size = 1000
+    return producer
+
+
+@pytest.fixture
+def table(app, producer):
+    table = BatchTable(app, name="state", partitions=4)
+    producer.register_table(table)
+    return table
+
+
+async def settle():
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_changelogs_are_written_after_the_outputs_are_durable(producer, broker, table):
+    await producer.send_columns("out", 2, [b"k"], [b"v"], 1)
+    table.put(2, "a", 1)
+    barrier = asyncio.create_task(producer.barrier())
+    await settle()
+    assert broker.topics == ["out"]
+    broker.acknowledge(0)
+    await settle()
+    assert broker.topics == ["out", "unit-state-changelog"]
+    assert broker.sent[1].partition == 2
+    assert not barrier.done()
+    broker.acknowledge(1, offset=41)
+    await barrier
+    assert table.persisted_offset(SimpleNamespace(partition=2)) == 41
+
+
+async def test_changes_made_during_a_flush_wait_for_their_own_outputs(producer, broker, table):
+    await producer.send_columns("out", 0, [b"k"], [b"v"], 1)
+    first = asyncio.create_task(producer.barrier())
+    await settle()
+    await producer.send_columns("late", 0, [b"k"], [b"v"], 1)
+    table.put(0, "a", 1)
+    broker.acknowledge(0)
+    await first
+    assert broker.topics == ["out", "late"]
+
+
+async def test_a_cancelled_caller_does_not_stop_a_flush(producer, broker, table):
+    await producer.send_columns("out", 0, [b"k"], [b"v"], 1)
+    table.put(0, "a", 1)
+    barrier = asyncio.create_task(producer.barrier())
+    await settle()
+    barrier.cancel()
+    await settle()
+    broker.acknowledge(0)
+    await settle()
+    assert broker.topics == ["out", "unit-state-changelog"]
+
+
+async def test_a_failed_output_keeps_its_state_out_of_the_changelog(producer, broker, table):
+    await producer.send_columns("out", 0, [b"k"], [b"v"], 1)
+    table.put(0, "a", 1)
+    broker.sent[0].future.set_exception(RuntimeError("refused by the broker"))
+    with pytest.raises(ProducerSendError, match="refused by the broker"):
+        await producer.barrier()
+    assert broker.topics == ["out"]
+    with pytest.raises(ProducerSendError):
+        await producer.send_columns("out", 0, [b"k"], [b"v"], 1)
+    with pytest.raises(ProducerSendError):
+        await producer.flush()
+
+
+async def test_a_stopping_worker_may_finish_stopping_after_a_failure(app, producer):
+    producer.fail(RuntimeError("gone"))
+    app._stopped.set()
+    await producer.flush()
+    with pytest.raises(ProducerSendError):
+        await producer.barrier()
+
+
+async def test_a_failed_changelog_is_an_error(producer, broker, table):
+    table.put(0, "a", 1)
+    barrier = asyncio.create_task(producer.barrier())
+    await settle()
+    broker.sent[0].future.set_exception(RuntimeError("refused"))
+    with pytest.raises(ProducerSendError):
+        await barrier
+    assert table.persisted_offset(SimpleNamespace(partition=0)) is None
+
+
+async def test_a_value_that_cannot_be_encoded_refuses_later_flushes(producer, table):
+    table.put(0, "a", object())
+    with pytest.raises(TypeError):
+        await producer.barrier()
+    with pytest.raises(ProducerSendError):
+        await producer.barrier()
+
+
+async def test_bytes_in_flight_are_bounded(producer, broker):
+    producer.max_in_flight = 1500
+    for _ in range(2):
+        await producer.send_columns("out", 0, [b"k"], [b"x" * 600], 1)
+    third = asyncio.create_task(producer.send_columns("out", 0, [b"k"], [b"x" * 600], 1))
+    await settle()
+    assert len(broker.sent) == 2
+    broker.acknowledge(0)
+    await third
+    assert len(broker.sent) == 3
+
+
+async def test_a_waiting_sender_learns_of_a_failure(producer, broker):
+    producer.max_in_flight = 1000
+    await producer.send_columns("out", 0, [b"k"], [b"x" * 600], 1)
+    second = asyncio.create_task(producer.send_columns("out", 0, [b"k"], [b"x" * 600], 1))
+    await settle()
+    broker.sent[0].future.set_exception(RuntimeError("refused"))
+    with pytest.raises(ProducerSendError):
+        await second
+
+
+async def test_large_columns_are_split_in_order(producer, broker):
+    await producer.send_columns("out", 1, [None] * 5, [b"%d" % n * 400 for n in range(5)], 1)
+    assert [batch.builder.record_count() for batch in broker.sent] == [2, 2, 1]
+
+
+async def test_a_record_too_large_names_its_destination_and_sends_nothing(producer, broker):
+    with pytest.raises(RecordTooLarge, match=r"to out\[1\]: one record makes a batch of \d+ bytes"):
+        await producer.send_columns("out", 1, [None, None], [b"small", b"x" * 2000], 1)
+    assert broker.sent == []
+    assert producer.failure is None
+
+
+def test_deliveries_are_idempotent_and_acknowledged_by_all(producer):
+    assert producer._settings_extra() == {"acks": "all", "enable_idempotence": True}

@@ -1,0 +1,195 @@
+import json
+
+import faust
+import pytest
+from faust.exceptions import ImproperlyConfigured
+from faust.types import TP
+from hypothesis import given
+from hypothesis import strategies as st
+
+from k2stream.batch import BatchTable, batch_app_options, window_key
+
+
+@pytest.fixture
+def table(app):
+    return BatchTable(app, name="t", partitions=4)
+
+
+def taken(table):
+    """Changes as {partition: {key: value}}, decoded."""
+    return {
+        change.partition: {
+            json.loads(key): None if value is None else json.loads(value)
+            for key, value in zip(change.keys, change.values, strict=True)
+        }
+        for change in table.take_changes()
+    }
+
+
+def test_changes_are_coalesced_by_key_and_taken_once(table):
+    table.put(1, "a", 1)
+    table.put(1, "a", 2)
+    table.put_many(1, {"b": 3})
+    table.put(2, "c", 4)
+    assert taken(table) == {1: {"a": 2, "b": 3}, 2: {"c": 4}}
+    assert taken(table) == {}
+
+
+def test_a_change_is_encoded_when_it_is_taken(table):
+    value = [1]
+    table.put(0, "a", value)
+    (change,) = table.take_changes()
+    value.append(2)
+    assert change.values == [b"[1]"]
+
+
+def test_a_deleted_key_leaves_a_tombstone_until_it_is_put_again(table):
+    table.put(0, "a", 1)
+    table.delete(0, "a")
+    table.delete(0, "never")
+    assert taken(table) == {0: {"a": None, "never": None}}
+    table.delete(0, "a")
+    table.put(0, "a", 2)
+    assert taken(table) == {0: {"a": 2}}
+
+
+def test_reads_as_a_mapping_over_partitions(table):
+    table.put(0, "a", 1)
+    table.put(3, "b", 2)
+    assert (table["a"], table.get("b"), table.get("c"), "b" in table, len(table)) == (1, 2, None, True, 2)
+    assert dict(table.items()) == {"a": 1, "b": 2}
+    assert (sorted(table.keys()), sorted(table.values())) == (["a", "b"], [1, 2])
+    assert (table.get_from(3, "b"), table.get_from(0, "b"), table.get_from(2, "b", 9)) == (2, None, 9)
+    assert dict(table.partition_items(3)) == {"b": 2}
+    assert dict(table.partition_items(1)) == {}
+    with pytest.raises(KeyError):
+        table["c"]
+
+
+def test_reads_through_a_tumbling_window(app):
+    table = BatchTable(app, name="w", partitions=4)
+    windowed = table.tumbling(60.0)
+    table.put(2, window_key("BTC", 120, 60), {"count": 7})
+    assert table._windowed_timestamp("BTC", 150.0) == {"count": 7}
+    assert windowed["BTC"][120.0, 179.9] == {"count": 7}
+    (change,) = table.take_changes()
+    assert change.keys == [b'["BTC",[120.0,179.9]]']
+    table.apply_changelog(0, change.keys, [b'{"count":8}'], 0)
+    assert table.get_from(0, window_key("BTC", 120, 60)) == {"count": 8}
+    assert table.changelog_topic.compacting
+    assert not table.changelog_topic.deleting
+
+
+def test_own_codecs(app):
+    table = BatchTable(
+        app, name="raw", dumps_key=str.encode, loads_key=bytes.decode, dumps_value=bytes, loads_value=bytes
+    )
+    table.put(0, "a", b"\x00")
+    (change,) = table.take_changes()
+    assert (change.keys, change.values) == ([b"a"], [b"\x00"])
+    table.apply_changelog(1, [b"b"], [b"\x01"], 0)
+    assert table["b"] == b"\x01"
+
+
+def test_the_last_entry_of_a_key_wins_on_replay(table):
+    table.apply_changelog(0, [b'"a"', b'"b"', b'"a"', b'"b"'], [b"1", b"2", b"3", None], 41)
+    assert dict(table.partition_items(0)) == {"a": 3}
+    assert table.persisted_offset(TP("any", 0)) == 41
+    assert taken(table) == {}
+
+
+def test_a_zombies_late_entry_does_not_supersede(app):
+    table = BatchTable(app, name="t", supersedes=lambda new, old: new["position"] >= old["position"])
+    entries = [b'{"position":5}', b'{"position":9}', b'{"position":7}']
+    table.apply_changelog(0, [b'"a"'] * 3, entries, 2)
+    assert table["a"] == {"position": 9}
+
+
+operations = st.lists(
+    st.tuples(st.sampled_from("pd"), st.integers(0, 2), st.sampled_from("abc"), st.integers(0, 9)),
+    max_size=40,
+)
+
+
+@given(operations, st.integers(1, 7))
+def test_the_changelog_rebuilds_the_table(operations, flush_every):
+    app = faust.App("unit", **batch_app_options("127.0.0.1:9"), web_enabled=False)
+    table, copy = BatchTable(app, name="t"), BatchTable(app, name="copy")
+    for n, (operation, partition, key, value) in enumerate(operations):
+        if operation == "p":
+            table.put(partition, key, value)
+        else:
+            table.delete(partition, key)
+        if n % flush_every == 0 or n == len(operations) - 1:
+            for change in table.take_changes():
+                copy.apply_changelog(change.partition, change.keys, change.values, n)
+    for partition in range(3):
+        assert dict(copy.partition_items(partition)) == dict(table.partition_items(partition))
+
+
+async def test_a_rebalance_forgets_what_moved_away(table):
+    table.put(0, "stays", 1)
+    table.put(1, "leaves", 2)
+    (_, leaving) = table.take_changes()
+    table.put(1, "leaves", 3)
+    topic = table.changelog_topic_name
+    await table.on_rebalance({TP(topic, 0), TP("source", 1)}, set(), set())
+    assert dict(table.items()) == {"stays": 1}
+    assert taken(table) == {}
+    # Its flush ends after it left, or after it came back empty: memory is not current to that offset.
+    table.on_durable(leaving, 10)
+    table.put(1, "back", 4)
+    table.on_durable(leaving, 10)
+    assert table.persisted_offset(TP(topic, 1)) is None
+
+
+async def test_recover_callbacks_see_the_active_partitions(table):
+    seen = []
+
+    @table.on_recover
+    async def recovered():
+        seen.append(table.active_partitions)
+
+    topic = table.changelog_topic_name
+    await table.on_recovery_completed({TP(topic, 0), TP(topic, 2)}, {TP(topic, 1)})
+    assert seen == [{0, 2}]
+
+
+async def test_a_failed_recover_callback_stops_the_worker(table):
+    @table.on_recover
+    async def recovered():
+        raise RuntimeError("index")
+
+    with pytest.raises(RuntimeError, match="index"):
+        await table.on_recovery_completed(set(), set())
+    assert table.crashed
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"is_global": True}, "is_global"),
+        ({"use_partitioner": True}, "use_partitioner"),
+    ],
+)
+def test_what_is_not_supported_is_refused(app, options, message):
+    with pytest.raises(ImproperlyConfigured, match=message):
+        BatchTable(app, name="t", **options)
+
+
+def test_another_store_is_refused():
+    app = faust.App("unit", **batch_app_options("127.0.0.1:9", store="rocksdb://"))
+    with pytest.raises(ImproperlyConfigured, match="table t: store rocksdb: is not supported, use memory://"):
+        BatchTable(app, name="t")
+
+
+def test_windows_that_expire_are_refused(table):
+    with pytest.raises(ImproperlyConfigured, match="expires"):
+        table.tumbling(60.0, expires=3600.0)
+
+
+def test_writing_without_a_partition_says_how(table):
+    with pytest.raises(TypeError, match="outside of stream iteration"):
+        table["a"] = 1
+    with pytest.raises(TypeError, match="put"):
+        table.data["a"] = 1
