@@ -47,8 +47,8 @@ _NATIVE = {
 }
 _HAS_IDS = {"binance": 1, "kraken": 0, "coinbase": 1}
 
-_DECIMAL = r"^\\d{1,20}(\\.\\d{1,18}0*)?$"
 _RAW = "partition Int32, offset Int64, key String, value String"
+_TOO_LARGE = "toDecimal256('100000000000000000000', 0)"  # 10^20
 _LIMIT = "toInt256('1' || repeat('0', 56))"  # 10^20 at scale 36
 
 
@@ -114,18 +114,22 @@ class Oracle:
                   FROM file('{folder / f"{name}.parquet"}', Parquet, '{_RAW}'))"""
             for name, native in _NATIVE.items()
         )
-        fraction = "rightPad(substring(splitByChar('.', {0})[2], 1, 18), 18, '0')"
-        scaled = f"toInt256(splitByChar('.', {{0}})[1] || {fraction})"
+        numbers = ", ".join(
+            f"""toDecimal256OrNull({name}_text, 36) AS {name}_36,
+                toInt256(ifNull({name}_36, 0) * toDecimal256('{10**18}', 0)) AS {name},
+                ifNull({name}_36 < {_TOO_LARGE} AND {name}_36 * toDecimal256('{10**18}', 0)
+                       = toDecimal256({name}, 36), 0) AS {name}_valid"""
+            for name in ("price", "quantity")
+        )
         self._query(
             f"""CREATE TABLE {self._database}.trades
             ENGINE = MergeTree ORDER BY (exchange, symbol, raw_offset) AS
-            SELECT exchange, symbol, raw_partition, raw_offset, ts, id, weight, taker_buy, duplicate,
-                   valid AND price > 0 AND quantity > 0 AND price * quantity < {_LIMIT} AS good,
-                   if(valid, {scaled.format("price_text")}, toInt256(0)) AS price,
-                   if(valid, {scaled.format("quantity_text")}, toInt256(0)) AS quantity
-            FROM (SELECT *, match(price_text, '{_DECIMAL}') AND match(quantity_text, '{_DECIMAL}') AS valid,
-                         has_id AND valid AND row_number() OVER (
-                             PARTITION BY exchange, symbol, id, valid ORDER BY raw_offset) > 1 AS duplicate
+            SELECT exchange, symbol, raw_partition, raw_offset, ts, id, weight, taker_buy, price,
+                   quantity, good,
+                   has_id AND good AND row_number() OVER (
+                       PARTITION BY exchange, symbol, id, good ORDER BY raw_offset) > 1 AS duplicate
+            FROM (SELECT *, {numbers}, price_valid AND quantity_valid AND price > 0 AND quantity > 0
+                            AND price * quantity < {_LIMIT} AS good
                   FROM ({parts}))"""
         )
         self._query(

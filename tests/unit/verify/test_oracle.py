@@ -114,11 +114,19 @@ def test_an_aggregate_counts_the_trades_it_stands_for(oracle):
     assert (found.trade_count, found.records) == (5, 1)
 
 
-@pytest.mark.parametrize("price", ["1e5", "", "abc", "-1", "0", "1.0000000000000000001", "1" * 21, "9" * 20])
+@pytest.mark.parametrize(
+    "price",
+    ["", "abc", "-1", "0", "1e400", "1e-19", "nan", " 1", "1.0000000000000000001", "1" * 21, "9" * 20],
+)
 def test_numbers_that_cannot_be_used_are_not_good(oracle, price):
     made = oracle(binance=[binance(1, price, "2"), binance(2, "1", "1")])
     assert made.layer("good")["binance"].rows == 1
     assert made.layer()["binance"].rows == 2
+
+
+def test_an_exponent_is_read_exactly(oracle):
+    found = candle(oracle(binance=[binance(1, "1e5", "1E-18")]), "binance", "BTCUSDT")
+    assert (found.open, found.volume) == (10**5 * UNIT, 1)
 
 
 def test_a_trade_past_the_grace_is_late_in_every_timeframe(oracle):
