@@ -60,14 +60,15 @@ def read(exchange: Exchange, lines: Iterable[bytes]) -> Iterator[Batch]:
         records, _ = raw.decode(exchange, values)  # all of them: parse has read each
         columns = exchange.normalise(records)
         columns.receive_time = columns.timestamp  # a capture has none
-        checked = continuity.check(exchange.continuity, columns, states)
+        price, quantity, bad = _numbers(columns)
+        usable = np.ones(len(columns), np.bool_)
+        usable[list(bad)] = False
+        checked = continuity.check(exchange.continuity, columns, states, usable)
         columns.trade_id = checked.trade_id
         states |= checked.states
-        price, quantity, bad = _numbers(columns)
         notes.extend(_trade_notes(columns, at, checked, bad))
         notes.sort(key=lambda note: note["line"])
-        rows = [row for row in np.flatnonzero(checked.keep).tolist() if row not in bad]
-        yield Batch(len(part), first, columns, price, quantity, rows, notes)
+        yield Batch(len(part), first, columns, price, quantity, np.flatnonzero(checked.keep).tolist(), notes)
         first += len(columns)
 
 
@@ -97,11 +98,10 @@ def _trade_notes(
 ) -> Iterator[Note]:
     for row in np.flatnonzero(~checked.keep).tolist():
         trade = {"symbol": columns.symbol[row], "trade_id": columns.trade_id[row]}
-        yield {"line": at[row], "kind": EventKind.DUPLICATE} | trade
-    for row, cause in bad.items():
-        if checked.keep[row]:
-            trade = {"symbol": columns.symbol[row], "trade_id": columns.trade_id[row]}
-            yield {"line": at[row], "kind": Kind.REJECTED, "cause": cause} | trade
+        if row in bad:
+            yield {"line": at[row], "kind": Kind.REJECTED, "cause": bad[row]} | trade
+        else:
+            yield {"line": at[row], "kind": EventKind.DUPLICATE} | trade
     for event, row in zip(checked.events, checked.shown_by, strict=True):
         if event.kind is EventKind.GAP:
             missing = {"first_missing": event.first_missing, "last_missing": event.last_missing}

@@ -1,10 +1,11 @@
 """Duplicates, gaps and made ids of trades, per symbol, by column. Pure: state in, state out.
 
-    checked = continuity.check(exchange.continuity, columns, states)
+    checked = continuity.check(exchange.continuity, columns, states, usable)
 
-`columns` holds trades of one exchange in raw order (every decoded trade, also one that a later check rejects:
-its id did come). `states` has the state of each symbol seen before and is not modified; a symbol without one
-is new. Any cutting of the same trades into batches gives the same kept trades, ids, gaps and final states.
+`columns` holds the decoded trades of one exchange in raw order; `usable` is False for those that are rejected
+for their numbers: their ids did come, so they are no gap, but a usable trade with such an id is still wanted.
+`states` has the state of each symbol seen before and is not modified; a symbol without one is new.
+Any cutting of the same trades into batches gives the same kept trades, ids, gaps and final states.
 """
 
 from __future__ import annotations
@@ -58,8 +59,9 @@ class State(msgspec.Struct, omit_defaults=True):
 class Checked:
     """Result of a batch: arrays and lists of the batch's length and order; `states` of its symbols only.
 
-    `keep` is False for duplicates. `events`: a GAP per range of ids that did not come, and one DUPLICATE per
-    symbol with the count; their time is the receive time of the trade that showed it, `shown_by` its row.
+    `keep` is False for duplicates and for trades that are not usable. `events`: a GAP per range of ids that
+    did not come, and one DUPLICATE per symbol with the count; their time is the receive time of the trade that
+    showed it, `shown_by` its row.
     """
 
     keep: NDArray[np.bool_]
@@ -69,11 +71,17 @@ class Checked:
     states: dict[str, State]
 
 
-def check(continuity: Continuity, columns: TradeColumns, states: Mapping[str, State]) -> Checked:
-    """Drop repeats, report gaps and make missing ids: see the module's docstring."""
+def check(
+    continuity: Continuity,
+    columns: TradeColumns,
+    states: Mapping[str, State],
+    usable: NDArray[np.bool_] | None = None,
+) -> Checked:
+    """Drop repeats, report gaps and make missing ids: see the module's docstring; None: all are usable."""
+    usable = np.ones(len(columns), np.bool_) if usable is None else usable
     if continuity is Continuity.NONE:
-        return _make_ids(columns, states)
-    return _check_ids(columns, states, report_gaps=continuity is Continuity.CONTIGUOUS)
+        return _make_ids(columns, states, usable)
+    return _check_ids(columns, states, usable, report_gaps=continuity is Continuity.CONTIGUOUS)
 
 
 def lost_frames(previous: int | None, sequence: int) -> int:
@@ -84,8 +92,10 @@ def lost_frames(previous: int | None, sequence: int) -> int:
     return 0 if previous is None else max(0, sequence - previous - 1)
 
 
-def _check_ids(columns: TradeColumns, states: Mapping[str, State], *, report_gaps: bool) -> Checked:
-    keep = np.ones(len(columns), np.bool_)
+def _check_ids(
+    columns: TradeColumns, states: Mapping[str, State], usable: NDArray[np.bool_], *, report_gaps: bool
+) -> Checked:
+    keep = usable.copy()
     events: list[FeedEvent] = []
     shown_by: list[int] = []
     new: dict[str, State] = {}
@@ -101,17 +111,20 @@ def _check_ids(columns: TradeColumns, states: Mapping[str, State], *, report_gap
         state.ids[numbering] = known
         dropped: list[int] = []
         highest = np.maximum.accumulate(np.concatenate(([known.high], own)))
-        for at in np.flatnonzero(own != highest[:-1] + 1).tolist():
-            number, high = int(own[at]), int(highest[at])
-            if number > high:
+        # Only what is not simply the next id of a good trade needs a look.
+        for at in np.flatnonzero((own != highest[:-1] + 1) | ~usable[rows]).tolist():
+            row, number, high = int(rows[at]), int(own[at]), int(highest[at])
+            if number > high + 1:
                 known.holes.append((high + 1, number - 1))
                 if report_gaps:
-                    events.append(_gap(columns, int(rows[at]), high + 1, number - 1))
-                    shown_by.append(int(rows[at]))
-            elif not _fill(known.holes, number):
-                dropped.append(int(rows[at]))
-            if len(known.holes) > MAX_HOLES:
-                del known.holes[0]
+                    events.append(_gap(columns, row, high + 1, number - 1))
+                    shown_by.append(row)
+            if not usable[row]:
+                if number > high:
+                    known.holes.append((number, number))
+            elif number <= high and not _fill(known.holes, number):
+                dropped.append(row)
+            del known.holes[:-MAX_HOLES]
         known.high = int(highest[-1])
         if dropped:
             keep[dropped] = False
@@ -150,7 +163,7 @@ def _fill(holes: list[tuple[int, int]], number: int) -> bool:
     return True
 
 
-def _make_ids(columns: TradeColumns, states: Mapping[str, State]) -> Checked:
+def _make_ids(columns: TradeColumns, states: Mapping[str, State], usable: NDArray[np.bool_]) -> Checked:
     """Ids KRAKEN-<µs>-<hash8>: the hash is of the content, and of its ordinal from the second one on."""
     made: list[str] = []
     new: dict[str, State] = {}
@@ -179,7 +192,7 @@ def _make_ids(columns: TradeColumns, states: Mapping[str, State]) -> Checked:
         if ordinal:
             name = f"{time}-{crc32(b'|%d' % ordinal, content):08x}"
         made.append(f"{prefix}-{name}")
-    return Checked(np.ones(len(columns), np.bool_), made, [], [], new)
+    return Checked(usable, made, [], [], new)
 
 
 def _forget(recent: dict[str, tuple[int, int]], before: int) -> None:

@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,7 +38,9 @@ def in_batches(kind, rows, cuts, **how):
     keep, ids, gaps, duplicates, states = [], [], [], {}, {}
     bounds = [0, *sorted(cuts), len(rows)]
     for start, stop in pairwise(bounds):
-        result = check(kind, columns(rows[start:stop], **how), states)
+        part = rows[start:stop]
+        usable = np.array([row[3:] != ("bad",) for row in part], np.bool_)
+        result = check(kind, columns(part, **how), states, usable)
         states |= msgspec.json.decode(msgspec.json.encode(result.states), type=dict[str, State])
         keep += result.keep.tolist()
         ids += result.trade_id
@@ -51,20 +54,25 @@ def in_batches(kind, rows, cuts, **how):
 
 
 def model(rows):
-    seen, keep, gaps, duplicates = {}, [], [], {}
-    for symbol, numbering, number in rows:
-        known = seen.setdefault((symbol, numbering), set())
-        keep.append(number not in known)
-        if number in known:
+    kept, came, keep, gaps, duplicates = set(), {}, [], [], {}
+    for symbol, numbering, number, quality in rows:
+        name = (symbol, numbering, number)
+        keep.append(quality == "good" and name not in kept)
+        if quality == "good" and name in kept:
             duplicates[symbol] = duplicates.get(symbol, 0) + 1
-        elif known and number > max(known) + 1:
-            gaps.append((symbol, max(known) + 1, number - 1))
-        known.add(number)
+        newest = came.setdefault((symbol, numbering), number)
+        if number > newest + 1:
+            gaps.append((symbol, newest + 1, number - 1))
+        came[symbol, numbering] = max(newest, number)
+        kept |= {name} if quality == "good" else set()
     return keep, sorted(gaps), duplicates
 
 
 symbol = st.sampled_from(["A", "B"])
-numbers = st.lists(st.tuples(symbol, st.sampled_from(["", "", "agg"]), st.integers(0, 25)), max_size=60)
+quality = st.sampled_from(["good", "good", "good", "bad"])
+numbers = st.lists(
+    st.tuples(symbol, st.sampled_from(["", "", "agg"]), st.integers(0, 25), quality), max_size=60
+)
 cuts = st.lists(st.integers(0, 60), max_size=5)
 
 
@@ -86,7 +94,7 @@ def test_rising_ids_report_no_gaps(rows, at):
     assert (keep, gaps, duplicates) == (model(rows)[0], [], model(rows)[2])
 
 
-@given(st.lists(st.tuples(symbol, st.just(""), st.integers(0, 200)), max_size=60), cuts)
+@given(st.lists(st.tuples(symbol, st.just(""), st.integers(0, 200), quality), max_size=60), cuts)
 def test_bounded_holes_do_not_depend_on_the_batches(rows, at):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(continuity, "MAX_HOLES", 3)
