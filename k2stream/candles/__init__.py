@@ -1,1 +1,1 @@
-"""Candles from trades: fold, watermark, windows and finality. Pure: no Faust, no clock, no I/O."""
+"""Candles from trades: fold, watermark, windows, finality and what is published of them. Without Faust."""

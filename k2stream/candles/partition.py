@@ -9,8 +9,8 @@ window that is ahead of its key's progress takes only the records beyond its own
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from k2stream.candle import TIMEFRAMES
@@ -38,13 +38,13 @@ class ProgressStore(Protocol):
     def put(self, key: str, progress: Progress) -> None: ...
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Changes:
     """What a batch did: new states by window, rows of late trades, and how many records were replays."""
 
-    updated: dict[Window, State] = field(default_factory=dict)
-    late: Rows | None = None
-    replayed: int = 0
+    updated: dict[Window, State]
+    late: Rows
+    replayed: int
 
 
 class Partition:
@@ -76,8 +76,7 @@ class Partition:
     def apply(self, trades: HotTrades, now: int) -> Changes:
         """Fold a batch into the stores and close what its watermarks have passed."""
         admission = admit(trades, self._progress.get, self._grace)
-        changes = Changes(late=admission.late, replayed=admission.replayed)
-        updated = changes.updated
+        updated: dict[Window, State] = {}
         keys = trades.keys
         applied = {key: self._applied(key) for key in admission.progress}
         for timeframe, partials in fold(trades, admission.rows):
@@ -102,7 +101,7 @@ class Partition:
             self._progress.put(key, progress)
             self._seen[key] = now
             self._close(key, self._watermark(key), updated)
-        return changes
+        return Changes(updated, admission.late, admission.replayed)
 
     def close_silent(self, now: int) -> dict[Window, State]:
         """Close by the clock, for keys without a record for `idle`: windows that ended `grace` ago.
@@ -114,6 +113,14 @@ class Partition:
             if now - self._seen.get(key, self._started) >= self._idle:
                 self._close(key, (now - self._grace) // 1000, updated)
         return updated
+
+    def states(
+        self, timeframe: str, key: str, select: Callable[[Sequence[int]], Sequence[int]]
+    ) -> list[tuple[int, State]]:
+        """Open time (ms) and state of the key's windows that `select` takes of all, ascending."""
+        store = self._stores[timeframe]
+        found = ((time, store.get(key, time)) for time in select(self.windows.of(timeframe, key)))
+        return [(time, state) for time, state in found if state is not None]
 
     def expire(self) -> None:
         """Drop windows past their retention; call it once before each flush of the stores."""

@@ -51,6 +51,11 @@ class Windows:
         """Count a closed window towards the retention."""
         insort(self._closed[timeframe, key], open_time)
 
+    def of(self, timeframe: str, key: str) -> list[int]:
+        """Open times of the key's windows, ascending."""
+        open_ = (time for name, time in self._open.get(key, ()) if name == timeframe)
+        return sorted([*self._closed.get((timeframe, key), ()), *open_])
+
     def open_keys(self) -> list[str]:
         """Keys with at least one open window."""
         return [key for key, windows in self._open.items() if windows]

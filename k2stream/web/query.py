@@ -1,0 +1,119 @@
+"""What a request asks for: the instrument of a path, and the parameters of a candle query."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from k2stream.candle import TIMEFRAMES
+from k2stream.instruments import Instrument, Instruments
+from k2stream.topics import EXCHANGES
+
+T = TypeVar("T")
+
+DEFAULT_LIMIT = 500
+FORMATS = ("json", "ccxt")
+FILLS = ("none", "prev")
+_PARAMETERS = ("limit", "start", "end", "fill", "format")
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class RequestError(Exception):
+    """A request that is refused: HTTP status, and a body that says what would be accepted."""
+
+    def __init__(self, status: int, message: str, **known: object) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = {"error": message, **known}
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Candles with start <= open_time < end (ms): the first `limit` when a start is given, else the last."""
+
+    limit: int = DEFAULT_LIMIT
+    start: int | None = None
+    end: int | None = None
+    fill: str = "none"
+    format: str = "json"
+
+    def select(self, open_times: Sequence[int]) -> Sequence[int]:
+        """Of ascending open times those asked for."""
+        first = 0 if self.start is None else bisect_left(open_times, self.start)
+        last = len(open_times) if self.end is None else bisect_left(open_times, self.end)
+        return self.limited(open_times[first:last])
+
+    def limited(self, items: Sequence[T]) -> Sequence[T]:
+        """At most `limit` of ascending items."""
+        return items[-self.limit :] if self.start is None else items[: self.limit]
+
+
+def parse(parameters: Mapping[str, str], largest: int) -> Query:
+    """The query of URL parameters; times are ms since 1970 or ISO 8601 (UTC unless it has an offset).
+
+    Raises RequestError 400 naming the parameter.
+    """
+    for name in parameters:
+        if name not in _PARAMETERS:
+            raise RequestError(400, f"{name} is not a parameter", parameters=_PARAMETERS)
+    start, end = _time(parameters, "start"), _time(parameters, "end")
+    if start is not None and end is not None and start >= end:
+        raise RequestError(400, f"start {parameters['start']} is not before end {parameters['end']}")
+    return Query(
+        _limit(parameters.get("limit", str(min(DEFAULT_LIMIT, largest))), largest),
+        start,
+        end,
+        _choice(parameters, "fill", FILLS),
+        _choice(parameters, "format", FORMATS),
+    )
+
+
+def find(instruments: Instruments, exchange: str, symbol: str, timeframe: str) -> Instrument:
+    """The instrument of a path; `symbol` canonical (BTC-USDT or BTC/USDT) or native.
+
+    Raises RequestError 404 saying what exists.
+    """
+    if exchange not in EXCHANGES:
+        raise RequestError(404, f"unknown exchange {exchange}", exchanges=EXCHANGES)
+    if timeframe not in TIMEFRAMES:
+        raise RequestError(404, f"unknown timeframe {timeframe}", timeframes=list(TIMEFRAMES))
+    found = instruments.find(exchange, symbol)
+    if found is None:
+        symbols = [url_name(item) for item in instruments.of(exchange)]
+        raise RequestError(404, f"{exchange} has no symbol {symbol} here", symbols=symbols)
+    return found
+
+
+def url_name(instrument: Instrument) -> str:
+    """BTC-USDT for BTC/USDT."""
+    return instrument.canonical.replace("/", "-")
+
+
+def _limit(text: str, largest: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= largest):
+        raise RequestError(400, f"limit={text} must be a whole number from 1 to {largest}")
+    return int(text)
+
+
+def _choice(parameters: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
+    value = parameters.get(name, choices[0])
+    if value not in choices:
+        raise RequestError(400, f"{name}={value} must be one of {', '.join(choices)}")
+    return value
+
+
+def _time(parameters: Mapping[str, str], name: str) -> int | None:
+    text = parameters.get(name)
+    if text is None:
+        return None
+    if text.isascii() and text.isdigit() and len(text) < 16:
+        return int(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise RequestError(400, f"{name}={text} must be ms since 1970 or ISO 8601") from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // _MILLISECOND

@@ -1,0 +1,116 @@
+"""Candles as JSON: decimals exact, ascending by open time, quiet windows filled on request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+
+from k2stream.candle import TIMEFRAMES, Candle
+from k2stream.instruments import Instrument, Instruments
+from k2stream.web.gaps import Gap
+from k2stream.web.query import Query, url_name
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_ZERO = Decimal(0)
+_OF_TRADES = ("first_trade_time", "last_trade_time", "raw_partition", "raw_offset")
+
+
+def body(instrument: Instrument, timeframe: str, candles: Sequence[Candle], simulated: bool) -> bytes:
+    """The JSON answer; decimals are strings, times as in Candle (ms, trade times µs)."""
+    answer: dict[str, Any] = {
+        "exchange": instrument.exchange,
+        "symbol": instrument.symbol,
+        "canonical_symbol": instrument.canonical,
+        "timeframe": timeframe,
+        "candles": [_fields(candle) for candle in candles],
+    }
+    return _encoder.encode({"simulated": True, **answer} if simulated else answer)
+
+
+def ccxt(candles: Sequence[Candle]) -> bytes:
+    """[[open time in ms, open, high, low, close, volume], …]; the numbers have all their digits."""
+    return _encoder.encode(
+        [[c.open_time, *map(_plain, (c.open, c.high, c.low, c.close, c.volume))] for c in candles]
+    )
+
+
+def error(fields: dict[str, Any], simulated: bool) -> bytes:
+    """The JSON of a refusal."""
+    return _encoder.encode({"simulated": True, **fields} if simulated else fields)
+
+
+def listing(instruments: Instruments, simulated: bool) -> bytes:
+    """The instruments, and the timeframes each has candles of."""
+    items = [
+        {
+            "exchange": item.exchange,
+            "symbol": item.symbol,
+            "canonical_symbol": item.canonical,
+            "path": f"/ohlcv/{item.exchange}/{url_name(item)}/1m",
+        }
+        for item in instruments
+    ]
+    answer = {"timeframes": list(TIMEFRAMES), "instruments": items}
+    return _encoder.encode({"simulated": True, **answer} if simulated else answer)
+
+
+def fill_previous(candles: Sequence[Candle], query: Query, gap: Gap) -> list[Candle]:
+    """The query's candles with the quiet windows between them filled: the previous close, no trades.
+
+    A stretch in which the feed is known to have lost trades stays empty: a dead feed is not a quiet market.
+    """
+    if not candles:
+        return []
+    filled: list[Candle] = [candles[0]]
+    for before, after in pairwise(candles):
+        length = TIMEFRAMES[after.timeframe]
+        # What is lost shows at the next trade at the earliest, at the latest in that trade's window.
+        if not gap(before.last_trade_time, (after.close_time + 1) * 1000):
+            quiet = range(before.open_time + length, after.open_time, length)
+            filled += [_quiet(before, open_time) for open_time in query.limited(quiet)]
+        filled.append(after)
+    return list(query.limited(filled))
+
+
+def _quiet(before: Candle, open_time: int) -> Candle:
+    price = before.close
+    return before._replace(
+        open_time=open_time,
+        close_time=open_time + TIMEFRAMES[before.timeframe] - 1,
+        open=price,
+        high=price,
+        low=price,
+        volume=_ZERO,
+        quote_volume=_ZERO,
+        taker_buy_volume=_ZERO,
+        taker_buy_quote_volume=_ZERO,
+        vwap=price,
+        trade_count=0,
+        revision=0,
+        final=True,
+    )
+
+
+def _fields(candle: Candle) -> dict[str, Any]:
+    fields = {
+        name: text(value) if isinstance(value, Decimal) else value for name, value in candle._asdict().items()
+    }
+    for name in ("exchange", "symbol", "canonical_symbol", "timeframe"):
+        del fields[name]
+    if filled := candle.trade_count == 0:
+        fields |= dict.fromkeys(_OF_TRADES)
+    return {**fields, "filled": filled}
+
+
+def text(value: Decimal) -> str:
+    """A plain decimal string, without an exponent or zeros that say nothing."""
+    plain = f"{value:f}"
+    return plain.rstrip("0").rstrip(".") if "." in plain else plain
+
+
+def _plain(value: Decimal) -> Decimal:
+    return Decimal(text(value))

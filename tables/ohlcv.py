@@ -1,0 +1,131 @@
+"""The candle tables: a tumbling window per timeframe, and how far each key was applied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import faust
+
+from k2stream.batch import BatchTable
+from k2stream.batch.windows import WINDOW_GAP
+from k2stream.candle import TIMEFRAMES
+from k2stream.candles.codec import (
+    Progress,
+    dumps_progress,
+    dumps_state,
+    loads_progress,
+    loads_state,
+)
+from k2stream.candles.state import State
+
+# Small segments: what recovery reads is mostly compacted.
+_CHANGELOG = {"segment.bytes": str(16 << 20), "min.cleanable.dirty.ratio": "0.1"}
+
+
+@dataclass(frozen=True, slots=True)
+class CandleTables:
+    """`windows` by timeframe ("1m": table ohlcv_1m), and `progress` by key."""
+
+    windows: dict[str, BatchTable]
+    progress: BatchTable
+
+    def stores(self, partition: int) -> dict[str, PartitionWindows]:
+        """The windows of one partition, by timeframe."""
+        return {
+            name: PartitionWindows(self.windows[name], partition, TIMEFRAMES[name]) for name in TIMEFRAMES
+        }
+
+    def progress_store(self, partition: int) -> PartitionProgress:
+        """The progress of one partition's keys."""
+        return PartitionProgress(self.progress, partition)
+
+
+def declare(app: faust.App, partitions: int) -> CandleTables:
+    """Declare the tables; `partitions` is that of the normalized topic."""
+    windows = {}
+    for timeframe, length in TIMEFRAMES.items():
+        table = BatchTable(
+            app,
+            name=f"ohlcv_{timeframe}",
+            help=f"Candles of {timeframe}, open and closed",
+            partitions=partitions,
+            dumps_value=dumps_state,
+            loads_value=loads_state,
+            supersedes=_newer_state,
+            extra_topic_configs=_CHANGELOG,
+        )
+        table.tumbling(length / 1000)
+        app.tables.add(table)
+        windows[timeframe] = table
+    # Written once the windows are durable: see k2stream/candles/partition.py.
+    progress = BatchTable(
+        app,
+        name="candle_progress",
+        help="The last raw offset and the newest trade time applied, by key",
+        partitions=partitions,
+        dumps_value=dumps_progress,
+        loads_value=loads_progress,
+        supersedes=_newer_progress,
+        flush_stage=1,
+        extra_topic_configs=_CHANGELOG,
+    )
+    app.tables.add(progress)
+    return CandleTables(windows, progress)
+
+
+def _newer_state(new: State, old: State) -> bool:
+    return (new.raw_offset, new.final) >= (old.raw_offset, old.final)
+
+
+def _newer_progress(new: Progress, old: Progress) -> bool:
+    return new.raw_offset >= old.raw_offset
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionWindows:
+    """One timeframe of one partition; open times and `length` in ms."""
+
+    table: BatchTable
+    partition: int
+    length: int
+
+    def get(self, key: str, open_time: int) -> State | None:
+        """The state of a window."""
+        state: State | None = self.table.get_from(self.partition, self._key(key, open_time))
+        return state
+
+    def put(self, key: str, open_time: int, state: State) -> None:
+        """Set the state of a window."""
+        self.table.put(self.partition, self._key(key, open_time), state)
+
+    def delete(self, key: str, open_time: int) -> None:
+        """Drop a window, with a tombstone."""
+        self.table.delete(self.partition, self._key(key, open_time))
+
+    def windows(self) -> Iterator[tuple[str, int, State]]:
+        """All windows: key, open time, state."""
+        for (key, (start, _)), state in self.table.partition_items(self.partition):
+            yield key, round(start * 1000), state
+
+    def _key(self, key: str, open_time: int) -> Any:
+        """As `batch.window_key` builds it, from ms."""
+        return key, (open_time / 1000, (open_time + self.length) / 1000 - WINDOW_GAP)
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionProgress:
+    """The progress of one partition's keys."""
+
+    table: BatchTable
+    partition: int
+
+    def get(self, key: str) -> Progress | None:
+        """How far a key was applied."""
+        progress: Progress | None = self.table.get_from(self.partition, key)
+        return progress
+
+    def put(self, key: str, progress: Progress) -> None:
+        """Set how far a key was applied."""
+        self.table.put(self.partition, key, progress)

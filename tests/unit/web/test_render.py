@@ -1,0 +1,104 @@
+"""Candles as JSON: exact, ascending, filled only where the market was quiet."""
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from k2stream.candle import Candle
+from k2stream.events import EventKind, FeedEvent
+from k2stream.instruments import Instrument, Instruments
+from k2stream.web import render
+from k2stream.web.gaps import FeedGaps
+from k2stream.web.query import Query
+
+BTC = Instrument("kraken", "XBT/USD", "BTC/USD")
+
+
+def candle(minute, close="2.5", **changes):
+    opened = minute * 60_000
+    one = Decimal("1.000000000000000000")
+    first = opened * 1000 + 5
+    return Candle(
+        "kraken", "XBT/USD", "BTC/USD", "1m", opened, opened + 59_999, one, Decimal("1e20"), Decimal("1e-18"),
+        Decimal(close), one, one, one, one, one, 3, first, first + 7, 4, True, 0, 17,
+    )._replace(**changes)  # fmt: skip
+
+
+def no_gap(start, end):
+    return False
+
+
+def test_decimals_are_plain_strings_and_nothing_is_lost():
+    answer = json.loads(render.body(BTC, "1m", [candle(1)], simulated=False))
+    assert answer["symbol"] == "XBT/USD"
+    assert "simulated" not in answer
+    (fields,) = answer["candles"]
+    assert (fields["open"], fields["high"], fields["low"]) == ("1", "1" + "0" * 20, "0.000000000000000001")
+    assert (fields["open_time"], fields["close_time"], fields["final"], fields["revision"]) == (
+        60_000,
+        119_999,
+        True,
+        4,
+    )
+    assert (fields["first_trade_time"], fields["raw_offset"], fields["filled"]) == (60_000_005, 17, False)
+
+
+def test_simulated_feeds_are_said_to_be():
+    assert json.loads(render.body(BTC, "1m", [], simulated=True))["simulated"] is True
+    assert json.loads(render.listing(Instruments([BTC]), simulated=True))["simulated"] is True
+    assert json.loads(render.error({"error": "x"}, simulated=True))["simulated"] is True
+
+
+def test_ccxt_rows_have_exact_numbers():
+    data = render.ccxt([candle(1)])
+    (row,) = json.loads(data, parse_float=Decimal)
+    assert row == [60_000, 1, 10**20, Decimal("1e-18"), Decimal("2.5"), 1]
+
+
+def test_quiet_windows_repeat_the_close_without_trades():
+    filled = render.fill_previous([candle(1), candle(4)], Query(), no_gap)
+    assert [c.open_time // 60_000 for c in filled] == [1, 2, 3, 4]
+    quiet = filled[1]
+    assert quiet.open == quiet.high == quiet.low == quiet.close == quiet.vwap == Decimal("2.5")
+    assert (quiet.volume, quiet.quote_volume, quiet.trade_count, quiet.close_time) == (0, 0, 0, 179_999)
+    fields = json.loads(render.body(BTC, "1m", filled, simulated=False))["candles"][1]
+    assert (fields["filled"], fields["volume"], fields["first_trade_time"]) == (True, "0", None)
+
+
+def test_neighbours_need_no_filling():
+    assert render.fill_previous([candle(1), candle(2)], Query(), no_gap) == [candle(1), candle(2)]
+    assert render.fill_previous([], Query(), no_gap) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "minutes"), [(Query(limit=3), [7, 8, 9]), (Query(limit=3, start=0), [1, 2, 3])]
+)
+def test_filling_respects_the_limit(query, minutes):
+    found = [candle(1), candle(4), candle(9)]
+    assert [c.open_time // 60_000 for c in render.fill_previous(found, query, no_gap)] == minutes
+
+
+def test_a_year_of_silence_is_not_filled_beyond_the_limit():
+    filled = render.fill_previous([candle(1), candle(525_600)], Query(limit=100), no_gap)
+    assert [c.open_time // 60_000 for c in filled] == list(range(525_501, 525_601))
+
+
+@pytest.mark.parametrize(
+    ("kind", "symbol", "minute", "filled"),
+    [
+        (EventKind.GAP, "XBT/USD", 3, False),
+        (EventKind.GAP, "ETH/USD", 3, True),
+        (EventKind.DISCONNECTED, "", 3, False),
+        (EventKind.CONNECTED, "", 5, False),
+        (EventKind.DUPLICATE, "XBT/USD", 3, True),
+        (EventKind.GAP, "XBT/USD", 0, True),
+        (EventKind.GAP, "XBT/USD", 7, True),
+    ],
+)
+def test_a_dead_feed_is_not_a_quiet_market(kind, symbol, minute, filled):
+    gaps = FeedGaps()
+    gaps.add(FeedEvent(kind=kind, exchange="kraken", time=minute * 60_000_000 + 30_000_000, symbol=symbol))
+    found = render.fill_previous([candle(1), candle(5)], Query(), gaps.of("kraken", "XBT/USD"))
+    assert [c.open_time // 60_000 for c in found] == ([1, 2, 3, 4, 5] if filled else [1, 5])
+    assert gaps.of("binance", "XBT/USD")(0, 10**18) is False

@@ -1,0 +1,66 @@
+"""Requests for a partition of another worker are forwarded once."""
+
+from types import SimpleNamespace
+
+import aiohttp
+import pytest
+from aiohttp import web
+from yarl import URL
+
+from k2stream.web.query import RequestError
+from k2stream.web.routing import FORWARDED, forward, owner
+
+TOPIC = "k2-candles-ohlcv_1m-changelog"
+TABLE = SimpleNamespace(name="ohlcv_1m", changelog_topic=SimpleNamespace(get_topic_name=lambda: TOPIC))
+
+
+def app_of(distribution=None, **extra):
+    router = SimpleNamespace(table_metadata=lambda name: distribution or {})
+    conf = SimpleNamespace(canonical_url=URL("http://127.0.0.1:6066"))
+    return SimpleNamespace(router=router, conf=conf, **extra)
+
+
+def request(headers=None):
+    return SimpleNamespace(
+        headers=headers or {}, url=URL("http://127.0.0.1:6066/ohlcv/kraken/BTC-USD/1m?limit=2")
+    )
+
+
+def test_the_owner_is_the_worker_with_the_partition():
+    app = app_of({"http://a:1": {TOPIC: [0, 2]}, "http://b:2": {TOPIC: [1]}})
+    assert owner(app, TABLE, 1) == URL("http://b:2")
+    with pytest.raises(RequestError) as caught:
+        owner(app, TABLE, 3)
+    assert caught.value.status == 503
+
+
+async def test_a_forwarded_request_is_not_forwarded_again():
+    for headers, url in (({FORWARDED: "1"}, "http://b:2"), ({}, "http://127.0.0.1:6066")):
+        with pytest.raises(RequestError) as caught:
+            await forward(app_of(), request(headers), URL(url))
+        assert caught.value.status == 503
+
+
+async def test_the_answer_of_the_owner_is_passed_on():
+    seen = []
+
+    async def handler(received):
+        seen.append((received.path_qs, received.headers.get(FORWARDED)))
+        return web.json_response({"candles": []}, status=201)
+
+    server = web.Application()
+    server.router.add_get("/{tail:.*}", handler)
+    runner = web.AppRunner(server)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = site._server.sockets[0].getsockname()
+    async with aiohttp.ClientSession() as client:
+        status, data = await forward(app_of(http_client=client), request(), URL(f"http://{host}:{port}"))
+        assert (status, data) == (201, b'{"candles": []}')
+        assert seen == [("/ohlcv/kraken/BTC-USD/1m?limit=2", "1")]
+        await runner.cleanup()
+        with pytest.raises(RequestError) as caught:
+            await forward(app_of(http_client=client), request(), URL(f"http://{host}:{port}"))
+        assert caught.value.status == 502
+        assert str(port) in caught.value.body["error"]
