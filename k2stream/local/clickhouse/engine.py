@@ -53,7 +53,7 @@ class Engine:
 
     def __init__(self, folder: Path) -> None:
         _check(folder)
-        self._folder = str(folder)
+        self.folder = folder
         self._open = _load_chdb()
         options = "&".join(f"{name}={value}" for name, value in SERVER_SETTINGS.items())
         try:
@@ -64,7 +64,7 @@ class Engine:
 
     def session(self) -> Session:
         """A session with its own current database and settings."""
-        return self._open(self._folder)
+        return self._open(str(self.folder))
 
     async def call(self, function: Callable[..., T], *args: Any) -> T:
         """Run `function` on a thread of the pool. Raises QueryError for the engine's errors."""

@@ -2,13 +2,15 @@
 
 import asyncio
 import json
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 from . import protocol, statements
 from .blocks import EMPTY, Block, Columns, header, read_block
 from .client import Client
 from .engine import CANCELLED, QueryError, not_implemented
+from .inserts import data_file, insert, insert_bytes
 from .protocol import Packet
 from .reader import MalformedError, Reader, reader_of
 from .types import UnsupportedTypeError, parse_type
@@ -19,15 +21,18 @@ NOT_INSERTED = frozenset({"MATERIALIZED", "ALIAS", "EPHEMERAL"})
 async def execute(client: Client, sql: str) -> None:
     """Send all packets of a query but the one that ends it. Raises QueryError: the client can go on."""
     match statements.parse(sql):
-        case statements.Insert(head, describe):
-            await _insert(client, head, describe)
-        case statements.Select(statement):
-            await _select(client, statement)
-        case statements.Command(statement):
-            await _command(client, statement)
+        case statements.Insert() as statement:
+            await _insert(client, statement)
+        case statements.Select(sql):
+            await _select(client, sql)
+        case statements.Command(sql):
+            await _command(client, sql)
 
 
 async def _command(client: Client, sql: str) -> None:
+    if inserted := statements.split_data(sql.encode()):
+        await client.call(insert_bytes, client.session, *inserted, client.engine.folder)
+        return
     result = reader_of(await client.run(sql))
     first = True
     while result.position < len(result.buffer):
@@ -68,28 +73,24 @@ def _cancelled(reader: Reader, next_packet: asyncio.Future[None]) -> bool:
     return reader.buffer[reader.position] == Packet.CANCEL
 
 
-async def _insert(client: Client, head: str, describe: str) -> None:
-    columns = await _describe(client, describe)
+async def _insert(client: Client, statement: statements.Insert) -> None:
+    columns = await _describe(client, statement.describe)
     try:
         for _, kind in columns:
             parse_type(kind)
     except UnsupportedTypeError as error:
         raise not_implemented(str(error)) from error
-    inserter = await client.call(client.session.send_insert, head, "Native")
-    try:
-        await client.send_data(header(columns))
-        await _append_blocks(client, inserter)
-        written = await client.call(inserter.finish)
-    finally:
-        with suppress(QueryError):  # the error on its way is the one to tell
-            await client.call(inserter.cancel)
-    progress = protocol.progress(written_rows=written.rows_written, written_size=written.bytes_written)
-    client.writer.write(progress)
+    await client.send_data(header(columns))
+    with data_file(client.engine.folder) as data:
+        async for block in _inserted_blocks(client):
+            data.write(block)
+        statement = replace(statement, format="Native")
+        rows, size = await client.call(insert, client.session, statement, data)
+    client.writer.write(protocol.progress(written_rows=rows, written_size=size))
 
 
-async def _append_blocks(client: Client, inserter: Any) -> None:
-    """Feed blocks up to the empty one. After an error they are still read: the client is sending them."""
-    failure = None
+async def _inserted_blocks(client: Client) -> AsyncIterator[bytes]:
+    """The blocks with rows, up to the empty one that ends them."""
     while True:
         match await client.reader.varint():
             case Packet.DATA:
@@ -99,14 +100,9 @@ async def _append_blocks(client: Client, inserter: Any) -> None:
             case packet:
                 raise MalformedError(f"unexpected packet {packet} in an insert")
         if not block.columns:
-            break
-        if block.rows and failure is None:
-            try:
-                await client.call(inserter.append, block.raw)
-            except QueryError as error:
-                failure = error
-    if failure:
-        raise failure
+            return
+        if block.rows:
+            yield block.raw
 
 
 async def _describe(client: Client, sql: str) -> Columns:

@@ -1,18 +1,17 @@
 """Answer one HTTP request with the engine, in a session of its own."""
 
-import re
+from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
 
-from .engine import SYNTAX_ERROR, Engine, QueryError, apply_settings, not_implemented, run
-from .statements import identifier, split_format
+from .engine import SYNTAX_ERROR, Engine, QueryError, Session, apply_settings, not_implemented, run
+from .inserts import insert_bytes
+from .statements import Insert, identifier, parse, split_data, split_format
 
-# Parameters of ClickHouse's HTTP interface that are no settings and mean nothing to one local user.
-IGNORED = {"user", "password", "role", "quota_key", "query_id", "client_protocol_version"} | {
-    *("session_id", "session_timeout", "session_check", "wait_end_of_query", "buffer_size"),
-    *("compress", "decompress"),
+# Parameters that are no settings: ours, and those that mean nothing to one local user.
+OTHER_PARAMETERS = {"query", "database", "default_format", "compress", "decompress"} | {
+    *("user", "password", "role", "quota_key", "query_id", "session_id", "session_timeout", "session_check"),
+    *("client_protocol_version", "wait_end_of_query", "buffer_size"),
 }
-INSERT_WITH_DATA = re.compile(rb"(\s*INSERT\b[^\n]*?\bFORMAT\s+\w+)[ \t]*;?\r?\n", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,30 +32,22 @@ class Response:
 
 def answer(engine: Engine, request: Request) -> Response:
     """Run the request's statement. Raises QueryError, and RuntimeError of the engine."""
-    sql, data = _statement(request)
-    if not sql.strip():
+    inserted = _insert(request)
+    sql = "" if inserted else _text(b"\n".join((request.parameters.get("query", "").encode(), request.body)))
+    if not inserted and not sql.strip():
         return Response("200 OK", b"Ok.\n")  # / and /ping
-    parameters = request.parameters
     for name in ("compress", "decompress"):
-        if parameters.get(name, "0") != "0":
+        if request.parameters.get(name, "0") != "0":
             raise not_implemented(f"{name}=1 is not supported: use Content-Encoding")
-    values = {name[6:]: value for name, value in parameters.items() if name.startswith("param_")}
-    ours = {"query", "database", "default_format", *IGNORED}
-    settings = {n: v for n, v in parameters.items() if n not in ours and not n.startswith("param_")}
-    with engine.session() as session:
-        database = parameters.get("database") or request.headers.get("x-clickhouse-database")
-        if database:
+    with closing(engine.session()) as session:
+        if database := request.parameters.get("database") or request.headers.get("x-clickhouse-database"):
             session.query(f"USE {identifier(database)}")
+        settings = {name: value for name, value in request.parameters.items() if _is_setting(name)}
         apply_settings(session, settings, [])
-        if data is not None:
-            return Response("200 OK", _insert(session, sql, data))
-        timezone = run(session, "SELECT timezone()", "TSVRaw").decode().strip()
-        select, named = split_format(sql)
-        default = request.headers.get("x-clickhouse-format") or parameters.get("default_format")
-        format_ = named or default or "TabSeparated"
-        kind = "application/json" if format_.startswith("JSON") else "text/plain; charset=UTF-8"
-        headers = {"Content-Type": kind, "X-ClickHouse-Format": format_, "X-ClickHouse-Timezone": timezone}
-        return Response("200 OK", run(session, select, format_, values or None), headers)
+        if inserted:
+            insert_bytes(session, *inserted, engine.folder)
+            return Response("200 OK", b"")
+        return _result(session, sql, request)
 
 
 def failure(error: QueryError) -> Response:
@@ -65,28 +56,30 @@ def failure(error: QueryError) -> Response:
     return Response("500 Internal Server Error", f"{error}\n".encode(), headers)
 
 
-def _statement(request: Request) -> tuple[str, bytes | None]:
-    """The statement, and the data of an INSERT when they are apart from it."""
+def _insert(request: Request) -> tuple[Insert, bytes] | None:
+    """The INSERT and its data, when they are apart: the one in the URL, or both in the body."""
     sql = request.parameters.get("query")
     if sql is None:
-        match = INSERT_WITH_DATA.match(request.body)
-        return (_text(match[1]), request.body[match.end() :]) if match else (_text(request.body), None)
-    if request.body and re.match(r"\s*INSERT\b", sql, re.I):
-        return sql, request.body
-    return "\n".join(filter(None, (sql, _text(request.body)))), None
+        return split_data(request.body)
+    statement = parse(sql)
+    return (statement, request.body) if isinstance(statement, Insert) else split_data(sql.encode())
 
 
-def _insert(session: Any, sql: str, data: bytes) -> bytes:
-    head, format_ = split_format(sql)
-    if format_ is None:  # INSERT ... VALUES, with the values in the body
-        return run(session, f"{sql}\n{_text(data)}")
-    inserter = session.send_insert(head, format_)
-    try:
-        inserter.append(data)
-        inserter.finish()
-    finally:
-        inserter.cancel()
-    return b""
+def _is_setting(parameter: str) -> bool:
+    return parameter not in OTHER_PARAMETERS and not parameter.startswith("param_")
+
+
+def _result(session: Session, sql: str, request: Request) -> Response:
+    sql, named = split_format(sql)
+    default = request.headers.get("x-clickhouse-format") or request.parameters.get("default_format")
+    format_ = named or default or "TabSeparated"
+    values = {name[6:]: value for name, value in request.parameters.items() if name.startswith("param_")}
+    headers = {
+        "Content-Type": "application/json" if format_.startswith("JSON") else "text/plain; charset=UTF-8",
+        "X-ClickHouse-Format": format_,
+        "X-ClickHouse-Timezone": run(session, "SELECT timezone()", "TSVRaw").decode().strip(),
+    }
+    return Response("200 OK", run(session, sql, format_, values or None), headers)
 
 
 def _text(data: bytes) -> str:
