@@ -1,0 +1,139 @@
+"""The ingest worker on a simulated exchange: every trade reaches the raw topic once, whatever Kafka does."""
+
+import asyncio
+import json
+import os
+import sys
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from k2stream import instruments, topics
+from k2stream.kafka import ensure_topics
+from k2stream.local.simulate import Options, Simulator
+from k2stream.settings import Settings, environment
+
+pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
+
+FAILING = """
+import sys
+from k2stream.agents import ingest
+
+async def publish(self, columns):
+    raise RuntimeError("no such broker")
+
+ingest.KafkaPublisher.publish = publish
+sys.argv = ["faust", "-A", "k2stream.agents.ingest", "worker"]
+from faust.cli.faust import cli
+cli.main(args=sys.argv[1:])
+"""
+
+
+@pytest.fixture
+def worker_environment(running_stack, tmp_path):
+    def make(exchange, url):
+        settings = Settings(
+            exchange=exchange,
+            kafka_bootstrap=running_stack.endpoints.bootstrap,
+            data_dir=str(tmp_path),
+            simulated=True,
+            **{f"{exchange}_ws_url": url},
+        )
+        return {**os.environ, **environment(settings)}
+
+    return make
+
+
+def simulator(exchange, rate):
+    listed = instruments.load(Settings().instruments_file).of(exchange)
+    return Simulator(listed, Options(rate=rate))
+
+
+async def until(condition, seconds=60):
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+async def test_a_broker_that_dies_costs_no_trade_and_doubles_none(running_stack, worker_environment):
+    exchange = "coinbase"
+    bootstrap = running_stack.endpoints.bootstrap
+    starts = await raw_ends(Settings(kafka_bootstrap=bootstrap), exchange)
+    async with simulator(exchange, 500) as simulated:
+        counts = simulated.venues[exchange].counts
+        worker = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "k2stream", "worker", "ingest"),
+            env=worker_environment(exchange, simulated.urls[exchange]),
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        try:
+            await until(lambda: counts.sent_trades > 500)
+            running_stack.children["kafka"]._process.kill()
+            before = counts.sent_trades
+            await until(lambda: counts.sent_trades > before + 500)
+            await running_stack.restart("kafka")
+            before = counts.sent_trades
+            await until(lambda: counts.sent_trades > before + 500)
+            simulated.stop_trading()
+            expected = counts.sent_trades + counts.snapshot_trades
+            records = await read(bootstrap, exchange, starts, expected)
+        finally:
+            worker.terminate()
+            code = await worker.wait()
+        assert code == 0
+        assert counts.connections == 1
+    assert len(records) == expected
+    assert sorted(record["k2_seq"] for record in records) == list(range(expected))
+
+
+async def read(bootstrap, exchange, starts, expected):
+    """The raw records from `starts` on, once as many as expected are there; more show up as well."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
+    await consumer.start()
+    try:
+        consumer.assign(list(starts))
+        for partition, offset in starts.items():
+            consumer.seek(partition, offset)
+        records = []
+        async with asyncio.timeout(60):
+            while len(records) < expected or await unread(consumer, starts):
+                for messages in (await consumer.getmany(timeout_ms=200)).values():
+                    records += [json.loads(message.value) for message in messages]
+        return records
+    finally:
+        await consumer.stop()
+
+
+async def unread(consumer, partitions):
+    ends = await consumer.end_offsets(list(partitions))
+    return any([await consumer.position(partition) < end for partition, end in ends.items()])
+
+
+async def raw_ends(settings, exchange):
+    await ensure_topics(settings)
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap)
+    await consumer.start()
+    try:
+        count = settings.raw_partitions(exchange)
+        return await consumer.end_offsets([TopicPartition(topics.raw(exchange), p) for p in range(count)])
+    finally:
+        await consumer.stop()
+
+
+async def test_a_publish_that_fails_ends_the_worker(worker_environment):
+    async with simulator("kraken", 200) as simulated:
+        worker = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", FAILING),
+            env=worker_environment("kraken", simulated.urls["kraken"]),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        try:
+            async with asyncio.timeout(60):
+                output, _ = await worker.communicate()
+        finally:
+            if worker.returncode is None:
+                worker.kill()
+        assert worker.returncode != 0
+        assert b"no such broker" in output
