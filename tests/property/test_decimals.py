@@ -4,7 +4,7 @@ from decimal import Context, Decimal, Inexact
 from fractions import Fraction
 
 import numpy as np
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from k2stream import decimals
@@ -75,6 +75,7 @@ def expected(text: str) -> int | str:
     return int(Fraction(normal) * 10**SCALE)
 
 
+@settings(deadline=None)
 @given(st.lists(plain | odd, max_size=12))
 @example(["1e-8"])
 @example(["5."])
@@ -97,6 +98,7 @@ def test_parse_is_decimal(strings):
             assert index not in bad and ints[index] == want
 
 
+@settings(deadline=None)
 @given(st.lists(st.from_regex(r"[0-9]{1,9}(\.[0-9]{1,8})?", fullmatch=True), min_size=1, max_size=50))
 def test_usual_numbers_are_int64(strings):
     values, bad = decimals.parse(strings)
@@ -112,6 +114,7 @@ def test_a_long_number_and_an_absurd_exponent_cost_nothing():
     assert bad == {1: "more than 20 integer digits", 2: "more than 18 fraction digits"}
 
 
+@settings(deadline=None)
 @given(st.lists(mantissas, min_size=1, max_size=30))
 def test_fixed16_both_ways(ints):
     values = decimals.of_ints(ints, SCALE)
@@ -123,6 +126,7 @@ def test_fixed16_both_ways(ints):
     assert not small or (back.scale == 8 and back.mantissa.dtype == np.int64)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-(2**63) + 1, 2**63 - 1), min_size=1, max_size=30), st.integers(0, SCALE))
 def test_int64_to_fixed16_at_every_scale(ints, scale):
     bounded = [value for value in ints if abs(value) * 10 ** (SCALE - scale) < 2**127] or [0]
@@ -131,6 +135,7 @@ def test_int64_to_fixed16_at_every_scale(ints, scale):
     assert [bytes(row) for row in rows] == want
 
 
+@settings(deadline=None)
 @given(st.lists(mantissas, min_size=1, max_size=20))
 def test_strings_are_plain_and_exact(ints):
     strings = decimals.to_strings(decimals.of_ints(ints, SCALE))
@@ -147,6 +152,7 @@ def test_strings_are_plain_and_exact(ints):
 int64s = st.one_of(st.integers(-(2**63) + 1, 2**63 - 1), st.integers(0, 2**32 + 5), st.just(2**63 - 1))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(int64s, int64s), min_size=1, max_size=40), st.data())
 def test_group_sums(pairs, data):
     starts = sorted({0, *data.draw(st.lists(st.integers(0, len(pairs) - 1), max_size=5))})

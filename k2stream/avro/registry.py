@@ -1,0 +1,121 @@
+"""The schema registry: registration at start, and the schemas of foreign writers by id."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import httpx
+from schema_registry.client import SchemaRegistryClient
+from schema_registry.client.errors import ClientError
+
+from k2stream import settings
+from k2stream.avro import wire
+from k2stream.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+COMPATIBILITY = "BACKWARD"
+FIRST_RETRY_SECONDS = 0.25
+LAST_RETRY_SECONDS = 5.0
+REQUEST_SECONDS = 5.0
+LOOK_UP_SECONDS = 1.5  # a look-up holds the event loop: well below Kafka's session timeout
+LOOK_UP_ATTEMPTS = 2
+
+_REFUSALS = {409, 422}  # Confluent's API: incompatible, invalid
+_UNREACHABLE = (httpx.TransportError, json.JSONDecodeError)  # no answer, or not the registry's
+
+_writers: dict[int, Any] = {}
+_layouts: dict[int, str] = {}
+
+
+async def register(topic: str, name: str, url: str | None = None) -> int:
+    """Register schemas/avro/<name>.avsc as the value schema of a topic, and set BACKWARD for its subject.
+
+    Returns the schema's id. Tries again, with backoff, while the registry cannot be reached or fails.
+    Raises ConfigError when the registry refuses the schema.
+    """
+    client = _client(url or settings.get().registry_url)
+    delay = FIRST_RETRY_SECONDS
+    while True:
+        try:
+            return await asyncio.to_thread(_register, client, f"{topic}-value", name)
+        except (*_UNREACHABLE, ClientError) as error:
+            logger.warning(
+                "schema registry %s: %s; trying again in %.1f s", client.conf["url"], _text(error), delay
+            )
+        await asyncio.sleep(delay)
+        delay = min(2 * delay, LAST_RETRY_SECONDS)
+
+
+def _register(client: SchemaRegistryClient, subject: str, name: str) -> int:
+    schema = wire.declared(name)
+    try:
+        schema_id = int(client.register(subject, schema, timeout=REQUEST_SECONDS))
+        client.update_compatibility(COMPATIBILITY, subject, timeout=REQUEST_SECONDS)
+    except ClientError as error:
+        # Workers that register at once can be refused too: then the schema is there by now.
+        if error.http_code not in _REFUSALS or client.check_version(subject, schema, timeout=REQUEST_SECONDS):
+            raise
+        raise ConfigError(
+            f"schema registry refused schemas/avro/{name}.avsc for subject {subject} ({_text(error)}): "
+            f"it must stay {COMPATIBILITY} compatible; give new fields a default, or use a new topic"
+        ) from None
+    learn(schema_id, schema)
+    return schema_id
+
+
+def learn(schema_id: int, schema: Any) -> None:
+    """Remember a writer's schema."""
+    _layouts[schema_id] = wire.layout(schema)
+    _writers[schema_id] = wire.plain(schema)
+
+
+def has_layout(schema_id: int, name: str) -> bool:
+    """Whether records of a schema id are laid out as schemas/avro/<name>.avsc says; LookupError as below."""
+    if schema_id not in _layouts:
+        writer_schema(schema_id)
+    return _layouts[schema_id] == wire.declared_layout(name)
+
+
+def writer_schema(schema_id: int, url: str | None = None) -> Any:
+    """The schema of an id, as `wire.plain` gives it.
+
+    Asks the registry the first time only, and holds the caller while it does.
+    Raises LookupError when the registry has no such id or does not answer.
+    """
+    if schema_id not in _writers:
+        client = _client(url or settings.get().registry_url)
+        schema = _retried(lambda: client.get_by_id(schema_id, timeout=LOOK_UP_SECONDS), schema_id, client)
+        if schema is None:
+            raise LookupError(f"schema registry {client.conf['url']} has no schema {schema_id}")
+        learn(schema_id, schema.raw_schema)
+    return _writers[schema_id]
+
+
+def _retried(ask: Callable[[], Any], schema_id: int, client: SchemaRegistryClient) -> Any:
+    for attempt in range(1, LOOK_UP_ATTEMPTS + 1):
+        try:
+            return ask()
+        except (*_UNREACHABLE, ClientError) as error:
+            if attempt == LOOK_UP_ATTEMPTS:
+                raise LookupError(
+                    f"schema {schema_id} cannot be read from registry {client.conf['url']}: {_text(error)}"
+                ) from None
+    raise AssertionError("unreachable")
+
+
+@cache
+def _client(url: str) -> SchemaRegistryClient:
+    return SchemaRegistryClient(url)
+
+
+def _text(error: Exception) -> str:
+    """An error in one line, with what the registry said."""
+    said = error.server_traceback if isinstance(error, ClientError) else None
+    reason = said.get("message", said) if isinstance(said, dict) else said
+    return " ".join(f"{error or type(error).__name__}{f': {reason}' if reason else ''}".split())[:300]

@@ -1,0 +1,256 @@
+"""Canonical trades from Avro by column: the numbers of a whole batch from one numpy view, strings on demand.
+
+A batch with a record that the fast path does not know (another writer's schema, a time before 1978, a string
+of 64 bytes or more) is read by fastavro, with the same result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from k2stream import decimals
+from k2stream.avro import registry, varint, wire
+from k2stream.trade import HotTrades
+
+_TIMES, _PRICE, _QUANTITY, _SIDE, _NUMBERS = 5, 29, 45, 61, 62
+_WIDTH = _NUMBERS + 4 * 10 + 10
+"""Bytes of the numbers at most; a record's strings may follow within them."""
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """What precedes the strings; `price` and `quantity` are (n, 16) bytes, big-endian."""
+
+    timestamp: Ints
+    receive_time: Ints
+    process_time: Ints
+    price: NDArray[np.uint8]
+    quantity: NDArray[np.uint8]
+    taker_buy: NDArray[np.bool_]
+    raw_offset: Ints
+    sequence: Ints
+    raw_partition: Ints
+    trade_count: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Trades(Numbers):
+    """All fields of a batch of canonical trades, a column each, in input order.
+
+    Times are µs since 1970. `price` and `quantity` are (n, 16) bytes, big-endian two's complement at scale
+    18 (`decimals.from_fixed16` reads them; rows reversed they are decimal128). `vendor_data` is flat: trade i
+    has the entries vendor_offsets[i] to vendor_offsets[i + 1] of vendor_keys and vendor_values.
+    """
+
+    exchange: list[str]
+    symbol: list[str]
+    canonical_symbol: list[str]
+    trade_id: list[str]
+    vendor_offsets: Ints
+    vendor_keys: list[str]
+    vendor_values: list[str]
+    trade_conditions: list[list[str]]
+    validation_errors: list[list[str]]
+
+    def __len__(self) -> int:
+        return len(self.exchange)
+
+
+def decode_hot(values: Sequence[bytes | None], keys: Sequence[bytes | None]) -> HotTrades:
+    """What the candles need, read by column. `keys` are the records' Kafka keys.
+
+    Raises ValueError for a record that is no canonical trade, LookupError for an unknown writer's schema.
+    """
+    fast = _numbers(values)
+    numbers = fast[0] if fast else _slow(values)
+    names = dict.fromkeys(keys)
+    index = dict(zip(names, range(len(names)), strict=True))
+    return HotTrades(
+        keys=[(name or b"").decode() for name in names],
+        key=np.fromiter(map(index.__getitem__, keys), np.int64, len(keys)),
+        timestamp=numbers.timestamp,
+        receive_time=numbers.receive_time,
+        price=decimals.from_fixed16(numbers.price),
+        quantity=decimals.from_fixed16(numbers.quantity),
+        taker_buy=numbers.taker_buy,
+        sequence=numbers.sequence,
+        raw_partition=numbers.raw_partition,
+        raw_offset=numbers.raw_offset,
+        trade_count=numbers.trade_count,
+    )
+
+
+def decode(values: Sequence[bytes | None]) -> Trades:
+    """All fields. Raises ValueError and LookupError as `decode_hot` does."""
+    fast = _numbers(values)
+    return (_with_strings(values, *fast) if fast else None) or _slow(values)
+
+
+def _numbers(values: Sequence[bytes | None]) -> tuple[Numbers, Ints] | None:
+    """The columns before the strings, and the bytes they take in each record; None if any is unusual."""
+    table = np.array(values, f"S{_WIDTH}").view(np.uint8).reshape(len(values), _WIDTH)
+    if not len(table) or table[:, 0].any() or not _ours(table[:, 1:_TIMES]):
+        return None
+    times, fits = varint.unpack8(table[:, _TIMES:_PRICE].reshape(-1, 8))
+    side = table[:, _SIDE]
+    if not fits.all() or (side & 0xFD).any():
+        return None
+    flat, start = table.ravel(), np.arange(len(table)) * _WIDTH
+    raw_offset, at = varint.unpack(flat, start + _NUMBERS)
+    sequence, at = varint.unpack(flat, at)
+    raw_partition, at = varint.unpack(flat, at)
+    trade_count, at = varint.unpack(flat, at)
+    timestamp, receive_time, process_time = np.ascontiguousarray(times.reshape(-1, 3).T)
+    numbers = Numbers(
+        timestamp=timestamp,
+        receive_time=receive_time,
+        process_time=process_time,
+        price=table[:, _PRICE:_QUANTITY],
+        quantity=table[:, _QUANTITY:_SIDE],
+        taker_buy=side == 0,
+        raw_offset=raw_offset,
+        sequence=sequence,
+        raw_partition=raw_partition,
+        trade_count=trade_count,
+    )
+    return numbers, at - start
+
+
+def _ours(ids: NDArray[np.uint8]) -> bool:
+    """Whether all writers' schemas, by their (n, 4) bytes ids, are laid out as ours."""
+    words = np.ascontiguousarray(ids).view(">u4").ravel()
+    different = words[:1] if (words == words[0]).all() else np.unique(words)
+    return all(registry.has_layout(int(schema_id), "trade") for schema_id in different)
+
+
+def _with_strings(values: Sequence[Any], numbers: Numbers, size: Ints) -> Trades | None:
+    """The numbers and what follows them; None if any record is unusual."""
+    joined = b"".join(values)
+    lengths = np.fromiter(map(len, values), np.int64, len(values))
+    ends = np.cumsum(lengths)
+    strings = _Strings(joined, ends - lengths + size)
+    exchange, symbol, canonical_symbol, trade_id = (strings.column() for _ in range(4))
+    vendor_offsets, vendor = strings.blocks(2)
+    conditions_offsets, conditions = strings.blocks(1)
+    errors_offsets, errors = strings.blocks(1)
+    if not strings.fits or (strings.at != ends).any():
+        return None
+    return Trades(
+        **{name: getattr(numbers, name) for name in Numbers.__slots__},
+        exchange=strings.texts(exchange),
+        symbol=strings.texts(symbol),
+        canonical_symbol=strings.texts(canonical_symbol),
+        trade_id=strings.texts(trade_id),
+        vendor_offsets=vendor_offsets,
+        vendor_keys=strings.texts(vendor[0::2]),
+        vendor_values=strings.texts(vendor[1::2]),
+        trade_conditions=_nested(conditions_offsets, strings.texts(conditions)),
+        validation_errors=_nested(errors_offsets, strings.texts(errors)),
+    )
+
+
+class _Strings:
+    """Reads the strings of all records in step: `at` is where each record is read next.
+
+    `fits` turns False when a length takes more than one byte or an array is not in one block.
+    """
+
+    def __init__(self, joined: bytes, at: Ints) -> None:
+        self._text = joined.decode("latin-1")
+        self._data = np.frombuffer(joined + b"\0", np.uint8)
+        self.at = at
+        self.fits = True
+
+    def column(self) -> Ints:
+        """The (n, 2) spans of the records' next strings."""
+        self.at, spans = self._span(self.at)
+        return spans
+
+    def blocks(self, strings_per_item: int) -> tuple[Ints, Ints]:
+        """The next array or map: where each record's items start in the flat list, and the strings' spans."""
+        counts = self._length(self.at)
+        offsets = np.concatenate(([0], np.cumsum(counts)))
+        spans = np.empty((int(offsets[-1]) * strings_per_item, 2), np.int64)
+        at = self.at + 1
+        for item in range(int(counts.max())):
+            rows = np.flatnonzero(counts > item)
+            for part in range(strings_per_item):
+                at[rows], spans[(offsets[rows] + item) * strings_per_item + part] = self._span(at[rows])
+        filled = counts > 0
+        self.fits &= not self._data.take(at[filled], mode="clip").any()
+        self.at = at + filled
+        return offsets, spans
+
+    def texts(self, spans: Ints) -> list[str]:
+        """The strings at spans; raises UnicodeDecodeError."""
+        text = self._text
+        column = [text[start:end] for start, end in spans.tolist()]
+        if "".join(column).isascii():
+            return column
+        return [item.encode("latin-1").decode() for item in column]
+
+    def _span(self, at: Ints) -> tuple[Ints, Ints]:
+        start = at + 1
+        end = start + self._length(at)
+        return end, np.stack((start, end), axis=1)
+
+    def _length(self, at: Ints) -> Ints:
+        byte = self._data.take(at, mode="clip")
+        self.fits &= not (byte & 0x81).any()
+        return (byte >> 1).astype(np.int64)
+
+
+def _nested(offsets: Ints, items: list[str]) -> list[list[str]]:
+    bounds = offsets.tolist()
+    return [items[start:end] for start, end in pairwise(bounds)]
+
+
+def _slow(values: Sequence[bytes | None]) -> Trades:
+    """Any records, by fastavro."""
+    rows = [_record(value) for value in values]
+
+    def column(name: str) -> list[Any]:
+        return [row[name] for row in rows]
+
+    def integers(name: str) -> Ints:
+        return np.array(column(name), np.int64)
+
+    def fixed(name: str) -> NDArray[np.uint8]:
+        return np.frombuffer(b"".join(column(name)), np.uint8).reshape(-1, 16)
+
+    return Trades(
+        timestamp=integers("timestamp"),
+        receive_time=integers("receive_time"),
+        process_time=integers("process_time"),
+        price=fixed("price"),
+        quantity=fixed("quantity"),
+        taker_buy=np.array([side == "BUY" for side in column("side")], np.bool_),
+        raw_offset=integers("raw_offset"),
+        sequence=integers("sequence"),
+        raw_partition=integers("raw_partition"),
+        trade_count=integers("trade_count"),
+        exchange=column("exchange"),
+        symbol=column("symbol"),
+        canonical_symbol=column("canonical_symbol"),
+        trade_id=column("trade_id"),
+        vendor_offsets=np.concatenate(
+            ([0], np.cumsum(list(map(len, column("vendor_data"))), dtype=np.int64))
+        ),
+        vendor_keys=[name for row in rows for name in row["vendor_data"]],
+        vendor_values=[text for row in rows for text in row["vendor_data"].values()],
+        trade_conditions=column("trade_conditions"),
+        validation_errors=column("validation_errors"),
+    )
+
+
+def _record(value: bytes | None) -> dict[str, Any]:
+    writer = registry.writer_schema(wire.schema_id(value))
+    return wire.read(value or b"", writer, "trade")
