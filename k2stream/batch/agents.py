@@ -28,7 +28,7 @@ def manual_topics(app: Any) -> set[str]:
 def stop_on_failure(app: Any, halt: Callable[[BaseException], None]) -> None:
     """Make agents of batch topics call ``halt`` and crash the worker when they fail.
 
-    Faust closes the stream of a failed agent, which acknowledges the batch in hand, and starts the agent again.
+    Faust closes the stream of a failed agent, which acknowledges the batch in hand, and restarts the agent.
     ``halt`` runs before the stream can be closed and before any handler of the application may await.
     """
     for agent in app.agents.values():

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.integration
 async def test_a_slow_agent_pauses_its_topic_and_keeps_its_partitions(kafka, start):
     await kafka.fill(start.source, 200_000)
     # Every batch takes longer than the session timeout of 6 s, were heartbeats tied to it.
-    async with start("slow", MAX_UNACKED="10000", PAUSE="7", FETCH="16384") as worker:
+    async with start("slow", MAX_UNACKED="10000", PAUSE="6.5", FETCH="16384") as worker:
         await worker.until(lambda facts: len(facts) >= 2)
         facts = list(worker.facts)
         await worker.kill()

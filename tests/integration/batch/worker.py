@@ -100,9 +100,9 @@ def sink():
         async for event in manual.events():
             held.append(event)
             if len(held) == int(ENV["HOLD"]):
+                report(acked=[[event.value.tp.partition, event.value.last_offset + 1] for event in held])
                 for event in reversed(held):
                     await manual.ack(event)
-                report(acked=held[-1].value.last_offset)
                 held.clear()
 
 
