@@ -132,7 +132,7 @@ async def _demo(settings: Settings, simulation: Simulation, seconds: float, cons
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             await asyncio.sleep(min(left, 1.0))
-            platform.check()
+            await platform.heal()
         memory = platform.memory()
         say("stopping the feeds and draining")
         await platform.stop_feeds()
@@ -148,7 +148,7 @@ async def drain(platform: Platform) -> None:
     async with LagReader(platform.settings) as lags:
         deadline = time.monotonic() + _DRAIN_WITHIN
         while True:
-            platform.check()
+            await platform.heal()
             async with httpx.AsyncClient(timeout=60) as client:
                 (await client.post(f"{platform.urls['cold']}/cold/flush")).raise_for_status()
             waiting = {group: sum(topics.values()) for group, topics in (await lags.lag()).items()}

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 
 import click
 from rich.console import Console
@@ -24,18 +25,19 @@ _PERIOD = 1.0
 
 @click.command()
 @click.option("--watch", "-w", is_flag=True, help="Stay and refresh every second.")
-def status(watch: bool) -> None:
+@click.option("--svg", type=click.Path(path_type=Path), help="Also save the view as a picture.")
+def status(watch: bool, svg: Path | None) -> None:
     """Show connections, rates, lag, latency and rows of the running platform."""
     running = find(settings_module.get())
     if running is None:
         folder = settings_module.get().data_path
         raise ConfigError(f"nothing runs on {folder}; start it with `k2 up` or set K2_DATA_DIR")
     with suppress(KeyboardInterrupt):
-        asyncio.run(_show(running, watch))
+        asyncio.run(_show(running, watch, svg))
 
 
-async def _show(running: Running, watch: bool) -> None:
-    console = Console()
+async def _show(running: Running, watch: bool, svg: Path | None) -> None:
+    console = Console(record=svg is not None)
     rest_url = running.urls.get("candles", "")
     if watch:
         with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
@@ -43,6 +45,8 @@ async def _show(running: Running, watch: bool) -> None:
                 live.update(render(snapshot, rest_url), refresh=True)
     async for snapshot in watch_status(running.settings, running.urls):
         console.print(render(snapshot, rest_url))
+        if svg:
+            console.save_svg(str(svg), title="k2 status")
         return
 
 

@@ -67,7 +67,7 @@ async def _watch(platform: Platform, console: Console, stop: asyncio.Event, plai
     ticks = 0
     with Live(console=console, auto_refresh=False, transient=False) if not plain else _Nothing() as live:
         async for snapshot in watch_status(platform.settings, platform.urls, platform.memory):
-            platform.check()
+            await platform.heal()
             if isinstance(live, Live):
                 live.update(render(snapshot, rest_url), refresh=True)
             elif ticks % 10 == 0:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import msgspec
 from k2stream import topics
 from k2stream.kafka import ensure_topics
 from k2stream.local.errors import StackError
-from k2stream.local.ports import HOST, free_port
+from k2stream.local.ports import HOST, free_port, is_free
 from k2stream.local.process import Child
 from k2stream.local.stack import Endpoints, Stack
 from k2stream.settings import Settings, environment
@@ -27,6 +28,7 @@ NOTE = "workers.json"
 _WORKER_GRACE = 5.0  # seconds to finish and commit at a stop
 _SIMULATOR_GRACE = 1.0
 _READY_WITHIN = 90.0
+_MOST_RESTARTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class Platform:
         self.control_url = ""
         self.workers: dict[str, Child] = {}
         self.urls: dict[str, str] = {}
+        self.restarts: Counter[str] = Counter()
+        self._ports: dict[str, int] = {}
         self._simulation = simulation
         self._on_step = on_step
         self._simulator: Child | None = None
@@ -130,7 +134,8 @@ class Platform:
         self._on_step(f"SIMULATED exchanges: {simulation.rate} trades/s, seed {simulation.seed}")
 
     async def _start_worker(self, spec: WorkerSpec) -> None:
-        port = free_port()
+        before = self._ports.get(spec.name, 0)
+        port = self._ports[spec.name] = before if before and is_free(before) else free_port()
         mine = msgspec.structs.replace(self.settings, exchange=spec.exchange, web_port=port)
         command = [sys.executable, "-m", "k2stream", "worker", spec.role]
         self.urls[spec.name] = f"http://{HOST}:{port}"
@@ -167,11 +172,23 @@ class Platform:
         """Make the simulated exchanges trade no more; their connections stay."""
         (await self._http.post(f"{self.control_url}/stop-feeds")).raise_for_status()
 
-    def check(self) -> None:
-        """Raise StackError with the tail of its log when any process has died."""
-        for child in self._children:
-            if child.returncode is not None and not child.stopping:
-                raise StackError(child.obituary())
+    async def heal(self) -> None:
+        """Restart workers that have died.
+
+        Raises StackError with the tail of its log when a worker keeps dying, or when the stack or the simulated
+        exchanges have died.
+        """
+        self._stack.check()
+        if self._simulator and self._simulator.returncode is not None:
+            raise StackError(self._simulator.obituary())
+        for spec in WORKERS:
+            child = self.workers[spec.name]
+            if child.returncode is not None:
+                self.restarts[spec.name] += 1
+                if self.restarts[spec.name] > _MOST_RESTARTS:
+                    raise StackError(child.obituary())
+                self._on_step(f"restarting: {child.obituary()}")
+                await self._start_worker(spec)
 
     def memory(self) -> dict[str, int]:
         """Resident memory of every process in bytes, by name."""
