@@ -175,8 +175,8 @@ class Platform:
     async def heal(self) -> None:
         """Restart workers that have died.
 
-        Raises StackError with the tail of its log when a worker keeps dying, or when the stack or the simulated
-        exchanges have died.
+        Raises StackError with the tail of its log when a worker keeps dying, or when a part of the stack or
+        the simulated exchanges have died.
         """
         self._stack.check()
         if self._simulator and self._simulator.returncode is not None:
