@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import Any
 
@@ -19,17 +20,23 @@ ROLES = ("ingest", "normalize", "candles", "hot", "cold")
 
 
 class App(faust.App):
-    """A Faust app that creates the declared topics before anything else starts."""
+    """A Faust app that creates the declared topics and runs its preparations before anything else starts."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self.preparations: list[Callable[[], Awaitable[None]]] = []
+        super().__init__(*args, **options)
 
     async def on_first_start(self) -> None:
         """Create missing topics; raises ConfigError when they do not match the settings."""
         self.conf.datadir.mkdir(parents=True, exist_ok=True)
         await ensure_topics(settings_module.get())
+        for prepare in self.preparations:
+            await prepare()
         await super().on_first_start()
 
 
 @cache
-def create_app(role: str) -> faust.App:
+def create_app(role: str) -> App:
     """The app of a role, one per process: its own id and consumer group, `/health` and `/metrics`."""
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     settings = settings_module.get()

@@ -1,5 +1,7 @@
 """Every metric, in one place (Prometheus)."""
 
+import numpy as np
+from numpy.typing import NDArray
 from prometheus_client import Counter, Gauge, Histogram
 
 # 1 ms to 30 s, each bound 12 % above the last: fine enough to read a p99 from.
@@ -29,6 +31,7 @@ OPEN_WINDOWS = Gauge("k2_open_windows", "Windows not yet final.", ["timeframe"])
 
 SINK_ROWS = Counter("k2_sink_rows", "Rows made durable by a sink.", ["table"])
 SINK_ERRORS = Counter("k2_sink_errors", "Failed writes of a sink, retried.", ["table"])
+SINK_SKIPPED = Counter("k2_sink_skipped", "Records that a sink could not read.", ["table"])
 SINK_FLUSH = Histogram(
     "k2_sink_flush_seconds", "Time of one durable write.", ["table"], buckets=LATENCY_BUCKETS
 )
@@ -45,3 +48,11 @@ def observe_many(histogram: Histogram, seconds: float, count: int) -> None:
     """Record one latency for `count` trades of a batch."""
     for _ in range(count):
         histogram.observe(seconds)
+
+
+def observe_column(histogram: Histogram, seconds: NDArray[np.float64]) -> None:
+    """Record a latency per trade, by column: `observe` takes 5 µs a value."""
+    counts = np.bincount(np.searchsorted(histogram._upper_bounds, seconds), minlength=1)  # noqa: SLF001
+    histogram._sum.inc(float(seconds.sum()))  # noqa: SLF001
+    for bucket, count in zip(histogram._buckets, counts.tolist(), strict=False):  # noqa: SLF001
+        bucket.inc(count)

@@ -1,0 +1,37 @@
+"""The cold tier's worker: every layer into Iceberg. `POST /cold/flush` commits now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from faust.web import View
+
+from k2stream import settings as settings_module
+from k2stream.app import create_app
+from k2stream.cold.tables import TABLES
+from k2stream.sinks.base import Policy
+from k2stream.sinks.iceberg import Iceberg
+from k2stream.sinks.worker import SinkWorker
+
+MAX_BYTES = 64 << 20  # of all buffers
+FLUSH_WAIT_SECONDS = 60.0
+
+app = create_app("cold")
+settings = settings_module.get()
+policy = Policy(
+    flush_seconds=settings.cold_commit_seconds,
+    max_rows=settings.cold_commit_rows,
+    max_bytes=MAX_BYTES,
+    save_seconds=0.0,
+)
+sink = SinkWorker(app, settings, Iceberg(settings), policy)
+sink.deliver([table.route for table in TABLES.values()])
+
+
+@app.page("/cold/flush", name="cold_flush")
+class Flush(View):
+    """Commit what the topics hold now; the rows added by table."""
+
+    async def post(self, request: Any) -> Any:
+        """Answer when it is committed."""
+        return self.json(await sink.flush(FLUSH_WAIT_SECONDS))

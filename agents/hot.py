@@ -1,0 +1,8 @@
+"""The hot tier's worker: bronze, silver and gold into ClickHouse."""
+
+from k2stream.agents import bronze, gold, silver
+from k2stream.app import create_app
+
+__all__ = ["app", "bronze", "gold", "silver"]
+
+app = create_app("hot")

@@ -1,0 +1,1 @@
+"""The cold tier: every layer in Iceberg, written straight from the topics."""

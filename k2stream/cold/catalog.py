@@ -1,0 +1,31 @@
+"""The Iceberg catalog: SQLite in the data folder, or what the settings name."""
+
+from __future__ import annotations
+
+from pyiceberg.catalog import Catalog, load_catalog
+from sqlalchemy.exc import OperationalError
+
+from k2stream.settings import Settings
+
+NAME = "k2"
+"""pyiceberg reads further properties from its own configuration: `PYICEBERG_CATALOG__K2__S3__ENDPOINT`, …"""
+
+_OPENING_AT_ONCE = 5
+
+
+def open_catalog(settings: Settings) -> Catalog:
+    """Open the catalog. http(s) URIs are REST catalogs, all others SQLAlchemy's (PostgreSQL, SQLite)."""
+    folder = settings.data_path / "iceberg"
+    uri, warehouse = settings.iceberg_catalog_uri, settings.iceberg_warehouse
+    if not uri or not warehouse:
+        folder.mkdir(parents=True, exist_ok=True)
+    uri = uri or f"sqlite:///{folder}/catalog.db"
+    warehouse = warehouse or f"file://{folder}/warehouse"
+    kind = "rest" if uri.startswith(("http://", "https://")) else "sql"
+    for _ in range(_OPENING_AT_ONCE):
+        try:
+            return load_catalog(NAME, type=kind, uri=uri, warehouse=warehouse)
+        except OperationalError as error:
+            if "already exists" not in str(error):
+                raise
+    raise RuntimeError(f"the catalog at {uri} is created by others again and again")

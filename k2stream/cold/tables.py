@@ -1,0 +1,156 @@
+"""The tables of the cold tier: the columns of the hot ones (sinks/schema.py), partitioned, zstd.
+
+Gold holds the revisions that the candle topics carried, of each commit the highest of a candle: a reader
+takes the highest revision.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import count
+
+import pyarrow as pa
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import NamespaceAlreadyExistsError, TableAlreadyExistsError
+from pyiceberg.partitioning import PartitionField, PartitionSpec
+from pyiceberg.schema import Schema
+from pyiceberg.table import Table
+from pyiceberg.transforms import DayTransform, IdentityTransform, MonthTransform, Transform
+from pyiceberg.types import (
+    BooleanType,
+    DecimalType,
+    IcebergType,
+    IntegerType,
+    ListType,
+    LongType,
+    MapType,
+    NestedField,
+    StringType,
+    TimestamptzType,
+)
+
+from k2stream.errors import ConfigError
+from k2stream.sinks import bronze, gold, silver
+from k2stream.sinks.route import Route
+
+NAMESPACE = "cold"
+
+PROPERTIES = {
+    "write.parquet.compression-codec": "zstd",
+    "write.target-file-size-bytes": str(128 << 20),
+    "write.delete.isolation-level": "snapshot",  # compaction goes on beside appends
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "100",
+    "commit.retry.num-retries": "0",  # a blind retry would append offsets that another writer has committed
+}
+
+RENAMED = {"E": "event_time", "T": "trade_time", "M": "best_match"}
+"""Binance's capitals: most engines take `e` and `E` for one column."""
+
+_FIRST_PARTITION_ID = 1000
+_TYPES: dict[pa.DataType, IcebergType] = {
+    pa.int32(): IntegerType(),
+    pa.int64(): LongType(),
+    pa.bool_(): BooleanType(),
+    pa.string(): StringType(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ColdTable:
+    """A table: its identifier, the route that fills it, and (column, transform) of its partitions."""
+
+    name: str
+    route: Route
+    partitions: tuple[tuple[str, Transform], ...]  # type: ignore[type-arg]
+
+
+def _cold(route: Route, layer: str, *partitions: tuple[str, Transform]) -> ColdTable:  # type: ignore[type-arg]
+    name = f"{NAMESPACE}.{layer}{route.table}"
+    return ColdTable(name, replace(route, table=name, latency=""), partitions)
+
+
+TABLES = {
+    table.name: table
+    for table in (
+        *(_cold(route, "", ("receive_time", DayTransform())) for route in bronze.ROUTES),
+        _cold(silver.ROUTE, "", ("timestamp", DayTransform()), ("exchange", IdentityTransform())),
+        *(_cold(route, "gold_", ("open_time", MonthTransform())) for route in gold.ROUTES),
+    )
+}
+
+
+def schema_of(columns: pa.Schema) -> Schema:
+    """The Iceberg schema of an Arrow one; every column is optional."""
+    ids = count(1)
+    names = [RENAMED.get(field.name, field.name) for field in columns]
+    numbers = [next(ids) for _ in names]
+    return Schema(
+        *(
+            NestedField(number, name, _type(field.type, ids), required=False)
+            for number, name, field in zip(numbers, names, columns, strict=True)
+        )
+    )
+
+
+def _type(kind: pa.DataType, ids: count[int]) -> IcebergType:
+    if pa.types.is_dictionary(kind):
+        return _type(kind.value_type, ids)
+    if pa.types.is_timestamp(kind):
+        return TimestamptzType()
+    if pa.types.is_decimal(kind):
+        return DecimalType(kind.precision, kind.scale)
+    if pa.types.is_map(kind):
+        key, value = next(ids), next(ids)
+        return MapType(
+            key, _type(kind.key_type, ids), value, _type(kind.item_type, ids), value_required=False
+        )
+    if pa.types.is_list(kind):
+        return ListType(next(ids), _type(kind.value_type, ids), element_required=False)
+    return _TYPES[kind]
+
+
+def ensure(catalog: Catalog, table: ColdTable) -> Table:
+    """The table, created if it is missing; safe when several workers do it at once.
+
+    Raises ConfigError when it has other columns.
+    """
+    with suppress(NamespaceAlreadyExistsError):  # another worker was faster
+        catalog.create_namespace_if_not_exists(NAMESPACE)
+    wanted = schema_of(table.route.schema)
+    if catalog.table_exists(table.name):
+        found = catalog.load_table(table.name)
+    else:
+        found = _create(catalog, table, wanted)
+    names = [field.name for field in found.schema().fields]
+    if names != [field.name for field in wanted.fields]:
+        raise ConfigError(
+            f"{table.name} has the columns {', '.join(names)}, not those of this release: evolve it"
+        )
+    return found
+
+
+def _create(catalog: Catalog, table: ColdTable, schema: Schema) -> Table:
+    spec = PartitionSpec(
+        *(
+            PartitionField(
+                schema.find_field(column).field_id, number, transform, _partition_name(column, transform)
+            )
+            for number, (column, transform) in enumerate(table.partitions, _FIRST_PARTITION_ID)
+        )
+    )
+    try:
+        return catalog.create_table(table.name, schema, partition_spec=spec, properties=PROPERTIES)
+    except TableAlreadyExistsError:
+        return catalog.load_table(table.name)
+
+
+def _partition_name(column: str, transform: Transform) -> str:  # type: ignore[type-arg]
+    return column if isinstance(transform, IdentityTransform) else f"{column}_{transform}"
+
+
+def rows_for(table: Table, rows: pa.Table) -> pa.Table:
+    """Rows of a route in the table's own Arrow schema."""
+    schema = table.schema().as_arrow()
+    return rows.rename_columns([RENAMED.get(name, name) for name in rows.column_names]).cast(schema)

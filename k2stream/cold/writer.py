@@ -1,0 +1,104 @@
+"""Appends whose offsets ride in the snapshot: both are committed, or neither is.
+
+Each of our snapshots carries, under PROPERTY, how far every topic partition is in the table, so the newest
+one tells all. Snapshots of maintenance may lie above it, which is why the ancestry is walked; whoever expires
+snapshots copies the property into the one it leaves on top (`carried`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.table import Table
+
+from k2stream.cold.tables import rows_for
+from k2stream.errors import ConfigError
+from k2stream.sinks.base import Away, Rows
+from k2stream.sinks.progress import Partition, Position
+from k2stream.sinks.route import Route, beyond, joined
+from k2stream.sinks.schema import stored
+
+PROPERTY = "k2.positions"
+CONFLICTS = 20
+
+
+def positions(table: Table) -> dict[Partition, Position]:
+    """How far each topic partition is in the table's current snapshot and its ancestors.
+
+    Raises ConfigError when the ancestry was cut off before a snapshot that tells.
+    """
+    snapshot = table.current_snapshot()
+    while snapshot is not None:
+        text = snapshot.summary[PROPERTY] if snapshot.summary else None
+        if text is not None:
+            return _decode(text)
+        if snapshot.parent_snapshot_id is None:
+            return {}
+        parent = table.snapshot_by_id(snapshot.parent_snapshot_id)
+        if parent is None:
+            raise ConfigError(
+                f"{'.'.join(table.name())}: the snapshots that carry {PROPERTY} have expired, nobody knows "
+                "which offsets it holds: set the property by an empty append, or recreate the table"
+            )
+        snapshot = parent
+    return {}
+
+
+def carried(table: Table) -> dict[str, str]:
+    """Snapshot properties that a maintenance commit passes on."""
+    held = positions(table)
+    return {PROPERTY: _encode(held)} if held else {}
+
+
+def append(load: Callable[[], Table], route: Route, batch: Rows) -> int:
+    """Commit a batch, less what the table holds already; the rows added.
+
+    A commit that another writer overtook, or whose answer was lost, starts again from the table as it is
+    then: offsets that its ancestry covers are dropped, the rest is appended. Raises Away when that happens
+    again and again.
+    """
+    for _ in range(CONFLICTS):
+        table = load()
+        held = positions(table)
+        pieces = [
+            beyond(piece.rows, held[piece.partition].offset) if piece.partition in held else piece.rows
+            for piece in batch.pieces
+        ]
+        after = _later(held, batch.positions)
+        if after == held:
+            return 0
+        rows = route.merge(joined(pieces))
+        try:
+            table.append(rows_for(table, stored(rows)), snapshot_properties={PROPERTY: _encode(after)})
+        except CommitFailedException:
+            continue
+        return len(rows)
+    raise Away(f"{route.table}: {CONFLICTS} commits in a row were overtaken by others")
+
+
+def _later(
+    held: Mapping[Partition, Position], written: Mapping[Partition, Position]
+) -> dict[Partition, Position]:
+    newer = {
+        partition: position
+        for partition, position in written.items()
+        if position.offset > held.get(partition, Position()).offset
+    }
+    return {**held, **newer}
+
+
+def _encode(held: Mapping[Partition, Position]) -> str:
+    return msgspec.json.encode(
+        {str(partition): [position.offset, dict(position.marks)] for partition, position in held.items()}
+    ).decode()
+
+
+def _decode(text: str) -> dict[Partition, Position]:
+    found = msgspec.json.decode(text, type=dict[str, tuple[int, dict[str, int]]])
+    split = {name: name.rsplit(":", 1) for name in found}
+    return {
+        Partition(split[name][0], int(split[name][1])): Position(offset, marks)
+        for name, (offset, marks) in found.items()
+    }

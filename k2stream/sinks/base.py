@@ -1,0 +1,360 @@
+"""The delivery contract of every sink.
+
+A sink reads batches, makes them rows, and buffers them by table. By size, time or demand a table's buffer
+becomes a batch of fixed offset ranges, which is written until the destination has it, however long that is
+away; then its positions are saved, and only then are its records acknowledged to Kafka. Nothing is ever
+dropped: what cannot be written holds back the reading (the topic's `max_unacked`), and any other error stops
+the worker with nothing acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from k2stream import clock, metrics
+from k2stream.batch import RecordBatch
+from k2stream.sinks.progress import Batch, Hole, Partition, Position, Progress
+from k2stream.sinks.route import Route, beyond, joined, keep_all, nothing
+from k2stream.sinks.schema import RECORD_TIME
+
+logger = logging.getLogger(__name__)
+
+RETRY_BASE_SECONDS, RETRY_CAP_SECONDS = 0.1, 10.0
+CLOSE_SECONDS = 10.0
+
+Acknowledge = Callable[[], Awaitable[Any]]
+Rows = Batch[pa.Table, Acknowledge]
+Result = TypeVar("Result")
+
+
+class Away(Exception):
+    """The destination cannot take it now: the same will be tried again."""
+
+
+class MissingRows(Exception):
+    """The destination lacks rows that the consumer group has passed: a person is told what to do."""
+
+
+class Destination(Protocol):
+    """Where rows become durable. Calls come one at a time, off the event loop; each may raise Away."""
+
+    def prepare(self, routes: Sequence[Route]) -> None:
+        """Create what the routes need; once, before anything else."""
+
+    def positions(self, route: Route) -> Mapping[int, Position]:
+        """How far each partition of the route's topic is durable in its table."""
+
+    def write(self, route: Route, batch: Rows) -> int:
+        """Make a batch durable, all of it or nothing; the rows added. The same batch may come again."""
+
+    def save(self, positions: Mapping[tuple[str, Partition], Position]) -> None:
+        """Make positions of (table, partition) durable, where `write` has not done so."""
+
+    def close(self) -> None:
+        """Release connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """When buffers are written: a table's by age (s) or rows, the largest when all reach the bytes."""
+
+    flush_seconds: float
+    max_rows: int
+    max_bytes: int
+    save_seconds: float
+
+
+def backoff(base: float = RETRY_BASE_SECONDS, cap: float = RETRY_CAP_SECONDS) -> Iterator[float]:
+    """Seconds to wait before each retry: doubling to a cap, with jitter of half of it either way."""
+    delay = base
+    while True:
+        yield delay * random.uniform(0.5, 1.5)  # noqa: S311 - not a secret
+        delay = min(delay * 2, cap)
+
+
+class Sink:
+    """Delivers routes to one destination."""
+
+    def __init__(
+        self, destination: Destination, policy: Policy, earliest: Callable[[Partition], Awaitable[int]]
+    ) -> None:
+        """`earliest` tells a partition's first offset that Kafka still has."""
+        self._destination, self._policy, self._earliest = destination, policy, earliest
+        self._tables: dict[str, Table] = {}
+        self._unsaved: list[tuple[str, Rows, list[Acknowledge]]] = []
+        self._saved_at = time.monotonic()
+        self._lock = asyncio.Lock()
+        self._changed, self._arrived = asyncio.Event(), asyncio.Event()
+        self._generation = 0
+        self._closing = False
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sink")
+
+    # Reading
+
+    async def consume(self, stream: Any, route: Route) -> None:
+        """The body of an agent: every event of the stream, acknowledged once it is durable."""
+        manual = stream.noack()
+        async for event in manual.events():
+            await self.put(route, event.value, partial(manual.ack, event))
+
+    async def put(self, route: Route, batch: RecordBatch, acknowledge: Acknowledge) -> None:
+        """Buffer one delivery. Raises MissingRows when offsets before it were never written."""
+        generation = self._generation
+        table = self._table(route)
+        partition = Partition(batch.tp.topic, batch.tp.partition)
+        first, last = batch.first_offset, batch.last_offset
+        if table.progress.read(partition) is None:
+            await self._assign(table, partition, first)
+        read = table.progress.read(partition)
+        if generation != self._generation or read is None:
+            return  # a rebalance came between: the batch is delivered again
+        rows, marks = await asyncio.to_thread(_prepare, route, batch, read)
+        if generation != self._generation:
+            return
+        try:
+            table.progress.put(partition, first, last, marks, rows, len(rows), acknowledge)
+        except Hole as hole:
+            raise MissingRows(f"{route.table}: {hole}") from None
+        table.added(rows)
+        self._changed.set()
+        self._arrived.set()
+
+    def _table(self, route: Route) -> Table:
+        if route.table not in self._tables:
+            self._tables[route.table] = Table(route, self._policy.max_bytes // 16)
+        return self._tables[route.table]
+
+    async def _assign(self, table: Table, partition: Partition, first: int) -> None:
+        async with self._lock:
+            if table.progress.read(partition) is not None:
+                return
+            await self._save()
+            found = await self._retry(table.route.table, partial(self._destination.positions, table.route))
+            if found is None:
+                return
+            position = found.get(partition.partition, Position())
+            if first > position.offset + 1:
+                position = await self._after_hole(table.route, partition, position, first)
+            table.progress.assign(partition, position)
+
+    async def _after_hole(self, route: Route, partition: Partition, held: Position, first: int) -> Position:
+        if first > await self._earliest(partition):
+            raise MissingRows(
+                f"{route.table} holds {partition} up to offset {held.offset}, but the consumer group goes on "
+                f"at {first}: stop all workers of this role and start one, it goes back and fills the rows in"
+            )
+        if held.offset >= 0:
+            logger.error(
+                "%s: offsets %d to %d of %s are gone from Kafka and were never written",
+                route.table, held.offset + 1, first - 1, partition,
+            )  # fmt: skip
+        return Position(first - 1, held.marks)
+
+    def reset(self) -> None:
+        """Before a rebalance: forget what is not durable, it is read again from what was acknowledged."""
+        self._generation += 1
+        for table in self._tables.values():
+            table.reset()
+        self._unsaved = [(name, batch, []) for name, batch, _ in self._unsaved]
+
+    async def reached(self, offsets: Mapping[Partition, int], seconds: float) -> bool:
+        """Wait until everything up to the offsets was read; whether it was, in time."""
+        try:
+            async with asyncio.timeout(seconds):
+                while any(self._read(partition) < offset for partition, offset in offsets.items()):
+                    self._arrived.clear()
+                    await self._arrived.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _read(self, partition: Partition) -> int:
+        found = [table.progress.read(partition) for table in self._tables.values()]
+        return max((position.offset for position in found if position is not None), default=-1)
+
+    # Writing
+
+    async def run(self) -> None:
+        """Write what is due, until closed."""
+        while not self._closing:
+            await self._wait()
+            async with self._lock:
+                while (table := self._due()) is not None and await self._write(table):
+                    pass
+                if self._unsaved and time.monotonic() >= self._saved_at + self._policy.save_seconds:
+                    await self._save()
+
+    async def flush(self) -> dict[str, int]:
+        """Write all that is buffered now: rows added by table."""
+        async with self._lock:
+            added = {name: await self._write(table) or 0 for name, table in list(self._tables.items())}
+            await self._save()
+        return {name: rows for name, rows in added.items() if rows}
+
+    async def close(self) -> None:
+        """Write and acknowledge what is held, if the destination is there; then release it."""
+        self._closing = True
+        self._changed.set()
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self.flush()
+        except TimeoutError:
+            logger.warning("closing with unwritten rows: they are read again at the next start")
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._destination.close()
+
+    async def _wait(self) -> None:
+        tables = self._tables.values()
+        deadlines = [table.since + self._policy.flush_seconds for table in tables if table.since]
+        if self._unsaved:
+            deadlines.append(self._saved_at + self._policy.save_seconds)
+        self._changed.clear()
+        timeout = min(deadlines) - time.monotonic() if deadlines else None
+        if self._due() is None and (timeout is None or timeout > 0):
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._changed.wait()
+            except TimeoutError:
+                pass  # something is due
+
+    def _due(self) -> Table | None:
+        policy, now = self._policy, time.monotonic()
+        for table in self._tables.values():
+            if table.since and (
+                now >= table.since + policy.flush_seconds or table.progress.buffered >= policy.max_rows
+            ):
+                return table
+        if sum(table.bytes for table in self._tables.values()) < policy.max_bytes:
+            return None
+        return max(self._tables.values(), key=lambda table: table.bytes)
+
+    async def _write(self, table: Table) -> int | None:
+        """Write one table's buffer; the rows added, None when there was nothing or it was given up."""
+        batch = table.take()
+        if batch is None:
+            return None
+        name = table.route.table
+        with metrics.SINK_FLUSH.labels(name).time():
+            write = partial(self._destination.write, table.route, batch)
+            added = await self._retry(name, write, partial(table.progress.holds, batch))
+        if added is None:
+            return None
+        self._unsaved.append((name, batch, table.progress.done(batch)))
+        metrics.SINK_ROWS.labels(name).inc(added)
+        _observe(table.route, batch)
+        if sum(held.size for _, held, _ in self._unsaved) >= self._policy.max_rows:
+            await self._save()
+        return added
+
+    async def _save(self) -> None:
+        """Save the positions of what was written, then acknowledge it."""
+        written = self._unsaved
+        if not written:
+            return
+        positions = {
+            (name, partition): position
+            for name, batch, _ in written
+            for partition, position in batch.positions.items()
+        }
+        if await self._retry("sink_positions", partial(self._saved, positions)) is None:
+            return
+        self._saved_at = time.monotonic()
+        written, self._unsaved = self._unsaved[: len(written)], self._unsaved[len(written) :]
+        for _, _, receipts in written:
+            for acknowledge in receipts:
+                await acknowledge()
+
+    def _saved(self, positions: Mapping[tuple[str, Partition], Position]) -> bool:
+        self._destination.save(positions)
+        return True
+
+    async def _retry(
+        self, what: str, call: Callable[[], Result], wanted: Callable[[], bool] = lambda: True
+    ) -> Result | None:
+        """The call's result; None when it failed and is not wanted any more, or the sink is closing."""
+        loop = asyncio.get_running_loop()
+        for delay in backoff():
+            try:
+                return await loop.run_in_executor(self._thread, call)
+            except Away as error:
+                metrics.SINK_ERRORS.labels(what).inc()
+                logger.warning("%s: %s; trying again in %.1f s", what, error, delay)
+            if self._closing or not wanted():
+                return None
+            await asyncio.sleep(delay)
+        return None
+
+
+class Table:
+    """One route's progress; when its buffer began, and its bytes."""
+
+    def __init__(self, route: Route, merge_bytes: int) -> None:
+        """The buffer's rows are merged once they reach `merge_bytes`, then whenever they have doubled."""
+        self.route = route
+        self.progress: Progress[pa.Table, Acknowledge] = Progress()
+        self._merge_bytes = merge_bytes
+        self._empty()
+
+    def _empty(self) -> None:
+        self.since, self.bytes, self._merge_at = 0.0, 0, self._merge_bytes
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.progress.reset()
+        self._empty()
+
+    def added(self, rows: pa.Table) -> None:
+        """Count rows that were put, and merge when there are many."""
+        self.since = self.since or time.monotonic()
+        self.bytes += rows.nbytes
+        if self.route.merge is not keep_all and self.bytes >= self._merge_at:
+            self.bytes = 0
+            self.progress.compact(self._merged, nothing(self.route))
+            self._merge_at = max(self._merge_bytes, 2 * self.bytes)
+
+    def _merged(self, pieces: list[pa.Table]) -> tuple[pa.Table, int]:
+        rows = self.route.merge(joined(pieces))
+        self.bytes += rows.nbytes
+        return rows, len(rows)
+
+    def take(self) -> Rows | None:
+        """The batch to write."""
+        batch = self.progress.take()
+        if not self.progress.waiting:
+            self._empty()
+        return batch
+
+
+def _prepare(route: Route, batch: RecordBatch, read: Position) -> tuple[pa.Table, Mapping[str, int]]:
+    """A delivery's new rows; its records are let go, only the rows stay in memory."""
+    if batch.last_offset <= read.offset:
+        rows, marks = nothing(route), read.marks
+    else:
+        rows, marks = route.fresh(beyond(route.columns(batch), read.offset), read.marks)
+    batch.values.clear()
+    batch.keys.clear()
+    return rows, marks
+
+
+def rows_of(route: Route, batch: Rows) -> pa.Table:
+    """The rows of a batch that are worth writing."""
+    return route.merge(joined([piece.rows for piece in batch.pieces]))
+
+
+def _observe(route: Route, batch: Rows) -> None:
+    if not route.latency:
+        return
+    times = np.concatenate([piece.rows[RECORD_TIME].to_numpy() for piece in batch.pieces])
+    seconds = clock.now_us() / 1_000_000 - times / 1000
+    metrics.observe_column(metrics.LATENCY.labels(route.latency), seconds)

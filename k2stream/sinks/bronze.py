@@ -1,0 +1,122 @@
+"""Bronze: each exchange's trades in its own fields and literal digits."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from k2stream import exchanges, metrics, topics
+from k2stream.batch import RecordBatch
+from k2stream.exchanges import raw
+from k2stream.exchanges.spec import Exchange
+from k2stream.sinks.route import Route, delivered
+from k2stream.sinks.schema import BRONZE, WORD
+
+logger = logging.getLogger(__name__)
+
+_INGEST = {"receive_time": "k2_recv", "connection": "k2_conn", "sequence": "k2_seq"}
+_POSITION = {"raw_partition", "raw_offset"}
+
+
+class Binance(msgspec.Struct, kw_only=True, gc=False):
+    """@trade and @aggTrade; `a` is the seller's order in the one and the id in the other."""
+
+    e: str
+    s: str
+    p: str
+    q: str
+    T: int
+    m: bool
+    E: int | None = None
+    t: int | None = None
+    a: int | None = None
+    b: int | None = None
+    f: int | None = None
+    l: int | None = None  # noqa: E741 - the exchange's name
+    M: bool | None = None
+
+
+class Kraken(msgspec.Struct, kw_only=True, gc=False):
+    """An entry of a trade message."""
+
+    pair: str
+    price: str
+    volume: str
+    time: str
+    side: str
+    orderType: str
+    misc: str
+
+
+class Coinbase(msgspec.Struct, kw_only=True, gc=False):
+    """A trade of market_trades; its numbers may be strings or JSON numbers. `side` is the maker's."""
+
+    trade_id: msgspec.Raw
+    product_id: str
+    price: msgspec.Raw
+    size: msgspec.Raw
+    side: str
+    time: str
+    type: str
+
+
+_STRUCTS: dict[str, type[msgspec.Struct]] = {"binance": Binance, "kraken": Kraken, "coinbase": Coinbase}
+
+
+def columns(exchange: Exchange, schema: pa.Schema, batch: RecordBatch) -> pa.Table:
+    """Raw records to rows. What cannot be read is left out, and counted: the dead-letter topic has it."""
+    records, bad = raw.decode(exchange, batch.values)
+    if bad:
+        batch = _without(batch, bad, exchange.name)
+    made = {
+        name: _column(records, _INGEST.get(name, name), schema.field(name).type)
+        for name in schema.names
+        if name not in _POSITION
+    }
+    made["raw_partition"] = pa.repeat(pa.scalar(batch.tp.partition, pa.int32()), len(batch))
+    made["raw_offset"] = pa.array(batch.offsets)
+    return delivered(batch, made, schema)
+
+
+def _column(records: Sequence[Any], attribute: str, kind: pa.DataType) -> pa.Array:
+    values = list(map(attrgetter(attribute), records))
+    if values and type(values[0]) is msgspec.Raw:
+        values = [str(value, "utf-8", "replace").strip('"') for value in values]
+    if kind == WORD:
+        return pa.array(values, pa.string()).dictionary_encode()
+    return pa.array(values, kind)
+
+
+def _without(batch: RecordBatch, bad: dict[int, str], exchange: str) -> RecordBatch:
+    index, cause = next(iter(bad.items()))
+    metrics.SINK_SKIPPED.labels(f"bronze_trades_{exchange}").inc(len(bad))
+    logger.error(
+        "%d records of %s:%d cannot be read and are not in bronze, the first at offset %d: %s",
+        len(bad), batch.tp.topic, batch.tp.partition, batch.offsets[index], cause,
+    )  # fmt: skip
+    good = np.ones(len(batch), np.bool_)
+    good[list(bad)] = False
+    return replace(
+        batch,
+        offsets=batch.offsets[good],
+        timestamps=batch.timestamps[good],
+        keys=[key for key, keep in zip(batch.keys, good, strict=True) if keep],
+        values=[value for value, keep in zip(batch.values, good, strict=True) if keep],
+    )
+
+
+def _route(name: str) -> Route:
+    exchange = replace(exchanges.get(name), record=raw.recorded(_STRUCTS[name]))
+    schema = BRONZE[name]
+    return Route(topics.raw(name), f"bronze_trades_{name}", schema, partial(columns, exchange, schema))
+
+
+ROUTES = [_route(name) for name in topics.EXCHANGES]

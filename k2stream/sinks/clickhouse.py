@@ -1,0 +1,179 @@
+"""ClickHouse: inserts of Arrow rows over the native protocol, and the positions kept beside them.
+
+Which rows are durable is read from `sink_positions`, which lives and dies with the tables: a database that
+was wiped or restored says so, and its rows are read again from Kafka (sinks/rewind.py). An insert carries its
+offset ranges as deduplication token, so a retry whose first try did arrive adds nothing. What a crash leaves
+between the insert and the positions is inserted once more, in other ranges, and collapses: rows carry their
+position in the sorting key of a ReplacingMergeTree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+from clickhouse_driver import Client, defines, errors
+from clickhouse_driver.block import BlockInfo
+from clickhouse_driver.protocol import ClientPacketTypes
+from clickhouse_driver.varint import write_varint
+from clickhouse_driver.writer import write_binary_str, write_binary_uint8
+
+from k2stream.errors import ConfigError
+from k2stream.settings import Settings
+from k2stream.sinks import native
+from k2stream.sinks.base import Away, Rows, rows_of
+from k2stream.sinks.migrate import migrate
+from k2stream.sinks.progress import Partition, Position
+from k2stream.sinks.route import Route
+from k2stream.sinks.schema import stored
+
+CONNECT_SECONDS, ANSWER_SECONDS = 5, 60
+
+_UNREACHABLE = (errors.NetworkError, errors.SocketTimeoutError, OSError, EOFError)
+_BUSY = {
+    errors.ErrorCodes.TIMEOUT_EXCEEDED,
+    errors.ErrorCodes.TOO_MANY_SIMULTANEOUS_QUERIES,
+    errors.ErrorCodes.SOCKET_TIMEOUT,
+    errors.ErrorCodes.NETWORK_ERROR,
+    errors.ErrorCodes.MEMORY_LIMIT_EXCEEDED,
+    errors.ErrorCodes.TABLE_IS_READ_ONLY,
+    errors.ErrorCodes.NOT_ENOUGH_SPACE,
+    errors.ErrorCodes.ABORTED,
+    errors.ErrorCodes.TOO_MANY_PARTS,
+    errors.ErrorCodes.ALL_CONNECTION_TRIES_FAILED,
+    285,  # TOO_FEW_LIVE_REPLICAS
+    errors.ErrorCodes.UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE,
+    errors.ErrorCodes.UNKNOWN_STATUS_OF_INSERT,
+    errors.ErrorCodes.QUERY_WAS_CANCELLED,
+    errors.ErrorCodes.KEEPER_EXCEPTION,
+}
+_GONE = {errors.ErrorCodes.UNKNOWN_TABLE, errors.ErrorCodes.UNKNOWN_DATABASE}
+
+
+class ArrowClient(Client):  # type: ignore[misc]
+    """clickhouse-driver's client, whose inserts take one Arrow table: `execute("INSERT …", [table])`."""
+
+    def send_data(
+        self, sample_block: Any, data: Any, types_check: bool = False, columnar: bool = False
+    ) -> int:
+        """Send the table as one block, in the server's column types; lists of rows go the driver's way."""
+        if not (len(data) == 1 and isinstance(data[0], pa.Table)):
+            return int(super().send_data(sample_block, data, types_check=types_check, columnar=columnar))
+        (rows,) = data
+        columns = [(name, kind, rows[name]) for name, kind in sample_block.columns_with_types]
+        self._send_block(columns, len(rows))
+        self.receive_profile_events()
+        self._send_block([], 0)
+        self.receive_profile_events()
+        return len(rows)
+
+    def _send_block(self, columns: list[tuple[str, str, pa.ChunkedArray]], rows: int) -> None:
+        connection = self.connection
+        revision = connection.server_info.used_revision
+        write_varint(ClientPacketTypes.DATA, connection.fout)
+        write_binary_str("", connection.fout)
+        stream = connection.block_out
+        BlockInfo().write(stream.fout)
+        write_varint(len(columns), stream.fout)
+        write_varint(rows, stream.fout)
+        for name, kind, array in columns:
+            write_binary_str(name, stream.fout)
+            write_binary_str(kind, stream.fout)
+            if revision >= defines.DBMS_MIN_REVISION_WITH_CUSTOM_SERIALIZATION:
+                write_binary_uint8(0, stream.fout)
+            stream.fout.write(native.column(array, kind))
+        stream.finalize()
+
+
+def connect(settings: Settings) -> ArrowClient:
+    """A client of the settings' server; it connects at its first query."""
+    return ArrowClient(
+        host=settings.clickhouse_host,
+        port=settings.clickhouse_port or None,
+        user=settings.clickhouse_user,
+        password=settings.clickhouse_password,
+        secure=settings.clickhouse_secure,
+        connect_timeout=CONNECT_SECONDS,
+        send_receive_timeout=ANSWER_SECONDS,
+        client_name="k2stream",
+    )
+
+
+class ClickHouse:
+    """The hot tier as a destination."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._database = settings.clickhouse_database
+        self._client = connect(settings)
+        self._where = f"ClickHouse at {settings.clickhouse_host}:{settings.clickhouse_port}"
+
+    def prepare(self, routes: Sequence[Route]) -> None:
+        """Apply the migrations."""
+        self._call(lambda: self._client.execute("SELECT 1"))
+        migrate(self._client, self._settings)
+
+    def positions(self, route: Route) -> Mapping[int, Position]:
+        """Read from sink_positions; a partition that is not there was never written."""
+        rows = self._call(
+            lambda: self._client.execute(
+                f"""SELECT partition, max(last_offset), argMax(marks, last_offset)
+                FROM {self._database}.sink_positions
+                WHERE table = %(table)s AND topic = %(topic)s GROUP BY partition""",
+                {"table": route.table, "topic": route.topic},
+            )
+        )
+        return {partition: Position(offset, marks) for partition, offset, marks in rows}
+
+    def write(self, route: Route, batch: Rows) -> int:
+        """One insert under the batch's token."""
+        rows = stored(rows_of(route, batch))
+        if len(rows):
+            self._insert(route.table, rows, {"insert_deduplication_token": batch.token})
+        return len(rows)
+
+    def save(self, positions: Mapping[tuple[str, Partition], Position]) -> None:
+        """One row a partition into sink_positions."""
+        rows = [
+            (table, partition.topic, partition.partition, position.offset, dict(position.marks))
+            for (table, partition), position in positions.items()
+        ]
+        self._insert_values("sink_positions (table, topic, partition, last_offset, marks)", rows)
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._client.disconnect()
+
+    def _insert(self, table: str, rows: pa.Table, settings: Mapping[str, Any]) -> None:
+        names = ", ".join(f"`{name}`" for name in rows.column_names)
+        query = f"INSERT INTO {self._database}.{table} ({names}) VALUES"
+        self._call(lambda: self._client.execute(query, [rows], settings={**_INSERT, **settings}))
+
+    def _insert_values(self, into: str, rows: list[tuple[Any, ...]]) -> None:
+        self._call(lambda: self._client.execute(f"INSERT INTO {self._database}.{into} VALUES", rows))
+
+    def _call(self, query: Callable[[], Any]) -> Any:
+        try:
+            return query()
+        except _UNREACHABLE as error:
+            raise Away(f"{self._where} is away ({_line(error)})") from error
+        except errors.ServerException as error:
+            if error.code in _BUSY:
+                raise Away(f"{self._where} is busy ({_line(error)})") from error
+            if error.code in _GONE:
+                raise ConfigError(
+                    f"{self._where} lost database {self._database} or a table of it: start the worker again, "
+                    "it creates them and fills them from Kafka"
+                ) from error
+            raise
+
+
+_INSERT = {
+    "max_partitions_per_insert_block": 0,  # a replay of old captures spans many days
+    "async_insert": 0,  # the answer must mean that the rows are there
+}
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

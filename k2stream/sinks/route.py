@@ -1,0 +1,65 @@
+"""Which topic fills which table, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from k2stream.batch import RecordBatch
+from k2stream.sinks.schema import DELIVERY, OFFSET, RECORD_TIME
+
+Marks = Mapping[str, int]
+
+
+def keep_all(rows: pa.Table) -> pa.Table:
+    """Every row stands for itself."""
+    return rows
+
+
+def no_replays(rows: pa.Table, marks: Marks) -> tuple[pa.Table, Marks]:
+    """Rows that no replay can bring twice: their topic offset is their identity."""
+    return rows, marks
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A topic, its table, and the pure functions between them."""
+
+    topic: str
+    table: str
+    schema: pa.Schema
+    columns: Callable[[RecordBatch], pa.Table]
+    """A delivery to rows of `schema`, with DELIVERY's columns."""
+
+    fresh: Callable[[pa.Table, Marks], tuple[pa.Table, Marks]] = no_replays
+    """Rows whose content did not come before, and the marks after them."""
+
+    merge: Callable[[pa.Table], pa.Table] = keep_all
+    """Rows of one batch to those worth writing."""
+
+    latency: str = ""
+    """Label of k2_latency_seconds{to=…}; none where it is not measured."""
+
+
+def delivered(batch: RecordBatch, columns: Mapping[str, pa.Array], schema: pa.Schema) -> pa.Table:
+    """Columns as rows of the schema; a single value stands for the whole column."""
+    carried = {OFFSET: pa.array(batch.offsets), RECORD_TIME: pa.array(batch.timestamps)}
+    return pa.table({**{name: columns[name] for name in schema.names}, **carried})
+
+
+def nothing(route: Route) -> pa.Table:
+    """No rows."""
+    return pa.schema([*route.schema, *DELIVERY]).empty_table()
+
+
+def beyond(rows: pa.Table, offset: int) -> pa.Table:
+    """The rows after an offset; rows are in offset order."""
+    return rows.slice(int(np.searchsorted(rows[OFFSET].to_numpy(), offset, side="right")))
+
+
+def joined(pieces: list[pa.Table]) -> pa.Table:
+    """Rows of several deliveries as one table, a chunk a column."""
+    return pa.concat_tables(pieces).unify_dictionaries().combine_chunks()

@@ -1,0 +1,78 @@
+"""A sink in a Faust worker: prepared before the app joins its group, reset by rebalances, closed at last."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from faust.types import TP
+
+from k2stream.app import App
+from k2stream.batch import BatchSchema
+from k2stream.settings import Settings
+from k2stream.sinks.base import Away, Destination, Policy, Sink, backoff
+from k2stream.sinks.progress import Partition
+from k2stream.sinks.rewind import rewind
+from k2stream.sinks.route import Route
+
+
+class SinkWorker:
+    """The sink of an app, and the agents that fill it."""
+
+    def __init__(self, app: App, settings: Settings, destination: Destination, policy: Policy) -> None:
+        self._app, self._settings, self._destination = app, settings, destination
+        self._max_unacked = policy.max_rows + policy.max_rows // 2
+        self._routes: list[Route] = []
+        self.sink = Sink(destination, policy, self._earliest)
+        app.preparations.append(self._prepare)
+        app.task(self.sink.run)
+        app.on_partitions_revoked.connect(self._reset, weak=False)
+        app.on_before_shutdown.connect(self._close, weak=False)
+
+    def deliver(self, routes: Sequence[Route]) -> None:
+        """Start an agent for each route."""
+        for route in routes:
+            self._routes.append(route)
+            schema = BatchSchema(max_unacked=self._max_unacked)
+            self._app.agent(self._app.topic(route.topic, schema=schema), name=route.table)(self._body(route))
+
+    def _body(self, route: Route) -> Callable[[Any], Any]:
+        async def deliver(stream: Any) -> None:
+            await self.sink.consume(stream, route)
+
+        return deliver
+
+    async def _prepare(self) -> None:
+        """Create the tables, and go back where they lack rows; waits for a destination that is away."""
+        for delay in backoff():
+            try:
+                await asyncio.to_thread(self._destination.prepare, self._routes)
+                break
+            except Away as error:
+                self._app.log.warning("%s; trying again in %.1f s", error, delay)
+                await asyncio.sleep(delay)
+        await rewind(self._settings, self._app.conf.id, self._routes, self._destination.positions)
+
+    async def _earliest(self, partition: Partition) -> int:
+        tp = TP(partition.topic, partition.partition)
+        return int((await self._app.consumer.earliest_offsets(tp))[tp])
+
+    async def _reset(self, *_: Any, **__: Any) -> None:
+        self.sink.reset()
+
+    async def _close(self, *_: Any, **__: Any) -> None:
+        await self.sink.close()
+
+    async def flush(self, wait_seconds: float) -> dict[str, int]:
+        """Write everything that the topics hold now: rows added by table.
+
+        Records that do not arrive within `wait_seconds` are left for the next time.
+        """
+        consumer = self._app.consumer
+        topics = {route.topic for route in self._routes}
+        mine = [tp for tp in consumer.assignment() if tp.topic in topics]
+        ends = await consumer.highwaters(*mine) if mine else {}
+        wanted = {Partition(tp.topic, tp.partition): int(end) - 1 for tp, end in ends.items() if end}
+        await self.sink.reached(wanted, wait_seconds)
+        return await self.sink.flush()

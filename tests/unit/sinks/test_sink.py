@@ -1,0 +1,235 @@
+"""The delivery contract, against a destination that is away, loses answers, or lacks rows."""
+
+import asyncio
+import threading
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from faust.types import TP
+
+from k2stream.batch import RecordBatch
+from k2stream.sinks import base
+from k2stream.sinks.base import Away, MissingRows, Policy, Sink
+from k2stream.sinks.progress import Partition, Position
+from k2stream.sinks.route import Route, delivered
+
+TOPIC = "trades"
+SCHEMA = pa.schema([pa.field("text", pa.string())])
+ROUTE = Route(
+    TOPIC,
+    "table",
+    SCHEMA,
+    lambda batch: delivered(batch, {"text": pa.array([v.decode() for v in batch.values])}, SCHEMA),
+)
+NEVER = Policy(flush_seconds=60, max_rows=10**6, max_bytes=10**9, save_seconds=0)
+
+
+def records(first, last, partition=0):
+    offsets = np.arange(first, last + 1)
+    values = [b"%d" % offset for offset in offsets]
+    return RecordBatch(TP(TOPIC, partition), offsets, offsets * 0, [None] * len(values), values)
+
+
+class Memory:
+    """A destination that holds rows by token, and fails as told."""
+
+    def __init__(self, held=None):
+        self.held = held or {}
+        self.rows, self.calls, self.failures = {}, [], []
+        self.called = threading.Event()
+
+    def positions(self, route):
+        return self.held
+
+    def write(self, route, batch):
+        self.calls.append(("write", batch.token))
+        self.called.set()
+        failure = self.failures.pop(0) if self.failures else ""
+        if failure != "away":
+            self.rows[batch.token] = [
+                text for piece in batch.pieces for text in piece.rows["text"].to_pylist()
+            ]
+        if failure:
+            raise Away(failure)
+        return batch.size
+
+    def save(self, positions):
+        self.calls.append(
+            ("save", {partition.partition: found.offset for (_, partition), found in positions.items()})
+        )
+
+    def close(self):
+        self.calls.append(("close", None))
+
+
+class Acks(list):
+    def __init__(self):
+        super().__init__()
+        self.came = asyncio.Event()
+
+    def of(self, name):
+        async def acknowledge():
+            self.append(name)
+            self.came.set()
+
+        return acknowledge
+
+
+@pytest.fixture
+def acks():
+    return Acks()
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(base, "RETRY_BASE_SECONDS", 0.001)
+    monkeypatch.setattr(base.backoff, "__defaults__", (0.001, 0.002))
+
+
+async def beginning(partition):
+    return 0
+
+
+async def test_rows_then_positions_then_acknowledgement(acks):
+    store = Memory()
+    sink = Sink(store, NEVER, beginning)
+    await sink.put(ROUTE, records(0, 2), acks.of("a"))
+    await sink.put(ROUTE, records(0, 1, partition=1), acks.of("b"))
+    assert acks == []
+    assert await sink.flush() == {"table": 5}
+    assert store.calls == [("write", "trades:0:0-2,trades:1:0-1"), ("save", {0: 2, 1: 1})]
+    assert acks == ["a", "b"]
+    assert store.rows == {"trades:0:0-2,trades:1:0-1": ["0", "1", "2", "0", "1"]}
+
+
+async def test_a_destination_that_is_away_gets_the_same_batch_until_it_has_it(acks):
+    store = Memory()
+    store.failures = ["away", "answer lost", "away"]
+    sink = Sink(store, NEVER, beginning)
+    await sink.put(ROUTE, records(0, 2), acks.of("a"))
+    flush = asyncio.create_task(sink.flush())
+    await asyncio.sleep(0)
+    await sink.put(ROUTE, records(3, 4), acks.of("b"))
+    await flush
+    assert {token for kind, token in store.calls if kind == "write"} == {"trades:0:0-2"}
+    assert len(store.calls) == 5
+    assert acks == ["a"]
+    await sink.flush()
+    assert acks == ["a", "b"]
+
+
+async def test_what_the_destination_holds_is_skipped(acks):
+    store = Memory({0: Position(4)})
+    sink = Sink(store, NEVER, beginning)
+    await sink.put(ROUTE, records(0, 2), acks.of("held"))
+    await sink.put(ROUTE, records(3, 6), acks.of("half"))
+    await sink.flush()
+    assert store.rows == {"trades:0:5-6": ["5", "6"]}
+    assert acks == ["held", "half"]
+
+
+async def test_rows_that_were_never_written_stop_the_worker(acks):
+    sink = Sink(Memory({0: Position(4)}), NEVER, beginning)
+    with pytest.raises(
+        MissingRows, match=r"table holds trades:0 up to offset 4, but the consumer group goes on at 9"
+    ):
+        await sink.put(ROUTE, records(9, 9), acks.of("a"))
+    assert acks == []
+
+
+async def test_rows_that_kafka_has_deleted_do_not(acks, caplog):
+    async def retention(partition):
+        return 9
+
+    sink = Sink(Memory({0: Position(4)}), NEVER, retention)
+    await sink.put(ROUTE, records(9, 9), acks.of("a"))
+    await sink.flush()
+    assert acks == ["a"]
+    assert "offsets 5 to 8 of trades:0 are gone from Kafka" in caplog.text
+
+
+async def test_a_rebalance_forgets_what_is_not_durable(acks):
+    store = Memory()
+    sink = Sink(store, NEVER, beginning)
+    await sink.put(ROUTE, records(0, 2), acks.of("before"))
+    sink.reset()
+    await sink.put(ROUTE, records(0, 4), acks.of("after"))
+    await sink.flush()
+    assert store.rows == {"trades:0:0-4": ["0", "1", "2", "3", "4"]}
+    assert acks == ["after"]
+
+
+async def test_a_rebalance_ends_the_retries_of_what_it_took_away(acks):
+    store = Memory()
+    store.failures = ["away"] * 10_000
+    sink = Sink(store, NEVER, beginning)
+    await sink.put(ROUTE, records(0, 2), acks.of("before"))
+    flush = asyncio.create_task(sink.flush())
+    async with asyncio.timeout(5):
+        await asyncio.to_thread(store.called.wait)
+    sink.reset()
+    assert await flush == {}
+    assert acks == []
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        Policy(flush_seconds=0.01, max_rows=10**6, max_bytes=10**9, save_seconds=0.01),
+        Policy(flush_seconds=60, max_rows=3, max_bytes=10**9, save_seconds=0.01),
+        Policy(flush_seconds=60, max_rows=10**6, max_bytes=1, save_seconds=0.01),
+    ],
+    ids=["age", "rows", "bytes"],
+)
+async def test_written_when_due(acks, policy):
+    sink = Sink(Memory(), policy, beginning)
+    running = asyncio.create_task(sink.run())
+    await sink.put(ROUTE, records(0, 2), acks.of("a"))
+    async with asyncio.timeout(5):
+        await acks.came.wait()
+    assert acks == ["a"]
+    await sink.close()
+    await running
+
+
+async def test_closing_writes_what_is_held_and_gives_up_when_the_destination_is_away(acks):
+    store = Memory()
+    sink = Sink(store, NEVER, beginning)
+    await sink.put(ROUTE, records(0, 2), acks.of("a"))
+    await sink.close()
+    assert acks == ["a"]
+    assert store.calls[-1] == ("close", None)
+
+    store = Memory()
+    store.failures = ["away"] * 10
+    sink = Sink(store, NEVER, beginning)
+    await sink.put(ROUTE, records(0, 2), acks.of("b"))
+    await sink.close()
+    assert acks == ["a"]
+
+
+async def test_buffered_rows_are_merged_when_the_route_can(acks):
+    last = Route(TOPIC, "table", SCHEMA, ROUTE.columns, merge=lambda rows: rows.slice(len(rows) - 1))
+    store = Memory()
+    sink = Sink(store, Policy(60, 10**6, 16, 0), beginning)
+    await sink.put(last, records(0, 2), acks.of("a"))
+    await sink.put(last, records(3, 4), acks.of("b"))
+    await sink.flush()
+    assert store.rows == {"trades:0:0-4": ["4"]}
+    assert acks == ["a", "b"]
+
+
+async def test_reached_waits_for_offsets():
+    sink = Sink(Memory(), NEVER, beginning)
+    wanted = {Partition(TOPIC, 0): 2}
+    assert not await sink.reached(wanted, 0.01)
+    waiting = asyncio.create_task(sink.reached(wanted, 5))
+    await sink.put(ROUTE, records(0, 2), Acks().of("a"))
+    assert await waiting
+
+
+def test_backoff_doubles_to_its_cap_with_jitter():
+    delays = base.backoff(1.0, 8.0)
+    for wanted in (1, 2, 4, 8, 8):
+        assert wanted / 2 <= next(delays) <= wanted * 1.5
