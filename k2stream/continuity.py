@@ -60,8 +60,8 @@ class Checked:
     """Result of a batch: arrays and lists of the batch's length and order; `states` of its symbols only.
 
     `keep` is False for duplicates and for trades that are not usable. `events`: a GAP per range of ids that
-    did not come, and one DUPLICATE per symbol with the count; their time is the receive time of the trade that
-    showed it, `shown_by` its row.
+    did not come, and one DUPLICATE per symbol with the count; their time is the receive time of the trade
+    that showed it, `shown_by` its row.
     """
 
     keep: NDArray[np.bool_]
