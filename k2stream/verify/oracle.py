@@ -19,7 +19,7 @@ from k2stream.candle import TIMEFRAMES
 _NATIVE = {
     "binance": """
         JSONExtractString(value, 's') AS symbol,
-        JSONExtractInt(value, 'T') * 1000 AS ts,
+        JSONExtractInt(value, 'T') * if(JSONExtractInt(value, 'T') < 100000000000000, 1000, 1) AS ts,
         JSONExtractString(value, 'e') = 'aggTrade' AS aggregated,
         JSONExtractInt(value, if(aggregated, 'a', 't')) AS id,
         if(aggregated, JSONExtractInt(value, 'l') - JSONExtractInt(value, 'f') + 1, 1) AS weight,
@@ -30,6 +30,7 @@ _NATIVE = {
         JSONExtractString(value, 'pair') AS symbol,
         splitByChar('.', JSONExtractString(value, 'time')) AS clock,
         toInt64(clock[1]) * 1000000 + toInt64OrZero(substring(rightPad(clock[2], 6, '0'), 1, 6)) AS ts,
+        0 AS aggregated,
         0 AS id,
         1 AS weight,
         JSONExtractString(value, 'price') AS price_text,
@@ -40,6 +41,7 @@ _NATIVE = {
         parseDateTime64BestEffort(JSONExtractString(value, 'time'), 9, 'UTC') AS clock,
         intDiv(toInt64(toUnixTimestamp64Nano(clock)), 1000) AS ts,
         toInt64(trim(BOTH '"' FROM JSONExtractRaw(value, 'trade_id'))) AS id,
+        0 AS aggregated,
         1 AS weight,
         trim(BOTH '"' FROM JSONExtractRaw(value, 'price')) AS price_text,
         trim(BOTH '"' FROM JSONExtractRaw(value, 'size')) AS quantity_text,
@@ -109,7 +111,7 @@ class Oracle:
     def _load(self, folder: Path) -> None:
         parts = " UNION ALL ".join(
             f"""SELECT '{name}' AS exchange, {_HAS_IDS[name]} AS has_id, partition AS raw_partition,
-                offset AS raw_offset, symbol, ts, id, weight, price_text, quantity_text, taker_buy
+                offset AS raw_offset, symbol, ts, id, aggregated, weight, price_text, quantity_text, taker_buy
             FROM (SELECT partition, offset, {native}
                   FROM file('{folder / f"{name}.parquet"}', Parquet, '{_RAW}'))"""
             for name, native in _NATIVE.items()
@@ -127,7 +129,7 @@ class Oracle:
             SELECT exchange, symbol, raw_partition, raw_offset, ts, id, weight, taker_buy, price,
                    quantity, good,
                    has_id AND good AND row_number() OVER (
-                       PARTITION BY exchange, symbol, id, good ORDER BY raw_offset) > 1 AS duplicate
+                       PARTITION BY exchange, symbol, aggregated, id, good ORDER BY raw_offset) > 1 AS duplicate
             FROM (SELECT *, {numbers}, price_valid AND quantity_valid AND price > 0 AND quantity > 0
                             AND price * quantity < {_LIMIT} AS good
                   FROM ({parts}))"""
