@@ -46,7 +46,7 @@ class Producer(driver.Producer):
 
     def register_table(self, table: BatchTable) -> None:
         """Write the changes of ``table`` at every flush."""
-        if table not in self._tables:
+        if not any(known is table for known in self._tables):  # tables compare by content
             self._tables.append(table)
 
     def before_flush(self, callback: Callable[[], Awaitable[None]]) -> None:
