@@ -39,7 +39,7 @@ async def serve(folder: Path, tcp_port: int, http_port: int) -> None:
         server.close()
     for writer in clients:
         writer.transport.abort()
-    await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
+    await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}), return_exceptions=True)
     engine.close()
 
 

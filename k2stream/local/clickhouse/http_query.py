@@ -62,7 +62,11 @@ def _insert(request: Request) -> tuple[Insert, bytes] | None:
     if sql is None:
         return split_data(request.body)
     statement = parse(sql)
-    return (statement, request.body) if isinstance(statement, Insert) else split_data(sql.encode())
+    return (
+        (statement, request.body)
+        if isinstance(statement, Insert)
+        else split_data(sql.encode() + request.body)
+    )
 
 
 def _is_setting(parameter: str) -> bool:

@@ -1,7 +1,7 @@
 """The data of an INSERT, given to the engine as a file.
 
-Not by chdb's `send_insert`, which answers success to an INSERT that fails after its data are parsed (a
-constraint, a materialised view, a full disk); nor inline, where data end at a blank line.
+Not by chdb's `send_insert`, which answers success to an INSERT that fails after its data are parsed (in a
+constraint or a materialised view); nor inline, where data end at a blank line.
 """
 
 import tempfile
