@@ -138,9 +138,23 @@ def to_ints(values: Decimals) -> list[int]:
     return [value * factor for value in values.mantissa.tolist()]
 
 
+def to_int(value: Decimal) -> int:
+    """The Python int at scale 18 of one value; ValueError when it has more fraction digits."""
+    scaled = value.scaleb(SCALE, _EXACT)
+    mantissa = int(scaled)
+    if mantissa != scaled:
+        raise ValueError(f"{value} has {TOO_MANY_FRACTION_DIGITS}")
+    return mantissa
+
+
+def to_decimal(mantissa: int) -> Decimal:
+    """The value of a Python int at scale 18."""
+    return Decimal(mantissa).scaleb(-SCALE, _EXACT)
+
+
 def to_decimals(values: Decimals) -> list[Decimal]:
     """`decimal.Decimal` values, with 18 fraction digits."""
-    return [Decimal(value).scaleb(-SCALE, _EXACT) for value in to_ints(values)]
+    return list(map(to_decimal, to_ints(values)))
 
 
 def to_strings(values: Decimals) -> list[str]:

@@ -145,11 +145,13 @@ def _tails(
 ) -> list[str]:
     """The strings, maps and arrays from exchange on, as text; a row that is not ASCII is a misfit."""
     count = len(columns)
-    pairs = list(zip(columns.symbol, canonical, strict=True))
-    names = {
-        pair: "".join(_string(text) for text in (columns.exchange, *pair)) for pair in dict.fromkeys(pairs)
-    }
-    pieces: list[Texts] = [list(map(names.__getitem__, pairs)), *_strings(columns.trade_id)]
+    symbols = {text: _string(columns.exchange) + _string(text) for text in dict.fromkeys(columns.symbol)}
+    names = {text: _string(text) for text in dict.fromkeys(canonical)}
+    pieces: list[Texts] = [
+        list(map(symbols.__getitem__, columns.symbol)),
+        list(map(names.__getitem__, canonical)),
+        *_strings(columns.trade_id),
+    ]
     pieces += _map(columns.vendor_data, count)
     for array in (trade_conditions, validation_errors):
         pieces.append("\0" if array is None else list(map(_array, array)))
