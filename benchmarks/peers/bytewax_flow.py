@@ -1,0 +1,58 @@
+"""Bytewax as its documentation shows it: a dataflow with an event-time window (`python -m bytewax.run`).
+
+Candles are floats; there is no changelog and no recovery store, and source offsets are not kept.
+"""
+
+# mypy: disable-error-code="import-not-found"
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import bytewax.operators as op
+import bytewax.operators.windowing as windows
+from bytewax.connectors.kafka import operators as kafka
+from bytewax.dataflow import Dataflow
+from bytewax.testing import TestingSink
+from confluent_kafka import OFFSET_BEGINNING
+
+from benchmarks.peers import avro_trade, float_candle
+from benchmarks.progress import Counter
+
+counter = Counter()
+flow = Dataflow("candles")
+source = kafka.input(
+    "trades",
+    flow,
+    brokers=[os.environ["BENCH_BOOTSTRAP"]],
+    topics=[os.environ["BENCH_INPUT"]],
+    tail=True,
+    starting_offset=OFFSET_BEGINNING,
+    batch_size=5_000,
+)
+
+
+def keyed(record: Any) -> tuple[str, dict[str, Any]]:
+    """A canonical trade by its key."""
+    return record.key.decode(), avro_trade.decode(record.value)
+
+
+def fold(candle: float_candle.Candle | None, trade: dict[str, Any]) -> float_candle.Candle:
+    """One more trade in a window."""
+    counter.add(1)
+    return float_candle.first(trade) if candle is None else float_candle.update(candle, trade)
+
+
+trades = op.map("decode", source.oks, keyed)
+candles = windows.fold_window(
+    "ohlcv_1m",
+    trades,
+    windows.EventClock(lambda trade: trade["timestamp"], timedelta(seconds=5)),
+    windows.TumblingWindower(timedelta(minutes=1), datetime(2023, 1, 1, tzinfo=UTC)),
+    builder=lambda: None,
+    folder=fold,
+    merger=lambda first, second: first,
+    ordered=False,  # the trades are in order; sorting holds them back
+)
+op.output("out", candles.down, TestingSink([]))
