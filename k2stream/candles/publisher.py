@@ -1,17 +1,19 @@
-"""What is published of changed windows: finals and late trades at once, revisions coalesced per candle."""
+"""What is published of changed windows: finals and records at once, revisions coalesced per candle."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from k2stream import metrics, topics
 from k2stream.avro.candles import encode
-from k2stream.candle import Candle
 from k2stream.candles.state import State, to_candle
 from k2stream.candles.windows import Window
+
+logger = logging.getLogger(__name__)
 
 
 class Send(Protocol):
@@ -30,7 +32,7 @@ class Send(Protocol):
 class Publisher:
     """Holds the newest state of each changed window until it is sent. `interval` and times in seconds.
 
-    `hold` and `hold_late` belong in the same instant as the change of the tables; `drain` before the
+    `hold` and `hold_record` belong in the same instant as the change of the tables; `drain` before the
     tables' changelogs are flushed. `native` gives the exchange's spelling of a key.
     """
 
@@ -49,7 +51,7 @@ class Publisher:
         self._clock = clock
         self._last = float("-inf")
         self._held: defaultdict[int, dict[Window, State]] = defaultdict(dict)
-        self._late: list[tuple[bytes, bytes, int]] = []
+        self._records: defaultdict[str, list[tuple[bytes, bytes, int]]] = defaultdict(list)
         self._sending = asyncio.Lock()
 
     def hold(self, partition: int, updated: Mapping[Window, State]) -> None:
@@ -57,9 +59,9 @@ class Publisher:
         if updated:
             self._held[partition].update(updated)
 
-    def hold_late(self, key: bytes, value: bytes, timestamp: int) -> None:
-        """Take one late trade's record as it was read."""
-        self._late.append((key, value, timestamp))
+    def hold_record(self, topic: str, key: bytes, value: bytes, timestamp: int) -> None:
+        """Take a record for partition 0 of a topic: a late trade, a dead letter."""
+        self._records[topic].append((key, value, timestamp))
 
     def forget(self, keep: frozenset[int]) -> None:
         """Drop what is held of other partitions: their new owner publishes it."""
@@ -67,20 +69,20 @@ class Publisher:
             del self._held[partition]
 
     async def publish(self) -> None:
-        """Send what is due: finals and late trades, and revisions if the last ones are `interval` old."""
+        """Send what is due: finals and records, and revisions if the last ones are `interval` old."""
         await self._publish(self._clock() - self._last >= self._interval)
 
     async def drain(self) -> None:
         """Send everything; when this returns nothing is held."""
-        while self._held or self._late or self._sending.locked():
+        while self._held or self._records or self._sending.locked():
             await self._publish(True)
 
     async def _publish(self, everything: bool) -> None:
         async with self._sending:
-            late, self._late = self._late, []
+            records, self._records = self._records, defaultdict(list)
             taken = self._take(everything)
-            if late:
-                await self._send(topics.LATE, 0, *zip(*late, strict=True))
+            for topic, rows in records.items():
+                await self._send(topic, 0, *zip(*rows, strict=True))
             for (timeframe, partition), states in taken.items():
                 await self._send_candles(timeframe, partition, states)
 
@@ -101,17 +103,23 @@ class Publisher:
     async def _send_candles(
         self, timeframe: str, partition: int, states: Sequence[tuple[Window, State]]
     ) -> None:
-        candles = [self._candle(window, state) for window, state in states]
-        await self._send(
-            topics.ohlcv(timeframe),
-            partition,
-            [window[1].encode() for window, _ in states],
-            encode(candles, self._schema_ids[timeframe]),
-            [state.receive_time // 1000 for _, state in states],
-        )
-        metrics.CANDLE_UPDATES.labels(timeframe).inc(len(candles))
-        metrics.CANDLES_FINAL.labels(timeframe).inc(sum(candle.final for candle in candles))
+        records = [
+            (window[1].encode(), value, state.receive_time // 1000)
+            for window, state in states
+            if (value := self._encode(window, state)) is not None
+        ]
+        if records:
+            await self._send(topics.ohlcv(timeframe), partition, *zip(*records, strict=True))
+        metrics.CANDLE_UPDATES.labels(timeframe).inc(len(records))
+        metrics.CANDLES_FINAL.labels(timeframe).inc(sum(state.final for _, state in states))
 
-    def _candle(self, window: Window, state: State) -> Candle:
+    def _encode(self, window: Window, state: State) -> bytes | None:
+        """None for a candle that Avro's decimals cannot hold; the tables still do."""
         timeframe, key, open_time = window
-        return to_candle(state, key, self._native(key), timeframe, open_time)
+        candle = to_candle(state, key, self._native(key), timeframe, open_time)
+        try:
+            return encode([candle], self._schema_ids[timeframe])[0]
+        except ValueError as error:
+            logger.error("candle %s %s %d is not published: %s", key, timeframe, open_time, error)
+            metrics.REJECTED.labels(candle.exchange, "candles").inc()
+            return None

@@ -41,6 +41,8 @@ def admit(trades: HotTrades, before: Callable[[str], Progress | None], grace: in
     """
     rows = by_key(trades)
     key = trades.key[rows]
+    if not len(rows):
+        return Admission(rows, rows, 0, {})
     starts = _starts(key)
     names = [trades.keys[code] for code in key[starts].tolist()]
     known = [before(name) for name in names]
@@ -51,13 +53,13 @@ def admit(trades: HotTrades, before: Callable[[str], Progress | None], grace: in
     replayed = len(rows) - int(np.count_nonzero(fresh))
     if replayed:
         rows, key = rows[fresh], key[fresh]
+        if not len(rows):
+            return Admission(rows, rows, replayed, {})
         starts = _starts(key)
         offset = offset[fresh]
         kept = dict(zip(names, known, strict=True))
         names = [trades.keys[code] for code in key[starts].tolist()]
         known = [kept[name] for name in names]
-    if not len(rows):
-        return Admission(rows, rows, replayed, {})
 
     time = trades.timestamp[rows]
     newest = _highest_before(time, starts, [0 if p is None else p.newest for p in known])
@@ -76,8 +78,6 @@ def admit(trades: HotTrades, before: Callable[[str], Progress | None], grace: in
 
 def _starts(key: Rows) -> Rows:
     """Where each group of equal neighbours begins."""
-    if not len(key):
-        return np.zeros(0, np.int64)
     return np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
 
 

@@ -13,7 +13,7 @@ SCALE = Decimal("1e-18")
 
 
 def run(trades, grace_us):
-    """(windows, final ones, late): windows maps (timeframe, key, open_time ms) to its trades, in raw order."""
+    """(windows, final ones, late): windows maps (timeframe, key, open_time ms) to trades, in raw order."""
     windows, late, applied, newest = {}, [], {}, {}
     for t in trades:
         if t.raw_offset <= applied.get(t.key, -1):

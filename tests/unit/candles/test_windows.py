@@ -154,3 +154,8 @@ def test_an_entry_of_another_layout_is_refused():
         loads_state(b"\x09" + data[1:])
     with pytest.raises(ValueError, match="layout 9"):
         loads_progress(b"\x09" + dumps_progress(Progress(1, 2))[1:])
+
+
+def test_an_empty_batch_changes_nothing():
+    changes = Worker().apply([])
+    assert (changes.updated, changes.replayed, len(changes.late)) == ({}, 0, 0)

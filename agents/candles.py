@@ -1,0 +1,183 @@
+"""Canonical trades to candles: folded into the tables, published by revision, served over REST."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Any
+
+from faust.types import TP
+
+from k2stream import clock, deadletter, instruments, metrics, topics
+from k2stream import settings as settings_module
+from k2stream.app import create_app, is_ready
+from k2stream.avro import registry
+from k2stream.avro.trades import decode_hot
+from k2stream.batch import BatchSchema, RecordBatch
+from k2stream.candle import TIMEFRAMES
+from k2stream.candles.partition import Partition
+from k2stream.candles.publisher import Publisher
+from k2stream.deadletter import DeadLetter
+from k2stream.tables import ohlcv
+from k2stream.trade import HotTrades
+from k2stream.web.gaps import FeedGaps
+from k2stream.web.pages import add_pages
+
+CLOCK_SECONDS = 0.5
+
+logger = logging.getLogger(__name__)
+
+settings = settings_module.get()
+app = create_app("candles")
+source = app.topic(topics.NORMALIZED, schema=BatchSchema())
+tables = ohlcv.declare(app, settings.normalized_partitions)
+listed = instruments.load(settings.instruments_file)
+native = {item.key: item.symbol for item in listed}
+
+partitions: dict[int, Partition] = {}
+schema_ids: dict[str, int] = {}
+
+
+async def send(topic: str, partition: int, keys: Any, values: Any, timestamps: Any) -> None:
+    """Through the worker's producer."""
+    producer: Any = app.producer
+    await producer.send_columns(topic, partition, keys, values, timestamps)
+
+
+publisher = Publisher(
+    send,
+    schema_ids,
+    lambda key: native.get(key, key.partition(":")[2]),
+    settings.candle_emit_seconds,
+    time.monotonic,
+)
+gaps = FeedGaps()
+add_pages(app, tables, partitions, listed, settings, gaps)
+
+
+@app.agent(source)
+async def candles(stream: Any) -> None:
+    """Fold each batch into the windows of its partition."""
+    await registry.register(topics.LATE, "trade")
+    schema_ids.update({name: await registry.register(topics.ohlcv(name), "candle") for name in TIMEFRAMES})
+    async for batch in stream:
+        apply(batch)
+        await publisher.publish()
+
+
+@app.task  # type: ignore[untyped-decorator]
+async def watch_feeds() -> None:
+    """Follow the feed events: quiet windows are not filled where a feed lost trades."""
+    await gaps.follow(settings)
+
+
+def apply(batch: RecordBatch) -> None:
+    """Tables and what is held to be published change in one instant: no flush comes in between."""
+    now = clock.now_us()
+    batch, trades = decode(batch)
+    changes = partitions[batch.tp.partition].apply(trades, now)
+    publisher.hold(batch.tp.partition, changes.updated)
+    for row in changes.late.tolist():
+        hold(topics.LATE, batch, row, batch.values[row])
+        metrics.LATE_TRADES.labels(trades.keys[trades.key[row]].partition(":")[0]).inc()
+    metrics.REPLAYED.labels("candles").inc(changes.replayed)
+    metrics.observe_column(metrics.LATENCY.labels("candle"), (clock.now_us() - trades.receive_time) / 1e6)
+
+
+def decode(batch: RecordBatch) -> tuple[RecordBatch, HotTrades]:
+    """The batch's trades; a record that is none goes to the dead letters and leaves the batch."""
+    try:
+        return batch, decode_hot(batch.values, batch.keys)
+    except ValueError:
+        good = [row for row in range(len(batch)) if readable(batch, row)]
+    keys, values = [batch.keys[row] for row in good], [batch.values[row] for row in good]
+    rest = RecordBatch(batch.tp, batch.offsets[good], batch.timestamps[good], keys, values)
+    return rest, decode_hot(values, keys)
+
+
+def readable(batch: RecordBatch, row: int) -> bool:
+    """Whether a record is a canonical trade; a dead letter is held if not."""
+    try:
+        decode_hot([batch.values[row]], [batch.keys[row]])
+    except ValueError as error:
+        exchange = (batch.keys[row] or b"").decode(errors="replace").partition(":")[0]
+        offset = int(batch.offsets[row])
+        logger.error("%s[%d] offset %d is no trade: %s", batch.tp.topic, batch.tp.partition, offset, error)
+        letter = DeadLetter(
+            cause=str(error),
+            exchange=exchange,
+            time=clock.now_us(),
+            original=deadletter.original(batch.values[row] or b""),
+            stage="candles",
+            topic=batch.tp.topic,
+            partition=batch.tp.partition,
+            offset=offset,
+        )
+        metrics.REJECTED.labels(exchange, "candles").inc()
+        hold(topics.DLQ, batch, row, deadletter.encode(letter))
+        return False
+    return True
+
+
+def hold(topic: str, batch: RecordBatch, row: int, value: bytes | None) -> None:
+    """Hold a record that stands for one of the batch."""
+    publisher.hold_record(topic, batch.keys[row] or b"", value or b"", int(batch.timestamps[row]))
+
+
+@tables.progress.on_recover
+async def recovered() -> None:
+    """Index the windows of the partitions this worker now has; what stays is neither lost nor read again."""
+    now = clock.now_us()
+    active = tables.progress.active_partitions
+    publisher.forget(active)
+    partitions.clear()
+    for number in active:
+        partitions[number] = Partition(
+            tables.stores(number),
+            tables.progress_store(number),
+            grace=int(settings.grace_seconds * 1e6),
+            idle=int(settings.idle_seconds * 1e6),
+            retention=settings.candle_retention,
+            now=now,
+        )
+    producer: Any = app.producer
+    producer.before_flush(drain)
+
+
+async def drain() -> None:
+    """Before a flush of the tables: nothing of what they hold is unpublished."""
+    await publisher.drain()
+    if is_ready(app):
+        for partition in partitions.values():
+            partition.expire()
+
+
+@app.task  # type: ignore[untyped-decorator]
+async def publish_regularly() -> None:
+    """Send the revisions that no further batch has pushed out."""
+    while True:
+        await asyncio.sleep(settings.candle_emit_seconds)
+        await publisher.publish()
+
+
+@app.task  # type: ignore[untyped-decorator]
+async def close_regularly() -> None:
+    """Close by the clock what no trade closes."""
+    while True:
+        await asyncio.sleep(CLOCK_SECONDS)
+        if schema_ids and is_ready(app):
+            close_silent()
+            await publisher.publish()
+
+
+def close_silent() -> None:
+    """Close silent windows of the partitions that are read to their end; count what stays open."""
+    consumer: Any = app.consumer
+    now = clock.now_us()
+    for number, partition in partitions.items():
+        if consumer.remaining(TP(topics.NORMALIZED, number)) == 0:
+            publisher.hold(number, partition.close_silent(now))
+    open_windows = [partition.windows.open_counts() for partition in partitions.values()]
+    for timeframe in TIMEFRAMES:
+        metrics.OPEN_WINDOWS.labels(timeframe).set(sum(counts[timeframe] for counts in open_windows))
