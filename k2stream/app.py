@@ -13,6 +13,7 @@ import uvloop
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from k2stream import settings as settings_module
+from k2stream import topics
 from k2stream.batch.app import batch_app_options
 from k2stream.kafka import credentials, ensure_topics
 
@@ -29,10 +30,22 @@ class App(faust.App):
     async def on_first_start(self) -> None:
         """Create missing topics; raises ConfigError when they do not match the settings."""
         self.conf.datadir.mkdir(parents=True, exist_ok=True)
-        await ensure_topics(settings_module.get())
+        settings = settings_module.get()
+        # Changelogs too: a partition assigned before its changelog exists would find no table.
+        await ensure_topics(settings, [*topics.declared(settings), *self._changelogs()])
         for prepare in self.preparations:
             await prepare()
         await super().on_first_start()
+
+    def _changelogs(self) -> list[topics.Topic]:
+        return [
+            topics.changelog(
+                table.changelog_topic_name,
+                table.partitions or self.conf.topic_partitions,
+                {name: str(value) for name, value in (table.extra_topic_configs or {}).items()},
+            )
+            for table in self.tables.values()
+        ]
 
 
 @cache

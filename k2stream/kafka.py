@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Sequence
 from typing import Any
 
 import faust
@@ -45,8 +46,8 @@ def credentials(settings: Settings) -> Any:
     return faust.SSLCredentials(context=context) if context else None
 
 
-async def ensure_topics(settings: Settings) -> None:
-    """Create the declared topics that are missing; safe when several workers do it at once.
+async def ensure_topics(settings: Settings, declared: Sequence[topics.Topic]) -> None:
+    """Create the topics that are missing; safe when several workers do it at once.
 
     Raises ConfigError when a topic exists with another partition count, or the broker cannot be reached.
     """
@@ -58,7 +59,6 @@ async def ensure_topics(settings: Settings) -> None:
             f"no Kafka broker at {settings.kafka_bootstrap}; start one with `k2 up` or set K2_KAFKA_BOOTSTRAP"
         ) from None
     try:
-        declared = topics.declared(settings)
         existing = set(await admin.list_topics())
         missing = [topic for topic in declared if topic.name not in existing]
         if missing:
@@ -74,7 +74,7 @@ async def _create(admin: AIOKafkaAdminClient, missing: list[topics.Topic], setti
             topic.name,
             topic.partitions,
             settings.kafka_replication,
-            topic_configs={"retention.ms": str(topic.retention_ms)},
+            topic_configs={"retention.ms": str(topic.retention_ms), **topic.config},
         )
         for topic in missing
     ]
@@ -86,7 +86,7 @@ async def _create(admin: AIOKafkaAdminClient, missing: list[topics.Topic], setti
         raise ConfigError(f"topics cannot be created at {settings.kafka_bootstrap}: {error}") from None
 
 
-async def _check_partitions(admin: AIOKafkaAdminClient, declared: list[topics.Topic]) -> None:
+async def _check_partitions(admin: AIOKafkaAdminClient, declared: Sequence[topics.Topic]) -> None:
     names = [topic.name for topic in declared]
     for _ in range(50):
         described = {item["topic"]: len(item["partitions"]) for item in await admin.describe_topics(names)}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from aiokafka.partitioner import murmur2
 
@@ -39,6 +40,12 @@ class Topic:
     retention_ms: int
     key: str
     schema: str
+    config: Mapping[str, str] = field(default_factory=dict)  # of the broker, beside the retention
+
+
+def changelog(name: str, partitions: int, config: Mapping[str, str]) -> Topic:
+    """The changelog topic of a table: compacted, kept for ever."""
+    return Topic(name, partitions, -1, "table key", "table", {"cleanup.policy": "compact", **config})
 
 
 def declared(settings: Settings) -> list[Topic]:

@@ -28,6 +28,7 @@ from k2stream.verify.run import verify as run_verify
 from k2stream.verify.show import show
 
 _DRAIN_WITHIN = 120.0
+_WARM_UP = 15.0
 _MB = 1 << 20
 _HOPS = {
     "normalized": "socket → normalized topic",
@@ -43,6 +44,7 @@ class Outcome:
 
     report: Report
     samples: Samples
+    warm: Samples  # without the time in which the workers started and caught up
     memory: dict[str, int]
     seconds: float
     rate: int
@@ -59,7 +61,7 @@ class Outcome:
         """p50 and p99 per hop, in ms."""
         found: dict[str, dict[str, float]] = {}
         for hop in _HOPS:
-            p50, p99 = (self.samples.quantile("k2_latency_seconds", share, to=hop) for share in (0.5, 0.99))
+            p50, p99 = (self.warm.quantile("k2_latency_seconds", share, to=hop) for share in (0.5, 0.99))
             if p50 is not None and p99 is not None:
                 found[hop] = {"p50": round(p50 * 1000, 1), "p99": round(p99 * 1000, 1)}
         return found
@@ -129,10 +131,9 @@ async def _demo(settings: Settings, simulation: Simulation, seconds: float, cons
     console.print("[black on yellow] SIMULATED exchanges [/]")
     async with Platform(settings, simulation, say) as platform:
         say(f"running for {seconds:g} s at {simulation.rate} trades/s")
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            await asyncio.sleep(min(left, 1.0))
-            await platform.heal()
+        await _run_for(platform, min(seconds / 3, _WARM_UP))
+        cold = await scrape(platform.urls)
+        await _run_for(platform, seconds - min(seconds / 3, _WARM_UP))
         memory = platform.memory()
         say("stopping the feeds and draining")
         await platform.stop_feeds()
@@ -140,7 +141,14 @@ async def _demo(settings: Settings, simulation: Simulation, seconds: float, cons
         samples = await scrape(platform.urls)
         report = await run_verify(platform.settings, platform.urls["candles"], say)
         say("stopping")
-    return Outcome(report, samples, memory, seconds, simulation.rate)
+    return Outcome(report, samples, samples.since(cold), memory, seconds, simulation.rate)
+
+
+async def _run_for(platform: Platform, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        await asyncio.sleep(min(left, 1.0))
+        await platform.heal()
 
 
 async def drain(platform: Platform) -> None:

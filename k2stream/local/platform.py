@@ -106,7 +106,7 @@ class Platform:
         self.settings = local_settings(self.settings, self._stack.endpoints)
         if self._simulation:
             await self._start_simulator(self._simulation)
-        await ensure_topics(self.settings)
+        await ensure_topics(self.settings, topics.declared(self.settings))
         for spec in WORKERS:
             await self._start_worker(spec)
         self._note()

@@ -25,6 +25,14 @@ class Samples:
         wanted = labels.items()
         return sum(value for key, value in self.values.get(name, {}).items() if wanted <= dict(key).items())
 
+    def since(self, before: Samples) -> Samples:
+        """What counters and histograms have gained; gauges lose their meaning."""
+        grown = {
+            name: {key: value - before.values.get(name, {}).get(key, 0.0) for key, value in samples.items()}
+            for name, samples in self.values.items()
+        }
+        return Samples(grown, self.silent)
+
     def by(self, name: str, label: str) -> dict[str, float]:
         """Samples of a name, added up per value of one label."""
         found: dict[str, float] = defaultdict(float)
