@@ -20,7 +20,7 @@ from k2stream.instruments import Instrument
 from k2stream.local.running import find
 
 _REFRESH = 0.5
-_COLUMNS = ("open", "high", "low", "close", "volume", "vwap", "trade_count")
+_COLUMNS = ("open", "high", "low", "close", "volume", "trade_count")
 
 
 @click.command()
@@ -64,12 +64,12 @@ def candles(
 
 
 def _table(client: httpx.Client, wanted: list[Instrument], timeframe: str, limit: int) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("exchange")
-    table.add_column("open time (UTC)")
+    table = Table(box=None, pad_edge=False, padding=(0, 1), collapse_padding=True)
+    table.add_column("exchange", no_wrap=True)
+    table.add_column("open, UTC", no_wrap=True)
     for heading in _COLUMNS:
-        table.add_column(heading.replace("_count", "s"), justify="right", no_wrap=True)
-    table.add_column("")
+        table.add_column(heading.replace("_count", "s"), justify="right", overflow="fold")
+    table.add_column("", no_wrap=True)
     for item in wanted:
         answer = _get(client, f"/ohlcv/{item.exchange}/{item.canonical.replace('/', '-')}/{timeframe}", limit)
         if answer.get("simulated"):
@@ -78,7 +78,7 @@ def _table(client: httpx.Client, wanted: list[Instrument], timeframe: str, limit
             opened = datetime.fromtimestamp(int(candle["open_time"]) // 1000, UTC)
             values = (_short(str(candle[name])) for name in _COLUMNS)
             table.add_row(
-                item.exchange, f"{opened:%Y-%m-%d %H:%M}", *values, "final" if candle["final"] else "open"
+                item.exchange, f"{opened:%m-%d %H:%M}", *values, "final" if candle["final"] else "open"
             )
     return table
 

@@ -26,12 +26,15 @@ def topics() -> None:
     settings = running.settings if running else settings
     counts = asyncio.run(_counts(settings))
     table = Table(box=None, pad_edge=False, title="SIMULATED feeds" if settings.simulated else None)
-    for heading in ("topic", "records", "partitions", "kept", "key", "schema"):
-        table.add_column(heading, justify="right" if heading in ("records", "partitions") else "left")
+    table.add_column("topic", no_wrap=True)
+    for heading in ("records", "parts"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for heading in ("kept", "schema", "key"):
+        table.add_column(heading)
     for topic in declared.declared(settings):
         kept = f"{topic.retention_ms // _HOUR_MS} h"
         table.add_row(
-            topic.name, f"{counts[topic.name]:,}", str(topic.partitions), kept, topic.key, topic.schema
+            topic.name, f"{counts[topic.name]:,}", str(topic.partitions), kept, topic.schema, topic.key
         )
     Console().print(table)
 

@@ -47,27 +47,31 @@ def render(snapshot: Snapshot, rest_url: str) -> RenderableType:
 
 
 def _feeds(snapshot: Snapshot) -> Table:
-    table = Table(box=None, pad_edge=False, expand=False)
-    for heading in ("exchange", "connection", "trades/s", "trades", "lag", "event lag", "last price"):
-        table.add_column(
-            heading, justify="left" if heading in ("exchange", "connection", "last price") else "right"
-        )
-    table.add_column("rejected", justify="right")
-    table.add_column("reconnects", justify="right")
+    table = _table(
+        "exchange", "feed", "trades/s", "trades", "lag", "event lag", "rejected", "reconn.", "last price"
+    )
     lags = snapshot.lag.get("k2-normalize", {})
     for name in topics.EXCHANGES:
         up = snapshot.now.get("k2_connected", exchange=name) > 0
         table.add_row(
             name,
-            Text("connected", style="green") if up else Text("down", style="bold red"),
+            Text("up", style="green") if up else Text("down", style="bold red"),
             f"{snapshot.rate('k2_raw_trades_total', exchange=name):,.0f}",
             f"{snapshot.now.get('k2_raw_trades_total', exchange=name):,.0f}",
             f"{lags.get(topics.raw(name), 0):,}",
             f"{snapshot.now.get('k2_event_lag_seconds', exchange=name) * _MS:,.0f} ms",
-            _price(snapshot, name),
             _warn(snapshot.now.get("k2_rejected_total", exchange=name)),
             _warn(snapshot.now.get("k2_reconnects_total", exchange=name)),
+            _price(snapshot, name),
         )
+    return table
+
+
+def _table(first: str, *headings: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1), collapse_padding=True)
+    table.add_column(first, no_wrap=True)
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
     return table
 
 
@@ -87,9 +91,7 @@ def _warn(count: float) -> Text:
 
 
 def _layers(snapshot: Snapshot) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("layer", "rows", "rows/s", "lag", "p50", "p99", "errors"):
-        table.add_column(heading, justify="left" if heading == "layer" else "right")
+    table = _table("layer", "rows", "rows/s", "lag", "p50", "p99", "errors")
     hot, cold = snapshot.lag.get("k2-hot", {}), snapshot.lag.get("k2-cold", {})
     raw_topics = [topics.raw(name) for name in topics.EXCHANGES]
     gold = [topics.ohlcv(name) for name in TIMEFRAMES]

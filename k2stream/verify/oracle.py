@@ -129,7 +129,8 @@ class Oracle:
             SELECT exchange, symbol, raw_partition, raw_offset, ts, id, weight, taker_buy, price,
                    quantity, good,
                    has_id AND good AND row_number() OVER (
-                       PARTITION BY exchange, symbol, aggregated, id, good ORDER BY raw_offset) > 1 AS duplicate
+                       PARTITION BY exchange, symbol, aggregated, id, good
+                       ORDER BY raw_offset) > 1 AS duplicate
             FROM (SELECT *, {numbers}, price_valid AND quantity_valid AND price > 0 AND quantity > 0
                             AND price * quantity < {_LIMIT} AS good
                   FROM ({parts}))"""

@@ -12,10 +12,10 @@ _SHOWN = 20
 
 def show(report: Report, console: Console) -> None:
     """Print counts per exchange, candles compared per layer, and the first differences."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("exchange")
+    table = Table(box=None, pad_edge=False, padding=(0, 1), collapse_padding=True)
+    table.add_column("exchange", no_wrap=True)
     for layer in next(iter(report.counts.values())):
-        table.add_column(layer, justify="right")
+        table.add_column(layer, justify="right", overflow="fold", min_width=6)
     for name, counts in report.counts.items():
         table.add_row(name, *(f"{count:,}" for count in counts.values()))
     console.print(table)
