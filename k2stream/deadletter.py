@@ -6,6 +6,9 @@ import base64
 
 import msgspec
 
+MAX_ORIGINAL = 660_000
+"""Bytes of an original that are kept: base64 makes four of three, and a record has 900,000."""
+
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One record of the dead-letter topic (JSON). `original` is base64; `time` µs since 1970.
@@ -38,3 +41,10 @@ def encode(letter: DeadLetter) -> bytes:
 def original(data: bytes) -> str:
     """Bytes as `DeadLetter.original` holds them."""
     return base64.b64encode(data).decode()
+
+
+def shortened(cause: str, data: bytes) -> tuple[str, str]:
+    """Cause and `DeadLetter.original` of bytes of any size: only the first MAX_ORIGINAL are kept."""
+    if len(data) > MAX_ORIGINAL:
+        cause += f" (first {MAX_ORIGINAL} of {len(data)} bytes kept)"
+    return cause, original(data[:MAX_ORIGINAL])

@@ -1,0 +1,82 @@
+"""raw topics ─► normalized topic, dead letters, feed events; an agent and a positions table an exchange."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, cast
+
+import msgspec
+
+from k2stream import clock, deadletter, events, exchanges, instruments, metrics, topics
+from k2stream import settings as settings_module
+from k2stream.app import create_app
+from k2stream.avro import registry
+from k2stream.batch import BatchSchema, RecordBatch
+from k2stream.batch.producer import Producer
+from k2stream.events import EventKind
+from k2stream.exchanges.spec import Exchange
+from k2stream.normalizer import Normalised, normalise
+from k2stream.tables import positions
+
+settings = settings_module.get()
+app = create_app("normalize")
+listed = instruments.load(settings.instruments_file)
+
+
+def normalize(exchange: Exchange) -> None:
+    """Declare the agent of an exchange."""
+    table = positions.declare(app, exchange.name, settings.raw_partitions(exchange.name))
+    spelled = {item.symbol: item.canonical for item in listed.of(exchange.name)}
+
+    async def agent(stream: Any) -> None:
+        schema_id = await registry.register(topics.NORMALIZED, "trade")
+        async for batch in stream:
+            done = normalise(
+                exchange,
+                batch,
+                partial(table.get_from, batch.tp.partition),
+                lambda symbol: spelled.get(symbol) or exchange.canonical(symbol),
+                schema_id=schema_id,
+                process_time=clock.now_us(),
+            )
+            await publish(exchange.name, batch, done)
+            table.put_many(batch.tp.partition, done.positions)  # last: it makes replays of the batch silent
+            measure(exchange.name, done)
+
+    agent.__doc__ = f"Canonical trades of {exchange.name}."
+    app.agent(app.topic(topics.raw(exchange.name), schema=BatchSchema()), name=f"normalize_{exchange.name}")(
+        agent
+    )
+
+
+async def publish(exchange: str, batch: RecordBatch, done: Normalised) -> None:
+    """Send what a batch gave; canonical trades stay in their raw partition."""
+    send = cast(Producer, app.producer).send_columns
+    if done.values:
+        await send(topics.NORMALIZED, batch.tp.partition, done.keys, done.values, done.timestamps)
+    now = clock.now_us() // 1000
+    if done.dead_letters:
+        letters = [deadletter.encode(letter) for letter in done.dead_letters]
+        await send(topics.DLQ, 0, [batch.tp.topic.encode()] * len(letters), letters, now)
+    if done.events:
+        found = [msgspec.structs.replace(event, simulated=settings.simulated) for event in done.events]
+        await send(
+            topics.FEED_EVENTS, 0, [exchange.encode()] * len(found), list(map(events.encode, found)), now
+        )
+
+
+def measure(exchange: str, done: Normalised) -> None:
+    """Count what a batch gave; latency is from the socket to the hand-over to Kafka."""
+    metrics.NORMALIZED_TRADES.labels(exchange).inc(len(done.values))
+    metrics.REJECTED.labels(exchange, "normalize").inc(len(done.dead_letters))
+    metrics.DUPLICATES.labels(exchange).inc(done.counted(EventKind.DUPLICATE))
+    metrics.GAPS.labels(exchange).inc(done.counted(EventKind.GAP))
+    metrics.REPLAYED.labels("normalize").inc(done.replayed)
+    metrics.observe_column(metrics.LATENCY.labels("normalized"), (clock.now_us() - done.receive_time) / 1e6)
+    for symbol, (timestamp, receive_time, price) in done.newest.items():
+        metrics.EVENT_LAG.labels(exchange).set((receive_time - timestamp) / 1e6)
+        metrics.LAST_PRICE.labels(exchange, symbol).set(float(price))
+
+
+for each in exchanges.REGISTRY.values():
+    normalize(each)

@@ -1,0 +1,217 @@
+"""Raw records of one partition to canonical records, dead letters, feed events and new positions. Pure.
+
+Records at or below their symbol's position are a replay whose outputs are durable already, and are skipped.
+Any cutting of the same records into batches gives the same canonical records, but for their process time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from itertools import compress
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from k2stream import continuity, deadletter, decimals
+from k2stream.avro import trades
+from k2stream.batch import RecordBatch
+from k2stream.deadletter import DeadLetter
+from k2stream.events import EventKind, FeedEvent
+from k2stream.exchanges import raw
+from k2stream.exchanges.spec import Exchange
+from k2stream.trade import INTEGER_DIGITS, Decimals, TradeColumns
+
+AHEAD_US = 300 * 1_000_000
+AHEAD = "timestamp ahead of receive time"
+"""The validation error of an accepted trade whose time is more than five minutes ahead."""
+
+TOO_LARGE = f"price times quantity has more than {INTEGER_DIGITS} integer digits"
+
+CONDITIONS: dict[str, list[str]] = {"": [], "agg": ["aggregated"]}
+"""Trade conditions by the numbering of the id."""
+
+Rows = NDArray[np.int64]
+
+
+class Position(msgspec.Struct, frozen=True):
+    """How far a symbol was normalised: the offset of its last raw record, and its continuity after it."""
+
+    raw_offset: int = -1
+    state: continuity.State = msgspec.field(default_factory=continuity.State)
+
+
+@dataclass(frozen=True, slots=True)
+class Normalised:
+    """What a batch gave; `keys`, `values`, `timestamps` (ms) and `receive_time` (µs) are canonical records.
+
+    `positions` are those of the batch's symbols; `newest` has the trade time, receive time (µs) and price of
+    each symbol's last accepted trade.
+    """
+
+    keys: list[bytes]
+    values: list[bytes]
+    timestamps: list[int]
+    receive_time: NDArray[np.int64]
+    dead_letters: list[DeadLetter]
+    events: list[FeedEvent]
+    positions: dict[str, Position]
+    newest: dict[str, tuple[int, int, str]]
+    replayed: int
+
+    def counted(self, kind: EventKind) -> int:
+        """How many trades the events of a kind stand for."""
+        return sum(event.count for event in self.events if event.kind is kind)
+
+
+def normalise(
+    exchange: Exchange,
+    batch: RecordBatch,
+    position_of: Callable[[str], Position | None],
+    canonical: Callable[[str], str],
+    *,
+    schema_id: int,
+    process_time: int,
+) -> Normalised:
+    """Normalise a batch of the exchange's raw topic.
+
+    `position_of` gives the position of a native symbol, None for a new one; `canonical` its BASE/QUOTE;
+    `process_time` is in µs since 1970.
+    """
+    records, unreadable = raw.decode(exchange, batch.values)
+    columns = exchange.normalise(records)
+    readable = np.ones(len(batch), np.bool_)
+    readable[list(unreadable)] = False
+    symbols = _symbols(columns, unreadable, batch)
+    found = {symbol: position_of(symbol) for symbol in dict.fromkeys(symbols)}
+    known = {symbol: position for symbol, position in found.items() if position is not None}
+    fresh = _fresh(symbols, batch.offsets, known)
+    columns, rows = take(columns, np.flatnonzero(fresh[readable])), np.flatnonzero(fresh & readable)
+
+    price, quantity, bad = numbers(columns)
+    usable = np.ones(len(columns), np.bool_)
+    usable[list(bad)] = False
+    states = {symbol: position.state for symbol, position in known.items()}
+    checked = continuity.check(exchange.continuity, columns, states, usable)
+    kept = np.flatnonzero(checked.keep)
+    accepted = take(replace(columns, trade_id=checked.trade_id), kept)
+    names = {symbol: canonical(symbol) for symbol in dict.fromkeys(accepted.symbol)}
+    spelled = list(map(names.__getitem__, accepted.symbol))
+    receive_time = np.array(accepted.receive_time, np.int64)
+
+    causes = {row: cause for row, cause in unreadable.items() if fresh[row]}
+    causes |= {int(rows[row]): cause for row, cause in bad.items()}
+    reached = dict(compress(zip(symbols, batch.offsets.tolist(), strict=True), fresh.tolist()))
+    last = dict(zip(accepted.symbol, range(len(accepted)), strict=True))
+    return Normalised(
+        keys=trades.keys(exchange.name, spelled),
+        values=trades.encode(
+            accepted,
+            decimals.take(price, kept),
+            decimals.take(quantity, kept),
+            canonical=spelled,
+            raw_partition=batch.tp.partition,
+            raw_offset=batch.offsets[rows[kept]],
+            process_time=process_time,
+            schema_id=schema_id,
+            trade_conditions=[CONDITIONS[name] for name in accepted.numbering] or None,
+            validation_errors=_validation_errors(accepted, receive_time),
+        ),
+        timestamps=(receive_time // 1000).tolist(),
+        receive_time=receive_time,
+        dead_letters=[
+            _dead_letter(exchange, batch, row, causes[row], process_time) for row in sorted(causes)
+        ],
+        events=checked.events,
+        positions={
+            symbol: Position(offset, checked.states.get(symbol) or known.get(symbol, Position()).state)
+            for symbol, offset in reached.items()
+        },
+        newest={
+            symbol: (accepted.timestamp[row], accepted.receive_time[row], accepted.price[row])
+            for symbol, row in last.items()
+        },
+        replayed=len(batch) - int(fresh.sum()),
+    )
+
+
+def _symbols(columns: TradeColumns, unreadable: Mapping[int, str], batch: RecordBatch) -> list[str]:
+    """The native symbol of each record; an unreadable one's is its key."""
+    if not unreadable:
+        return columns.symbol
+    symbols = list(columns.symbol)
+    for row in sorted(unreadable):
+        symbols.insert(row, (batch.keys[row] or b"").decode(errors="replace"))
+    return symbols
+
+
+def _fresh(symbols: list[str], offsets: Rows, known: Mapping[str, Position]) -> NDArray[np.bool_]:
+    """Which records are above their symbol's position."""
+    reached = {symbol: position.raw_offset for symbol, position in known.items()}
+    if not reached or offsets[0] > max(reached.values()):
+        return np.ones(len(symbols), np.bool_)
+    return offsets > np.array([reached.get(symbol, -1) for symbol in symbols])
+
+
+def take(columns: TradeColumns, rows: Rows) -> TradeColumns:
+    """The trades at `rows`, which ascend."""
+    if len(rows) == len(columns):
+        return columns
+    index = rows.tolist()
+
+    def pick(values: Any) -> Any:
+        if isinstance(values, dict):
+            return {name: pick(column) for name, column in values.items()}
+        return [values[row] for row in index] if values else values
+
+    lists = {
+        field.name: getattr(columns, field.name) for field in fields(columns) if field.name != "exchange"
+    }
+    return replace(columns, **{name: pick(values) for name, values in lists.items()})
+
+
+def numbers(columns: TradeColumns) -> tuple[Decimals, Decimals, dict[int, str]]:
+    """Prices, quantities, and the cause for each row whose numbers are not those of a trade.
+
+    Both must be positive decimals, and so small that a product of the two fits decimal(38, 18).
+    """
+    price, bad_price = _positive("price", columns.price)
+    quantity, bad_quantity = _positive("quantity", columns.quantity)
+    return price, quantity, _too_large(price, quantity) | bad_quantity | bad_price
+
+
+def _positive(name: str, strings: list[str]) -> tuple[Decimals, dict[int, str]]:
+    values, causes = decimals.parse(strings)
+    causes = dict.fromkeys(np.flatnonzero(values.mantissa <= 0).tolist(), "not positive") | causes
+    return values, {row: f"{name} {strings[row][:60]!r}: {cause}" for row, cause in causes.items()}
+
+
+def _too_large(price: Decimals, quantity: Decimals) -> dict[int, str]:
+    limit = 10 ** (INTEGER_DIGITS + price.scale + quantity.scale)
+    if not len(price.mantissa) or int(price.mantissa.max()) * int(quantity.mantissa.max()) < limit:
+        return {}
+    pairs = zip(price.mantissa.tolist(), quantity.mantissa.tolist(), strict=True)
+    return {row: TOO_LARGE for row, (a, b) in enumerate(pairs) if a * b >= limit}
+
+
+def _validation_errors(columns: TradeColumns, receive_time: Rows) -> list[list[str]] | None:
+    ahead = np.array(columns.timestamp, np.int64) > receive_time + AHEAD_US
+    return [[AHEAD] if late else [] for late in ahead.tolist()] if ahead.any() else None
+
+
+def _dead_letter(
+    exchange: Exchange, batch: RecordBatch, row: int, cause: str, process_time: int
+) -> DeadLetter:
+    cause, original = deadletter.shortened(cause, batch.values[row] or b"")
+    return DeadLetter(
+        cause=cause,
+        exchange=exchange.name,
+        time=process_time,
+        original=original,
+        stage="normalize",
+        topic=batch.tp.topic,
+        partition=batch.tp.partition,
+        offset=int(batch.offsets[row]),
+    )

@@ -1,0 +1,34 @@
+"""How far each symbol was normalised: a table an exchange, with the partitions of its raw topic."""
+
+from __future__ import annotations
+
+import faust
+import msgspec
+
+from k2stream.batch import BatchTable
+from k2stream.normalizer import Position
+
+# Small segments: what recovery reads is mostly compacted.
+_CHANGELOG = {"segment.bytes": str(16 << 20), "min.cleanable.dirty.ratio": "0.1"}
+
+
+def declare(app: faust.App, exchange: str, partitions: int) -> BatchTable:
+    """The table positions_<exchange>, by native symbol.
+
+    Faust assigns topics of one partition count together, so its partitions go where the raw ones go.
+    """
+    table = BatchTable(
+        app,
+        name=f"positions_{exchange}",
+        help=f"Last raw offset and trade ids of each {exchange} symbol",
+        partitions=partitions,
+        loads_value=msgspec.json.Decoder(Position).decode,
+        supersedes=_newer,
+        extra_topic_configs=_CHANGELOG,
+    )
+    app.tables.add(table)
+    return table
+
+
+def _newer(new: Position, old: Position) -> bool:
+    return new.raw_offset >= old.raw_offset
