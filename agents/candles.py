@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from typing import Any
 
@@ -13,20 +12,16 @@ from k2stream import clock, deadletter, instruments, metrics, topics
 from k2stream import settings as settings_module
 from k2stream.app import create_app, is_ready
 from k2stream.avro import registry
-from k2stream.avro.trades import decode_hot
 from k2stream.batch import BatchSchema, RecordBatch
 from k2stream.candle import TIMEFRAMES
+from k2stream.candles import records
 from k2stream.candles.partition import Partition
 from k2stream.candles.publisher import Publisher
-from k2stream.deadletter import DeadLetter
 from k2stream.tables import ohlcv
-from k2stream.trade import HotTrades
 from k2stream.web.gaps import FeedGaps
 from k2stream.web.pages import add_pages
 
 CLOCK_SECONDS = 0.5
-
-logger = logging.getLogger(__name__)
 
 settings = settings_module.get()
 app = create_app("candles")
@@ -56,11 +51,19 @@ gaps = FeedGaps()
 add_pages(app, tables, partitions, listed, settings, gaps)
 
 
+async def register() -> None:
+    """Register the schemas of what is written here."""
+    await registry.register(topics.LATE, "trade")
+    for name in TIMEFRAMES:
+        schema_ids[name] = await registry.register(topics.ohlcv(name), "candle")
+
+
+app.preparations.append(register)
+
+
 @app.agent(source)
 async def candles(stream: Any) -> None:
     """Fold each batch into the windows of its partition."""
-    await registry.register(topics.LATE, "trade")
-    schema_ids.update({name: await registry.register(topics.ohlcv(name), "candle") for name in TIMEFRAMES})
     async for batch in stream:
         apply(batch)
         await publisher.publish()
@@ -75,54 +78,19 @@ async def watch_feeds() -> None:
 def apply(batch: RecordBatch) -> None:
     """Tables and what is held to be published change in one instant: no flush comes in between."""
     now = clock.now_us()
-    batch, trades = decode(batch)
+    good, trades, letters = records.read(batch)
     changes = partitions[batch.tp.partition].apply(trades, now)
     publisher.hold(batch.tp.partition, changes.updated)
+    for row, letter in letters.items():
+        record = (batch.keys[row] or b"", deadletter.encode(letter), int(batch.timestamps[row]))
+        publisher.hold_record(topics.DLQ, *record)
+        metrics.REJECTED.labels(letter.exchange, "candles").inc()
     for row in changes.late.tolist():
-        hold(topics.LATE, batch, row, batch.values[row])
+        record = (good.keys[row] or b"", good.values[row] or b"", int(good.timestamps[row]))
+        publisher.hold_record(topics.LATE, *record)
         metrics.LATE_TRADES.labels(trades.keys[trades.key[row]].partition(":")[0]).inc()
     metrics.REPLAYED.labels("candles").inc(changes.replayed)
     metrics.observe_column(metrics.LATENCY.labels("candle"), (clock.now_us() - trades.receive_time) / 1e6)
-
-
-def decode(batch: RecordBatch) -> tuple[RecordBatch, HotTrades]:
-    """The batch's trades; a record that is none goes to the dead letters and leaves the batch."""
-    try:
-        return batch, decode_hot(batch.values, batch.keys)
-    except ValueError:
-        good = [row for row in range(len(batch)) if readable(batch, row)]
-    keys, values = [batch.keys[row] for row in good], [batch.values[row] for row in good]
-    rest = RecordBatch(batch.tp, batch.offsets[good], batch.timestamps[good], keys, values)
-    return rest, decode_hot(values, keys)
-
-
-def readable(batch: RecordBatch, row: int) -> bool:
-    """Whether a record is a canonical trade; a dead letter is held if not."""
-    try:
-        decode_hot([batch.values[row]], [batch.keys[row]])
-    except ValueError as error:
-        exchange = (batch.keys[row] or b"").decode(errors="replace").partition(":")[0]
-        offset = int(batch.offsets[row])
-        logger.error("%s[%d] offset %d is no trade: %s", batch.tp.topic, batch.tp.partition, offset, error)
-        letter = DeadLetter(
-            cause=str(error),
-            exchange=exchange,
-            time=clock.now_us(),
-            original=deadletter.original(batch.values[row] or b""),
-            stage="candles",
-            topic=batch.tp.topic,
-            partition=batch.tp.partition,
-            offset=offset,
-        )
-        metrics.REJECTED.labels(exchange, "candles").inc()
-        hold(topics.DLQ, batch, row, deadletter.encode(letter))
-        return False
-    return True
-
-
-def hold(topic: str, batch: RecordBatch, row: int, value: bytes | None) -> None:
-    """Hold a record that stands for one of the batch."""
-    publisher.hold_record(topic, batch.keys[row] or b"", value or b"", int(batch.timestamps[row]))
 
 
 @tables.progress.on_recover
@@ -166,7 +134,7 @@ async def close_regularly() -> None:
     """Close by the clock what no trade closes."""
     while True:
         await asyncio.sleep(CLOCK_SECONDS)
-        if schema_ids and is_ready(app):
+        if is_ready(app):
             close_silent()
             await publisher.publish()
 

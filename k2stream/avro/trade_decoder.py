@@ -128,7 +128,7 @@ def _ours(ids: NDArray[np.uint8]) -> bool:
     """Whether all writers' schemas, by their (n, 4) bytes ids, are laid out as ours."""
     words = np.ascontiguousarray(ids).view(">u4").ravel()
     different = words[:1] if (words == words[0]).all() else np.unique(words)
-    return all(registry.has_layout(int(schema_id), "trade") for schema_id in different)
+    return all(schema_id and registry.has_layout(int(schema_id), "trade") for schema_id in different)
 
 
 def _with_strings(values: Sequence[Any], numbers: Numbers, size: Ints) -> Trades | None:

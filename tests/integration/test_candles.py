@@ -263,7 +263,7 @@ async def platform(tmp_path_factory):
     cache = Path(settings.load().cache_dir)
     async with Stack(tmp_path_factory.mktemp("candles"), cache, training=False) as stack:
         platform = Platform(stack.endpoints, tmp_path_factory.mktemp("workers"))
-        await kafka.ensure_topics(platform.settings)
+        await kafka.ensure_topics(platform.settings, topics.declared(platform.settings))
         await registry.register(topics.ohlcv("1m"), "candle", platform.settings.registry_url)
         yield platform
 
