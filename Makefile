@@ -8,7 +8,7 @@ UV := uv==0.13.8
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check format lock wheel clean
+.PHONY: help setup run demo test bench bench-quick check format lock wheel clean
 
 help: ## List the targets
 	@echo "K2 stream: exact crypto trades and candles, as a Faust application"
@@ -35,6 +35,12 @@ demo: $(READY) ## Run for DURATION=60 seconds at RATE=200 trades/s, then prove t
 
 test: $(READY) ## All tests: unit, property, playback, and the whole stack against its oracle
 	@$(BIN)/python -m pytest
+
+bench: $(READY) ## Measure K2 beside its peers (about 20 minutes; Kafka Streams needs a JDK and Maven)
+	@$(BIN)/python -m benchmarks.run
+
+bench-quick: $(READY) ## The same on small data, without the slow peers (about 2 minutes)
+	@$(BIN)/python -m benchmarks.run --quick
 
 check: $(READY) ## Format, lint and types, as CI checks them
 	@$(BIN)/ruff format --check .

@@ -1,45 +1,38 @@
-"""How long the candle worker takes to rebuild a table from a changelog.
+"""How fast the candle worker rebuilds a table from its changelog.
 
 python -m benchmarks.recovery [--entries 1000000]
 
 The changelog of ohlcv_1m is written in the worker's own encoding, REVISIONS entries a window, as an
-uncompacted one has them. Recovery is the time from start to ready with it, less the same with an empty one.
+uncompacted one has them.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
 
 import click
-import httpx
-import msgspec
 from rich.console import Console
 
-from benchmarks import load, results
+from benchmarks import load, progress, results
 from benchmarks.broker import NewTopics, reset
+from benchmarks.measure import Figures, counted, measure
 from benchmarks.runner import Bench, bench
 from k2stream import topics
 from k2stream.batch.windows import dump_window_key, window_key
 from k2stream.candles.codec import dumps_state
 from k2stream.candles.state import State
 from k2stream.exchanges.binance import BINANCE
-from k2stream.local.ports import HOST, free_port
-from k2stream.local.process import Child
 from k2stream.settings import environment
 
 CHANGELOG = "k2-candles-ohlcv_1m-changelog"
 REVISIONS = 50
 _MINUTE = 60
 _WINDOWS_A_BATCH = 40
-_READY_WITHIN = 600.0
 
 console = Console()
 
@@ -60,51 +53,39 @@ def main(entries: int, runs: int, partial: bool) -> None:
 
 
 async def _run(folder: Path, entries: int, runs: int) -> dict[str, float]:
-    async with bench(folder, load.Load(records=10_000)) as ready:
-        empty = median([await _start_seconds(ready, 0) for _ in range(runs)])
-        full = median([await _start_seconds(ready, entries) for _ in range(runs)])
+    async with bench(folder, load.Load(records=1_000)) as ready:
+        taken = [await _recover(ready, entries) for _ in range(runs)]
+    middle = results.medians(taken)
     return {
-        "entries": entries,
-        "start_seconds": round(full, 2),
-        "start_seconds_empty": round(empty, 2),
-        "recovery_seconds": round(full - empty, 2),
-        "entries_per_second": round(entries / (full - empty)),
+        "entries": middle.records,
+        "entries_per_second": round(middle.rate),
+        "seconds": round(middle.seconds, 2),
+        "cpu_seconds_per_million": round(middle.cpu, 2),
+        "rss_mb": round(middle.rss_mb),
     }
 
 
-async def _start_seconds(ready: Bench, entries: int) -> float:
-    """From the start of a candle worker to ready."""
-    partitions = ready.loaded.partitions
-    bootstrap = ready.servers.canonical.bootstrap
-    state = ready.fresh_state()
-    settings = msgspec.structs.replace(ready.settings(ready.servers.canonical, state), web_port=free_port())
+async def _recover(ready: Bench, entries: int) -> Figures:
+    broker, state = ready.servers.canonical, ready.fresh_state()
+    settings = ready.settings(broker, state)
     outputs = [NewTopics((topic.name,), topic.partitions) for topic in topics.declared(settings)]
-    await reset(bootstrap, {topics.NORMALIZED}, [*outputs, NewTopics((CHANGELOG,), partitions)])
-    if entries:
-        await load.send(bootstrap, CHANGELOG, _entries(ready.loaded, entries))
-    begun = time.perf_counter()
-    worker = await Child.spawn(
+    await reset(broker.bootstrap, (), [*outputs, NewTopics((CHANGELOG,), ready.loaded.partitions)])
+    batches = list(_batches(ready.loaded, entries))
+    await load.send(broker.bootstrap, CHANGELOG, batches)
+    count = ready.folder / "progress"
+    progress.create(count)
+    return await measure(
         "recovery",
-        [sys.executable, "-m", "k2stream", "worker", "candles"],
+        [sys.executable, "-m", "benchmarks.stages.recovery"],
+        environment(settings) | {"BENCH_PROGRESS": str(count)},
         ready.folder / "logs" / "recovery.log",
-        env={**os.environ, **environment(settings)},
+        counted(count),
+        sum(len(batch.keys) for batch in batches),
+        broker.child.pid,
     )
-    try:
-        async with httpx.AsyncClient(timeout=60, trust_env=False) as client:
-
-            async def is_ready() -> bool:
-                try:
-                    return (await client.get(f"http://{HOST}:{settings.web_port}/health")).is_success
-                except httpx.TransportError:
-                    return False
-
-            await worker.until_ready(is_ready, _READY_WITHIN)
-        return time.perf_counter() - begun
-    finally:
-        await worker.stop(10)
 
 
-def _entries(loaded: load.Load, entries: int) -> Iterator[load.Batch]:
+def _batches(loaded: load.Load, entries: int) -> Iterator[load.Batch]:
     """Windows one after the other, each with all its revisions."""
     names = loaded.names()
     windows = entries // REVISIONS // len(names)

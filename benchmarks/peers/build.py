@@ -38,6 +38,7 @@ def class_path() -> str:
         if shutil.which(tool) is None:
             raise Missing(f"Kafka Streams is skipped: {what} ({tool}) is not on the PATH")
     sources = sorted(path for path in _JAVA.rglob("*") if path.suffix in (".java", ".xml"))
+    sources.append(ROOT / "schemas" / "avro" / "trade.avsc")
     folder = _cache(f"kafka-streams-{_digest(*(path.read_text() for path in sources))}")
     if not (folder / "lib").exists():
         print("building the Kafka Streams peer", flush=True)

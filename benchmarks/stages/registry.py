@@ -82,11 +82,13 @@ _GETMANY = _module("benchmarks.stages.getmany")
 STAGES = (
     Stage(_N, "k2", 2_000_000, _module(_K2, "normalize"), quick=200_000),
     Stage(_N, "kafka_streams", 2_000_000, _java("normalise"), quick=200_000),
+    Stage(_N, "kafka_streams_generic", 2_000_000, _java("normalise-generic")),
     Stage(_N, "quix", 400_000, _peer(_QUIX, "normalise")),
     Stage(_N, "faust", 40_000, _module(_FAUST, "normalise"), quick=10_000),
     Stage(_N, "faust_tuned", 60_000, _module(_FAUST, "normalise", "tuned")),
     Stage(_C, "k2", 2_000_000, _module(_K2, "candles"), quick=200_000, input="canonical"),
     Stage(_C, "kafka_streams", 2_000_000, _java("candles-1m"), quick=200_000, input="canonical"),
+    Stage(_C, "kafka_streams_generic", 2_000_000, _java("candles-1m-generic"), input="canonical"),
     Stage(_C, "kafka_streams_six", 2_000_000, _java("candles-six"), quick=200_000, input="canonical"),
     Stage(_C, "quix", 300_000, _peer(_QUIX, "candles"), input="canonical"),
     Stage(_C, "bytewax", 600_000, _BYTEWAX, input="canonical"),

@@ -2,6 +2,7 @@ package k2bench;
 
 import java.time.Duration;
 import java.util.Map;
+import org.apache.kafka.common.serialization.Deserializer;
 import org.apache.kafka.common.serialization.Serde;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.common.utils.Bytes;
@@ -20,12 +21,16 @@ import org.apache.kafka.streams.state.WindowStore;
 final class CandlesTopology {
     private static final Duration GRACE = Duration.ofSeconds(5);
 
-    static void build(StreamsBuilder builder, String input, Map<String, Duration> timeframes, Progress progress) {
+    /** As K2 keeps; the default, one window, would open a RocksDB segment every minute of event time. */
+    private static final int RETAINED_WINDOWS = 500;
+
+    static void build(StreamsBuilder builder, String input, Map<String, Duration> timeframes,
+                      Deserializer<HotTrade> decoder, Progress progress) {
         Serde<HotTrade> trades = Serdes.serdeFrom(
             (topic, trade) -> {
                 throw new UnsupportedOperationException("trades are only read");
             },
-            new HotTrade.FromAvro());
+            decoder);
         KGroupedStream<byte[], HotTrade> grouped = builder
             .stream(input, Consumed.with(Serdes.ByteArray(), trades)
                 .withTimestampExtractor((record, newest) -> ((HotTrade) record.value()).timestamp() / 1000))
@@ -44,6 +49,7 @@ final class CandlesTopology {
                         return candle.add(trade);
                     },
                     Materialized.<byte[], Candle, WindowStore<Bytes, byte[]>>as("ohlcv-" + timeframe.getKey())
+                        .withRetention(timeframe.getValue().multipliedBy(RETAINED_WINDOWS))
                         .withKeySerde(Serdes.ByteArray())
                         .withValueSerde(Candle.serde()));
             counting = false;

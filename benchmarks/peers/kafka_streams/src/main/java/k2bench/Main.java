@@ -45,11 +45,17 @@ public final class Main {
 
     private static Topology topology(String mode, String input, String output, Progress progress) {
         StreamsBuilder builder = new StreamsBuilder();
+        Map<String, Duration> minutes = Map.of("1m", TIMEFRAMES.get("1m"));
         switch (mode) {
-            case "normalise" -> NormaliseTopology.build(builder, input, output, progress);
+            case "normalise" -> NormaliseTopology.build(builder, input, output, DirectEncoder::new, progress);
+            case "normalise-generic" -> NormaliseTopology.build(
+                builder, input, output, GenericEncoder::new, progress);
             case "candles-1m" -> CandlesTopology.build(
-                builder, input, Map.of("1m", TIMEFRAMES.get("1m")), progress);
-            case "candles-six" -> CandlesTopology.build(builder, input, TIMEFRAMES, progress);
+                builder, input, minutes, new HotTrade.FromAvro(), progress);
+            case "candles-1m-generic" -> CandlesTopology.build(
+                builder, input, minutes, new HotTrade.FromGenericAvro(), progress);
+            case "candles-six" -> CandlesTopology.build(
+                builder, input, TIMEFRAMES, new HotTrade.FromAvro(), progress);
             default -> throw new IllegalArgumentException("unknown mode " + mode);
         }
         return builder.build();

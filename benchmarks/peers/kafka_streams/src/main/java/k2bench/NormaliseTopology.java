@@ -6,6 +6,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Supplier;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.streams.StreamsBuilder;
 import org.apache.kafka.streams.kstream.Consumed;
@@ -19,9 +20,10 @@ import org.apache.kafka.streams.processor.api.RecordMetadata;
  * one exchange.
  */
 final class NormaliseTopology {
-    static void build(StreamsBuilder builder, String input, String output, Progress progress) {
+    static void build(
+            StreamsBuilder builder, String input, String output, Supplier<Encoder> encoder, Progress progress) {
         builder.stream(input, Consumed.with(Serdes.ByteArray(), Serdes.ByteArray()))
-            .process(() -> new Normaliser(progress))
+            .process(() -> new Normaliser(encoder.get(), progress))
             .to(output, Produced.with(Serdes.ByteArray(), Serdes.ByteArray()));
     }
 
@@ -29,12 +31,13 @@ final class NormaliseTopology {
         private static final List<String> QUOTES = List.of("FDUSD", "USDT", "USDC", "BTC", "ETH", "BNB", "EUR");
 
         private final Progress progress;
-        private final CanonicalEncoder encoder = new CanonicalEncoder();
+        private final Encoder encoder;
         private final Map<String, Instrument> instruments = new HashMap<>();
 
         private record Instrument(String canonical, byte[] key) {}
 
-        Normaliser(Progress progress) {
+        Normaliser(Encoder encoder, Progress progress) {
+            this.encoder = encoder;
             this.progress = progress;
         }
 
