@@ -11,11 +11,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from k2stream import topics
+from k2stream.candle import TIMEFRAMES
 from k2stream.kafka import client_options
 from k2stream.settings import Settings
 
 _RAW = tuple(map(topics.raw, topics.EXCHANGES))
-_ALL_LAYERS = (*_RAW, topics.NORMALIZED, *map(topics.ohlcv, topics.TIMEFRAMES))
+_ALL_LAYERS = (*_RAW, topics.NORMALIZED, *map(topics.ohlcv, TIMEFRAMES))
 
 SOURCES: Mapping[str, tuple[str, ...]] = {
     "k2-normalize": _RAW,

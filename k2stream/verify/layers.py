@@ -60,8 +60,8 @@ async def table_candles(url: str, instruments: Instruments, limit: int) -> Candl
 def _candle(fields: Mapping[str, Any]) -> LayerCandle:
     numbers = [scaled(fields[name]) for name in _DECIMALS]
     rest = (fields["trade_count"], fields["first_trade_time"], fields["last_trade_time"])
-    values = OracleCandle(*numbers, *map(int, rest), int(fields["revision"]), int(fields["raw_offset"]))
-    return LayerCandle(values, bool(fields["final"]))
+    last = (int(fields["revision"]), int(fields["raw_offset"]))
+    return LayerCandle(OracleCandle._make((*numbers, *map(int, rest), *last)), bool(fields["final"]))
 
 
 def clickhouse_candles(settings: Settings) -> Candles:
@@ -84,7 +84,7 @@ def _rows(timeframe: str, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[Candl
     for exchange, symbol, open_time, *values in rows:
         *numbers, revision, final, raw_offset = values
         decimals = [scaled(number) for number in numbers[:9]]
-        candle = OracleCandle(*decimals, *map(int, numbers[9:]), int(revision), int(raw_offset))
+        candle = OracleCandle._make((*decimals, *map(int, numbers[9:]), int(revision), int(raw_offset)))
         yield (str(exchange), str(symbol), timeframe, int(open_time)), LayerCandle(candle, bool(final))
 
 
