@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 from schema_registry.client import SchemaRegistryClient
@@ -111,7 +112,10 @@ def _retried(ask: Callable[[], Any], schema_id: int, client: SchemaRegistryClien
 
 @cache
 def _client(url: str) -> SchemaRegistryClient:
-    return SchemaRegistryClient(url)
+    client = SchemaRegistryClient(url)
+    # The environment's proxy does not reach this machine's own registry.
+    client.client_kwargs["trust_env"] = urlsplit(url).hostname not in ("127.0.0.1", "localhost")
+    return client
 
 
 def _text(error: Exception) -> str:

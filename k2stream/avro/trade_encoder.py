@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
 from operator import add
 from typing import Any
@@ -17,15 +17,20 @@ from k2stream.trade import Decimals, TradeColumns
 MISFIT = "\x80"  # stands for a length above 63, which takes more than the one byte the fast path has
 
 
-class _Lengths(dict[int, str]):
-    """The byte before a string, by the string's length."""
+class Made(dict[Any, Any]):
+    """Makes each value when it is first asked for: `map(made.__getitem__, column)` is one pass."""
 
-    def __missing__(self, length: int) -> str:
-        self[length] = chr(2 * length) if length < 64 else MISFIT
-        return self[length]
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, key: Any) -> Any:
+        value = self[key] = self._make(key)
+        return value
 
 
-_LENGTHS = _Lengths()
+_LENGTHS = Made(lambda length: chr(2 * length) if length < 64 else MISFIT)
+"""The byte before a string, by the string's length."""
 
 Texts = str | list[str]
 """A column of pieces; a single string is the same in every row."""
@@ -53,8 +58,8 @@ def encode(
     if not count:
         return []
     numbers: dict[str, NDArray[Any]] = {
-        "timestamp": np.array(columns.timestamp, np.int64),
-        "receive_time": np.array(columns.receive_time, np.int64),
+        "timestamp": np.asarray(columns.timestamp, np.int64),
+        "receive_time": np.asarray(columns.receive_time, np.int64),
         "process_time": np.full(count, process_time, np.int64),
         "price": decimals.to_fixed16(price),
         "quantity": decimals.to_fixed16(quantity),
@@ -86,8 +91,8 @@ def encode(
 
 def keys(exchange: str, canonical: Sequence[str]) -> list[bytes]:
     """The record keys, "exchange:BASE/QUOTE"."""
-    known = {name: f"{exchange}:{name}".encode() for name in dict.fromkeys(canonical)}
-    return list(map(known.__getitem__, canonical))
+    made = Made(lambda name: f"{exchange}:{name}".encode())
+    return list(map(made.__getitem__, canonical))
 
 
 def _heads(
@@ -145,11 +150,10 @@ def _tails(
 ) -> list[str]:
     """The strings, maps and arrays from exchange on, as text; a row that is not ASCII is a misfit."""
     count = len(columns)
-    symbols = {text: _string(columns.exchange) + _string(text) for text in dict.fromkeys(columns.symbol)}
-    names = {text: _string(text) for text in dict.fromkeys(canonical)}
+    exchange = _string(columns.exchange)
     pieces: list[Texts] = [
-        list(map(symbols.__getitem__, columns.symbol)),
-        list(map(names.__getitem__, canonical)),
+        list(map(Made(lambda symbol: exchange + _string(symbol)).__getitem__, columns.symbol)),
+        list(map(Made(_string).__getitem__, canonical)),
         *_strings(columns.trade_id),
     ]
     pieces += _map(columns.vendor_data, count)
@@ -160,7 +164,7 @@ def _tails(
 
 
 def _string(text: str) -> str:
-    return _LENGTHS[len(text)] + text
+    return str(_LENGTHS[len(text)]) + text
 
 
 def _array(items: Sequence[str]) -> str:

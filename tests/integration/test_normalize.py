@@ -1,0 +1,220 @@
+"""The normalize worker against a broker: killed again and again, and still what the pure normaliser says."""
+
+import asyncio
+import json
+import os
+import random
+import sys
+import time
+from collections import Counter
+from functools import partial
+
+import numpy as np
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from faust.types import TP
+
+from k2stream import exchanges, instruments, kafka, normalizer, topics
+from k2stream.avro import registry, trades
+from k2stream.batch import RecordBatch
+from k2stream.exchanges import raw
+from k2stream.exchanges.spec import RawTrade
+from k2stream.settings import Settings, environment
+
+pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
+
+TRADES = 12_000  # an exchange
+PUBLISH_SECONDS = 12
+LISTED = instruments.load(Settings().instruments_file)
+
+
+def bodies(exchange, rng):
+    """(symbol, raw record) with duplicates, gaps, disorder and what cannot be used."""
+    listed = LISTED.of(exchange)
+    ids = Counter()
+    now = time.time_ns() // 1000
+    for number in range(TRADES):
+        symbol = rng.choice(listed).symbol
+        ids[symbol] += rng.choice((0, 1, 1, 1, 1, 1, 1, 1, 3, -2))
+        price = rng.choice((f"{rng.uniform(1, 90_000):.2f}", f"{rng.uniform(0, 1):.9f}", "12", "1e-8"))
+        quantity = f"{rng.expovariate(5) + 1e-7:.8f}"
+        price = rng.choice(("zero", "-1", "0")) if rng.random() < 0.001 else price
+        micros = now + number * 100
+        body = json.dumps(trade(exchange, symbol, ids[symbol] + 1000, price, quantity, micros, rng)).encode()
+        record = raw.record(RawTrade(symbol, body), micros + 700, "conn", number)
+        yield symbol, record[:-3] if rng.random() < 0.001 else record
+
+
+def trade(exchange, symbol, number, price, quantity, micros, rng):
+    if exchange == "binance":
+        fields = {"e": "trade", "E": micros // 1000, "s": symbol, "t": number, "p": price, "q": quantity}
+        return fields | {"T": micros // 1000, "m": rng.random() < 0.5, "M": True}
+    if exchange == "kraken":
+        moment = f"{micros // 1_000_000}.{micros // 50_000 * 50_000 % 1_000_000:06d}"
+        fields = {"pair": symbol, "price": price, "volume": "0.1", "time": moment}
+        return fields | {"side": rng.choice("bs"), "orderType": "l", "misc": ""}
+    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(micros // 1_000_000))
+    fields = {"trade_id": str(number), "product_id": symbol, "price": price, "size": quantity, "side": "BUY"}
+    return fields | {"time": f"{moment}.{micros % 1_000_000:06d}Z", "type": "update"}
+
+
+async def publish(settings):
+    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap, linger_ms=20)
+    await producer.start()
+    try:
+        feeds = {exchange: bodies(exchange, random.Random(exchange)) for exchange in topics.EXCHANGES}
+        for number, row in enumerate(zip(*feeds.values(), strict=True)):
+            for exchange, (symbol, value) in zip(feeds, row, strict=True):
+                partition = topics.partition_of(symbol, settings.raw_partitions(exchange))
+                await producer.send(topics.raw(exchange), value, symbol.encode(), partition=partition)
+            if number % 100 == 0:
+                await asyncio.sleep(PUBLISH_SECONDS * 100 / TRADES)
+        await producer.flush()
+    finally:
+        await producer.stop()
+
+
+async def read(settings, topic, partitions):
+    """All records of a topic, by partition."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, max_poll_records=20_000)
+    await consumer.start()
+    try:
+        tps = [TopicPartition(topic, partition) for partition in range(partitions)]
+        consumer.assign(tps)
+        await consumer.seek_to_beginning(*tps)
+        ends = await consumer.end_offsets(tps)
+        found = {tp.partition: [] for tp in tps}
+        while any([await consumer.position(tp) < ends[tp] for tp in tps]):
+            for tp, records in (await consumer.getmany(timeout_ms=200)).items():
+                found[tp.partition] += records
+        return found
+    finally:
+        await consumer.stop()
+
+
+async def positions(settings):
+    """Sums over the raw topics: what the worker has committed, and what there is."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap, group_id="k2-normalize", enable_auto_commit=False
+    )
+    await consumer.start()
+    try:
+        tps = [
+            TopicPartition(topics.raw(exchange), partition)
+            for exchange in topics.EXCHANGES
+            for partition in range(settings.raw_partitions(exchange))
+        ]
+        consumer.assign(tps)
+        ends = await consumer.end_offsets(tps)
+        return sum([await consumer.committed(tp) or 0 for tp in tps]), sum(ends.values())
+    finally:
+        await consumer.stop()
+
+
+async def committed_beyond(settings, count):
+    return (await positions(settings))[0] > count
+
+
+async def until(condition, process, log):
+    while not await condition():
+        assert process.returncode is None, log.read_text()[-3000:]
+        await asyncio.sleep(0.1)
+
+
+async def worker(settings, log):
+    with log.open("ab") as out:
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "k2stream", "worker", "normalize"),
+            env=os.environ | environment(settings),
+            stdout=out,
+            stderr=out,
+        )
+
+
+def expected(exchange, partition, records, schema_id):
+    """What the pure normaliser makes of a whole partition."""
+    spelled = {item.symbol: item.canonical for item in LISTED.of(exchange)}
+    batch = RecordBatch(
+        TP(topics.raw(exchange), partition),
+        np.array([record.offset for record in records]),
+        np.array([record.timestamp for record in records]),
+        [record.key for record in records],
+        [record.value for record in records],
+    )
+    return normalizer.normalise(
+        exchanges.get(exchange),
+        batch,
+        {}.get,
+        lambda symbol: spelled.get(symbol) or exchanges.get(exchange).canonical(symbol),
+        schema_id=schema_id,
+        process_time=0,
+    )
+
+
+def content(full, row):
+    """All fields of a canonical trade but the process time."""
+    start, end = full.vendor_offsets[row], full.vendor_offsets[row + 1]
+    skipped = ("process_time", "vendor_offsets", "vendor_keys", "vendor_values")
+    names = (
+        name for cls in type(full).__mro__ for name in getattr(cls, "__slots__", ()) if name not in skipped
+    )
+    vendor = tuple(zip(full.vendor_keys[start:end], full.vendor_values[start:end], strict=True))
+    return (*((name, str(getattr(full, name)[row])) for name in names), vendor)
+
+
+async def test_kills_lose_and_change_nothing(running_stack, tmp_path):
+    endpoints = running_stack.endpoints
+    settings = Settings(
+        kafka_bootstrap=endpoints.bootstrap,
+        registry_url=endpoints.registry_url,
+        data_dir=str(tmp_path),
+        commit_seconds=0.2,
+        simulated=True,
+    )
+    await kafka.ensure_topics(settings, topics.declared(settings))
+    rng, log, kills = random.Random(5), tmp_path / "worker.log", 0
+    publishing = asyncio.create_task(publish(settings))
+    async with asyncio.timeout(180):
+        while not publishing.done():
+            before, _ = await positions(settings)
+            process = await worker(settings, log)
+            await until(partial(committed_beyond, settings, before), process, log)
+            await asyncio.sleep(rng.uniform(0, 1.5))
+            process.kill()
+            await process.wait()
+            kills += 1
+        await publishing
+        process = await worker(settings, log)
+        _, end = await positions(settings)
+        await until(partial(committed_beyond, settings, end - 1), process, log)
+        process.terminate()
+        await process.wait()
+    assert kills > 1
+
+    schema_id = await registry.register(topics.NORMALIZED, "trade", settings.registry_url)
+    normalized = await read(settings, topics.NORMALIZED, settings.normalized_partitions)
+    letters = [json.loads(record.value) for record in (await read(settings, topics.DLQ, 1))[0]]
+    found = {}
+    for partition, records in normalized.items():
+        full = trades.decode([record.value for record in records])
+        assert set(full.raw_partition.tolist()) <= {partition}
+        for row, record in enumerate(records):
+            assert record.key == f"{full.exchange[row]}:{full.canonical_symbol[row]}".encode()
+            assert record.timestamp == full.receive_time[row] // 1000
+            where = (full.exchange[row], partition, int(full.raw_offset[row]))
+            same = content(full, row)
+            assert found.setdefault(where, same) == same, "a replay wrote another record"
+    wanted, rejected = {}, set()
+    for exchange in topics.EXCHANGES:
+        everything = await read(settings, topics.raw(exchange), settings.raw_partitions(exchange))
+        for partition, records in everything.items():
+            done = expected(exchange, partition, records, schema_id)
+            full = trades.decode(done.values)
+            for row in range(len(full)):
+                wanted[exchange, partition, int(full.raw_offset[row])] = content(full, row)
+            rejected |= {(letter.topic, letter.partition, letter.offset) for letter in done.dead_letters}
+    assert len(wanted) > 2 * TRADES and len(rejected) > TRADES // 1000
+    assert found == wanted
+    assert {
+        (x["topic"], x["partition"], x["offset"]) for x in letters if x["stage"] == "normalize"
+    } == rejected
