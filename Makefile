@@ -13,7 +13,7 @@ READY := .venv/.ready
 help: ## List the targets
 	@echo "K2 stream: exact crypto trades and candles, as a Faust application"
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Create .venv with the locked dependencies
 

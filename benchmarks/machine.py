@@ -9,6 +9,9 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
+from k2stream.local.jars import locked
+
+_POM = Path(__file__).parent / "peers" / "kafka_streams" / "pom.xml"
 _PACKAGES = ("faust-streaming", "aiokafka", "msgspec", "numpy", "uvloop", "fastavro", "chdb")
 
 
@@ -30,7 +33,14 @@ def machine() -> dict[str, str | int]:
 
 def versions() -> dict[str, str]:
     """Of the packages K2 and the idiomatic Faust peer run on, the broker, and the machine's Java."""
-    found = {name: version(name) for name in _PACKAGES} | {"kafka broker": "4.1.0", "kafka-streams": "4.1.0"}
+    found = {name: version(name) for name in _PACKAGES}
+    found["kafka broker"] = next(
+        artifact.coordinate.rpartition(":")[2]
+        for artifact in locked("kafka")
+        if ":kafka_2" in artifact.coordinate
+    )
+    for name in ("kafka", "avro", "jackson"):
+        found[f"java {name}"] = _POM.read_text().partition(f"<{name}.version>")[2].partition("<")[0]
     if java := shutil.which("java"):
         said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
         found["java"] = said.splitlines()[0] if said else "?"
