@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from itertools import compress
 from typing import Any
 
 import msgspec
@@ -85,7 +84,8 @@ def normalise(
     readable = np.ones(len(batch), np.bool_)
     readable[list(unreadable)] = False
     symbols = _symbols(columns, unreadable, batch)
-    found = {symbol: position_of(symbol) for symbol in dict.fromkeys(symbols)}
+    reached = dict(zip(symbols, batch.offsets.tolist(), strict=True))
+    found = {symbol: position_of(symbol) for symbol in reached}
     known = {symbol: position for symbol, position in found.items() if position is not None}
     fresh = _fresh(symbols, batch.offsets, known)
     columns, rows = take(columns, np.flatnonzero(fresh[readable])), np.flatnonzero(fresh & readable)
@@ -103,7 +103,6 @@ def normalise(
 
     causes = {row: cause for row, cause in unreadable.items() if fresh[row]}
     causes |= {int(rows[row]): cause for row, cause in bad.items()}
-    reached = dict(compress(zip(symbols, batch.offsets.tolist(), strict=True), fresh.tolist()))
     last = dict(zip(accepted.symbol, range(len(accepted)), strict=True))
     return Normalised(
         keys=trades.keys(exchange.name, spelled),
@@ -128,6 +127,7 @@ def normalise(
         positions={
             symbol: Position(offset, checked.states.get(symbol) or known.get(symbol, Position()).state)
             for symbol, offset in reached.items()
+            if symbol not in known or offset > known[symbol].raw_offset
         },
         newest={
             symbol: (accepted.timestamp[row], accepted.receive_time[row], accepted.price[row])

@@ -65,10 +65,11 @@ def encode(
         "quantity": decimals.to_fixed16(quantity),
         "raw_offset": np.asarray(raw_offset, np.int64),
         "sequence": np.array(columns.sequence, np.int64),
+        "raw_partition": np.full(count, raw_partition, np.int64),
         "trade_count": np.array(columns.trade_count, np.int64),
     }
     tails = _tails(columns, canonical, trade_conditions, validation_errors)
-    heads = _heads(numbers, columns.taker_buy, raw_partition, schema_id)
+    heads = _heads(numbers, columns.taker_buy, schema_id)
     records: list[bytes] = list(map(add, heads, map(str.encode, tails)))
     for row in _misfits(numbers, tails):
         record: dict[str, Any] = {name: column[row].tolist() for name, column in numbers.items()}
@@ -76,7 +77,6 @@ def encode(
             "price": numbers["price"][row].tobytes(),
             "quantity": numbers["quantity"][row].tobytes(),
             "side": "BUY" if columns.taker_buy[row] else "SELL",
-            "raw_partition": raw_partition,
             "exchange": columns.exchange,
             "symbol": columns.symbol[row],
             "canonical_symbol": canonical[row],
@@ -95,51 +95,42 @@ def keys(exchange: str, canonical: Sequence[str]) -> list[bytes]:
     return list(map(made.__getitem__, canonical))
 
 
-def _heads(
-    numbers: dict[str, NDArray[Any]], taker_buy: Sequence[bool], raw_partition: int, schema_id: int
-) -> list[bytes]:
+def _heads(numbers: dict[str, NDArray[Any]], taker_buy: Sequence[bool], schema_id: int) -> list[bytes]:
     """The bytes up to trade_count, right where the times take 8 bytes."""
-    count = len(taker_buy)
-    fixed = [
-        _repeated(wire.header(schema_id), count),
-        varint.pack8(numbers["timestamp"]),
-        varint.pack8(numbers["receive_time"]),
-        varint.pack8(numbers["process_time"]),
-        numbers["price"],
-        numbers["quantity"],
-        np.where(taker_buy, np.uint8(0), np.uint8(2))[:, None],
-    ]
-    partition = _repeated(varint.pack_one(raw_partition), count)
-    offset, offset_widths = varint.pack(numbers["raw_offset"])
-    sequence, sequence_widths = varint.pack(numbers["sequence"])
-    trades, trades_widths = varint.pack(numbers["trade_count"])
-    shape = (offset_widths * 11 + sequence_widths) * 11 + trades_widths
-    if shape.min() == shape.max():
-        uniform: list[bytes] = _voids([*fixed, offset, sequence, partition, trades]).tolist()
-        return uniform
-    out = np.empty(count, object)
-    for code in np.unique(shape):
-        rows = np.flatnonzero(shape == code)
-        at = rows[0]
-        variable = [
-            offset[rows, : offset_widths[at]],
-            sequence[rows, : sequence_widths[at]],
-            partition[rows],
-            trades[rows, : trades_widths[at]],
-        ]
-        out[rows] = _voids([*(block[rows] for block in fixed), *variable]).astype(object)
-    heads: list[bytes] = out.tolist()
-    return heads
+    parts = [_fixed(numbers, taker_buy, schema_id)]
+    widths = [np.full(len(taker_buy), parts[0].shape[1])]
+    for name in ("raw_offset", "sequence", "raw_partition", "trade_count"):
+        part, width = varint.pack(numbers[name])
+        parts.append(part)
+        widths.append(width)
+    # Rows of one shape are cut out together; there are few shapes.
+    shape = (widths[1] * 11 + widths[2]) * 11 + widths[4]
+    heads = np.empty(len(shape), object)
+    for code in np.flatnonzero(np.bincount(shape)):
+        rows: Any = np.flatnonzero(shape == code)
+        first = rows[0]
+        if len(rows) == len(shape):
+            rows = slice(None)
+        same = np.concatenate(
+            [part[rows, : width[first]] for part, width in zip(parts, widths, strict=True)], axis=1
+        )
+        heads[rows] = same.view(f"V{same.shape[1]}").ravel().astype(object)
+    return list(heads.tolist())
 
 
-def _repeated(data: bytes, count: int) -> NDArray[np.uint8]:
-    return np.broadcast_to(np.frombuffer(data, np.uint8), (count, len(data)))
-
-
-def _voids(blocks: list[NDArray[np.uint8]]) -> Any:
-    """Blocks of bytes side by side, as an array with an item a row."""
-    matrix = np.concatenate(blocks, axis=1)
-    return matrix.view(f"V{matrix.shape[1]}").ravel()
+def _fixed(numbers: dict[str, NDArray[Any]], taker_buy: Sequence[bool], schema_id: int) -> NDArray[np.uint8]:
+    """(n, 62) bytes: header, times, price, quantity, side."""
+    times = [varint.pack8(numbers[name]) for name in ("timestamp", "receive_time", "process_time")]
+    columns = [*times, numbers["price"], numbers["quantity"]]
+    at = wire.HEADER.size
+    out = np.empty((len(taker_buy), at + sum(column.shape[1] for column in columns) + 1), np.uint8)
+    out[:, :at] = np.frombuffer(wire.header(schema_id), np.uint8)
+    for column in columns:
+        end = at + column.shape[1]
+        out[:, at:end].view(np.uint64)[...] = column.view(np.uint64)
+        at = end
+    out[:, at] = (np.frombuffer(bytes(taker_buy), np.uint8) ^ 1) << 1
+    return out
 
 
 def _tails(

@@ -37,11 +37,11 @@ def pack(values: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64
     out = np.empty((len(values), widest), np.uint8)
     widths = np.ones(len(values), np.int64)
     for index in range(widest):
-        out[:, index] = rest & np.uint64(0x7F)
-        rest = rest >> np.uint64(7)
-        more = rest != 0
-        out[more, index] |= np.uint8(0x80)
+        left = rest >> np.uint64(7)
+        more = left != 0
+        out[:, index] = (rest & np.uint64(0x7F)).astype(np.uint8) | (more.view(np.uint8) << np.uint8(7))
         widths += more
+        rest = left
     return out, widths
 
 
