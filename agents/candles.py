@@ -53,9 +53,9 @@ add_pages(app, tables, partitions, listed, settings, gaps)
 
 async def register() -> None:
     """Register the schemas of what is written here."""
-    await registry.register(topics.LATE, "trade")
-    for name in TIMEFRAMES:
-        schema_ids[name] = await registry.register(topics.ohlcv(name), "candle")
+    candle = (registry.register(topics.ohlcv(name), "candle") for name in TIMEFRAMES)
+    _, *ids = await asyncio.gather(registry.register(topics.LATE, "trade"), *candle)
+    schema_ids.update(zip(TIMEFRAMES, ids, strict=True))
 
 
 app.preparations.append(register)
