@@ -15,6 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from k2stream import settings as settings_module
 from k2stream import topics
 from k2stream.batch.app import batch_app_options
+from k2stream.batch.fetch import FETCH_MAX_WAIT_MS, FETCH_MIN_BYTES
 from k2stream.kafka import credentials, ensure_topics
 
 ROLES = ("ingest", "normalize", "candles", "hot", "cold")
@@ -25,6 +26,8 @@ class App(faust.App):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self.preparations: list[Callable[[], Awaitable[None]]] = []
+        self.fetch_max_wait_ms = FETCH_MAX_WAIT_MS
+        self.fetch_min_bytes = FETCH_MIN_BYTES
         super().__init__(*args, **options)
 
     async def on_first_start(self) -> None:

@@ -59,10 +59,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     metrics_line_seconds: Seconds = 60.0
 
     # Topics: changing a partition count moves keys and is a migration, see docs/operations.md
-    binance_partitions: Positive = 4
+    binance_partitions: Positive = 2
     kraken_partitions: Positive = 2
     coinbase_partitions: Positive = 2
-    normalized_partitions: Positive = 4
+    normalized_partitions: Positive = 2
 
     # Candles
     grace_seconds: Seconds = 5.0  # a trade so much older than its symbol's newest may still revise a candle
@@ -72,9 +72,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     # Sinks
     sink_flush_seconds: Seconds = 0.25
-    sink_max_rows: Positive = 50_000
+    sink_max_rows: Positive = 20_000
     cold_commit_seconds: Seconds = 900.0
-    cold_commit_rows: Positive = 500_000
+    cold_commit_rows: Positive = 100_000
 
     # Workers
     web_host: str = "127.0.0.1"  # the name by which other workers reach this one

@@ -17,6 +17,7 @@ from k2stream.batch.records import RecordBatch
 MAX_RECORDS = 20_000
 # The broker holds a fetch so long when nothing is new. A partition that was paused may wait for one to end.
 FETCH_MAX_WAIT_MS = 100
+FETCH_MIN_BYTES = 1
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -26,7 +27,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS  # Faust hard-codes 1500
+        # Faust hard-codes 1500 ms and 1 byte. An app may set both: a sink wants few large deliveries.
+        consumer._fetch_max_wait_ms = getattr(self.app, "fetch_max_wait_ms", FETCH_MAX_WAIT_MS)
+        consumer._fetch_min_bytes = getattr(self.app, "fetch_min_bytes", FETCH_MIN_BYTES)
         return consumer
 
     async def on_start(self) -> None:

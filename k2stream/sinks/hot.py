@@ -11,16 +11,21 @@ from k2stream.sinks.clickhouse import ClickHouse
 from k2stream.sinks.worker import SinkWorker
 
 MAX_BYTES = 64 << 20
+FETCH_BYTES = 1 << 20
+GATHER_SECONDS = 0.05  # for the deliveries of one fetch to arrive
 
 
 @cache
 def sink() -> SinkWorker:
     """The one of this process: all layers share a connection, and their positions a write."""
     settings = settings_module.get()
+    app = create_app("hot")
+    # The broker gathers what is written together: a delivery for every few trades would cost far more.
+    app.fetch_min_bytes, app.fetch_max_wait_ms = FETCH_BYTES, int(settings.sink_flush_seconds * 1000)
     policy = Policy(
-        flush_seconds=settings.sink_flush_seconds,
+        flush_seconds=GATHER_SECONDS,
         max_rows=settings.sink_max_rows,
         max_bytes=MAX_BYTES,
         save_seconds=settings.commit_seconds,
     )
-    return SinkWorker(create_app("hot"), settings, ClickHouse(settings), policy)
+    return SinkWorker(app, settings, ClickHouse(settings), policy)
