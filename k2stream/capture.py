@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from k2stream import continuity, decimals
+from k2stream import continuity
 from k2stream.events import EventKind
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Exchange, Frame, Kind
+from k2stream.normalizer import numbers
 from k2stream.trade import Decimals, TradeColumns
 
 BATCH = 2_000
@@ -60,7 +61,7 @@ def read(exchange: Exchange, lines: Iterable[bytes]) -> Iterator[Batch]:
         records, _ = raw.decode(exchange, values)  # all of them: parse has read each
         columns = exchange.normalise(records)
         columns.receive_time = columns.timestamp  # a capture has none
-        price, quantity, bad = _numbers(columns)
+        price, quantity, bad = numbers(columns)
         usable = np.ones(len(columns), np.bool_)
         usable[list(bad)] = False
         checked = continuity.check(exchange.continuity, columns, states, usable)
@@ -78,19 +79,6 @@ def _frame_notes(frame: Frame) -> Iterator[Note]:
     for reject in frame.rejects:
         original = reject.original.decode(errors="replace")
         yield {"kind": Kind.REJECTED, "cause": reject.cause, "original": original}
-
-
-def _numbers(columns: TradeColumns) -> tuple[Decimals, Decimals, dict[int, str]]:
-    """Prices, quantities, and the cause for each row where one of them is no positive decimal."""
-    bad: dict[int, str] = {}
-    parsed = []
-    for name, strings in (("price", columns.price), ("quantity", columns.quantity)):
-        values, causes = decimals.parse(strings)
-        causes = dict.fromkeys(np.flatnonzero(values.mantissa <= 0).tolist(), "not positive") | causes
-        for row, cause in causes.items():
-            bad.setdefault(row, f"{name} {strings[row][:60]!r}: {cause}")
-        parsed.append(values)
-    return parsed[0], parsed[1], bad
 
 
 def _trade_notes(

@@ -85,7 +85,7 @@ class Broker:
 
     async def _format(self) -> None:
         """Write the cluster id and the finalised features: what `kafka-storage format` does."""
-        # The first byte makes the id start with a letter: one that starts with "-" would be read as an option.
+        # The first byte makes the id start with a letter: one with a leading "-" would be read as an option.
         cluster = base64.urlsafe_b64encode(b"\x28" + uuid.uuid4().bytes[1:]).rstrip(b"=").decode()
         child = await Child.spawn(
             "kafka-storage",
