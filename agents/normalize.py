@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from functools import partial
 from typing import Any, cast
 
@@ -21,6 +23,8 @@ from k2stream.tables import positions
 settings = settings_module.get()
 app = create_app("normalize")
 listed = instruments.load(settings.instruments_file)
+totals: Counter[tuple[str, str]] = Counter()  # since the worker started, by exchange and outcome
+logger = logging.getLogger(__name__)
 
 
 def normalize(exchange: Exchange) -> None:
@@ -67,6 +71,8 @@ async def publish(exchange: str, batch: RecordBatch, done: Normalised) -> None:
 
 def measure(exchange: str, done: Normalised) -> None:
     """Count what a batch gave; latency is from the socket to the hand-over to Kafka."""
+    totals[exchange, "normalized"] += len(done.values)
+    totals[exchange, "rejected"] += len(done.dead_letters)
     metrics.NORMALIZED_TRADES.labels(exchange).inc(len(done.values))
     metrics.REJECTED.labels(exchange, "normalize").inc(len(done.dead_letters))
     metrics.DUPLICATES.labels(exchange).inc(done.counted(EventKind.DUPLICATE))
@@ -76,6 +82,15 @@ def measure(exchange: str, done: Normalised) -> None:
     for symbol, (timestamp, receive_time, price) in done.newest.items():
         metrics.EVENT_LAG.labels(exchange).set((receive_time - timestamp) / 1e6)
         metrics.LAST_PRICE.labels(exchange, symbol).set(float(price))
+
+
+@app.timer(settings.metrics_line_seconds)  # type: ignore[untyped-decorator]
+async def report() -> None:
+    """The metrics line of the log."""
+    simulated = " SIMULATED" if settings.simulated else ""
+    for name in exchanges.REGISTRY:
+        normalized, rejected = totals[name, "normalized"], totals[name, "rejected"]
+        logger.info("%s%s: %d normalized, %d rejected", name, simulated, normalized, rejected)
 
 
 for each in exchanges.REGISTRY.values():
