@@ -111,7 +111,7 @@ async def unread(consumer, partitions):
 
 
 async def raw_ends(settings, exchange):
-    await ensure_topics(settings)
+    await ensure_topics(settings, topics.declared(settings))
     consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap)
     await consumer.start()
     try:

@@ -105,7 +105,7 @@ def test_commands_find_the_running_platform(platform):
     env = {"K2_DATA_DIR": folder}
     shown = k2("status", env=env, timeout=30)
     assert shown.returncode == 0, shown.stderr
-    for word in ("SIMULATED", "binance", "kraken", "coinbase", "connected", "ClickHouse", "Iceberg"):
+    for word in ("SIMULATED", "binance", "kraken", "coinbase", " up ", "ClickHouse", "Iceberg"):
         assert word in shown.stdout
     candles = k2("candles", "BTC/USDT", "1m", env=env, timeout=30)
     assert candles.returncode == 0, candles.stderr

@@ -54,7 +54,8 @@ def test_a_killed_supervisor_leaves_no_child(tmp_path):
 
 
 async def test_ready_when_the_probe_says_so(tmp_path):
-    child = await Child.spawn("echo", ["sh", "-c", "echo up; exec sleep 600"], tmp_path / "log")
+    code = "import time; held = b'x' * 50_000_000; print('up', flush=True); time.sleep(600)"
+    child = await Child.spawn("holder", [sys.executable, "-c", code], tmp_path / "log")
 
     async def probe():
         return child.log.read_text() == "up\n"
@@ -62,7 +63,7 @@ async def test_ready_when_the_probe_says_so(tmp_path):
     await child.until_ready(probe, 5)
     assert child.returncode is None
     assert os.getsid(child.pid) == child.pid  # Ctrl-C in our terminal is not its
-    assert child.usage().rss > 0
+    assert child.usage().rss > 50_000_000
     assert await child.stop(5) == -signal.SIGTERM
     assert child.stopping
     assert child.usage() is None
