@@ -168,6 +168,11 @@ class Sink:
             table.reset()
         self._unsaved = [(name, batch, []) for name, batch, _ in self._unsaved]
 
+    async def durable(self, route: Route) -> Mapping[int, Position]:
+        """How far each partition of the route's topic is durable; nothing when the sink closes meanwhile."""
+        async with self._lock:
+            return await self._retry(route.table, partial(self._destination.positions, route)) or {}
+
     async def reached(self, offsets: Mapping[Partition, int], seconds: float) -> bool:
         """Wait until everything up to the offsets was read; whether it was, in time."""
         try:

@@ -14,7 +14,6 @@ from k2stream.batch import RecordBatch
 from k2stream.sinks.route import Marks, Route, delivered
 from k2stream.sinks.schema import SILVER, WORD
 
-_SIDES = pa.array(["BUY", "SELL"])
 _DERIVED = {"side", "vendor_data"}
 
 
@@ -22,7 +21,8 @@ def columns(batch: RecordBatch) -> pa.Table:
     """Canonical records to rows."""
     decoded = trades.decode(batch.values)
     made = {name: _column(getattr(decoded, name), name) for name in SILVER.names if name not in _DERIVED}
-    made["side"] = pa.DictionaryArray.from_arrays(pa.array((~decoded.taker_buy).astype(np.int32)), _SIDES)
+    sides = pa.array((~decoded.taker_buy).astype(np.int32))
+    made["side"] = pa.DictionaryArray.from_arrays(sides, pa.array(["BUY", "SELL"]))
     made["vendor_data"] = pa.MapArray.from_arrays(
         pa.array(decoded.vendor_offsets.astype(np.int32)),
         pa.array(decoded.vendor_keys, pa.string()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from faust.types import TP
@@ -12,9 +13,12 @@ from k2stream.app import App
 from k2stream.batch import BatchSchema
 from k2stream.settings import Settings
 from k2stream.sinks.base import Away, Destination, Policy, Sink, backoff
-from k2stream.sinks.progress import Partition
+from k2stream.sinks.lean import keep_lean
+from k2stream.sinks.progress import Partition, Position
 from k2stream.sinks.rewind import rewind
 from k2stream.sinks.route import Route
+
+keep_lean()
 
 
 class SinkWorker:
@@ -24,9 +28,11 @@ class SinkWorker:
         self._app, self._settings, self._destination = app, settings, destination
         self._max_unacked = policy.max_rows + policy.max_rows // 2
         self._routes: list[Route] = []
+        self._assigned = asyncio.Event()
         self.sink = Sink(destination, policy, self._earliest)
         app.preparations.append(self._prepare)
         app.task(self.sink.run)
+        app.on_partitions_assigned.connect(self._note_assignment, weak=False)
         app.on_partitions_revoked.connect(self._reset, weak=False)
         app.on_before_shutdown.connect(self._close, weak=False)
 
@@ -58,6 +64,9 @@ class SinkWorker:
         tp = TP(partition.topic, partition.partition)
         return int((await self._app.consumer.earliest_offsets(tp))[tp])
 
+    async def _note_assignment(self, *_: Any, **__: Any) -> None:
+        self._assigned.set()
+
     async def _reset(self, *_: Any, **__: Any) -> None:
         self.sink.reset()
 
@@ -70,9 +79,16 @@ class SinkWorker:
         Records that do not arrive within `wait_seconds` are left for the next time.
         """
         consumer = self._app.consumer
-        topics = {route.topic for route in self._routes}
-        mine = [tp for tp in consumer.assignment() if tp.topic in topics]
-        ends = await consumer.highwaters(*mine) if mine else {}
-        wanted = {Partition(tp.topic, tp.partition): int(end) - 1 for tp, end in ends.items() if end}
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_seconds):
+                await self._assigned.wait()
+        wanted: dict[Partition, int] = {}
+        for route in self._routes:
+            mine = [tp for tp in consumer.assignment() if tp.topic == route.topic]
+            ends = await consumer.highwaters(*mine) if mine else {}
+            held = await self.sink.durable(route)
+            for tp, end in ends.items():
+                if int(end or 0) - 1 > held.get(tp.partition, Position()).offset:
+                    wanted[Partition(*tp)] = int(end) - 1
         await self.sink.reached(wanted, wait_seconds)
         return await self.sink.flush()

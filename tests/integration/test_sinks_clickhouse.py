@@ -1,0 +1,258 @@
+"""The hot tier on the embedded engine: nothing twice, nothing lost."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from decimal import Decimal
+
+import msgspec
+import pytest
+from aiokafka import AIOKafkaProducer
+from faust.types import TP
+
+from k2stream import kafka, settings, topics
+from k2stream.errors import ConfigError
+from k2stream.exchanges import raw
+from k2stream.exchanges.spec import RawTrade
+from k2stream.sinks.base import Away, Policy, Sink
+from k2stream.sinks.clickhouse import ClickHouse, connect
+from k2stream.sinks.migrate import migrate
+from k2stream.sinks.progress import Partition, Position
+from k2stream.sinks.schema import stored
+from tests.integration.sink_samples import GOLD, KRAKEN, SILVER, batch, candle, native, piece, trade
+
+pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
+
+
+@pytest.fixture
+def config(stack, request):
+    """Settings of a database of the test's own."""
+    return settings.Settings(
+        kafka_bootstrap=stack.bootstrap,
+        registry_url=stack.registry_url,
+        clickhouse_port=stack.clickhouse_port,
+        clickhouse_database=f"sinks_{abs(hash(request.node.name))}",
+    )
+
+
+@pytest.fixture
+def client(config):
+    client = connect(config)
+    yield client
+    client.execute(f"DROP DATABASE IF EXISTS {config.clickhouse_database}")
+    client.disconnect()
+
+
+@pytest.fixture
+def store(config, client):
+    store = ClickHouse(config)
+    store.prepare([])
+    yield store
+    store.close()
+
+
+def count(client, config, table, what="count()"):
+    return client.execute(f"SELECT {what} FROM {config.clickhouse_database}.{table}")[0][0]
+
+
+async def test_migrating_twice_changes_nothing(config, client):
+    assert migrate(client, config)
+    assert migrate(client, config) == []
+    tables = {name for (name,) in client.execute(f"SHOW TABLES FROM {config.clickhouse_database}")}
+    assert {
+        "silver_trades",
+        "ohlcv_1d",
+        "ohlcv_1m_view",
+        "bronze_trades_coinbase",
+        "sink_positions",
+    } <= tables
+
+
+async def test_every_value_arrives_as_it_was(config, client, store):
+    rows = [
+        trade(
+            0,
+            price=Decimal("99999999999999999999.999999999999999999"),
+            quantity=Decimal("-0.000000000000000001"),
+        ),
+        trade(
+            1,
+            side="BUY",
+            vendor_data=[("é" * 200, ""), ("b", "x")],
+            trade_conditions=["a", ""],
+            trade_count=7,
+        ),
+    ]
+    sent = batch(piece(SILVER, rows))
+    assert store.write(SILVER, sent) == 2
+    names = SILVER.schema.names
+    found = client.execute(
+        f"SELECT {', '.join(names)} FROM {config.clickhouse_database}.silver_trades ORDER BY raw_offset"
+    )
+    expected = [
+        {**row, "vendor_data": dict(row["vendor_data"])} for row in stored(sent.pieces[0].rows).to_pylist()
+    ]
+    assert [dict(zip(names, row, strict=True)) for row in found] == expected
+
+
+async def test_a_batch_that_comes_again_adds_nothing(config, client, store):
+    sent = batch(piece(SILVER, [trade(offset) for offset in range(100)]))
+    store.write(SILVER, sent)
+    store.write(SILVER, sent)
+    assert count(client, config, "silver_trades") == 100
+
+
+async def test_other_ranges_over_the_same_rows_collapse(config, client, store):
+    store.write(SILVER, batch(piece(SILVER, [trade(offset) for offset in range(60)])))
+    store.write(SILVER, batch(piece(SILVER, [trade(offset) for offset in range(40, 100)], first=40)))
+    assert count(client, config, "silver_trades FINAL") == 100
+    assert count(client, config, "silver_trades FINAL", "sum(raw_offset)") == sum(range(100))
+
+
+async def test_thirteen_identical_kraken_trades_stay_thirteen(config, client, store):
+    store.write(KRAKEN, batch(piece(KRAKEN, [native(offset) for offset in range(13)])))
+    store.write(KRAKEN, batch(piece(KRAKEN, [native(offset) for offset in range(5, 13)], first=5)))
+    client.execute(f"OPTIMIZE TABLE {config.clickhouse_database}.bronze_trades_kraken FINAL")
+    assert count(client, config, "bronze_trades_kraken") == 13
+
+
+async def test_gold_views_show_the_highest_revision(config, client, store):
+    store.write(GOLD, batch(piece(GOLD, [candle(1, 1), candle(2, 1), candle(1, 3), candle(1, 2)])))
+    store.write(GOLD, batch(piece(GOLD, [candle(2, 5, final=True), candle(1, 2)], first=4)))
+    rows = client.execute(
+        f"""SELECT toUnixTimestamp64Milli(open_time), revision, final
+            FROM {config.clickhouse_database}.ohlcv_1m_view ORDER BY open_time"""
+    )
+    assert rows == [(60_000, 3, False), (120_000, 5, True)]
+
+
+async def test_positions_only_go_forward(store):
+    assert store.positions(SILVER) == {}
+    first, second = (("silver_trades", Partition(SILVER.topic, number)) for number in (0, 1))
+    store.save({first: Position(9, {"kraken:0": 4}), second: Position(3)})
+    store.save({first: Position(7, {"kraken:0": 2})})  # a worker that does not know it was replaced
+    assert store.positions(SILVER) == {0: Position(9, {"kraken:0": 4}), 1: Position(3)}
+    assert store.positions(KRAKEN) == {}
+
+
+async def test_a_lost_database_stops_the_worker_with_advice(config, client, store):
+    client.execute(f"DROP DATABASE {config.clickhouse_database}")
+    with pytest.raises(
+        ConfigError, match="start the worker again, it creates them and fills them from Kafka"
+    ):
+        store.write(SILVER, batch(piece(SILVER, [trade(0)])))
+
+
+async def test_a_server_that_dies_gets_everything_once(running_stack, config, client, store):
+    acknowledged, complete = [], asyncio.Event()
+
+    async def earliest(partition):
+        return 0
+
+    sink = Sink(
+        store, Policy(flush_seconds=0.01, max_rows=200, max_bytes=1 << 30, save_seconds=0.05), earliest
+    )
+    route = replace(KRAKEN, columns=lambda delivery: delivery.rows)
+    running = asyncio.create_task(sink.run())
+
+    async def produce():
+        for first in range(0, 6000, 50):
+            rows = piece(KRAKEN, [native(offset) for offset in range(first, first + 50)], first=first)
+            await sink.put(route, Delivery(rows), lambda last=first + 49: acknowledge(last))
+            await asyncio.sleep(0.005)
+
+    async def acknowledge(last):
+        acknowledged.append(last)
+        if last == 5999:
+            complete.set()
+
+    producing = asyncio.create_task(produce())
+    await until(lambda: count(client, config, "bronze_trades_kraken") >= 500)
+    os.kill(running_stack.children["clickhouse"].pid, signal.SIGKILL)
+    await asyncio.sleep(0.5)
+    await running_stack.restart("clickhouse")
+    await producing
+    async with asyncio.timeout(30):
+        await complete.wait()
+    assert acknowledged == list(range(49, 6000, 50))
+    await sink.close()
+    await running
+    assert count(client, config, "bronze_trades_kraken FINAL") == 6000
+    assert count(client, config, "bronze_trades_kraken FINAL", "uniqExact(raw_offset)") == 6000
+
+
+class Delivery:
+    """A delivery whose rows are made already."""
+
+    def __init__(self, made):
+        self.tp, self.rows = TP(*made.partition), made.rows
+        self.first_offset, self.last_offset = made.first, made.last
+        self.values, self.keys = [], []
+
+
+async def test_away_is_told_in_one_line(config):
+    store = ClickHouse(msgspec.structs.replace(config, clickhouse_port=1))
+    with pytest.raises(Away, match=r"^ClickHouse at 127\.0\.0\.1:1 is away \("):
+        store.positions(SILVER)
+
+
+def worker(config, data_dir):
+    """A hot worker as a process of its own."""
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("K2_")}
+    environ |= settings.environment(
+        msgspec.structs.replace(config, data_dir=str(data_dir), sink_max_rows=1000)
+    )
+    with (data_dir / "hot.log").open("a") as log:
+        command = [sys.executable, "-m", "k2stream", "worker", "hot"]
+        return subprocess.Popen(command, env=environ, stdout=log, stderr=log)
+
+
+async def until(condition, within=60):
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.1)
+
+
+async def test_a_killed_worker_and_a_wiped_database_lose_and_repeat_nothing(config, client, tmp_path):
+    await kafka.ensure_topics(config, topics.declared(config))
+    topic, records = topics.raw("kraken"), 20_000
+    body = msgspec.json.encode(dict(list(native(0).items())[:7]))
+    async with AIOKafkaProducer(bootstrap_servers=config.kafka_bootstrap, acks="all") as producer:
+        now = time.time_ns() // 1000
+        ends = await producer.partitions_for(topic)
+        for number in range(records):
+            value = raw.record(RawTrade("XBT/USD", body), now, "c1", number)
+            await producer.send(topic, value, key=b"XBT/USD", partition=number % len(ends))
+        await producer.flush()
+    log = tmp_path / "hot.log"
+
+    def held():
+        exists = client.execute(f"EXISTS {config.clickhouse_database}.bronze_trades_kraken")[0][0]
+        return count(client, config, "bronze_trades_kraken") if exists else 0
+
+    process = worker(config, tmp_path)
+    try:
+        await until(held)
+        process.kill()
+        process.wait()
+        process = worker(config, tmp_path)
+        await until(lambda: held() >= records and log.read_text().count("Worker ready") == 2)
+        process.terminate()
+        assert process.wait(20) == 0
+        exact = "uniqExact(raw_partition, raw_offset)"
+        assert count(client, config, "bronze_trades_kraken FINAL") == records
+        assert count(client, config, "bronze_trades_kraken", exact) == records
+
+        client.execute(f"DROP DATABASE {config.clickhouse_database}")
+        process = worker(config, tmp_path)
+        await until(lambda: held() >= records)
+        assert count(client, config, "bronze_trades_kraken", exact) == records
+    finally:
+        process.kill()
+        process.wait()
+    assert "bronze_trades_kraken: market.crypto.trades.kraken.raw:0: the table lacks rows" in log.read_text()
