@@ -15,8 +15,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from k2stream import settings as settings_module
 from k2stream import topics
 from k2stream.batch.app import batch_app_options
-from k2stream.batch.fetch import FETCH_MAX_WAIT_MS, FETCH_MIN_BYTES
 from k2stream.kafka import credentials, ensure_topics
+
+# A stage waits so long for so much: with a delivery for every trade, Faust's work an event would fill a core.
+GATHER_MS, GATHER_BYTES = 10, 32 << 10
 
 ROLES = ("ingest", "normalize", "candles", "hot", "cold")
 
@@ -26,8 +28,8 @@ class App(faust.App):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self.preparations: list[Callable[[], Awaitable[None]]] = []
-        self.fetch_max_wait_ms = FETCH_MAX_WAIT_MS
-        self.fetch_min_bytes = FETCH_MIN_BYTES
+        self.fetch_max_wait_ms = GATHER_MS
+        self.fetch_min_bytes = GATHER_BYTES
         super().__init__(*args, **options)
 
     async def on_first_start(self) -> None:

@@ -10,10 +10,14 @@ from typing import Protocol
 
 from k2stream import metrics, topics
 from k2stream.avro.candles import encode
+from k2stream.candle import TIMEFRAMES
 from k2stream.candles.state import State, to_candle
 from k2stream.candles.windows import Window
 
 logger = logging.getLogger(__name__)
+
+MINUTE_MS = TIMEFRAMES["1m"]
+LONGEST_SECONDS = 1.0
 
 
 class Send(Protocol):
@@ -32,6 +36,9 @@ class Send(Protocol):
 class Publisher:
     """Holds the newest state of each changed window until it is sent. `interval` and times in seconds.
 
+    Revisions of 1m candles are sent every `interval`, longer ones as many times more seldom as they are long,
+    yet once a second: nobody watches a day's candle ten times a second, and each layer below pays for it.
+
     `hold` and `hold_record` belong in the same instant as the change of the tables; `drain` before the
     tables' changelogs are flushed. `native` gives the exchange's spelling of a key.
     """
@@ -47,9 +54,12 @@ class Publisher:
         self._send = send
         self._schema_ids = schema_ids
         self._native = native
-        self._interval = interval
+        self._intervals = {
+            name: min(interval * length / MINUTE_MS, max(interval, LONGEST_SECONDS))
+            for name, length in TIMEFRAMES.items()
+        }
         self._clock = clock
-        self._last = float("-inf")
+        self._last = dict.fromkeys(TIMEFRAMES, float("-inf"))
         self._held: defaultdict[int, dict[Window, State]] = defaultdict(dict)
         self._records: defaultdict[str, list[tuple[bytes, bytes, int]]] = defaultdict(list)
         self._sending = asyncio.Lock()
@@ -69,35 +79,38 @@ class Publisher:
             del self._held[partition]
 
     async def publish(self) -> None:
-        """Send what is due: finals and records, and revisions if the last ones are `interval` old."""
-        await self._publish(self._clock() - self._last >= self._interval)
+        """Send what is due: finals and records, and revisions of timeframes whose last are old enough."""
+        now = self._clock()
+        await self._publish(
+            {name for name, last in self._last.items() if now - last >= self._intervals[name]}
+        )
 
     async def drain(self) -> None:
         """Send everything; when this returns nothing is held."""
         while self._held or self._records or self._sending.locked():
-            await self._publish(True)
+            await self._publish(set(TIMEFRAMES))
 
-    async def _publish(self, everything: bool) -> None:
+    async def _publish(self, due: set[str]) -> None:
         async with self._sending:
             records, self._records = self._records, defaultdict(list)
-            taken = self._take(everything)
+            taken = self._take(due)
             for topic, rows in records.items():
                 await self._send(topic, 0, *zip(*rows, strict=True))
             for (timeframe, partition), states in taken.items():
                 await self._send_candles(timeframe, partition, states)
 
-    def _take(self, everything: bool) -> dict[tuple[str, int], list[tuple[Window, State]]]:
+    def _take(self, due: set[str]) -> dict[tuple[str, int], list[tuple[Window, State]]]:
         taken: defaultdict[tuple[str, int], list[tuple[Window, State]]] = defaultdict(list)
         rest: defaultdict[int, dict[Window, State]] = defaultdict(dict)
         for partition, held in self._held.items():
             for window, state in held.items():
-                if everything or state.final:
+                if window[0] in due or state.final:
                     taken[window[0], partition].append((window, state))
                 else:
                     rest[partition][window] = state
         self._held = rest
-        if everything and taken:
-            self._last = self._clock()
+        now = self._clock()
+        self._last.update({timeframe: now for timeframe, _ in taken if timeframe in due})
         return taken
 
     async def _send_candles(
