@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -51,6 +52,14 @@ class _Commands(click.Group):
                 command: click.Command = getattr(import_module(module), attribute)
                 return command
         return None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if type(error).__name__ == "KafkaConnectionError":  # by name: importing the client is slow
+                raise click.ClickException(f"{error}; start a platform with `k2 up`") from None
+            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, section in _SECTIONS.items():

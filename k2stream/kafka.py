@@ -55,6 +55,7 @@ async def ensure_topics(settings: Settings, declared: Sequence[topics.Topic]) ->
     try:
         await admin.start()
     except KafkaConnectionError:
+        await admin.close()
         raise ConfigError(
             f"no Kafka broker at {settings.kafka_bootstrap}; start one with `k2 up` or set K2_KAFKA_BOOTSTRAP"
         ) from None

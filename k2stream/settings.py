@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -17,6 +17,8 @@ from k2stream.resources import CONFIG
 Positive = Annotated[int, Meta(gt=0)]
 Seconds = Annotated[float, Meta(gt=0)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
+
+LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
 PREFIX = "K2_"
 
@@ -80,7 +82,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     web_host: str = "127.0.0.1"  # the name by which other workers reach this one
     web_bind: str = "127.0.0.1"  # the address it listens on
     web_port: Port = 0
-    log_level: str = "INFO"
+    log_level: LogLevel = "info"
     commit_seconds: Seconds = 1.0
     broker_heap_mb: Positive = 256  # heap of the embedded Kafka broker
 

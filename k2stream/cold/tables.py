@@ -29,6 +29,7 @@ from pyiceberg.types import (
     StringType,
     TimestamptzType,
 )
+from sqlalchemy.exc import IntegrityError
 
 from k2stream.errors import ConfigError
 from k2stream.sinks import bronze, gold, silver
@@ -116,7 +117,7 @@ def ensure(catalog: Catalog, table: ColdTable) -> Table:
 
     Raises ConfigError when it has other columns.
     """
-    with suppress(NamespaceAlreadyExistsError):  # another worker was faster
+    with suppress(NamespaceAlreadyExistsError, IntegrityError):  # another worker was faster
         catalog.create_namespace_if_not_exists(NAMESPACE)
     wanted = schema_of(table.route.schema)
     if catalog.table_exists(table.name):

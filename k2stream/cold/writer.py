@@ -27,22 +27,20 @@ CONFLICTS = 20
 def positions(table: Table) -> dict[Partition, Position]:
     """How far each topic partition is in the table's current snapshot and its ancestors.
 
-    Raises ConfigError when the ancestry was cut off before a snapshot that tells.
+    Raises ConfigError when there are rows, but no snapshot that tells.
     """
-    snapshot = table.current_snapshot()
+    snapshot = newest = table.current_snapshot()
     while snapshot is not None:
         text = snapshot.summary[PROPERTY] if snapshot.summary else None
         if text is not None:
             return _decode(text)
-        if snapshot.parent_snapshot_id is None:
-            return {}
-        parent = table.snapshot_by_id(snapshot.parent_snapshot_id)
-        if parent is None:
-            raise ConfigError(
-                f"{'.'.join(table.name())}: the snapshots that carry {PROPERTY} have expired, nobody knows "
-                "which offsets it holds: set the property by an empty append, or recreate the table"
-            )
-        snapshot = parent
+        parent = snapshot.parent_snapshot_id
+        snapshot = table.snapshot_by_id(parent) if parent is not None else None
+    if newest is not None and newest.summary and newest.summary["total-records"] != "0":
+        raise ConfigError(
+            f"{'.'.join(table.name())} has rows, but no snapshot that says from which offsets ({PROPERTY}): "
+            "were they expired? Drop the table to fill it again from Kafka, or append the property"
+        )
     return {}
 
 

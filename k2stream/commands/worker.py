@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 
 import click
 
 from k2stream import settings as settings_module
+from k2stream import topics
 from k2stream.app import ROLES
+from k2stream.kafka import ensure_topics
 
 
 @click.command()
@@ -21,8 +24,12 @@ def worker(role: str, exchange: str | None) -> None:
     """
     if exchange:
         os.environ["K2_EXCHANGE"] = exchange
-    level = settings_module.get().log_level
+    settings = settings_module.get()
+    asyncio.run(
+        ensure_topics(settings, topics.declared(settings))
+    )  # what is wrong is said before Faust starts
     from faust.cli.faust import cli
 
+    level = {"warning": "warn", "critical": "crit"}.get(settings.log_level, settings.log_level)
     sys.argv = ["faust", "-A", f"k2stream.agents.{role}", "worker", "--loglevel", level]
     cli.main(args=sys.argv[1:], prog_name="k2 worker")
