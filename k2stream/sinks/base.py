@@ -234,15 +234,19 @@ class Sink:
                 pass  # something is due
 
     def _due(self) -> Table | None:
-        policy, now = self._policy, time.monotonic()
-        for table in self._tables.values():
-            if table.since and (
-                now >= table.since + policy.flush_seconds or table.progress.buffered >= policy.max_rows
-            ):
-                return table
-        if sum(table.bytes for table in self._tables.values()) < policy.max_bytes:
-            return None
-        return max(self._tables.values(), key=lambda table: table.bytes)
+        """The table whose rows have waited longest, of those that are due."""
+        policy, now, tables = self._policy, time.monotonic(), self._tables.values()
+        due = [
+            table
+            for table in tables
+            if table.since
+            and (now >= table.since + policy.flush_seconds or table.progress.buffered >= policy.max_rows)
+        ]
+        if due:
+            return min(due, key=lambda table: table.since)
+        if sum(table.bytes for table in tables) >= policy.max_bytes:
+            return max(tables, key=lambda table: table.bytes)
+        return None
 
     async def _write(self, table: Table) -> int | None:
         """Write one table's buffer; the rows added, None when there was nothing or it was given up."""
