@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from types import TracebackType
@@ -14,6 +15,8 @@ from k2stream import topics
 from k2stream.candle import TIMEFRAMES
 from k2stream.kafka import client_options
 from k2stream.settings import Settings
+
+_PERIOD = 0.2
 
 _RAW = tuple(map(topics.raw, topics.EXCHANGES))
 _ALL_LAYERS = (*_RAW, topics.NORMALIZED, *map(topics.ohlcv, TIMEFRAMES))
@@ -50,14 +53,33 @@ class LagReader:
         """Records not yet committed, {group: {topic: lag}}."""
         found: dict[str, dict[str, int]] = {}
         for group in groups:
-            wanted = [
-                TopicPartition(topic, p) for topic in SOURCES[group] for p in range(self._partitions[topic])
-            ]
-            ends: Mapping[Any, int] = await self._consumer.end_offsets(wanted)
-            committed: Mapping[Any, Any] = await self._admin.list_consumer_group_offsets(group)
+            ends, committed = await self._ends(group), await self._committed(group)
             per_topic: dict[str, int] = defaultdict(int)
-            for tp in wanted:
-                meta = committed.get(tp)
-                per_topic[tp.topic] += ends[tp] - max(meta.offset if meta else 0, 0)
+            for tp, end in ends.items():
+                per_topic[tp.topic] += end - committed.get(tp, 0)
             found[group] = dict(per_topic)
         return found
+
+    async def passed(self, group: str, seconds: float) -> bool:
+        """Wait until a group has committed all that its topics hold now; whether it did, in time."""
+        ends = await self._ends(group)
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    committed = await self._committed(group)
+                    if all(committed.get(tp, 0) >= end for tp, end in ends.items()):
+                        return True
+                    await asyncio.sleep(_PERIOD)
+        except TimeoutError:
+            return False
+
+    async def _ends(self, group: str) -> Mapping[Any, int]:
+        wanted = [
+            TopicPartition(topic, p) for topic in SOURCES[group] for p in range(self._partitions[topic])
+        ]
+        ends: Mapping[Any, int] = await self._consumer.end_offsets(wanted)
+        return ends
+
+    async def _committed(self, group: str) -> dict[Any, int]:
+        found: Mapping[Any, Any] = await self._admin.list_consumer_group_offsets(group)
+        return {tp: max(meta.offset, 0) for tp, meta in found.items()}

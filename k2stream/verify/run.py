@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from k2stream.avro.trades import decode_hot
 from k2stream.deadletter import DeadLetter
 from k2stream.settings import Settings
 from k2stream.verify import layers
-from k2stream.verify.compare import Comparison, compare_candles, compare_counts
+from k2stream.verify.compare import NOTHING, Comparison, compare_candles, compare_counts
 from k2stream.verify.oracle import LayerSum, Oracle
 from k2stream.verify.raw_log import dump_raw, read_to_end
 
@@ -37,11 +37,15 @@ class Report:
 
 
 async def verify(
-    settings: Settings, candles_url: str | None, on_step: Callable[[str], None] = lambda text: None
+    settings: Settings,
+    candles_url: str | None,
+    on_step: Callable[[str], None] = lambda text: None,
+    settle: Callable[[], Awaitable[None]] | None = None,
 ) -> Report:
     """Recompute everything from the raw topics and compare each layer with it.
 
-    `candles_url` is the candles worker's base URL; without it the tables are not compared.
+    `candles_url` is the candles worker's base URL; without it the tables are not compared. `settle` is for a
+    platform that runs on: it waits until all layers have what the oracle has read; they may then have more.
     """
     on_step("reading the raw topics")
     with tempfile.TemporaryDirectory(prefix="k2-verify-") as folder:
@@ -49,13 +53,16 @@ async def verify(
         on_step(f"recomputing {sum(raw.values()):,} trades with the oracle")
         oracle = await asyncio.to_thread(Oracle, Path(folder), settings.grace_seconds)
         try:
-            return await _compare(settings, candles_url, oracle, on_step)
+            if settle:
+                on_step("waiting for the layers to get so far")
+                await settle()
+            return await _compare(settings, candles_url, oracle, on_step, live=settle is not None)
         finally:
             oracle.close()
 
 
 async def _compare(
-    settings: Settings, candles_url: str | None, oracle: Oracle, on_step: Callable[[str], None]
+    settings: Settings, candles_url: str | None, oracle: Oracle, on_step: Callable[[str], None], *, live: bool
 ) -> Report:
     report = Report()
     candles = oracle.candles()
@@ -72,38 +79,38 @@ async def _compare(
     on_step("comparing Iceberg")
     found = await asyncio.to_thread(layers.iceberg_candles, settings)
     report.comparisons.append(compare_candles("Iceberg gold", candles, found))
-    await _counts(settings, oracle, report)
+    await _counts(settings, oracle, report, live)
     return report
 
 
-async def _counts(settings: Settings, oracle: Oracle, report: Report) -> None:
+async def _counts(settings: Settings, oracle: Oracle, report: Report, live: bool) -> None:
     raw, good = oracle.layer(), oracle.layer("good AND NOT duplicate")
     rows_only = {name: LayerSum(held.rows, 0, 0) for name, held in raw.items()}
     normalized = await _normalized(settings)
     hot = await asyncio.to_thread(layers.clickhouse_sums, settings)
     cold = await asyncio.to_thread(layers.iceberg_sums, settings)
-    wanted = {name: held.rows for name, held in good.items()}
+    wanted = {name: LayerSum(held.rows, 0, 0) for name, held in good.items()}
+    positions = {name: LayerSum(rows, 0, 0) for name, rows in normalized.items()}
     report.comparisons += [
-        compare_counts("normalized topic", wanted, normalized),
-        compare_counts("ClickHouse bronze", rows_only, hot["bronze"]),
-        compare_counts("ClickHouse silver", good, hot["silver"]),
-        compare_counts("Iceberg bronze", rows_only, cold["bronze"]),
-        compare_counts("Iceberg silver", good, cold["silver"]),
+        compare_counts("normalized topic", wanted, positions, live),
+        compare_counts("ClickHouse bronze", rows_only, hot["bronze"], live),
+        compare_counts("ClickHouse silver", good, hot["silver"], live),
+        compare_counts("Iceberg bronze", rows_only, cold["bronze"], live),
+        compare_counts("Iceberg silver", good, cold["silver"], live),
     ]
     duplicates, late = oracle.layer("good AND duplicate"), oracle.late()
     dead = await _dead_letters(settings)
-    nothing = LayerSum(0, 0, 0)
     for name in topics.EXCHANGES:
         report.counts[name] = {
-            "raw": raw.get(name, nothing).rows,
-            "duplicates": duplicates.get(name, nothing).rows,
+            "raw": raw.get(name, NOTHING).rows,
+            "duplicates": duplicates.get(name, NOTHING).rows,
             "dead letters": dead[name],
             "normalized": normalized.get(name, 0),
             "late": late.get(name, 0),
-            "bronze": hot["bronze"].get(name, nothing).rows,
-            "silver": hot["silver"].get(name, nothing).rows,
-            "cold bronze": cold["bronze"].get(name, nothing).rows,
-            "cold silver": cold["silver"].get(name, nothing).rows,
+            "bronze": hot["bronze"].get(name, NOTHING).rows,
+            "silver": hot["silver"].get(name, NOTHING).rows,
+            "cold bronze": cold["bronze"].get(name, NOTHING).rows,
+            "cold silver": cold["silver"].get(name, NOTHING).rows,
         }
 
 

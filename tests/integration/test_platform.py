@@ -127,8 +127,5 @@ def test_a_second_platform_on_the_same_folder_is_refused_in_one_line(platform):
 
 def test_verify_agrees_while_it_runs(platform):
     folder, _ = platform
-    env = {"K2_DATA_DIR": folder}
-    assert k2("cold", "flush", env=env, timeout=60).returncode == 0
-    # Counts move while it looks; the candles must agree wherever they stand at the oracle's position.
-    result = k2("verify", env=env, timeout=120)
-    assert "candle at" not in result.stdout, result.stdout
+    result = k2("verify", env={"K2_DATA_DIR": folder}, timeout=180)
+    assert result.returncode == 0, result.stdout

@@ -59,3 +59,10 @@ def test_counts_differ_when_an_exchange_is_missing():
     assert compare_counts("silver", {"binance": one}, {"binance": one}).differences == []
     assert len(compare_counts("silver", {"binance": one}, {}).differences) == 1
     assert len(compare_counts("silver", {}, {"binance": one}).differences) == 1
+
+
+def test_while_feeds_run_a_layer_may_hold_more_but_never_less():
+    one, two = LayerSum(1, 2, 3), LayerSum(2, 4, 6)
+    assert compare_counts("silver", {"binance": one}, {"binance": two}, live=True).differences == []
+    assert len(compare_counts("silver", {"binance": two}, {"binance": one}, live=True).differences) == 1
+    assert len(compare_counts("silver", {"binance": one}, {"binance": two}).differences) == 1
