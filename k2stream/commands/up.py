@@ -27,8 +27,8 @@ from k2stream.status.view import render
 def up(live: bool, rate: int, seed: int, plain: bool) -> None:
     """Start broker, registry, ClickHouse, feeds and all workers; show their status; stop on Ctrl-C.
 
-    The feeds are SIMULATED unless --live is given. K2_<EXCHANGE>_WS_URL with --live points a feed at any
-    server that speaks the exchange's protocol.
+    The feeds are SIMULATED unless --live is given. An exchange whose K2_<EXCHANGE>_WS_URL is set is fed from
+    that server either way: any that speaks the exchange's protocol.
     """
     settings = settings_module.get()
     instruments.load(settings.instruments_file)

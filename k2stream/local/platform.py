@@ -129,9 +129,12 @@ class Platform:
         await child.until_ready(announced, _READY_WITHIN)
         ready = json.loads(child.log.read_text().partition("\n")[0])
         self.control_url = ready["control_url"]
-        urls = {f"{name}_ws_url": ready[name] for name in topics.EXCHANGES}
+        own = [name for name in topics.EXCHANGES if self.settings.ws_url(name) != Settings().ws_url(name)]
+        urls = {f"{name}_ws_url": ready[name] for name in topics.EXCHANGES if name not in own}
         self.settings = msgspec.structs.replace(self.settings, simulated=True, **urls)
         self._on_step(f"SIMULATED exchanges: {simulation.rate} trades/s, seed {simulation.seed}")
+        for name in own:
+            self._on_step(f"{name}: {self.settings.ws_url(name)}, as K2_{name.upper()}_WS_URL says")
 
     async def _start_worker(self, spec: WorkerSpec) -> None:
         before = self._ports.get(spec.name, 0)
