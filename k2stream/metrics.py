@@ -44,12 +44,6 @@ LATENCY = Histogram(
 )
 
 
-def observe_many(histogram: Histogram, seconds: float, count: int) -> None:
-    """Record one latency for `count` trades of a batch."""
-    for _ in range(count):
-        histogram.observe(seconds)
-
-
 def observe_column(histogram: Histogram, seconds: NDArray[np.float64]) -> None:
     """Record a latency per trade, by column: `observe` takes 5 µs a value."""
     counts = np.bincount(np.searchsorted(histogram._upper_bounds, seconds), minlength=1)  # noqa: SLF001

@@ -18,6 +18,7 @@ from k2stream.candle import TIMEFRAMES
 from k2stream.errors import ConfigError
 from k2stream.instruments import Instrument
 from k2stream.local.running import find
+from k2stream.topics import EXCHANGES
 
 _REFRESH = 0.5
 _COLUMNS = ("open", "high", "low", "close", "volume", "trade_count")
@@ -35,12 +36,9 @@ def candles(
 ) -> None:
     """Print the candles of SYMBOL (BTC/USDT, or as an exchange spells it), decimals exact."""
     settings = settings_module.get()
-    wanted = [
-        item
-        for name in dict.fromkeys(item.exchange for item in instruments.load(settings.instruments_file))
-        if exchange in (None, name)
-        and (item := instruments.load(settings.instruments_file).find(name, symbol)) is not None
-    ]
+    listed = instruments.load(settings.instruments_file)
+    names = [exchange] if exchange else EXCHANGES
+    wanted = [item for name in names if (item := listed.find(name, symbol)) is not None]
     if not wanted:
         raise ConfigError(
             f"{symbol} is not in {settings.instruments_file}" + (f" for {exchange}" if exchange else "")

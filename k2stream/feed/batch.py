@@ -18,9 +18,6 @@ from k2stream.settings import Settings
 MAX_RECORD = 900_000
 """Bytes of one record's value: Kafka takes 1 MB with its overhead."""
 
-MAX_ORIGINAL = 660_000
-"""Bytes of an original kept in a dead letter: base64 makes four of three."""
-
 
 @dataclass(slots=True, eq=False)
 class Link:
@@ -100,14 +97,12 @@ class Batcher:
 
     def reject(self, link: Link, reject: Reject) -> None:
         """Dead-letter data that cannot be used."""
-        cause, kept = reject.cause, reject.original[:MAX_ORIGINAL]
-        if len(kept) < len(reject.original):
-            cause += f" (first {len(kept)} of {len(reject.original)} bytes kept)"
+        cause, original = deadletter.shortened(reject.cause, reject.original)
         letter = DeadLetter(
             cause=cause,
             exchange=self._exchange.name,
             time=self._now_us(),
-            original=deadletter.original(kept),
+            original=original,
             stage="ingest",
             connection=link.name,
         )

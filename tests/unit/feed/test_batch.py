@@ -6,8 +6,9 @@ import json
 import pytest
 
 from k2stream import exchanges, topics
+from k2stream.deadletter import MAX_ORIGINAL
 from k2stream.exchanges.spec import Frame, Kind, RawTrade, Reject
-from k2stream.feed.batch import MAX_ORIGINAL, MAX_RECORD, Batcher, Link
+from k2stream.feed.batch import MAX_RECORD, Batcher, Link
 from k2stream.settings import Settings
 
 SETTINGS = Settings(simulated=True)
