@@ -12,7 +12,7 @@ from rich.table import Table
 from k2stream import settings as settings_module
 from k2stream import topics as declared
 from k2stream.kafka import client_options
-from k2stream.local.running import find
+from k2stream.local.running import reached
 from k2stream.settings import Settings
 
 _HOUR_MS = 3_600_000
@@ -21,9 +21,7 @@ _HOUR_MS = 3_600_000
 @click.command()
 def topics() -> None:
     """List the topics: records, partitions, retention, key and schema."""
-    settings = settings_module.get()
-    running = find(settings)
-    settings = running.settings if running else settings
+    settings = reached(settings_module.get())
     counts = asyncio.run(_counts(settings))
     table = Table(box=None, pad_edge=False, title="SIMULATED feeds" if settings.simulated else None)
     table.add_column("topic", no_wrap=True)

@@ -31,3 +31,9 @@ def find(settings: Settings) -> Running | None:
         note = {"urls": {}, "simulated": False}
     reached = msgspec.structs.replace(local_settings(settings, endpoints), simulated=note["simulated"])
     return Running(reached, note["urls"])
+
+
+def reached(settings: Settings) -> Settings:
+    """The settings that reach the platform running on their data folder; as given when there is none."""
+    running = find(settings)
+    return running.settings if running else settings
