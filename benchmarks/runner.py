@@ -72,7 +72,7 @@ class Bench:
             normalized_partitions=self.loaded.partitions,
             kraken_partitions=1,
             coinbase_partitions=1,
-            log_level="WARN",
+            log_level="warning",
         )
 
 
