@@ -13,7 +13,7 @@ from k2stream import continuity
 from k2stream.events import EventKind
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Exchange, Frame, Kind
-from k2stream.normalizer import numbers
+from k2stream.normalizer.records import numbers
 from k2stream.trade import Decimals, TradeColumns
 
 BATCH = 2_000

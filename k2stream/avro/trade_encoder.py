@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from k2stream import decimals
 from k2stream.avro import varint, wire
+from k2stream.avro.shapes import constant, joined
 from k2stream.trade import Decimals, TradeColumns
 
 MISFIT = "\x80"  # stands for a length above 63, which takes more than the one byte the fast path has
@@ -97,31 +98,21 @@ def keys(exchange: str, canonical: Sequence[str]) -> list[bytes]:
 
 def _heads(numbers: dict[str, NDArray[Any]], taker_buy: Sequence[bool], schema_id: int) -> list[bytes]:
     """The bytes up to trade_count, right where the times take 8 bytes."""
-    parts = [_fixed(numbers, taker_buy, schema_id)]
-    widths = [np.full(len(taker_buy), parts[0].shape[1])]
-    for name in ("raw_offset", "sequence", "raw_partition", "trade_count"):
-        part, width = varint.pack(numbers[name])
-        parts.append(part)
-        widths.append(width)
-    # Rows of one shape are cut out together; there are few shapes.
-    shape = (widths[1] * 11 + widths[2]) * 11 + widths[4]
-    heads = np.empty(len(shape), object)
-    for code in np.flatnonzero(np.bincount(shape)):
-        rows: Any = np.flatnonzero(shape == code)
-        first = rows[0]
-        if len(rows) == len(shape):
-            rows = slice(None)
-        same = np.concatenate(
-            [part[rows, : width[first]] for part, width in zip(parts, widths, strict=True)], axis=1
-        )
-        heads[rows] = same.view(f"V{same.shape[1]}").ravel().astype(object)
-    return list(heads.tolist())
+    times = [numbers[name] for name in ("timestamp", "receive_time", "process_time")]
+    sides = np.array(taker_buy, np.bool_)
+    fixed = fixed_part(times, (numbers["price"], numbers["quantity"]), sides, schema_id)
+    rest = (varint.pack(numbers[name]) for name in ("raw_offset", "sequence", "raw_partition", "trade_count"))
+    return joined([constant(fixed), *rest], len(taker_buy))
 
 
-def _fixed(numbers: dict[str, NDArray[Any]], taker_buy: Sequence[bool], schema_id: int) -> NDArray[np.uint8]:
-    """(n, 62) bytes: header, times, price, quantity, side."""
-    times = [varint.pack8(numbers[name]) for name in ("timestamp", "receive_time", "process_time")]
-    columns = [*times, numbers["price"], numbers["quantity"]]
+def fixed_part(
+    times: Sequence[NDArray[np.int64]],
+    decimals: Sequence[NDArray[np.uint8]],
+    taker_buy: NDArray[np.bool_],
+    schema_id: int,
+) -> NDArray[np.uint8]:
+    """(n, 62) bytes: header, times, price and quantity as fixed(16), side."""
+    columns = [*map(varint.pack8, times), *decimals]
     at = wire.HEADER.size
     out = np.empty((len(taker_buy), at + sum(column.shape[1] for column in columns) + 1), np.uint8)
     out[:, :at] = np.frombuffer(wire.header(schema_id), np.uint8)
@@ -129,8 +120,13 @@ def _fixed(numbers: dict[str, NDArray[Any]], taker_buy: Sequence[bool], schema_i
         end = at + column.shape[1]
         out[:, at:end].view(np.uint64)[...] = column.view(np.uint64)
         at = end
-    out[:, at] = (np.frombuffer(bytes(taker_buy), np.uint8) ^ 1) << 1
+    out[:, at] = (taker_buy.view(np.uint8) ^ 1) << 1
     return out
+
+
+def texts(*strings: str) -> bytes:
+    """Strings of fewer than 64 ASCII characters, each with its length."""
+    return "".join(map(_string, strings)).encode("ascii")
 
 
 def _tails(

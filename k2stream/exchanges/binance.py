@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
 import msgspec
+import numpy as np
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from k2stream.errors import ConfigError
 from k2stream.exchanges import raw
-from k2stream.exchanges.spec import Continuity, Exchange, Frame, Kind, RawTrade, Reject
+from k2stream.exchanges.spec import Continuity, Exchange, Frame, Kind, Layout, RawTrade, Reject
 from k2stream.instruments import Instrument
 from k2stream.trade import TradeColumns
 
@@ -30,6 +31,7 @@ QUOTES = (
 # fmt: on
 
 # Milliseconds; microseconds when the URL asks for timeUnit=MICROSECOND: ms have at most 13 digits.
+MS_END = 10**13
 Time = Annotated[int, Meta(ge=0, lt=raw.TIME_LIMIT)]
 
 
@@ -149,7 +151,7 @@ def normalise(records: Sequence[Any]) -> TradeColumns:
         exchange="binance",
         symbol=[item.symbol for item in records],
         trade_id=[str(item.id) for item in records],
-        timestamp=[item.time * 1000 if item.time < 10**13 else item.time for item in records],
+        timestamp=[item.time * 1000 if item.time < MS_END else item.time for item in records],
         receive_time=[item.k2_recv for item in records],
         price=[item.price for item in records],
         quantity=[item.quantity for item in records],
@@ -187,4 +189,16 @@ BINANCE = Exchange(
     continuity=Continuity.CONTIGUOUS,
     silence_seconds=30.0,
     expected_close=lambda age_seconds: age_seconds >= DAY_SECONDS - 300,
+    layout=Layout(
+        symbol="s",
+        id="t",
+        price="p",
+        quantity="q",
+        time="T",
+        buyer_is_maker="m",
+        micros=lambda time: np.where(time < MS_END, time * 1000, time),
+        vendor_data=("E",),
+        constant={"e": "trade"},
+        absent=("a", "b"),
+    ),
 )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import UnionType
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from k2stream.instruments import Instrument
 from k2stream.trade import TradeColumns
@@ -57,6 +59,28 @@ class Frame(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Layout:
+    """The raw record of a plain trade, for reading whole batches of them by column; names are JSON's.
+
+    `constant` fields have one text in all, `absent` ones make it another kind of record. Records have flat
+    ids without holes, decimals as strings with a point, and times as whole numbers.
+    """
+
+    symbol: str
+    id: str
+    price: str
+    quantity: str
+    time: str
+    buyer_is_maker: str
+    micros: Callable[[NDArray[np.int64]], NDArray[np.int64]]
+    """The values of the time field to µs since 1970."""
+
+    vendor_data: tuple[str, ...] = ()
+    constant: Mapping[str, str] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Exchange:
     """An exchange. Every function is pure; `parse` never raises."""
 
@@ -82,3 +106,6 @@ class Exchange:
 
     expected_close: Callable[[float], bool] = lambda age_seconds: False
     """Whether a close at this connection age is the exchange's custom (Binance: 24 h), not an error."""
+
+    layout: Layout | None = None
+    """How its plain trades are read by column; None reads all record by record."""

@@ -1,16 +1,11 @@
-"""Raw records of one partition to canonical records, dead letters, feed events and new positions. Pure.
-
-Records at or below their symbol's position are a replay whose outputs are durable already, and are skipped.
-Any cutting of the same records into batches gives the same canonical records, but for their process time.
-"""
+"""Any batch of raw records to canonical ones: each record decoded for itself, the rest by column."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,9 +13,9 @@ from k2stream import continuity, deadletter, decimals
 from k2stream.avro import trades
 from k2stream.batch import RecordBatch
 from k2stream.deadletter import DeadLetter
-from k2stream.events import EventKind, FeedEvent
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Exchange
+from k2stream.normalizer.result import Normalised, Position
 from k2stream.trade import INTEGER_DIGITS, Decimals, TradeColumns
 
 AHEAD_US = 300 * 1_000_000
@@ -35,36 +30,6 @@ CONDITIONS: dict[str, list[str]] = {"": [], "agg": ["aggregated"]}
 Rows = NDArray[np.int64]
 
 
-class Position(msgspec.Struct, frozen=True):
-    """How far a symbol was normalised: the offset of its last raw record, and its continuity after it."""
-
-    raw_offset: int = -1
-    state: continuity.State = msgspec.field(default_factory=continuity.State)
-
-
-@dataclass(frozen=True, slots=True)
-class Normalised:
-    """What a batch gave; `keys`, `values`, `timestamps` (ms) and `receive_time` (µs) are canonical records.
-
-    `positions` are those of the batch's symbols; `newest` has the trade time, receive time (µs) and price of
-    each symbol's last accepted trade.
-    """
-
-    keys: list[bytes]
-    values: list[bytes]
-    timestamps: list[int]
-    receive_time: NDArray[np.int64]
-    dead_letters: list[DeadLetter]
-    events: list[FeedEvent]
-    positions: dict[str, Position]
-    newest: dict[str, tuple[int, int, str]]
-    replayed: int
-
-    def counted(self, kind: EventKind) -> int:
-        """How many trades the events of a kind stand for."""
-        return sum(event.count for event in self.events if event.kind is kind)
-
-
 def normalise(
     exchange: Exchange,
     batch: RecordBatch,
@@ -74,11 +39,7 @@ def normalise(
     schema_id: int,
     process_time: int,
 ) -> Normalised:
-    """Normalise a batch of the exchange's raw topic.
-
-    `position_of` gives the position of a native symbol, None for a new one; `canonical` its BASE/QUOTE;
-    `process_time` is in µs since 1970.
-    """
+    """As `k2stream.normalizer.normalise`."""
     records, unreadable = raw.decode(exchange, batch.values)
     columns = exchange.normalise(records)
     readable = np.ones(len(batch), np.bool_)

@@ -1,0 +1,83 @@
+"""Canonical trades that came by column to Avro by column: the same bytes as trade_encoder.py writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from k2stream import decimals
+from k2stream.avro import varint
+from k2stream.avro.shapes import Part, constant, joined
+from k2stream.avro.trade_encoder import fixed_part, texts
+from k2stream.exchanges.scan import Misfit
+from k2stream.trade import Decimals
+
+Ints = NDArray[np.int64]
+
+MAX_TEXT = 63  # characters whose count is one byte
+
+
+@dataclass(frozen=True, slots=True)
+class UniformTrades:
+    """Trades of one exchange; arrays of one length.
+
+    `code` numbers each trade's symbol among `symbols` and `canonical`. Text columns are (n, widest) ASCII
+    characters and the width of each row. Every trade stands for itself alone, without conditions or errors.
+    """
+
+    exchange: str
+    symbols: list[str]
+    canonical: list[str]
+    code: Ints
+    trade_id: Part
+    timestamp: Ints
+    receive_time: Ints
+    price: Decimals
+    quantity: Decimals
+    taker_buy: NDArray[np.bool_]
+    sequence: Ints
+    raw_offset: Ints
+    vendor_data: dict[str, Part] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.code)
+
+
+def encode(trades: UniformTrades, *, raw_partition: int, process_time: int, schema_id: int) -> list[bytes]:
+    """One Confluent-framed record a trade; Misfit for times or texts that the fast layout does not have."""
+    count = len(trades)
+    times = (trades.timestamp, trades.receive_time, np.full(count, process_time, np.int64))
+    if any(time.min() < varint.FIRST_8_BYTE or time.max() >= varint.END_8_BYTE for time in times):
+        raise Misfit("a time beyond 1978 to 3111")
+    numbers = (decimals.to_fixed16(trades.price), decimals.to_fixed16(trades.quantity))
+    parts: list[Part | bytes] = [
+        constant(fixed_part(times, numbers, trades.taker_buy, schema_id)),
+        varint.pack(trades.raw_offset),
+        varint.pack(trades.sequence),
+        varint.pack_one(raw_partition) + varint.pack_one(1),
+        _names(trades),
+        *_text(trades.trade_id),
+        varint.pack_one(len(trades.vendor_data)) if trades.vendor_data else b"",
+    ]
+    for name, column in trades.vendor_data.items():
+        parts += [texts(name), *_text(column)]
+    return joined([*parts, b"\0" * 3], count)  # the end of the map, no conditions, no errors
+
+
+def _names(trades: UniformTrades) -> Part:
+    """The exchange, symbol and canonical symbol of each trade."""
+    pairs = zip(trades.symbols, trades.canonical, strict=True)
+    names = [texts(trades.exchange, symbol, canonical) for symbol, canonical in pairs]
+    widths = np.array(list(map(len, names)))
+    table = np.array(names, f"S{widths.max()}").view(np.uint8).reshape(len(names), -1)
+    return table[trades.code], widths[trades.code]
+
+
+def _text(column: Part) -> tuple[Part, Part]:
+    """The length byte of a text column, and the text."""
+    cells, widths = column
+    if widths.max() > MAX_TEXT:
+        raise Misfit("a text longer than 63 characters")
+    return constant((widths * 2).astype(np.uint8).reshape(-1, 1)), (cells, widths)

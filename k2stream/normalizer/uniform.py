@@ -1,0 +1,127 @@
+"""The usual batch, by column: new trades of known symbols, all of one shape, ids without a hole or repeat.
+
+Gives what normalizer/records.py gives; anything it does not handle raises Misfit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from k2stream.avro import uniform_trades
+from k2stream.batch import RecordBatch
+from k2stream.continuity import Ids, State
+from k2stream.exchanges import raw
+from k2stream.exchanges.scan import Misfit, Scan
+from k2stream.exchanges.spec import Exchange, Layout
+from k2stream.normalizer.records import AHEAD_US
+from k2stream.normalizer.result import Normalised, Position
+from k2stream.trade import INTEGER_DIGITS, Decimals
+
+Ints = NDArray[np.int64]
+
+
+def normalise(
+    exchange: Exchange,
+    layout: Layout,
+    batch: RecordBatch,
+    position_of: Callable[[str], Position | None],
+    canonical: Callable[[str], str],
+    *,
+    schema_id: int,
+    process_time: int,
+) -> Normalised:
+    """As `k2stream.normalizer.normalise`; raises Misfit for a batch that is not the usual."""
+    scan = Scan(batch.values)
+    _check_shape(exchange, layout, scan, batch)
+    symbols, code = scan.codes(layout.symbol)
+    known = [position_of(symbol) for symbol in symbols]
+    found = [position for position in known if position is not None and "" in position.state.ids]
+    if len(found) < len(symbols) or batch.first_offset <= max(p.raw_offset for p in found):
+        raise Misfit("a new symbol, or a replay")
+    ids = scan.integers(layout.id)
+    highs = np.array([position.state.ids[""].high for position in found])
+    last = _last_rows(code, ids, highs)
+
+    price, quantity = scan.decimals(layout.price), scan.decimals(layout.quantity)
+    _check_numbers(price, quantity)
+    timestamp, receive_time = layout.micros(scan.integers(layout.time)), scan.integers("k2_recv")
+    if (timestamp > receive_time + AHEAD_US).any():
+        raise Misfit("a trade ahead of its time")
+    spelled = [canonical(symbol) for symbol in symbols]
+    trades = uniform_trades.UniformTrades(
+        exchange=exchange.name,
+        symbols=symbols,
+        canonical=spelled,
+        code=code,
+        trade_id=scan.cut(layout.id),
+        timestamp=timestamp,
+        receive_time=receive_time,
+        price=price,
+        quantity=quantity,
+        taker_buy=scan.boolean(layout.buyer_is_maker) ^ True,
+        sequence=ids,
+        raw_offset=batch.offsets,
+        vendor_data={name: scan.cut(name) for name in layout.vendor_data},
+    )
+    keys = np.array([f"{exchange.name}:{name}".encode() for name in spelled], object)
+    rows = last.tolist()
+    return Normalised(
+        keys=keys[code].tolist(),
+        values=uniform_trades.encode(
+            trades, raw_partition=batch.tp.partition, process_time=process_time, schema_id=schema_id
+        ),
+        timestamps=(receive_time // 1000).tolist(),
+        receive_time=receive_time,
+        dead_letters=[],
+        events=[],
+        positions={
+            symbol: _moved(position, int(batch.offsets[row]), int(ids[row]))
+            for symbol, position, row in zip(symbols, found, rows, strict=True)
+        },
+        newest={
+            symbol: (int(timestamp[row]), int(receive_time[row]), scan.row(layout.price, row))
+            for symbol, row in zip(symbols, rows, strict=True)
+        },
+        replayed=0,
+    )
+
+
+def _check_shape(exchange: Exchange, layout: Layout, scan: Scan, batch: RecordBatch) -> None:
+    """The first record is good and of the layout's kind; then all are, for their fields are of one type."""
+    _, unreadable = raw.decode(exchange, batch.values[:1])
+    if unreadable or any(name in scan for name in layout.absent):
+        raise Misfit("not a plain trade")
+    for name, text in layout.constant.items():
+        if scan.codes(name)[0] != [text]:
+            raise Misfit(f"{name} is not {text} throughout")
+
+
+def _last_rows(code: Ints, ids: Ints, highs: Ints) -> Ints:
+    """The row of each symbol's last trade, once its ids are seen to go on from its highest by ones."""
+    order = np.argsort(code.astype(np.uint16) if len(highs) <= 1 << 16 else code, kind="stable")
+    ends = np.cumsum(np.bincount(code, minlength=len(highs)))
+    starts = np.concatenate(([0], ends[:-1]))
+    ordered = ids[order]
+    before = np.empty_like(ordered)
+    before[1:] = ordered[:-1]
+    before[starts] = highs
+    if (ordered != before + 1).any():
+        raise Misfit("a gap or a repeat")
+    return order[ends - 1]
+
+
+def _check_numbers(price: Decimals, quantity: Decimals) -> None:
+    limit = 10 ** (INTEGER_DIGITS + price.scale + quantity.scale)
+    if price.mantissa.min() <= 0 or quantity.mantissa.min() <= 0:
+        raise Misfit("a number that is not positive")
+    if int(price.mantissa.max()) * int(quantity.mantissa.max()) >= limit:
+        raise Misfit("a product that may be too large")
+
+
+def _moved(position: Position, offset: int, high: int) -> Position:
+    state = position.state
+    ids = state.ids | {"": Ids(high, state.ids[""].holes)}
+    return Position(offset, State(ids, state.newest, state.recent))
