@@ -73,7 +73,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     candle_retention: Positive = 500  # closed windows kept for look-ups, per symbol and timeframe
 
     # Sinks
-    sink_flush_seconds: Seconds = 0.25
+    sink_flush_seconds: Seconds = 1.0  # of trades into ClickHouse; candles are written about every 0.2 s
     sink_max_rows: Positive = 20_000
     cold_commit_seconds: Seconds = 900.0
     cold_commit_rows: Positive = 100_000

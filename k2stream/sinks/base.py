@@ -20,21 +20,20 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
-import pyarrow as pa
 
 from k2stream import clock, metrics
 from k2stream.batch import RecordBatch
-from k2stream.sinks.progress import Batch, Hole, Partition, Position, Progress
-from k2stream.sinks.route import Route, beyond, joined, keep_all, nothing
+from k2stream.sinks.progress import Hole, Partition, Position
+from k2stream.sinks.route import Route
 from k2stream.sinks.schema import RECORD_TIME
+from k2stream.sinks.table import Acknowledge, Table
+from k2stream.sinks.table import Rows as Rows
 
 logger = logging.getLogger(__name__)
 
 RETRY_BASE_SECONDS, RETRY_CAP_SECONDS = 0.1, 10.0
 CLOSE_SECONDS = 10.0
 
-Acknowledge = Callable[[], Awaitable[Any]]
-Rows = Batch[pa.Table, Acknowledge]
 Result = TypeVar("Result")
 
 
@@ -73,6 +72,12 @@ class Policy:
     max_rows: int
     max_bytes: int
     save_seconds: float
+    urgent_seconds: float | None = None  # the age of urgent routes' rows; None: no route is
+
+    def deadline(self, table: Table) -> float:
+        """When (monotonic seconds) what the table holds must be written."""
+        urgent = table.route.urgent and self.urgent_seconds is not None
+        return table.since + (self.urgent_seconds or 0.0 if urgent else self.flush_seconds)
 
 
 def backoff(base: float = RETRY_BASE_SECONDS, cap: float = RETRY_CAP_SECONDS) -> Iterator[float]:
@@ -113,20 +118,14 @@ class Sink:
         generation = self._generation
         table = self._table(route)
         partition = Partition(batch.tp.topic, batch.tp.partition)
-        first, last = batch.first_offset, batch.last_offset
-        if table.progress.read(partition) is None:
-            await self._assign(table, partition, first)
-        read = table.progress.read(partition)
-        if generation != self._generation or read is None:
+        if table.arrived(partition) is None:
+            await self._assign(table, partition, batch.first_offset)
+        if generation != self._generation or table.arrived(partition) is None:
             return  # a rebalance came between: the batch is delivered again
-        rows, marks = await asyncio.to_thread(_prepare, route, batch, read)
-        if generation != self._generation:
-            return
         try:
-            table.progress.put(partition, first, last, marks, rows, len(rows), acknowledge)
+            await table.put(partition, batch, acknowledge)
         except Hole as hole:
             raise MissingRows(f"{route.table}: {hole}") from None
-        table.added(rows)
         self._changed.set()
         self._arrived.set()
 
@@ -137,7 +136,7 @@ class Sink:
 
     async def _assign(self, table: Table, partition: Partition, first: int) -> None:
         async with self._lock:
-            if table.progress.read(partition) is not None:
+            if table.arrived(partition) is not None:
                 return
             await self._save()
             found = await self._retry(table.route.table, partial(self._destination.positions, table.route))
@@ -146,7 +145,7 @@ class Sink:
             position = found.get(partition.partition, Position())
             if first > position.offset + 1:
                 position = await self._after_hole(table.route, partition, position, first)
-            table.progress.assign(partition, position)
+            table.assign(partition, position)
 
     async def _after_hole(self, route: Route, partition: Partition, held: Position, first: int) -> Position:
         if first > await self._earliest(partition):
@@ -185,8 +184,8 @@ class Sink:
         return True
 
     def _read(self, partition: Partition) -> int:
-        found = [table.progress.read(partition) for table in self._tables.values()]
-        return max((position.offset for position in found if position is not None), default=-1)
+        found = [table.arrived(partition) for table in self._tables.values()]
+        return max((offset for offset in found if offset is not None), default=-1)
 
     # Writing
 
@@ -221,7 +220,7 @@ class Sink:
 
     async def _wait(self) -> None:
         tables = self._tables.values()
-        deadlines = [table.since + self._policy.flush_seconds for table in tables if table.since]
+        deadlines = [self._policy.deadline(table) for table in tables if table.since]
         if self._unsaved:
             deadlines.append(self._saved_at + self._policy.save_seconds)
         self._changed.clear()
@@ -234,22 +233,22 @@ class Sink:
                 pass  # something is due
 
     def _due(self) -> Table | None:
-        """The table whose rows have waited longest, of those that are due."""
+        """Of the tables that are due, the one that is overdue longest."""
         policy, now, tables = self._policy, time.monotonic(), self._tables.values()
         due = [
             table
             for table in tables
-            if table.since
-            and (now >= table.since + policy.flush_seconds or table.progress.buffered >= policy.max_rows)
+            if table.since and (now >= policy.deadline(table) or table.records >= policy.max_rows)
         ]
         if due:
-            return min(due, key=lambda table: table.since)
+            return min(due, key=policy.deadline)
         if sum(table.bytes for table in tables) >= policy.max_bytes:
             return max(tables, key=lambda table: table.bytes)
         return None
 
     async def _write(self, table: Table) -> int | None:
         """Write one table's buffer; the rows added, None when there was nothing or it was given up."""
+        await table.convert()
         batch = table.take()
         if batch is None:
             return None
@@ -303,62 +302,6 @@ class Sink:
                 return None
             await asyncio.sleep(delay)
         return None
-
-
-class Table:
-    """One route's progress; when its buffer began, and its bytes."""
-
-    def __init__(self, route: Route, merge_bytes: int) -> None:
-        """The buffer's rows are merged once they reach `merge_bytes`, then whenever they have doubled."""
-        self.route = route
-        self.progress: Progress[pa.Table, Acknowledge] = Progress()
-        self._merge_bytes = merge_bytes
-        self._empty()
-
-    def _empty(self) -> None:
-        self.since, self.bytes, self._merge_at = 0.0, 0, self._merge_bytes
-
-    def reset(self) -> None:
-        """Forget everything."""
-        self.progress.reset()
-        self._empty()
-
-    def added(self, rows: pa.Table) -> None:
-        """Count rows that were put, and merge when there are many."""
-        self.since = self.since or time.monotonic()
-        self.bytes += rows.nbytes
-        if self.route.merge is not keep_all and self.bytes >= self._merge_at:
-            self.bytes = 0
-            self.progress.compact(self._merged, nothing(self.route))
-            self._merge_at = max(self._merge_bytes, 2 * self.bytes)
-
-    def _merged(self, pieces: list[pa.Table]) -> tuple[pa.Table, int]:
-        rows = self.route.merge(joined(pieces))
-        self.bytes += rows.nbytes
-        return rows, len(rows)
-
-    def take(self) -> Rows | None:
-        """The batch to write."""
-        batch = self.progress.take()
-        if not self.progress.waiting:
-            self._empty()
-        return batch
-
-
-def _prepare(route: Route, batch: RecordBatch, read: Position) -> tuple[pa.Table, Mapping[str, int]]:
-    """A delivery's new rows; its records are let go, only the rows stay in memory."""
-    if batch.last_offset <= read.offset:
-        rows, marks = nothing(route), read.marks
-    else:
-        rows, marks = route.fresh(beyond(route.columns(batch), read.offset), read.marks)
-    batch.values.clear()
-    batch.keys.clear()
-    return rows, marks
-
-
-def rows_of(route: Route, batch: Rows) -> pa.Table:
-    """The rows of a batch that are worth writing."""
-    return route.merge(joined([piece.rows for piece in batch.pieces]))
 
 
 def _observe(route: Route, batch: Rows) -> None:

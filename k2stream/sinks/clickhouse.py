@@ -16,17 +16,19 @@ import pyarrow as pa
 from clickhouse_driver import Client, defines, errors
 from clickhouse_driver.block import BlockInfo
 from clickhouse_driver.protocol import ClientPacketTypes
+from clickhouse_driver.util.escape import escape_param
 from clickhouse_driver.varint import write_varint
 from clickhouse_driver.writer import write_binary_str, write_binary_uint8
 
 from k2stream.errors import ConfigError
 from k2stream.settings import Settings
 from k2stream.sinks import native
-from k2stream.sinks.base import Away, Rows, rows_of
+from k2stream.sinks.base import Away
 from k2stream.sinks.migrate import migrate
 from k2stream.sinks.progress import Partition, Position
 from k2stream.sinks.route import Route
 from k2stream.sinks.schema import stored
+from k2stream.sinks.table import Rows, rows_of
 
 CONNECT_SECONDS, ANSWER_SECONDS = 5, 60
 
@@ -130,7 +132,7 @@ class ClickHouse:
         """One insert under the batch's token."""
         rows = stored(rows_of(route, batch))
         if len(rows):
-            self._insert(route.table, rows, {"insert_deduplication_token": batch.token})
+            self._insert(route.table, rows, {**_INSERT, "insert_deduplication_token": batch.token})
         return len(rows)
 
     def save(self, positions: Mapping[tuple[str, Partition], Position]) -> None:
@@ -147,8 +149,9 @@ class ClickHouse:
 
     def _insert(self, table: str, rows: pa.Table, settings: Mapping[str, Any]) -> None:
         names = ", ".join(f"`{name}`" for name in rows.column_names)
-        query = f"INSERT INTO {self._database}.{table} ({names}) VALUES"
-        self._call(lambda: self._client.execute(query, [rows], settings={**_INSERT, **settings}))
+        given = ", ".join(f"{name} = {escape_param(value, None)}" for name, value in settings.items())
+        query = f"INSERT INTO {self._database}.{table} ({names}) SETTINGS {given} VALUES"
+        self._call(lambda: self._client.execute(query, [rows]))
 
     def _insert_values(self, into: str, rows: list[tuple[Any, ...]]) -> None:
         self._call(lambda: self._client.execute(f"INSERT INTO {self._database}.{into} VALUES", rows))

@@ -11,8 +11,8 @@ from k2stream.sinks.clickhouse import ClickHouse
 from k2stream.sinks.worker import SinkWorker
 
 MAX_BYTES = 64 << 20
-FETCH_BYTES = 1 << 20
-GATHER_SECONDS = 0.05  # for the deliveries of one fetch to arrive
+FETCH_BYTES, FETCH_WAIT_MS = 1 << 20, 50
+URGENT_SECONDS = 0.15  # of candles: several tables share the time, and each insert costs about 10 ms
 
 
 @cache
@@ -21,11 +21,12 @@ def sink() -> SinkWorker:
     settings = settings_module.get()
     app = create_app("hot")
     # The broker gathers what is written together: a delivery for every few trades would cost far more.
-    app.fetch_min_bytes, app.fetch_max_wait_ms = FETCH_BYTES, int(settings.sink_flush_seconds * 1000)
+    app.fetch_min_bytes, app.fetch_max_wait_ms = FETCH_BYTES, FETCH_WAIT_MS
     policy = Policy(
-        flush_seconds=GATHER_SECONDS,
+        flush_seconds=settings.sink_flush_seconds,
         max_rows=settings.sink_max_rows,
         max_bytes=MAX_BYTES,
         save_seconds=settings.commit_seconds,
+        urgent_seconds=URGENT_SECONDS,
     )
     return SinkWorker(app, settings, ClickHouse(settings), policy)

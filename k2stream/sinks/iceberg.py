@@ -19,9 +19,10 @@ from sqlalchemy.exc import OperationalError
 from k2stream.cold import tables, writer
 from k2stream.cold.catalog import open_catalog
 from k2stream.settings import Settings
-from k2stream.sinks.base import Away, Rows
+from k2stream.sinks.base import Away
 from k2stream.sinks.progress import Partition, Position
 from k2stream.sinks.route import Route
+from k2stream.sinks.table import Rows
 
 _AWAY = (
     CommitStateUnknownException,

@@ -10,11 +10,13 @@ from dataclasses import replace
 from decimal import Decimal
 
 import msgspec
+import numpy as np
 import pytest
 from aiokafka import AIOKafkaProducer
 from faust.types import TP
 
 from k2stream import kafka, settings, topics
+from k2stream.batch import RecordBatch
 from k2stream.errors import ConfigError
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import RawTrade
@@ -156,13 +158,14 @@ async def test_a_server_that_dies_gets_everything_once(running_stack, config, cl
     sink = Sink(
         store, Policy(flush_seconds=0.01, max_rows=200, max_bytes=1 << 30, save_seconds=0.05), earliest
     )
-    route = replace(KRAKEN, columns=lambda delivery: delivery.rows)
+    route = replace(KRAKEN, columns=lambda batch: rows_at(batch.offsets.tolist()).rows)
     running = asyncio.create_task(sink.run())
 
     async def produce():
         for first in range(0, 6000, 50):
-            rows = piece(KRAKEN, [native(offset) for offset in range(first, first + 50)], first=first)
-            await sink.put(route, Delivery(rows), lambda last=first + 49: acknowledge(last))
+            await sink.put(
+                route, delivery(range(first, first + 50)), lambda last=first + 49: acknowledge(last)
+            )
             await asyncio.sleep(0.005)
 
     async def acknowledge(last):
@@ -185,13 +188,14 @@ async def test_a_server_that_dies_gets_everything_once(running_stack, config, cl
     assert count(client, config, "bronze_trades_kraken FINAL", "uniqExact(raw_offset)") == 6000
 
 
-class Delivery:
-    """A delivery whose rows are made already."""
+def rows_at(offsets):
+    return piece(KRAKEN, [native(offset) for offset in offsets], first=offsets[0])
 
-    def __init__(self, made):
-        self.tp, self.rows = TP(*made.partition), made.rows
-        self.first_offset, self.last_offset = made.first, made.last
-        self.values, self.keys = [], []
+
+def delivery(offsets):
+    count = len(offsets)
+    tp = TP(*rows_at(offsets).partition)
+    return RecordBatch(tp, np.array(offsets), np.zeros(count, np.int64), [None] * count, [b""] * count)
 
 
 async def test_away_is_told_in_one_line(config):

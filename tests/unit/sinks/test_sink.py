@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +10,7 @@ import pytest
 from faust.types import TP
 
 from k2stream.batch import RecordBatch
-from k2stream.sinks import base
+from k2stream.sinks import base, table
 from k2stream.sinks.base import Away, MissingRows, Policy, Sink
 from k2stream.sinks.progress import Partition, Position
 from k2stream.sinks.route import Route, delivered
@@ -218,6 +219,77 @@ async def test_buffered_rows_are_merged_when_the_route_can(acks):
     await sink.flush()
     assert store.rows == {"trades:0:0-4": ["4"]}
     assert acks == ["a", "b"]
+
+
+async def test_deliveries_become_rows_together_in_order(acks):
+    sizes = []
+
+    def columns(batch):
+        sizes.append(len(batch))
+        return ROUTE.columns(batch)
+
+    store = Memory()
+    sink = Sink(store, NEVER, beginning)
+    route = replace(ROUTE, columns=columns)
+    for first, last, name in ((0, 2, "a"), (3, 3, "b"), (2, 4, "again"), (5, 6, "c")):
+        await sink.put(route, records(first, last), acks.of(name))
+    await sink.flush()
+    assert sizes == [4, 5]
+    assert store.rows == {"trades:0:0-6": ["0", "1", "2", "3", "4", "5", "6"]}
+    assert acks == ["a", "b", "again", "c"]
+
+
+async def test_records_are_kept_as_they_came_up_to_a_bound(acks, monkeypatch):
+    monkeypatch.setattr(table, "CHUNK_RECORDS", 4)
+    sink = Sink(Memory(), NEVER, beginning)
+    deliveries = [records(0, 2), records(3, 4), records(5, 5)]
+    for number, delivery in enumerate(deliveries):
+        await sink.put(ROUTE, delivery, acks.of(number))
+    assert [len(delivery) for delivery in deliveries] == [0, 0, 1]
+    assert acks == []
+    assert await sink.flush() == {"table": 6}
+    assert acks == [0, 1, 2]
+
+
+async def test_a_hole_between_deliveries_stops_the_worker(acks):
+    sink = Sink(Memory(), NEVER, beginning)
+    await sink.put(ROUTE, records(0, 2), acks.of("a"))
+    with pytest.raises(MissingRows, match=r"table: trades:0: offset 5 comes after 2"):
+        await sink.put(ROUTE, records(5, 6), acks.of("b"))
+
+
+async def test_a_rebalance_during_a_conversion_forgets_it(acks):
+    converting, reset = threading.Event(), threading.Event()
+
+    def columns(batch):
+        converting.set()
+        assert reset.wait(5)
+        return ROUTE.columns(batch)
+
+    store = Memory()
+    sink = Sink(store, NEVER, beginning)
+    await sink.put(replace(ROUTE, columns=columns), records(0, 2), acks.of("before"))
+    flush = asyncio.create_task(sink.flush())
+    assert await asyncio.to_thread(converting.wait, 5)
+    sink.reset()
+    reset.set()
+    assert await flush == {}
+    assert (store.rows, acks) == ({}, [])
+
+
+async def test_urgent_rows_are_written_sooner(acks):
+    store = Memory()
+    policy = Policy(60, 10**6, 10**9, 0.01, urgent_seconds=0.01)
+    sink = Sink(store, policy, beginning)
+    running = asyncio.create_task(sink.run())
+    await sink.put(replace(ROUTE, table="patient"), records(0, 2), acks.of("patient"))
+    await sink.put(replace(ROUTE, table="urgent", urgent=True), records(0, 2), acks.of("urgent"))
+    async with asyncio.timeout(5):
+        await acks.came.wait()
+    assert acks == ["urgent"]
+    await sink.close()
+    await running
+    assert acks == ["urgent", "patient"]
 
 
 async def test_reached_waits_for_offsets():

@@ -1,0 +1,181 @@
+"""One table's buffer: deliveries as they came, then rows, then a batch."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from k2stream.batch import RecordBatch
+from k2stream.sinks.progress import Batch, Hole, Partition, Position, Progress
+from k2stream.sinks.route import Route, beyond, joined, keep_all, nothing
+
+CHUNK_RECORDS = 2000  # deliveries become rows by so many records at most: rows take less memory
+
+Acknowledge = Callable[[], Awaitable[Any]]
+Rows = Batch[pa.Table, Acknowledge]
+
+
+class Delivery(NamedTuple):
+    """What came, what acknowledges it, and its bytes."""
+
+    batch: RecordBatch
+    acknowledge: Acknowledge
+    size: int
+
+
+class Table:
+    """One route's progress; when its buffer began, and its bytes.
+
+    Making columns of a delivery costs the same for one record as for hundreds: deliveries are kept until
+    there are many, or a batch is taken, and become rows together.
+    """
+
+    def __init__(self, route: Route, merge_bytes: int) -> None:
+        """The buffer's rows are merged once they reach `merge_bytes`, then whenever they have doubled."""
+        self.route = route
+        self.progress: Progress[pa.Table, Acknowledge] = Progress()
+        self.since = 0.0
+        self._merge_bytes = self._merge_at = merge_bytes
+        self._row_bytes = 0
+        self._arrived: dict[Partition, int] = {}
+        self._deliveries: dict[Partition, list[Delivery]] = {}
+        self._delivered, self._delivered_bytes = 0, 0
+        self._converting = asyncio.Lock()
+        self._stay = object()
+
+    @property
+    def records(self) -> int:
+        """Rows, and records that are no rows yet, which wait for a batch."""
+        return self.progress.buffered + self._delivered
+
+    @property
+    def bytes(self) -> int:
+        """The memory they take, about."""
+        return self._row_bytes + self._delivered_bytes
+
+    def assign(self, partition: Partition, durable: Position) -> None:
+        """A partition came to this worker; the destination holds it up to `durable`."""
+        self.progress.assign(partition, durable)
+        self._arrived[partition] = durable.offset
+
+    def arrived(self, partition: Partition) -> int | None:
+        """The last offset that came, or is durable; None when the partition is not assigned."""
+        return self._arrived.get(partition)
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.progress.reset()
+        self._arrived.clear()
+        self._deliveries.clear()
+        self._delivered, self._delivered_bytes = 0, 0
+        self._stay = object()
+        self._empty()
+
+    async def put(self, partition: Partition, batch: RecordBatch, acknowledge: Acknowledge) -> None:
+        """Add a delivery of an assigned partition. Raises Hole when offsets are missing before it."""
+        arrived = self._arrived[partition]
+        if batch.first_offset > arrived + 1:
+            raise Hole(f"{partition}: offset {batch.first_offset} comes after {arrived}")
+        if batch.first_offset <= arrived:
+            stay = self._stay
+            await self.convert()  # only what follows on each other is converted together
+            if self._stay is not stay:
+                return
+        self._arrived[partition] = max(arrived, batch.last_offset)
+        size = sum(len(value) for value in batch.values if value is not None)
+        self._deliveries.setdefault(partition, []).append(Delivery(batch, acknowledge, size))
+        self._delivered += len(batch)
+        self._delivered_bytes += size
+        self.since = self.since or time.monotonic()
+        if self._delivered >= CHUNK_RECORDS:
+            await self.convert()
+
+    async def convert(self) -> None:
+        """Make rows of the deliveries; those that a rebalance takes away meanwhile are forgotten."""
+        async with self._converting:
+            stay = self._stay
+            for partition in list(self._deliveries):
+                deliveries = list(self._deliveries[partition])
+                read = self.progress.read(partition)
+                assert read is not None
+                batch = together([delivery.batch for delivery in deliveries])
+                rows, marks = await asyncio.to_thread(_rows, self.route, batch, read)
+                if self._stay is not stay:
+                    return
+                first, last = batch.first_offset, batch.last_offset
+                self.progress.put(partition, first, last, marks, rows, len(rows), _all(deliveries))
+                self._let_go(partition, deliveries)
+                self._added(rows)
+
+    def _let_go(self, partition: Partition, deliveries: Sequence[Delivery]) -> None:
+        """Only the rows stay in memory: an event lives until it is acknowledged."""
+        for batch, _, size in deliveries:
+            self._delivered -= len(batch)
+            self._delivered_bytes -= size
+            batch.values.clear()
+            batch.keys.clear()
+        del self._deliveries[partition][: len(deliveries)]
+        if not self._deliveries[partition]:
+            del self._deliveries[partition]
+
+    def _added(self, rows: pa.Table) -> None:
+        """Count rows, and merge when there are many."""
+        self._row_bytes += rows.nbytes
+        if self.route.merge is not keep_all and self._row_bytes >= self._merge_at:
+            self._row_bytes = 0
+            self.progress.compact(self._merged, nothing(self.route))
+            self._merge_at = max(self._merge_bytes, 2 * self._row_bytes)
+
+    def _merged(self, pieces: list[pa.Table]) -> tuple[pa.Table, int]:
+        rows = self.route.merge(joined(pieces))
+        self._row_bytes += rows.nbytes
+        return rows, len(rows)
+
+    def take(self) -> Rows | None:
+        """The batch to write, of what was converted."""
+        batch = self.progress.take()
+        if not self.progress.waiting:
+            self._empty()
+        return batch
+
+    def _empty(self) -> None:
+        self.since = time.monotonic() if self._deliveries else 0.0
+        self._row_bytes, self._merge_at = 0, self._merge_bytes
+
+
+def together(batches: Sequence[RecordBatch]) -> RecordBatch:
+    """Deliveries of a partition that follow on each other, as one."""
+    if len(batches) == 1:
+        return batches[0]
+    return RecordBatch(
+        batches[0].tp,
+        np.concatenate([batch.offsets for batch in batches]),
+        np.concatenate([batch.timestamps for batch in batches]),
+        [key for batch in batches for key in batch.keys],
+        [value for batch in batches for value in batch.values],
+    )
+
+
+def _all(deliveries: Sequence[Delivery]) -> Acknowledge:
+    async def acknowledge() -> None:
+        for delivery in deliveries:
+            await delivery.acknowledge()
+
+    return acknowledge
+
+
+def _rows(route: Route, batch: RecordBatch, read: Position) -> tuple[pa.Table, Mapping[str, int]]:
+    """The new rows of a batch, and the marks after them."""
+    if batch.last_offset <= read.offset:
+        return nothing(route), read.marks
+    return route.fresh(beyond(route.columns(batch), read.offset), read.marks)
+
+
+def rows_of(route: Route, batch: Rows) -> pa.Table:
+    """The rows of a batch that are worth writing."""
+    return route.merge(joined([piece.rows for piece in batch.pieces]))
