@@ -138,15 +138,6 @@ def to_ints(values: Decimals) -> list[int]:
     return [value * factor for value in values.mantissa.tolist()]
 
 
-def to_int(value: Decimal) -> int:
-    """The Python int at scale 18 of one value; ValueError when it has more fraction digits."""
-    scaled = value.scaleb(SCALE, _EXACT)
-    mantissa = int(scaled)
-    if mantissa != scaled:
-        raise ValueError(f"{value} has {TOO_MANY_FRACTION_DIGITS}")
-    return mantissa
-
-
 def to_decimal(mantissa: int) -> Decimal:
     """The value of a Python int at scale 18."""
     return Decimal(mantissa).scaleb(-SCALE, _EXACT)

@@ -11,7 +11,7 @@ from typing import Protocol
 from k2stream import metrics, topics
 from k2stream.avro.candles import encode
 from k2stream.candle import TIMEFRAMES
-from k2stream.candles.state import State, to_candle
+from k2stream.candles.state import State, to_row
 from k2stream.candles.windows import Window
 
 logger = logging.getLogger(__name__)
@@ -129,10 +129,10 @@ class Publisher:
     def _encode(self, window: Window, state: State) -> bytes | None:
         """None for a candle that Avro's decimals cannot hold; the tables still do."""
         timeframe, key, open_time = window
-        candle = to_candle(state, key, self._native(key), timeframe, open_time)
+        row = to_row(state, key, self._native(key), timeframe, open_time)
         try:
-            return encode([candle], self._schema_ids[timeframe])[0]
+            return encode(row, self._schema_ids[timeframe])
         except ValueError as error:
             logger.error("candle %s %s %d is not published: %s", key, timeframe, open_time, error)
-            metrics.REJECTED.labels(candle.exchange, "candles").inc()
+            metrics.REJECTED.labels(key.partition(":")[0], "candles").inc()
             return None

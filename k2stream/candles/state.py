@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Context, Decimal
+from typing import Any
 
 import msgspec
 
@@ -13,6 +14,7 @@ Order = tuple[int, int, int]
 """Where a trade stands inside its window: (timestamp in µs, sequence, raw_offset)."""
 
 _EXACT = Context(prec=200)
+_FIRST_DECIMAL, _COUNT = map(Candle._fields.index, ("open", "trade_count"))
 
 
 class State(msgspec.Struct, frozen=True, gc=False):
@@ -75,25 +77,28 @@ def closed(state: State) -> State:
     return msgspec.structs.replace(state, final=True)
 
 
-def to_candle(state: State, key: str, native: str, timeframe: str, open_time: int) -> Candle:
-    """The candle of a window: `key` exchange:BASE/QUOTE, `native` the exchange's spelling, `open_time` ms."""
+def to_row(state: State, key: str, native: str, timeframe: str, open_time: int) -> tuple[Any, ...]:
+    """The fields of a window's candle, in order, its decimals as integers at scale 18.
+
+    `key` is exchange:BASE/QUOTE, `native` the exchange's spelling, `open_time` in ms.
+    """
     exchange, _, canonical = key.partition(":")
-    return Candle(
+    return (
         exchange,
         native,
         canonical,
         timeframe,
         open_time,
         open_time + TIMEFRAMES[timeframe] - 1,
-        _decimal(state.open),
-        _decimal(state.high),
-        _decimal(state.low),
-        _decimal(state.close),
-        _decimal(state.volume),
-        _decimal(_divide(state.quote, 10**SCALE)),
-        _decimal(state.taker_buy_volume),
-        _decimal(_divide(state.taker_buy_quote, 10**SCALE)),
-        _decimal(_divide(state.quote, state.volume)),
+        state.open,
+        state.high,
+        state.low,
+        state.close,
+        state.volume,
+        _divide(state.quote, 10**SCALE),
+        state.taker_buy_volume,
+        _divide(state.taker_buy_quote, 10**SCALE),
+        _divide(state.quote, state.volume),
         state.trade_count,
         state.open_at[0],
         state.close_at[0],
@@ -102,6 +107,12 @@ def to_candle(state: State, key: str, native: str, timeframe: str, open_time: in
         state.raw_partition,
         state.raw_offset,
     )
+
+
+def to_candle(state: State, key: str, native: str, timeframe: str, open_time: int) -> Candle:
+    """The candle of a window, from what `to_row` takes."""
+    row = to_row(state, key, native, timeframe, open_time)
+    return Candle(*row[:_FIRST_DECIMAL], *map(_decimal, row[_FIRST_DECIMAL:_COUNT]), *row[_COUNT:])
 
 
 def _decimal(mantissa: int) -> Decimal:
