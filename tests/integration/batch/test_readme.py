@@ -1,0 +1,46 @@
+"""The application that README.md shows, as it stands there."""
+
+import asyncio
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from k2stream.local.ports import free_port
+
+pytestmark = pytest.mark.integration
+README = Path(__file__).parents[3] / "README.md"
+
+
+async def test_the_application_of_the_readme_counts(kafka, tmp_path):
+    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    assert code.count("\n") <= 24
+    (tmp_path / "clicks.py").write_text(code.replace("localhost:9092", kafka.bootstrap))
+    await kafka.create("clicks")
+    await kafka.fill("clicks", 8_000, key=b"page")
+    changelog = "clicks-totals-changelog"
+    await kafka.create(changelog, {"cleanup.policy": "compact"})
+    with (tmp_path / "log").open("wb") as log:
+        worker = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("clicks.py", "worker", "--web-port", str(free_port())),
+            cwd=tmp_path,
+            env=os.environ | {"FAUST_DATADIR": str(tmp_path / "data")},
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        async with asyncio.timeout(60):
+            totals = {}
+            while sum(totals.values()) < 8_000:
+                assert worker.returncode is None, (tmp_path / "log").read_text()
+                await asyncio.sleep(0.2)
+                records = await kafka.read(changelog)
+                totals = {p: json.loads(found[-1].value) for p, found in records.items() if found}
+    finally:
+        worker.terminate()
+        await worker.wait()
+    assert totals == dict.fromkeys(range(4), 2_000)
