@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import signal
 from datetime import UTC, datetime
@@ -17,6 +18,9 @@ from k2stream import settings as settings_module
 from k2stream.local.simulate.faults import Fault, Kind
 from k2stream.local.simulate.simulator import Options, Simulator
 from k2stream.topics import EXCHANGES
+
+# Trades are millions of short-lived objects without cycles, see k2stream/app.py.
+GC_THRESHOLDS = (200_000, 20, 20)
 
 
 class _RepeatedFault(click.ParamType):
@@ -85,6 +89,8 @@ def simulate_command(
         binance_close_seconds=binance_close_seconds,
     )
     simulator = Simulator(instruments.load(settings_module.get().instruments_file), options)
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
     try:
         uvloop.run(_run(simulator, as_json=as_json))
     except OSError as error:

@@ -45,7 +45,7 @@ class Options:
 
     binance_close_seconds: float = DAY_SECONDS
     binance_ping_seconds: float = 20.0
-    tick_seconds: float = 0.005
+    tick_seconds: float = 0.01
 
 
 class Simulator:

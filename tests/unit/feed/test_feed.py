@@ -5,12 +5,14 @@ import json
 import logging
 from collections import defaultdict
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
 from k2stream import exchanges, instruments
 from k2stream.errors import ConfigError
 from k2stream.feed import Feed, MemoryPublisher
+from k2stream.feed import feed as feed_module
 from k2stream.instruments import Instrument
 from k2stream.local.simulate.faults import Fault, Kind
 from k2stream.settings import Settings
@@ -267,6 +269,20 @@ async def test_frames_that_wait_go_out_together_and_a_single_one_at_once(bench):
     publisher.open.set()
     await made.drained()
     assert publisher.largest > 50
+
+
+async def test_publishes_keep_their_distance(bench):
+    class Timed(MemoryPublisher):
+        began = []
+
+        async def publish(self, columns):
+            self.began.append(asyncio.get_running_loop().time())
+            await super().publish(columns)
+
+    made = await bench("binance", rate=3000, publisher=Timed())
+    await made.until(lambda: len(made.raw) > 500)
+    apart = [later - sooner for sooner, later in pairwise(Timed.began)]
+    assert min(apart) > 0.8 * feed_module.PUBLISH_SECONDS
 
 
 async def test_a_failed_publish_ends_the_feed(bench):
