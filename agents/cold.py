@@ -1,13 +1,16 @@
-"""The cold tier's worker: every layer into Iceberg. `POST /cold/flush` commits now."""
+"""The cold tier's worker: every layer into Iceberg, maintained daily. `POST /cold/flush` commits now."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from faust.types import TP
 from faust.web import View
 
 from k2stream import settings as settings_module
+from k2stream import topics
 from k2stream.app import create_app
+from k2stream.cold import daily
 from k2stream.cold.tables import TABLES
 from k2stream.sinks.base import Policy
 from k2stream.sinks.iceberg import Iceberg
@@ -38,3 +41,13 @@ class Flush(View):
     async def post(self, request: Any) -> Any:
         """Answer when it is committed."""
         return self.json(await sink.flush(FLUSH_WAIT_SECONDS))
+
+
+async def maintain_daily() -> None:
+    """Of several workers, the one that reads the first canonical partition maintains the tables."""
+    first = TP(topics.NORMALIZED, 0)
+    await daily.run_daily(settings.cold_maintain_at, lambda: first in app.consumer.assignment())
+
+
+if settings.cold_maintain_at:
+    app.task(maintain_daily)

@@ -36,6 +36,16 @@ SINK_FLUSH = Histogram(
     "k2_sink_flush_seconds", "Time of one durable write.", ["table"], buckets=LATENCY_BUCKETS
 )
 
+COLD_MAINTENANCE = Gauge(
+    "k2_cold_maintenance_ok", "1 when a cold table's step of the last daily maintenance went well, else 0; "
+    "0 for an audit that found rows missing.", ["table", "step"],
+)  # fmt: skip
+COLD_MAINTAINED = Gauge("k2_cold_maintenance_timestamp_seconds", "When the last daily maintenance ended.")
+
+STALLED = Gauge(
+    "k2_stalled_seconds", "How long a partition with lag has made no progress, longest by topic.", ["topic"]
+)
+
 LATENCY = Histogram(
     "k2_latency_seconds",
     "From the socket to: normalized topic, candle table, silver and gold in ClickHouse.",

@@ -17,6 +17,7 @@ from k2stream.resources import CONFIG
 Positive = Annotated[int, Meta(gt=0)]
 Seconds = Annotated[float, Meta(gt=0)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
+TimeOfDay = Annotated[str, Meta(pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$")]
 
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
@@ -78,12 +79,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cold_commit_seconds: Seconds = 900.0
     cold_commit_rows: Positive = 100_000
 
+    # Maintenance of the Iceberg tables
+    cold_maintain_at: TimeOfDay = "02:00"  # UTC, daily, in a cold worker; empty: never
+    cold_compact_rows: Positive = 2_000_000  # a merged file's rows, about: they are in memory at once
+    cold_snapshot_seconds: Seconds = 604_800.0  # older snapshots expire
+    cold_orphan_seconds: Seconds = 86_400.0  # unused files so old are removed; no write may take longer
+    cold_audit_seconds: Annotated[float, Meta(gt=0, le=172_800)] = 86_400.0  # at most what the topics keep
+
     # Workers
     web_host: str = "127.0.0.1"  # the name by which other workers reach this one
     web_bind: str = "127.0.0.1"  # the address it listens on
     web_port: Port = 0
     log_level: LogLevel = "info"
     commit_seconds: Seconds = 1.0
+    stall_seconds: Seconds = 30.0  # a partition with lag and no progress for so long restarts its worker
     broker_heap_mb: Positive = 256  # heap of the embedded Kafka broker
 
     def ws_url(self, exchange: str) -> str:

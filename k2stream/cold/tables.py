@@ -1,7 +1,8 @@
 """The tables of the cold tier: the columns of the hot ones (sinks/schema.py), partitioned, zstd.
 
-Gold holds the revisions that the candle topics carried, of each commit the highest of a candle: a reader
-takes the highest revision.
+Commits are in the order of the topics; compaction (cold/compact.py) sorts by a table's `order`. Gold holds
+the revisions that the candle topics carried, of each commit the highest of a candle: a reader takes the
+highest revision.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from pyiceberg.exceptions import NamespaceAlreadyExistsError, TableAlreadyExists
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
+from pyiceberg.table.sorting import SortField, SortOrder
 from pyiceberg.transforms import DayTransform, IdentityTransform, MonthTransform, Transform
 from pyiceberg.types import (
     BooleanType,
     DecimalType,
+    DoubleType,
     IcebergType,
     IntegerType,
     ListType,
@@ -53,6 +56,7 @@ _FIRST_PARTITION_ID = 1000
 _TYPES: dict[pa.DataType, IcebergType] = {
     pa.int32(): IntegerType(),
     pa.int64(): LongType(),
+    pa.float64(): DoubleType(),
     pa.bool_(): BooleanType(),
     pa.string(): StringType(),
 }
@@ -60,24 +64,51 @@ _TYPES: dict[pa.DataType, IcebergType] = {
 
 @dataclass(frozen=True, slots=True)
 class ColdTable:
-    """A table: its identifier, the route that fills it, and (column, transform) of its partitions."""
+    """A table: identifier, route, hot counterpart, (column, transform) of its partitions, sort columns."""
 
     name: str
     route: Route
+    hot: str
     partitions: tuple[tuple[str, Transform], ...]  # type: ignore[type-arg]
+    order: tuple[str, ...]
 
 
-def _cold(route: Route, layer: str, *partitions: tuple[str, Transform]) -> ColdTable:  # type: ignore[type-arg]
+_POSITION = ("raw_partition", "raw_offset")
+_SYMBOL = {
+    "bronze_trades_binance": "s",
+    "bronze_trades_kraken": "pair",
+    "bronze_trades_coinbase": "product_id",
+}
+
+
+def _cold(
+    route: Route,
+    layer: str,
+    order: tuple[str, ...],
+    *partitions: tuple[str, Transform],  # type: ignore[type-arg]
+) -> ColdTable:
     name = f"{NAMESPACE}.{layer}{route.table}"
-    return ColdTable(name, replace(route, table=name, latency=""), partitions)
+    return ColdTable(name, replace(route, table=name, latency=""), route.table, partitions, order)
 
 
 TABLES = {
     table.name: table
     for table in (
-        *(_cold(route, "", ("receive_time", DayTransform())) for route in bronze.ROUTES),
-        _cold(silver.ROUTE, "", ("timestamp", DayTransform()), ("exchange", IdentityTransform())),
-        *(_cold(route, "gold_", ("open_time", MonthTransform())) for route in gold.ROUTES),
+        *(
+            _cold(route, "", (_SYMBOL[route.table], *_POSITION), ("receive_time", DayTransform()))
+            for route in bronze.ROUTES
+        ),
+        _cold(
+            silver.ROUTE,
+            "",
+            ("canonical_symbol", "timestamp", *_POSITION),
+            ("timestamp", DayTransform()),
+            ("exchange", IdentityTransform()),
+        ),
+        *(
+            _cold(route, "gold_", (*gold.IDENTITY, "revision"), ("open_time", MonthTransform()))
+            for route in gold.ROUTES
+        ),
     )
 }
 
@@ -141,8 +172,13 @@ def _create(catalog: Catalog, table: ColdTable, schema: Schema) -> Table:
             for number, (column, transform) in enumerate(table.partitions, _FIRST_PARTITION_ID)
         )
     )
+    order = SortOrder(
+        *(SortField(schema.find_field(name).field_id, IdentityTransform()) for name in table.order)
+    )
     try:
-        return catalog.create_table(table.name, schema, partition_spec=spec, properties=PROPERTIES)
+        return catalog.create_table(
+            table.name, schema, partition_spec=spec, sort_order=order, properties=PROPERTIES
+        )
     except TableAlreadyExistsError:
         return catalog.load_table(table.name)
 

@@ -29,13 +29,10 @@ def positions(table: Table) -> dict[Partition, Position]:
 
     Raises ConfigError when there are rows, but no snapshot that tells.
     """
-    snapshot = newest = table.current_snapshot()
-    while snapshot is not None:
-        text = snapshot.summary[PROPERTY] if snapshot.summary else None
-        if text is not None:
-            return _decode(text)
-        parent = snapshot.parent_snapshot_id
-        snapshot = table.snapshot_by_id(parent) if parent is not None else None
+    carried_on = carried(table)
+    if carried_on:
+        return _decode(carried_on[PROPERTY])
+    newest = table.current_snapshot()
     if newest is not None and newest.summary and newest.summary["total-records"] != "0":
         raise ConfigError(
             f"{'.'.join(table.name())} has rows, but no snapshot that says from which offsets ({PROPERTY}): "
@@ -45,9 +42,15 @@ def positions(table: Table) -> dict[Partition, Position]:
 
 
 def carried(table: Table) -> dict[str, str]:
-    """Snapshot properties that a maintenance commit passes on."""
-    held = positions(table)
-    return {PROPERTY: _encode(held)} if held else {}
+    """The positions as properties that a maintenance commit passes on; empty where no snapshot has them."""
+    snapshot = table.current_snapshot()
+    while snapshot is not None:
+        text = snapshot.summary[PROPERTY] if snapshot.summary else None
+        if text is not None:
+            return {PROPERTY: text}
+        parent = snapshot.parent_snapshot_id
+        snapshot = table.snapshot_by_id(parent) if parent is not None else None
+    return {}
 
 
 def append(load: Callable[[], Table], route: Route, batch: Rows) -> int:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from functools import partial
+
 import click
 import httpx
+import msgspec
+from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.expressions.parser import parse
+from pyparsing import ParseException
+from rich.console import Console
+from rich.table import Table
 
 from k2stream import settings as settings_module
+from k2stream.cold import log, maintain
+from k2stream.cold.catalog import open_catalog
+from k2stream.cold.maintain import Limits
 from k2stream.errors import ConfigError
-from k2stream.local.running import find
+from k2stream.local.running import find, reached
 
 
 @click.group()
@@ -31,3 +43,80 @@ def flush(url: str | None) -> None:
     if answer.is_error:
         raise ConfigError(f"{base}/cold/flush: {answer.status_code} {answer.text}")
     click.echo(answer.text)
+
+
+@cold.command(name="maintain")
+@click.option("--table", "tables", multiple=True, help="Only this table (repeatable); otherwise all.")
+@click.option(
+    "--dry-run", is_flag=True, help="Say what would be done, and change nothing; without the audit."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object a step.")
+def maintain_command(tables: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
+    """Compact the tables, expire snapshots, remove orphans, audit; beside running workers, at any time.
+
+    Exits 1 when a step fails, or the audit finds rows missing or differing. Everything is logged in
+    cold.maintenance_log.
+    """
+    settings = reached(settings_module.get())
+    names = maintain.names_of(tables)
+    catalog = open_catalog(settings)
+    limits = Limits(settings.cold_compact_rows, settings.cold_snapshot_seconds, settings.cold_orphan_seconds)
+    if dry_run:
+        for name, step, text in maintain.plan(catalog, names, limits):
+            click.echo(f"{name:25} {step:8} {text}")
+        return
+    from k2stream.cold.audit.run import audit
+
+    good = True
+    for entry in maintain.maintain(catalog, names, limits, partial(audit, settings, catalog)):
+        good &= entry.status == "OK"
+        click.echo(msgspec.json.encode(asdict(entry)).decode() if as_json else _line(entry))
+    raise SystemExit(0 if good else 1)
+
+
+def _line(entry: log.Entry) -> str:
+    did = (
+        f"{entry.files_before} → {entry.files_after} files"
+        if entry.step != "audit"
+        else f"{entry.rows:,} rows"
+    )
+    text = f"{entry.table:25} {entry.step:8} {entry.status:8}{entry.seconds:7.2f} s  {did:22} {entry.detail}"
+    return text.rstrip()
+
+
+@cold.command()
+@click.argument("table")
+@click.option("--where", default="", help="""A filter, e.g. "exchange = 'kraken' and price > 80000".""")
+@click.option("--columns", default="", help="Only these, separated by commas.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="Rows at most.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object a row.")
+def scan(table: str, where: str, columns: str, limit: int, as_json: bool) -> None:
+    """Print a slice of TABLE, e.g. silver_trades, as the last commit left it."""
+    (name,) = maintain.names_of([table])
+    try:
+        row_filter = parse(where or "true")
+        held = open_catalog(settings_module.get()).load_table(name)
+        chosen = tuple(columns.split(",")) if columns else ("*",)
+        rows = held.scan(row_filter=row_filter, selected_fields=chosen, limit=limit).to_arrow()
+    except NoSuchTableError:
+        raise ConfigError(f"{name} does not exist yet: a cold worker creates it") from None
+    except (ParseException, ValueError) as error:
+        raise ConfigError(f"{name}: {' '.join(str(error).split())}") from None
+    if as_json:
+        for row in rows.to_pylist(maps_as_pydicts="strict"):
+            click.echo(msgspec.json.encode(row))
+        return
+    shown = Table(box=None, pad_edge=False)
+    for column in rows.column_names:
+        shown.add_column(column, no_wrap=True)
+    for row in rows.to_pylist(maps_as_pydicts="strict"):
+        shown.add_row(*map(_cell, row.values()))
+    console = Console()
+    console.width = max(
+        console.width, console.measure(shown, options=console.options.update(width=10_000)).maximum
+    )
+    console.print(shown, crop=False, overflow="ignore", soft_wrap=True)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value)

@@ -1,0 +1,37 @@
+"""Commits of maintenance, beside those of the sinks: one that was overtaken starts again from the table."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from pyiceberg.exceptions import CommitFailedException
+from sqlalchemy.exc import OperationalError
+
+ATTEMPTS = 20
+PAUSE_SECONDS = 0.05
+
+Result = TypeVar("Result")
+
+
+class Overtaken(Exception):
+    """Other writers committed first again and again."""
+
+
+def committed(attempt: Callable[[], Result]) -> Result:
+    """The attempt's result. It loads the table anew each time, and sees whether it is done already.
+
+    Raises Overtaken after ATTEMPTS conflicts.
+    """
+    for number in range(ATTEMPTS):
+        try:
+            return attempt()
+        except CommitFailedException:
+            pass
+        except OperationalError as error:
+            if "locked" not in str(error):  # SQLite, while another process commits
+                raise
+        time.sleep(random.uniform(0.5, 1.5) * PAUSE_SECONDS * (number + 1))  # noqa: S311 - not a secret
+    raise Overtaken(f"{ATTEMPTS} commits in a row were overtaken by others")

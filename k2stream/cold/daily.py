@@ -1,0 +1,66 @@
+"""The daily maintenance of a cold worker: `k2 cold maintain`, in a process of its own to spare the worker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from k2stream import metrics
+
+logger = logging.getLogger(__name__)
+
+COMMAND = (sys.executable, "-m", "k2stream", "cold", "maintain", "--json")
+STOP_SECONDS = 5.0
+
+
+def next_run(now: datetime, at: str) -> datetime:
+    """The first moment after `now` at a time of day, HH:MM in UTC."""
+    hour, minute = map(int, at.split(":"))
+    today = now.astimezone(UTC).replace(hour=hour, minute=minute, second=0, microsecond=0)
+    return today if today > now else today + timedelta(days=1)
+
+
+async def run_daily(at: str, chosen: Callable[[], bool]) -> None:
+    """Run it daily at a time of day, if `chosen` says so then: one worker of the role does it for all."""
+    while True:
+        now = datetime.now(UTC)
+        await asyncio.sleep((next_run(now, at) - now).total_seconds())
+        if chosen():
+            await run_once()
+
+
+async def run_once(command: Sequence[str] = COMMAND) -> bool:
+    """Run it now and set the metrics; whether all went well. When cancelled it is killed, which is safe."""
+    logger.info("maintenance of the cold tables begins")
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        failed = 0
+        async for line in process.stdout:
+            entry = msgspec.json.decode(line)
+            ok = entry["status"] == "OK"
+            failed += not ok
+            metrics.COLD_MAINTENANCE.labels(entry["table"], entry["step"]).set(ok)
+            if not ok:
+                logger.error("%(table)s: %(step)s: %(status)s: %(detail)s", entry)
+        code = await process.wait()
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            try:
+                async with asyncio.timeout(STOP_SECONDS):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+    whole = code == 0 or failed > 0
+    metrics.COLD_MAINTENANCE.labels("all", "run").set(whole)
+    if not whole:
+        logger.error("maintenance ended with exit code %d", code)
+    metrics.COLD_MAINTAINED.set(time.time())
+    return code == 0
