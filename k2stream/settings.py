@@ -62,10 +62,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     metrics_line_seconds: Seconds = 60.0
 
     # Topics: changing a partition count moves keys and is a migration, see docs/operations.md
-    binance_partitions: Positive = 2
-    kraken_partitions: Positive = 2
-    coinbase_partitions: Positive = 2
-    normalized_partitions: Positive = 2
+    binance_partitions: Positive = 1
+    kraken_partitions: Positive = 1
+    coinbase_partitions: Positive = 1
+    normalized_partitions: Positive = 1
 
     # Candles
     grace_seconds: Seconds = 5.0  # a trade so much older than its symbol's newest may still revise a candle
