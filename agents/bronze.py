@@ -5,4 +5,4 @@ from k2stream.sinks import bronze, hot
 
 app = create_app("hot")
 
-hot.sink().deliver(bronze.ROUTES)
+hot.trades().deliver(bronze.ROUTES)

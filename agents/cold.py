@@ -18,11 +18,10 @@ from k2stream.sinks.worker import SinkWorker
 
 MAX_BYTES = 24 << 20  # of all buffers
 FLUSH_WAIT_SECONDS = 60.0
-FETCH_BYTES, FETCH_WAIT_MS = 1 << 20, 1000
+GATHER_SECONDS = 1.0  # nobody waits for the cold tier, and large deliveries cost far less
 
 app = create_app("cold")
-# Nobody waits for the cold tier: the broker gathers large deliveries, which cost far less.
-app.fetch_min_bytes, app.fetch_max_wait_ms = FETCH_BYTES, FETCH_WAIT_MS
+app.gather_seconds = GATHER_SECONDS
 settings = settings_module.get()
 policy = Policy(
     flush_seconds=settings.cold_commit_seconds,

@@ -5,4 +5,4 @@ from k2stream.sinks import gold, hot
 
 app = create_app("hot")
 
-hot.sink().deliver(gold.ROUTES)
+hot.candles().deliver(gold.ROUTES)

@@ -5,4 +5,4 @@ from k2stream.sinks import hot, silver
 
 app = create_app("hot")
 
-hot.sink().deliver([silver.ROUTE])
+hot.trades().deliver([silver.ROUTE])

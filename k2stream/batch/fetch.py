@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,7 +18,8 @@ from k2stream.batch.records import RecordBatch
 MAX_RECORDS = 20_000
 # The broker holds a fetch so long when nothing is new. A partition that was paused may wait for one to end.
 FETCH_MAX_WAIT_MS = 100
-FETCH_MIN_BYTES = 1
+# A fetch of this size shows a backlog: the next one follows at once.
+BACKLOG_BYTES = 1 << 20
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -27,35 +29,46 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
-        # Faust hard-codes 1500 ms and 1 byte. An app may set both: a sink wants few large deliveries.
-        consumer._fetch_max_wait_ms = getattr(self.app, "fetch_max_wait_ms", FETCH_MAX_WAIT_MS)
-        consumer._fetch_min_bytes = getattr(self.app, "fetch_min_bytes", FETCH_MIN_BYTES)
+        consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS  # Faust hard-codes 1500
         return consumer
 
     async def on_start(self) -> None:
         await super().on_start()
         if not self.app.client_only:
-            install(self._ensure_consumer()._fetcher, self.consumer.is_columnar)
+            gather = getattr(self.app, "gather_seconds", 0.0)
+            install(self._ensure_consumer()._fetcher, self.consumer.is_columnar, gather)
 
 
 class ColumnFetcher(Fetcher):  # type: ignore[misc]
-    """Fetcher that keeps partitions of columnar topics as RecordBatch items instead of single records."""
+    """Fetcher that keeps partitions of columnar topics as RecordBatch items instead of single records.
+
+    What is there is delivered at once; the next fetch from the same broker is sent ``gather`` seconds later,
+    and finds together what came meanwhile.
+    """
 
     columnar: Callable[[str], bool]
+    gather: float
 
     async def _proc_fetch_request(self, assignment: Any, node_id: int, request: Any) -> Any:
         wakeup = await super()._proc_fetch_request(assignment, node_id, request)
+        size = 0
         # No await since the results were stored: nobody has read them yet.
         for tp, result in self._records.items():
-            if type(result) is FetchResult and result.has_more() and self.columnar(tp.topic):
-                make_columnar(result._partition_records)
+            if type(result) is FetchResult and result.has_more():
+                size += result._partition_records._records.size_in_bytes()
+                if self.columnar(tp.topic):
+                    make_columnar(result._partition_records)
+        if wakeup and self.gather and size < BACKLOG_BYTES:
+            for waiter in self._fetch_waiters:
+                self._notify(waiter)
+            await asyncio.sleep(self.gather)
         return wakeup
 
 
-def install(fetcher: Fetcher, columnar: Callable[[str], bool]) -> None:
+def install(fetcher: Fetcher, columnar: Callable[[str], bool], gather: float = 0.0) -> None:
     """Make a fetcher that AIOKafkaConsumer.start() has built deliver ``columnar`` topics as RecordBatch."""
     fetcher.__class__ = ColumnFetcher
-    fetcher.columnar = columnar
+    fetcher.columnar, fetcher.gather = columnar, gather
 
 
 def make_columnar(records: PartitionRecords) -> None:

@@ -17,7 +17,7 @@ from k2stream.candles.windows import Window
 logger = logging.getLogger(__name__)
 
 MINUTE_MS = TIMEFRAMES["1m"]
-LONGEST_SECONDS = 1.0
+LONGEST_SECONDS = 0.2
 
 
 class Send(Protocol):
@@ -37,7 +37,7 @@ class Publisher:
     """Holds the newest state of each changed window until it is sent. `interval` and times in seconds.
 
     Revisions of 1m candles are sent every `interval`, longer ones as many times more seldom as they are long,
-    yet once a second: nobody watches a day's candle ten times a second, and each layer below pays for it.
+    yet five times a second: nobody watches a day's candle more often, and each layer below pays for it.
 
     `hold` and `hold_record` belong in the same instant as the change of the tables; `drain` before the
     tables' changelogs are flushed. `native` gives the exchange's spelling of a key.

@@ -32,7 +32,7 @@ from k2stream.sinks.table import Rows as Rows
 logger = logging.getLogger(__name__)
 
 RETRY_BASE_SECONDS, RETRY_CAP_SECONDS = 0.1, 10.0
-CLOSE_SECONDS = 10.0
+CLOSE_SECONDS = 5.0
 
 Result = TypeVar("Result")
 
@@ -72,12 +72,10 @@ class Policy:
     max_rows: int
     max_bytes: int
     save_seconds: float
-    urgent_seconds: float | None = None  # the age of urgent routes' rows; None: no route is
 
     def deadline(self, table: Table) -> float:
         """When (monotonic seconds) what the table holds must be written."""
-        urgent = table.route.urgent and self.urgent_seconds is not None
-        return table.since + (self.urgent_seconds or 0.0 if urgent else self.flush_seconds)
+        return table.since + self.flush_seconds
 
 
 def backoff(base: float = RETRY_BASE_SECONDS, cap: float = RETRY_CAP_SECONDS) -> Iterator[float]:

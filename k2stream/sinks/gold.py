@@ -42,6 +42,6 @@ def newest(rows: pa.Table) -> pa.Table:
 
 
 ROUTES = [
-    Route(topics.ohlcv(name), f"ohlcv_{name}", GOLD, columns, merge=newest, urgent=True, latency="gold")
+    Route(topics.ohlcv(name), f"ohlcv_{name}", GOLD, columns, merge=newest, latency="gold")
     for name in TIMEFRAMES
 ]

@@ -1,4 +1,4 @@
-"""The sink of the hot tier."""
+"""The sinks of the hot tier."""
 
 from __future__ import annotations
 
@@ -10,23 +10,32 @@ from k2stream.sinks.base import Policy
 from k2stream.sinks.clickhouse import ClickHouse
 from k2stream.sinks.worker import SinkWorker
 
-MAX_BYTES = 64 << 20
-FETCH_BYTES, FETCH_WAIT_MS = 1 << 20, 50
-URGENT_SECONDS = 0.15  # of candles: several tables share the time, and each insert costs about 10 ms
+MAX_BYTES = 64 << 20  # of a sink's buffers
+GATHER_SECONDS = 0.05  # a delivery for every few trades would cost far more
+SAVE_SECONDS = 2.0  # what a crash leaves unsaved is inserted again and collapses
+CANDLE_SECONDS = 0.1  # several tables share the time, and each insert costs about 10 ms
 
 
 @cache
-def sink() -> SinkWorker:
-    """The one of this process: all layers share a connection, and their positions a write."""
+def trades() -> SinkWorker:
+    """The sink of bronze and silver, one per process: its layers share a connection."""
+    return _sink(settings_module.get().sink_flush_seconds)
+
+
+@cache
+def candles() -> SinkWorker:
+    """The sink of gold: a connection of its own, no candle waits for a large insert of trades."""
+    return _sink(min(CANDLE_SECONDS, settings_module.get().sink_flush_seconds))
+
+
+def _sink(flush_seconds: float) -> SinkWorker:
     settings = settings_module.get()
     app = create_app("hot")
-    # The broker gathers what is written together: a delivery for every few trades would cost far more.
-    app.fetch_min_bytes, app.fetch_max_wait_ms = FETCH_BYTES, FETCH_WAIT_MS
+    app.gather_seconds = GATHER_SECONDS
     policy = Policy(
-        flush_seconds=settings.sink_flush_seconds,
+        flush_seconds=flush_seconds,
         max_rows=settings.sink_max_rows,
         max_bytes=MAX_BYTES,
-        save_seconds=settings.commit_seconds,
-        urgent_seconds=URGENT_SECONDS,
+        save_seconds=SAVE_SECONDS,
     )
     return SinkWorker(app, settings, ClickHouse(settings), policy)

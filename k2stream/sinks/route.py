@@ -40,9 +40,6 @@ class Route:
     merge: Callable[[pa.Table], pa.Table] = keep_all
     """Rows of one batch to those worth writing."""
 
-    urgent: bool = False
-    """Somebody waits for its rows: they are written sooner than those of other routes."""
-
     latency: str = ""
     """Label of k2_latency_seconds{to=…}; none where it is not measured."""
 

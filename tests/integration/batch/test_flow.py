@@ -25,6 +25,22 @@ async def test_a_slow_agent_pauses_its_topic_and_keeps_its_partitions(kafka, sta
     assert "Rebalance" not in worker.log.read_text()
 
 
+async def test_records_that_come_between_two_fetches_are_delivered_together(kafka, start):
+    await kafka.create(start.out)
+    async with start("forward", GATHER="0.3") as worker:
+        await worker.ready()
+        async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap) as producer:
+            began = time.monotonic()
+            for n in range(100):
+                await producer.send_and_wait(start.source, b"%d" % n, key=b"k", partition=1)
+                await asyncio.sleep(0.01)
+            took = time.monotonic() - began
+        await worker.until(lambda facts: sum(fact.get("batch", 0) for fact in facts) == 100)
+        batches = [fact["batch"] for fact in worker.facts if "batch" in fact]
+    assert batches[0] < 5  # what is there is delivered at once
+    assert len(batches) <= 2 + took / 0.3
+
+
 async def test_a_changelog_of_200_000_entries_recovers_in_bulk(kafka, start):
     changelog = f"{start.app}-state-changelog"
     await kafka.create(changelog, {"cleanup.policy": "compact"})

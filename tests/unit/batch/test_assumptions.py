@@ -69,6 +69,15 @@ def test_an_empty_set_of_partitions_means_all_of_them():
     assert "if partitions and tp not in partitions" in source(fetcher.Fetcher.fetched_records)
 
 
+def test_a_fetch_is_sent_when_the_one_before_has_returned_and_what_it_brought_is_taken():
+    routine = source(fetcher.Fetcher._fetch_requests_routine)
+    assert "self._in_flight.add(node_id)" in routine
+    assert "for waiter in self._fetch_waiters:" in routine
+    actions = source(fetcher.Fetcher._get_actions_per_node)
+    assert "elif node_id in self._in_flight:" in actions
+    assert "backoff = record.calculate_backoff()" in actions
+
+
 def test_the_fetch_wait_is_read_when_the_consumer_starts():
     assert "fetch_max_wait_ms=self._fetch_max_wait_ms" in source(aiokafka.AIOKafkaConsumer.start)
     assert "self._fetcher = Fetcher(" in source(aiokafka.AIOKafkaConsumer.start)

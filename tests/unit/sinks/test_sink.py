@@ -277,21 +277,6 @@ async def test_a_rebalance_during_a_conversion_forgets_it(acks):
     assert (store.rows, acks) == ({}, [])
 
 
-async def test_urgent_rows_are_written_sooner(acks):
-    store = Memory()
-    policy = Policy(60, 10**6, 10**9, 0.01, urgent_seconds=0.01)
-    sink = Sink(store, policy, beginning)
-    running = asyncio.create_task(sink.run())
-    await sink.put(replace(ROUTE, table="patient"), records(0, 2), acks.of("patient"))
-    await sink.put(replace(ROUTE, table="urgent", urgent=True), records(0, 2), acks.of("urgent"))
-    async with asyncio.timeout(5):
-        await acks.came.wait()
-    assert acks == ["urgent"]
-    await sink.close()
-    await running
-    assert acks == ["urgent", "patient"]
-
-
 async def test_reached_waits_for_offsets():
     sink = Sink(Memory(), NEVER, beginning)
     wanted = {Partition(TOPIC, 0): 2}
