@@ -180,6 +180,18 @@ def test_column_list_defaults_and_many_blocks(client, table):
     assert client.execute(f"SELECT count(), sum(c), uniq(b) FROM {table}") == [(4501, sum(range(1, 4502)), 2)]
 
 
+def test_an_insert_knows_columns_that_another_session_changed(front, client, table):
+    client.execute(f"CREATE TABLE {table} (a Int64) ENGINE = MergeTree ORDER BY a")
+    client.execute(f"INSERT INTO {table} VALUES", [(1,)])
+    other = front.client()
+    other.execute(f"ALTER TABLE {table} ADD COLUMN b String")
+    other.disconnect()
+    client.execute(f"INSERT INTO {table} VALUES", [(2, "two")])
+    httpx.post(front.url, content=f"ALTER TABLE {table} DROP COLUMN b").raise_for_status()
+    client.execute(f"INSERT INTO {table} VALUES", [(3,)])
+    assert client.execute(f"SELECT * FROM {table} ORDER BY a") == [(1,), (2,), (3,)]
+
+
 def test_long_results_and_empty_results_have_columns(client):
     rows = client.execute("SELECT number, toString(number) FROM numbers(200000)")
     assert rows == [(i, str(i)) for i in range(200_000)]

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from . import protocol
-from .blocks import Block
+from .blocks import Block, Columns
 from .engine import Engine, Session, run
 from .reader import Reader
 
@@ -20,6 +20,8 @@ class Client:
     engine: Engine
     session: Session
     compressed: bool = False
+    described: dict[str, tuple[int, Columns]] = field(default_factory=dict)
+    """By DESCRIBE statement: the columns an insert expects, and the engine's `commands` when they were read."""
 
     async def call(self, function: Callable[..., T], *args: Any) -> T:
         return await self.engine.call(function, *args)

@@ -54,6 +54,8 @@ class Engine:
     def __init__(self, folder: Path) -> None:
         _check(folder)
         self.folder = folder
+        self.commands = 0
+        """Statements so far that may have changed a table's columns, each counted before and after."""
         self._open = _load_chdb()
         options = "&".join(f"{name}={value}" for name, value in SERVER_SETTINGS.items())
         try:

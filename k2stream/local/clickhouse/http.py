@@ -24,10 +24,13 @@ async def serve(stream: asyncio.StreamReader, writer: asyncio.StreamWriter, engi
     """Serve requests until the client leaves. Malformed bytes end this connection, with a log line."""
     try:
         while request := await _read_request(stream, writer):
+            engine.commands += 1  # it may be one
             try:
                 response = await engine.call(answer, engine, request)
             except QueryError as error:
                 response = failure(error)
+            finally:
+                engine.commands += 1
             writer.write(_encode(response))
             await writer.drain()
             if request.headers.get("connection", "").lower() == "close":
