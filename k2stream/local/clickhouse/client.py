@@ -21,7 +21,7 @@ class Client:
     session: Session
     compressed: bool = False
     described: dict[str, tuple[int, Columns]] = field(default_factory=dict)
-    """By DESCRIBE statement: the columns an insert expects, and the engine's `commands` when they were read."""
+    """By DESCRIBE statement: what an insert expects, and the engine's `commands` when it was read."""
 
     async def call(self, function: Callable[..., T], *args: Any) -> T:
         return await self.engine.call(function, *args)
