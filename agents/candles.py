@@ -17,6 +17,7 @@ from k2stream.candle import TIMEFRAMES
 from k2stream.candles import records
 from k2stream.candles.partition import Partition
 from k2stream.candles.publisher import Publisher
+from k2stream.history import reader as history
 from k2stream.tables import ohlcv
 from k2stream.web.gaps import FeedGaps
 from k2stream.web.pages import add_pages
@@ -48,7 +49,7 @@ publisher = Publisher(
     time.monotonic,
 )
 gaps = FeedGaps()
-add_pages(app, tables, partitions, listed, settings, gaps)
+add_pages(app, tables, partitions, listed, settings, gaps, history.of(settings))
 
 
 async def register() -> None:

@@ -33,6 +33,10 @@ _SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "k2stream.commands.verify:verify",
             "Recompute everything from the raw topics and compare.",
         ),
+        "validate": (
+            "k2stream.commands.validate:validate",
+            "Check the ClickHouse layers against each other, a line a check.",
+        ),
         "migrate": ("k2stream.commands.migrate:migrate", "Create or update the ClickHouse tables."),
         "cold": ("k2stream.commands.cold:cold", "Work with the Iceberg tier."),
     },

@@ -1,8 +1,25 @@
-"""The wall clock, in one place."""
+"""The wall clock and the reading of times, in one place."""
 
 import time
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 def now_us() -> int:
     """µs since 1970 UTC."""
     return time.time_ns() // 1000
+
+
+def moment(text: str) -> int:
+    """ms since 1970 of such a number or of ISO 8601 (UTC unless it has an offset). Raises ValueError."""
+    if text.isascii() and text.isdigit() and len(text) < 16:
+        return int(text)
+    parsed = datetime.fromisoformat(text)
+    return ((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)) - _EPOCH) // _MILLISECOND
+
+
+def spoken(ms: int) -> str:
+    """A time in ms since 1970 as a person reads it, UTC."""
+    return (_EPOCH + timedelta(milliseconds=ms)).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]

@@ -1,8 +1,12 @@
-"""`k2 candles BTC/USDT 1m`: candles from the running candles worker."""
+"""`k2 candles BTC/USDT 1m`: candles of any age."""
 
 from __future__ import annotations
 
+import json
+import logging
 import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,11 +20,22 @@ from k2stream import instruments
 from k2stream import settings as settings_module
 from k2stream.candle import TIMEFRAMES
 from k2stream.errors import ConfigError
+from k2stream.history import reader
+from k2stream.history.reader import Missing
 from k2stream.instruments import Instrument
 from k2stream.local.running import find
+from k2stream.settings import Settings
 from k2stream.topics import EXCHANGES
+from k2stream.web import render
+from k2stream.web.query import Query, RequestError, parse, url_name
+
+Ask = Callable[[Instrument], dict[str, Any]]
+"""The answer for an instrument, as REST gives it."""
 
 _REFRESH = 0.5
+_TABLES = "candle tables"
+_LARGEST = 5000
+_ANSWER_SECONDS = 30.0
 _COLUMNS = ("open", "high", "low", "close", "volume", "trade_count")
 
 
@@ -29,12 +44,25 @@ _COLUMNS = ("open", "high", "low", "close", "volume", "trade_count")
 @click.argument("timeframe", type=click.Choice(list(TIMEFRAMES)))
 @click.option("--exchange", help="Only this exchange; otherwise every one that trades SYMBOL.")
 @click.option("--limit", default=10, show_default=True, help="How many candles, newest last.")
+@click.option("--start", help="From this open time on (ISO 8601, UTC, or ms): the first candles.")
+@click.option("--end", help="Before this open time.")
 @click.option("--follow", "-f", is_flag=True, help="Stay and refresh.")
 @click.option("--url", help="Base URL of a candles worker; otherwise that of the running platform.")
 def candles(
-    symbol: str, timeframe: str, exchange: str | None, limit: int, follow: bool, url: str | None
+    symbol: str,
+    timeframe: str,
+    exchange: str | None,
+    limit: int,
+    start: str | None,
+    end: str | None,
+    follow: bool,
+    url: str | None,
 ) -> None:
-    """Print the candles of SYMBOL (BTC/USDT, or as an exchange spells it), decimals exact."""
+    """Print the candles of SYMBOL (BTC/USDT, or as an exchange spells it), decimals exact.
+
+    New ones come from the tables of the candles worker, older ones from ClickHouse, the oldest, where --start
+    or --end asks for them, from Iceberg; without a worker, from the latter two.
+    """
     settings = settings_module.get()
     listed = instruments.load(settings.instruments_file)
     names = [exchange] if exchange else EXCHANGES
@@ -43,42 +71,77 @@ def candles(
         raise ConfigError(
             f"{symbol} is not in {settings.instruments_file}" + (f" for {exchange}" if exchange else "")
         )
-    running = find(settings)
-    base = url or (running.urls.get("candles") if running else None)
-    if base is None:
-        raise ConfigError(f"nothing runs on {settings.data_path}; start it with `k2 up`, or give --url")
+    times = {name: given for name, given in (("start", start), ("end", end)) if given is not None}
+    try:
+        query = parse({"limit": str(limit), **times}, _LARGEST)
+    except RequestError as error:
+        raise ConfigError(f"--{error}") from None
     console = Console()
-    with httpx.Client(base_url=base, timeout=10) as client:
+    with _source(settings, url, timeframe, query) as ask:
         if not follow:
-            console.print(_table(client, wanted, timeframe, limit))
+            console.print(_table(ask, wanted, timeframe))
             return
         with Live(console=console, auto_refresh=False) as live:
             try:
                 while True:
-                    live.update(_table(client, wanted, timeframe, limit), refresh=True)
+                    live.update(_table(ask, wanted, timeframe), refresh=True)
                     time.sleep(_REFRESH)
             except KeyboardInterrupt:
                 pass
 
 
-def _table(client: httpx.Client, wanted: list[Instrument], timeframe: str, limit: int) -> Table:
+@contextmanager
+def _source(settings: Settings, url: str | None, timeframe: str, query: Query) -> Iterator[Ask]:
+    """The candles worker, which asks the colder tiers itself; those alone where none is found."""
+    running = find(settings)
+    base = url or (running.urls.get("candles") if running else None)
+    if base is None:
+        logging.getLogger("k2stream").addHandler(logging.NullHandler())  # the answer names who is away
+        missing = Missing(_TABLES, f"nothing runs on {settings.data_path}")
+        history = reader.of(running.settings if running else settings)
+
+        def colder(item: Instrument) -> dict[str, Any]:
+            found = history.read(item, timeframe, query.span)
+            tiers = (missing, *found.missing)
+            answer = render.body(item, timeframe, found.candles, settings.simulated, tiers)
+            return dict(json.loads(answer))
+
+        yield colder
+        return
+    with httpx.Client(base_url=base, timeout=_ANSWER_SECONDS) as client:
+        times = {"start": query.start, "end": query.end}
+        parameters = {"limit": query.limit, **{name: ms for name, ms in times.items() if ms is not None}}
+        yield lambda item: _get(client, f"/ohlcv/{item.exchange}/{url_name(item)}/{timeframe}", parameters)
+
+
+def _table(ask: Ask, wanted: list[Instrument], timeframe: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1), collapse_padding=True)
     table.add_column("exchange", no_wrap=True)
     table.add_column("open, UTC", no_wrap=True)
     for heading in _COLUMNS:
         table.add_column(heading.replace("_count", "s"), justify="right", overflow="fold")
     table.add_column("", no_wrap=True)
+    missing: dict[str, Missing] = {}
     for item in wanted:
-        answer = _get(client, f"/ohlcv/{item.exchange}/{item.canonical.replace('/', '-')}/{timeframe}", limit)
+        answer = ask(item)
         if answer.get("simulated"):
             table.title = f"{item.canonical} {timeframe} SIMULATED"
+        missing |= {tier["tier"]: Missing(**tier) for tier in answer.get("missing", ())}
         for candle in answer["candles"]:
             opened = datetime.fromtimestamp(int(candle["open_time"]) // 1000, UTC)
             values = (_short(str(candle[name])) for name in _COLUMNS)
             table.add_row(
                 item.exchange, f"{opened:%m-%d %H:%M}", *values, "final" if candle["final"] else "open"
             )
+    if _TABLES in missing and not table.rows:
+        raise ConfigError(f"no candles without {_sentence(missing)}; start a platform with `k2 up`")
+    if missing:
+        table.caption = "without " + _sentence(missing)
     return table
+
+
+def _sentence(missing: Mapping[str, Missing]) -> str:
+    return ", ".join(f"{tier.tier} ({tier.reason})" for tier in missing.values())
 
 
 def _short(number: str) -> str:
@@ -86,9 +149,9 @@ def _short(number: str) -> str:
     return number.rstrip("0").rstrip(".") if "." in number else number
 
 
-def _get(client: httpx.Client, path: str, limit: int) -> Any:
+def _get(client: httpx.Client, path: str, parameters: dict[str, int]) -> Any:
     try:
-        answer = client.get(path, params={"limit": limit})
+        answer = client.get(path, params=parameters)
     except httpx.TransportError as error:
         raise ConfigError(f"no answer from {client.base_url}: {error}") from None
     if answer.is_error:

@@ -45,7 +45,7 @@ async def table_candles(url: str, instruments: Instruments, limit: int) -> Candl
     async def read(client: httpx.AsyncClient, exchange: str, symbol: str, name: str, timeframe: str) -> None:
         path = f"{url}/ohlcv/{exchange}/{name.replace('/', '-')}/{timeframe}"
         async with gate:
-            answer = await client.get(path, params={"limit": limit})
+            answer = await client.get(path, params={"limit": limit, "source": "tables"})
         answer.raise_for_status()
         for candle in answer.json()["candles"]:
             found[exchange, symbol, timeframe, int(candle["open_time"])] = _candle(candle)

@@ -35,6 +35,7 @@ class FeedGaps:
 
     def __init__(self) -> None:
         self.ready = False
+        self._known_since = 0
         self._times: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
 
     def add(self, event: FeedEvent) -> None:
@@ -47,7 +48,9 @@ class FeedGaps:
         lists = [self._times.get((exchange, name), []) for name in ("", symbol)]
 
         def lost(start: int, end: int) -> bool:
-            return any(bisect_left(times, start) < bisect_left(times, end) for times in lists)
+            return start < self._known_since or any(
+                bisect_left(times, start) < bisect_left(times, end) for times in lists
+            )
 
         return lost
 
@@ -61,16 +64,20 @@ class FeedGaps:
         try:
             consumer.assign([partition])
             end = (await consumer.end_offsets([partition]))[partition]
+            beginning = (await consumer.beginning_offsets([partition]))[partition]
             while True:
                 self.ready = self.ready or await consumer.position(partition) >= end
                 for records in (await consumer.getmany(timeout_ms=1000)).values():
                     for record in records:
-                        self._take(record.value, record.offset)
+                        self._take(record.value, record.offset, expired=beginning > 0)
         finally:
             await consumer.stop()
 
-    def _take(self, value: bytes, offset: int) -> None:
+    def _take(self, value: bytes, offset: int, *, expired: bool) -> None:
+        """`expired`: earlier events are no longer on the topic, nothing is known of the time before."""
         try:
-            self.add(msgspec.json.decode(value, type=FeedEvent))
+            event = msgspec.json.decode(value, type=FeedEvent)
+            self._known_since = self._known_since or (event.time if expired else 0)
+            self.add(event)
         except msgspec.DecodeError as error:
             logger.warning("%s offset %d is not a feed event: %s", topics.FEED_EVENTS, offset, error)

@@ -9,16 +9,16 @@ import faust
 
 from k2stream import topics
 from k2stream.app import is_ready
-from k2stream.candle import Candle
 from k2stream.candles.partition import Partition
 from k2stream.candles.state import to_candle
+from k2stream.history.reader import Answer, History
 from k2stream.instruments import Instrument, Instruments
 from k2stream.settings import Settings
 from k2stream.tables.ohlcv import CandleTables
 from k2stream.web import render
 from k2stream.web.gaps import FeedGaps
 from k2stream.web.query import Query, RequestError, find, parse
-from k2stream.web.routing import forward, owner
+from k2stream.web.routing import MISSING, forward, owner
 
 _JSON = "application/json"
 LARGEST_LIMIT = 5000
@@ -31,13 +31,18 @@ def add_pages(
     instruments: Instruments,
     settings: Settings,
     gaps: FeedGaps,
+    history: History,
 ) -> None:
-    """Serve the candles of `tables`; `partitions` are those of this worker, by number."""
+    """Serve the candles of `tables`, and older ones of `history`.
+
+    `partitions` are those of this worker, by number.
+    """
     largest = max(LARGEST_LIMIT, settings.candle_retention + 2)
     marks = {"X-K2-Simulated": "true"} if settings.simulated else {}
 
-    def answer(view: Any, data: bytes, status: int = 200) -> Any:
-        return view.bytes(data, content_type=_JSON, status=status, headers=dict(marks))
+    def answer(view: Any, data: bytes, status: int = 200, missing: str = "") -> Any:
+        headers = {**marks, MISSING: missing} if missing else dict(marks)
+        return view.bytes(data, content_type=_JSON, status=status, headers=headers)
 
     async def ohlcv(view: Any, request: Any, exchange: str, symbol: str, timeframe: str) -> Any:
         try:
@@ -48,26 +53,32 @@ def add_pages(
             number = topics.partition_of(instrument.symbol, settings.raw_partitions(exchange))
             if number not in partitions:
                 url = owner(app, tables.windows[timeframe], number)
-                status, data = await forward(app, request, url)
-                return answer(view, data, status)
-            found = candles(partitions[number], instrument, timeframe, query)
+                status, data, missing = await forward(app, request, url)
+                return answer(view, data, status, missing)
+            found, tiers = await candles(partitions[number], instrument, timeframe, query)
+            missing = ", ".join(item.tier for item in tiers)
             if query.format == "ccxt":
-                return answer(view, render.ccxt(found))
-            return answer(view, render.body(instrument, timeframe, found, settings.simulated))
+                return answer(view, render.ccxt(found), missing=missing)
+            body = render.body(instrument, timeframe, found, settings.simulated, tiers)
+            return answer(view, body, missing=missing)
         except RequestError as error:
             return answer(view, render.error(error.body, settings.simulated), error.status)
 
-    def candles(partition: Partition, instrument: Instrument, timeframe: str, query: Query) -> list[Candle]:
-        states = partition.states(timeframe, instrument.key, query.select)
-        found = [
+    async def candles(partition: Partition, instrument: Instrument, timeframe: str, query: Query) -> Answer:
+        held = [
             to_candle(state, instrument.key, instrument.symbol, timeframe, open_time)
-            for open_time, state in states
+            for open_time, state in partition.states(timeframe, instrument.key, query.select)
         ]
+        found = Answer(held)
+        if query.source == "all":
+            since = next(iter(partition.windows.of(timeframe, instrument.key)), None)
+            found = await history.extended(instrument, timeframe, query.span, held, since)
         if query.fill == "none":
             return found
         if not gaps.ready:
             raise RequestError(503, "the feed events, which fill needs, are being read, ask again")
-        return render.fill_previous(found, query, gaps.of(instrument.exchange, instrument.symbol))
+        lost = gaps.of(instrument.exchange, instrument.symbol)
+        return found._replace(candles=render.fill_previous(found.candles, query, lost))
 
     async def listing(view: Any, request: Any) -> Any:
         return answer(view, render.listing(instruments, settings.simulated))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+from k2stream import clock
 from k2stream.candle import TIMEFRAMES
+from k2stream.history.seams import Span
 from k2stream.instruments import Instrument, Instruments
 from k2stream.topics import EXCHANGES
 
@@ -17,8 +18,8 @@ T = TypeVar("T")
 DEFAULT_LIMIT = 500
 FORMATS = ("json", "ccxt")
 FILLS = ("none", "prev")
-_PARAMETERS = ("limit", "start", "end", "fill", "format")
-_MILLISECOND = timedelta(milliseconds=1)
+SOURCES = ("all", "tables")
+_PARAMETERS = ("limit", "start", "end", "fill", "format", "source")
 
 
 class RequestError(Exception):
@@ -32,13 +33,22 @@ class RequestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Candles with start <= open_time < end (ms): the first `limit` when a start is given, else the last."""
+    """Candles with start <= open_time < end (ms): the first `limit` when a start is given, else the last.
+
+    `source` "tables" leaves the colder tiers out.
+    """
 
     limit: int = DEFAULT_LIMIT
     start: int | None = None
     end: int | None = None
     fill: str = "none"
     format: str = "json"
+    source: str = "all"
+
+    @property
+    def span(self) -> Span:
+        """What it asks of each tier."""
+        return Span(self.limit, self.start, self.end)
 
     def select(self, open_times: Sequence[int]) -> Sequence[int]:
         """Of ascending open times those asked for."""
@@ -68,6 +78,7 @@ def parse(parameters: Mapping[str, str], largest: int) -> Query:
         end,
         _choice(parameters, "fill", FILLS),
         _choice(parameters, "format", FORMATS),
+        _choice(parameters, "source", SOURCES),
     )
 
 
@@ -109,11 +120,7 @@ def _time(parameters: Mapping[str, str], name: str) -> int | None:
     text = parameters.get(name)
     if text is None:
         return None
-    if text.isascii() and text.isdigit() and len(text) < 16:
-        return int(text)
     try:
-        moment = datetime.fromisoformat(text)
+        return clock.moment(text)
     except ValueError:
         raise RequestError(400, f"{name}={text} must be ms since 1970 or ISO 8601") from None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // _MILLISECOND

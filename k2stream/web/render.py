@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from k2stream.candle import TIMEFRAMES, Candle
+from k2stream.history.reader import Missing
 from k2stream.instruments import Instrument, Instruments
 from k2stream.web.gaps import Gap
 from k2stream.web.query import Query, url_name
@@ -19,8 +20,17 @@ _ZERO = Decimal(0)
 _OF_TRADES = ("first_trade_time", "last_trade_time", "raw_partition", "raw_offset")
 
 
-def body(instrument: Instrument, timeframe: str, candles: Sequence[Candle], simulated: bool) -> bytes:
-    """The JSON answer; decimals are strings, times as in Candle (ms, trade times µs)."""
+def body(
+    instrument: Instrument,
+    timeframe: str,
+    candles: Sequence[Candle],
+    simulated: bool,
+    missing: Sequence[Missing] = (),
+) -> bytes:
+    """The JSON answer; decimals are strings, times as in Candle (ms, trade times µs).
+
+    `missing` tiers, which might have had more candles, are named in it.
+    """
     answer: dict[str, Any] = {
         "exchange": instrument.exchange,
         "symbol": instrument.symbol,
@@ -28,6 +38,8 @@ def body(instrument: Instrument, timeframe: str, candles: Sequence[Candle], simu
         "timeframe": timeframe,
         "candles": [_fields(candle) for candle in candles],
     }
+    if missing:
+        answer["missing"] = [tier._asdict() for tier in missing]
     return _encoder.encode({"simulated": True, **answer} if simulated else answer)
 
 

@@ -12,7 +12,10 @@ from k2stream.batch import BatchTable
 from k2stream.web.query import RequestError
 
 FORWARDED = "X-K2-Forwarded"
-TIMEOUT_SECONDS = 5.0
+MISSING = "X-K2-Missing"
+"""Header of an answer: the tiers that could not be asked, also where the body has no place for them."""
+
+CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0  # old candles come from the cold tier
 
 
 def owner(app: faust.App, table: BatchTable, partition: int) -> URL:
@@ -24,8 +27,8 @@ def owner(app: faust.App, table: BatchTable, partition: int) -> URL:
     raise RequestError(503, f"no worker has partition {partition} now, ask again")
 
 
-async def forward(app: faust.App, request: Any, url: URL) -> tuple[int, bytes]:
-    """Ask the worker at `url`; its status and body.
+async def forward(app: faust.App, request: Any, url: URL) -> tuple[int, bytes, str]:
+    """Ask the worker at `url`; its status, its body, and the tiers missing in it.
 
     Raises RequestError: 503 when the request was forwarded already (the partition is moving), 502 when the
     worker cannot be reached.
@@ -33,10 +36,10 @@ async def forward(app: faust.App, request: Any, url: URL) -> tuple[int, bytes]:
     if FORWARDED in request.headers or url == app.conf.canonical_url:
         raise RequestError(503, "the partition is moving to another worker, ask again")
     target = request.url.with_scheme(url.scheme or "http").with_host(url.host).with_port(url.port)
-    timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+    timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS, connect=CONNECT_SECONDS)
     client: Any = app.http_client
     try:
         async with client.get(target, headers={FORWARDED: "1"}, timeout=timeout) as response:
-            return response.status, await response.read()
+            return response.status, await response.read(), response.headers.get(MISSING, "")
     except (TimeoutError, aiohttp.ClientError) as error:
         raise RequestError(502, f"the worker at {url} does not answer: {type(error).__name__}") from None

@@ -43,6 +43,7 @@ def test_times_are_ms_or_iso():
         {"start": "2", "end": "2"},
         {"fill": "zero"},
         {"format": "csv"},
+        {"source": "hot"},
         {"from": "1"},
     ],
 )

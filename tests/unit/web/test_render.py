@@ -3,10 +3,12 @@
 import json
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from k2stream.candle import Candle
 from k2stream.events import EventKind, FeedEvent
+from k2stream.history.reader import Missing
 from k2stream.instruments import Instrument, Instruments
 from k2stream.web import render
 from k2stream.web.gaps import FeedGaps
@@ -102,3 +104,17 @@ def test_a_dead_feed_is_not_a_quiet_market(kind, symbol, minute, filled):
     found = render.fill_previous([candle(1), candle(5)], Query(), gaps.of("kraken", "XBT/USD"))
     assert [c.open_time // 60_000 for c in found] == ([1, 2, 3, 4, 5] if filled else [1, 5])
     assert gaps.of("binance", "XBT/USD")(0, 10**18) is False
+
+
+def test_nothing_is_filled_before_the_first_event_that_is_kept():
+    gaps = FeedGaps()
+    event = FeedEvent(kind=EventKind.DUPLICATE, exchange="binance", time=3 * 60_000_000)
+    gaps._take(msgspec.json.encode(event), 7, expired=True)
+    lost = gaps.of("kraken", "XBT/USD")
+    assert (lost(2 * 60_000_000, 4 * 60_000_000), lost(3 * 60_000_000, 4 * 60_000_000)) == (True, False)
+
+
+def test_missing_tiers_are_named():
+    answer = json.loads(render.body(BTC, "1m", [], False, [Missing("Iceberg", "no such bucket")]))
+    assert answer["missing"] == [{"tier": "Iceberg", "reason": "no such bucket"}]
+    assert "missing" not in json.loads(render.body(BTC, "1m", [], False))

@@ -8,7 +8,7 @@ from aiohttp import web
 from yarl import URL
 
 from k2stream.web.query import RequestError
-from k2stream.web.routing import FORWARDED, forward, owner
+from k2stream.web.routing import FORWARDED, MISSING, forward, owner
 
 TOPIC = "k2-candles-ohlcv_1m-changelog"
 TABLE = SimpleNamespace(name="ohlcv_1m", changelog_topic=SimpleNamespace(get_topic_name=lambda: TOPIC))
@@ -46,7 +46,7 @@ async def test_the_answer_of_the_owner_is_passed_on():
 
     async def handler(received):
         seen.append((received.path_qs, received.headers.get(FORWARDED)))
-        return web.json_response({"candles": []}, status=201)
+        return web.json_response({"candles": []}, status=201, headers={MISSING: "Iceberg"})
 
     server = web.Application()
     server.router.add_get("/{tail:.*}", handler)
@@ -56,8 +56,8 @@ async def test_the_answer_of_the_owner_is_passed_on():
     await site.start()
     host, port = site._server.sockets[0].getsockname()
     async with aiohttp.ClientSession() as client:
-        status, data = await forward(app_of(http_client=client), request(), URL(f"http://{host}:{port}"))
-        assert (status, data) == (201, b'{"candles": []}')
+        answer = await forward(app_of(http_client=client), request(), URL(f"http://{host}:{port}"))
+        assert answer == (201, b'{"candles": []}', "Iceberg")
         assert seen == [("/ohlcv/kraken/BTC-USD/1m?limit=2", "1")]
         await runner.cleanup()
         with pytest.raises(RequestError) as caught:

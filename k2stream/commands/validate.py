@@ -1,0 +1,73 @@
+"""`k2 validate`: do the ClickHouse layers agree with each other?"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from k2stream import settings as settings_module
+from k2stream.errors import ConfigError
+from k2stream.local.running import reached
+from k2stream.sinks.clickhouse import connect
+from k2stream.verify import checks
+from k2stream.verify.checks import Finding, Range
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[CHECK]...")
+@click.option("--hours", default=24.0, show_default=True, help="How far back to look.")
+@click.option(
+    "--settle",
+    default=60.0,
+    show_default=True,
+    help="Seconds after which a trade or candle must be in every layer. 0 for feeds that have stopped.",
+)
+@click.option("--list", "listing", is_flag=True, help="Only list the checks.")
+def validate(names: tuple[str, ...], hours: float, settle: float, listing: bool) -> None:
+    """Run the checks of schemas/clickhouse/validate.sql, or those named; exits 1 when one fails.
+
+    Looks into the running platform, or into the server of K2_CLICKHOUSE_….
+    """
+    wanted = _wanted(names)
+    if listing:
+        for check in wanted:
+            click.echo(f"{check.name}: {check.proves}")
+        return
+    logging.getLogger("clickhouse_driver").setLevel(logging.ERROR)  # what it logs is told in a line
+    settings = reached(settings_module.get())
+    now = datetime.now(UTC)
+    within = Range(now - timedelta(hours=hours), now - timedelta(seconds=settle))
+    client = connect(settings)
+    failed = 0
+    try:
+        for finding in checks.run(client, settings, wanted, within):
+            failed += not finding.ok
+            click.echo(_line(finding))
+    finally:
+        client.disconnect()
+    click.echo(f"{len(wanted) - failed} of {len(wanted)} checks passed")
+    raise SystemExit(1 if failed else 0)
+
+
+def _wanted(names: tuple[str, ...]) -> list[checks.Check]:
+    known = {check.name: check for check in checks.read()}
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"{name} is no check; use one of {', '.join(known)}")
+    return [known[name] for name in names] or list(known.values())
+
+
+def _line(finding: Finding) -> str:
+    name, proves, _ = finding.check
+    if finding.error:
+        return f"{_word('ERROR', 'red')} {name}: {finding.error}"
+    if finding.ok:
+        return f"{_word('pass', 'green')}  {name}: {proves}"
+    example = ", ".join(f"{column}={value}" for column, value in (finding.example or {}).items())
+    return f"{_word('FAIL', 'red')}  {name}: {finding.rows:,} rows, e.g. {example} (proves: {proves})"
+
+
+def _word(text: str, color: str) -> str:
+    return click.style(text, fg=color)

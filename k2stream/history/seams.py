@@ -1,0 +1,56 @@
+"""Where one tier ends and the next begins (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from k2stream.candle import Candle
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Candles with start <= open_time < end (ms): the first `limit` when a start is given, else the last."""
+
+    limit: int
+    start: int | None = None
+    end: int | None = None
+
+    @property
+    def newest(self) -> bool:
+        """Whether it asks for the newest candles, whenever they were."""
+        return self.start is None and self.end is None
+
+    def cut(self, found: Mapping[int, Candle]) -> list[Candle]:
+        """Of candles by open time those asked for, ascending."""
+        times = [
+            time
+            for time in sorted(found)
+            if (self.start is None or time >= self.start) and (self.end is None or time < self.end)
+        ]
+        wanted = times[-self.limit :] if self.start is None else times[: self.limit]
+        return [found[time] for time in wanted]
+
+
+def rest(span: Span, found: int, since: int | None) -> Span | None:
+    """What a colder tier is to be asked; None when it can add nothing.
+
+    `found` counts the candles so far, `since` is the oldest open time (ms) that the warmer tiers hold of the
+    symbol, in the span or not. That one candle is asked for again: a table that was rebuilt from a cut topic
+    begins with half a candle, and the colder tier has its higher revision.
+    """
+    ends = [end for end in (span.end, None if since is None else since + 1) if end is not None]
+    end = min(ends, default=None)
+    if span.start is None:
+        return Span(span.limit - found + 1, None, end) if found < span.limit else None
+    return None if since is not None and since <= span.start else Span(span.limit, span.start, end)
+
+
+def newest(candles: Iterable[Candle], found: Mapping[int, Candle] | None = None) -> dict[int, Candle]:
+    """Candles by open time, each once in its highest revision; of equal ones the first."""
+    merged = dict(found or {})
+    for candle in candles:
+        held = merged.get(candle.open_time)
+        if held is None or candle.revision > held.revision:
+            merged[candle.open_time] = candle
+    return merged

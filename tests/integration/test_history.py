@@ -1,0 +1,123 @@
+"""Candles of any age from ClickHouse and Iceberg, beside tables that hold the newest."""
+
+import msgspec
+import pyarrow as pa
+import pytest
+
+from k2stream import settings
+from k2stream.cold.tables import TABLES
+from k2stream.history.clickhouse import HotTier
+from k2stream.history.iceberg import ColdTier
+from k2stream.history.reader import Answer, History
+from k2stream.history.reader import of as history_of
+from k2stream.history.seams import Span, newest
+from k2stream.instruments import Instrument
+from k2stream.sinks import gold
+from k2stream.sinks.clickhouse import ClickHouse, connect
+from k2stream.sinks.iceberg import Iceberg
+from tests.integration.sink_samples import batch, piece
+from tests.unit.history.test_seams import candle as unit_candle
+
+pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
+
+HOT, COLD = gold.ROUTES[0], TABLES["cold.gold_ohlcv_1m"].route
+BTC = Instrument("kraken", "XBT/USD", "BTC/USD")
+ETH = Instrument("kraken", "ETH/USD", "ETH/USD")
+MONTH = 31 * 86_400_000
+MINUTE = 60_000
+
+
+def candle(number, revision=2, instrument=BTC):
+    """One of 40 candles, twelve hours before and after the end of a month of 31 days."""
+    opened = MONTH + (number - 20) * 36 * MINUTE
+    return unit_candle(opened, revision)._replace(
+        close_time=opened + MINUTE - 1,
+        symbol=instrument.symbol,
+        canonical_symbol=instrument.canonical,
+        first_trade_time=opened * 1000 + 1,
+        last_trade_time=opened * 1000 + 7,
+    )
+
+
+def rows(route, candles, first):
+    """As a batch of a sink."""
+    units = {"open_time": "ms", "close_time": "ms", "first_trade_time": "us", "last_trade_time": "us"}
+    made = [
+        held._asdict()
+        | {
+            name: pa.scalar(getattr(held, name), pa.timestamp(unit, "UTC")).as_py()
+            for name, unit in units.items()
+        }
+        for held in candles
+    ]
+    return batch(piece(route, made, first=first))
+
+
+@pytest.fixture
+def config(stack, tmp_path):
+    return settings.Settings(
+        clickhouse_port=stack.clickhouse_port, clickhouse_database="history", data_dir=str(tmp_path)
+    )
+
+
+@pytest.fixture
+def everything(config):
+    """ClickHouse has all candles from the 10th on, Iceberg the first 30, some in an older revision."""
+    hot, cold = ClickHouse(config), Iceberg(config)
+    hot.prepare([])
+    cold.prepare([COLD])
+    hot.write(HOT, rows(HOT, [candle(n, 1) for n in range(10, 40)], 0))
+    hot.write(HOT, rows(HOT, [candle(n, 2) for n in range(10, 40)], 100))
+    hot.write(HOT, rows(HOT, [candle(0, 9, ETH)], 200))
+    cold.write(COLD, rows(COLD, [candle(n, 1) for n in range(20)], 0))
+    cold.write(COLD, rows(COLD, [candle(n, 2 if n < 15 else 1) for n in range(30)], 100))
+    yield newest(candle(n) for n in range(40))
+    client = connect(config)
+    client.execute("DROP DATABASE history")
+    client.disconnect()
+    hot.close()
+
+
+SPANS = [
+    Span(5), Span(100), Span(12, end=candle(25).open_time), Span(3, start=0),
+    Span(100, start=candle(8).open_time, end=candle(33).open_time), Span(4, candle(9).open_time),
+    Span(7, end=candle(5).open_time), Span(5, start=candle(39).open_time + 1), Span(2, end=1),
+]  # fmt: skip
+
+
+async def test_the_tiers_answer_as_one(config, everything):
+    history = history_of(config)
+    for span in SPANS:
+        tables = {time: held for time, held in everything.items() if time >= candle(30).open_time}
+        held = span.cut(tables)
+        answer = await history.extended(BTC, "1m", span, held, min(tables))
+        hot = {time: held for time, held in everything.items() if time >= candle(10).open_time}
+        assert answer == Answer(span.cut(hot if span.newest else everything)), span
+    assert history.read(ETH, "1m", Span(5)).candles == [candle(0, 9, ETH)]
+    assert history.read(ETH, "1d", Span(5)).candles == []
+
+
+async def test_each_tier_gives_its_spans(config, everything):
+    hot = {time: held for time, held in everything.items() if time >= candle(10).open_time}
+    cold = newest(candle(n, 2 if n < 15 else 1) for n in range(30))
+    for tier, held in ((HotTier(config), hot), (ColdTier(config), cold)):
+        assert tier.oldest(BTC, "1m") == min(held)
+        for span in SPANS:
+            assert span.cut(newest(tier.candles(BTC, "1m", span))) == span.cut(held), (tier.name, span)
+
+
+async def test_a_tier_that_is_away_is_named_and_the_others_answer(config, everything):
+    alone = history_of(msgspec.structs.replace(config, clickhouse_port=1))
+    answer = alone.read(BTC, "1m", Span(100))
+    assert [held.open_time for held in answer.candles] == [candle(n).open_time for n in range(30)]
+    ((tier, reason),) = answer.missing
+    assert tier == "ClickHouse"
+    assert "127.0.0.1:1" in reason
+    assert "\n" not in reason
+
+
+async def test_tiers_that_were_never_filled_are_empty_and_stay_so(stack, tmp_path):
+    nothing = settings.Settings(data_dir=str(tmp_path), clickhouse_port=stack.clickhouse_port)
+    cold = ColdTier(nothing)
+    assert History([cold]).read(BTC, "1m", Span(5)) == Answer([])
+    assert not list(tmp_path.iterdir())
