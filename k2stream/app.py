@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from typing import Any
 
 import faust
 import uvloop
+from faust.types import TP
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from k2stream import metrics, topics
 from k2stream import settings as settings_module
-from k2stream import topics
 from k2stream.batch.app import batch_app_options
+from k2stream.batch.stall import watch
 from k2stream.kafka import credentials, ensure_topics
 
-# A stage waits so long for so much: with a delivery for every trade, Faust's work an event would fill a core.
-GATHER_MS, GATHER_BYTES = 10, 32 << 10
+# Between two fetches: with a delivery for every trade, Faust's work an event would fill a core.
+GATHER_SECONDS = 0.01
 
 # Batches are thousands of short-lived objects: with CPython's 700 allocations a generation, collecting took
 # half of a worker's time. Cycles are few here; what they hold is still collected, more seldom.
@@ -33,8 +35,7 @@ class App(faust.App):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self.preparations: list[Callable[[], Awaitable[None]]] = []
-        self.fetch_max_wait_ms = GATHER_MS
-        self.fetch_min_bytes = GATHER_BYTES
+        self.gather_seconds = GATHER_SECONDS
         super().__init__(*args, **options)
 
     async def on_first_start(self) -> None:
@@ -78,7 +79,20 @@ def create_app(role: str) -> App:
         **batch_app_options(settings.kafka_bootstrap, broker_commit_interval=settings.commit_seconds),
     )
     _add_pages(app, role)
+    if role != "ingest":  # it reads no topic
+
+        @app.task  # type: ignore[untyped-decorator]
+        async def watch_progress() -> None:
+            """Restart a worker whose partitions stand still."""
+            await watch(app, settings.stall_seconds, _measure_stalls)
+
     return app
+
+
+def _measure_stalls(stalls: Mapping[TP, float]) -> None:
+    metrics.STALLED.clear()
+    for tp, seconds in sorted(stalls.items(), key=lambda item: item[1]):
+        metrics.STALLED.labels(tp.topic).set(seconds)
 
 
 def _free_port(host: str) -> int:

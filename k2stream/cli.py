@@ -25,6 +25,8 @@ _SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "k2stream.commands.topics:topics",
             "List the topics: records, partitions, key and schema.",
         ),
+        "dlq": ("k2stream.commands.dlq:dlq", "List dead letters, show one, put them back."),
+        "table": ("k2stream.commands.table:table", "Read a table, now or as it stood at a time."),
         "inspect": ("k2stream.inspect:inspect_command", "Read captured frames without any server."),
         "settings": ("k2stream.commands.settings:settings", "List every setting and its value."),
     },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 
 import msgspec
 
@@ -31,6 +32,14 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def original_bytes(self) -> bytes:
         """The bytes as they came."""
         return base64.b64decode(self.original)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the original is all that came: see `shortened`."""
+        return _SHORTENED.search(self.cause) is None
+
+
+_SHORTENED = re.compile(r" \(first \d+ of \d+ bytes kept\)$")
 
 
 def encode(letter: DeadLetter) -> bytes:

@@ -14,6 +14,7 @@ EXCHANGES = ("binance", "kraken", "coinbase")
 
 NORMALIZED = "market.crypto.trades.normalized"
 DLQ = "market.crypto.trades.dlq"
+DLQ_REPLAYS = "market.crypto.trades.dlq.replays"
 LATE = "market.crypto.trades.late"
 FEED_EVENTS = "market.crypto.feed.events"
 
@@ -59,6 +60,15 @@ def declared(settings: Settings) -> list[Topic]:
         Topic(NORMALIZED, normalized, 48 * _HOUR_MS, "exchange:SYMBOL", "trade"),
         *(Topic(ohlcv(name), normalized, 7 * _DAY_MS, "exchange:SYMBOL", "candle") for name in TIMEFRAMES),
         Topic(DLQ, 1, 30 * _DAY_MS, "topic of the record, or exchange of the frame", "json"),
+        # By the broker's clock: who replays a letter is decided by it, see k2stream/dlq/notes.py.
+        Topic(
+            DLQ_REPLAYS,
+            1,
+            30 * _DAY_MS,
+            "offset of the dead letter",
+            "json",
+            {"message.timestamp.type": "LogAppendTime"},
+        ),
         Topic(LATE, 1, 30 * _DAY_MS, "exchange:SYMBOL", "trade"),
         Topic(FEED_EVENTS, 1, 30 * _DAY_MS, "exchange", "json"),
     ]

@@ -20,6 +20,7 @@ from k2stream.batch.producer import Producer
 from k2stream.batch.records import RecordBatch
 from k2stream.batch.replay import replay
 from k2stream.batch.schema import BatchSchema
+from k2stream.batch.stall import Work
 from k2stream.batch.table import BatchTable
 
 # A fetch that finds nothing returns after this; a seek waits for it.
@@ -199,6 +200,33 @@ class Consumer(driver.Consumer):
         ledger = self._ledgers.get(tp)
         position = None if ledger is None else ledger.position()
         return int(end - (self._committed_offset.get(tp) or 0 if position is None else position))
+
+    async def work(self) -> dict[TP, Work]:
+        """What each partition has to do, by the broker's own end offsets; changelogs while they recover.
+
+        Empty during a rebalance. A topic at its bound whose agent acknowledges by hand is left out: its sink
+        waits for its destination, and a restart would not help.
+        """
+        recovery = self.app.tables.recovery
+        if recovery.in_recovery:
+            return {tp: Work(left, left) for tp, left in recovery.active_remaining().items()}
+        if self.app.rebalancing:
+            return {}
+        manual, full = agents.manual_topics(self.app), self._full_topics()
+        watched = {tp for tp in self.assignment() if self._is_batch(tp)}
+        watched = {tp for tp in watched if tp.topic not in manual or tp.topic not in full}
+        ends = await self.highwaters(*watched) if watched else {}
+        found = {}
+        for tp, end in ends.items():
+            ledger, read = self._ledgers.get(tp), await self.position(tp) or 0
+            held = 0 if ledger is None or tp.topic in manual else ledger.unacked()
+            found[tp] = Work(int(end) - read + held, (read, held))
+        return found
+
+    async def give_up(self, exc: BaseException) -> None:
+        """Stop the worker with a failure: nothing is acknowledged or committed from here on."""
+        self._halt(exc)
+        await self.crash(exc)
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         if not self._is_batch(tp):

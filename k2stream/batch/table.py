@@ -122,7 +122,7 @@ class BatchTable(Table[Any, Any]):
     def take_changes(self) -> list[Changes]:
         """Encode what changed since the last call, as it is at this instant, and start a new set."""
         dirty, self._dirty = self._dirty, defaultdict(dict)
-        dumps_key, dumps_value = self._key_codec()[0], self._dumps_value
+        dumps_key, dumps_value = self.key_codec()[0], self._dumps_value
         taken = []
         for partition, changed in dirty.items():
             contents = self.data.partition(partition)
@@ -143,7 +143,7 @@ class BatchTable(Table[Any, Any]):
     ) -> None:
         """Apply entries in log order up to ``offset``; the last of a key wins, or ``supersedes`` decides."""
         contents = self.data.partition(partition)
-        loads_key, loads_value, supersedes = self._key_codec()[1], self._loads_value, self._supersedes
+        loads_key, loads_value, supersedes = self.key_codec()[1], self._loads_value, self._supersedes
         entries: Iterable[Any] = zip(keys, values, strict=True)
         if supersedes is None:
             entries = dict(entries).items()
@@ -161,7 +161,8 @@ class BatchTable(Table[Any, Any]):
         """Changelog offset that memory is current to: a partition that stays is not replayed."""
         return self._offsets.get(tp.partition)
 
-    def _key_codec(self) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+    def key_codec(self) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+        """How keys are written to the changelog, and read."""
         windowed = self.window is not None
         return (
             self._dumps_key or (windows.dump_window_key if windowed else windows.dump_key),

@@ -1,0 +1,98 @@
+"""Noticing a worker whose partitions have work and do not get on, and ending it for its supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from aiokafka.errors import KafkaError
+from faust.types import TP
+
+LONGEST_PERIOD = 5.0
+STOP_SECONDS = 10.0
+"""For a stalled worker to stop by itself."""
+
+_STDERR = 2
+
+logger = logging.getLogger(__name__)
+
+
+class Stalled(Exception):
+    """A partition has work and has not got on."""
+
+
+class Work(NamedTuple):
+    """Records that a partition has still to do, and a mark that changes whenever it gets on."""
+
+    left: int
+    mark: Any
+
+
+class StallClock:
+    """For how long partitions with work have stood still.
+
+    An observation adds at most `longest` seconds: a process that was itself stopped has missed nothing.
+    """
+
+    def __init__(self, longest: float) -> None:
+        self._longest = longest
+        self._then: float | None = None
+        self._known: dict[TP, tuple[Any, float]] = {}
+
+    def observe(self, now: float, work: Mapping[TP, Work]) -> dict[TP, float]:
+        """Seconds without progress of each partition that has work; `now` in s, from a monotonic clock."""
+        passed = 0.0 if self._then is None else min(now - self._then, self._longest)
+        self._then = now
+        stalls: dict[TP, float] = {}
+        for tp, (left, mark) in work.items():
+            if left > 0:
+                before, still = self._known.get(tp, (None, 0.0))
+                stalls[tp] = still + passed if before == mark else 0.0
+        self._known = {tp: (work[tp].mark, still) for tp, still in stalls.items()}
+        return stalls
+
+
+async def watch(app: Any, limit: float, measure: Callable[[Mapping[TP, float]], None]) -> None:
+    """Crash the worker, with nothing acknowledged, once a partition has stood still for `limit` seconds.
+
+    Time counts only while the broker says what there is to do. An event loop that does not come back within
+    `limit` ends the process at once, with a traceback of where it is.
+    """
+    period = min(limit / 4, LONGEST_PERIOD)
+    clock = StallClock(2 * period)
+    stalled: dict[TP, int] = {}
+    try:
+        while not stalled:
+            faulthandler.dump_traceback_later(limit + period, exit=True, file=_STDERR)
+            await asyncio.sleep(period)
+            if (work := await _work(app, period)) is not None:
+                stalls = clock.observe(time.monotonic(), work)
+                measure(stalls)
+                stalled = {tp: work[tp].left for tp, seconds in stalls.items() if seconds >= limit}
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+    await _give_up(app, stalled, limit)
+
+
+async def _work(app: Any, within: float) -> Mapping[TP, Work] | None:
+    """What the worker has to do; None while that is not known."""
+    try:
+        async with asyncio.timeout(within):
+            work: Mapping[TP, Work] = await app.consumer.work() if app.started else {}
+            return work
+    except (KafkaError, TimeoutError) as error:
+        logger.warning("the broker does not say what there is to do: %s", error or type(error).__name__)
+        return None
+
+
+async def _give_up(app: Any, left: Mapping[TP, int], limit: float) -> None:
+    what = ", ".join(f"{tp.topic}[{tp.partition}] ({count} records)" for tp, count in sorted(left.items()))
+    error = Stalled(f"no progress for {limit:g} s on {what}: the worker ends, to be restarted")
+    logger.critical("%s", error)
+    # An agent that hangs may not let the worker stop.
+    faulthandler.dump_traceback_later(STOP_SECONDS, exit=True, file=_STDERR)
+    await app.consumer.give_up(error)

@@ -1,0 +1,176 @@
+"""`k2 dlq …`: dead letters."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Mapping
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from k2stream import clock, topics
+from k2stream import settings as settings_module
+from k2stream.deadletter import DeadLetter
+from k2stream.dlq import letters as dead
+from k2stream.dlq.letters import Cause, Choice
+from k2stream.dlq.notes import Id, Origins, Replay, by_place
+from k2stream.dlq.replay import before, replay, replays
+from k2stream.errors import ConfigError
+from k2stream.local.running import reached
+from k2stream.reading import Reader
+from k2stream.settings import Settings
+
+_STAGES = ("ingest", "normalize", "candles")
+
+
+@click.group()
+def dlq() -> None:
+    """Look at dead letters, and put their originals back.
+
+    A letter's number is its offset on the dead-letter topic.
+    """
+
+
+@dlq.command("list")
+@click.option("--exchange", type=click.Choice(topics.EXCHANGES), help="Only of this exchange.")
+@click.option("--stage", type=click.Choice(_STAGES), help="Only of this stage.")
+@click.option("--cause", default="", metavar="TEXT", help="Only with TEXT in the cause.")
+@click.option("--limit", default=20, show_default=True, help="How many, newest last.")
+@click.option("--summary", is_flag=True, help="Count the letters of each cause instead.")
+def list_letters(exchange: str | None, stage: str | None, cause: str, limit: int, summary: bool) -> None:
+    """List dead letters, newest last."""
+    choice = Choice(exchange, stage, cause)
+    asyncio.run(_list(reached(settings_module.get()), choice, limit, summary))
+
+
+async def _list(settings: Settings, choice: Choice, limit: int, summary: bool) -> None:
+    newest: deque[tuple[int, DeadLetter]] = deque(maxlen=limit)
+    causes: Counter[Cause] = Counter()
+    count = 0
+    async with Reader(settings) as reader:
+        async for number, letter in dead.read(reader):
+            if letter is None:
+                click.echo(f"{topics.DLQ} offset {number} is no dead letter", err=True)
+            elif choice.takes(number, letter):
+                count += 1
+                if summary:
+                    causes.update(dead.summary([letter]))
+                newest.append((number, msgspec.structs.replace(letter, original="")))
+        known = await replays(reader)
+    if summary:
+        _print_causes(causes)
+    else:
+        _print_letters(newest, known)
+    shown = "" if summary or count == len(newest) else f", the newest {len(newest)} shown"
+    click.echo(f"{count:,} dead letters{shown}")
+
+
+def _print_causes(causes: Counter[Cause]) -> None:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("letters", justify="right")
+    for heading in ("exchange", "stage", "cause"):
+        table.add_column(heading, overflow="fold")
+    for cause, count in causes.most_common():
+        table.add_row(f"{count:,}", *cause)
+    Console().print(table)
+
+
+def _print_letters(letters: deque[tuple[int, DeadLetter]], known: Mapping[Id, Replay]) -> None:
+    table = Table(box=None, pad_edge=False)
+    origins = by_place(known)
+    table.add_column("number", justify="right", no_wrap=True)
+    table.add_column("time, UTC", no_wrap=True)
+    for heading in ("exchange", "stage", "from", "cause", "replay"):
+        table.add_column(heading, overflow="fold")
+    for number, letter in letters:
+        table.add_row(
+            str(number),
+            clock.spoken(letter.time // 1000),
+            letter.exchange,
+            letter.stage,
+            f"[{letter.partition}] {letter.offset}".replace("[", r"\[")
+            if letter.topic
+            else letter.connection,
+            letter.cause.replace("[", r"\["),
+            _replayed(number, letter, known, origins),
+        )
+    Console().print(table)
+
+
+def _replayed(number: int, letter: DeadLetter, known: Mapping[Id, Replay], origins: Origins) -> str:
+    """Whether a letter was put back, and whether it is itself what became of one that was."""
+    source = origins.get((letter.topic, letter.partition, letter.offset))
+    own = known.get(Id(number, letter.time))
+    said = [] if source is None else [f"rejected again, put back as {source}"]
+    return "; ".join([*said, *([before(own)] if own and own.settled else [])])
+
+
+@dlq.command()
+@click.argument("number", type=int)
+@click.option("--original", is_flag=True, help="Write only the original, byte for byte.")
+def show(number: int, original: bool) -> None:
+    """Show one dead letter: its cause, where it comes from, and the original."""
+    asyncio.run(_show(reached(settings_module.get()), number, original))
+
+
+async def _show(settings: Settings, number: int, original: bool) -> None:
+    async with Reader(settings) as reader:
+        found = await dead.one(reader, number)
+        known = await replays(reader)
+    if found is None or found.letter is None:
+        raise ConfigError(
+            f"{topics.DLQ} has no dead letter {number}: expired or never there, see `k2 dlq list`"
+        )
+    letter = found.letter
+    if original:
+        click.echo(letter.original_bytes, nl=False)
+        return
+    click.echo(f"number    {number}")
+    click.echo(f"cause     {letter.cause}")
+    click.echo(f"exchange  {letter.exchange}, stage {letter.stage}")
+    click.echo(f"from      {dead.origin(letter)}")
+    click.echo(f"time      {clock.spoken(letter.time // 1000)} UTC")
+    if said := _replayed(number, letter, known, by_place(known)):
+        click.echo(f"replay    {said}")
+    click.echo(f"original  {len(letter.original_bytes)} bytes{'' if letter.complete else ', cut'}")
+    click.echo(dead.readable(letter.original_bytes))
+
+
+@dlq.command("replay")
+@click.option("--offset", "numbers", type=int, multiple=True, help="This letter; may be repeated.")
+@click.option("--cause", default="", metavar="TEXT", help="All letters with TEXT in the cause.")
+@click.option("--all", "everything", is_flag=True, help="All letters.")
+@click.option("--exchange", type=click.Choice(topics.EXCHANGES), help="Of these, only of this exchange.")
+def replay_letters(numbers: tuple[int, ...], cause: str, everything: bool, exchange: str | None) -> None:
+    """Put the originals of dead letters back into the pipeline, each at most once.
+
+    A raw record goes to the end of its raw topic, under its key; a frame is parsed again. Letters of other
+    stages are refused. Exits 1 when a letter named by --offset did not go back.
+    """
+    if bool(numbers) + bool(cause) + everything != 1:
+        raise click.UsageError("choose letters by one of --offset, --cause and --all")
+    choice = Choice(exchange, None, cause, frozenset(numbers) if numbers else None)
+    raise SystemExit(asyncio.run(_replay(reached(settings_module.get()), choice)))
+
+
+async def _replay(settings: Settings, choice: Choice) -> int:
+    async with Reader(settings) as reader:
+        chosen = [
+            (number, letter)
+            async for number, letter in dead.read(reader)
+            if letter is not None and choice.takes(number, letter)
+        ]
+    missing = set(choice.numbers or ()) - {number for number, _ in chosen}
+    for number in sorted(missing):
+        click.echo(f"{number}: refused: {topics.DLQ} has no such dead letter")
+    back = trades = 0
+    async for outcome in replay(settings, chosen):
+        click.echo(f"{outcome.number}: {outcome.text}")
+        back += outcome.trades > 0
+        trades += outcome.trades
+    refused = len(chosen) + len(missing) - back
+    click.echo(f"{back:,} letters put back as {trades:,} raw records, {refused:,} refused")
+    return int(choice.numbers is not None and refused > 0)

@@ -1,0 +1,138 @@
+"""`k2 table …`: Faust's tables, read from their changelog topics with no worker running."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+from pathlib import Path
+from typing import IO, Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from k2stream import clock
+from k2stream import settings as settings_module
+from k2stream.errors import ConfigError
+from k2stream.local.running import reached
+from k2stream.reading import Reader
+from k2stream.settings import Settings
+from k2stream.tables.catalog import Readable, Row, catalog
+from k2stream.tables.reading import Contents, read
+
+_json = msgspec.json.Encoder()
+
+
+class _Moment(click.ParamType):
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return value if isinstance(value, int) else clock.moment(value)
+        except ValueError:
+            self.fail(f"{value!r} must be ms since 1970 or ISO 8601", param, ctx)
+
+
+_name = click.argument("name")
+_key = click.option("--key", metavar="K", help="Only this key; of a window table all windows of the key.")
+_at = click.option("--at", type=_Moment(), help="As it stood at this time: ms since 1970 or ISO 8601, UTC.")
+
+
+@click.group()
+def table() -> None:
+    """Read a Faust table from its changelog topic; no worker needs to run."""
+
+
+@table.command("list")
+def list_tables() -> None:
+    """List the tables, and what their changelogs hold."""
+    settings = reached(settings_module.get())
+    asyncio.run(_list(settings, catalog(settings)))
+
+
+async def _list(settings: Settings, tables: dict[str, Readable]) -> None:
+    shown = Table(box=None, pad_edge=False, title="SIMULATED feeds" if settings.simulated else None)
+    shown.add_column("table", no_wrap=True)
+    for heading in ("entries", "parts"):
+        shown.add_column(heading, justify="right", no_wrap=True)
+    for heading in ("holds", "changelog"):
+        shown.add_column(heading, overflow="fold")
+    async with Reader(settings) as reader:
+        for name, readable in tables.items():
+            topic, partitions = readable.table.changelog_topic_name, readable.table.partitions or 1
+            held = await reader.held(topic, partitions) if await reader.exists(topic) else {}
+            entries = sum(end - begin for begin, end in held.values())
+            shown.add_row(name, f"{entries:,}", str(partitions), readable.table.help, topic)
+    Console().print(shown)
+
+
+@table.command()
+@_name
+@_key
+@_at
+@click.option("--limit", default=50, show_default=True, help="How many rows, the last in key order.")
+def show(name: str, key: str | None, at: int | None, limit: int) -> None:
+    """Print the rows of table NAME."""
+    contents = _read(name, key, at)
+    rows = contents.rows[-limit:]
+    if len(rows) == 1 and key is not None:
+        for field, value in rows[0].items():
+            click.echo(f"{field:<24} {_text(value)}")
+    else:
+        shown = Table(box=None, pad_edge=False)
+        for heading in rows[0] if rows else ():
+            shown.add_column(heading, overflow="fold")
+        for row in rows:
+            shown.add_row(*map(_text, row.values()))
+        Console().print(shown)
+    click.echo(f"{len(rows):,} of {len(contents.rows):,} rows, from {contents.entries:,} changelog entries")
+
+
+@table.command()
+@_name
+@_key
+@_at
+@click.option("--format", "layout", type=click.Choice(("jsonl", "csv")), default="jsonl", show_default=True)
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="A file; otherwise standard output."
+)
+def export(name: str, key: str | None, at: int | None, layout: str, out: Path | None) -> None:
+    """Write the rows of table NAME as JSON lines or CSV; decimals are strings with all their digits."""
+    rows = _read(name, key, at).rows
+    write = _write_csv if layout == "csv" else _write_lines
+    if out is None:
+        write(rows, click.get_text_stream("stdout"))
+    else:
+        with out.open("w", newline="") as file:
+            write(rows, file)
+        click.echo(f"{len(rows):,} rows in {out}", err=True)
+
+
+def _read(name: str, key: str | None, at: int | None) -> Contents:
+    settings = reached(settings_module.get())
+    tables = catalog(settings)
+    if name not in tables:
+        raise ConfigError(f"there is no table {name}; the tables are {', '.join(tables)}")
+    contents = asyncio.run(read(settings, tables[name], key, at))
+    for note in contents.notes:
+        click.echo(f"note: {note}", err=True)
+    if key is not None and not contents.rows:
+        when = "" if at is None else f" at {clock.spoken(at)} UTC"
+        raise ConfigError(f"table {name} holds no key {key!r}{when}; `k2 table show {name}` lists its rows")
+    return contents
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else _json.encode(value).decode()
+
+
+def _write_lines(rows: list[Row], file: IO[str]) -> None:
+    file.writelines(_json.encode(row).decode() + "\n" for row in rows)
+
+
+def _write_csv(rows: list[Row], file: IO[str]) -> None:
+    writer = csv.writer(file)
+    if rows:
+        writer.writerow(rows[0])
+    writer.writerows(map(_text, row.values()) for row in rows)

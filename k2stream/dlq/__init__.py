@@ -1,0 +1,1 @@
+"""Looking at dead letters, and putting their originals back into the pipeline."""

@@ -1,0 +1,84 @@
+"""What putting a dead letter's original back means: which records go to which raw topic. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from k2stream import exchanges, topics
+from k2stream.deadletter import DeadLetter
+from k2stream.exchanges import raw
+from k2stream.exchanges.spec import Exchange
+from k2stream.settings import Settings
+
+HEADER = "k2-dead-letter"
+"""Header of a record put back: the number of its dead letter, ":", and which record of the letter it is."""
+
+
+class Refused(Exception):
+    """A letter that cannot go back, and why."""
+
+
+class Row(NamedTuple):
+    """A record to be written."""
+
+    partition: int
+    key: bytes
+    value: bytes
+
+
+class Plan(NamedTuple):
+    """What a letter gives; a key is empty where only the raw topic can tell it.
+
+    `rejects` are causes of trades of a frame that are still of no use.
+    """
+
+    topic: str
+    rows: tuple[Row, ...]
+    rejects: tuple[str, ...] = ()
+
+
+def plan(letter: DeadLetter, settings: Settings) -> Plan:
+    """The records that a letter's original is, or gives. Raises Refused."""
+    if letter.stage not in ("ingest", "normalize"):
+        raise Refused(
+            f"it comes from stage {letter.stage}; only what ingest and normalize rejected can go back"
+        )
+    if not letter.complete:
+        raise Refused("the letter does not hold all of its original")
+    if letter.exchange not in exchanges.REGISTRY:
+        raise Refused(f"unknown exchange {letter.exchange!r}")
+    exchange = exchanges.get(letter.exchange)
+    return _record(exchange, letter) if letter.stage == "normalize" else _frame(exchange, letter, settings)
+
+
+def _record(exchange: Exchange, letter: DeadLetter) -> Plan:
+    """The raw record once more, in its own partition."""
+    topic = topics.raw(exchange.name)
+    if letter.topic != topic:
+        raise Refused(f"it was read from {letter.topic}, the raw topic of {exchange.name} is {topic}")
+    value = letter.original_bytes
+    return Plan(topic, (Row(letter.partition, _symbol(exchange, value), value),))
+
+
+def _symbol(exchange: Exchange, value: bytes) -> bytes:
+    records, unreadable = raw.decode(exchange, [value])
+    return b"" if unreadable else exchange.normalise(records).symbol[0].encode()
+
+
+def _frame(exchange: Exchange, letter: DeadLetter, settings: Settings) -> Plan:
+    """The trades that the frame holds for today's parser, received when the letter was written."""
+    frame = exchange.parse(letter.original_bytes)
+    causes = tuple(reject.cause for reject in frame.rejects)
+    if not frame.trades:
+        said = causes[0] if causes else frame.detail
+        raise Refused(f"{exchange.name} still reads no trade in it: {said or frame.kind}")
+    partitions = settings.raw_partitions(exchange.name)
+    rows = tuple(
+        Row(
+            topics.partition_of(trade.symbol, partitions),
+            trade.symbol.encode(),
+            raw.record(trade, letter.time, letter.connection, sequence),
+        )
+        for sequence, trade in enumerate(frame.trades)
+    )
+    return Plan(topics.raw(exchange.name), rows, causes)

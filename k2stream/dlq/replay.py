@@ -1,0 +1,198 @@
+"""Putting dead letters back, each once, also across runs that were broken off or run side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple
+
+import msgspec
+from aiokafka import AIOKafkaProducer
+
+from k2stream import clock, topics
+from k2stream.deadletter import DeadLetter
+from k2stream.dlq.notes import Id, Note, Replay, fold
+from k2stream.dlq.plan import HEADER, Plan, Refused, plan
+from k2stream.kafka import client_options, ensure_topics
+from k2stream.reading import Reader, Stretches
+from k2stream.settings import Settings
+
+CHUNK = 200
+"""Letters claimed at once."""
+
+WRITE_SECONDS = 60.0
+"""For writing a chunk. With aiokafka's 40 s for what is on its way it stays within the lease of a claim."""
+
+_decoder = msgspec.json.Decoder(Note)
+
+
+class Outcome(NamedTuple):
+    """What became of a letter: how many trades went back, 0 when it was refused, and a line about it."""
+
+    number: int
+    trades: int
+    text: str
+
+
+class Item(NamedTuple):
+    """A letter that may go back."""
+
+    id: Id
+    plan: Plan
+
+
+async def replays(reader: Reader) -> dict[Id, Replay]:
+    """What the log of replays says; nothing before the first replay."""
+    if not await reader.exists(topics.DLQ_REPLAYS):
+        return {}
+    held = await reader.held(topics.DLQ_REPLAYS, 1)
+    log = reader.read(topics.DLQ_REPLAYS, held)
+    return fold([(record.timestamp, _decoder.decode(record.value)) async for record in log])
+
+
+async def replay(settings: Settings, letters: Sequence[tuple[int, DeadLetter]]) -> AsyncIterator[Outcome]:
+    """Put letters back, in their order, those that may go; an outcome for each."""
+    await ensure_topics(settings, topics.declared(settings))
+    async with Reader(settings) as reader:
+        known = await replays(reader)
+        items = []
+        for number, letter in letters:
+            item = Id(number, letter.time)
+            try:
+                if item in known and known[item].settled:
+                    raise Refused(before(known[item]))
+                items.append(Item(item, await _complete(reader, settings, letter, plan(letter, settings))))
+            except Refused as reason:
+                yield Outcome(number, 0, f"refused: {reason}")
+        producer = AIOKafkaProducer(**client_options(settings), acks="all", enable_idempotence=True)
+        await producer.start()
+        try:
+            run = _Run(settings, reader, producer)
+            for start in range(0, len(items), CHUNK):
+                for outcome in await run.put_back(items[start : start + CHUNK]):
+                    yield outcome
+        finally:
+            await producer.stop()
+
+
+def before(replay: Replay) -> str:
+    """How a letter was put back."""
+    places = ", ".join(f"{replay.topic}[{partition}] offset {offset}" for partition, offset in replay.written)
+    return f"put back at {clock.spoken(replay.since)}, to {places}"
+
+
+async def _complete(reader: Reader, settings: Settings, letter: DeadLetter, found: Plan) -> Plan:
+    """The plan with the key that the raw record has, where its value does not tell. Raises Refused."""
+    if all(row.key for row in found.rows):
+        return found
+    held = await reader.held(found.topic, settings.raw_partitions(letter.exchange))
+    begin, end = held.get(letter.partition, (0, 0))
+    if not begin <= letter.offset < end:
+        raise Refused(
+            f"{letter.exchange} still cannot read it, and its raw record, with its key, has expired"
+        )
+    at = {letter.partition: (letter.offset, letter.offset + 1)}
+    record = await anext(reader.read(found.topic, at), None)
+    (row,) = found.rows
+    if record is None or record.value != row.value:
+        raise Refused(f"{found.topic}[{letter.partition}] holds another record at offset {letter.offset}")
+    return found._replace(rows=(row._replace(key=record.key or b""),))
+
+
+class _Run:
+    """One run of the command: what it claims it marks with its name."""
+
+    def __init__(self, settings: Settings, reader: Reader, producer: AIOKafkaProducer) -> None:
+        self._settings, self._reader, self._producer = settings, reader, producer
+        self._name = uuid.uuid4().hex
+
+    async def put_back(self, items: Sequence[Item]) -> list[Outcome]:
+        """Claim letters, write what is this run's to write, and note it."""
+        await self._claim(items)
+        async with asyncio.timeout(WRITE_SECONDS):
+            log = await replays(self._reader)
+            mine = [item for item in items if log[item.id].run == self._name]
+            earlier = await self._earlier([(item, log[item.id]) for item in mine if log[item.id].again])
+            written = [await self._write(item, earlier) for item in mine if item.id not in earlier.lost]
+        outcomes = {outcome.number: outcome for outcome in written}
+        for item in items:
+            if item not in mine:
+                text = "refused: another run is putting it back; ask again in two minutes"
+                outcomes[item.id.number] = Outcome(item.id.number, 0, text)
+            elif item.id in earlier.lost:
+                text = "refused: whether a run that was broken off had put it back can no longer be told"
+                outcomes[item.id.number] = Outcome(item.id.number, 0, text)
+        return [outcomes[item.id.number] for item in items]
+
+    async def _claim(self, items: Sequence[Item]) -> None:
+        ends: dict[str, Stretches] = {}
+        for exchange in topics.EXCHANGES:
+            if any(item.plan.topic == topics.raw(exchange) for item in items):
+                count = self._settings.raw_partitions(exchange)
+                ends[topics.raw(exchange)] = await self._reader.held(topics.raw(exchange), count)
+        for item in items:
+            after = {row.partition: ends[item.plan.topic][row.partition][1] for row in item.plan.rows}
+            await self._note(Note(item.id, self._name, item.plan.topic, after))
+        await self._producer.flush()
+
+    async def _write(self, item: Item, earlier: _Earlier) -> Outcome:
+        """Write the records that no earlier run has written."""
+        sent, places = [], {}
+        for index, row in enumerate(item.plan.rows):
+            mark = _mark(item.id, index)
+            if (place := earlier.found.get((item.plan.topic, mark))) is not None:
+                places[index] = place
+                continue
+            future = await self._producer.send(
+                item.plan.topic, row.value, row.key, partition=row.partition, headers=[(HEADER, mark)]
+            )
+            sent.append((index, future))
+        for index, future in sent:
+            metadata = await future
+            places[index] = (metadata.partition, metadata.offset)
+        written = [places[index] for index in sorted(places)]
+        await (await self._note(Note(item.id, self._name, item.plan.topic, written=written)))
+        where = ", ".join(f"[{partition}] offset {offset}" for partition, offset in written)
+        text = f"put back: {item.plan.topic}{where}"
+        if len(sent) < len(written):
+            text += f" ({len(written) - len(sent)} of them by a run that was broken off)"
+        if item.plan.rejects:
+            text += f"; {len(item.plan.rejects)} of its trades are still rejected: {item.plan.rejects[0]}"
+        return Outcome(item.id.number, len(written), text)
+
+    async def _note(self, note: Note) -> asyncio.Future[object]:
+        key, value = str(note.letter.number).encode(), msgspec.json.encode(note)
+        sent: asyncio.Future[object] = await self._producer.send(topics.DLQ_REPLAYS, value, key, partition=0)
+        return sent
+
+    async def _earlier(self, again: Sequence[tuple[Item, Replay]]) -> _Earlier:
+        """What runs that were broken off had written of these letters."""
+        earlier = _Earlier({}, set())
+        for topic in {replay.topic for _, replay in again}:
+            exchange = next(name for name in topics.EXCHANGES if topics.raw(name) == topic)
+            held = await self._reader.held(topic, self._settings.raw_partitions(exchange))
+            after: dict[int, int] = {}
+            for item, replay in again:
+                if replay.topic == topic:
+                    if any(held[partition][0] > offset for partition, offset in replay.after.items()):
+                        earlier.lost.add(item.id)
+                    for partition, offset in replay.after.items():
+                        after[partition] = min(offset, after.get(partition, offset))
+            stretches = {p: (max(offset, held[p][0]), held[p][1]) for p, offset in after.items()}
+            async for record in self._reader.read(topic, stretches):
+                for name, value in record.headers:
+                    if name == HEADER:
+                        earlier.found[topic, value] = (record.partition, record.offset)
+        return earlier
+
+
+class _Earlier(NamedTuple):
+    """Places by (topic, mark), and the letters of which it cannot be told any more."""
+
+    found: dict[tuple[str, bytes], tuple[int, int]]
+    lost: set[Id]
+
+
+def _mark(letter: Id, index: int) -> bytes:
+    return b"%d:%d" % (letter.number, index)

@@ -1,0 +1,66 @@
+"""Reading stretches of topics outside of any group: by record, or in bulk by column."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from k2stream.batch.fetch import install
+from k2stream.errors import ConfigError
+from k2stream.kafka import client_options
+from k2stream.settings import Settings
+
+Stretches = Mapping[int, tuple[int, int]]
+"""By partition: the first offset, and the one after the last."""
+
+
+class Reader:
+    """A client without a group; an async context manager. `columnar` reads RecordBatch instead of records."""
+
+    def __init__(self, settings: Settings, *, columnar: bool = False) -> None:
+        self._consumer = AIOKafkaConsumer(
+            **client_options(settings), max_poll_records=20_000, enable_auto_commit=False
+        )
+        self._columnar = columnar
+
+    async def __aenter__(self) -> Self:
+        await self._consumer.start()
+        if self._columnar:
+            install(self._consumer._fetcher, lambda topic: True)  # noqa: SLF001 - as the workers' consumers
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._consumer.stop()
+
+    async def exists(self, topic: str) -> bool:
+        """Whether the broker has the topic."""
+        return topic in await self._consumer.topics()
+
+    async def held(self, topic: str, partitions: int) -> Stretches:
+        """What the broker holds now. Raises ConfigError when the topic does not exist."""
+        if not await self.exists(topic):
+            raise ConfigError(f"topic {topic} does not exist on this broker: nothing has been written to it")
+        tps = [TopicPartition(topic, number) for number in range(partitions)]
+        begin, end = await self._consumer.beginning_offsets(tps), await self._consumer.end_offsets(tps)
+        return {tp.partition: (begin[tp], end[tp]) for tp in tps}
+
+    async def read(self, topic: str, stretches: Stretches) -> AsyncIterator[Any]:
+        """What lies in the stretches, each partition in order; a RecordBatch may reach beyond the end."""
+        ends = {
+            TopicPartition(topic, number): end for number, (begin, end) in stretches.items() if begin < end
+        }
+        if not ends:
+            return
+        self._consumer.assign(list(ends))
+        for tp in ends:
+            self._consumer.seek(tp, stretches[tp.partition][0])
+        while any([await self._consumer.position(tp) < end for tp, end in ends.items()]):
+            for tp, items in (await self._consumer.getmany(timeout_ms=500)).items():
+                for item in items:
+                    if self._columnar or item.offset < ends[tp]:
+                        yield item

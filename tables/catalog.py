@@ -1,0 +1,73 @@
+"""All tables of ours by name, for reading them without a worker, and each entry as a row of fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from k2stream import instruments, topics
+from k2stream.app import create_app
+from k2stream.batch import BatchTable
+from k2stream.candle import TIMEFRAMES
+from k2stream.candles.codec import Progress
+from k2stream.candles.state import State, to_candle
+from k2stream.normalizer import Position
+from k2stream.settings import Settings
+from k2stream.tables import ohlcv, positions
+from k2stream.web.render import text
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """A table; how an entry of it becomes a row, and what of its key a person names."""
+
+    table: BatchTable
+    row: Callable[[Any, Any], Row]
+    name_of: Callable[[Any], str] = str
+
+
+def catalog(settings: Settings) -> dict[str, Readable]:
+    """The tables as the workers declare them, by name."""
+    candles = ohlcv.declare(create_app("candles"), settings.normalized_partitions)
+    native = {item.key: item.symbol for item in instruments.load(settings.instruments_file)}
+    normalize = create_app("normalize")
+    found = [
+        *(
+            Readable(candles.windows[timeframe], partial(_candle, timeframe, native), _window_name)
+            for timeframe in TIMEFRAMES
+        ),
+        Readable(candles.progress, _progress),
+        *(
+            Readable(positions.declare(normalize, name, settings.raw_partitions(name)), _position)
+            for name in topics.EXCHANGES
+        ),
+    ]
+    return {readable.table.name: readable for readable in found}
+
+
+def _window_name(key: Any) -> str:
+    return str(key[0])
+
+
+def _candle(timeframe: str, native: dict[str, str], window: Any, state: State) -> Row:
+    key, (start, _) = window
+    symbol = native.get(key, key.partition(":")[2])
+    candle = to_candle(state, key, symbol, timeframe, round(start * 1000))
+    return {
+        name: text(value) if isinstance(value, Decimal) else value for name, value in candle._asdict().items()
+    }
+
+
+def _progress(key: str, progress: Progress) -> Row:
+    return {"key": key, **progress._asdict()}
+
+
+def _position(symbol: str, position: Position) -> Row:
+    return {"symbol": symbol, **msgspec.to_builtins(position)}

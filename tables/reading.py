@@ -1,0 +1,68 @@
+"""A table read from its changelog topic: what it holds, or held at a time, and how sure that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from k2stream import clock
+from k2stream.batch.restore import Reach, apply
+from k2stream.errors import ConfigError
+from k2stream.reading import Reader
+from k2stream.settings import Settings
+from k2stream.tables.catalog import Readable, Row
+
+
+@dataclass(slots=True)
+class Contents:
+    """Rows in key order; `entries` of the changelog were read; `notes` say what compaction has taken."""
+
+    rows: list[Row]
+    entries: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+async def read(settings: Settings, readable: Readable, key: str | None, at: int | None) -> Contents:
+    """The table now, or as its changelog had it at a time (ms); only of one key when it is given.
+
+    A worker writes its changes before each commit, so the changelog is behind by K2_COMMIT_SECONDS at most.
+    Raises ConfigError when there is no changelog.
+    """
+    table = readable.table
+    topic, partitions = table.changelog_topic_name, table.partitions or 1
+    reach = {number: Reach(at) for number in range(partitions)} if at is not None else {}
+    entries = 0
+    async with Reader(settings, columnar=True) as reader:
+        held = await reader.held(topic, partitions)
+        try:
+            async for batch in reader.read(topic, held):
+                entries += apply(table, batch, reach.get(batch.tp.partition))
+        except ValueError as error:
+            raise ConfigError(f"table {table.name}: {error}") from None
+    found = [
+        (found_key, value)
+        for number in range(partitions)
+        for found_key, value in table.partition_items(number)
+        if key is None or readable.name_of(found_key) == key
+    ]
+    rows = [readable.row(found_key, value) for found_key, value in sorted(found, key=lambda item: item[0])]
+    return Contents(rows, entries, [] if at is None else _notes(readable, list(reach.values()), key, at))
+
+
+def _notes(readable: Readable, reach: list[Reach], key: str | None, at: int) -> list[str]:
+    """What to say of a time in the past."""
+    earliest = min((part.earliest for part in reach if part.earliest is not None), default=None)
+    if earliest is None:
+        return ["the changelog is empty"]
+    then, removed, notes = clock.spoken(at), sum(part.removed for part in reach), []
+    if at < earliest:
+        why = "compaction has removed what was there" if removed else "the table was empty"
+        notes.append(f"the changelog's earliest entry is of {clock.spoken(earliest)}, after {then}: {why}")
+    loads_key = readable.table.key_codec()[1]
+    names = {readable.name_of(loads_key(raw)) for part in reach for raw in part.doubtful}
+    doubtful = sorted(name for name in names if key is None or name == key)
+    if doubtful:
+        listed = ", ".join(doubtful[:10]) + (", …" if len(doubtful) > 10 else "")
+        notes.append(f"changed after {then}, and compaction may have removed what they held then: {listed}")
+    elif removed:
+        notes.append("compaction has removed entries: the rows are right, a key deleted since may be missing")
+    return notes

@@ -1,0 +1,42 @@
+"""Choosing, summing up and showing dead letters."""
+
+from k2stream.deadletter import DeadLetter
+from k2stream.dlq.letters import Choice, origin, readable, summary
+
+
+def letter(**fields):
+    given = {"cause": "bad", "exchange": "kraken", "time": 0, "original": "", "stage": "normalize"} | fields
+    return DeadLetter(**given)
+
+
+def test_a_choice_takes_what_fits_all_of_it():
+    one = letter(cause="price 'x': no number")
+    assert Choice().takes(3, one)
+    assert Choice("kraken", "normalize", "no number", {3}).takes(3, one)
+    others = (Choice("binance"), Choice(stage="ingest"), Choice(cause="quantity"), Choice(numbers={4}))
+    assert not any(choice.takes(3, one) for choice in others)
+
+
+def test_causes_that_differ_in_values_count_together():
+    letters = [
+        letter(cause="price 'zero': not a number"),
+        letter(cause="price '-1': not a number"),
+        letter(cause="JSON is malformed: invalid character (byte 17)"),
+        letter(cause="JSON is malformed: invalid character (byte 4)", stage="ingest"),
+    ]
+    assert {(c.stage, c.cause): n for c, n in summary(letters).items()} == {
+        ("normalize", "price …: not a number"): 2,
+        ("normalize", "JSON is malformed: invalid character (byte …)"): 1,
+        ("ingest", "JSON is malformed: invalid character (byte …)"): 1,
+    }
+
+
+def test_where_a_letter_comes_from():
+    assert origin(letter(topic="raw", partition=1, offset=9)) == "raw[1] offset 9"
+    assert origin(letter(connection="conn-2")) == "connection conn-2"
+
+
+def test_originals_are_text_where_they_are_text():
+    assert readable(b'{"a":"\xc3\xa9"}') == '{"a":"é"}'
+    assert readable(b"\xff\x00") == r"b'\xff\x00'"
+    assert readable(b"a\x1b[2J") == r"b'a\x1b[2J'"
