@@ -21,6 +21,7 @@ from k2stream.candle import TIMEFRAMES
 from k2stream.local.ports import free_port
 from k2stream.local.stack import Stack
 from k2stream.trade import TradeColumns
+from tests.integration.partitions import TWO
 from tests.unit.candles import reference
 from tests.unit.candles.reference import Trade
 
@@ -50,6 +51,7 @@ class Platform:
             commit_seconds=0.2,
             candle_retention=100_000,
             simulated=True,
+            **TWO,
         )
         self.offsets = defaultdict(int)
 
@@ -193,7 +195,7 @@ def made(seed, count, offsets, start=START):
     batches, everything = [], []
     for _ in range(count // 40):
         item = rng.choice(LISTED)
-        partition = topics.partition_of(item.symbol, settings.Settings().raw_partitions(item.exchange))
+        partition = topics.partition_of(item.symbol, TWO[f"{item.exchange}_partitions"])
         batch = []
         for _ in range(40):
             clock[item.key] += rng.choice((0, 1, 1000, 250_000, 1_500_000, 9_000_000))
@@ -227,7 +229,7 @@ def expected(everything):
     found = {}
     for window, inside in windows.items():
         item = native[window[1]]
-        partition = topics.partition_of(item.symbol, settings.Settings().raw_partitions(item.exchange))
+        partition = topics.partition_of(item.symbol, TWO[f"{item.exchange}_partitions"])
         found[window] = reference.candle(window, inside, True, item.symbol, partition)
     return found, set(late)
 

@@ -12,6 +12,7 @@ from k2stream import instruments, topics
 from k2stream.kafka import ensure_topics
 from k2stream.local.simulate import Options, Simulator
 from k2stream.settings import Settings, environment
+from tests.integration.partitions import TWO
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 
@@ -37,6 +38,7 @@ def worker_environment(running_stack, tmp_path):
             kafka_bootstrap=running_stack.endpoints.bootstrap,
             data_dir=str(tmp_path),
             simulated=True,
+            **TWO,
             **{f"{exchange}_ws_url": url},
         )
         return {**os.environ, **environment(settings)}
@@ -58,7 +60,7 @@ async def until(condition, seconds=60):
 async def test_a_broker_that_dies_costs_no_trade_and_doubles_none(running_stack, worker_environment):
     exchange = "coinbase"
     bootstrap = running_stack.endpoints.bootstrap
-    starts = await raw_ends(Settings(kafka_bootstrap=bootstrap), exchange)
+    starts = await raw_ends(Settings(kafka_bootstrap=bootstrap, **TWO), exchange)
     async with simulator(exchange, 500) as simulated:
         counts = simulated.venues[exchange].counts
         worker = await asyncio.create_subprocess_exec(

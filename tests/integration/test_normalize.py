@@ -20,6 +20,7 @@ from k2stream.batch import RecordBatch
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import RawTrade
 from k2stream.settings import Settings, environment
+from tests.integration.partitions import TWO
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 
@@ -170,6 +171,7 @@ async def test_kills_lose_and_change_nothing(running_stack, tmp_path):
         data_dir=str(tmp_path),
         commit_seconds=0.2,
         simulated=True,
+        **TWO,
     )
     await kafka.ensure_topics(settings, topics.declared(settings))
     rng, log, kills = random.Random(5), tmp_path / "worker.log", 0
