@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,13 +15,12 @@ from numpy.typing import NDArray
 
 from k2stream import decimals
 from k2stream.avro import registry, varint, wire
+from k2stream.avro.texts import Ints, TextLists, Texts, starts
 from k2stream.trade import HotTrades
 
 _TIMES, _PRICE, _QUANTITY, _SIDE, _NUMBERS = 5, 29, 45, 61, 62
 _WIDTH = _NUMBERS + 4 * 10 + 10
 """Bytes of the numbers at most; a record's strings may follow within them."""
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +48,18 @@ class Trades(Numbers):
     has the entries vendor_offsets[i] to vendor_offsets[i + 1] of vendor_keys and vendor_values.
     """
 
-    exchange: list[str]
-    symbol: list[str]
-    canonical_symbol: list[str]
-    trade_id: list[str]
+    exchange: Texts
+    symbol: Texts
+    canonical_symbol: Texts
+    trade_id: Texts
     vendor_offsets: Ints
-    vendor_keys: list[str]
-    vendor_values: list[str]
-    trade_conditions: list[list[str]]
-    validation_errors: list[list[str]]
+    vendor_keys: Texts
+    vendor_values: Texts
+    trade_conditions: TextLists
+    validation_errors: TextLists
 
     def __len__(self) -> int:
-        return len(self.exchange)
+        return len(self.timestamp)
 
 
 def decode_hot(values: Sequence[bytes | None], keys: Sequence[bytes | None]) -> HotTrades:
@@ -152,8 +150,8 @@ def _with_strings(values: Sequence[Any], numbers: Numbers, size: Ints) -> Trades
         vendor_offsets=vendor_offsets,
         vendor_keys=strings.texts(vendor[0::2]),
         vendor_values=strings.texts(vendor[1::2]),
-        trade_conditions=_nested(conditions_offsets, strings.texts(conditions)),
-        validation_errors=_nested(errors_offsets, strings.texts(errors)),
+        trade_conditions=TextLists(conditions_offsets, strings.texts(conditions)),
+        validation_errors=TextLists(errors_offsets, strings.texts(errors)),
     )
 
 
@@ -164,7 +162,6 @@ class _Strings:
     """
 
     def __init__(self, joined: bytes, at: Ints) -> None:
-        self._text = joined.decode("latin-1")
         self._data = np.frombuffer(joined + b"\0", np.uint8)
         self.at = at
         self.fits = True
@@ -177,7 +174,7 @@ class _Strings:
     def blocks(self, strings_per_item: int) -> tuple[Ints, Ints]:
         """The next array or map: where each record's items start in the flat list, and the strings' spans."""
         counts = self._length(self.at)
-        offsets = np.concatenate(([0], np.cumsum(counts)))
+        offsets = starts(counts)
         spans = np.empty((int(offsets[-1]) * strings_per_item, 2), np.int64)
         at = self.at + 1
         for item in range(int(counts.max())):
@@ -189,13 +186,9 @@ class _Strings:
         self.at = at + filled
         return offsets, spans
 
-    def texts(self, spans: Ints) -> list[str]:
+    def texts(self, spans: Ints) -> Texts:
         """The strings at spans; raises UnicodeDecodeError."""
-        text = self._text
-        column = [text[start:end] for start, end in spans.tolist()]
-        if "".join(column).isascii():
-            return column
-        return [item.encode("latin-1").decode() for item in column]
+        return Texts.at(self._data, spans[:, 0], spans[:, 1])
 
     def _span(self, at: Ints) -> tuple[Ints, Ints]:
         start = at + 1
@@ -206,11 +199,6 @@ class _Strings:
         byte = self._data.take(at, mode="clip")
         self.fits &= not (byte & 0x81).any()
         return (byte >> 1).astype(np.int64)
-
-
-def _nested(offsets: Ints, items: list[str]) -> list[list[str]]:
-    bounds = offsets.tolist()
-    return [items[start:end] for start, end in pairwise(bounds)]
 
 
 def _slow(values: Sequence[bytes | None]) -> Trades:
@@ -237,17 +225,15 @@ def _slow(values: Sequence[bytes | None]) -> Trades:
         sequence=integers("sequence"),
         raw_partition=integers("raw_partition"),
         trade_count=integers("trade_count"),
-        exchange=column("exchange"),
-        symbol=column("symbol"),
-        canonical_symbol=column("canonical_symbol"),
-        trade_id=column("trade_id"),
-        vendor_offsets=np.concatenate(
-            ([0], np.cumsum(list(map(len, column("vendor_data"))), dtype=np.int64))
-        ),
-        vendor_keys=[name for row in rows for name in row["vendor_data"]],
-        vendor_values=[text for row in rows for text in row["vendor_data"].values()],
-        trade_conditions=column("trade_conditions"),
-        validation_errors=column("validation_errors"),
+        exchange=Texts.of(column("exchange")),
+        symbol=Texts.of(column("symbol")),
+        canonical_symbol=Texts.of(column("canonical_symbol")),
+        trade_id=Texts.of(column("trade_id")),
+        vendor_offsets=starts(np.array([len(row["vendor_data"]) for row in rows], np.int64)),
+        vendor_keys=Texts.of(name for row in rows for name in row["vendor_data"]),
+        vendor_values=Texts.of(text for row in rows for text in row["vendor_data"].values()),
+        trade_conditions=TextLists.of(column("trade_conditions")),
+        validation_errors=TextLists.of(column("validation_errors")),
     )
 
 

@@ -38,7 +38,7 @@ def test_canonical_records_are_those_of_the_raw_ones():
     decoded = codec.decode(load.canonical_values(batch, partition=3, first_offset=40, schema_id=1))
     assert not bad
     assert decoded.timestamp.tolist() == columns.timestamp
-    assert decoded.trade_id == columns.trade_id
+    assert decoded.trade_id.tolist() == columns.trade_id
     assert decoded.taker_buy.tolist() == columns.taker_buy
     assert decoded.raw_offset.tolist() == list(range(40, 540))
     assert [int.from_bytes(bytes(price), "big") for price in decoded.price] == [

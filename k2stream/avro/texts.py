@@ -1,0 +1,74 @@
+"""Columns of strings without a Python object a string: UTF-8 bytes end to end, and where each begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """String i is data[offsets[i]:offsets[i + 1]], in UTF-8."""
+
+    offsets: Ints
+    data: bytes
+
+    @classmethod
+    def of(cls, strings: Iterable[str]) -> Texts:
+        """From Python strings."""
+        encoded = [string.encode() for string in strings]
+        return cls(starts(np.fromiter(map(len, encoded), np.int64, len(encoded))), b"".join(encoded))
+
+    @classmethod
+    def at(cls, source: NDArray[np.uint8], begin: Ints, end: Ints) -> Texts:
+        """Those at spans of bytes. Raises UnicodeDecodeError."""
+        lengths = end - begin
+        offsets = starts(lengths)
+        index = np.arange(offsets[-1])
+        index += np.repeat(begin - offsets[:-1], lengths)
+        found = cls(offsets, source.take(index).tobytes())
+        if not found.data.isascii():
+            found.tolist()
+        return found
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def tolist(self) -> list[str]:
+        """As Python strings. Raises UnicodeDecodeError."""
+        return [self.data[begin:end].decode() for begin, end in pairwise(self.offsets.tolist())]
+
+
+@dataclass(frozen=True, slots=True)
+class TextLists:
+    """List i is texts[offsets[i]:offsets[i + 1]]."""
+
+    offsets: Ints
+    texts: Texts
+
+    @classmethod
+    def of(cls, lists: Sequence[Sequence[str]]) -> TextLists:
+        """From lists of Python strings."""
+        lengths = np.fromiter(map(len, lists), np.int64, len(lists))
+        return cls(starts(lengths), Texts.of(string for strings in lists for string in strings))
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def tolist(self) -> list[list[str]]:
+        """As lists of Python strings."""
+        strings = self.texts.tolist()
+        return [strings[begin:end] for begin, end in pairwise(self.offsets.tolist())]
+
+
+def starts(lengths: Ints) -> Ints:
+    """Where each of some lengths begins, and at last where they end."""
+    offsets = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
