@@ -10,7 +10,7 @@ from k2stream.avro import registry, wire
 from k2stream.candle import Candle
 
 _LIMIT = 10**38
-_DECIMALS = tuple(
+DECIMALS = tuple(
     field["name"]
     for field in wire.declared("candle")["fields"]
     if isinstance(field["type"], dict) and field["type"].get("logicalType") == "decimal"
@@ -23,7 +23,7 @@ def encode(row: Iterable[Any], schema_id: int) -> bytes:
     Raises ValueError for a decimal beyond decimal(38, 18).
     """
     record = dict(zip(Candle._fields, row, strict=True))
-    for name in _DECIMALS:
+    for name in DECIMALS:
         record[name] = _to_bytes(record[name])
     return wire.write(record, "candle", schema_id)
 
@@ -33,17 +33,30 @@ def decode(values: Sequence[bytes | None]) -> list[Candle]:
 
     Raises ValueError for a record that is no candle, LookupError for an unknown writer's schema.
     """
-    return [_candle(wire.read(value or b"", _writer(value), "candle")) for value in values]
+    fields = columns(values)
+    for name in DECIMALS:
+        fields[name] = list(map(decimals.to_decimal, fields[name]))
+    return list(map(Candle._make, zip(*fields.values(), strict=True)))
+
+
+def columns(values: Sequence[bytes | None]) -> dict[str, list[Any]]:
+    """The same by field, in the order of Candle's, decimals as integers at scale 18. Raises as `decode`."""
+    records = [wire.read(value or b"", _writer(value), "candle") for value in values]
+    fields = {name: [record[name] for record in records] for name in Candle._fields}
+    for name in DECIMALS:
+        fields[name] = list(map(_from_bytes, fields[name]))
+    return fields
 
 
 def _writer(value: bytes | None) -> Any:
     return registry.writer_schema(wire.schema_id(value))
 
 
-def _candle(record: dict[str, Any]) -> Candle:
-    for name in _DECIMALS:
-        record[name] = decimals.to_decimal(int.from_bytes(record[name], "big", signed=True))
-    return Candle(**record)
+def _from_bytes(data: bytes) -> int:
+    mantissa = int.from_bytes(data, "big", signed=True)
+    if abs(mantissa) >= _LIMIT:
+        raise ValueError(f"not a candle record: {mantissa} is beyond decimal(38, 18)")
+    return mantissa
 
 
 def _to_bytes(mantissa: int) -> bytes:

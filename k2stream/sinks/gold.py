@@ -9,7 +9,7 @@ import pyarrow as pa
 from k2stream import topics
 from k2stream.avro import candles
 from k2stream.batch import RecordBatch
-from k2stream.candle import TIMEFRAMES, Candle
+from k2stream.candle import TIMEFRAMES
 from k2stream.sinks.route import Route, delivered
 from k2stream.sinks.schema import GOLD, WORD
 
@@ -18,18 +18,24 @@ IDENTITY = ["exchange", "canonical_symbol", "open_time"]
 
 def columns(batch: RecordBatch) -> pa.Table:
     """Candle records to rows."""
-    fields = zip(*candles.decode(batch.values), strict=True)
-    made = {name: _column(list(values), name) for name, values in zip(Candle._fields, fields, strict=True)}
-    return delivered(batch, made, GOLD)
+    fields = candles.columns(batch.values)
+    return delivered(batch, {name: _column(values, name) for name, values in fields.items()}, GOLD)
 
 
 def _column(values: list[Any], name: str) -> pa.Array:
     kind = GOLD.field(name).type
+    if name in candles.DECIMALS:
+        return _decimals(values, kind)
     if kind == WORD:
         return pa.array(values, pa.string()).dictionary_encode()
     if pa.types.is_timestamp(kind):
         return pa.array(values, pa.int64()).view(kind)
     return pa.array(values, kind)
+
+
+def _decimals(mantissas: list[int], kind: pa.DataType) -> pa.Array:
+    data = b"".join(mantissa.to_bytes(16, "little", signed=True) for mantissa in mantissas)
+    return pa.Array.from_buffers(kind, len(mantissas), [None, pa.py_buffer(data)])
 
 
 def newest(rows: pa.Table) -> pa.Table:
