@@ -1,5 +1,7 @@
 # K2 stream. `make` alone lists the targets; every target sets up what it needs.
 DURATION ?= 60
+MINUTES ?= 20
+SEED ?= 1
 RATE ?= 200
 
 BIN := .venv/bin
@@ -8,7 +10,7 @@ UV := uv==0.13.8
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test bench bench-quick check format lock wheel clean
+.PHONY: help setup run demo test fault soak bench bench-quick check format lock wheel clean
 
 help: ## List the targets
 	@echo "K2 stream: exact crypto trades and candles, as a Faust application"
@@ -36,6 +38,13 @@ demo: $(READY) ## Run for DURATION=60 seconds at RATE=200 trades/s, then prove t
 
 test: $(READY) ## All tests: unit, property, playback, and the whole stack against its oracle
 	@$(BIN)/python -m pytest
+
+fault: $(READY) ## The long forms of tests: workers killed 20 times, many more examples (about 15 minutes)
+	@$(BIN)/python -m pytest -m fault
+	@$(BIN)/python -m pytest tests/property --hypothesis-profile thorough
+
+soak: $(READY) ## Everything under random faults for MINUTES=20, a report a minute, verified at the end
+	@$(BIN)/python -m tests.fault.soak --minutes $(MINUTES) --seed $(SEED)
 
 bench: $(READY) ## Measure K2 beside its peers (about 20 minutes; Kafka Streams needs a JDK and Maven)
 	@$(BIN)/python -m benchmarks.run

@@ -76,11 +76,12 @@ class Platform:
         self.workers: dict[str, Child] = {}
         self.urls: dict[str, str] = {}
         self.restarts: Counter[str] = Counter()
+        self.most_restarts = _MOST_RESTARTS  # of one worker
         self._ports: dict[str, int] = {}
         self._simulation = simulation
         self._on_step = on_step
         self._simulator: Child | None = None
-        self._stack = Stack(
+        self.stack = Stack(
             settings.data_path, Path(settings.cache_dir), heap_mb=settings.broker_heap_mb, on_step=on_step
         )
         self._entered = AsyncExitStack()
@@ -102,8 +103,8 @@ class Platform:
         # Plain HTTP to our own processes: loading certificates would only slow the start.
         client = httpx.AsyncClient(timeout=5, verify=False)  # noqa: S501
         self._http = await self._entered.enter_async_context(client)
-        await self._entered.enter_async_context(self._stack)
-        self.settings = local_settings(self.settings, self._stack.endpoints)
+        await self._entered.enter_async_context(self.stack)
+        self.settings = local_settings(self.settings, self.stack.endpoints)
         if self._simulation:
             await self._start_simulator(self._simulation)
         await ensure_topics(self.settings, topics.declared(self.settings))
@@ -169,11 +170,15 @@ class Platform:
     @property
     def _children(self) -> list[Child]:
         simulator = [self._simulator] if self._simulator else []
-        return [*self._stack.children.values(), *simulator, *self.workers.values()]
+        return [*self.stack.children.values(), *simulator, *self.workers.values()]
 
     async def stop_feeds(self) -> None:
         """Make the simulated exchanges trade no more; their connections stay."""
         (await self._http.post(f"{self.control_url}/stop-feeds")).raise_for_status()
+
+    async def is_ready(self) -> bool:
+        """Whether every worker runs and is ready."""
+        return all(await asyncio.gather(*(self._probe(name)() for name in self.workers)))
 
     async def heal(self) -> None:
         """Restart workers that have died.
@@ -181,14 +186,14 @@ class Platform:
         Raises StackError with the tail of its log when a worker keeps dying, or when a part of the stack or
         the simulated exchanges have died.
         """
-        self._stack.check()
+        self.stack.check()
         if self._simulator and self._simulator.returncode is not None:
             raise StackError(self._simulator.obituary())
         for spec in WORKERS:
             child = self.workers[spec.name]
             if child.returncode is not None:
                 self.restarts[spec.name] += 1
-                if self.restarts[spec.name] > _MOST_RESTARTS:
+                if self.restarts[spec.name] > self.most_restarts:
                     raise StackError(child.obituary())
                 self._on_step(f"restarting: {child.obituary()}")
                 await self._start_worker(spec)

@@ -1,0 +1,97 @@
+"""`make soak MINUTES=20`: the whole platform under random faults, a report a minute, verified at the end.
+
+python -m tests.fault.soak --minutes 20 [--seed 1] [--rate 200] [--every 10]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import tempfile
+import time
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from k2stream.commands.demo import drain
+from k2stream.local.platform import Platform, Simulation
+from k2stream.settings import Settings
+from k2stream.status.lag import LagReader
+from k2stream.status.scrape import scrape
+from k2stream.verify.run import Report, verify
+from k2stream.verify.show import show
+from tests.fault.chaos import Chaos
+
+console = Console()
+
+
+@click.command()
+@click.option("--minutes", default=20.0, show_default=True)
+@click.option("--seed", default=1, show_default=True, help="Of the faults and their moments.")
+@click.option("--rate", default=200, show_default=True, help="Simulated trades per second.")
+@click.option("--every", default=10.0, show_default=True, help="Mean seconds between two faults.")
+def main(minutes: float, seed: int, rate: int, every: float) -> None:
+    """Exits 0 only when nothing differs."""
+    with tempfile.TemporaryDirectory(prefix="k2-soak-", ignore_cleanup_errors=True) as folder:
+        report, done = asyncio.run(soak(Path(folder), minutes * 60, seed, rate, every))
+    console.print(f"injected: {', '.join(f'{count} × {name}' for name, count in sorted(done.items()))}")
+    show(report, console)
+    console.print(
+        f"{sum(done.values())} faults, {report.candles:,} candles, {report.differences} differences"
+    )
+    raise SystemExit(1 if report.differences or not report.candles else 0)
+
+
+async def soak(
+    folder: Path, seconds: float, seed: int, rate: int, every: float
+) -> tuple[Report, dict[str, int]]:
+    """Run, break, drain and verify; what was found, and how often each fault was injected."""
+    moments = random.Random(f"moments:{seed}")
+    settings = Settings(data_dir=str(folder), cold_commit_seconds=15.0)
+    async with Platform(settings, Simulation(rate, seed), _say) as platform:
+        platform.most_restarts = 1_000_000
+        chaos = Chaos(platform, seed)
+        async with LagReader(platform.settings) as lags:
+            begun = reported = time.monotonic()
+            while time.monotonic() - begun < seconds:
+                await _quiet(platform, min(moments.expovariate(1 / every), 4 * every))
+                console.print(f"{time.monotonic() - begun:6.0f} s  {await chaos.any()}")
+                if time.monotonic() - reported >= 60:
+                    reported = time.monotonic()
+                    await _report(platform, lags, reported - begun)
+        await _settle(platform)
+        await platform.stop_feeds()
+        await drain(platform)
+        return await verify(platform.settings, platform.urls["candles"], console.print), dict(chaos.done)
+
+
+def _say(text: str) -> None:
+    console.print(f"[dim]{text.partition(chr(10))[0]}[/]")
+
+
+async def _quiet(platform: Platform, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        await asyncio.sleep(min(left, 0.5))
+        await platform.heal()
+
+
+async def _settle(platform: Platform) -> None:
+    async with asyncio.timeout(180):
+        while not await platform.is_ready():
+            await _quiet(platform, 0.5)
+
+
+async def _report(platform: Platform, lags: LagReader, at: float) -> None:
+    waiting = sum(sum(found.values()) for found in (await lags.lag()).values())
+    samples = await scrape(platform.urls)
+    memory = sum(platform.memory().values()) >> 20
+    console.print(
+        f"{at:6.0f} s  [bold]{samples.get('k2_raw_trades_total'):,.0f} raw trades since the feeds' last "
+        f"start, {waiting:,} records waiting, {sum(platform.restarts.values())} restarts, {memory} MB[/]"
+    )
+
+
+if __name__ == "__main__":
+    main()
