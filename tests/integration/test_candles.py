@@ -22,6 +22,7 @@ from k2stream.local.ports import free_port
 from k2stream.local.stack import Stack
 from k2stream.trade import TradeColumns
 from tests.integration.partitions import TWO
+from tests.integration.repetition import repeated
 from tests.unit.candles import reference
 from tests.unit.candles.reference import Trade
 
@@ -276,13 +277,14 @@ async def client():
         yield client
 
 
-async def test_candles_are_exact_after_kills_with_open_windows(platform, client):
-    batches, everything = made(1, 24_000, platform.offsets)
-    rng, step = random.Random(2), len(batches) // 4
-    for round_ in range(4):
+@repeated(kills=(2, 20))
+async def test_candles_are_exact_after_kills_with_open_windows(platform, client, kills):
+    batches, everything = made(1, 6000 * kills, platform.offsets)
+    rng, bounds = random.Random(2), [len(batches) * part // kills for part in range(kills + 1)]
+    for round_ in range(kills):
         async with Worker(platform, f"killed-{round_}") as worker:
             await worker.ready(client)
-            await platform.publish(batches[round_ * step : (round_ + 1) * step if round_ < 3 else None])
+            await platform.publish(batches[bounds[round_] : bounds[round_ + 1]])
             await asyncio.sleep(rng.uniform(0.05, 0.6))
             worker.process.kill()
             await worker.process.wait()

@@ -23,9 +23,9 @@ SUMS = {
 }
 
 
-@pytest.fixture(params=["as committed", "maintained"])
-def config(tmp_path, request):
-    config = settings.Settings(data_dir=str(tmp_path))
+@pytest.fixture(scope="module", params=["as committed", "maintained"])
+def config(tmp_path_factory, request):
+    config = settings.Settings(data_dir=str(tmp_path_factory.mktemp("readers")))
     fill(opened(config), commits=3)
     if request.param == "maintained":
         run(config)

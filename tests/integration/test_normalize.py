@@ -1,6 +1,7 @@
 """The normalize worker against a broker: killed again and again, and still what the pure normaliser says."""
 
 import asyncio
+import itertools
 import json
 import os
 import random
@@ -21,11 +22,11 @@ from k2stream.exchanges import raw
 from k2stream.exchanges.spec import RawTrade
 from k2stream.settings import Settings, environment
 from tests.integration.partitions import TWO
+from tests.integration.repetition import repeated
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 
-TRADES = 12_000  # an exchange
-PUBLISH_SECONDS = 12
+ROUND, ROUND_SECONDS = 50, 0.1  # trades of each exchange, and how often
 LISTED = instruments.load(Settings().instruments_file)
 
 
@@ -34,16 +35,16 @@ def bodies(exchange, rng):
     listed = LISTED.of(exchange)
     ids = Counter()
     now = time.time_ns() // 1000
-    for number in range(TRADES):
+    for number in itertools.count():
         symbol = rng.choice(listed).symbol
         ids[symbol] += rng.choice((0, 1, 1, 1, 1, 1, 1, 1, 3, -2))
         price = rng.choice((f"{rng.uniform(1, 90_000):.2f}", f"{rng.uniform(0, 1):.9f}", "12", "1e-8"))
         quantity = f"{rng.expovariate(5) + 1e-7:.8f}"
-        price = rng.choice(("zero", "-1", "0")) if rng.random() < 0.001 else price
+        price = rng.choice(("zero", "-1", "0")) if rng.random() < 0.005 else price
         micros = now + number * 100
         body = json.dumps(trade(exchange, symbol, ids[symbol] + 1000, price, quantity, micros, rng)).encode()
         record = raw.record(RawTrade(symbol, body), micros + 700, "conn", number)
-        yield symbol, record[:-3] if rng.random() < 0.001 else record
+        yield symbol, record[:-3] if rng.random() < 0.005 else record
 
 
 def trade(exchange, symbol, number, price, quantity, micros, rng):
@@ -59,7 +60,8 @@ def trade(exchange, symbol, number, price, quantity, micros, rng):
     return fields | {"time": f"{moment}.{micros % 1_000_000:06d}Z", "type": "update"}
 
 
-async def publish(settings):
+async def publish(settings, enough):
+    """Until there was enough; how many trades of each exchange."""
     producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap, linger_ms=20)
     await producer.start()
     try:
@@ -68,9 +70,12 @@ async def publish(settings):
             for exchange, (symbol, value) in zip(feeds, row, strict=True):
                 partition = topics.partition_of(symbol, settings.raw_partitions(exchange))
                 await producer.send(topics.raw(exchange), value, symbol.encode(), partition=partition)
-            if number % 100 == 0:
-                await asyncio.sleep(PUBLISH_SECONDS * 100 / TRADES)
+            if number % ROUND == 0:
+                if enough.is_set():
+                    break
+                await asyncio.sleep(ROUND_SECONDS)
         await producer.flush()
+        return number + 1
     finally:
         await producer.stop()
 
@@ -152,18 +157,26 @@ def expected(exchange, partition, records, schema_id):
     )
 
 
-def content(full, row):
-    """All fields of a canonical trade but the process time."""
-    start, end = full.vendor_offsets[row], full.vendor_offsets[row + 1]
+def contents(full):
+    """All fields of each canonical trade but the process time."""
+    vendor = list(zip(full.vendor_keys.tolist(), full.vendor_values.tolist(), strict=True))
+    bounds = full.vendor_offsets.tolist()
     skipped = ("process_time", "vendor_offsets", "vendor_keys", "vendor_values")
-    names = (
-        name for cls in type(full).__mro__ for name in getattr(cls, "__slots__", ()) if name not in skipped
-    )
-    vendor = tuple(zip(full.vendor_keys[start:end], full.vendor_values[start:end], strict=True))
-    return (*((name, str(getattr(full, name)[row])) for name in names), vendor)
+    columns = {
+        name: getattr(full, name).tolist()
+        for cls in type(full).__mro__
+        for name in getattr(cls, "__slots__", ())
+        if name not in skipped
+    }
+    return [
+        {name: column[row] for name, column in columns.items()}
+        | {"vendor_data": vendor[bounds[row] : bounds[row + 1]]}
+        for row in range(len(full))
+    ]
 
 
-async def test_kills_lose_and_change_nothing(running_stack, tmp_path):
+@repeated(kills=(2, 20))
+async def test_kills_lose_and_change_nothing(running_stack, tmp_path, kills):
     endpoints = running_stack.endpoints
     settings = Settings(
         kafka_bootstrap=endpoints.bootstrap,
@@ -174,24 +187,23 @@ async def test_kills_lose_and_change_nothing(running_stack, tmp_path):
         **TWO,
     )
     await kafka.ensure_topics(settings, topics.declared(settings))
-    rng, log, kills = random.Random(5), tmp_path / "worker.log", 0
-    publishing = asyncio.create_task(publish(settings))
-    async with asyncio.timeout(180):
-        while not publishing.done():
+    rng, log, enough = random.Random(5), tmp_path / "worker.log", asyncio.Event()
+    publishing = asyncio.create_task(publish(settings, enough))
+    async with asyncio.timeout(60 + 30 * kills):
+        for _ in range(kills):
             before, _ = await positions(settings)
             process = await worker(settings, log)
             await until(partial(committed_beyond, settings, before), process, log)
             await asyncio.sleep(rng.uniform(0, 1.5))
             process.kill()
             await process.wait()
-            kills += 1
-        await publishing
+        enough.set()
+        count = await publishing
         process = await worker(settings, log)
         _, end = await positions(settings)
         await until(partial(committed_beyond, settings, end - 1), process, log)
         process.terminate()
         await process.wait()
-    assert kills > 1
 
     schema_id = await registry.register(topics.NORMALIZED, "trade", settings.registry_url)
     normalized = await read(settings, topics.NORMALIZED, settings.normalized_partitions)
@@ -200,22 +212,20 @@ async def test_kills_lose_and_change_nothing(running_stack, tmp_path):
     for partition, records in normalized.items():
         full = trades.decode([record.value for record in records])
         assert set(full.raw_partition.tolist()) <= {partition}
-        for row, record in enumerate(records):
-            assert record.key == f"{full.exchange[row]}:{full.canonical_symbol[row]}".encode()
-            assert record.timestamp == full.receive_time[row] // 1000
-            where = (full.exchange[row], partition, int(full.raw_offset[row]))
-            same = content(full, row)
-            assert found.setdefault(where, same) == same, "a replay wrote another record"
+        for record, trade in zip(records, contents(full), strict=True):
+            assert record.key == f"{trade['exchange']}:{trade['canonical_symbol']}".encode()
+            assert record.timestamp == trade["receive_time"] // 1000
+            where = (trade["exchange"], partition, trade["raw_offset"])
+            assert found.setdefault(where, trade) == trade, "a replay wrote another record"
     wanted, rejected = {}, set()
     for exchange in topics.EXCHANGES:
         everything = await read(settings, topics.raw(exchange), settings.raw_partitions(exchange))
         for partition, records in everything.items():
             done = expected(exchange, partition, records, schema_id)
-            full = trades.decode(done.values)
-            for row in range(len(full)):
-                wanted[exchange, partition, int(full.raw_offset[row])] = content(full, row)
+            for trade in contents(trades.decode(done.values)):
+                wanted[exchange, partition, trade["raw_offset"]] = trade
             rejected |= {(letter.topic, letter.partition, letter.offset) for letter in done.dead_letters}
-    assert len(wanted) > 2 * TRADES and len(rejected) > TRADES // 1000
+    assert len(wanted) > 2 * count and len(rejected) > count // 200
     assert found == wanted
     assert {
         (x["topic"], x["partition"], x["offset"]) for x in letters if x["stage"] == "normalize"

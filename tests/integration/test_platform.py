@@ -9,12 +9,22 @@ import time
 from pathlib import Path
 
 import httpx
+import pyarrow as pa
 import pytest
 
 from k2stream import instruments, settings
 from k2stream.candle import TIMEFRAMES
+from k2stream.cold import tables
+from k2stream.cold.catalog import open_catalog
+from k2stream.cold.commit import committed
+from tests.integration.partitions import TWO
+from tests.integration.repetition import repeated
 
 pytestmark = pytest.mark.integration
+
+DEMO_SECONDS, DEMO_RATE = 10, 300
+PARTITIONS = settings.environment(settings.Settings(**TWO))
+BRONZE, SILVER, GOLD = "cold.bronze_trades_kraken", "cold.silver_trades", "cold.gold_ohlcv_1m"
 
 
 def k2(*arguments, **options):
@@ -26,7 +36,7 @@ def k2(*arguments, **options):
 
 def test_demo_finds_no_difference_in_any_layer(tmp_path):
     outcome_file = tmp_path / "outcome.json"
-    result = k2("demo", "--seconds", 15, "--rate", 400, "--json", outcome_file, timeout=240)
+    result = k2("demo", "--seconds", DEMO_SECONDS, "--rate", DEMO_RATE, "--json", outcome_file, timeout=240)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "SIMULATED" in result.stdout
     outcome = json.loads(outcome_file.read_text())
@@ -43,18 +53,18 @@ def test_demo_finds_no_difference_in_any_layer(tmp_path):
         assert counts["normalized"] == counts["silver"] == counts["cold silver"]
         assert counts["raw"] == counts["normalized"] + counts["duplicates"]
         trades += counts["raw"]
-    assert trades > 0.8 * 15 * 400
+    assert trades > 0.8 * DEMO_SECONDS * DEMO_RATE
     assert set(outcome["latency_ms"]) == {"normalized", "candle", "silver", "gold"}
 
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory):
-    """`k2 up` on a folder of its own, and the folder."""
+    """`k2 up` on a folder of its own with topics of two partitions, and the folder."""
     folder = tmp_path_factory.mktemp("platform") / "data"
     log = (folder.parent / "up.log").open("w")
     environ = {key: value for key, value in os.environ.items() if not key.startswith("K2_") or "CACHE" in key}
-    environ |= {"K2_DATA_DIR": str(folder), "K2_COLD_COMMIT_SECONDS": "5"}
-    command = [sys.executable, "-m", "k2stream", "up", "--plain", "--rate", "200"]
+    environ |= {**PARTITIONS, "K2_DATA_DIR": str(folder), "K2_COLD_COMMIT_SECONDS": "10"}
+    command = [sys.executable, "-m", "k2stream", "up", "--plain", "--rate", "100"]
     process = subprocess.Popen(command, env=environ, stdout=log, stderr=subprocess.STDOUT)
     workers = folder / "workers.json"
     try:
@@ -92,17 +102,19 @@ def test_candles_of_every_instrument_are_served(platform):
     folder, process = platform
     base = _urls(folder)["candles"]
 
-    def served(item):
-        answer = httpx.get(f"{base}/ohlcv/{item.exchange}/{item.canonical.replace('/', '-')}/1m")
-        return answer.status_code == 200 and answer.json()["candles"] and answer.json()["simulated"]
+    with httpx.Client(base_url=base) as client:
 
-    for item in instruments.load(settings.Settings().instruments_file):
-        _until(lambda item=item: served(item), 30, process, folder.parent / "up.log")
+        def served(item):
+            answer = client.get(f"/ohlcv/{item.exchange}/{item.canonical.replace('/', '-')}/1m")
+            return answer.status_code == 200 and answer.json()["candles"] and answer.json()["simulated"]
+
+        for item in instruments.load(settings.Settings().instruments_file):
+            _until(lambda item=item: served(item), 30, process, folder.parent / "up.log")
 
 
 def test_commands_find_the_running_platform(platform):
     folder, _ = platform
-    env = {"K2_DATA_DIR": folder}
+    env = {**PARTITIONS, "K2_DATA_DIR": folder}
     shown = k2("status", env=env, timeout=30)
     assert shown.returncode == 0, shown.stderr
     for word in ("SIMULATED", "binance", "kraken", "coinbase", " up ", "ClickHouse", "Iceberg"):
@@ -127,5 +139,55 @@ def test_a_second_platform_on_the_same_folder_is_refused_in_one_line(platform):
 
 def test_verify_agrees_while_it_runs(platform):
     folder, _ = platform
-    result = k2("verify", env={"K2_DATA_DIR": folder}, timeout=180)
+    result = k2("verify", env={**PARTITIONS, "K2_DATA_DIR": folder}, timeout=180)
     assert result.returncode == 0, result.stdout
+
+
+def _maintain(folder, *names):
+    chosen = [option for name in names for option in ("--table", name)]
+    env = {**PARTITIONS, "K2_DATA_DIR": folder, "K2_COLD_COMMIT_SECONDS": 10}
+    result = k2("cold", "maintain", "--json", *chosen, env=env, timeout=300)
+    entries = [json.loads(line) for line in result.stdout.splitlines()]
+    return result, {(entry["table"], entry["step"]): entry for entry in entries}
+
+
+@repeated(names=((SILVER, GOLD), tuple(tables.TABLES)))
+def test_cold_tables_are_maintained_and_audited_while_it_runs(platform, names):
+    folder, _ = platform
+    result, entries = _maintain(folder, *names)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert entries["cold.silver_trades", "compact"]["files_before"] > 0
+    audited = {name: entry["rows"] for (name, step), entry in entries.items() if step == "audit"}
+    assert set(audited) == set(names)
+    assert all(audited.values())
+
+
+def test_an_audit_finds_what_is_missing_doubled_or_different(platform):
+    """The last test of this platform: it spoils the cold tables."""
+    folder, process = platform
+    catalog = open_catalog(settings.Settings(data_dir=str(folder)))
+
+    def finals():
+        return catalog.load_table(GOLD).scan(row_filter="final == true").to_arrow().sort_by("open_time")
+
+    _until(lambda: len(finals()), 90, process, folder.parent / "up.log")
+    committed(lambda: catalog.load_table(BRONZE).delete("raw_offset == 5 and raw_partition == 0"))
+    doubled = catalog.load_table(SILVER).scan(row_filter="exchange == 'binance'", limit=1).to_arrow()
+    committed(lambda: catalog.load_table(SILVER).append(doubled))
+    candles = finals()
+    changed = candles.slice(0, 1).to_pylist()
+    changed[0] |= {"revision": changed[0]["revision"] + 1, "close": changed[0]["close"] + 1}
+    committed(lambda: catalog.load_table(GOLD).append(pa.Table.from_pylist(changed, candles.schema)))
+
+    result, entries = _maintain(folder, BRONZE, SILVER, GOLD)
+    assert result.returncode == 1
+    assert {
+        step: entry["status"] for (_, step), entry in entries.items() if step != "audit"
+    } == dict.fromkeys(("compact", "expire", "orphans"), "OK")
+    found = {name: entries[name, "audit"] for name in (BRONZE, SILVER, GOLD)}
+    assert {name: entry["status"] for name, entry in found.items()} == {
+        BRONZE: "MISSING", SILVER: "ERROR", GOLD: "ERROR"
+    }  # fmt: skip
+    assert "kraken raw partition 0: 1 rows are missing, offsets 5" in found[BRONZE]["detail"]
+    assert "1 rows are there more than once" in found[SILVER]["detail"]
+    assert "2 values differ" in found[GOLD]["detail"]

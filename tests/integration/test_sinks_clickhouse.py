@@ -25,6 +25,7 @@ from k2stream.sinks.clickhouse import ClickHouse, connect
 from k2stream.sinks.migrate import migrate
 from k2stream.sinks.progress import Partition, Position
 from k2stream.sinks.schema import stored
+from tests.integration.partitions import TWO
 from tests.integration.sink_samples import GOLD, KRAKEN, SILVER, batch, candle, native, piece, trade
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
@@ -38,6 +39,7 @@ def config(stack, request):
         registry_url=stack.registry_url,
         clickhouse_port=stack.clickhouse_port,
         clickhouse_database=f"sinks_{abs(hash(request.node.name))}",
+        **TWO,
     )
 
 

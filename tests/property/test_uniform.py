@@ -87,7 +87,7 @@ def same(fast, slow):
         assert getattr(fast, name) == getattr(slow, name), name
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(batches())
 def test_equal_or_refused(made):
     fast, slow = both(*made)
@@ -95,7 +95,7 @@ def test_equal_or_refused(made):
         same(fast, slow)
 
 
-@settings(max_examples=500)
+@settings(max_examples=5 * settings.default.max_examples)
 @given(batches(), st.data())
 def test_a_changed_byte_is_never_read_differently(made, data):
     values, highs = made
