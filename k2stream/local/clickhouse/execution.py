@@ -10,7 +10,7 @@ from . import protocol, statements
 from .blocks import EMPTY, Block, Columns, header, read_block
 from .client import Client
 from .engine import CANCELLED, QueryError, not_implemented
-from .inserts import data_file, insert, insert_bytes
+from .inserts import DataFile, insert, insert_bytes
 from .protocol import Packet
 from .reader import MalformedError, Reader, reader_of
 from .types import UnsupportedTypeError, parse_type
@@ -85,7 +85,7 @@ async def _insert(client: Client, statement: statements.Insert) -> None:
     except UnsupportedTypeError as error:
         raise not_implemented(str(error)) from error
     await client.send_data(header(columns))
-    with data_file(client.engine.folder) as data:
+    with DataFile(client.engine.folder) as data:
         async for block in _inserted_blocks(client):
             data.write(block)
         statement = replace(statement, format="Native")
