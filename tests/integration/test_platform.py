@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -22,7 +23,7 @@ from tests.integration.repetition import repeated
 
 pytestmark = pytest.mark.integration
 
-DEMO_SECONDS, DEMO_RATE = 10, 300
+DEMO_SECONDS, DEMO_RATE = 8, 300
 PARTITIONS = settings.environment(settings.Settings(**TWO))
 BRONZE, SILVER, GOLD = "cold.bronze_trades_kraken", "cold.silver_trades", "cold.gold_ohlcv_1m"
 
@@ -63,7 +64,7 @@ def platform(tmp_path_factory):
     folder = tmp_path_factory.mktemp("platform") / "data"
     log = (folder.parent / "up.log").open("w")
     environ = {key: value for key, value in os.environ.items() if not key.startswith("K2_") or "CACHE" in key}
-    environ |= {**PARTITIONS, "K2_DATA_DIR": str(folder), "K2_COLD_COMMIT_SECONDS": "10"}
+    environ |= {**PARTITIONS, "K2_DATA_DIR": str(folder), "K2_COLD_COMMIT_SECONDS": "30"}
     command = [sys.executable, "-m", "k2stream", "up", "--plain", "--rate", "100"]
     process = subprocess.Popen(command, env=environ, stdout=log, stderr=subprocess.STDOUT)
     workers = folder / "workers.json"
@@ -115,16 +116,16 @@ def test_candles_of_every_instrument_are_served(platform):
 def test_commands_find_the_running_platform(platform):
     folder, _ = platform
     env = {**PARTITIONS, "K2_DATA_DIR": folder}
-    shown = k2("status", env=env, timeout=30)
+    commands = (["status"], ["candles", "BTC/USDT", "1m"], ["topics"], ["reset", "--yes"])
+    with ThreadPoolExecutor() as threads:
+        asked = [threads.submit(k2, *command, env=env, timeout=60) for command in commands]
+        shown, candles, topics, refused = (answer.result() for answer in asked)
     assert shown.returncode == 0, shown.stderr
     for word in ("SIMULATED", "binance", "kraken", "coinbase", " up ", "ClickHouse", "Iceberg"):
         assert word in shown.stdout
-    candles = k2("candles", "BTC/USDT", "1m", env=env, timeout=30)
     assert candles.returncode == 0, candles.stderr
     assert "binance" in candles.stdout
-    topics = k2("topics", env=env, timeout=30)
     assert "market.crypto.trades.normalized" in topics.stdout
-    refused = k2("reset", "--yes", env=env, timeout=30)
     assert refused.returncode == 1
     assert len(refused.stderr.splitlines()) == 1
 
@@ -145,7 +146,7 @@ def test_verify_agrees_while_it_runs(platform):
 
 def _maintain(folder, *names):
     chosen = [option for name in names for option in ("--table", name)]
-    env = {**PARTITIONS, "K2_DATA_DIR": folder, "K2_COLD_COMMIT_SECONDS": 10}
+    env = {**PARTITIONS, "K2_DATA_DIR": folder, "K2_COLD_COMMIT_SECONDS": 30}
     result = k2("cold", "maintain", "--json", *chosen, env=env, timeout=300)
     entries = [json.loads(line) for line in result.stdout.splitlines()]
     return result, {(entry["table"], entry["step"]): entry for entry in entries}
@@ -170,6 +171,7 @@ def test_an_audit_finds_what_is_missing_doubled_or_different(platform):
     def finals():
         return catalog.load_table(GOLD).scan(row_filter="final == true").to_arrow().sort_by("open_time")
 
+    httpx.post(f"{_urls(folder)['cold']}/cold/flush", timeout=60).raise_for_status()
     _until(lambda: len(finals()), 90, process, folder.parent / "up.log")
     committed(lambda: catalog.load_table(BRONZE).delete("raw_offset == 5 and raw_partition == 0"))
     doubled = catalog.load_table(SILVER).scan(row_filter="exchange == 'binance'", limit=1).to_arrow()

@@ -15,7 +15,7 @@ from k2stream import decimals
 from k2stream.avro import registry, trades, wire
 from k2stream.trade import TradeColumns
 
-SCHEMA_ID = 7
+SCHEMA_ID = 1007  # no registry of the other tests gets so far
 PARSED = fastavro.parse_schema(wire.declared("trade"))
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NOW = 1_700_000_000_123_456
@@ -179,7 +179,7 @@ def test_another_writers_schema_is_resolved():
     """A writer that knows a further field, in another order, is read by name."""
     schema = wire.declared("trade")
     fields = [*reversed(schema["fields"]), {"name": "venue_fee", "type": "string"}]
-    registry.learn(8, schema | {"fields": fields})
+    registry.learn(SCHEMA_ID + 1, schema | {"fields": fields})
     columns = TradeColumns(
         "kraken",
         ["XBT/USD"],
@@ -202,7 +202,7 @@ def test_another_writers_schema_is_resolved():
         "validation_errors": None,
     }
     out = io.BytesIO()
-    out.write(b"\0\0\0\0\x08")
+    out.write(b"\0" + (SCHEMA_ID + 1).to_bytes(4, "big"))
     record = records_of(columns, extra)[0] | {"venue_fee": "0"}
     fastavro.schemaless_writer(out, fastavro.parse_schema(schema | {"fields": fields}, _force=True), record)
     check_decoded([out.getvalue()], columns, extra)

@@ -15,8 +15,8 @@ from k2stream.normalizer import Position, records, uniform
 
 BINANCE = exchanges.get("binance")
 NOW = 1_700_000_000_000_000
-OPTIONS = {"schema_id": 3, "process_time": NOW}
-registry.learn(3, wire.declared("trade"))
+OPTIONS = {"schema_id": 1003, "process_time": NOW}
+registry.learn(1003, wire.declared("trade"))
 
 digits = st.integers(0, 10**18).map(str)
 decimal = st.one_of(
