@@ -226,7 +226,7 @@ async def until(condition, within=60):
 
 async def test_a_killed_worker_and_a_wiped_database_lose_and_repeat_nothing(config, client, tmp_path):
     await kafka.ensure_topics(config, topics.declared(config))
-    topic, records = topics.raw("kraken"), 20_000
+    topic, records = topics.raw("kraken"), 8_000
     mine = "connection = 'killed'"  # the topic may hold trades of other tests
     body = msgspec.json.encode(dict(list(native(0).items())[:7]))
     async with AIOKafkaProducer(bootstrap_servers=config.kafka_bootstrap, acks="all") as producer:

@@ -6,7 +6,7 @@ import pytest
 
 pytestmark = pytest.mark.integration
 
-RECORDS = 200_000
+RECORDS = 100_000
 
 
 async def fill(kafka, start, records):
@@ -60,7 +60,7 @@ async def test_killed_workers_leave_exact_state(kafka, start):
 
 
 async def test_a_join_and_a_leave_repeat_nothing(kafka, start):
-    records = 100_000
+    records = 60_000
     await fill(kafka, start, records)
     async with start("forward", PAUSE="0.03", FETCH="8192") as first:
         await first.until(lambda _: first.sum("batch") > records // 10)

@@ -8,7 +8,7 @@ import pytest
 
 pytestmark = pytest.mark.integration
 
-EACH = 12_000
+EACH = 8_000
 
 
 def state(records):
