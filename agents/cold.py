@@ -18,7 +18,7 @@ from k2stream.sinks.worker import SinkWorker
 
 MAX_BYTES = 24 << 20  # of all buffers
 FLUSH_WAIT_SECONDS = 60.0
-GATHER_SECONDS = 1.0  # nobody waits for the cold tier, and large deliveries cost far less
+GATHER_SECONDS = (1.0, 1.0)  # nobody waits for the cold tier, and large deliveries cost far less
 
 app = create_app("cold")
 app.gather_seconds = GATHER_SECONDS

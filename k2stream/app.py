@@ -20,8 +20,8 @@ from k2stream.batch.app import batch_app_options
 from k2stream.batch.stall import watch
 from k2stream.kafka import credentials, ensure_topics
 
-# Between two fetches: with a delivery for every trade, Faust's work an event would fill a core.
-GATHER_SECONDS = 0.01
+# After a small fetch, and a larger one: a delivery for every trade would fill a core with Faust's work an event.
+GATHER_SECONDS = (0.015, 0.03)
 
 # Batches are thousands of short-lived objects: with CPython's 700 allocations a generation, collecting took
 # half of a worker's time. Cycles are few here; what they hold is still collected, more seldom.

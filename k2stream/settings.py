@@ -70,7 +70,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     # Candles
     grace_seconds: Seconds = 5.0  # a trade so much older than its symbol's newest may still revise a candle
     idle_seconds: Seconds = 5.0  # a silent symbol's windows are closed by the clock after so long
-    candle_emit_seconds: Seconds = 0.1  # revisions are published at most this often per candle
+    candle_emit_seconds: Seconds = 0.2  # revisions are published at most this often per candle
     candle_retention: Positive = 500  # closed windows kept for look-ups, per symbol and timeframe
 
     # Sinks

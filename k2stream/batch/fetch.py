@@ -18,8 +18,9 @@ from k2stream.batch.records import RecordBatch
 MAX_RECORDS = 20_000
 # The broker holds a fetch so long when nothing is new. A partition that was paused may wait for one to end.
 FETCH_MAX_WAIT_MS = 100
-# A fetch of this size shows a backlog: the next one follows at once.
-BACKLOG_BYTES = 1 << 20
+# A fetch of so many bytes is worth a longer pause, one of so many shows a backlog: the next follows at once.
+BUSY_BYTES, BACKLOG_BYTES = 16 << 10, 1 << 20
+NO_GATHER = (0.0, 0.0)
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -35,19 +36,19 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         await super().on_start()
         if not self.app.client_only:
-            gather = getattr(self.app, "gather_seconds", 0.0)
+            gather = getattr(self.app, "gather_seconds", NO_GATHER)
             install(self._ensure_consumer()._fetcher, self.consumer.is_columnar, gather)
 
 
 class ColumnFetcher(Fetcher):  # type: ignore[misc]
     """Fetcher that keeps partitions of columnar topics as RecordBatch items instead of single records.
 
-    What is there is delivered at once; the next fetch from the same broker is sent ``gather`` seconds later,
-    and finds together what came meanwhile.
+    What is there is delivered at once; the next fetch from the same broker is sent ``gather`` seconds later
+    (the first after a small fetch, the second after a larger one), and finds together what came meanwhile.
     """
 
     columnar: Callable[[str], bool]
-    gather: float
+    gather: tuple[float, float]
 
     async def _proc_fetch_request(self, assignment: Any, node_id: int, request: Any) -> Any:
         wakeup = await super()._proc_fetch_request(assignment, node_id, request)
@@ -58,14 +59,17 @@ class ColumnFetcher(Fetcher):  # type: ignore[misc]
                 size += result._partition_records._records.size_in_bytes()
                 if self.columnar(tp.topic):
                     make_columnar(result._partition_records)
-        if wakeup and self.gather and size < BACKLOG_BYTES:
+        pause = self.gather[size >= BUSY_BYTES]
+        if wakeup and pause and size < BACKLOG_BYTES:
             for waiter in self._fetch_waiters:
                 self._notify(waiter)
-            await asyncio.sleep(self.gather)
+            await asyncio.sleep(pause)
         return wakeup
 
 
-def install(fetcher: Fetcher, columnar: Callable[[str], bool], gather: float = 0.0) -> None:
+def install(
+    fetcher: Fetcher, columnar: Callable[[str], bool], gather: tuple[float, float] = NO_GATHER
+) -> None:
     """Make a fetcher that AIOKafkaConsumer.start() has built deliver ``columnar`` topics as RecordBatch."""
     fetcher.__class__ = ColumnFetcher
     fetcher.columnar, fetcher.gather = columnar, gather

@@ -10,14 +10,10 @@ from typing import Protocol
 
 from k2stream import metrics, topics
 from k2stream.avro.candles import encode
-from k2stream.candle import TIMEFRAMES
 from k2stream.candles.state import State, to_row
 from k2stream.candles.windows import Window
 
 logger = logging.getLogger(__name__)
-
-MINUTE_MS = TIMEFRAMES["1m"]
-LONGEST_SECONDS = 0.2
 
 
 class Send(Protocol):
@@ -36,8 +32,7 @@ class Send(Protocol):
 class Publisher:
     """Holds the newest state of each changed window until it is sent. `interval` and times in seconds.
 
-    Revisions of 1m candles are sent every `interval`, longer ones as many times more seldom as they are long,
-    yet five times a second: nobody watches a day's candle more often, and each layer below pays for it.
+    Revisions are sent every `interval`: each layer below pays for each of them.
 
     `hold` and `hold_record` belong in the same instant as the change of the tables; `drain` before the
     tables' changelogs are flushed. `native` gives the exchange's spelling of a key.
@@ -54,12 +49,9 @@ class Publisher:
         self._send = send
         self._schema_ids = schema_ids
         self._native = native
-        self._intervals = {
-            name: min(interval * length / MINUTE_MS, max(interval, LONGEST_SECONDS))
-            for name, length in TIMEFRAMES.items()
-        }
+        self._interval = interval
         self._clock = clock
-        self._last = dict.fromkeys(TIMEFRAMES, float("-inf"))
+        self._last = float("-inf")
         self._held: defaultdict[int, dict[Window, State]] = defaultdict(dict)
         self._records: defaultdict[str, list[tuple[bytes, bytes, int]]] = defaultdict(list)
         self._sending = asyncio.Lock()
@@ -79,38 +71,35 @@ class Publisher:
             del self._held[partition]
 
     async def publish(self) -> None:
-        """Send what is due: finals and records, and revisions of timeframes whose last are old enough."""
-        now = self._clock()
-        await self._publish(
-            {name for name, last in self._last.items() if now - last >= self._intervals[name]}
-        )
+        """Send what is due: finals and records, and revisions when the last ones are old enough."""
+        await self._publish(revisions=self._clock() - self._last >= self._interval)
 
     async def drain(self) -> None:
         """Send everything; when this returns nothing is held."""
         while self._held or self._records or self._sending.locked():
-            await self._publish(set(TIMEFRAMES))
+            await self._publish(revisions=True)
 
-    async def _publish(self, due: set[str]) -> None:
+    async def _publish(self, *, revisions: bool) -> None:
         async with self._sending:
             records, self._records = self._records, defaultdict(list)
-            taken = self._take(due)
+            taken = self._take(revisions)
             for topic, rows in records.items():
                 await self._send(topic, 0, *zip(*rows, strict=True))
             for (timeframe, partition), states in taken.items():
                 await self._send_candles(timeframe, partition, states)
 
-    def _take(self, due: set[str]) -> dict[tuple[str, int], list[tuple[Window, State]]]:
+    def _take(self, revisions: bool) -> dict[tuple[str, int], list[tuple[Window, State]]]:
         taken: defaultdict[tuple[str, int], list[tuple[Window, State]]] = defaultdict(list)
         rest: defaultdict[int, dict[Window, State]] = defaultdict(dict)
         for partition, held in self._held.items():
             for window, state in held.items():
-                if window[0] in due or state.final:
+                if revisions or state.final:
                     taken[window[0], partition].append((window, state))
                 else:
                     rest[partition][window] = state
         self._held = rest
-        now = self._clock()
-        self._last.update({timeframe: now for timeframe, _ in taken if timeframe in due})
+        if revisions and taken:
+            self._last = self._clock()
         return taken
 
     async def _send_candles(

@@ -30,7 +30,7 @@ app = faust.App(
         table_standby_replicas=int(ENV.get("STANDBYS", "0")),
     ),
 )
-app.gather_seconds = float(ENV.get("GATHER", "0"))
+app.gather_seconds = (float(ENV.get("GATHER", "0")),) * 2
 source = app.topic(SOURCE, schema=BatchSchema(max_unacked=int(ENV.get("MAX_UNACKED", "200000"))))
 
 
