@@ -20,7 +20,7 @@ from k2stream.batch.app import batch_app_options
 from k2stream.batch.stall import watch
 from k2stream.kafka import credentials, ensure_topics
 
-# After a small fetch, and a larger one: a delivery for every trade would fill a core with Faust's work an event.
+# After a small fetch, and a larger one: a delivery for every trade would fill a core with Faust's work.
 GATHER_SECONDS = (0.015, 0.03)
 
 # Batches are thousands of short-lived objects: with CPython's 700 allocations a generation, collecting took
