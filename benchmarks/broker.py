@@ -94,6 +94,7 @@ async def reset(bootstrap: str, keep: Collection[str], create: Iterable[NewTopic
         ]
         if doomed:
             await admin.delete_topics(doomed)
+            await _gone(admin, set(doomed))
         configs = {"retention.ms": "-1", "file.delete.delay.ms": "1000"}
         wanted = [
             NewTopic(name, topics.partitions, 1, topic_configs=configs)
@@ -116,6 +117,15 @@ async def _delete_groups(admin: AIOKafkaAdminClient) -> None:
             return
         await asyncio.sleep(0.1)  # a member that was killed is dropped at the end of its session
     raise RuntimeError(f"consumer groups still have members: {groups}")
+
+
+async def _gone(admin: AIOKafkaAdminClient, names: set[str]) -> None:
+    """Wait until the broker lists them no more: until then they would count as made."""
+    for _ in range(_TRIES):
+        if not names.intersection(await admin.list_topics()):
+            return
+        await asyncio.sleep(0.05)
+    raise RuntimeError(f"topics are still there after their deletion: {', '.join(sorted(names))}")
 
 
 async def _create(admin: AIOKafkaAdminClient, topics: list[NewTopic]) -> None:
