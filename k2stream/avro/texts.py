@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +31,15 @@ class Texts:
         """Those at spans of bytes. Raises UnicodeDecodeError."""
         lengths = end - begin
         offsets = starts(lengths)
-        index = np.arange(offsets[-1])
-        index += np.repeat(begin - offsets[:-1], lengths)
-        found = cls(offsets, source.take(index).tobytes())
+        width = int(lengths[0]) if len(lengths) else 0
+        if width and (lengths == width).all():
+            cells: Any = np.ndarray((len(source) - width + 1,), f"V{width}", source, strides=(1,))
+            data = cells[begin].tobytes()
+        else:
+            index = np.arange(offsets[-1])
+            index += np.repeat(begin - offsets[:-1], lengths)
+            data = source.take(index).tobytes()
+        found = cls(offsets, data)
         if not found.data.isascii():
             found.tolist()
         return found

@@ -16,7 +16,9 @@ import pyarrow as pa
 from k2stream import exchanges, metrics, topics
 from k2stream.batch import RecordBatch
 from k2stream.exchanges import raw
+from k2stream.exchanges.scan import Misfit
 from k2stream.exchanges.spec import Exchange
+from k2stream.sinks import uniform
 from k2stream.sinks.route import Route, delivered
 from k2stream.sinks.schema import BRONZE, WORD
 
@@ -24,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 _INGEST = {"receive_time": "k2_recv", "connection": "k2_conn", "sequence": "k2_seq"}
 _POSITION = {"raw_partition", "raw_offset"}
+
+FEW_RECORDS = 300
+"""Fewer are read faster one by one."""
 
 
 class Binance(msgspec.Struct, kw_only=True, gc=False):
@@ -73,17 +78,48 @@ _STRUCTS: dict[str, type[msgspec.Struct]] = {"binance": Binance, "kraken": Krake
 
 def columns(exchange: Exchange, schema: pa.Schema, batch: RecordBatch) -> pa.Table:
     """Raw records to rows. What cannot be read is left out, and counted: the dead-letter topic has it."""
-    records, bad = raw.decode(exchange, batch.values)
-    if bad:
-        batch = _without(batch, bad, exchange.name)
-    made = {
-        name: _column(records, _INGEST.get(name, name), schema.field(name).type)
-        for name in schema.names
-        if name not in _POSITION
-    }
+    kinds = {name: schema.field(name).type for name in schema.names if name not in _POSITION}
+    try:
+        if len(batch) < FEW_RECORDS:
+            raise Misfit("few records")
+        made = _at_once(exchange, kinds, batch)
+    except Misfit:
+        made, batch = _one_by_one(exchange, kinds, batch)
     made["raw_partition"] = pa.repeat(pa.scalar(batch.tp.partition, pa.int32()), len(batch))
     made["raw_offset"] = pa.array(batch.offsets)
     return delivered(batch, made, schema)
+
+
+def _at_once(exchange: Exchange, kinds: dict[str, pa.DataType], batch: RecordBatch) -> dict[str, pa.Array]:
+    """The columns of records that are all like the first, which is good; Misfit for any others.
+
+    Then all are good: the structs above take any string, and any number that a uniform batch may have.
+    """
+    _, unreadable = raw.decode(exchange, batch.values[:1])
+    if unreadable:
+        raise Misfit("not a record")
+    found = uniform.columns(batch.values)
+    made = {}
+    for name, kind in kinds.items():
+        values = found.get(_INGEST.get(name, name))
+        made[name] = pa.nulls(len(batch), kind) if values is None else _as(values, kind)
+    return made
+
+
+def _as(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    if kind == WORD:
+        return values.dictionary_encode()
+    return values.view(kind) if pa.types.is_timestamp(kind) else values.cast(kind)
+
+
+def _one_by_one(
+    exchange: Exchange, kinds: dict[str, pa.DataType], batch: RecordBatch
+) -> tuple[dict[str, pa.Array], RecordBatch]:
+    """The columns of any records, and those of them that can be read."""
+    records, bad = raw.decode(exchange, batch.values)
+    if bad:
+        batch = _without(batch, bad, exchange.name)
+    return {name: _column(records, _INGEST.get(name, name), kind) for name, kind in kinds.items()}, batch
 
 
 def _column(records: Sequence[Any], attribute: str, kind: pa.DataType) -> pa.Array:

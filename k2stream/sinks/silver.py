@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from k2stream import topics
 from k2stream.avro import trades
-from k2stream.avro.texts import Texts
 from k2stream.batch import RecordBatch
 from k2stream.sinks.route import Marks, Route, delivered
 from k2stream.sinks.schema import SILVER, WORD
+from k2stream.sinks.strings import strings
 
 _DERIVED = {"side", "vendor_data"}
 
@@ -26,8 +26,8 @@ def columns(batch: RecordBatch) -> pa.Table:
     made["side"] = pa.DictionaryArray.from_arrays(sides, pa.array(["BUY", "SELL"]))
     made["vendor_data"] = pa.MapArray.from_arrays(
         pa.array(decoded.vendor_offsets.astype(np.int32)),
-        _strings(decoded.vendor_keys),
-        _strings(decoded.vendor_values),
+        strings(decoded.vendor_keys),
+        strings(decoded.vendor_values),
     )
     return delivered(batch, made, SILVER)
 
@@ -37,19 +37,14 @@ def _column(values: Any, name: str) -> pa.Array:
     if pa.types.is_decimal(kind):
         return _decimals(values)
     if kind == WORD:
-        return _strings(values).dictionary_encode()
+        return strings(values).dictionary_encode()
     if pa.types.is_string(kind):
-        return _strings(values)
+        return strings(values)
     if pa.types.is_list(kind):
-        return pa.ListArray.from_arrays(pa.array(values.offsets.astype(np.int32)), _strings(values.texts))
+        return pa.ListArray.from_arrays(pa.array(values.offsets.astype(np.int32)), strings(values.texts))
     if pa.types.is_timestamp(kind):
         return pa.array(values).view(kind)
     return pa.array(values).cast(kind)
-
-
-def _strings(texts: Texts) -> pa.Array:
-    offsets = pa.py_buffer(texts.offsets.astype(np.int32))
-    return pa.StringArray.from_buffers(len(texts), offsets, pa.py_buffer(texts.data))
 
 
 def _decimals(fixed: NDArray[np.uint8]) -> pa.Array:
