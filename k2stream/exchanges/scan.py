@@ -211,9 +211,9 @@ class Scan:
         count = end - start
         if count.min() < 1 or count.max() > MAX_TEXT:
             raise Misfit("a number of no or of more than 16 digits")
-        numbers = _eight_digits(self._words[end - 8], np.minimum(count, 8))
+        numbers = eight_digits(self._words[end - 8], np.minimum(count, 8))
         if count.max() > 8:
-            numbers += _eight_digits(self._words[end - 16], np.maximum(count - 8, 0)) * 10**8
+            numbers += eight_digits(self._words[end - 16], np.maximum(count - 8, 0)) * 10**8
         return numbers
 
 
@@ -232,7 +232,7 @@ def _slots(record: bytes) -> Iterator[_Slot]:
         raise Misfit("not a flat object of strings, whole numbers and booleans")
 
 
-def _eight_digits(words: Words, count: Ints) -> Ints:
+def eight_digits(words: Words, count: Ints) -> Ints:
     """The number in the last `count` of each word's eight characters."""
     keep = _LAST[count]
     digits = (words ^ _ZEROS) & keep

@@ -16,7 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from k2stream.avro.texts import Texts
-from k2stream.exchanges.scan import Misfit, _eight_digits
+from k2stream.exchanges.scan import Misfit, eight_digits
 from k2stream.sinks.strings import strings
 
 Ints = NDArray[np.int64]
@@ -153,7 +153,7 @@ def _integers(lines: _Lines, begin: Ints, end: Ints) -> Ints:
         raise Misfit("a number of no or of more than 16 digits")
     if ((lines.bytes[begin] == _ZERO) & (count > 1)).any():
         raise Misfit("a number with a leading zero")
-    numbers = _eight_digits(lines.words[end - 8], np.minimum(count, 8))
+    numbers = eight_digits(lines.words[end - 8], np.minimum(count, 8))
     if count.max() > 8:
-        numbers += _eight_digits(lines.words[end - 16], np.maximum(count - 8, 0)) * 10**8
+        numbers += eight_digits(lines.words[end - 16], np.maximum(count - 8, 0)) * 10**8
     return numbers
