@@ -77,7 +77,7 @@ def _chains(middle: Mapping[Kind, Mapping[str, Figures]]) -> dict[str, int]:
 
 
 def ratios(found: Mapping[str, Any]) -> dict[str, float]:
-    """The ratios that issue 4 sets floors for, where both sides were measured."""
+    """The ratios that count, where both sides were measured."""
     wanted = {
         "normalise: k2 / kafka_streams": ("normalise", "k2", "kafka_streams"),
         "candles: k2 six / kafka_streams 1m": ("candles", "k2", "kafka_streams"),
