@@ -51,7 +51,7 @@ class ColumnFetcher(Fetcher):  # type: ignore[misc]
     gather: tuple[float, float]
 
     async def _proc_fetch_request(self, assignment: Any, node_id: int, request: Any) -> Any:
-        wakeup = await super()._proc_fetch_request(assignment, node_id, request)
+        arrived = await super()._proc_fetch_request(assignment, node_id, request)
         size = 0
         # No await since the results were stored: nobody has read them yet.
         for tp, result in self._records.items():
@@ -60,11 +60,12 @@ class ColumnFetcher(Fetcher):  # type: ignore[misc]
                 if self.columnar(tp.topic):
                     make_columnar(result._partition_records)
         pause = self.gather[size >= BUSY_BYTES]
-        if wakeup and pause and size < BACKLOG_BYTES:
-            for waiter in self._fetch_waiters:
-                self._notify(waiter)
-            await asyncio.sleep(pause)
-        return wakeup
+        if not (arrived and pause and size < BACKLOG_BYTES):
+            return arrived
+        for waiter in self._fetch_waiters:
+            self._notify(waiter)
+        await asyncio.sleep(pause)
+        return False  # whoever waits has been woken
 
 
 def install(
