@@ -27,14 +27,13 @@ from k2stream.local.running import find
 from k2stream.settings import Settings
 from k2stream.topics import EXCHANGES
 from k2stream.web import render
-from k2stream.web.query import Query, RequestError, parse, url_name
+from k2stream.web.query import LARGEST_LIMIT, Query, RequestError, parse, url_name
 
 Ask = Callable[[Instrument], dict[str, Any]]
 """The answer for an instrument, as REST gives it."""
 
 _REFRESH = 0.5
 _TABLES = "candle tables"
-_LARGEST = 5000
 _ANSWER_SECONDS = 30.0
 _COLUMNS = ("open", "high", "low", "close", "volume", "trade_count")
 
@@ -73,7 +72,7 @@ def candles(
         )
     times = {name: given for name, given in (("start", start), ("end", end)) if given is not None}
     try:
-        query = parse({"limit": str(limit), **times}, _LARGEST)
+        query = parse({"limit": str(limit), **times}, LARGEST_LIMIT)
     except RequestError as error:
         raise ConfigError(f"--{error}") from None
     console = Console()

@@ -17,11 +17,10 @@ from k2stream.settings import Settings
 from k2stream.tables.ohlcv import CandleTables
 from k2stream.web import render
 from k2stream.web.gaps import FeedGaps
-from k2stream.web.query import Query, RequestError, find, parse
+from k2stream.web.query import LARGEST_LIMIT, Query, RequestError, find, parse
 from k2stream.web.routing import MISSING, forward, owner
 
 _JSON = "application/json"
-LARGEST_LIMIT = 5000
 
 
 def add_pages(

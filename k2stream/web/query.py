@@ -15,7 +15,7 @@ from k2stream.topics import EXCHANGES
 
 T = TypeVar("T")
 
-DEFAULT_LIMIT = 500
+DEFAULT_LIMIT, LARGEST_LIMIT = 500, 5000
 FORMATS = ("json", "ccxt")
 FILLS = ("none", "prev")
 SOURCES = ("all", "tables")
