@@ -21,7 +21,7 @@ from k2stream.candle import TIMEFRAMES
 from k2stream.local.ports import free_port
 from k2stream.local.stack import Stack
 from k2stream.trade import TradeColumns
-from tests.integration.partitions import TWO
+from tests.integration.partitions import TWO, settings_on
 from tests.integration.repetition import repeated
 from tests.unit.candles import reference
 from tests.unit.candles.reference import Trade
@@ -43,16 +43,8 @@ class Platform:
 
     def __init__(self, endpoints, folder):
         self.folder = folder
-        self.settings = settings.Settings(
-            kafka_bootstrap=endpoints.bootstrap,
-            registry_url=endpoints.registry_url,
-            data_dir=str(folder),
-            grace_seconds=GRACE / 1e6,
-            idle_seconds=1.0,
-            commit_seconds=0.2,
-            candle_retention=100_000,
-            simulated=True,
-            **TWO,
+        self.settings = settings_on(
+            endpoints, folder, grace_seconds=GRACE / 1e6, idle_seconds=1.0, candle_retention=100_000
         )
         self.offsets = defaultdict(int)
 

@@ -21,7 +21,7 @@ from k2stream.batch import RecordBatch
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import RawTrade
 from k2stream.settings import Settings, environment
-from tests.integration.partitions import TWO
+from tests.integration.partitions import settings_on
 from tests.integration.repetition import repeated
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
@@ -177,15 +177,7 @@ def contents(full):
 
 @repeated(kills=(2, 20))
 async def test_kills_lose_and_change_nothing(running_stack, tmp_path, kills):
-    endpoints = running_stack.endpoints
-    settings = Settings(
-        kafka_bootstrap=endpoints.bootstrap,
-        registry_url=endpoints.registry_url,
-        data_dir=str(tmp_path),
-        commit_seconds=0.2,
-        simulated=True,
-        **TWO,
-    )
+    settings = settings_on(running_stack.endpoints, tmp_path)
     await kafka.ensure_topics(settings, topics.declared(settings))
     rng, log, enough = random.Random(5), tmp_path / "worker.log", asyncio.Event()
     publishing = asyncio.create_task(publish(settings, enough))

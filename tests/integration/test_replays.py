@@ -23,8 +23,8 @@ from k2stream.exchanges import raw
 from k2stream.exchanges.spec import RawTrade
 from k2stream.local.ports import free_port
 from k2stream.reading import Reader
-from k2stream.settings import Settings, environment
-from tests.integration.partitions import TWO
+from k2stream.settings import environment
+from tests.integration.partitions import TWO, settings_on
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 
@@ -46,15 +46,7 @@ RAW_PARTITION = topics.partition_of(SYMBOL, TWO["kraken_partitions"])
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def settings(running_stack, tmp_path):
-    endpoints = running_stack.endpoints
-    given = Settings(
-        kafka_bootstrap=endpoints.bootstrap,
-        registry_url=endpoints.registry_url,
-        data_dir=str(tmp_path),
-        commit_seconds=0.2,
-        simulated=True,
-        **TWO,
-    )
+    given = settings_on(running_stack.endpoints, tmp_path)
     await kafka.ensure_topics(given, topics.declared(given))
     return given
 
