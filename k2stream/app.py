@@ -21,7 +21,7 @@ from k2stream.batch.stall import watch
 from k2stream.kafka import credentials, ensure_topics
 
 # After a small fetch, and a larger one: a delivery for every trade would fill a core with Faust's work.
-GATHER_SECONDS = (0.015, 0.03)
+GATHER_SECONDS = (0.012, 0.03)
 
 # Batches are thousands of short-lived objects: with CPython's 700 allocations a generation, collecting took
 # half of a worker's time. Cycles are few here; what they hold is still collected, more seldom.

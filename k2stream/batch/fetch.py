@@ -51,14 +51,24 @@ class ColumnFetcher(Fetcher):  # type: ignore[misc]
     gather: tuple[float, float]
 
     async def _proc_fetch_request(self, assignment: Any, node_id: int, request: Any) -> Any:
+        try:
+            return await self._fetch(assignment, node_id, request)
+        finally:
+            # Stock forgets the request in a callback of its task. When records are taken in the instant in
+            # which the task ends, it looks for work before that, finds none, and sleeps for 200 ms.
+            loop = asyncio.get_running_loop()
+            loop.call_soon(loop.call_soon, self._look_again)  # after that callback
+
+    def _look_again(self) -> None:
+        self._notify(self._wait_consume_future)
+
+    async def _fetch(self, assignment: Any, node_id: int, request: Any) -> Any:
         arrived = await super()._proc_fetch_request(assignment, node_id, request)
         size = 0
         # No await since the results were stored: nobody has read them yet.
         for tp, result in self._records.items():
-            if type(result) is FetchResult and result.has_more():
-                size += result._partition_records._records.size_in_bytes()
-                if self.columnar(tp.topic):
-                    make_columnar(result._partition_records)
+            if type(result) is FetchResult and result.has_more() and self.columnar(tp.topic):
+                size += make_columnar(result._partition_records)
         pause = self.gather[size >= BUSY_BYTES]
         if not (arrived and pause and size < BACKLOG_BYTES):
             return arrived
@@ -76,10 +86,12 @@ def install(
     fetcher.columnar, fetcher.gather = columnar, gather
 
 
-def make_columnar(records: PartitionRecords) -> None:
-    """Replace the record iterator of one fetched partition; idempotent."""
-    if getattr(records._records_iterator, "gi_code", None) is not unpack.__code__:
-        records._records_iterator = unpack(records)
+def make_columnar(records: PartitionRecords) -> int:
+    """Replace the record iterator of one fetched partition; its bytes, 0 where that was done before."""
+    if getattr(records._records_iterator, "gi_code", None) is unpack.__code__:
+        return 0
+    records._records_iterator = unpack(records)
+    return int(records._records.size_in_bytes())
 
 
 def unpack(fetched: PartitionRecords) -> Iterator[RecordBatch]:

@@ -11,7 +11,7 @@ from k2stream.sinks.clickhouse import ClickHouse
 from k2stream.sinks.worker import SinkWorker
 
 MAX_BYTES = 64 << 20  # of a sink's buffers
-GATHER_SECONDS = (0.05, 0.05)  # a delivery for every few trades would cost far more
+GATHER_SECONDS = (0.03, 0.05)  # a delivery for every few trades would cost far more
 SAVE_SECONDS = 2.0  # what a crash leaves unsaved is inserted again and collapses
 CANDLE_SECONDS = 0.02  # as soon as the one before is written: an insert costs about 10 ms, however small
 

@@ -62,7 +62,7 @@ async def test_killed_workers_leave_exact_state(kafka, start):
 async def test_a_join_and_a_leave_repeat_nothing(kafka, start):
     records = 60_000
     await fill(kafka, start, records)
-    async with start("forward", PAUSE="0.03", FETCH="8192") as first:
+    async with start("forward", PAUSE="0.06", FETCH="8192") as first:
         await first.until(lambda _: first.sum("batch") > records // 10)
         async with start("forward", PAUSE="0.03", FETCH="8192") as second:
             await second.until(lambda _: second.sum("batch") > records // 20)

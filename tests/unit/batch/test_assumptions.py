@@ -12,7 +12,7 @@ import aiokafka
 import numpy as np
 import pytest
 from aiokafka.consumer import fetcher
-from aiokafka.producer.message_accumulator import BatchBuilder, MessageBatch
+from aiokafka.producer.message_accumulator import BatchBuilder, MessageAccumulator, MessageBatch
 from aiokafka.producer.producer import AIOKafkaProducer
 from faust.agents.agent import Agent
 from faust.app.base import App
@@ -73,6 +73,7 @@ def test_a_fetch_is_sent_when_the_one_before_has_returned_and_what_it_brought_is
     routine = source(fetcher.Fetcher._fetch_requests_routine)
     assert "self._in_flight.add(node_id)" in routine
     assert "for waiter in self._fetch_waiters:" in routine
+    assert "self._in_flight.discard(node_id)" in routine
     actions = source(fetcher.Fetcher._get_actions_per_node)
     assert "elif node_id in self._in_flight:" in actions
     assert "backoff = record.calculate_backoff()" in actions
@@ -104,6 +105,14 @@ def test_an_inner_builder_refuses_what_does_not_fit_but_never_its_first_record()
     builder = BatchBuilder(100, 0)._builder
     assert builder.append(0, 1, None, b"x" * 500, []) is not None
     assert builder.append(1, 1, None, b"x", []) is None
+
+
+def test_a_batch_waits_open_until_it_is_sent_and_is_never_changed_after():
+    assert "self._batches = collections.defaultdict(collections.deque)" in source(MessageAccumulator.__init__)
+    pop = source(MessageAccumulator._pop_batch)
+    assert pop.index("popleft()") < pop.index("batch.record_count") < pop.index("batch.drain_ready()")
+    assert "self.close()" in source(BatchBuilder._build)  # a batch that comes back for a retry is closed
+    assert "tp in muted_partitions" in source(MessageAccumulator.drain_by_nodes)
 
 
 def test_sending_a_batch_gives_the_future_of_its_delivery():

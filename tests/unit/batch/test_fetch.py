@@ -1,6 +1,8 @@
+import asyncio
+
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.consumer.fetcher import READ_UNCOMMITTED, PartitionRecords
+from aiokafka.consumer.fetcher import READ_UNCOMMITTED, Fetcher, PartitionRecords
 from aiokafka.errors import CorruptRecordException
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
@@ -64,8 +66,27 @@ def test_a_wrong_checksum_is_an_error():
 
 def test_making_columns_twice_changes_nothing():
     records = fetched(broker_batch(0, 5), 0)
-    fetch.make_columnar(records)
+    assert fetch.make_columnar(records) == len(broker_batch(0, 5))
     iterator = records._records_iterator
-    fetch.make_columnar(records)
+    assert fetch.make_columnar(records) == 0
     assert records._records_iterator is iterator
     assert [len(batch) for batch in records] == [5]
+
+
+@pytest.mark.parametrize("failure", [None, RuntimeError("the connection is gone")])
+async def test_the_fetcher_looks_for_work_after_a_request_is_forgotten(monkeypatch, failure):
+    async def request(*_):
+        if failure:
+            raise failure
+        return True
+
+    monkeypatch.setattr(Fetcher, "_proc_fetch_request", request)
+    fetcher = object.__new__(fetch.ColumnFetcher)
+    fetcher.columnar, fetcher.gather = (lambda topic: True), (0.0, 0.0)
+    fetcher._records, fetcher._in_flight = {}, {1}
+    fetcher._wait_consume_future = asyncio.get_running_loop().create_future()
+    task = asyncio.ensure_future(fetcher._proc_fetch_request(None, 1, None))
+    task.add_done_callback(lambda _: fetcher._in_flight.discard(1))
+    await asyncio.wait([fetcher._wait_consume_future])
+    assert fetcher._in_flight == set()
+    assert task.exception() is failure
