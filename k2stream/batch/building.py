@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 Timestamps = int | Sequence[int] | NDArray[np.int64]
 Headers = Sequence[tuple[str, bytes]]
 
+RECORD_OVERHEAD = 40
+"""Bytes of a record beside its key and value, at most: varints of its length, time, offset, key and value."""
+
 
 class RecordTooLarge(ValueError):
     """A single record does not fit the largest batch."""
@@ -46,22 +49,42 @@ def build(
     append = builder._builder.append  # BatchBuilder.append costs three times as much
     for key, value, timestamp in zip(keys, values, times, strict=True):
         if append(count, timestamp, key, value, extra) is None:
-            built.append(_closed(builder, count, limit))
+            built.append(_finished(builder, count, limit))
             builder, count = create(), 0
             append = builder._builder.append
             append(count, timestamp, key, value, extra)
         count += 1
     if count:
-        built.append(_closed(builder, count, limit))
+        built.append(_finished(builder, count, limit))
     return built
 
 
-def _closed(builder: Any, count: int, limit: int) -> Built:
+def extend(
+    builder: Any,
+    limit: int,
+    keys: Sequence[bytes | None],
+    values: Sequence[bytes | None],
+    timestamps: Timestamps,
+) -> bool:
+    """Add records to an open batch, all of them or, where they might not fit its ``limit`` bytes, none."""
+    times = _column(timestamps, len(values))
+    if builder.closed() or not len(keys) == len(values) == len(times):
+        return False
+    size = sum(len(key or b"") + len(value or b"") for key, value in zip(keys, values, strict=True))
+    if builder.size() + size + RECORD_OVERHEAD * len(values) > limit:
+        return False
+    append, count = builder._builder.append, builder._relative_offset
+    for offset, (key, value, timestamp) in enumerate(zip(keys, values, times, strict=True), count):
+        append(offset, timestamp, key, value, [])
+    builder._relative_offset = count + len(values)
+    return True
+
+
+def _finished(builder: Any, count: int, limit: int) -> Built:
     # A builder refuses what does not fit, but never its first record.
     if builder.size() > limit:
         raise RecordTooLarge(f"one record makes a batch of {builder.size()} bytes, the limit is {limit}")
     builder._relative_offset = count
-    builder.close()
     return Built(builder, count)
 
 

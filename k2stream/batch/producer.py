@@ -1,4 +1,5 @@
 """Producer of record batches; its flush is the barrier before every offset commit."""
+# ruff: noqa: SLF001 - private parts of pinned versions; tests/unit/batch/test_assumptions.py guards them
 
 from __future__ import annotations
 
@@ -7,10 +8,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from time import time
 from typing import TYPE_CHECKING, Any
 
+from aiokafka import TopicPartition
 from faust.exceptions import ProducerSendError
 from faust.transport.drivers import aiokafka as driver
 
-from k2stream.batch.building import Built, Headers, RecordTooLarge, Timestamps, build
+from k2stream.batch.building import Built, Headers, RecordTooLarge, Timestamps, build, extend
 
 if TYPE_CHECKING:
     from k2stream.batch.table import BatchTable, Changes
@@ -19,10 +21,13 @@ if TYPE_CHECKING:
 class Producer(driver.Producer):
     """Faust's aiokafka producer, idempotent with acks=all, that never loses sight of a delivery.
 
-    ``max_in_flight`` bounds the bytes of batches sent and not acknowledged by the broker.
+    ``max_in_flight`` bounds the bytes of batches sent and not acknowledged by the broker. Up to
+    ``join_records`` records join the batch that still waits for the one before it in their partition: the
+    broker pays for a request, and each reader for a batch, whatever their size.
     """
 
     max_in_flight = 32 << 20
+    join_records = 1000
     app: Any
     buffer: Any
 
@@ -37,8 +42,8 @@ class Producer(driver.Producer):
         self._flushing = asyncio.Lock()
         # Faust's buffer takes a message out before it sends it: count those in between.
         self._buffered_sends = 0
-        self._send_buffered = self.buffer._send_pending  # noqa: SLF001
-        self.buffer._send_pending = self._count_buffered_send  # noqa: SLF001
+        self._send_buffered = self.buffer._send_pending
+        self.buffer._send_pending = self._count_buffered_send
         self.buffer.max_messages = 10_000
 
     def _settings_extra(self) -> dict[str, Any]:
@@ -76,7 +81,30 @@ class Producer(driver.Producer):
         bytes are outstanding. Raises RecordTooLarge or ValueError (columns of different length) before
         anything is sent, ProducerSendError when this or an earlier delivery failed.
         """
-        await self._send(topic, partition, keys, values, timestamps, headers)
+        if headers or not self._join(topic, partition, keys, values, timestamps):
+            await self._send(topic, partition, keys, values, timestamps, headers)
+
+    def _join(
+        self,
+        topic: str,
+        partition: int,
+        keys: Sequence[bytes | None],
+        values: Sequence[bytes | None],
+        timestamps: Timestamps,
+    ) -> bool:
+        """Add a few records to the newest batch of the partition that is not under way, if there is one."""
+        self._check_failure()
+        waiting = self._ensure_producer()._message_accumulator._batches.get(TopicPartition(topic, partition))
+        if not waiting or len(values) > self.join_records or self._in_flight >= self.max_in_flight:
+            return False
+        builder = waiting[-1]._builder
+        size = builder.size()
+        if not extend(builder, self.max_batch_size, keys, values, timestamps):
+            return False
+        added = builder.size() - size
+        self._in_flight += added
+        self._track(waiting[-1].future, added)
+        return True
 
     async def _send(
         self,

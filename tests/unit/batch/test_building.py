@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2stream.batch.building import RecordTooLarge, build
+from k2stream.batch.building import RecordTooLarge, build, extend
 
 
 def test_records_come_back_as_given(new_builder, decode):
@@ -48,3 +48,24 @@ def test_a_record_above_the_limit_is_refused(new_builder):
 def test_columns_of_different_length_are_refused(new_builder, keys, times):
     with pytest.raises(ValueError, match="lengths differ"):
         build(new_builder(1000), 1000, keys, [b"1", b"2"], times)
+
+
+@given(
+    st.lists(st.lists(st.binary(max_size=200), min_size=1, max_size=20), min_size=1, max_size=10),
+    st.integers(300, 3000),
+)
+def test_extended_batches_hold_all_that_they_took_within_the_limit(parts, limit):
+    from aiokafka.producer.message_accumulator import BatchBuilder
+    from aiokafka.record.memory_records import MemoryRecords
+
+    taken = [b"first"]
+    (built,) = build(lambda: BatchBuilder(limit, 0), limit, [None], taken, 1)
+    for number, values in enumerate(parts):
+        if extend(built.builder, limit, values, values, 1 << number * 6):
+            taken += values
+    assert built.builder.record_count() == len(taken)
+    buffer = bytes(built.builder._build())
+    assert len(buffer) <= limit
+    records = list(MemoryRecords(buffer).next_batch())
+    assert [record.value for record in records] == taken
+    assert [record.offset for record in records] == list(range(len(taken)))

@@ -17,9 +17,16 @@ class Broker:
 
     def __init__(self):
         self.sent = []
+        self._message_accumulator = SimpleNamespace(_batches={})  # what waits for the batch before it
 
     def create_batch(self):
         return BatchBuilder(1000, 0)
+
+    def hold(self, index):
+        """The batch waits: the one before it is not acknowledged."""
+        batch = self.sent[index]
+        waiting = SimpleNamespace(_builder=batch.builder, future=batch.future)
+        self._message_accumulator._batches[batch.topic, batch.partition] = [waiting]
 
     async def send_batch(self, builder, topic, *, partition):
         future = asyncio.get_running_loop().create_future()
@@ -162,6 +169,50 @@ async def test_a_waiting_sender_learns_of_a_failure(producer, broker):
 async def test_large_columns_are_split_in_order(producer, broker):
     await producer.send_columns("out", 1, [None] * 5, [b"%d" % n * 400 for n in range(5)], 1)
     assert [batch.builder.record_count() for batch in broker.sent] == [2, 2, 1]
+
+
+async def test_a_few_records_join_the_batch_that_waits(producer, broker, decode):
+    await producer.send_columns("out", 0, [b"k"], [b"1"], 1)
+    broker.hold(0)
+    await producer.send_columns("out", 0, [b"k", b"k"], [b"2", b"3"], [2, 3])
+    await producer.send_columns("out", 1, [b"k"], [b"4"], 1)
+    assert broker.topics == ["out", "out"]
+    records = decode(broker.sent[0].builder)
+    assert [(r.offset, r.value, r.timestamp) for r in records] == [(0, b"1", 1), (1, b"2", 2), (2, b"3", 3)]
+    barrier = asyncio.create_task(producer.barrier())
+    await settle()
+    broker.acknowledge(1)
+    await settle()
+    assert not barrier.done()
+    broker.acknowledge(0)
+    await barrier
+    assert producer._in_flight == 0
+
+
+async def test_records_that_joined_share_the_failure(producer, broker):
+    await producer.send_columns("out", 0, [b"k"], [b"1"], 1)
+    broker.hold(0)
+    await producer.send_columns("out", 0, [b"k"], [b"2"], 1)
+    broker.sent[0].future.set_exception(RuntimeError("refused"))
+    with pytest.raises(ProducerSendError):
+        await producer.barrier()
+
+
+@pytest.mark.parametrize("records", [[b"x" * 900], [b""] * 20])
+async def test_many_or_large_records_make_a_batch_of_their_own(producer, broker, records):
+    producer.join_records = 10
+    await producer.send_columns("out", 0, [b"k"], [b"1"], 1)
+    broker.hold(0)
+    await producer.send_columns("out", 0, [None] * len(records), records, 1)
+    assert [batch.builder.record_count() for batch in broker.sent] == [1, len(records)]
+
+
+async def test_nothing_joins_a_batch_under_way(producer, broker):
+    await producer.send_columns("out", 0, [b"k"], [b"1"], 1)
+    broker.hold(0)
+    broker.sent[0].builder.close()
+    await producer.send_columns("out", 0, [b"k"], [b"2"], 1)
+    assert len(broker.sent) == 2
 
 
 async def test_a_record_too_large_names_its_destination_and_sends_nothing(producer, broker):
