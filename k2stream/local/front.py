@@ -9,6 +9,7 @@ from pathlib import Path
 from k2stream.local.process import Child
 
 _READY_WITHIN = 60.0  # seconds; opening the engine takes about 1
+_NICENESS = 5  # its merges can wait for the candles
 _READY = b"ready"  # the line it prints when it serves
 
 
@@ -26,7 +27,7 @@ class ClickHouse:
     async def start(self) -> Child:
         """Start and wait until it serves. Raises StackError with its log's tail."""
         command = (sys.executable, "-m", "k2stream.local.clickhouse", self.folder, self.port, self.http_port)
-        child = await Child.spawn(self.name, [str(part) for part in command], self.log)
+        child = await Child.spawn(self.name, [str(part) for part in command], self.log, niceness=_NICENESS)
         await child.until_ready(self._serves, _READY_WITHIN)
         return child
 

@@ -61,6 +61,9 @@ WORKERS = (
 )
 """In start order: consumers before producers; stopped in reverse."""
 
+NICENESS = {"cold": 10}
+"""Where processes share few cores, the ways to candles come before the tier that commits every 15 minutes."""
+
 
 class Platform:
     """Everything on one machine; an async context manager that starts it and stops it in order."""
@@ -144,7 +147,11 @@ class Platform:
         command = [sys.executable, "-m", "k2stream", "worker", spec.role]
         self.urls[spec.name] = f"http://{HOST}:{port}"
         self.workers[spec.name] = await Child.spawn(
-            spec.name, command, self._log(spec.name), env=self._environment(mine)
+            spec.name,
+            command,
+            self._log(spec.name),
+            env=self._environment(mine),
+            niceness=NICENESS.get(spec.role, 0),
         )
 
     def _probe(self, name: str) -> Callable[[], Awaitable[bool]]:
