@@ -1,11 +1,13 @@
-"""The delivery contract as a state machine: any order of deliveries, failures, crashes, rebalances and zombies.
+"""The delivery contract as a state machine: deliveries, failures, crashes, rebalances, zombies in any order.
 
 Two destinations: one that saves positions after its rows, as ClickHouse, and one that commits both in one, as
-Iceberg. A crash may come before or after each of their calls; then all is read again from what was acknowledged.
+Iceberg. A crash may come before or after each of their calls; then all is read again from what was
+acknowledged.
 """
 
 import asyncio
 from collections import Counter, deque
+from contextlib import suppress
 
 import numpy as np
 import pyarrow as pa
@@ -200,10 +202,8 @@ class Delivery(RuleBasedStateMachine):
         if self.zombies:
             self.store.fates = deque(fates)
             zombie = self.zombies.pop()
-            try:
+            with suppress(Died):
                 self.loop.run_until_complete(zombie.flush())
-            except Died:
-                pass
             self.store.fates.clear()
 
     @invariant()
