@@ -216,5 +216,5 @@ class AtomicDelivery(Delivery):
 @pytest.mark.parametrize("machine", [Delivery, AtomicDelivery])
 def test_every_record_is_there_once_whatever_happens(machine, monkeypatch):
     monkeypatch.setattr(base.backoff, "__defaults__", (0.0, 0.0))
-    examples = 3 * settings().max_examples  # many end after a few steps
+    examples = 5 * settings().max_examples  # many end after a few steps
     run_state_machine_as_test(machine, settings=settings(max_examples=examples, stateful_step_count=50))
