@@ -81,30 +81,23 @@ class Producer(driver.Producer):
         bytes are outstanding. Raises RecordTooLarge or ValueError (columns of different length) before
         anything is sent, ProducerSendError when this or an earlier delivery failed.
         """
-        if headers or not self._join(topic, partition, keys, values, timestamps):
-            await self._send(topic, partition, keys, values, timestamps, headers)
-
-    def _join(
-        self,
-        topic: str,
-        partition: int,
-        keys: Sequence[bytes | None],
-        values: Sequence[bytes | None],
-        timestamps: Timestamps,
-    ) -> bool:
-        """Add a few records to the newest batch of the partition that is not under way, if there is one."""
         self._check_failure()
-        waiting = self._ensure_producer()._message_accumulator._batches.get(TopicPartition(topic, partition))
-        if not waiting or len(values) > self.join_records or self._in_flight >= self.max_in_flight:
-            return False
-        builder = waiting[-1]._builder
-        size = builder.size()
-        if not extend(builder, self.max_batch_size, keys, values, timestamps):
-            return False
-        added = builder.size() - size
-        self._in_flight += added
-        self._track(waiting[-1].future, added)
-        return True
+        waiting = self._waiting(topic, partition)
+        if waiting is not None and not headers and len(values) <= self.join_records:
+            builder = waiting._builder
+            size = builder.size()
+            if extend(builder, self.max_batch_size, keys, values, timestamps):
+                added = builder.size() - size
+                self._in_flight += added
+                self._track(waiting.future, added)
+                return
+        await self._send(topic, partition, keys, values, timestamps, headers)
+
+    def _waiting(self, topic: str, partition: int) -> Any:
+        """The newest batch of a partition that is not under way; None without one, or without room."""
+        batches = self._ensure_producer()._message_accumulator._batches
+        waiting = batches.get(TopicPartition(topic, partition))
+        return waiting[-1] if waiting and self._in_flight < self.max_in_flight else None
 
     async def _send(
         self,
