@@ -101,18 +101,10 @@ def refused(values):
 
 
 @pytest.mark.parametrize("name", exchanges.REGISTRY)
+@pytest.mark.parametrize("drawn", [batches, mutated])
 @given(st.data())
-def test_records_of_one_shape(name, data):
-    values = data.draw(batches(name))
-    event(refused(values))
-    by_column, one_by_one = both(name, values)
-    assert by_column.equals(one_by_one)
-
-
-@pytest.mark.parametrize("name", exchanges.REGISTRY)
-@given(st.data())
-def test_damaged_records(name, data):
-    values = data.draw(mutated(name))
+def test_both_ways_give_the_same_rows(drawn, name, data):
+    values = data.draw(drawn(name))
     event(refused(values))
     by_column, one_by_one = both(name, values)
     assert by_column.equals(one_by_one)

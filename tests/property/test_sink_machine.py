@@ -119,7 +119,6 @@ class Delivery(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.store = self.store_class()
-        self.produced = {0: RECORDS, 1: RECORDS}
         self.acknowledged = {0: 0, 1: 0}
         self.zombies = []
         self.begin()
@@ -127,9 +126,9 @@ class Delivery(RuleBasedStateMachine):
     def teardown(self):
         self.store.fates.clear()
         self.finish()
-        wanted = Counter((p, offset) for p, end in self.produced.items() for offset in range(end))
+        wanted = Counter((partition, offset) for partition in (0, 1) for offset in range(RECORDS))
         assert self.store.view() == wanted
-        assert self.acknowledged == self.produced
+        assert self.acknowledged == {0: RECORDS, 1: RECORDS}
         self.loop.close()
 
     def begin(self):
@@ -142,8 +141,8 @@ class Delivery(RuleBasedStateMachine):
         return 0
 
     def finish(self):
-        for partition in self.produced:
-            self.deliver(partition, self.produced[partition], 0)
+        for partition in self.next:
+            self.deliver(partition, RECORDS, 0)
         self.run(self.sink.flush())
 
     def run(self, step):
@@ -156,7 +155,7 @@ class Delivery(RuleBasedStateMachine):
     def deliver(self, partition, count, back):
         """Some records, perhaps a few that came before."""
         first = max(self.next[partition] - back, 0)
-        last = min(self.next[partition] + count, self.produced[partition]) - 1
+        last = min(self.next[partition] + count, RECORDS) - 1
         if last < first:
             return
         self.next[partition] = max(self.next[partition], last + 1)
