@@ -32,6 +32,9 @@ RECENT_US = 1_000_000
 MAX_RECENT = 4096
 """Different contents counted per symbol at most; the one that came longest ago leaves first."""
 
+_UNSEEN = {Continuity.CONTIGUOUS: EventKind.GAP, Continuity.RISING: EventKind.JUMP}
+"""What ids that did not come are."""
+
 
 class Ids(msgspec.Struct, array_like=True):
     """Which ids of one numbering were seen: all up to `high` but those in `holes`.
@@ -59,9 +62,9 @@ class State(msgspec.Struct, omit_defaults=True):
 class Checked:
     """Result of a batch: arrays and lists of the batch's length and order; `states` of its symbols only.
 
-    `keep` is False for duplicates and for trades that are not usable. `events`: a GAP per range of ids that
-    did not come, and one DUPLICATE per symbol with the count; their time is the receive time of the trade
-    that showed it, `shown_by` its row.
+    `keep` is False for duplicates and for trades that are not usable. `events`: a GAP (JUMP where ids may
+    skip) per range of ids that did not come, and one DUPLICATE per symbol with the count; their time is the
+    receive time of the trade that showed it, `shown_by` its row.
     """
 
     keep: NDArray[np.bool_]
@@ -81,7 +84,7 @@ def check(
     usable = np.ones(len(columns), np.bool_) if usable is None else usable
     if continuity is Continuity.NONE:
         return _make_ids(columns, states, usable)
-    return _check_ids(columns, states, usable, report_gaps=continuity is Continuity.CONTIGUOUS)
+    return _check_ids(columns, states, usable, _UNSEEN[continuity])
 
 
 def lost_frames(previous: int | None, sequence: int) -> int:
@@ -93,7 +96,7 @@ def lost_frames(previous: int | None, sequence: int) -> int:
 
 
 def _check_ids(
-    columns: TradeColumns, states: Mapping[str, State], usable: NDArray[np.bool_], *, report_gaps: bool
+    columns: TradeColumns, states: Mapping[str, State], usable: NDArray[np.bool_], unseen: EventKind
 ) -> Checked:
     keep = usable.copy()
     events: list[FeedEvent] = []
@@ -116,9 +119,8 @@ def _check_ids(
             row, number, high = int(rows[at]), int(own[at]), int(highest[at])
             if number > high + 1:
                 known.holes.append((high + 1, number - 1))
-                if report_gaps:
-                    events.append(_gap(columns, row, high + 1, number - 1))
-                    shown_by.append(row)
+                events.append(_gap(unseen, columns, row, high + 1, number - 1))
+                shown_by.append(row)
             if not usable[row]:
                 if number > high:
                     known.holes.append((number, number))
@@ -164,7 +166,10 @@ def _fill(holes: list[tuple[int, int]], number: int) -> bool:
 
 
 def _make_ids(columns: TradeColumns, states: Mapping[str, State], usable: NDArray[np.bool_]) -> Checked:
-    """Ids KRAKEN-<µs>-<hash8>: the hash is of the content, and of its ordinal from the second one on."""
+    """Ids KRAKEN-<µs>-<hash8>: the hash is of the content, and of its ordinal from the second one on.
+
+    Of a trade that was fetched later the hash is of content and fetch: its likes came long ago.
+    """
     made: list[str] = []
     new: dict[str, State] = {}
     prefix = columns.exchange.upper()
@@ -176,16 +181,20 @@ def _make_ids(columns: TradeColumns, states: Mapping[str, State], usable: NDArra
         columns.quantity,
         columns.taker_buy,
         kinds,
+        columns.backfilled or [""] * len(columns),
         strict=True,
     )
-    for symbol, time, price, quantity, taker_buy, kind in rows:
+    for symbol, time, price, quantity, taker_buy, kind, fetch in rows:
         state = new.get(symbol)
         if state is None:
             state = new[symbol] = _copy(states.get(symbol))
+        content = crc32(f"{symbol}|{price}|{quantity}|{'b' if taker_buy else 's'}|{kind}".encode())
+        if fetch:
+            made.append(f"{prefix}-{time}-{crc32(fetch.encode(), content):08x}")
+            continue
         state.newest = max(state.newest, time)
         recent = state.recent
         _forget(recent, state.newest - RECENT_US)
-        content = crc32(f"{symbol}|{price}|{quantity}|{'b' if taker_buy else 's'}|{kind}".encode())
         name = f"{time}-{content:08x}"
         ordinal, _ = recent.pop(name, (0, 0))
         recent[name] = (ordinal + 1, state.newest)
@@ -214,14 +223,15 @@ def _copy(state: State | None) -> State:
     return State(ids, state.newest, dict(state.recent))
 
 
-def _gap(columns: TradeColumns, row: int, first: int, last: int) -> FeedEvent:
+def _gap(kind: EventKind, columns: TradeColumns, row: int, first: int, last: int) -> FeedEvent:
     return FeedEvent(
-        kind=EventKind.GAP,
+        kind=kind,
         exchange=columns.exchange,
         time=columns.receive_time[row],
         symbol=columns.symbol[row],
         first_missing=first,
         last_missing=last,
+        numbering=columns.numbering[row] if columns.numbering else "",
         count=last - first + 1,
     )
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+
+BACKFILLED = "backfilled"
+"""The trade condition of a trade that was fetched later over REST."""
 
 SCALE = 18
 """Fraction digits of every stored decimal; 20 integer digits are left of decimal(38, 18)."""
@@ -23,6 +27,8 @@ class TradeColumns:
     `vendor_data` has the exchange's own fields that have no other place; "" where a record lacks one.
     `numbering` names which of an exchange's numberings an id belongs to (Binance: "" trade, "agg" aggTrade);
     an empty list when all ids are of the one numbering "".
+    `backfilled` names, of trades that were fetched later over REST, the fetch and the place in it, and is ""
+    for others; an empty list when none was.
     """
 
     exchange: str
@@ -37,6 +43,7 @@ class TradeColumns:
     trade_count: list[int]
     vendor_data: dict[str, list[str]] = field(default_factory=dict)
     numbering: list[str] = field(default_factory=list)
+    backfilled: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.symbol)
@@ -53,12 +60,18 @@ class Decimals:
     scale: int
 
 
+def no_backfill(rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Of trades that all came over the socket."""
+    return np.zeros(len(rows), np.bool_)
+
+
 @dataclass(frozen=True, slots=True)
 class HotTrades:
     """What the candles need of a batch of canonical trades; arrays of one length, in input order.
 
     `key` is a small integer a (exchange, canonical symbol), an index into `keys` ("exchange:BASE/QUOTE").
     Positions are those of the raw topic: (raw_partition, raw_offset) rises per key.
+    `backfilled` tells of some rows which were fetched later: few are asked for, so it is read on demand.
     """
 
     keys: list[str]
@@ -72,6 +85,7 @@ class HotTrades:
     raw_partition: NDArray[np.int64]
     raw_offset: NDArray[np.int64]
     trade_count: NDArray[np.int64]
+    backfilled: Callable[[NDArray[np.int64]], NDArray[np.bool_]] = no_backfill
 
     def __len__(self) -> int:
         return len(self.key)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from k2stream import decimals
 from k2stream.avro import registry, varint, wire
 from k2stream.avro.texts import Ints, TextLists, Texts, starts
-from k2stream.trade import HotTrades
+from k2stream.trade import BACKFILLED, HotTrades
 
 _TIMES, _PRICE, _QUANTITY, _SIDE, _NUMBERS = 5, 29, 45, 61, 62
 _WIDTH = _NUMBERS + 4 * 10 + 10
@@ -83,7 +84,13 @@ def decode_hot(values: Sequence[bytes | None], keys: Sequence[bytes | None]) -> 
         raw_partition=numbers.raw_partition,
         raw_offset=numbers.raw_offset,
         trade_count=numbers.trade_count,
+        backfilled=partial(_backfilled, values),
     )
+
+
+def _backfilled(values: Sequence[bytes | None], rows: Ints) -> NDArray[np.bool_]:
+    conditions = decode([values[row] for row in rows.tolist()]).trade_conditions.tolist()
+    return np.array([BACKFILLED in names for names in conditions], np.bool_)
 
 
 def decode(values: Sequence[bytes | None]) -> Trades:

@@ -85,6 +85,8 @@ class Partition:
                 key = keys[code]
                 current = store.get(key, open_time)
                 if current is None:
+                    if self.windows.expired(timeframe, key, open_time, self._watermark(key)):
+                        continue  # its other trades are forgotten: a candle of these would be wrong
                     self.windows.opened(timeframe, key, open_time)
                     state = part
                 elif current.raw_offset <= applied[key]:

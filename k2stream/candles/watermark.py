@@ -37,7 +37,8 @@ def admit(trades: HotTrades, before: Callable[[str], Progress | None], grace: in
     """Decide each record in raw order: a replay, late, or to be applied; the same in any batching.
 
     `before` gives the progress of a key; `grace` in µs. A record is a replay at or below the highest raw
-    offset seen of its key, late if its minute ended at or before the key's newest trade time - grace.
+    offset seen of its key, late if its minute ended at or before the key's newest trade time - grace. What
+    was fetched later to fill a gap is never late: it is there to revise.
     """
     rows = by_key(trades)
     key = trades.key[rows]
@@ -71,6 +72,8 @@ def admit(trades: HotTrades, before: Callable[[str], Progress | None], grace: in
             names, offset[ends].tolist(), newest[ends].tolist(), time[ends].tolist(), strict=True
         )
     }
+    if late.any():
+        late[late] = ~trades.backfilled(rows[late])
     if not late.any():
         return Admission(rows, rows[:0], replayed, progress)
     return Admission(rows[~late], rows[late], replayed, progress)

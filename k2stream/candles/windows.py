@@ -51,6 +51,12 @@ class Windows:
         """Count a closed window towards the retention."""
         insort(self._closed[timeframe, key], open_time)
 
+    def expired(self, timeframe: str, key: str, open_time: int, watermark: int) -> bool:
+        """Whether a window that is not here was: the watermark passed it, and all that are kept are newer."""
+        closed = self._closed.get((timeframe, key), ())
+        passed = open_time + TIMEFRAMES[timeframe] <= watermark
+        return passed and len(closed) >= self._retention and open_time < closed[0]
+
     def of(self, timeframe: str, key: str) -> list[int]:
         """Open times of the key's windows, ascending."""
         open_ = (time for name, time in self._open.get(key, ()) if name == timeframe)

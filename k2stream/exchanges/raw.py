@@ -17,6 +17,9 @@ Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 TIME_LIMIT = 10**16
 """Trade times are below it, µs: the year 2286. All layers can store those, some no later ones."""
 
+BACKFILLED = b',"k2_backfilled":true'
+"""The mark of a raw record whose trade was fetched later over REST."""
+
 UNREADABLE = (ValueError, RecursionError)
 """What decoding arbitrary bytes raises: msgspec's errors and UnicodeDecodeError are ValueErrors."""
 
@@ -24,25 +27,30 @@ UNREADABLE = (ValueError, RecursionError)
 def recorded(trade: type[msgspec.Struct]) -> type[msgspec.Struct]:
     """The struct of a raw record: a trade's fields, and k2_recv (receive time, µs), k2_conn, k2_seq.
 
-    `k2_seq` counts the trades of the connection `k2_conn`.
+    `k2_seq` counts the trades of the connection `k2_conn`; `k2_backfilled` is true of a trade that was fetched
+    later over REST.
     """
-    metadata: list[tuple[str, Any]] = [
+    metadata: list[tuple[str, Any] | tuple[str, Any, Any]] = [
         ("k2_recv", Annotated[int, Meta(ge=0, lt=TIME_LIMIT)]),
         ("k2_conn", str),
         ("k2_seq", Id),
+        ("k2_backfilled", bool, False),
     ]
     return msgspec.defstruct(
         trade.__name__, metadata, bases=(trade,), module=trade.__module__, kw_only=True, gc=False
     )
 
 
-def record(trade: RawTrade, receive_time_us: int, connection: str, sequence: int) -> bytes:
+def record(
+    trade: RawTrade, receive_time_us: int, connection: str, sequence: int, *, backfilled: bool = False
+) -> bytes:
     """The value of a raw record: the trade's own JSON, with the metadata before its closing brace."""
-    return b'%b,"k2_recv":%d,"k2_conn":%b,"k2_seq":%d}' % (
+    return b'%b,"k2_recv":%d,"k2_conn":%b,"k2_seq":%d%b}' % (
         trade.body[:-1],
         receive_time_us,
         msgspec.json.encode(connection),
         sequence,
+        BACKFILLED if backfilled else b"",
     )
 
 

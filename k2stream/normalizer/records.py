@@ -16,7 +16,7 @@ from k2stream.deadletter import DeadLetter
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Exchange
 from k2stream.normalizer.result import Normalised, Position
-from k2stream.trade import INTEGER_DIGITS, Decimals, TradeColumns
+from k2stream.trade import BACKFILLED, INTEGER_DIGITS, Decimals, TradeColumns
 
 AHEAD_US = 300 * 1_000_000
 AHEAD = "timestamp ahead of receive time"
@@ -24,8 +24,8 @@ AHEAD = "timestamp ahead of receive time"
 
 TOO_LARGE = f"price times quantity has more than {INTEGER_DIGITS} integer digits"
 
-CONDITIONS: dict[str, list[str]] = {"": [], "agg": ["aggregated"]}
-"""Trade conditions by the numbering of the id."""
+AGGREGATED = "aggregated"
+"""The trade condition of a trade whose id is of that numbering: it stands for several."""
 
 Rows = NDArray[np.int64]
 
@@ -42,6 +42,8 @@ def normalise(
     """As `k2stream.normalizer.normalise`."""
     records, unreadable = raw.decode(exchange, batch.values)
     columns = exchange.normalise(records)
+    if any(record.k2_backfilled for record in records):
+        columns = replace(columns, backfilled=list(map(_fetch, records)))
     readable = np.ones(len(batch), np.bool_)
     readable[list(unreadable)] = False
     symbols = _symbols(columns, unreadable, batch)
@@ -64,7 +66,8 @@ def normalise(
 
     causes = {row: cause for row, cause in unreadable.items() if fresh[row]}
     causes |= {int(rows[row]): cause for row, cause in bad.items()}
-    last = dict(zip(accepted.symbol, range(len(accepted)), strict=True))
+    live = [row for row in range(len(accepted)) if not (accepted.backfilled and accepted.backfilled[row])]
+    last = {accepted.symbol[row]: row for row in live}
     return Normalised(
         keys=trades.keys(exchange.name, spelled),
         values=trades.encode(
@@ -76,7 +79,7 @@ def normalise(
             raw_offset=batch.offsets[rows[kept]],
             process_time=process_time,
             schema_id=schema_id,
-            trade_conditions=[CONDITIONS[name] for name in accepted.numbering] or None,
+            trade_conditions=_conditions(accepted),
             validation_errors=_validation_errors(accepted, receive_time),
         ),
         timestamps=(receive_time // 1000).tolist(),
@@ -96,6 +99,10 @@ def normalise(
         },
         replayed=len(batch) - int(fresh.sum()),
     )
+
+
+def _fetch(record: Any) -> str:
+    return f"{record.k2_conn}:{record.k2_seq}" if record.k2_backfilled else ""
 
 
 def _symbols(columns: TradeColumns, unreadable: Mapping[int, str], batch: RecordBatch) -> list[str]:
@@ -155,6 +162,14 @@ def _too_large(price: Decimals, quantity: Decimals) -> dict[int, str]:
         return {}
     pairs = zip(price.mantissa.tolist(), quantity.mantissa.tolist(), strict=True)
     return {row: TOO_LARGE for row, (a, b) in enumerate(pairs) if a * b >= limit}
+
+
+def _conditions(columns: TradeColumns) -> list[list[str]] | None:
+    if not columns.numbering and not any(columns.backfilled):
+        return None
+    nothing = [""] * len(columns)
+    pairs = zip(columns.numbering or nothing, columns.backfilled or nothing, strict=True)
+    return [[AGGREGATED] * (name == "agg") + [BACKFILLED] * (fetch != "") for name, fetch in pairs]
 
 
 def _validation_errors(columns: TradeColumns, receive_time: Rows) -> list[list[str]] | None:

@@ -25,7 +25,7 @@ class Normalised:
     """What a batch gave; `keys`, `values`, `timestamps` (ms) and `receive_time` (µs) are canonical records.
 
     `positions` are those of the batch's symbols; `newest` has the trade time, receive time (µs) and price of
-    each symbol's last accepted trade.
+    each symbol's last accepted trade that came over the socket.
     """
 
     keys: list[bytes]

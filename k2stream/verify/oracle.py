@@ -111,8 +111,9 @@ class Oracle:
     def _load(self, folder: Path) -> None:
         parts = " UNION ALL ".join(
             f"""SELECT '{name}' AS exchange, {_HAS_IDS[name]} AS has_id, partition AS raw_partition,
-                offset AS raw_offset, symbol, ts, id, aggregated, weight, price_text, quantity_text, taker_buy
-            FROM (SELECT partition, offset, {native}
+                offset AS raw_offset, symbol, ts, id, aggregated, weight, price_text, quantity_text, taker_buy,
+                backfilled
+            FROM (SELECT partition, offset, JSONExtractBool(value, 'k2_backfilled') AS backfilled, {native}
                   FROM file('{folder / f"{name}.parquet"}', Parquet, '{_RAW}'))"""
             for name, native in _NATIVE.items()
         )
@@ -127,7 +128,7 @@ class Oracle:
             f"""CREATE TABLE {self._database}.trades
             ENGINE = MergeTree ORDER BY (exchange, symbol, raw_offset) AS
             SELECT exchange, symbol, raw_partition, raw_offset, ts, id, weight, taker_buy, price,
-                   quantity, good,
+                   quantity, backfilled, good,
                    has_id AND good AND row_number() OVER (
                        PARTITION BY exchange, symbol, aggregated, id, good
                        ORDER BY raw_offset) > 1 AS duplicate
@@ -140,7 +141,7 @@ class Oracle:
             SELECT *, (intDiv(ts, 60000000) + 1) * 60000000 AS minute_end,
                    max(ts) OVER (PARTITION BY exchange, symbol ORDER BY raw_offset
                                  ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS newest,
-                   newest - {self._grace} >= minute_end AS late
+                   newest - {self._grace} >= minute_end AND NOT backfilled AS late
             FROM {self._database}.trades WHERE good AND NOT duplicate"""
         )
 

@@ -105,7 +105,7 @@ WHERE receive_time >= ${since} AND (process_time < receive_time OR timestamp > r
 SELECT exchange, countIf(late) AS late_trades, count() AS trades
 FROM
 (
-    SELECT exchange, receive_time, (intDiv(at, 60000000) + 1) * 60000000
+    SELECT exchange, receive_time, NOT has(trade_conditions, 'backfilled') AND (intDiv(at, 60000000) + 1) * 60000000
                <= max(at) OVER (PARTITION BY exchange, symbol ORDER BY raw_partition, raw_offset) - ${grace} AS late
     FROM (SELECT *, toUnixTimestamp64Micro(timestamp) AS at FROM ${database}.silver_trades FINAL)
     WHERE receive_time >= ${since}
@@ -200,7 +200,7 @@ FROM
         FROM (SELECT *, toUnixTimestamp64Micro(timestamp) AS at FROM ${database}.silver_trades FINAL
               WHERE timestamp >= toStartOfMinute(${since}))
     ) AS r
-    WHERE (intDiv(at, 60000000) + 1) * 60000000 > newest - ${grace}
+    WHERE (intDiv(at, 60000000) + 1) * 60000000 > newest - ${grace} OR has(trade_conditions, 'backfilled')
     GROUP BY exchange, canonical_symbol, opened
 ) AS t
 FULL OUTER JOIN

@@ -22,8 +22,11 @@ huge = st.integers(1, 10**38 - 1).map(lambda n: Decimal(n).scaleb(-18))
 
 
 @st.composite
-def streams(draw, amounts=small, keys=KEYS, size=40):
-    """Trades in raw order: time wanders, with ties, steps back and jumps over whole windows."""
+def streams(draw, amounts=small, keys=KEYS, size=40, backfilled=False):
+    """Trades in raw order: time wanders, with ties, steps back and jumps over whole windows.
+
+    `backfilled`: some were fetched later.
+    """
     trades, times = [], dict.fromkeys(keys, START)
     for raw_offset in range(draw(st.integers(1, size))):
         key = draw(st.sampled_from(keys))
@@ -33,6 +36,9 @@ def streams(draw, amounts=small, keys=KEYS, size=40):
         )
         time = max(times[key] + step, 0)
         times[key] = time
+        later = backfilled and draw(st.booleans())
+        if later:
+            time = max(time - draw(st.sampled_from((0, 60_000_000, 130_000_000, 250_000_000))), 0)
         trades.append(
             Trade(
                 key,
@@ -44,6 +50,7 @@ def streams(draw, amounts=small, keys=KEYS, size=40):
                 draw(st.booleans()),
                 draw(st.integers(1, 5)),
                 time + 1000,
+                later,
             )
         )
     return trades
@@ -73,7 +80,7 @@ def check(candles):
         assert candle.low <= candle.vwap <= candle.high
 
 
-@given(streams() | streams(amounts=huge), cuts)
+@given(streams(backfilled=True) | streams(amounts=huge), cuts)
 def test_any_batching_gives_the_reference(trades, at):
     worker, late = Worker(), []
     for chunk in chunks(at, trades):
@@ -129,7 +136,7 @@ def test_repeats_inside_one_batch_are_dropped(trades, data):
 
 
 @settings(max_examples=3 * settings.default.max_examples)
-@given(streams(), st.integers(1, 8), st.data())
+@given(streams(backfilled=True), st.integers(1, 8), st.data())
 def test_a_crash_between_any_changelog_entries_changes_nothing(trades, size, data):
     """kill -9: any subset of the last flush's entries survives, then a replay from the last commit."""
     worker, position, committed = Worker(), 0, 0
@@ -188,6 +195,29 @@ def test_retention_survives_crashes(trades, size, data):
         closed = sorted(w for w, c in candles.items() if w[0] == timeframe and c.final)
         assert sorted(w for w, c in kept.items() if w[0] == timeframe and c.final) == closed[-1:]
         assert {w for w, c in candles.items() if not c.final} <= kept.keys()
+
+
+@settings(max_examples=2 * settings.default.max_examples)
+@given(streams(keys=KEYS[:1], backfilled=True), st.integers(1, 6), st.data())
+def test_what_is_fetched_later_never_makes_a_candle_of_a_part(trades, size, data):
+    """Windows past the retention are left alone; whatever is published or kept has all of its trades."""
+    worker, position, committed = Worker(retention=1), 0, 0
+    crashes, published = 0, worker.published
+    while position < len(trades):
+        worker.apply(trades[position : position + size])
+        position += size
+        if crashes < 4 and data.draw(st.booleans()):
+            crashes += 1
+            worker.flush(lambda: data.draw(st.booleans()), data.draw(st.booleans()))
+            worker, position = Worker(worker.durable(), retention=1), committed
+            worker.published = published
+        else:
+            worker.flush()
+            committed = position
+    windows, _, _ = reference.run(trades, GRACE)
+    for window, state in published:
+        assert state.records == sum(t.raw_offset <= state.raw_offset for t in windows[window])
+    assert worker.candles().items() <= expected(trades)[0].items()
 
 
 @given(streams(), st.data())

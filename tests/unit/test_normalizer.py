@@ -114,6 +114,34 @@ def test_identical_kraken_trades_are_all_kept_with_ids_of_their_own():
     assert len(set(ids)) == 3 and all(name.startswith("KRAKEN-1700000000000001-") for name in ids)
 
 
+def backfilled(record, sequence=0):
+    key, value = record
+    head = value[: value.index(b',"k2_recv"')]
+    return key, raw.record(RawTrade(key, head + b"}"), NOW, "x-rest-1", sequence, backfilled=True)
+
+
+@pytest.mark.parametrize(
+    ("exchange", "record"), [(BINANCE, binance(2)), (COINBASE, coinbase(2)), (KRAKEN, kraken())]
+)
+def test_what_was_fetched_later_says_so_and_is_no_news(exchange, record):
+    first = run(exchange, [record, backfilled(record, 7)])
+    kept = 2 if exchange is KRAKEN else 1  # an id is taken once, whichever way it came
+    assert len(first.values) == kept
+    done = trades.decode(run(exchange, [backfilled(record), backfilled(record, 1)]).values)
+    assert done.trade_conditions.tolist() == [["backfilled"]] * kept
+    again = run(exchange, [backfilled(record)])
+    mixed = trades.decode_hot([*first.values[:1], *again.values], [*first.keys[:1], *again.keys])
+    assert mixed.backfilled(np.array([0, 1])).tolist() == [False, True]
+    assert not run(exchange, [backfilled(record)]).newest
+
+
+def test_identical_kraken_trades_fetched_later_have_ids_of_their_own():
+    records = [kraken(), kraken(), *(backfilled(kraken(), sequence) for sequence in range(3))]
+    ids = trades.decode(run(KRAKEN, records).values).trade_id.tolist()
+    assert len(set(ids)) == 5 and len({name.rpartition("-")[0] for name in ids}) == 1
+    assert trades.decode(run(KRAKEN, records).values).trade_id.tolist() == ids
+
+
 def test_aggregated_trades_say_so():
     done = trades.decode(run(BINANCE, [binance(1), aggregated(7, 10, 14)]).values)
     assert done.trade_conditions.tolist() == [[], ["aggregated"]]

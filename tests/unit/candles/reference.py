@@ -6,7 +6,9 @@ from decimal import Decimal, localcontext
 from k2stream.candle import TIMEFRAMES, Candle
 
 Trade = namedtuple(
-    "Trade", "key timestamp sequence raw_offset price quantity taker_buy trade_count receive_time"
+    "Trade",
+    "key timestamp sequence raw_offset price quantity taker_buy trade_count receive_time backfilled",
+    defaults=(False,),
 )
 
 SCALE = Decimal("1e-18")
@@ -22,7 +24,7 @@ def run(trades, grace_us):
         watermark = newest.get(t.key, 0) - grace_us
         newest[t.key] = max(newest.get(t.key, 0), t.timestamp)
         minute_end = (t.timestamp // 60_000_000 + 1) * 60_000_000
-        if minute_end <= watermark:
+        if minute_end <= watermark and not t.backfilled:
             late.append((t.key, t.raw_offset))
             continue
         for timeframe, length in TIMEFRAMES.items():

@@ -36,6 +36,7 @@ def columns(trades, scale=18):
         raw_partition=np.full(len(trades), RAW_PARTITION, np.int64),
         raw_offset=ints("raw_offset"),
         trade_count=ints("trade_count"),
+        backfilled=lambda rows: np.array([trades[row].backfilled for row in rows], bool),
     )
 
 

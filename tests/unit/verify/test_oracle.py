@@ -141,6 +141,13 @@ def test_a_trade_past_the_grace_is_late_in_every_timeframe(oracle):
     assert made.late() == {}
 
 
+def test_what_was_fetched_later_is_never_late(oracle):
+    fetched = {**binance(3, "1", "1", at=59_999), "k2_backfilled": True}
+    made = oracle(binance=[binance(1, "1", "1"), binance(2, "1", "1", at=65_000), fetched])
+    assert made.late() == {}
+    assert candle(made, "binance", "BTCUSDT", "1h").records == 3
+
+
 def test_the_average_price_is_rounded_half_even_once(oracle):
     made = oracle(binance=[binance(1, "1", "1"), binance(2, "1.000000000000000001", "1", at=1)])
     assert candle(made, "binance", "BTCUSDT").vwap == UNIT
