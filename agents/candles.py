@@ -19,7 +19,7 @@ from k2stream.candles.partition import Partition
 from k2stream.candles.publisher import Publisher
 from k2stream.history import reader as history
 from k2stream.tables import ohlcv
-from k2stream.web.gaps import FeedGaps
+from k2stream.web.health import FeedHealth
 from k2stream.web.pages import add_pages
 
 CLOCK_SECONDS = 0.5
@@ -48,8 +48,8 @@ publisher = Publisher(
     settings.candle_emit_seconds,
     time.monotonic,
 )
-gaps = FeedGaps()
-add_pages(app, tables, partitions, listed, settings, gaps, history.of(settings))
+health = FeedHealth()
+add_pages(app, tables, partitions, listed, settings, health, history.of(settings))
 
 
 async def register() -> None:
@@ -72,8 +72,8 @@ async def candles(stream: Any) -> None:
 
 @app.task  # type: ignore[untyped-decorator]
 async def watch_feeds() -> None:
-    """Follow the feed events: quiet windows are not filled where a feed lost trades."""
-    await gaps.follow(settings)
+    """Follow the feed events: each candle says whether its feed was healthy."""
+    await health.follow(settings)
 
 
 def apply(batch: RecordBatch) -> None:

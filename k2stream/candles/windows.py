@@ -53,7 +53,7 @@ class Windows:
 
     def expired(self, timeframe: str, key: str, open_time: int, watermark: int) -> bool:
         """Whether a window that is not here was: the watermark passed it, and all that are kept are newer."""
-        closed = self._closed.get((timeframe, key), ())
+        closed = self._closed.get((timeframe, key), [])
         passed = open_time + TIMEFRAMES[timeframe] <= watermark
         return passed and len(closed) >= self._retention and open_time < closed[0]
 

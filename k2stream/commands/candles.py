@@ -129,9 +129,9 @@ def _table(ask: Ask, wanted: list[Instrument], timeframe: str) -> Table:
         for candle in answer["candles"]:
             opened = datetime.fromtimestamp(int(candle["open_time"]) // 1000, UTC)
             values = (_short(str(candle[name])) for name in _COLUMNS)
-            table.add_row(
-                item.exchange, f"{opened:%m-%d %H:%M}", *values, "final" if candle["final"] else "open"
-            )
+            told = "final" if candle["final"] else "open"
+            told += ", feed was down" if candle["feed_healthy"] is False else ""
+            table.add_row(item.exchange, f"{opened:%m-%d %H:%M}", *values, told)
     if _TABLES in missing and not table.rows:
         raise ConfigError(f"no candles without {_sentence(missing)}; start a platform with `k2 up`")
     if missing:

@@ -16,7 +16,7 @@ from k2stream.instruments import Instrument, Instruments
 from k2stream.settings import Settings
 from k2stream.tables.ohlcv import CandleTables
 from k2stream.web import render
-from k2stream.web.gaps import FeedGaps
+from k2stream.web.health import FeedHealth
 from k2stream.web.query import LARGEST_LIMIT, Query, RequestError, find, parse
 from k2stream.web.routing import MISSING, forward, owner
 
@@ -29,7 +29,7 @@ def add_pages(
     partitions: Mapping[int, Partition],
     instruments: Instruments,
     settings: Settings,
-    gaps: FeedGaps,
+    health: FeedHealth,
     history: History,
 ) -> None:
     """Serve the candles of `tables`, and older ones of `history`.
@@ -58,7 +58,8 @@ def add_pages(
             missing = ", ".join(item.tier for item in tiers)
             if query.format == "ccxt":
                 return answer(view, render.ccxt(found), missing=missing)
-            body = render.body(instrument, timeframe, found, settings.simulated, tiers)
+            healthy = health.of(exchange, instrument.symbol)
+            body = render.body(instrument, timeframe, found, settings.simulated, tiers, healthy)
             return answer(view, body, missing=missing)
         except RequestError as error:
             return answer(view, render.error(error.body, settings.simulated), error.status)
@@ -74,10 +75,10 @@ def add_pages(
             found = await history.extended(instrument, timeframe, query.span, held, since)
         if query.fill == "none":
             return found
-        if not gaps.ready:
+        if not health.ready:
             raise RequestError(503, "the feed events, which fill needs, are being read, ask again")
-        lost = gaps.of(instrument.exchange, instrument.symbol)
-        return found._replace(candles=render.fill_previous(found.candles, query, lost))
+        healthy = health.of(instrument.exchange, instrument.symbol)
+        return found._replace(candles=render.fill_previous(found.candles, query, healthy))
 
     async def listing(view: Any, request: Any) -> Any:
         return answer(view, render.listing(instruments, settings.simulated))

@@ -12,7 +12,7 @@ import msgspec
 from k2stream.candle import TIMEFRAMES, Candle
 from k2stream.history.reader import Missing
 from k2stream.instruments import Instrument, Instruments
-from k2stream.web.gaps import Gap
+from k2stream.web.health import Healthy
 from k2stream.web.query import Query, url_name
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -26,17 +26,19 @@ def body(
     candles: Sequence[Candle],
     simulated: bool,
     missing: Sequence[Missing] = (),
+    healthy: Healthy = lambda start, end: None,
 ) -> bytes:
     """The JSON answer; decimals are strings, times as in Candle (ms, trade times µs).
 
-    `missing` tiers, which might have had more candles, are named in it.
+    `missing` tiers, which might have had more candles, are named in it. `feed_healthy` of a candle says
+    whether its feed was up and lost nothing throughout its window, so far; null where that is not known.
     """
     answer: dict[str, Any] = {
         "exchange": instrument.exchange,
         "symbol": instrument.symbol,
         "canonical_symbol": instrument.canonical,
         "timeframe": timeframe,
-        "candles": [_fields(candle) for candle in candles],
+        "candles": [_fields(candle, healthy) for candle in candles],
     }
     if missing:
         answer["missing"] = [tier._asdict() for tier in missing]
@@ -70,10 +72,10 @@ def listing(instruments: Instruments, simulated: bool) -> bytes:
     return _encoder.encode({"simulated": True, **answer} if simulated else answer)
 
 
-def fill_previous(candles: Sequence[Candle], query: Query, gap: Gap) -> list[Candle]:
+def fill_previous(candles: Sequence[Candle], query: Query, healthy: Healthy) -> list[Candle]:
     """The query's candles with the quiet windows between them filled: the previous close, no trades.
 
-    A stretch in which the feed is known to have lost trades stays empty: a dead feed is not a quiet market.
+    A stretch in which the feed was not healthy for certain stays empty: a dead feed is not a quiet market.
     """
     if not candles:
         return []
@@ -81,7 +83,7 @@ def fill_previous(candles: Sequence[Candle], query: Query, gap: Gap) -> list[Can
     for before, after in pairwise(candles):
         length = TIMEFRAMES[after.timeframe]
         # What is lost shows at the next trade at the earliest, at the latest in that trade's window.
-        if not gap(before.last_trade_time, (after.close_time + 1) * 1000):
+        if healthy(before.last_trade_time, (after.close_time + 1) * 1000):
             quiet = range(before.open_time + length, after.open_time, length)
             filled += [_quiet(before, open_time) for open_time in query.limited(quiet)]
         filled.append(after)
@@ -107,7 +109,7 @@ def _quiet(before: Candle, open_time: int) -> Candle:
     )
 
 
-def _fields(candle: Candle) -> dict[str, Any]:
+def _fields(candle: Candle, healthy: Healthy) -> dict[str, Any]:
     fields = {
         name: text(value) if isinstance(value, Decimal) else value for name, value in candle._asdict().items()
     }
@@ -115,7 +117,8 @@ def _fields(candle: Candle) -> dict[str, Any]:
         del fields[name]
     if filled := candle.trade_count == 0:
         fields |= dict.fromkeys(_OF_TRADES)
-    return {**fields, "filled": filled}
+    feed_healthy = healthy(candle.open_time * 1000, (candle.close_time + 1) * 1000)
+    return {**fields, "filled": filled, "feed_healthy": feed_healthy}
 
 
 def text(value: Decimal) -> str:

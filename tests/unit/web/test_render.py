@@ -5,13 +5,15 @@ from decimal import Decimal
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from k2stream.candle import Candle
 from k2stream.events import EventKind, FeedEvent
 from k2stream.history.reader import Missing
 from k2stream.instruments import Instrument, Instruments
 from k2stream.web import render
-from k2stream.web.gaps import FeedGaps
+from k2stream.web.health import FeedHealth, Spans
 from k2stream.web.query import Query
 
 BTC = Instrument("kraken", "XBT/USD", "BTC/USD")
@@ -27,8 +29,8 @@ def candle(minute, close="2.5", **changes):
     )._replace(**changes)  # fmt: skip
 
 
-def no_gap(start, end):
-    return False
+def always(start, end):
+    return True
 
 
 def test_decimals_are_plain_strings_and_nothing_is_lost():
@@ -59,7 +61,7 @@ def test_ccxt_rows_have_exact_numbers():
 
 
 def test_quiet_windows_repeat_the_close_without_trades():
-    filled = render.fill_previous([candle(1), candle(4)], Query(), no_gap)
+    filled = render.fill_previous([candle(1), candle(4)], Query(), always)
     assert [c.open_time // 60_000 for c in filled] == [1, 2, 3, 4]
     quiet = filled[1]
     assert quiet.open == quiet.high == quiet.low == quiet.close == quiet.vwap == Decimal("2.5")
@@ -69,8 +71,8 @@ def test_quiet_windows_repeat_the_close_without_trades():
 
 
 def test_neighbours_need_no_filling():
-    assert render.fill_previous([candle(1), candle(2)], Query(), no_gap) == [candle(1), candle(2)]
-    assert render.fill_previous([], Query(), no_gap) == []
+    assert render.fill_previous([candle(1), candle(2)], Query(), always) == [candle(1), candle(2)]
+    assert render.fill_previous([], Query(), always) == []
 
 
 @pytest.mark.parametrize(
@@ -78,12 +80,24 @@ def test_neighbours_need_no_filling():
 )
 def test_filling_respects_the_limit(query, minutes):
     found = [candle(1), candle(4), candle(9)]
-    assert [c.open_time // 60_000 for c in render.fill_previous(found, query, no_gap)] == minutes
+    assert [c.open_time // 60_000 for c in render.fill_previous(found, query, always)] == minutes
 
 
 def test_a_year_of_silence_is_not_filled_beyond_the_limit():
-    filled = render.fill_previous([candle(1), candle(525_600)], Query(limit=100), no_gap)
+    filled = render.fill_previous([candle(1), candle(525_600)], Query(limit=100), always)
     assert [c.open_time // 60_000 for c in filled] == list(range(525_501, 525_601))
+
+
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+
+
+def health_of(*events, exchange="kraken"):
+    health = FeedHealth()
+    health.ready = True
+    for event in events:
+        health.add(FeedEvent(exchange=exchange, **event))
+    return health
 
 
 @pytest.mark.parametrize(
@@ -92,26 +106,60 @@ def test_a_year_of_silence_is_not_filled_beyond_the_limit():
         (EventKind.GAP, "XBT/USD", 3, False),
         (EventKind.GAP, "ETH/USD", 3, True),
         (EventKind.DISCONNECTED, "", 3, False),
+        (EventKind.SILENCE, "", 1, False),
         (EventKind.CONNECTED, "", 5, False),
         (EventKind.DUPLICATE, "XBT/USD", 3, True),
+        (EventKind.JUMP, "XBT/USD", 3, True),
         (EventKind.GAP, "XBT/USD", 0, True),
         (EventKind.GAP, "XBT/USD", 7, True),
+        (EventKind.DISCONNECTED, "", 7, True),
     ],
 )
 def test_a_dead_feed_is_not_a_quiet_market(kind, symbol, minute, filled):
-    gaps = FeedGaps()
-    gaps.add(FeedEvent(kind=kind, exchange="kraken", time=minute * 60_000_000 + 30_000_000, symbol=symbol))
-    found = render.fill_previous([candle(1), candle(5)], Query(), gaps.of("kraken", "XBT/USD"))
+    health = health_of({"kind": kind, "time": minute * MINUTE + 30 * SECOND, "symbol": symbol})
+    found = render.fill_previous([candle(1), candle(5)], Query(), health.of("kraken", "XBT/USD"))
     assert [c.open_time // 60_000 for c in found] == ([1, 2, 3, 4, 5] if filled else [1, 5])
-    assert gaps.of("binance", "XBT/USD")(0, 10**18) is False
+    assert health.of("binance", "XBT/USD")(0, 10**18) is True
 
 
-def test_nothing_is_filled_before_the_first_event_that_is_kept():
-    gaps = FeedGaps()
-    event = FeedEvent(kind=EventKind.DUPLICATE, exchange="binance", time=3 * 60_000_000)
-    gaps._take(msgspec.json.encode(event), 7, expired=True)
-    lost = gaps.of("kraken", "XBT/USD")
-    assert (lost(2 * 60_000_000, 4 * 60_000_000), lost(3 * 60_000_000, 4 * 60_000_000)) == (True, False)
+def test_a_candle_says_whether_its_feed_was_healthy_throughout():
+    health = health_of(
+        {"kind": EventKind.CONNECTED, "time": 1 * MINUTE},  # nobody listened before
+        {"kind": EventKind.DISCONNECTED, "time": 3 * MINUTE + 1},
+        {"kind": EventKind.CONNECTED, "time": 5 * MINUTE - 1, "since": 3 * MINUTE},
+        {"kind": EventKind.CONNECTED, "time": 8 * MINUTE, "since": 7 * MINUTE + 5},  # kill -9, no last word
+        {"kind": EventKind.GAP, "time": 10 * MINUTE + 9, "since": 10 * MINUTE - 9, "symbol": "XBT/USD"},
+        {"kind": EventKind.SILENCE, "time": 12 * MINUTE + 30 * SECOND},
+        {"kind": EventKind.DISCONNECTED, "time": 12 * MINUTE + 31 * SECOND},
+    )
+    answer = render.body(BTC, "1m", [candle(n) for n in range(14)], False, (), health.of("kraken", "XBT/USD"))
+    bad = {n for n, c in enumerate(json.loads(answer)["candles"]) if not c["feed_healthy"]}
+    assert bad == {0, 1, 3, 4, 7, 8, 9, 10, 12, 13}
+    assert health.of("kraken", "ETH/USD")(9 * MINUTE, 11 * MINUTE) is True
+    health.ready = False
+    assert health.of("kraken", "ETH/USD")(9 * MINUTE, 11 * MINUTE) is None
+
+
+spans = st.lists(
+    st.tuples(st.integers(0, 30), st.integers(0, 5)).map(lambda p: (p[0], p[0] + p[1])), max_size=8
+)
+
+
+@given(spans, st.integers(0, 36), st.integers(1, 5))
+def test_spans_are_what_each_moment_says(added, start, length):
+    kept = Spans()
+    for span in added:
+        kept.add(*span)
+    moments = {moment for first, last in added for moment in range(first, last + 1)}
+    assert kept.meet(start, start + length) == bool(moments & set(range(start, start + length)))
+
+
+def test_nothing_is_known_before_the_first_event_that_is_kept():
+    health = health_of()
+    event = FeedEvent(kind=EventKind.DUPLICATE, exchange="binance", time=3 * MINUTE)
+    health.take(msgspec.json.encode(event), 7, expired=True)
+    healthy = health.of("kraken", "XBT/USD")
+    assert (healthy(2 * MINUTE, 4 * MINUTE), healthy(3 * MINUTE, 4 * MINUTE)) == (None, True)
 
 
 def test_missing_tiers_are_named():

@@ -1,0 +1,108 @@
+"""When the feeds were healthy: read from the feed events by every candles worker, in no group."""
+
+from __future__ import annotations
+
+import logging
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Callable
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from k2stream import topics
+from k2stream.events import EventKind, FeedEvent
+from k2stream.kafka import client_options
+from k2stream.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+Healthy = Callable[[int, int], bool | None]
+"""Whether a feed was up and lost nothing in [start, end), in µs; None where that is not known."""
+
+_LOST = (EventKind.GAP, EventKind.LOST_FRAMES)
+_DOWN = (EventKind.DISCONNECTED, EventKind.SILENCE)
+
+
+class Spans:
+    """Disjoint spans of time, both ends included."""
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+
+    def add(self, start: int, end: int) -> None:
+        """Take a span; those it touches become one with it."""
+        first, last = bisect_left(self._ends, start), bisect_right(self._starts, end)
+        if first < last:
+            start, end = min(start, self._starts[first]), max(end, self._ends[last - 1])
+        self._starts[first:last] = [start]
+        self._ends[first:last] = [end]
+
+    def meet(self, start: int, end: int) -> bool:
+        """Whether one of them has a moment in [start, end)."""
+        return bisect_left(self._ends, start) < bisect_left(self._starts, end)
+
+
+class FeedHealth:
+    """Spans in which feeds were down or lost trades, by exchange and native symbol ("" for all of them).
+
+    A feed that is up and quiet is healthy. What was fetched later does not mend a span: the feed was down.
+    """
+
+    def __init__(self) -> None:
+        self.ready = False
+        self._known_since = 0
+        self._bad: defaultdict[tuple[str, str], Spans] = defaultdict(Spans)
+        self._down: dict[str, int] = {}
+
+    def add(self, event: FeedEvent) -> None:
+        """Take one feed event."""
+        if event.kind is EventKind.CONNECTED:
+            # A worker that was killed has no last word: what came after its last sign of life is told here.
+            self._bad[event.exchange, ""].add(event.since, event.time)
+            self._down.pop(event.exchange, None)
+        elif event.kind in _DOWN:
+            self._down.setdefault(event.exchange, event.time)
+        elif event.kind in _LOST:
+            self._bad[event.exchange, event.symbol].add(event.since or event.time, event.time)
+
+    def of(self, exchange: str, symbol: str) -> Healthy:
+        """The health of one symbol's feed."""
+        spans = [found for name in ("", symbol) if (found := self._bad.get((exchange, name)))]
+
+        def healthy(start: int, end: int) -> bool | None:
+            if not self.ready or start < self._known_since:
+                return None
+            down = self._down.get(exchange)
+            return not (down is not None and down < end) and not any(span.meet(start, end) for span in spans)
+
+        return healthy
+
+    async def follow(self, settings: Settings) -> None:
+        """Read the topic from its beginning, for ever; `ready` once what was there at the start is read."""
+        partition = TopicPartition(topics.FEED_EVENTS, 0)
+        consumer = AIOKafkaConsumer(
+            group_id=None, enable_auto_commit=False, auto_offset_reset="earliest", **client_options(settings)
+        )
+        await consumer.start()
+        try:
+            consumer.assign([partition])
+            end = (await consumer.end_offsets([partition]))[partition]
+            beginning = (await consumer.beginning_offsets([partition]))[partition]
+            while True:
+                self.ready = self.ready or await consumer.position(partition) >= end
+                for records in (await consumer.getmany(timeout_ms=1000)).values():
+                    for record in records:
+                        self.take(record.value, record.offset, expired=beginning > 0)
+        finally:
+            await consumer.stop()
+
+    def take(self, value: bytes, offset: int, *, expired: bool) -> None:
+        """Take a record; `expired`: nothing is known of the time before the first one that is left."""
+        try:
+            event = msgspec.json.decode(value, type=FeedEvent)
+            self._known_since = self._known_since or (event.time if expired else 0)
+            self.add(event)
+        except msgspec.DecodeError as error:
+            logger.warning("%s offset %d is not a feed event: %s", topics.FEED_EVENTS, offset, error)
