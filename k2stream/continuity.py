@@ -49,8 +49,8 @@ class Ids(msgspec.Struct, array_like=True):
 class State(msgspec.Struct, omit_defaults=True):
     """Continuity of one symbol; plain JSON, for a changelog.
 
-    `ids`: by numbering ("" the usual one). `newest`, `recent`: for exchanges without ids, the largest trade
-    time and, by "<time>-<hash>", how many such trades came and what `newest` was when the last one did.
+    `ids`: by numbering ("" the usual one). `newest`: the largest trade time. `recent`: for exchanges without
+    ids, by "<time>-<hash>", how many such trades came and what `newest` was when the last one did.
     """
 
     ids: dict[str, Ids] = {}
@@ -64,7 +64,8 @@ class Checked:
 
     `keep` is False for duplicates and for trades that are not usable. `events`: a GAP (JUMP where ids may
     skip) per range of ids that did not come, and one DUPLICATE per symbol with the count; their time is the
-    receive time of the trade that showed it, `shown_by` its row.
+    receive time of the trade that showed it, `shown_by` its row, and a gap's `since` the newest trade time
+    before it.
     """
 
     keep: NDArray[np.bool_]
@@ -103,6 +104,7 @@ def _check_ids(
     shown_by: list[int] = []
     new: dict[str, State] = {}
     ids = np.array(columns.sequence, np.int64)
+    times = np.array(columns.timestamp, np.int64)
     for symbol, numbering, rows in _groups(columns):
         state = new.get(symbol) or _copy(states.get(symbol))
         new[symbol] = state
@@ -119,7 +121,8 @@ def _check_ids(
             row, number, high = int(rows[at]), int(own[at]), int(highest[at])
             if number > high + 1:
                 known.holes.append((high + 1, number - 1))
-                events.append(_gap(unseen, columns, row, high + 1, number - 1))
+                since = int(times[rows[at - 1]]) if at else state.newest
+                events.append(_gap(unseen, columns, row, high + 1, number - 1, since))
                 shown_by.append(row)
             if not usable[row]:
                 if number > high:
@@ -128,6 +131,7 @@ def _check_ids(
                 dropped.append(row)
             del known.holes[:-MAX_HOLES]
         known.high = int(highest[-1])
+        state.newest = max(state.newest, int(times[rows].max()))
         if dropped:
             keep[dropped] = False
             events.append(_duplicates(columns, dropped))
@@ -223,7 +227,7 @@ def _copy(state: State | None) -> State:
     return State(ids, state.newest, dict(state.recent))
 
 
-def _gap(kind: EventKind, columns: TradeColumns, row: int, first: int, last: int) -> FeedEvent:
+def _gap(kind: EventKind, columns: TradeColumns, row: int, first: int, last: int, since: int) -> FeedEvent:
     return FeedEvent(
         kind=kind,
         exchange=columns.exchange,
@@ -233,6 +237,7 @@ def _gap(kind: EventKind, columns: TradeColumns, row: int, first: int, last: int
         last_missing=last,
         numbering=columns.numbering[row] if columns.numbering else "",
         count=last - first + 1,
+        since=since,
     )
 
 

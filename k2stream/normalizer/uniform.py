@@ -43,7 +43,7 @@ def normalise(
         raise Misfit("a new symbol, or a replay")
     ids = scan.integers(layout.id)
     highs = np.array([position.state.ids[""].high for position in found])
-    last = _last_rows(code, ids, highs)
+    order, starts, last = _by_symbol(code, ids, highs)
 
     price, quantity = scan.decimals(layout.price), scan.decimals(layout.quantity)
     _check_numbers(price, quantity)
@@ -68,6 +68,7 @@ def normalise(
     )
     keys = np.array([f"{exchange.name}:{name}".encode() for name in spelled], object)
     rows = last.tolist()
+    newest = np.maximum.reduceat(timestamp[order], starts).tolist()
     return Normalised(
         keys=keys[code].tolist(),
         values=uniform_trades.encode(
@@ -78,8 +79,8 @@ def normalise(
         dead_letters=[],
         events=[],
         positions={
-            symbol: _moved(position, int(batch.offsets[row]), int(ids[row]))
-            for symbol, position, row in zip(symbols, found, rows, strict=True)
+            symbol: _moved(position, int(batch.offsets[row]), int(ids[row]), time)
+            for symbol, position, row, time in zip(symbols, found, rows, newest, strict=True)
         },
         newest={
             symbol: (int(timestamp[row]), int(receive_time[row]), scan.row(layout.price, row))
@@ -92,15 +93,15 @@ def normalise(
 def _check_shape(exchange: Exchange, layout: Layout, scan: Scan, batch: RecordBatch) -> None:
     """The first record is good and of the layout's kind; then all are, for their fields are of one type."""
     _, unreadable = raw.decode(exchange, batch.values[:1])
-    if unreadable or any(name in scan for name in layout.absent):
+    if unreadable or any(name in scan for name in (*layout.absent, "k2_backfilled")):
         raise Misfit("not a plain trade")
     for name, text in layout.constant.items():
         if scan.codes(name)[0] != [text]:
             raise Misfit(f"{name} is not {text} throughout")
 
 
-def _last_rows(code: Ints, ids: Ints, highs: Ints) -> Ints:
-    """The row of each symbol's last trade, once its ids are seen to go on from its highest by ones."""
+def _by_symbol(code: Ints, ids: Ints, highs: Ints) -> tuple[Ints, Ints, Ints]:
+    """Rows grouped by symbol, each group's start and last row, once ids are seen to go on by ones."""
     order = np.argsort(code.astype(np.uint16) if len(highs) <= 1 << 16 else code, kind="stable")
     ends = np.cumsum(np.bincount(code, minlength=len(highs)))
     starts = np.concatenate(([0], ends[:-1]))
@@ -110,7 +111,7 @@ def _last_rows(code: Ints, ids: Ints, highs: Ints) -> Ints:
     before[starts] = highs
     if (ordered != before + 1).any():
         raise Misfit("a gap or a repeat")
-    return order[ends - 1]
+    return order, starts, order[ends - 1]
 
 
 def _check_numbers(price: Decimals, quantity: Decimals) -> None:
@@ -121,7 +122,7 @@ def _check_numbers(price: Decimals, quantity: Decimals) -> None:
         raise Misfit("a product that may be too large")
 
 
-def _moved(position: Position, offset: int, high: int) -> Position:
+def _moved(position: Position, offset: int, high: int, newest: int) -> Position:
     state = position.state
     ids = state.ids | {"": Ids(high, state.ids[""].holes)}
-    return Position(offset, State(ids, state.newest, state.recent))
+    return Position(offset, State(ids, max(state.newest, newest), state.recent))

@@ -45,7 +45,8 @@ def in_batches(kind, rows, cuts, **how):
         keep += result.keep.tolist()
         ids += result.trade_id
         for event in result.events:
-            if event.kind is EventKind.GAP:
+            if event.kind in (EventKind.GAP, EventKind.JUMP):
+                assert event.kind is (EventKind.JUMP if kind is Continuity.RISING else EventKind.GAP)
                 assert event.count == event.last_missing - event.first_missing + 1
                 gaps.append((event.symbol, event.first_missing, event.last_missing))
             else:
@@ -89,9 +90,20 @@ def test_ids_equal_the_model_in_any_batches(rows, at):
 
 
 @given(numbers, cuts)
-def test_rising_ids_report_no_gaps(rows, at):
-    keep, _, gaps, duplicates, _ = in_batches(Continuity.RISING, rows, cut(rows, at))
-    assert (keep, gaps, duplicates) == (model(rows)[0], [], model(rows)[2])
+def test_rising_ids_report_what_they_skip_as_jumps(rows, at):
+    keep, _, jumps, duplicates, _ = in_batches(Continuity.RISING, rows, cut(rows, at))
+    assert (keep, jumps, duplicates) == model(rows)
+
+
+def test_a_gap_began_with_the_trade_before_it():
+    rows = [("A", "", 5, "good"), ("A", "", 9, "good"), ("A", "", 12, "good")]
+    for at in ([], [1], [1, 2]):
+        found, states = [], {}
+        for start, stop in pairwise([0, *at, 3]):
+            result = check(Continuity.CONTIGUOUS, columns(rows[start:stop]), states)
+            states |= result.states
+            found += [(event.since, event.time) for event in result.events]
+        assert found == [(5, 9), (9, 12)]
 
 
 @given(st.lists(st.tuples(symbol, st.just(""), st.integers(0, 200), quality), max_size=60), cuts)
