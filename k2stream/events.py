@@ -16,11 +16,18 @@ class EventKind(StrEnum):
     EXCHANGE_ERROR = "exchange_error"
     LOST_FRAMES = "lost_frames"  # the exchange's frame counter jumped
     GAP = "gap"  # trade ids [first_missing, last_missing] did not come
+    JUMP = "jump"  # the same where ids rise but may skip: perhaps nothing is missing
+    BACKFILLED = "backfilled"  # an answer to GAP, JUMP or CONNECTED: `count` trades were fetched over REST
     DUPLICATE = "duplicate"  # an id that was seen before, dropped
 
 
 class FeedEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One event; `time` µs since 1970, `symbol` native, empty when it concerns the whole connection."""
+    """One event; `time` µs since 1970, `symbol` native, empty when it concerns the whole connection.
+
+    `numbering` names which of the exchange's numberings the ids are of, as in TradeColumns. `since` (µs, 0 when
+    unknown): of CONNECTED, when this feed was last known to be up; of GAP and JUMP, the newest trade time before
+    it; of BACKFILLED, that of the event it answers.
+    """
 
     kind: EventKind
     exchange: str
@@ -30,7 +37,9 @@ class FeedEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     connection: str = ""
     first_missing: int | None = None
     last_missing: int | None = None
+    numbering: str = ""
     count: int = 0
+    since: int = 0
     simulated: bool = False
 
 
