@@ -44,6 +44,13 @@ class Spans:
         return bisect_left(self._ends, start) < bisect_left(self._starts, end)
 
 
+_Ids = tuple[str, str, str, int | None, int | None]
+
+
+def _ids(event: FeedEvent) -> _Ids:
+    return event.exchange, event.symbol, event.numbering, event.first_missing, event.last_missing
+
+
 class FeedHealth:
     """Spans in which feeds were down or lost trades, by exchange and native symbol ("" for all of them).
 
@@ -55,6 +62,7 @@ class FeedHealth:
         self._known_since = 0
         self._bad: defaultdict[tuple[str, str], Spans] = defaultdict(Spans)
         self._down: dict[str, int] = {}
+        self._jumps: dict[_Ids, tuple[int, int]] = {}
 
     def add(self, event: FeedEvent) -> None:
         """Take one feed event."""
@@ -64,6 +72,11 @@ class FeedHealth:
             self._down.pop(event.exchange, None)
         elif event.kind in _DOWN:
             self._down.setdefault(event.exchange, event.time)
+        elif event.kind is EventKind.JUMP:
+            self._jumps[_ids(event)] = (event.since or event.time, event.time)
+        elif event.kind is EventKind.BACKFILLED:
+            if (span := self._jumps.pop(_ids(event), None)) and event.count:
+                self._bad[event.exchange, event.symbol].add(*span)  # so they were missing
         elif event.kind in _LOST:
             self._bad[event.exchange, event.symbol].add(event.since or event.time, event.time)
 

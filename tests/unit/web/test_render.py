@@ -132,9 +132,13 @@ def test_a_candle_says_whether_its_feed_was_healthy_throughout():
         {"kind": EventKind.SILENCE, "time": 12 * MINUTE + 30 * SECOND},
         {"kind": EventKind.DISCONNECTED, "time": 12 * MINUTE + 31 * SECOND},
     )
+    for number, count in ((5, 0), (6, 2)):  # ids that skip, and ids of trades that were missing
+        for kind, time in ((EventKind.JUMP, number * MINUTE), (EventKind.BACKFILLED, 11 * MINUTE)):
+            event = FeedEvent(kind=kind, exchange="kraken", time=time, symbol="XBT/USD", count=count)
+            health.add(msgspec.structs.replace(event, first_missing=number, last_missing=number + 9))
     answer = render.body(BTC, "1m", [candle(n) for n in range(14)], False, (), health.of("kraken", "XBT/USD"))
     bad = {n for n, c in enumerate(json.loads(answer)["candles"]) if not c["feed_healthy"]}
-    assert bad == {0, 1, 3, 4, 7, 8, 9, 10, 12, 13}
+    assert bad == {0, 1, 3, 4, 6, 7, 8, 9, 10, 12, 13}
     assert health.of("kraken", "ETH/USD")(9 * MINUTE, 11 * MINUTE) is True
     health.ready = False
     assert health.of("kraken", "ETH/USD")(9 * MINUTE, 11 * MINUTE) is None
