@@ -24,9 +24,9 @@ class EventKind(StrEnum):
 class FeedEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One event; `time` µs since 1970, `symbol` native, empty when it concerns the whole connection.
 
-    `numbering` names which of the exchange's numberings the ids are of, as in TradeColumns. `since` (µs, 0 when
-    unknown): of CONNECTED, when this feed was last known to be up; of GAP and JUMP, the newest trade time before
-    it; of BACKFILLED, that of the event it answers.
+    `numbering` names which of the exchange's numberings the ids are of, as in TradeColumns. `since`, µs or 0
+    for unknown, is of CONNECTED when this feed was last known to be up, of GAP and JUMP the newest trade time
+    before it, of BACKFILLED that of the event it answers.
     """
 
     kind: EventKind

@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from k2stream.errors import ConfigError
 from k2stream.exchanges import raw
+from k2stream.exchanges.rest.binance import HISTORY
 from k2stream.exchanges.spec import Continuity, Exchange, Frame, Kind, Layout, RawTrade, Reject
 from k2stream.instruments import Instrument
 from k2stream.trade import TradeColumns
@@ -201,4 +202,5 @@ BINANCE = Exchange(
         constant={"e": "trade"},
         absent=("a", "b"),
     ),
+    history=HISTORY,
 )

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from k2stream.exchanges import raw
+from k2stream.exchanges.rest.coinbase import HISTORY
 from k2stream.exchanges.spec import Continuity, Exchange, Frame, Kind, RawTrade, Reject
 from k2stream.instruments import Instrument
 from k2stream.trade import TradeColumns
@@ -153,4 +154,5 @@ COINBASE = Exchange(
     canonical=canonical,
     continuity=Continuity.RISING,
     silence_seconds=10.0,  # heartbeats come every second
+    history=HISTORY,
 )

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from k2stream.exchanges import raw
+from k2stream.exchanges.rest.kraken import HISTORY
 from k2stream.exchanges.spec import Continuity, Exchange, Frame, Kind, RawTrade, Reject
 from k2stream.instruments import Instrument
 from k2stream.trade import TradeColumns
@@ -138,4 +139,5 @@ KRAKEN = Exchange(
     canonical=canonical,
     continuity=Continuity.NONE,
     silence_seconds=15.0,  # heartbeats come every second when nothing else does
+    history=HISTORY,
 )

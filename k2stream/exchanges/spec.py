@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import UnionType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from k2stream.instruments import Instrument
 from k2stream.trade import TradeColumns
+
+if TYPE_CHECKING:
+    from k2stream.exchanges.rest.spec import History
 
 
 class Kind(StrEnum):
@@ -30,7 +33,7 @@ class Continuity(StrEnum):
     """What an exchange's trade ids promise, per symbol."""
 
     CONTIGUOUS = "contiguous"  # n, n+1, …: a jump is a gap of known size, a repeat a duplicate
-    RISING = "rising"  # unique and rising: a repeat is a duplicate, a jump says nothing
+    RISING = "rising"  # unique and rising: a repeat is a duplicate, a jump may be a gap
     NONE = "none"  # no ids: nothing is ever a duplicate; ids are made from content and ordinal
 
 
@@ -109,3 +112,6 @@ class Exchange:
 
     layout: Layout | None = None
     """How its plain trades are read by column; None reads all record by record."""
+
+    history: History | None = None
+    """How past trades are fetched over REST; None where they cannot be."""

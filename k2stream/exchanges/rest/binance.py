@@ -1,0 +1,65 @@
+"""Binance spot: https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Raw
+
+from k2stream.exchanges.rest.spec import History, Page, Past, Request, answer, text
+from k2stream.exchanges.spec import RawTrade
+
+LIMIT = 1000
+MS_END = 10**13  # times beyond are µs: X-MBX-TIME-UNIT may have been set on the way
+
+_ROWS = msgspec.json.Decoder(list[dict[str, Raw]])
+
+
+class _Kind(NamedTuple):
+    """Where trades of a numbering are, their event type, and the socket's field names with those here."""
+
+    path: str
+    event: bytes
+    names: Mapping[str, str]
+
+
+_KINDS = {
+    "": _Kind(
+        "/api/v3/historicalTrades",
+        b'"trade"',
+        {"t": "id", "p": "price", "q": "qty", "T": "time", "m": "isBuyerMaker", "M": "isBestMatch"},
+    ),
+    "agg": _Kind("/api/v3/aggTrades", b'"aggTrade"', {name: name for name in "apqflTmM"}),
+}
+
+
+def by_id(symbol: str, numbering: str, first: int, last: int) -> Request:
+    """Trades from an id on."""
+    query = {"symbol": symbol, "fromId": str(first), "limit": str(min(LIMIT, last - first + 1))}
+    return Request(symbol, numbering, _KINDS[numbering].path, query)
+
+
+def parse(request: Request, body: bytes) -> Page:
+    """Trades as @trade and @aggTrade have them, but for the event time, which is not told here."""
+    kind, symbol = _KINDS[request.numbering], msgspec.json.encode(request.symbol)
+
+    def past(row: Mapping[str, Raw]) -> Past:
+        fields = {name: bytes(row[here]) for name, here in kind.names.items()}
+        number, time = int(next(iter(fields.values()))), int(fields["T"])
+        trade = RawTrade(request.symbol, text({"e": kind.event, "s": symbol} | fields))
+        return Past(number, time * 1000 if time < MS_END else time, trade)
+
+    def page(rows: Sequence[Mapping[str, Raw]]) -> Page:
+        return Page([past(row) for row in rows])
+
+    return answer(_ROWS, body, page)
+
+
+HISTORY = History(
+    requests_a_second=3.0,  # historicalTrades weigh 25 of 6000 a minute
+    limit=LIMIT,
+    parse=parse,
+    by_id=by_id,
+)

@@ -1,0 +1,73 @@
+"""Coinbase Exchange, which shares trades and ids with Advanced Trade:
+https://docs.cdp.coinbase.com/api-reference/exchange-api/rest-api/products/get-product-trades
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Raw, Struct
+
+from k2stream.exchanges.rest.spec import History, Page, Past, Request, answer, text
+from k2stream.exchanges.spec import RawTrade
+
+LIMIT = 1000
+
+
+class _Trade(Struct, gc=False):
+    """A trade; `side` is the maker's here too."""
+
+    trade_id: int
+    time: str
+    price: Raw
+    size: Raw
+    side: str
+
+
+_ROWS = msgspec.json.Decoder(list[_Trade])
+
+
+def by_id(symbol: str, numbering: str, first: int, last: int) -> Request:
+    """The newest trades below the id that `after` names: all from `first` on, as ids do not repeat."""
+    end = min(last, first + LIMIT - 1) + 1
+    path = f"/products/{quote(symbol, safe='')}/trades"
+    return Request(symbol, numbering, path, {"after": str(end), "limit": str(LIMIT)})
+
+
+def parse(request: Request, body: bytes) -> Page:
+    """Trades as the updates of market_trades have them; they come newest first."""
+    product = msgspec.json.encode(request.symbol)
+
+    def past(row: _Trade) -> Past:
+        fields = {
+            "product_id": product,
+            "trade_id": b'"%d"' % row.trade_id,
+            "price": bytes(row.price),
+            "size": bytes(row.size),
+            "time": msgspec.json.encode(row.time),
+            "side": msgspec.json.encode(row.side.upper()),
+            "type": b'"update"',
+        }
+        return Past(row.trade_id, _micros(row.time), RawTrade(request.symbol, text(fields)))
+
+    def page(rows: Sequence[_Trade]) -> Page:
+        return Page(sorted(map(past, rows)))
+
+    return answer(_ROWS, body, page)
+
+
+def _micros(time: str) -> int:
+    seconds, _, fraction = time.removesuffix("Z").partition(".")
+    whole = datetime.fromisoformat(seconds).replace(tzinfo=UTC)
+    return int(whole.timestamp()) * 1_000_000 + int(fraction[:6].ljust(6, "0"))
+
+
+HISTORY = History(
+    requests_a_second=5.0,  # of 10
+    limit=LIMIT,
+    parse=parse,
+    by_id=by_id,
+)
