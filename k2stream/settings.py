@@ -54,6 +54,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     binance_ws_url: str = "wss://stream.binance.com:9443/stream"
     kraken_ws_url: str = "wss://ws.kraken.com"
     coinbase_ws_url: str = "wss://advanced-trade-ws.coinbase.com"
+    binance_rest_url: str = "https://api.binance.com"  # where trades that were missed are fetched
+    kraken_rest_url: str = "https://api.kraken.com"
+    coinbase_rest_url: str = "https://api.exchange.coinbase.com"
+    gap_fill: bool = True  # fetch trades that were missed; for a changed …_WS_URL only beside its …_REST_URL
+    gap_fill_margin_seconds: Seconds = 5.0  # REST lags so much; compared around an outage where ids are none
     simulated: bool = False  # the feeds are simulated exchanges: say so wherever a person looks
     silence_seconds: float = 0.0  # no frame for so long: reconnect; 0 takes the exchange's own limit
     reconnect_base_seconds: Seconds = 1.0
@@ -98,6 +103,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def ws_url(self, exchange: str) -> str:
         """The WebSocket URL of one exchange, e.g. `K2_KRAKEN_WS_URL` for kraken."""
         return str(getattr(self, f"{exchange}_ws_url"))
+
+    def rest_url(self, exchange: str) -> str:
+        """The REST URL of one exchange; empty when nothing is to be fetched from it.
+
+        So it is for a feed from elsewhere whose REST URL is not told: its trades are not the exchange's own.
+        """
+        url = str(getattr(self, f"{exchange}_rest_url"))
+        default = Settings()
+        moved = self.ws_url(exchange) != default.ws_url(exchange)
+        unknown = moved and url == getattr(default, f"{exchange}_rest_url")
+        return "" if unknown or not self.gap_fill else url
 
     def raw_partitions(self, exchange: str) -> int:
         """How many partitions the exchange's raw topic has."""

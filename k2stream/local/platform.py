@@ -135,6 +135,12 @@ class Platform:
         self.control_url = ready["control_url"]
         own = [name for name in topics.EXCHANGES if self.settings.ws_url(name) != Settings().ws_url(name)]
         urls = {f"{name}_ws_url": ready[name] for name in topics.EXCHANGES if name not in own}
+        urls |= {
+            field: ready["rest"][name]
+            for name in topics.EXCHANGES
+            if name not in own
+            and getattr(self.settings, field := f"{name}_rest_url") == getattr(Settings(), field)
+        }
         self.settings = msgspec.structs.replace(self.settings, simulated=True, **urls)
         self._on_step(f"SIMULATED exchanges: {simulation.rate} trades/s, seed {simulation.seed}")
         for name in own:

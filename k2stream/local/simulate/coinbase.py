@@ -96,7 +96,7 @@ class Coinbase:
         if "heartbeats" not in client.subscribed or age < (client.heartbeats + 1) * HEARTBEAT_US:
             return []
         client.heartbeats = age // HEARTBEAT_US
-        current = f"{_iso(now_us)[:-1].replace('T', ' ')} +0000 UTC m=+{age / 1e6:.9f}"
+        current = f"{iso(now_us)[:-1].replace('T', ' ')} +0000 UTC m=+{age / 1e6:.9f}"
         events = f'[{{"current_time":"{current}","heartbeat_counter":{client.heartbeats}}}]'
         return [Message(_frame(client, "heartbeats", events, now_us))]
 
@@ -107,7 +107,7 @@ class Coinbase:
 
 
 def _trades(order: Order) -> Iterable[tuple[int, str]]:
-    time = _iso(order.time_us)
+    time = iso(order.time_us)
     side = "SELL" if order.taker_buy else "BUY"  # the maker's
     for number, quantity in enumerate(order.quantities, order.first_id):
         yield number, _TRADE % (order.symbol, number, order.price, quantity, time, side)
@@ -122,12 +122,13 @@ def _market_trades(
 
 def _frame(client: Client, channel: str, events: str, now_us: int) -> bytes:
     return (
-        f'{{"channel":"{channel}","client_id":"","timestamp":"{_iso(now_us)}",'
+        f'{{"channel":"{channel}","client_id":"","timestamp":"{iso(now_us)}",'
         f'"sequence_num":{client.next_sequence()},"events":{events}}}'
     ).encode()
 
 
-def _iso(time_us: int) -> str:
+def iso(time_us: int) -> str:
+    """A time as Coinbase writes it."""
     seconds, micros = divmod(time_us, 1_000_000)
     return f"{_second(seconds)}.{micros:06d}Z"
 

@@ -108,9 +108,11 @@ async def _run(simulator: Simulator, *, as_json: bool) -> None:
 
 def _announcement(simulator: Simulator, *, as_json: bool) -> str:
     if as_json:
-        return json.dumps({"simulated": True, "control_url": simulator.control.url, **simulator.urls})
+        urls = {"control_url": simulator.control.url, "rest": simulator.rest_urls, **simulator.urls}
+        return json.dumps({"simulated": True, **urls})
     options = simulator.options
     lines = [f"K2_{name.upper()}_WS_URL={url}" for name, url in simulator.urls.items()]
+    lines += [f"K2_{name.upper()}_REST_URL={url}" for name, url in simulator.rest_urls.items()]
     return "\n".join(
         [
             f"# SIMULATED exchanges: {options.rate:g} trades/s, seed {options.seed}",

@@ -37,6 +37,8 @@ class Kind(StrEnum):
     CLOSE = "close"  # connections are closed with 1000
     REFUSE = "refuse"  # new connections get 503 for `seconds`
 
+    REST = "rest"  # requests for past trades get 503 for `seconds`
+
 
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A request for a fault: `count` messages or orders of one exchange."""

@@ -70,7 +70,8 @@ class Simulator:
 
     def _venue(self, name: str, instruments: Sequence[Instrument], rate: float) -> Venue:
         market = Market(name, instruments, rate, self.options.seed, self._start_us)
-        return Venue(self._dialect(name, instruments), market, self.options.seed, self._now_us, self._write)
+        dialect, symbols = self._dialect(name, instruments), [item.symbol for item in instruments]
+        return Venue(dialect, market, symbols, self.options.seed, self._now_us, self._write)
 
     def _dialect(self, name: str, instruments: Sequence[Instrument]) -> Dialect:
         if name == "binance":
@@ -112,6 +113,11 @@ class Simulator:
     def urls(self) -> dict[str, str]:
         """WebSocket URL by exchange."""
         return {name: venue.url for name, venue in self.venues.items()}
+
+    @property
+    def rest_urls(self) -> dict[str, str]:
+        """URL of past trades by exchange."""
+        return {name: venue.rest.url for name, venue in self.venues.items()}
 
     def inject(self, fault: Fault) -> None:
         """Make a fault happen; ValueError for an exchange that is not simulated."""

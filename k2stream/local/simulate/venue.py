@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import Any, Self
@@ -14,6 +14,7 @@ from websockets.http11 import Request, Response
 
 from k2stream.local.simulate.faults import Fault, Faults, Kind
 from k2stream.local.simulate.market import Market, Order
+from k2stream.local.simulate.rest import Past, Rest
 from k2stream.local.simulate.wire import Client, Dialect, Message
 
 PONG_SECONDS = 60.0
@@ -44,6 +45,7 @@ class Venue:
         self,
         dialect: Dialect,
         market: Market,
+        symbols: Iterable[str],
         seed: int,
         now_us: Callable[[], int],
         on_orders: Callable[[str, list[Order]], None] = lambda name, orders: None,
@@ -61,9 +63,12 @@ class Venue:
         self._refuse_until = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: Server | None = None
+        self._past = Past(symbols)
+        self.rest = Rest(dialect.name, self._past)
 
     async def start(self, host: str, port: int) -> Self:
-        """Listen; port 0 takes a free one."""
+        """Listen; port 0 takes a free one, as the REST server does."""
+        await self.rest.start(host)
         self._server = await serve(
             self._connection,
             host,
@@ -84,6 +89,7 @@ class Venue:
 
     async def close(self) -> None:
         """Drop the connections and stop listening."""
+        await self.rest.close()
         for client in self.clients:
             client.socket.transport.abort()
         for task in self._tasks:
@@ -103,6 +109,7 @@ class Venue:
         if orders:
             self.counts.generated_trades += sum(len(order.quantities) for order in orders)
             self._dialect.remember(orders)
+            self._past.add(orders)
             self._on_orders(self.name, orders)
         if now_us < self._silent_until:
             return
@@ -121,6 +128,8 @@ class Venue:
                 self._silent_until = until
             case Kind.REFUSE:
                 self._refuse_until = until
+            case Kind.REST:
+                self.rest.fail(fault.seconds)
             case Kind.ABORT:
                 for client in self.clients:
                     client.socket.transport.abort()
@@ -139,6 +148,7 @@ class Venue:
             "open_connections": len(self.clients),
             "subscribed": sum(len(names) for c in self.clients for names in c.subscribed.values()),
             "held_messages": self.faults.held,
+            "rest_requests": self.rest.requests,
             "faults": {kind.value: count for kind, count in self.faults.done.items()},
         }
 

@@ -1,0 +1,18 @@
+"""What a REST request is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Answer(NamedTuple):
+    """A body of JSON and its HTTP status."""
+
+    text: str
+    status: int = 200
+
+
+def array(rows: Iterable[str]) -> Answer:
+    """Rows of JSON."""
+    return Answer(f"[{','.join(rows)}]")

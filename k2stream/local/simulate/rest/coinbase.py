@@ -1,0 +1,29 @@
+"""Coinbase Exchange: trades of a product."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+
+from k2stream.local.simulate.coinbase import iso
+from k2stream.local.simulate.rest.answers import Answer, array
+from k2stream.local.simulate.rest.past import Past
+
+TOO_MANY = Answer('{"message":"Public rate limit exceeded"}', 429)
+_UNKNOWN = Answer('{"message":"NotFound"}', 404)
+
+
+def trades(past: Past, query: Mapping[str, str]) -> Answer:
+    """The newest `limit` trades with ids below `after`, newest first; `side` is the maker's."""
+    product, after, limit = query["product"], int(query["after"]), min(1000, int(query["limit"]))
+    if product not in past:
+        return _UNKNOWN
+    found = deque((trade for trade in past.trades(product) if trade.id < after), maxlen=limit)
+    return array(
+        f'{{"time":"{iso(order.time_us)}","trade_id":{number},"price":"{order.price}","size":"{quantity}",'
+        f'"side":"{"sell" if order.taker_buy else "buy"}"}}'
+        for number, quantity, order in reversed(found)
+    )
+
+
+ROUTES = {"/products/{product}/trades": trades}
