@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, cast
 
-from k2stream import exchanges, instruments
+from k2stream import backfill, exchanges, instruments
 from k2stream import settings as settings_module
 from k2stream.app import create_app
 from k2stream.batch.producer import Producer
@@ -35,18 +35,23 @@ class KafkaPublisher:
         await producer.barrier()
 
 
-feed = Feed(
-    exchanges.get(settings.exchange),
-    instruments.load(settings.instruments_file).of(settings.exchange),
-    KafkaPublisher(),
-    settings,
-)
+exchange = exchanges.get(settings.exchange)
+listed = instruments.load(settings.instruments_file).of(exchange.name)
+feed = Feed(exchange, listed, KafkaPublisher(), settings)
+filler = backfill.filler(exchange, listed, KafkaPublisher(), settings, feed.settled)
 
 
 @app.task  # type: ignore[untyped-decorator]
 async def ingest() -> None:
     """Feed until the worker stops; a failed publish crashes it, so that no record is skipped."""
-    await feed.run()
+    feed.up_until = await backfill.last_received(exchange, settings)
+    filling = asyncio.create_task(filler.run()) if filler else None
+    try:
+        await feed.run()
+    finally:
+        if filling:
+            filling.cancel()
+            await asyncio.gather(filling, return_exceptions=True)
 
 
 @app.on_before_shutdown.connect

@@ -23,6 +23,8 @@ DUPLICATES = Counter(
 )
 REPLAYED = Counter("k2_replayed", "Records skipped because a replay had brought them before.", ["role"])
 GAPS = Counter("k2_gap_trades", "Trades known to be missing, by their ids.", ["exchange"])
+BACKFILLED = Counter("k2_backfilled_trades", "Missed trades fetched and published.", ["exchange"])
+GAP_FILL_FAILURES = Counter("k2_gap_fill_failures", "Failed attempts to fetch trades, retried.", ["exchange"])
 
 CANDLE_UPDATES = Counter("k2_candle_updates", "Candle revisions published.", ["timeframe"])
 CANDLES_FINAL = Counter("k2_candles_final", "Final candles published.", ["timeframe"])

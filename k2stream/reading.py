@@ -49,6 +49,13 @@ class Reader:
         begin, end = await self._consumer.beginning_offsets(tps), await self._consumer.end_offsets(tps)
         return {tp.partition: (begin[tp], end[tp]) for tp in tps}
 
+    async def since(self, topic: str, partitions: int, ms: int) -> Stretches:
+        """What the broker holds now from the first record of that timestamp or later on."""
+        held = await self.held(topic, partitions)
+        begins = await self._consumer.offsets_for_times({TopicPartition(topic, n): max(ms, 0) for n in held})
+        found = {tp.partition: begin.offset for tp, begin in begins.items() if begin is not None}
+        return {number: (found.get(number, end), end) for number, (_, end) in held.items()}
+
     async def read(self, topic: str, stretches: Stretches) -> AsyncIterator[Any]:
         """What lies in the stretches, each partition in order; a RecordBatch may reach beyond the end."""
         ends = {

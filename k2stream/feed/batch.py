@@ -21,9 +21,13 @@ MAX_RECORD = 900_000
 
 @dataclass(slots=True, eq=False)
 class Link:
-    """One connection: its name, how many trades it has brought, and the exchange's own frame counter."""
+    """One connection: its name, how many trades it has brought, and the exchange's own frame counter.
+
+    `since`: when the feed was last known to be up before it (µs, 0 for never).
+    """
 
     name: str
+    since: int = 0
     trades: int = 0
     frame_sequence: int | None = None
 
@@ -109,7 +113,7 @@ class Batcher:
         self._batch.causes.append(cause)
         self._put(topics.DLQ, deadletter.encode(letter), letter.time)
 
-    def event(self, kind: EventKind, link: Link, detail: str = "", *, count: int = 0) -> None:
+    def event(self, kind: EventKind, link: Link, detail: str = "", *, count: int = 0, since: int = 0) -> None:
         """Record what happened to the connection."""
         event = FeedEvent(
             kind=kind,
@@ -118,6 +122,7 @@ class Batcher:
             detail=detail,
             connection=link.name,
             count=count,
+            since=since,
             simulated=self._simulated,
         )
         self._put(topics.FEED_EVENTS, events.encode(event), event.time)

@@ -73,6 +73,10 @@ class Feed:
         self._pending_limit = pending_bytes
         self._work = asyncio.Event()
         self._room = asyncio.Event()
+        self._durable = asyncio.Event()
+        self._received = self._published = 0  # frames
+        self.up_until = 0
+        """When the feed was last known to be up, µs; set it before `run` to go on from another process."""
         self._receiving: asyncio.Task[None] | None = None
         self._finished = asyncio.Event()
 
@@ -97,6 +101,13 @@ class Feed:
             self._receiving.cancel()
             await self._finished.wait()
 
+    async def settled(self) -> None:
+        """Return once everything received by now is durable."""
+        received = self._received
+        while self._published < received:
+            self._durable.clear()
+            await self._durable.wait()
+
     async def _receive_forever(self) -> None:
         backoff = Backoff(self._settings.reconnect_base_seconds, self._settings.reconnect_cap_seconds)
         loop = asyncio.get_running_loop()
@@ -117,7 +128,7 @@ class Feed:
         except (OSError, WebSocketException) as error:
             log.warning("%s: no connection to %s: %s", name, self._url, _text(error))
             return False
-        link = Link(f"{name}-{secrets.token_hex(4)}")
+        link = Link(f"{name}-{secrets.token_hex(4)}", self.up_until)
         opened = asyncio.get_running_loop().time()
         try:
             await self._receive(socket, link)
@@ -137,7 +148,11 @@ class Feed:
         try:
             while True:
                 data = await socket.recv(decode=False)
-                self._pending.append((link, self._now_us(), data))
+                received_us = self._now_us()
+                if self.status.connected:  # what comes before the subscriptions brings no trades
+                    self.up_until = received_us
+                self._received += 1
+                self._pending.append((link, received_us, data))
                 self._pending_size += len(data) + FRAME_OVERHEAD
                 self._work.set()
                 if self._pending_size > self._pending_limit:
@@ -155,7 +170,8 @@ class Feed:
                 await socket.send(frame)
             log.info("%s: connected to %s as %s", self._exchange.name, self._url, link.name)
             self.status.set_connected(True)
-            self._event(EventKind.CONNECTED, link)
+            self._batcher.event(EventKind.CONNECTED, link, since=link.since)
+            self._work.set()
 
     def _closed(self, socket: Socket, link: Link, error: ConnectionClosed, *, expected: bool) -> None:
         name = self._exchange.name
@@ -188,6 +204,8 @@ class Feed:
                 if batch.columns:
                     await self._publisher.publish(batch.columns)
                 self.status.published(batch)
+                self._published += batch.frames.total()
+                self._durable.set()
                 if not receiving.done() and self._pending_size < BATCH_BYTES:
                     pause = PUBLISH_SECONDS if batch.trades < BUSY_TRADES else BUSY_PUBLISH_SECONDS
                     await asyncio.sleep(began + pause - clock())

@@ -1,0 +1,47 @@
+"""Trades that a feed missed, fetched over REST and published as raw records with a mark.
+
+The gap filler runs beside the feed in the ingest worker of an exchange: it follows the feed events, and
+answers each that tells of a possible loss with the trades that the exchange still has.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from k2stream.backfill.client import Client
+from k2stream.backfill.filler import Filler
+from k2stream.backfill.held import last_received
+from k2stream.backfill.output import Output
+from k2stream.backfill.task import Task
+from k2stream.exchanges.spec import Exchange
+from k2stream.feed.publisher import Publisher
+from k2stream.instruments import Instrument
+from k2stream.settings import Settings
+
+
+def filler(
+    exchange: Exchange,
+    instruments: Sequence[Instrument],
+    publisher: Publisher,
+    settings: Settings,
+    settled: Callable[[], Awaitable[None]],
+) -> Filler | None:
+    """The gap filler of an exchange, None when nothing is to be fetched from it, which the log says.
+
+    `settled` returns once all that the feed has received is durable.
+    """
+    name, url = exchange.name, settings.rest_url(exchange.name)
+    if exchange.history is None or not url:
+        why = "the feed is from elsewhere" if settings.gap_fill else "K2_GAP_FILL=false"
+        logging.getLogger(__name__).info(
+            "%s: gaps are not filled: %s (K2_%s_REST_URL)", name, why, name.upper()
+        )
+        return None
+    waits = {"base": settings.reconnect_base_seconds, "cap": settings.reconnect_cap_seconds}
+    client = Client(name, exchange.history, url, **waits)
+    symbols = [item.symbol for item in instruments]
+    return Filler(Task(exchange, symbols, client, Output(name, publisher, settings), settings, settled))
+
+
+__all__ = ["Filler", "filler", "last_received"]

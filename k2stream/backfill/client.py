@@ -1,0 +1,82 @@
+"""An exchange's REST interface over HTTP: its rate kept, failed requests tried again for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from k2stream import metrics
+from k2stream.exchanges.rest.spec import History, HistoryError, Page, Request, refusal
+from k2stream.feed.backoff import Backoff
+
+log = logging.getLogger(__name__)
+logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for each request
+
+TIMEOUT_SECONDS = 20.0
+MOST_WAIT_SECONDS = 3600.0  # whatever Retry-After says
+
+
+class Client:
+    """Fetches pages of one exchange; an async context manager."""
+
+    def __init__(self, exchange: str, history: History, url: str, *, base: float, cap: float) -> None:
+        """Failed requests are repeated after `base` … `cap` seconds, see Backoff."""
+        self.history = history
+        self._exchange = exchange
+        self._url = url
+        self._waits = base, cap
+        self._spacing = 1 / history.requests_a_second
+        self._next = 0.0
+        self._http: httpx.AsyncClient | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._http:
+            await self._http.aclose()
+
+    async def fetch(self, request: Request) -> Page:
+        """The answer, once there is one. Raises HistoryError when the exchange will never have any."""
+        backoff = Backoff(*self._waits)
+        while True:
+            await self._turn()
+            try:
+                answer = await self._get(request)
+                if answer.is_error:
+                    raise refusal(answer.status_code, answer.content)
+                return self.history.parse(request, answer.content)
+            except (HistoryError, httpx.HTTPError, httpx.InvalidURL) as error:
+                if isinstance(error, HistoryError) and error.final:
+                    raise
+                wait = backoff.next()
+                if isinstance(error, HistoryError):
+                    wait = max(wait, _retry_after(answer.headers.get("Retry-After", "")))
+                metrics.GAP_FILL_FAILURES.labels(self._exchange).inc()
+                said = str(error) or type(error).__name__
+                log.warning(
+                    "%s: %s%s: %s; again in %.1f s", self._exchange, self._url, request.path, said, wait
+                )
+                await asyncio.sleep(wait)
+
+    async def _get(self, request: Request) -> httpx.Response:
+        if self._http is None:  # at the first request: certificates take a while to load
+            self._http = httpx.AsyncClient(base_url=self._url, timeout=TIMEOUT_SECONDS)
+        return await self._http.get(request.path, params=dict(request.query))
+
+    async def _turn(self) -> None:
+        now = asyncio.get_running_loop().time()
+        turn = max(now, self._next)
+        self._next = turn + self._spacing
+        await asyncio.sleep(turn - now)
+
+
+def _retry_after(text: str) -> float:
+    """Seconds to wait; 0 for a header that is missing or a date, which none of the exchanges sends."""
+    return min(float(text), MOST_WAIT_SECONDS) if text.isascii() and text.isdigit() else 0.0

@@ -1,0 +1,118 @@
+"""The gap filler: follows the feed events of one exchange and answers those that tell of a possible loss."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from typing import Any, NamedTuple
+
+import msgspec
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+
+from k2stream import metrics, topics
+from k2stream.backfill import ids, outages
+from k2stream.backfill.task import Task
+from k2stream.events import EventKind, FeedEvent
+from k2stream.feed.backoff import Backoff
+from k2stream.kafka import client_options
+
+log = logging.getLogger(__name__)
+
+STOP_SECONDS = 1.0  # then Kafka is taken to be away
+SESSION_MS, HEARTBEAT_MS = 6_000, 1_000
+LONGEST_FILL_MS = 24 * 3_600_000
+
+_EVENT = msgspec.json.Decoder(FeedEvent)
+
+
+def group(exchange: str) -> str:
+    """The consumer group of an exchange's filler: what it has committed is answered."""
+    return f"k2-gap-fill-{exchange}"
+
+
+class _Job(NamedTuple):
+    """An event to answer, and the offset to go on from when it is."""
+
+    event: FeedEvent
+    next_offset: int
+
+
+class Filler:
+    """Fills the gaps of one exchange for as long as `run` runs; nothing it meets ends it, nor the feed.
+
+    An event is committed when its trades are durable in the raw topic. After a crash it is answered again:
+    the normaliser drops ids that it has seen, and contents that the raw topic holds are not published twice.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._key = task.exchange.name.encode()
+        by_id = task.client.history.by_id is not None
+        self._answered = {EventKind.GAP, EventKind.JUMP} if by_id else {EventKind.CONNECTED}
+
+    async def run(self) -> None:
+        """Follow the events until cancelled."""
+        name, settings = self._task.exchange.name, self._task.settings
+        backoff = Backoff(settings.reconnect_base_seconds, settings.reconnect_cap_seconds)
+        async with self._task.client:
+            while True:
+                try:
+                    async with self._consumer() as consumer:
+                        while True:
+                            polled = await consumer.getmany(timeout_ms=1000)
+                            for tp, records in polled.items():
+                                await self._answer(consumer, tp, records)
+                            backoff.reset()
+                except Exception as error:  # whatever it is, the feed goes on
+                    metrics.GAP_FILL_FAILURES.labels(name).inc()
+                    wait = backoff.next()
+                    log.warning("%s: gaps are not filled, again in %.1f s: %r", name, wait, error)
+                    await asyncio.sleep(wait)
+
+    @asynccontextmanager
+    async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
+        consumer = AIOKafkaConsumer(
+            topics.FEED_EVENTS,
+            group_id=group(self._task.exchange.name),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            session_timeout_ms=SESSION_MS,
+            heartbeat_interval_ms=HEARTBEAT_MS,
+            max_poll_interval_ms=LONGEST_FILL_MS,
+            rebalance_timeout_ms=SESSION_MS,
+            **client_options(self._task.settings),
+        )
+        try:
+            await consumer.start()
+            yield consumer
+        finally:
+            with suppress(TimeoutError, KafkaError):
+                await asyncio.wait_for(consumer.stop(), STOP_SECONDS)
+
+    async def _answer(self, consumer: AIOKafkaConsumer, tp: Any, records: list[Any]) -> None:
+        for event, next_offset in self._joined(job for record in records if (job := self._job(record))):
+            await (outages.fill if event.kind is EventKind.CONNECTED else ids.fill)(self._task, event)
+            await consumer.commit({tp: next_offset})
+        await consumer.commit({tp: records[-1].offset + 1})
+
+    def _job(self, record: Any) -> _Job | None:
+        if record.key != self._key:
+            return None
+        try:
+            event = _EVENT.decode(record.value)
+        except msgspec.DecodeError as error:
+            log.warning("%s offset %d is not a feed event: %s", topics.FEED_EVENTS, record.offset, error)
+            return None
+        return _Job(event, record.offset + 1) if event.kind in self._answered else None
+
+    def _joined(self, jobs: Iterable[_Job]) -> list[_Job]:
+        joined: list[_Job] = []
+        for job in jobs:
+            if joined and (both := outages.join(joined[-1].event, job.event, self._task.margin_us)):
+                joined[-1] = _Job(both, job.next_offset)
+            else:
+                joined.append(job)
+        return joined

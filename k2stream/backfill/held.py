@@ -1,0 +1,73 @@
+"""What an exchange's raw topic holds."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import median
+
+from k2stream import topics
+from k2stream.backfill.contents import Content, contents
+from k2stream.exchanges import raw
+from k2stream.exchanges.spec import Exchange
+from k2stream.reading import Reader
+from k2stream.settings import Settings
+
+CLOCK_US = 60_000_000
+"""How far this machine's clock, which receive times are of, may be from the exchange's."""
+
+RECORDS = (10, 10_000)  # looked at from the end of each partition, before all of them
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """`times` of trades by symbol and content, ascending; how far `ahead` the exchange's clock is. All µs."""
+
+    times: Mapping[str, Mapping[Content, list[int]]]
+    ahead: int
+
+
+async def read_held(exchange: Exchange, settings: Settings, start: int, end: int) -> Held:
+    """What was traded from one time of our clock to another, µs, by a clock at most CLOCK_US away.
+
+    Read to the end of the topic, where trades are that were fetched before.
+    """
+    ahead: list[int] = []
+    held: defaultdict[str, defaultdict[Content, list[int]]] = defaultdict(lambda: defaultdict(list))
+    topic, partitions = topics.raw(exchange.name), settings.raw_partitions(exchange.name)
+    async with Reader(settings, columnar=True) as reader:
+        stretches = await reader.since(topic, partitions, (start - CLOCK_US) // 1000)
+        async for batch in reader.read(topic, stretches):
+            records, _ = raw.decode(exchange, batch.values)
+            columns = exchange.normalise(records)
+            rows = zip(records, columns.symbol, contents(columns), columns.timestamp, strict=True)
+            for record, symbol, content, time in rows:
+                if start - CLOCK_US <= time <= end + CLOCK_US:
+                    held[symbol][content].append(time)
+                    if not record.k2_backfilled:
+                        ahead.append(time - record.k2_recv)
+    for alike in held.values():
+        for times in alike.values():
+            times.sort()
+    return Held(held, int(median(ahead)) if ahead else 0)
+
+
+async def last_received(exchange: Exchange, settings: Settings) -> int:
+    """The receive time of the newest trade that came over the socket, µs; 0 when there is none.
+
+    Trades that were fetched are passed over: they came while the socket may have been down.
+    """
+    topic = topics.raw(exchange.name)
+    async with Reader(settings, columnar=True) as reader:
+        held = await reader.held(topic, settings.raw_partitions(exchange.name))
+        longest = max(end - begin for begin, end in held.values())
+        for count in (*RECORDS, longest):
+            stretches = {number: (max(begin, end - count), end) for number, (begin, end) in held.items()}
+            newest = 0
+            async for batch in reader.read(topic, stretches):
+                records, _ = raw.decode(exchange, batch.values)
+                newest = max([newest, *(item.k2_recv for item in records if not item.k2_backfilled)])
+            if newest:
+                return newest
+    return 0

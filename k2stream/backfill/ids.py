@@ -1,0 +1,67 @@
+"""Filling a range of trade ids."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from k2stream.backfill.task import Task
+from k2stream.events import EventKind, FeedEvent
+from k2stream.exchanges.rest.spec import HistoryError
+
+log = logging.getLogger(__name__)
+
+MOST_IDS = 5_000_000
+"""More are not fetched for one event: the newest of them, in half an hour to half a day."""
+
+PATIENCE_US = 60_000_000
+"""How old a gap must be before ids that the exchange does not tell are taken to be gone."""
+
+AGAIN_SECONDS = 5.0
+
+
+async def fill(task: Task, event: FeedEvent) -> None:
+    """Publish the trades of a GAP or JUMP."""
+    await task.until(event.time + task.margin_us)
+    try:
+        count = await _publish(task, event)
+        note = _note(event, event.count - count)
+    except HistoryError as error:
+        count, note = 0, f"nothing fetched: {error}"
+    await task.done(event, event.symbol, event.since, count, note)
+    name, first, last = f"{event.exchange} {event.symbol}", event.first_missing, event.last_missing
+    log.info("%s: %d trades of ids %s to %s fetched%s", name, count, first, last, f"; {note}" if note else "")
+
+
+async def _publish(task: Task, event: FeedEvent) -> int:
+    """How many trades there were. Raises HistoryError.
+
+    From the lowest id on: so the normaliser's hole only shrinks, whatever ids are skipped.
+    """
+    history, first, last = task.client.history, event.first_missing, event.last_missing
+    assert history.by_id and first is not None and last is not None
+    count = 0
+    for start in range(max(first, last - MOST_IDS + 1), last + 1, history.limit):
+        wanted = range(start, min(start + history.limit, last + 1))
+        request = history.by_id(event.symbol, event.numbering, wanted[0], wanted[-1])
+        told: set[int] = set()
+        while True:
+            page = await task.client.fetch(request)
+            found = [item for item in page.trades if item.id in wanted and item.id not in told]
+            await task.output.trades(found)
+            told.update(item.id for item in found)
+            complete = len(told) == len(wanted) or event.kind is EventKind.JUMP
+            if complete or task.now_us() >= event.time + PATIENCE_US:
+                break
+            await asyncio.sleep(AGAIN_SECONDS)
+        count += len(told)
+    return count
+
+
+def _note(event: FeedEvent, missing: int) -> str:
+    """What there is to say of the ids that are not there."""
+    if not missing:
+        return ""
+    if event.kind is EventKind.JUMP:
+        return f"{missing} ids are of no trade that the exchange tells"
+    return f"{missing} are missing for good: the exchange does not tell them"

@@ -1,0 +1,72 @@
+"""Filling what an exchange without trade ids sent while no connection was up."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import msgspec
+
+from k2stream.backfill.contents import absent
+from k2stream.backfill.held import read_held
+from k2stream.backfill.task import Task
+from k2stream.events import EventKind, FeedEvent
+from k2stream.exchanges.rest.spec import HistoryError, Past
+
+log = logging.getLogger(__name__)
+
+MOST_US = 24 * 3_600_000_000
+"""Of a longer outage only the end is fetched."""
+
+
+def join(before: FeedEvent, event: FeedEvent, margin_us: int) -> FeedEvent | None:
+    """Two CONNECTED as one when their outages touch: for a feed that flaps REST is not asked each time."""
+    outages = all(item.kind is EventKind.CONNECTED and item.since for item in (before, event))
+    if not outages or event.since > before.time + 2 * margin_us:
+        return None
+    return msgspec.structs.replace(event, since=min(before.since, event.since))
+
+
+async def fill(task: Task, event: FeedEvent) -> None:
+    """Publish what REST tells of the time before a CONNECTED and the raw topic does not hold."""
+    if not event.since:
+        return  # it was never up before
+    name, margin = task.exchange.name, task.margin_us
+    start, end = max(event.since - margin, event.time - MOST_US), event.time + margin
+    note = ""
+    if start > event.since:
+        note = f"only the last {MOST_US / 3.6e9:g} of {(event.time - event.since) / 3.6e9:.1f} h are fetched"
+        log.warning("%s: %s", name, note)
+    await task.until(end + margin)
+    await task.settled()
+    held = await read_held(task.exchange, task.settings, start, end)
+    count = 0
+    for symbol in task.symbols:
+        try:
+            told = await _told(task, symbol, start + held.ahead, end + held.ahead)
+        except HistoryError as error:
+            log.warning("%s %s: nothing fetched: %s", name, symbol, error)
+            await task.done(event, symbol, event.since, 0, f"nothing fetched: {error}")
+            continue
+        missing = absent(task.exchange, told, held.times.get(symbol, {}))
+        await task.output.trades(missing)
+        await task.done(event, symbol, event.since, len(missing), note)
+        count += len(missing)
+    log.info("%s: %d trades fetched of %.1f s without a feed", name, count, (event.time - event.since) / 1e6)
+
+
+async def _told(task: Task, symbol: str, start: int, end: int) -> Sequence[Past]:
+    """What REST tells of a symbol from one time of the exchange to another, µs; raises HistoryError."""
+    history = task.client.history
+    assert history.by_time
+    found: dict[int, Past] = {}
+    since = (start - 1) * 1000
+    while True:
+        page = await task.client.fetch(history.by_time(symbol, since))
+        found |= {item.id: item for item in page.trades}
+        if len(page.trades) < history.limit or page.trades[-1].time > end:
+            break
+        # Once more the last µs: an answer may end amid trades of one time, and `since` is not in it.
+        since = page.next - 1000 if page.next - 1000 > since else page.next
+    within = (item for item in found.values() if start <= item.time <= end)
+    return sorted(within, key=lambda item: (item.time, item.id))
