@@ -100,7 +100,7 @@ class Sink:
         self._lock = asyncio.Lock()
         self._changed, self._arrived = asyncio.Event(), asyncio.Event()
         self._generation = 0
-        self._closing = False
+        self._closing = self._closed = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sink")
 
     # Reading
@@ -213,6 +213,7 @@ class Sink:
                 await self.flush()
         except TimeoutError:
             logger.warning("closing with unwritten rows: they are read again at the next start")
+        self._closed = True
         self._thread.shutdown(wait=False, cancel_futures=True)
         self._destination.close()
 
@@ -291,6 +292,8 @@ class Sink:
         """The call's result; None when it failed and is not wanted any more, or the sink is closing."""
         loop = asyncio.get_running_loop()
         for delay in backoff():
+            if self._closed:
+                return None
             try:
                 return await loop.run_in_executor(self._thread, call)
             except Away as error:

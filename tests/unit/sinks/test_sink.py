@@ -210,6 +210,25 @@ async def test_closing_writes_what_is_held_and_gives_up_when_the_destination_is_
     assert acks == ["a"]
 
 
+async def test_closing_while_a_write_hangs_ends_in_order(acks, monkeypatch):
+    """One batch is written and its position not yet saved, the next hangs: its late end disturbs nothing."""
+    monkeypatch.setattr(base, "CLOSE_SECONDS", 0.1)
+    store, hangs, release = Memory(), threading.Event(), threading.Event()
+    sink = Sink(store, Policy(0.001, 10**6, 10**9, 60), beginning)
+    running = asyncio.create_task(sink.run())
+    await sink.put(ROUTE, records(0, 2), acks.of("a"))
+    await asyncio.to_thread(store.called.wait)
+    store.write = lambda route, batch: hangs.set() or (release.wait() and 0)
+    await sink.put(ROUTE, records(3, 4), acks.of("b"))
+    await asyncio.to_thread(hangs.wait)
+    sink._saved_at -= 60
+    await sink.close()
+    release.set()
+    async with asyncio.timeout(5):
+        await running
+    assert acks == []
+
+
 async def test_buffered_rows_are_merged_when_the_route_can(acks):
     last = Route(TOPIC, "table", SCHEMA, ROUTE.columns, merge=lambda rows: rows.slice(len(rows) - 1))
     store = Memory()
