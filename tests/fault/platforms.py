@@ -1,0 +1,241 @@
+"""Whole platforms for fault tests: run, kept alive under faults, and at the end held to the oracle."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+import time
+from collections import Counter
+from contextlib import asynccontextmanager
+
+import httpx
+import msgspec
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+
+from k2stream import topics
+from k2stream.avro import candles, registry
+from k2stream.candle import TIMEFRAMES
+from k2stream.cold import tables, writer
+from k2stream.cold.catalog import open_catalog
+from k2stream.commands.demo import drain
+from k2stream.kafka import client_options
+from k2stream.local.platform import Platform, Simulation
+from k2stream.local.ports import HOST, free_port
+from k2stream.local.process import Child
+from k2stream.settings import Settings, load
+from k2stream.sinks.clickhouse import connect
+from k2stream.status.lag import LagReader
+from k2stream.verify.raw_log import read_to_end
+from k2stream.verify.run import verify
+
+FOUR = dict.fromkeys(
+    ("binance_partitions", "kraken_partitions", "coinbase_partitions", "normalized_partitions"), 4
+)
+GROUPS = {"normalize": "k2-normalize", "candles": "k2-candles", "hot": "k2-hot", "cold": "k2-cold"}
+EVERY_GROUP = tuple(GROUPS.values())
+LEAVE_SECONDS = 30
+NEVER = 1_000_000  # restarts of one worker before the supervisor gives up
+
+
+@asynccontextmanager
+async def running(folder, *, rate=200, seed=1, ahead_seconds=0.0, **given):
+    """A platform on simulated exchanges, in a folder of its own; the cold tier commits every few seconds."""
+    for known in (registry._writers, registry._layouts):
+        known.clear()  # each platform's registry numbers its schemas anew
+    settings = Settings(
+        data_dir=str(folder / "data"), cache_dir=load().cache_dir, **{"cold_commit_seconds": 5.0, **given}
+    )
+    async with Platform(settings, Simulation(rate, seed, ahead_seconds)) as platform:
+        platform.most_restarts = NEVER
+        yield platform
+    shutil.rmtree(folder / "data", ignore_errors=True)  # of a test that failed it stays, with its logs
+
+
+async def quiet(platform, seconds):
+    """Let time pass; workers that died are started again."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        await asyncio.sleep(min(left, 0.5))
+        await platform.heal()
+
+
+async def recovered(platform, within=180):
+    """Wait until every worker runs and is ready."""
+    async with asyncio.timeout(within):
+        while not await platform.is_ready():
+            await quiet(platform, 0.5)
+
+
+async def caught_up(platform, within, groups=EVERY_GROUP):
+    """Wait until the groups have committed all that their topics hold now; the seconds it took."""
+    began = time.monotonic()
+    async with LagReader(platform.settings) as lags:
+
+        async def passed(group):
+            assert await lags.passed(group, within), (
+                f"{group} still lags after {within} s: {await lags.lag()}"
+            )
+
+        healing = asyncio.create_task(quiet(platform, within))
+        try:
+            await asyncio.gather(*map(passed, groups))
+        finally:
+            healing.cancel()
+    return time.monotonic() - began
+
+
+async def members(platform, group):
+    """Ids of a consumer group's members; none while it is not stable."""
+    admin = AIOKafkaAdminClient(**client_options(platform.settings))
+    await admin.start()
+    try:
+        (answer,) = await admin.describe_consumer_groups([group])
+        _, _, state, _, _, found, *_ = answer.groups[0]
+        return {member[0] for member in found} if state == "Stable" else set()
+    finally:
+        await admin.close()
+
+
+async def until(condition, within, what, healing=None):
+    """Wait for an awaitable condition; workers of the platform `healing` that die are started again."""
+    deadline = time.monotonic() + within
+    while not (found := await condition()):
+        assert time.monotonic() < deadline, f"not within {within} s: {what}"
+        await asyncio.sleep(0.2)
+        if healing:
+            await healing.heal()
+    return found
+
+
+class Extra:
+    """One more worker of a role beside the platform's own."""
+
+    def __init__(self, platform, role, number=0):
+        self._platform, self.role = platform, role
+        self._log = platform.settings.data_path / "logs" / f"extra-{role}-{number}.log"
+
+    async def __aenter__(self):
+        port = free_port()
+        settings = msgspec.structs.replace(self._platform.settings, web_port=port)
+        self.url = f"http://{HOST}:{port}"
+        command = [sys.executable, "-m", "k2stream", "worker", self.role]
+        self.child = await Child.spawn(
+            self._log.stem, command, self._log, env=self._platform._environment(settings)
+        )
+        return self
+
+    async def __aexit__(self, *_):
+        await self.child.stop(10)
+
+    async def leave(self):
+        """SIGTERM; it has to end by itself."""
+        os.kill(self.child.pid, signal.SIGTERM)
+        try:
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await self.child.wait()
+        except TimeoutError:
+            pytest.fail(f"{self.role} has not left within {LEAVE_SECONDS} s: {self.child.tail()}")
+
+    async def kill(self):
+        """kill -9."""
+        os.kill(self.child.pid, signal.SIGKILL)
+        await self.child.wait()
+
+    async def healthy(self):
+        assert self.child.returncode is None, self.child.obituary()
+        return await answers(f"{self.url}/health") == 200
+
+
+async def answers(url):
+    """The status of an answer, None when there is none."""
+    try:
+        async with httpx.AsyncClient(timeout=5) as client:
+            return (await client.get(url)).status_code
+    except httpx.TransportError:
+        return None
+
+
+async def stats(platform):
+    """What the simulated exchanges have counted, by exchange."""
+    async with httpx.AsyncClient(timeout=10) as client:
+        return (await client.get(f"{platform.control_url}/stats")).json()["exchanges"]
+
+
+async def exact(platform):
+    """Heal, stop the feeds, drain, and hold every layer to the oracle; the counts of what was compared."""
+    await recovered(platform)
+    await platform.stop_feeds()
+    await caught_up(platform, 300, [GROUPS[role] for role in ("normalize", "candles", "hot")])
+    await drain(platform)
+    report = await verify(platform.settings, platform.urls["candles"])
+    found = [str(difference) for item in report.comparisons for difference in item.differences]
+    assert not found, f"{len(found)} differences\n" + "\n".join(found[:20])
+    counts = Counter()
+    for exchange in report.counts.values():
+        counts.update(exchange)
+    assert counts["raw"] > 0
+    assert report.candles > 0
+    assert counts["raw"] == counts["normalized"] + counts["duplicates"] + counts["dead letters"], counts
+    return {
+        "raw trades": counts["raw"],
+        "canonical trades": counts["normalized"],
+        "late trades": counts["late"],
+        "candles": report.candles,
+        "comparisons": sum(item.compared for item in report.comparisons),
+        "differences": report.differences,
+        "candle records": len(await published(platform)),
+        "snapshots": await asyncio.to_thread(snapshots, platform),
+        "repeated ids": await asyncio.to_thread(repeated_ids, platform),
+    }
+
+
+async def published(platform):
+    """{(timeframe, key, open time, revision): candle} of the candle topics: each revision is one content."""
+    found = {}
+    for timeframe in TIMEFRAMES:
+        async for _, records in read_to_end(platform.settings, topics.ohlcv(timeframe)):
+            for schema_id in {record.value[1:5] for record in records}:
+                registry.writer_schema(int.from_bytes(schema_id), platform.settings.registry_url)
+            for candle in candles.decode([record.value for record in records]):
+                name = (timeframe, f"{candle.exchange}:{candle.symbol}", candle.open_time, candle.revision)
+                assert found.setdefault(name, candle) == candle, f"two contents of revision {name}"
+    return found
+
+
+def repeated_ids(platform):
+    """Trades that stand in silver under an id or a position that another has; in both tiers. Always 0."""
+    database = platform.settings.clickhouse_database
+    ((rows, ids, positions),) = connect(platform.settings).execute(
+        f"""SELECT count(), uniqExact(exchange, symbol, trade_id),
+            uniqExact(exchange, raw_partition, raw_offset)
+        FROM {database}.silver_trades FINAL"""
+    )
+    columns = ("exchange", "symbol", "trade_id")
+    cold = open_catalog(platform.settings).load_table("cold.silver_trades")
+    held = cold.scan(selected_fields=columns).to_arrow()
+    distinct = held.group_by(list(columns)).aggregate([]).num_rows
+    assert (rows - ids, rows - positions, held.num_rows - distinct) == (0, 0, 0)
+    return 0
+
+
+def snapshots(platform):
+    """How many snapshots the cold tables have; each that added rows brought some partition forward."""
+    catalog = open_catalog(platform.settings)
+    count = 0
+    for name in tables.TABLES:
+        before = {}
+        for snapshot in catalog.load_table(name).snapshots():
+            count += 1
+            text = snapshot.summary[writer.PROPERTY]
+            held = writer._decode(text) if text else before
+            if snapshot.summary.operation.value == "append":
+                forward = [
+                    item for item in held if item not in before or held[item].offset > before[item].offset
+                ]
+                assert forward, f"{name}: snapshot {snapshot.snapshot_id} adds what was there before"
+            before = held
+    return count
