@@ -37,6 +37,8 @@ class Simulation:
 
     rate: int = 200
     seed: int = 7
+    ahead_seconds: float = 0.0
+    """Of their clocks before ours; below 0 they are behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,7 @@ class Platform:
     async def _start_simulator(self, simulation: Simulation) -> None:
         command = [sys.executable, "-m", "k2stream.local.simulate", "--json"]
         command += ["--rate", str(simulation.rate), "--seed", str(simulation.seed)]
+        command += ["--ahead", str(simulation.ahead_seconds)]
         child = await Child.spawn(
             "simulate", command, self._log("simulate"), env=self._environment(self.settings)
         )

@@ -48,6 +48,7 @@ class _RepeatedFault(click.ParamType):
 )
 @click.option("--seed", default=7, show_default=True, help="The same seed and start give the same trades.")
 @click.option("--start", type=click.DateTime(), help="Trade time (UTC) of the first moment; default: now.")
+@click.option("--ahead", default=0.0, show_default=True, help="Seconds their clocks are before this one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--binance-port", default=0, help="0: any free port, as for the others.")
 @click.option("--kraken-port", default=0)
@@ -66,6 +67,7 @@ def simulate_command(
     rate: float,
     seed: int,
     start: datetime | None,
+    ahead: float,
     host: str,
     binance_port: int,
     kraken_port: int,
@@ -80,6 +82,7 @@ def simulate_command(
     options = Options(
         rate=rate,
         seed=seed,
+        ahead_seconds=ahead,
         start_us=int(start.replace(tzinfo=UTC).timestamp()) * 1_000_000 if start else None,
         host=host,
         ports={"binance": binance_port, "kraken": kraken_port, "coinbase": coinbase_port},

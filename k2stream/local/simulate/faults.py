@@ -36,6 +36,7 @@ class Kind(StrEnum):
     ABORT = "abort"  # connections end without a close frame: 1006
     CLOSE = "close"  # connections are closed with 1000
     REFUSE = "refuse"  # new connections get 503 for `seconds`
+    PONG = "pong"  # pongs that nobody's ping asked for
 
     REST = "rest"  # requests for past trades get 503 for `seconds`
 

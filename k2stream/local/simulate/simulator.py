@@ -34,6 +34,9 @@ class Options:
     start_us: int | None = None
     """Trade time of the first moment, µs since 1970; None: the wall clock."""
 
+    ahead_seconds: float = 0.0
+    """The exchanges' clocks before the wall clock; without a start."""
+
     host: str = "127.0.0.1"
     ports: dict[str, int] = field(default_factory=dict)
     control_port: int = 0
@@ -54,7 +57,8 @@ class Simulator:
     def __init__(self, instruments: Sequence[Instrument], options: Options) -> None:
         self.options = options
         started_us = clock.now_us()
-        self._start_us = started_us if options.start_us is None else options.start_us
+        ahead_us = int(options.ahead_seconds * 1e6)
+        self._start_us = started_us + ahead_us if options.start_us is None else options.start_us
         self._offset_us = self._start_us - started_us
         self._record: TextIO | None = None
         self._entered = AsyncExitStack()

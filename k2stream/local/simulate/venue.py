@@ -133,6 +133,10 @@ class Venue:
             case Kind.ABORT:
                 for client in self.clients:
                     client.socket.transport.abort()
+            case Kind.PONG:
+                for client in self.clients:
+                    for number in range(fault.count):
+                        self._run(client.socket.pong(b"not yours %d" % number))
             case Kind.CLOSE:
                 for client in self.clients:
                     client.farewell = "closed on request"
