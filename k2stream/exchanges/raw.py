@@ -27,8 +27,8 @@ UNREADABLE = (ValueError, RecursionError)
 def recorded(trade: type[msgspec.Struct]) -> type[msgspec.Struct]:
     """The struct of a raw record: a trade's fields, and k2_recv (receive time, µs), k2_conn, k2_seq.
 
-    `k2_seq` counts the trades of the connection `k2_conn`; `k2_backfilled` is true of a trade that was fetched
-    later over REST.
+    `k2_seq` counts the trades of the connection `k2_conn`; `k2_backfilled` is true of a trade that was
+    fetched later over REST.
     """
     metadata: list[tuple[str, Any] | tuple[str, Any, Any]] = [
         ("k2_recv", Annotated[int, Meta(ge=0, lt=TIME_LIMIT)]),

@@ -111,8 +111,8 @@ class Oracle:
     def _load(self, folder: Path) -> None:
         parts = " UNION ALL ".join(
             f"""SELECT '{name}' AS exchange, {_HAS_IDS[name]} AS has_id, partition AS raw_partition,
-                offset AS raw_offset, symbol, ts, id, aggregated, weight, price_text, quantity_text, taker_buy,
-                backfilled
+                offset AS raw_offset, symbol, ts, id, aggregated, weight, price_text, quantity_text,
+                taker_buy, backfilled
             FROM (SELECT partition, offset, JSONExtractBool(value, 'k2_backfilled') AS backfilled, {native}
                   FROM file('{folder / f"{name}.parquet"}', Parquet, '{_RAW}'))"""
             for name, native in _NATIVE.items()
