@@ -72,8 +72,8 @@ async def recovered(platform, within=180):
 
 async def caught_up(platform, within, groups=EVERY_GROUP):
     """Wait until the groups have committed all that their topics hold now; the seconds it took."""
-    began = time.monotonic()
     async with LagReader(platform.settings) as lags:
+        began = time.monotonic()
 
         async def passed(group):
             assert await lags.passed(group, within), (
