@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from operator import attrgetter
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -30,6 +30,8 @@ _POSITION = {"raw_partition", "raw_offset"}
 FEW_RECORDS = 300
 """Fewer are read faster one by one."""
 
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
 
 class Binance(msgspec.Struct, kw_only=True, gc=False):
     """@trade and @aggTrade; `a` is the seller's order in the one and the id in the other."""
@@ -38,14 +40,14 @@ class Binance(msgspec.Struct, kw_only=True, gc=False):
     s: str
     p: str
     q: str
-    T: int
+    T: Int64
     m: bool
-    E: int | None = None
-    t: int | None = None
-    a: int | None = None
-    b: int | None = None
-    f: int | None = None
-    l: int | None = None  # noqa: E741 - the exchange's name
+    E: Int64 | None = None
+    t: Int64 | None = None
+    a: Int64 | None = None
+    b: Int64 | None = None
+    f: Int64 | None = None
+    l: Int64 | None = None  # noqa: E741 - the exchange's name
     M: bool | None = None
 
 
