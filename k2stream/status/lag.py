@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from k2stream import topics
+from k2stream.backfill.filler import group as filler_group
 from k2stream.candle import TIMEFRAMES
 from k2stream.kafka import client_options
 from k2stream.settings import Settings
@@ -36,6 +37,11 @@ class LagReader:
     def __init__(self, settings: Settings) -> None:
         self._admin = AIOKafkaAdminClient(**client_options(settings))
         self._consumer = AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False)
+        self.fillers = {
+            filler_group(name): (topics.FEED_EVENTS,) for name in topics.EXCHANGES if settings.rest_url(name)
+        }
+        """The gap fillers' groups, and what they read."""
+        self._sources = {**SOURCES, **self.fillers}
         self._partitions = {topic.name: topic.partitions for topic in topics.declared(settings)}
 
     async def __aenter__(self) -> Self:
@@ -75,7 +81,7 @@ class LagReader:
 
     async def _ends(self, group: str) -> Mapping[Any, int]:
         wanted = [
-            TopicPartition(topic, p) for topic in SOURCES[group] for p in range(self._partitions[topic])
+            TopicPartition(topic, p) for topic in self._sources[group] for p in range(self._partitions[topic])
         ]
         ends: Mapping[Any, int] = await self._consumer.end_offsets(wanted)
         return ends

@@ -173,3 +173,17 @@ def test_a_record_unlike_the_others_is_refused(was, now, row):
         uniform.columns(values)
     by_column, one_by_one = both("binance", values)
     assert by_column.equals(one_by_one)
+
+
+@pytest.mark.parametrize("name", exchanges.REGISTRY)
+@given(st.data())
+def test_trades_fetched_later_are_rows_like_others(name, data):
+    """All of a batch, or some."""
+    values = data.draw(batches(name))
+    marked = data.draw(st.lists(flag, min_size=len(values), max_size=len(values)))
+    found = [
+        value[:-1] + b',"k2_backfilled":true}' if mark else value
+        for value, mark in zip(values, marked, strict=True)
+    ]
+    for rows in both(name, found):
+        assert rows.equals(both(name, values)[1])

@@ -127,6 +127,16 @@ def test_the_usual_batch_is_read_by_column():
     assert len(fast.values) == 2
 
 
+@pytest.mark.parametrize("marked", [[0], [1], [0, 1]])
+def test_a_trade_that_was_fetched_is_not_read_by_column(marked):
+    values = [PLAIN, NEXT]
+    for row in marked:
+        values[row] = values[row][:-1] + b',"k2_backfilled":true}'
+    fast, slow = both(values, {"BTCUSDT": 7})
+    assert fast is None
+    assert len(slow.values) == 2
+
+
 @pytest.mark.parametrize(
     "values",
     [

@@ -44,3 +44,20 @@ def test_each_exchange_has_its_url():
     read = settings.load({"K2_KRAKEN_WS_URL": "ws://127.0.0.1:1"})
     assert read.ws_url("kraken") == "ws://127.0.0.1:1"
     assert read.ws_url("binance").startswith("wss://")
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ({}, "https://api.kraken.com"),
+        ({"K2_GAP_FILL": "false"}, ""),
+        ({"K2_KRAKEN_WS_URL": "ws://127.0.0.1:1"}, ""),  # not to mix its trades with the exchange's own
+        (
+            {"K2_KRAKEN_WS_URL": "ws://127.0.0.1:1", "K2_KRAKEN_REST_URL": "http://127.0.0.1:2"},
+            "http://127.0.0.1:2",
+        ),
+        ({"K2_KRAKEN_REST_URL": "http://127.0.0.1:2"}, "http://127.0.0.1:2"),
+    ],
+)
+def test_trades_are_fetched_from_where_the_feed_is(given, url):
+    assert settings.load(given).rest_url("kraken") == url

@@ -358,3 +358,36 @@ def test_a_fault_of_an_exchange_that_is_not_there():
     simulator = Simulator([Instrument("kraken", "XBT/USD", "BTC/USD")], Options())
     with pytest.raises(ValueError, match="unknown exchange 'binance'"):
         simulator.inject(Fault(exchange="binance", kind=Kind.ABORT))
+
+
+async def test_a_connection_says_since_when_the_feed_was_not_known_to_be_up(bench):
+    made = await bench("kraken")
+    made.feed.up_until = 17
+    await made.connected()
+    made.inject(Kind.REFUSE, seconds=0.2)
+    made.inject(Kind.ABORT)
+    await made.until(lambda: made.events["connected"] == 2)
+    first, second = (event for event in made.records(topics.FEED_EVENTS) if event["kind"] in ("connected",))
+    (lost,) = (event for event in made.records(topics.FEED_EVENTS) if event["kind"] == "disconnected")
+    received = [json.loads(record.value)["k2_recv"] for record in made.raw]
+    assert first["since"] == 17
+    assert first["time"] < second["since"] <= lost["time"] < second["time"]
+    assert second["since"] >= max(time for time in received if time <= lost["time"])
+
+
+async def test_settled_is_when_all_that_was_received_is_durable(bench):
+    gate = asyncio.Event()
+
+    class Slow(MemoryPublisher):
+        async def publish(self, columns):
+            await gate.wait()
+            await super().publish(columns)
+
+    made = await bench("binance", publisher=Slow())
+    await made.until(lambda: made.venue.counts.sent_trades > 50)
+    settled = asyncio.create_task(made.feed.settled())
+    done, _ = await asyncio.wait({settled}, timeout=0.1)
+    assert not done and not made.raw
+    gate.set()
+    await asyncio.wait_for(settled, 10)
+    assert made.raw

@@ -1,0 +1,234 @@
+"""What is asked for a gap or an outage, and what is said of it."""
+
+import json
+
+import msgspec
+import pytest
+
+from k2stream import events, exchanges, topics
+from k2stream.backfill import ids, outages
+from k2stream.backfill.held import Held
+from k2stream.backfill.output import Output
+from k2stream.backfill.task import Task
+from k2stream.events import EventKind, FeedEvent
+from k2stream.exchanges.rest.spec import HistoryError, Page, Past
+from k2stream.exchanges.spec import RawTrade
+from k2stream.feed import MemoryPublisher
+from k2stream.settings import Settings
+
+NOW = 1_700_000_000_000_000
+LONG_AGO = NOW - 3_600_000_000
+SETTINGS = Settings(gap_fill_margin_seconds=0.001, simulated=True, kraken_partitions=3)
+
+
+class Told:
+    """In place of a client: answers of a history's real requests from `trades`, by symbol."""
+
+    def __init__(self, exchange, trades, most=None):
+        self.history = exchange.history
+        self.asked = []
+        self.trades = trades
+        self.most = most or self.history.limit
+
+    async def fetch(self, request):
+        self.asked.append(request)
+        trades = self.trades[request.symbol]
+        if isinstance(trades, HistoryError):
+            raise trades
+        query = request.query
+        if "fromId" in query:
+            found = [item for item in trades if item.id >= int(query["fromId"])][: int(query["limit"])]
+        elif "after" in query:
+            found = [item for item in trades if item.id < int(query["after"])][-int(query["limit"]) :]
+        else:
+            found = [item for item in trades if item.time * 1000 > int(query["since"])][: self.most]
+        return Page(found, found[-1].time * 1000 if found else 0)
+
+
+def task(exchange, trades, most=None):
+    async def settled():
+        pass
+
+    publisher = MemoryPublisher()
+    made = Task(
+        exchange,
+        list(trades),
+        Told(exchange, trades, most),
+        Output(exchange.name, publisher, SETTINGS, lambda: NOW),
+        SETTINGS,
+        settled,
+        lambda: NOW,
+    )
+    return made, publisher
+
+
+def numbered(*numbers, symbol="BTCUSDT"):
+    body = '{"e":"trade","s":"%s","t":%d,"p":"1.0","q":"1.0","T":1,"m":true,"M":true}'
+    return [Past(number, number, RawTrade(symbol, (body % (symbol, number)).encode())) for number in numbers]
+
+
+def gap(first, last, kind=EventKind.GAP, exchange="binance", **more):
+    event = {"symbol": "BTCUSDT", "first_missing": first, "last_missing": last, "count": last - first + 1}
+    return FeedEvent(kind=kind, exchange=exchange, time=LONG_AGO, since=7, **event, **more)
+
+
+def published(publisher, exchange="binance"):
+    return [json.loads(record.value) for record in publisher.topics.get(topics.raw(exchange), [])]
+
+
+def answers(publisher):
+    records = publisher.topics.get(topics.FEED_EVENTS, [])
+    return [msgspec.json.decode(record.value, type=FeedEvent) for record in records]
+
+
+async def test_exactly_the_ids_of_a_gap_are_published_in_pages_and_marked():
+    work, publisher = task(exchanges.get("binance"), {"BTCUSDT": numbered(*range(5000))})
+    await ids.fill(work, gap(1500, 3700))
+    found = published(publisher)
+    assert [record["t"] for record in found] == list(range(1500, 3701))
+    assert [request.query["fromId"] for request in work.client.asked] == ["1500", "2500", "3500"]
+    assert all(record["k2_backfilled"] is True and record["k2_recv"] == NOW for record in found)
+    assert {record["k2_conn"] for record in found} == {work.output.connection}
+    assert [record["k2_seq"] for record in found] == list(range(2201))
+    (answer,) = answers(publisher)
+    assert (answer.kind, answer.symbol, answer.count) == (EventKind.BACKFILLED, "BTCUSDT", 2201)
+    assert (answer.first_missing, answer.last_missing, answer.since, answer.detail) == (1500, 3700, 7, "")
+
+
+async def test_what_the_exchange_has_no_more_is_told():
+    work, publisher = task(exchanges.get("binance"), {"BTCUSDT": numbered(*range(100, 200))})
+    await ids.fill(work, gap(90, 109))
+    assert [record["t"] for record in published(publisher)] == list(range(100, 110))
+    assert answers(publisher)[0].detail == "10 are missing for good: the exchange does not tell them"
+
+
+async def test_ids_of_a_jump_may_be_of_no_trade():
+    trades = {"BTCUSDT": numbered(1, 2, 5, 9, 1004, 1005, 1010)}
+    work, publisher = task(exchanges.get("coinbase"), trades)
+    await ids.fill(work, gap(3, 1007, EventKind.JUMP, "coinbase"))
+    assert [record["t"] for record in published(publisher, "coinbase")] == [5, 9, 1004, 1005]
+    assert [request.query["after"] for request in work.client.asked] == ["1003", "1008"]
+    assert answers(publisher)[0].detail == "1001 ids are of no trade that the exchange tells"
+
+
+async def test_a_young_gap_is_asked_for_again_until_rest_has_it(monkeypatch):
+    monkeypatch.setattr(ids, "AGAIN_SECONDS", 0)
+    work, publisher = task(exchanges.get("binance"), {"BTCUSDT": numbered(1, 2)})
+
+    async def fetch(request, ask=work.client.fetch):
+        work.client.trades["BTCUSDT"] = numbered(*range(1, 3 + len(work.client.asked)))
+        return await ask(request)
+
+    work.client.fetch = fetch
+    await ids.fill(work, msgspec.structs.replace(gap(2, 6), time=NOW))
+    assert [record["t"] for record in published(publisher)] == [2, 3, 4, 5, 6]
+    assert len(work.client.asked) == 5 and answers(publisher)[0].count == 5
+
+
+async def test_a_refused_request_is_told_and_given_up():
+    refused = {"BTCUSDT": HistoryError("HTTP 400: Invalid symbol.", final=True)}
+    work, publisher = task(exchanges.get("binance"), refused)
+    await ids.fill(work, gap(1, 2))
+    assert published(publisher) == []
+    assert answers(publisher)[0].detail == "nothing fetched: HTTP 400: Invalid symbol."
+
+
+async def test_of_a_gap_beyond_all_measure_the_newest_are_fetched(monkeypatch):
+    monkeypatch.setattr(ids, "MOST_IDS", 10)
+    work, publisher = task(exchanges.get("binance"), {"BTCUSDT": numbered(*range(100))})
+    await ids.fill(work, gap(0, 99))
+    assert [record["t"] for record in published(publisher)] == list(range(90, 100))
+    assert answers(publisher)[0].detail.startswith("90 are missing for good")
+
+
+def kraken(*times, symbol="XBT/USD", **changes):
+    row = {"price": "1.5", "volume": "0.1", "side": "b", "orderType": "l", "misc": ""} | changes
+    return [
+        Past(
+            number,
+            time,
+            RawTrade(symbol, json.dumps({"pair": symbol, "time": seconds(time), **row}).encode()),
+        )
+        for number, time in enumerate(times)
+    ]
+
+
+def seconds(time):
+    return f"{time // 1_000_000}.{time % 1_000_000:06d}"
+
+
+def connected(since, time=LONG_AGO):
+    return FeedEvent(
+        kind=EventKind.CONNECTED, exchange="kraken", time=time, since=since, connection="kraken-1"
+    )
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """What the raw topic is taken to hold: times by symbol and content, and the clocks' difference."""
+    found = Held({}, 0)
+
+    async def read_held(exchange, settings, start, end):
+        return found
+
+    monkeypatch.setattr(outages, "read_held", read_held)
+
+
+async def test_an_outage_is_asked_for_by_symbol_and_page(held):
+    times = range(LONG_AGO - 1000, LONG_AGO, 2)
+    trades = {"XBT/USD": kraken(*times), "ETH/USD": []}
+    work, publisher = task(exchanges.get("kraken"), trades, most=1000)
+    await outages.fill(work, connected(LONG_AGO - 500))
+    found = published(publisher, "kraken")
+    assert len(found) == 500
+    assert [(answer.symbol, answer.count, answer.connection) for answer in answers(publisher)] == [
+        ("XBT/USD", 500, "kraken-1"),
+        ("ETH/USD", 0, "kraken-1"),
+    ]
+    (record, *_) = publisher.topics[topics.raw("kraken")]
+    assert record.partition == topics.partition_of("XBT/USD", 3) and record.key == b"XBT/USD"
+
+
+@pytest.mark.parametrize("together", [1, 3, 999])
+async def test_pages_that_end_amid_trades_of_one_time_lose_none(held, together):
+    times = [LONG_AGO - 100 + number // together for number in range(2500)]
+    work, _ = task(exchanges.get("kraken"), {"XBT/USD": kraken(*times)})
+    start, end = LONG_AGO - 1000, LONG_AGO + 10_000
+    told = await outages._told(work, "XBT/USD", start, end)
+    assert [item.id for item in told] == list(range(2500))
+
+
+async def test_the_first_connection_ever_asks_nothing(held):
+    work, publisher = task(exchanges.get("kraken"), {"XBT/USD": kraken(LONG_AGO)})
+    await outages.fill(work, connected(0))
+    assert not work.client.asked and not publisher.topics
+
+
+async def test_only_the_last_day_is_fetched_and_that_is_said(held):
+    day = outages.MOST_US
+    trades = {"XBT/USD": kraken(LONG_AGO - day - 1, LONG_AGO - day + 1)}
+    work, publisher = task(exchanges.get("kraken"), trades)
+    await outages.fill(work, connected(LONG_AGO - 2 * day))
+    assert len(published(publisher, "kraken")) == 1
+    assert answers(publisher)[0].detail == "only the last 24 of 48.0 h are fetched"
+
+
+async def test_one_symbol_that_is_refused_does_not_cost_the_others(held):
+    trades = {"NO/PAIR": HistoryError("EQuery:Unknown asset pair", final=True), "XBT/USD": kraken(LONG_AGO)}
+    work, publisher = task(exchanges.get("kraken"), trades)
+    await outages.fill(work, connected(LONG_AGO - 5))
+    assert [answer.count for answer in answers(publisher)] == [0, 1]
+    assert "Unknown asset pair" in answers(publisher)[0].detail
+
+
+def test_outages_that_touch_are_one_and_others_are_not():
+    first, second = connected(10, 20), connected(25, 30)
+    assert outages.join(first, second, 5) == connected(10, 30)
+    assert outages.join(first, connected(31, 40), 5) is None
+    assert outages.join(connected(0, 20), second, 5) is None
+    assert outages.join(gap(1, 2), gap(3, 4), 5) is None
+
+
+def test_events_keep_what_they_say():
+    event = gap(1, 2, numbering="agg")
+    assert msgspec.json.decode(events.encode(event), type=FeedEvent) == event
