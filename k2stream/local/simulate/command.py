@@ -106,7 +106,12 @@ async def _run(simulator: Simulator, *, as_json: bool) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     async with simulator:
         click.echo(_announcement(simulator, as_json=as_json))
+        trading = asyncio.create_task(simulator.run())
+        trading.add_done_callback(lambda _: stopped.set())
         await stopped.wait()
+        if trading.done():
+            trading.result()
+        trading.cancel()
 
 
 def _announcement(simulator: Simulator, *, as_json: bool) -> str:

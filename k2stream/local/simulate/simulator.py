@@ -62,6 +62,7 @@ class Simulator:
         self._offset_us = self._start_us - started_us
         self._record: TextIO | None = None
         self._entered = AsyncExitStack()
+        self._tasks: list[asyncio.Task[None]] = []
         self.control = Control(self)
         found: dict[str, list[Instrument]] = {}
         for item in instruments:
@@ -106,8 +107,13 @@ class Simulator:
             raise
         for work in (self._trade(), *(self._repeat(every, fault) for every, fault in self.options.faults)):
             task = asyncio.create_task(work)
+            self._tasks.append(task)
             self._entered.callback(task.cancel)
         return self
+
+    async def run(self) -> None:
+        """Trade for ever. Raises what ends the trading: an exchange that stands still in silence is none."""
+        await asyncio.gather(*self._tasks)
 
     async def __aexit__(self, *details: object) -> None:
         """Drop all connections."""

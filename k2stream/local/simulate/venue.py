@@ -24,10 +24,12 @@ PONG_SECONDS = 60.0
 class Counts:
     """What happened since the start. `sent_trades` are those of ordinary messages, each once.
 
-    Injected copies and snapshots are not among them, dropped messages neither.
+    Injected copies and snapshots are not among them, dropped messages neither. `unheard_trades` of the
+    generated ones happened before anyone had ever subscribed to their symbol.
     """
 
     generated_trades: int = 0
+    unheard_trades: int = 0
     sent_trades: int = 0
     sent_messages: int = 0
     sent_bytes: int = 0
@@ -58,6 +60,7 @@ class Venue:
         self._market = market
         self._now_us = now_us
         self._on_orders = on_orders
+        self._heard: set[str] = set()
         self._stopped = False
         self._silent_until = 0
         self._refuse_until = 0
@@ -108,6 +111,9 @@ class Venue:
         orders = [] if self._stopped else self.faults.orders(self._market.until(now_us))
         if orders:
             self.counts.generated_trades += sum(len(order.quantities) for order in orders)
+            self.counts.unheard_trades += sum(
+                len(order.quantities) for order in orders if order.symbol not in self._heard
+            )
             self._dialect.remember(orders)
             self._past.add(orders)
             self._on_orders(self.name, orders)
@@ -182,6 +188,7 @@ class Venue:
     def _answer(self, client: Client, text: bytes) -> None:
         now_us = self._now_us()
         answers = self._dialect.answer(client, text, now_us)
+        self._heard.update(*client.subscribed.values())
         self.counts.snapshot_trades += sum(message.trades for message in answers)
         self._send(client, answers, now_us)
 
