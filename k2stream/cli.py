@@ -39,6 +39,10 @@ _SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "k2stream.commands.validate:validate",
             "Check the ClickHouse layers against each other, a line a check.",
         ),
+        "replay": (
+            "k2stream.commands.replay:replay",
+            "Rebuild everything from the raw records, compare, and swap it in.",
+        ),
         "migrate": ("k2stream.commands.migrate:migrate", "Create or update the ClickHouse tables."),
         "cold": ("k2stream.commands.cold:cold", "Work with the Iceberg tier."),
     },

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from k2stream import clock
+from k2stream.batch import BatchTable
 from k2stream.batch.restore import Reach, apply
 from k2stream.errors import ConfigError
 from k2stream.reading import Reader
@@ -28,16 +31,10 @@ async def read(settings: Settings, readable: Readable, key: str | None, at: int 
     Raises ConfigError when there is no changelog.
     """
     table = readable.table
-    topic, partitions = table.changelog_topic_name, table.partitions or 1
+    partitions = table.partitions or 1
     reach = {number: Reach(at) for number in range(partitions)} if at is not None else {}
-    entries = 0
     async with Reader(settings, columnar=True) as reader:
-        held = await reader.held(topic, partitions)
-        try:
-            async for batch in reader.read(topic, held):
-                entries += apply(table, batch, reach.get(batch.tp.partition))
-        except ValueError as error:
-            raise ConfigError(f"table {table.name}: {error}") from None
+        entries = await load(reader, table, reach)
     found = [
         (found_key, value)
         for number in range(partitions)
@@ -46,6 +43,20 @@ async def read(settings: Settings, readable: Readable, key: str | None, at: int 
     ]
     rows = [readable.row(found_key, value) for found_key, value in sorted(found, key=lambda item: item[0])]
     return Contents(rows, entries, [] if at is None else _notes(readable, list(reach.values()), key, at))
+
+
+async def load(reader: Reader, table: BatchTable, reach: Mapping[int, Reach] = MappingProxyType({})) -> int:
+    """Fill a table from its changelog, up to each partition's reach; how many entries.
+
+    Raises ConfigError when there is no changelog.
+    """
+    entries, topic = 0, table.changelog_topic_name
+    try:
+        async for batch in reader.read(topic, await reader.held(topic, table.partitions or 1)):
+            entries += apply(table, batch, reach.get(batch.tp.partition))
+    except ValueError as error:
+        raise ConfigError(f"table {table.name}: {error}") from None
+    return entries
 
 
 def _notes(readable: Readable, reach: list[Reach], key: str | None, at: int) -> list[str]:

@@ -143,18 +143,18 @@ def _type(kind: pa.DataType, ids: count[int]) -> IcebergType:
     return _TYPES[kind]
 
 
-def ensure(catalog: Catalog, table: ColdTable) -> Table:
-    """The table, created if it is missing; safe when several workers do it at once.
+def ensure(catalog: Catalog, table: ColdTable, location: str | None = None) -> Table:
+    """The table, created (at the location) if it is missing; safe when several workers do it at once.
 
     Raises ConfigError when it has other columns.
     """
     with suppress(NamespaceAlreadyExistsError, IntegrityError):  # another worker was faster
-        catalog.create_namespace_if_not_exists(NAMESPACE)
+        catalog.create_namespace_if_not_exists(table.name.partition(".")[0])
     wanted = schema_of(table.route.schema)
     if catalog.table_exists(table.name):
         found = catalog.load_table(table.name)
     else:
-        found = _create(catalog, table, wanted)
+        found = _create(catalog, table, wanted, location)
     names = [field.name for field in found.schema().fields]
     if names != [field.name for field in wanted.fields]:
         raise ConfigError(
@@ -163,7 +163,7 @@ def ensure(catalog: Catalog, table: ColdTable) -> Table:
     return found
 
 
-def _create(catalog: Catalog, table: ColdTable, schema: Schema) -> Table:
+def _create(catalog: Catalog, table: ColdTable, schema: Schema, location: str | None) -> Table:
     spec = PartitionSpec(
         *(
             PartitionField(
@@ -177,7 +177,7 @@ def _create(catalog: Catalog, table: ColdTable, schema: Schema) -> Table:
     )
     try:
         return catalog.create_table(
-            table.name, schema, partition_spec=spec, sort_order=order, properties=PROPERTIES
+            table.name, schema, location, partition_spec=spec, sort_order=order, properties=PROPERTIES
         )
     except TableAlreadyExistsError:
         return catalog.load_table(table.name)

@@ -79,6 +79,12 @@ def append(load: Callable[[], Table], route: Route, batch: Rows) -> int:
     raise Away(f"{route.table}: {CONFLICTS} commits in a row were overtaken by others")
 
 
+def note(table: Table, held: Mapping[Partition, Position]) -> None:
+    """Commit no rows, but how far each topic partition is in the table."""
+    nothing = table.schema().as_arrow().empty_table()
+    table.append(nothing, snapshot_properties={PROPERTY: _encode(held)})
+
+
 def _later(
     held: Mapping[Partition, Position], written: Mapping[Partition, Position]
 ) -> dict[Partition, Position]:

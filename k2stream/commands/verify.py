@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import click
-import httpx
 from rich.console import Console
 
 from k2stream import settings as settings_module
-from k2stream.local.running import Running, find
-from k2stream.status.lag import LagReader
+from k2stream.local.running import find
 from k2stream.verify.run import verify as run_verify
+from k2stream.verify.settle import settle
 from k2stream.verify.show import show
-
-_WITHIN_SECONDS = 60.0
 
 
 @click.command()
@@ -31,22 +28,13 @@ def verify() -> None:
     def say(text: str) -> None:
         console.print(f"[dim]{text}[/]")
 
-    async def settle() -> None:
+    async def settled() -> None:
         if running:
-            await _settle(running)
+            await settle(running)
 
     reached = running.settings if running else settings
-    report = asyncio.run(run_verify(reached, url, say, settle if running else None))
+    report = asyncio.run(run_verify(reached, url, say, settled if running else None))
     show(report, console)
     if not url:
         console.print("the candle tables were not compared: no candles worker was found")
     raise SystemExit(1 if report.differences else 0)
-
-
-async def _settle(running: Running) -> None:
-    """Wait until the workers have taken in what is in the topics now."""
-    async with LagReader(running.settings) as lags:
-        for group in ("k2-normalize", "k2-candles", "k2-hot"):
-            await lags.passed(group, _WITHIN_SECONDS)
-    async with httpx.AsyncClient(timeout=_WITHIN_SECONDS) as client:
-        (await client.post(f"{running.urls['cold']}/cold/flush")).raise_for_status()

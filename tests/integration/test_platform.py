@@ -144,6 +144,16 @@ def test_verify_agrees_while_it_runs(platform):
     assert result.returncode == 0, result.stdout
 
 
+def test_a_replay_agrees_while_it_runs(platform):
+    folder, _ = platform
+    env = {**PARTITIONS, "K2_DATA_DIR": folder}
+    result = k2("replay", env=env, timeout=240)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.splitlines()[-1] == "0 differences"
+    assert k2("replay", "--undo", env=env, timeout=60).stderr.startswith("Error: workers of k2-")
+    assert k2("replay", "--drop", env=env, timeout=60).returncode == 0
+
+
 def _maintain(folder, *names):
     chosen = [option for name in names for option in ("--table", name)]
     env = {**PARTITIONS, "K2_DATA_DIR": folder, "K2_COLD_COMMIT_SECONDS": 30}

@@ -1,0 +1,101 @@
+"""`k2 replay`: rebuild everything from the raw records, compare, swap."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import closing
+
+import click
+from clickhouse_driver.errors import NetworkError
+
+from k2stream import settings as settings_module
+from k2stream.batch import BatchTable
+from k2stream.cold.catalog import open_catalog
+from k2stream.errors import ConfigError
+from k2stream.local.running import Running, find
+from k2stream.replay import run, swap
+from k2stream.replay.clickhouse import Hot
+from k2stream.replay.groups import check_still, members, still
+from k2stream.replay.iceberg import FRESH, Cold
+from k2stream.replay.show import Meter, line
+from k2stream.replay.source import Origin
+from k2stream.replay.tables import Tables
+from k2stream.settings import Settings
+from k2stream.sinks.base import Away
+from k2stream.tables.catalog import catalog
+from k2stream.verify.settle import settle
+
+
+@click.command()
+@click.option(
+    "--from",
+    "origin",
+    type=click.Choice(("auto", "topics", "cold")),
+    default="auto",
+    show_default=True,
+    help="Raw records from the topics, from Iceberg bronze, or from bronze where the topics have expired.",
+)
+@click.option("--swap", "swapping", is_flag=True, help="Put what was rebuilt in the place of what is there.")
+@click.option("--yes", is_flag=True, help="Swap without asking.")
+@click.option("--undo", is_flag=True, help="Swap ClickHouse and Iceberg back; the tables stay.")
+@click.option("--drop", is_flag=True, help="Remove what a replay rebuilt, or a swap put aside.")
+def replay(origin: Origin, swapping: bool, yes: bool, undo: bool, drop: bool) -> None:
+    """Rebuild all layers from the raw records beside the live ones, and compare.
+
+    Writes ClickHouse database <database>_replay and Iceberg namespace cold_replay, in the place of what was
+    there. Beside a running platform it compares what it covers. --swap needs all workers stopped and no lag.
+    Exits 1 when anything differs and is not swapped in.
+    """
+    if swapping + undo + drop > 1:
+        raise click.UsageError("choose one of --swap, --undo and --drop")
+    running = find(settings_module.get())
+    settings = running.settings if running else settings_module.get()
+    tables = {name: readable.table for name, readable in catalog(settings).items()}
+    with closing(Hot(settings)) as hot:
+        tiers = (hot, Cold(open_catalog(settings)))
+        try:
+            if drop:
+                for tier in tiers:
+                    tier.drop()
+                click.echo(f"removed ClickHouse database {hot.fresh} and Iceberg namespace {FRESH}")
+            elif undo:
+                asyncio.run(swap.undo(settings, tiers))
+                click.echo("swapped ClickHouse and Iceberg back")
+            else:
+                differences = asyncio.run(_replay(running, settings, tiers, tables, origin, swapping, yes))
+                raise SystemExit(1 if differences else 0)
+        except (Away, NetworkError) as error:
+            raise ConfigError(" ".join(str(error).split())) from None
+
+
+async def _replay(
+    running: Running | None,
+    settings: Settings,
+    tiers: tuple[Hot, Cold],
+    held: dict[str, BatchTable],
+    origin: Origin,
+    swapping: bool,
+    yes: bool,
+) -> int:
+    """Replay, compare and perhaps swap; the differences that are left."""
+    if swapping:
+        await check_still(settings)
+    outcome = await run.rebuild(settings, tiers, origin, click.echo, Meter())
+    click.echo(f"rebuilt from {outcome.records:,} raw records")
+    if running and not swapping and await members(settings):
+        await settle(running)
+    tables = Tables(held, outcome.rebuild, settings.candle_retention)
+    differences = 0
+    stands = swapping or await still(settings)
+    for layer in await run.compare(settings, tiers, tables, outcome.covered, still=stands):
+        click.echo(line(layer))
+        differences += layer.differences
+    click.echo(f"{differences:,} differences")
+    if swapping and (yes or click.confirm("put what was rebuilt in the place of what is there?")):
+        keys = await swap.swap(settings, tiers, tables, outcome.covered)
+        click.echo(
+            f"swapped, and {keys:,} table entries rewritten; the old layers are in ClickHouse database "
+            f"{tiers[0].fresh} and Iceberg namespace {FRESH}: `k2 replay --undo` or --drop"
+        )
+        return 0
+    return differences

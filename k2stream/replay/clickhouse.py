@@ -1,0 +1,88 @@
+"""The hot tier rebuilt: a database of its own beside the live one, and their exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from k2stream.errors import ConfigError
+from k2stream.replay.rebuild import Rows
+from k2stream.settings import Settings
+from k2stream.sinks import bronze, gold, silver
+from k2stream.sinks.clickhouse import ClickHouse, connect
+from k2stream.sinks.migrate import migrate
+from k2stream.sinks.progress import Batch, Partition, Piece, Position
+from k2stream.sinks.table import Acknowledge
+
+ROUTES = {route.table: route for route in (*bronze.ROUTES, silver.ROUTE, *gold.ROUTES)}
+"""By table."""
+
+POSITIONS = "sink_positions"
+
+
+def fresh_database(settings: Settings) -> str:
+    """The database that a replay writes."""
+    return f"{settings.clickhouse_database}_replay"
+
+
+class Hot:
+    """The databases `live` and `fresh`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.live, self.fresh = settings.clickhouse_database, fresh_database(settings)
+        self.client = connect(settings)
+        self._settings = settings
+        self._sink = ClickHouse(msgspec.structs.replace(settings, clickhouse_database=self.fresh))
+        self._written = 0
+
+    def create(self) -> None:
+        """Make the fresh database, in the place of one that was left; and what the live one lacks."""
+        migrate(self.client, self._settings)
+        self.drop()
+        self._sink.prepare([])
+
+    def write(self, made: Rows) -> None:
+        """Insert rows."""
+        where = Partition(f"replay of {made.route.topic}", 0)
+        first, self._written = self._written, self._written + len(made.rows)
+        piece: Piece[Any, Acknowledge] = Piece(
+            where, first, self._written - 1, {}, made.rows, len(made.rows), _acknowledge
+        )
+        self._sink.write(made.route, Batch((piece,)))
+
+    def save(self, positions: Mapping[str, Mapping[Partition, Position]]) -> None:
+        """Say how far each fresh table is in its topic."""
+        self._sink.save(
+            {(table, at): position for table, found in positions.items() for at, position in found.items()}
+        )
+
+    def check(self) -> None:
+        """Raise ConfigError unless the fresh tables have positions: else no sink could go on from them."""
+        query = "SELECT count() FROM system.tables WHERE database = %(database)s AND name = %(table)s"
+        ((found,),) = self.client.execute(query, {"database": self.fresh, "table": POSITIONS})
+        if found:
+            ((found,),) = self.client.execute(f"SELECT count() FROM {self.fresh}.{POSITIONS}")
+        if not found:
+            raise ConfigError(
+                f"ClickHouse database {self.fresh} has nothing to take back; see `k2 replay -h`"
+            )
+
+    def exchange(self) -> None:
+        """Give each table the name of the other database's, at once; the views look at the names."""
+        for table in (*ROUTES, POSITIONS):
+            self.client.execute(f"EXCHANGE TABLES {self.live}.{table} AND {self.fresh}.{table}")
+
+    def drop(self) -> None:
+        """Remove the fresh database."""
+        self.client.execute(f"DROP DATABASE IF EXISTS {self.fresh}")
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._sink.close()
+        self.client.disconnect()
+
+
+async def _acknowledge() -> None:
+    """Nobody waits for it."""

@@ -1,0 +1,136 @@
+"""What a replay wrote against what a layer holds (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from k2stream.candles.state import State
+from k2stream.replay.rebuild import Source
+
+KEY = "_key"
+"""The column by which rows are put side by side."""
+
+ALL = 1 << 62
+"""A bound that leaves nothing out."""
+
+SHOWN = 10
+"""Differences of a layer that are told apart; the others are counted."""
+
+
+@dataclass(slots=True)
+class Layer:
+    """How a layer compares: rows compared, those that have moved on or are still to come, differences."""
+
+    name: str
+    rows: int = 0
+    elsewhere: int = 0
+    differences: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def add(self, count: int, examples: Sequence[str]) -> None:
+        """Count differences, and keep the first ones."""
+        self.differences += count
+        self.examples += examples[: SHOWN - len(self.examples)]
+
+
+def fields(what: str, rebuilt: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    """How two rows differ, in a line."""
+    parts = [
+        f"{name} is {found[name]}, rebuilt {value}" for name, value in rebuilt.items() if found[name] != value
+    ]
+    return f"{what}: {'; '.join(parts)}"
+
+
+def rows(layer: Layer, fresh: pa.Table, live: pa.Table, say: Callable[[Any], str]) -> None:
+    """Compare all columns of rows with the same KEY; `say` names a key."""
+    at = pc.index_in(live[KEY], value_set=fresh[KEY].combine_chunks())
+    extra = live[KEY].filter(pc.is_null(at)).to_pylist()
+    live, at = live.filter(pc.is_valid(at)), at.drop_null().to_numpy()
+    times = np.bincount(at, minlength=len(fresh))
+    missing, doubled = (fresh[KEY].filter(pa.array(wrong)).to_pylist() for wrong in (times == 0, times > 1))
+    fresh = fresh.take(pa.array(at))
+    differing = np.flatnonzero(_unequal(fresh, live))
+    layer.rows += int((times > 0).sum())
+    layer.add(len(missing), [f"{say(key)}: missing" for key in missing[:SHOWN]])
+    layer.add(len(extra), [f"{say(key)}: should not be there" for key in extra[:SHOWN]])
+    layer.add(len(doubled), [f"{say(key)}: there more than once" for key in doubled[:SHOWN]])
+    pairs = [(_row(fresh, row), _row(live, row)) for row in differing[:SHOWN].tolist()]
+    layer.add(len(differing), [fields(say(a.pop(KEY)), a, b) for a, b in pairs])
+
+
+def _row(rows: pa.Table, number: int) -> dict[str, Any]:
+    (row,) = rows.slice(number, 1).to_pylist()
+    return dict(row)
+
+
+def _unequal(a: pa.Table, b: pa.Table) -> NDArray[np.bool_]:
+    found = np.zeros(len(a), np.bool_)
+    for name in a.column_names:
+        left, right = a[name], b[name]
+        if left.equals(right):
+            continue
+        if pa.types.is_nested(left.type):
+            pairs = zip(left.to_pylist(), right.to_pylist(), strict=True)
+            found |= np.fromiter((one != other for one, other in pairs), np.bool_, len(a))
+        else:
+            by_null = pc.xor(pc.is_null(left), pc.is_null(right))
+            found |= pc.coalesce(pc.not_equal(left, right), by_null).to_numpy().astype(np.bool_)
+    return found
+
+
+def bounded(bounds: Mapping[Source, int], exchange: str, partition: int) -> int:
+    """The raw offset from which on a source is not compared; what no replay knows of always is."""
+    return bounds.get((exchange, partition), ALL)
+
+
+def same_window(rebuilt: State, found: State) -> bool:
+    """Whether two states are of the same trades; the clock may have closed a window, but not open one."""
+    alike = msgspec.structs.replace(found, final=rebuilt.final) == rebuilt
+    return alike and found.final >= rebuilt.final
+
+
+def entries(
+    layer: Layer,
+    rebuilt: Mapping[Any, Any],
+    found: Mapping[Any, Any],
+    *,
+    moved: Callable[[Any, Any], bool],
+    behind: Callable[[Any, Any], bool],
+    needed: Callable[[Any], bool] = lambda key: True,
+    same: Callable[[Any, Any], bool] = lambda a, b: bool(a == b),
+    say: Callable[[Any], str] = str,
+) -> None:
+    """Compare a table's entries by key.
+
+    `moved` tells of a found entry that the replay did not reach, `behind` whether a found one (None for
+    none) is still to become a rebuilt one, `needed` whether a table must hold a key.
+    """
+    for key, value in rebuilt.items():
+        held = found.get(key)
+        if held is None and not needed(key):
+            continue
+        if (held is not None and moved(key, held)) or behind(held, value):
+            layer.elsewhere += 1
+        elif held is None:
+            layer.add(1, [f"{say(key)}: missing"])
+        else:
+            layer.rows += 1
+            if not same(value, held):
+                layer.add(1, [fields(say(key), _fields(value), _fields(held))])
+    for key in found.keys() - rebuilt.keys():
+        if moved(key, found[key]):
+            layer.elsewhere += 1
+        else:
+            layer.add(1, [f"{say(key)}: should not be there"])
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return dict(value._asdict() if hasattr(value, "_asdict") else msgspec.structs.asdict(value))

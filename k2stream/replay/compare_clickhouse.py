@@ -1,0 +1,158 @@
+"""ClickHouse's layers against the rebuilt ones, compared by the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from k2stream.candle import TIMEFRAMES
+from k2stream.replay.clickhouse import ROUTES, Hot
+from k2stream.replay.compare import ALL, SHOWN, Layer, bounded, fields
+from k2stream.replay.rebuild import Source
+
+OFFSETS = 1_000_000
+"""Offsets of a source that a query compares: their hashes are in the engine's memory."""
+
+LIFE = {"bronze": ("receive_time", timedelta(days=7)), "silver": ("timestamp", timedelta(days=30))}
+"""The TTLs of schemas/clickhouse."""
+
+_EXPIRING = timedelta(hours=1)  # a row that is about to leave may be in one database and not in the other
+_CANDLE = ("exchange", "canonical_symbol", "open_time")
+
+
+def trades(hot: Hot, table: str, sources: Mapping[Source, int], exchange: str | None) -> Layer:
+    """Compare a trade table by raw position; `exchange` is that of a bronze table, None for silver."""
+    layer = Layer(f"ClickHouse {table}")
+    column, life = LIFE[table.partition("_")[0]]
+    since = datetime.now(UTC) - life + _EXPIRING
+    alive = f"{column} >= fromUnixTimestamp64Micro({int(since.timestamp() * 1e6)})"
+    for (name, partition), bound in sources.items():
+        if exchange in (None, name):
+            of = f"raw_partition = {partition} AND {alive}" + (
+                "" if exchange else f" AND exchange = '{name}'"
+            )
+            for first, end in _ranges(hot, table, of, bound):
+                where = f"{of} AND raw_offset >= {first} AND raw_offset < {end}"
+                _compare_trades(hot, layer, table, where, f"{name}[{partition}]")
+    known = [partition if exchange else (name, partition) for name, partition in sources]
+    _strangers(hot, layer, table, "raw_partition" if exchange else "(exchange, raw_partition)", known)
+    return layer
+
+
+def _ranges(hot: Hot, table: str, where: str, bound: int) -> Iterator[tuple[int, int]]:
+    highest = max(
+        hot.client.execute(f"SELECT max(raw_offset) FROM {database}.{table} WHERE {where}")[0][0] or 0
+        for database in (hot.live, hot.fresh)
+    )
+    end = min(bound, highest + 1)
+    for first in range(0, end, OFFSETS):
+        yield first, min(first + OFFSETS, end)
+
+
+def _compare_trades(hot: Hot, layer: Layer, table: str, where: str, source: str) -> None:
+    names = [name for name in ROUTES[table].schema.names if name != "process_time"]
+    columns = ", ".join(f"`{name}`" for name in names)
+    ((rows, differing, offsets),) = hot.client.execute(
+        f"""SELECT countIf(rebuilt AND held), countIf(NOT same),
+               arraySort(groupArrayIf({SHOWN})(at, NOT same))
+        FROM (
+            SELECT at, countIf(fresh) = 1 AS rebuilt, countIf(NOT fresh) = 1 AS held,
+                   rebuilt AND held AND min(content) = max(content) AS same
+            FROM ({_both(hot, table, where, "raw_offset AS at", columns)}) GROUP BY at
+        )"""
+    )
+    layer.rows += rows
+    found = _rows(hot, table, f"{where} AND raw_offset IN {offsets}", columns) if offsets else {}
+    examples = []
+    for offset in offsets:
+        one, other = ([row for row in found[side] if row["raw_offset"] == offset] for side in (True, False))
+        examples.append(_said(f"{source} offset {offset}", one, other))
+    layer.add(differing, examples)
+
+
+def _strangers(hot: Hot, layer: Layer, table: str, column: str, known: list[Any]) -> None:
+    query = f"SELECT count() FROM {hot.live}.{table} FINAL WHERE {column} NOT IN %(known)s"
+    ((count,),) = hot.client.execute(query, {"known": known})
+    layer.add(count, [f"{count:,} rows of partitions that are not there"] if count else [])
+
+
+def candles(hot: Hot, timeframe: str, bounds: Mapping[Source, int], *, behind: bool) -> Layer:
+    """Compare a gold table by candle; with `behind`, older candles than the rebuilt ones are on their way."""
+    table = f"ohlcv_{timeframe}"
+    layer = Layer(f"ClickHouse {table}")
+    names = [name for name in ROUTES[table].schema.names if name not in (*_CANDLE, "revision", "final")]
+    columns = ", ".join(names)
+    candle = ", ".join(_CANDLE)
+    key = f"{candle}, raw_offset AS at, final AS closed, raw_offset >= {_bound(bounds)} AS beyond"
+    content = f"{columns}, revision - toInt64(final)"
+    query = f"""
+        SELECT {candle}, countIf(fresh) AS rebuilt, countIf(NOT fresh) AS held,
+               {int(behind)} AND (held = 0 OR maxIf(at, NOT fresh) < maxIf(at, fresh)) AS coming,
+               coming OR maxIf(beyond, NOT fresh) AS elsewhere,
+               rebuilt = 1 AND held = 1 AND min(content) = max(content)
+                   AND maxIf(closed, NOT fresh) >= maxIf(closed, fresh) AS same
+        FROM ({_both(hot, table, "true", key, content)}) GROUP BY {candle}"""
+    layer.rows, layer.elsewhere, differing = hot.client.execute(
+        f"""SELECT countIf(rebuilt AND held AND NOT elsewhere), countIf(elsewhere),
+        countIf(NOT elsewhere AND NOT same) FROM ({query})"""
+    )[0]
+    examples = []
+    differs = f"SELECT {candle} FROM ({query}) WHERE NOT elsewhere AND NOT same"
+    first = f"{differs} ORDER BY {candle} LIMIT {SHOWN}"
+    for exchange, symbol, opened in hot.client.execute(first) if differing else ():
+        where = f"""exchange = '{exchange}' AND canonical_symbol = '{symbol}'
+            AND toUnixTimestamp64Milli(open_time) = {round(opened.timestamp() * 1000)}"""
+        found = _rows(hot, table, where, f"{columns}, final, revision")
+        what = f"{exchange} {symbol} {timeframe} {opened:%Y-%m-%d %H:%M}"
+        examples.append(_said(what, found[True], found[False]))
+    layer.add(differing, examples)
+    return layer
+
+
+def _bound(bounds: Mapping[Source, int]) -> str:
+    cases = "".join(
+        f"exchange = '{exchange}' AND raw_partition = {partition}, {bounded(bounds, exchange, partition)}, "
+        for exchange, partition in bounds
+    )
+    return f"multiIf({cases}{ALL})" if cases else str(ALL)
+
+
+def _both(hot: Hot, table: str, where: str, key: str, columns: str) -> str:
+    """Key and a hash of the columns, of the rebuilt rows and of those that are there."""
+    return " UNION ALL ".join(
+        f"""SELECT {key}, {side} AS fresh, sipHash128(formatRow('RowBinary', {columns})) AS content
+        FROM {database}.{table} FINAL WHERE {where}"""
+        for side, database in (("true", hot.fresh), ("false", hot.live))
+    )
+
+
+def _rows(hot: Hot, table: str, where: str, columns: str) -> dict[bool, list[dict[str, Any]]]:
+    found = {}
+    for side, database in ((True, hot.fresh), (False, hot.live)):
+        rows, kinds = hot.client.execute(
+            f"SELECT {columns} FROM {database}.{table} FINAL WHERE {where}", with_column_types=True
+        )
+        found[side] = [dict(zip([name for name, _ in kinds], row, strict=True)) for row in rows]
+    return found
+
+
+def _said(what: str, rebuilt: list[dict[str, Any]], found: list[dict[str, Any]]) -> str:
+    if not found:
+        return f"{what}: missing"
+    if not rebuilt:
+        return f"{what}: should not be there"
+    if len(found) > 1:
+        return f"{what}: there more than once"
+    return fields(what, rebuilt[0], found[0])
+
+
+def layers(hot: Hot, bounds: Mapping[str, Mapping[Source, int]], *, behind: bool) -> Iterator[Layer]:
+    """Compare all tables; `bounds` by table, of the raw offsets that are compared."""
+    for table in ROUTES:
+        layer, _, rest = table.partition("_")
+        if rest in TIMEFRAMES:
+            yield candles(hot, rest, bounds[table], behind=behind)
+        else:
+            exchange = rest.removeprefix("trades_") if layer == "bronze" else None
+            yield trades(hot, table, bounds[table], exchange)

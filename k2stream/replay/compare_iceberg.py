@@ -1,0 +1,100 @@
+"""Iceberg's layers against the rebuilt ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyiceberg.catalog import Catalog
+from pyiceberg.table import Table
+
+from k2stream.candle import TIMEFRAMES
+from k2stream.replay.compare import KEY, Layer, bounded, rows
+from k2stream.replay.iceberg import NAMES, fresh_name
+from k2stream.replay.rebuild import Source
+from k2stream.sinks import gold
+
+OFFSETS = 200_000
+"""Offsets of a source that are compared at once: both sides' rows are in memory."""
+
+
+def trades(layer: Layer, fresh: Table, live: Table, source: Source, bound: int, where: str) -> None:
+    """Compare the rows of a source by raw position."""
+    exchange, partition = source
+    where = f"{where}raw_partition == {partition}"
+    names = tuple(field.name for field in live.schema().fields if field.name != "process_time")
+    end = min(bound, max(_highest(table, where) for table in (fresh, live)) + 1)
+    for first in range(0, end, OFFSETS):
+        within = f"{where} and raw_offset >= {first} and raw_offset < {min(first + OFFSETS, end)}"
+        rebuilt, held = (_positioned(table, within, names) for table in (fresh, live))
+        rows(layer, rebuilt, held, lambda offset: f"{exchange}[{partition}] offset {offset}")
+
+
+def _positioned(table: Table, where: str, names: tuple[str, ...]) -> pa.Table:
+    found = table.scan(row_filter=where, selected_fields=names).to_arrow()
+    return found.append_column(KEY, found["raw_offset"])
+
+
+def _highest(table: Table, where: str) -> int:
+    held = table.scan(row_filter=where, selected_fields=("raw_offset",)).to_arrow_batch_reader()
+    return max((pc.max(batch["raw_offset"]).as_py() for batch in held if len(batch)), default=-1)
+
+
+def candles(layer: Layer, fresh: Table, live: Table, bounds: Mapping[Source, int], *, behind: bool) -> None:
+    """Compare candles in their highest revision; with `behind`, older ones are on their way."""
+    ours, theirs = (_newest(table) for table in (fresh, live))
+    at = pc.index_in(theirs[KEY], value_set=ours[KEY].combine_chunks())
+    rebuilt = pc.take(ours["raw_offset"], at).fill_null(-1).to_numpy()
+    held = theirs["raw_offset"].to_numpy()
+    limits = [
+        bounded(bounds, *source)
+        for source in zip(theirs["exchange"].to_pylist(), theirs["raw_partition"].to_pylist(), strict=True)
+    ]
+    elsewhere = held >= np.array(limits, np.int64)
+    closed = pc.take(ours["final"], at).fill_null(False)
+    if behind:
+        elsewhere |= held < rebuilt
+        ours = ours.filter(pc.is_in(ours[KEY], value_set=theirs[KEY].combine_chunks()))
+    gone = theirs[KEY].filter(pa.array(elsewhere)).combine_chunks()
+    layer.elsewhere += len(gone)
+    # What the clock closed is as good as what is open; what the watermark closed must be closed.
+    theirs = _replaced(theirs, final=pc.and_(theirs["final"], closed))
+    rows(
+        layer,
+        ours.filter(pc.invert(pc.is_in(ours[KEY], value_set=gone))),
+        theirs.filter(pa.array(~elsewhere)),
+        str,
+    )
+
+
+def _newest(table: Table) -> pa.Table:
+    """Each candle once, `revision` without the one of its end."""
+    found = gold.newest(table.scan().to_arrow())
+    opened = pc.strftime(found["open_time"], "%Y-%m-%d %H:%M")
+    names = (column.cast(pa.string()) for column in (found["exchange"], found["canonical_symbol"], opened))
+    key = pc.binary_join_element_wise(*names, " ")
+    records = pc.subtract(found["revision"], found["final"].cast(pa.int64()))
+    return _replaced(found, revision=records).append_column(KEY, key)
+
+
+def _replaced(rows: pa.Table, **columns: Any) -> pa.Table:
+    for name, column in columns.items():
+        rows = rows.set_column(rows.schema.get_field_index(name), name, column)
+    return rows
+
+
+def layers(catalog: Catalog, bounds: Mapping[str, Mapping[Source, int]], *, behind: bool) -> Iterator[Layer]:
+    """Compare all tables; `bounds` by hot table, of the raw offsets that are compared."""
+    for hot, name in NAMES.items():
+        layer = Layer(f"Iceberg {name}")
+        fresh, live = catalog.load_table(fresh_name(name)), catalog.load_table(name)
+        if hot.partition("_")[2] in TIMEFRAMES:
+            candles(layer, fresh, live, bounds[hot], behind=behind)
+        for source, bound in bounds[hot].items() if "trades" in hot else ():
+            if hot in ("silver_trades", f"bronze_trades_{source[0]}"):
+                where = f"exchange == '{source[0]}' and " if hot == "silver_trades" else ""
+                trades(layer, fresh, live, source, bound, where)
+        yield layer

@@ -1,0 +1,48 @@
+"""The consumer groups of the workers: whether they stand still, and how far they are."""
+
+from __future__ import annotations
+
+from aiokafka.admin import AIOKafkaAdminClient
+
+from k2stream.errors import ConfigError
+from k2stream.kafka import client_options
+from k2stream.settings import Settings
+from k2stream.status.lag import SOURCES, LagReader
+
+_MEMBERS = 5  # of a group in DescribeGroupsResponse
+
+
+async def lagging(settings: Settings) -> set[str]:
+    """Groups that have records to go."""
+    async with LagReader(settings) as lags:
+        return {group for group, found in (await lags.lag()).items() if any(found.values())}
+
+
+async def members(settings: Settings) -> set[str]:
+    """Groups that have a member."""
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    await admin.start()
+    try:
+        # One at a time: aiokafka takes the answer for that of an older version, and so reads one group right.
+        answers = [answer for group in SOURCES for answer in await admin.describe_consumer_groups([group])]
+    finally:
+        await admin.close()
+    return {group[1] for answer in answers for group in answer.groups if group[_MEMBERS]}
+
+
+async def still(settings: Settings) -> bool:
+    """Whether no worker runs and none has a record to go."""
+    return not await members(settings) and not await lagging(settings)
+
+
+async def check_still(settings: Settings) -> None:
+    """Raise ConfigError unless no worker runs and none has a record to go."""
+    if running := await members(settings):
+        raise ConfigError(
+            f"workers of {', '.join(sorted(running))} are running: stop the workers first, then swap"
+        )
+    if left := await lagging(settings):
+        raise ConfigError(
+            f"{', '.join(sorted(left))} have records to go: stop the ingest workers, let the others reach "
+            "lag 0, stop them, then swap"
+        )

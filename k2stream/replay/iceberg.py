@@ -1,0 +1,95 @@
+"""The cold tier rebuilt: a namespace of its own beside the live one, and their exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from uuid import uuid4
+
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import NoSuchNamespaceError
+from pyiceberg.table import Table
+
+from k2stream.cold import tables, writer
+from k2stream.cold.tables import NAMESPACE, TABLES
+from k2stream.errors import ConfigError
+from k2stream.replay.rebuild import Rows
+from k2stream.sinks.progress import Partition, Position
+from k2stream.sinks.schema import stored
+
+FRESH = f"{NAMESPACE}_replay"
+"""The namespace that a replay writes."""
+
+_BETWEEN = "_exchanged"
+
+NAMES = {table.hot: name for name, table in TABLES.items()}
+"""Live names by the hot table's."""
+
+
+def fresh_name(name: str) -> str:
+    """The fresh table of a live one."""
+    return f"{FRESH}.{name.partition('.')[2]}"
+
+
+class Cold:
+    """The namespaces `cold` and `cold_replay` of a catalog."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self._fresh: dict[str, Table] = {}
+
+    def create(self) -> None:
+        """Make the fresh tables, in the place of those that were left; and what the live tier lacks.
+
+        Each has a folder of its own: after an exchange the live table lives where a fresh one was made.
+        """
+        self.drop()
+        for name, table in TABLES.items():
+            live = tables.ensure(self.catalog, table)
+            folder, _, _ = live.location().rstrip("/").rpartition("/")
+            wanted = replace(table, name=fresh_name(name))
+            location = f"{folder}/{name.partition('.')[2]}-{uuid4().hex[:8]}"
+            self._fresh[table.hot] = tables.ensure(self.catalog, wanted, location)
+
+    def write(self, made: Rows) -> None:
+        """Append rows, in one commit."""
+        table = self._fresh[made.route.table]
+        table.append(tables.rows_for(table, stored(made.rows)))
+
+    def save(self, positions: Mapping[str, Mapping[Partition, Position]]) -> None:
+        """Say in a snapshot how far each fresh table is in its topic."""
+        for hot, found in positions.items():
+            writer.note(self._fresh[hot], found)
+
+    def check(self) -> None:
+        """Raise ConfigError when fresh rows have no positions: no sink could go on from them."""
+        self._mend()
+        for name in map(fresh_name, TABLES):
+            found = self.catalog.load_table(name) if self.catalog.table_exists(name) else None
+            if found is None or (found.current_snapshot() and not writer.carried(found)):
+                raise ConfigError(f"Iceberg table {name} has nothing to take back; see `k2 replay -h`")
+
+    def exchange(self) -> None:
+        """Give each table the other's name."""
+        for live in TABLES:
+            fresh = fresh_name(live)
+            self.catalog.rename_table(live, fresh + _BETWEEN)
+            self.catalog.rename_table(fresh, live)
+            self.catalog.rename_table(fresh + _BETWEEN, fresh)
+
+    def drop(self) -> None:
+        """Remove the fresh tables, their files and the namespace."""
+        self._mend()
+        with suppress(NoSuchNamespaceError):
+            for name in self.catalog.list_tables(FRESH):
+                self.catalog.purge_table(name)
+            self.catalog.drop_namespace(FRESH)
+
+    def _mend(self) -> None:
+        """Finish the exchange of a table in which a run was killed, or take it back."""
+        for live in TABLES:
+            between = fresh_name(live) + _BETWEEN
+            if self.catalog.table_exists(between):
+                back = fresh_name(live) if self.catalog.table_exists(live) else live
+                self.catalog.rename_table(between, back)

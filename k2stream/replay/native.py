@@ -1,0 +1,36 @@
+"""Raw records made again from bronze rows, which hold an exchange's own fields and literal digits (pure)."""
+
+from __future__ import annotations
+
+import msgspec
+import pyarrow as pa
+
+from k2stream.cold.tables import RENAMED
+from k2stream.exchanges import raw
+from k2stream.exchanges.spec import RawTrade
+from k2stream.sinks.schema import BRONZE
+
+SYMBOL = {"binance": "s", "kraken": "pair", "coinbase": "product_id"}
+"""The field of the native symbol, which is a raw record's key."""
+
+_OURS = {"receive_time", "connection", "sequence", "raw_partition", "raw_offset"}
+_FETCHED = "-rest-"
+"""What the connection of a trade that was fetched later over REST has in its name."""
+
+
+def records(exchange: str, rows: pa.Table) -> list[bytes]:
+    """The values of the raw records of Iceberg's bronze rows; normalise makes the same of them.
+
+    Coinbase's numbers are strings now, and what bronze has no column for is gone: normalise does not care.
+    """
+    names = [name for name in BRONZE[exchange].names if name not in _OURS]
+    natives = zip(*(rows[RENAMED.get(name, name)].to_pylist() for name in names), strict=True)
+    received = rows["receive_time"].cast(pa.int64()).to_pylist()
+    ingest = zip(received, rows["connection"].to_pylist(), rows["sequence"].to_pylist(), strict=True)
+    symbol = names.index(SYMBOL[exchange])
+    made = []
+    for values, (receive_time, connection, sequence) in zip(natives, ingest, strict=True):
+        fields = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+        trade = RawTrade(values[symbol], msgspec.json.encode(fields))
+        made.append(raw.record(trade, receive_time, connection, sequence, backfilled=_FETCHED in connection))
+    return made

@@ -1,0 +1,79 @@
+"""How far each table is in its topic: of the live ones as the sinks say it, of the rebuilt ones to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from k2stream import topics
+from k2stream.candle import TIMEFRAMES
+from k2stream.reading import Reader
+from k2stream.replay.clickhouse import ROUTES
+from k2stream.replay.rebuild import Source
+from k2stream.replay.source import Stretch
+from k2stream.settings import Settings
+from k2stream.sinks.base import Destination
+from k2stream.sinks.progress import Partition, Position
+from k2stream.sinks.route import Route
+
+Ends = Mapping[Source, int]
+"""By source the raw offset after the last."""
+
+
+def ends(plan: Sequence[Stretch]) -> dict[Source, int]:
+    """What a replay covers."""
+    return {(part.exchange, part.partition): part.end for part in plan}
+
+
+def bounds(covered: Ends, routes: Mapping[str, Route], sink: Destination | None) -> dict[str, Ends]:
+    """What is compared of each (hot) table: what is covered, and of trades what the sink has written.
+
+    `routes` are the sink's, by hot table.
+    """
+    found: dict[str, Ends] = {}
+    for table, route in routes.items():
+        layer, _, rest = table.partition("_")
+        own = {
+            source: end
+            for source, end in covered.items()
+            if layer != "bronze" or rest == f"trades_{source[0]}"
+        }
+        if sink is not None and rest not in TIMEFRAMES:
+            written = dict(_written(route, sink.positions(route)))
+            own = {source: min(end, written.get(source, 0)) for source, end in own.items()}
+        found[table] = own
+    return found
+
+
+def _written(route: Route, held: Mapping[int, Position]) -> Iterator[tuple[Source, int]]:
+    for number, position in held.items():
+        if route.topic == topics.NORMALIZED:
+            for mark, offset in position.marks.items():
+                exchange, _, partition = mark.rpartition(":")
+                yield (exchange, int(partition)), offset + 1
+        else:
+            exchange = next(name for name in topics.EXCHANGES if topics.raw(name) == route.topic)
+            yield (exchange, number), position.offset + 1
+
+
+async def after(settings: Settings, reader: Reader, covered: Ends) -> dict[str, dict[Partition, Position]]:
+    """The positions of rebuilt tables from which the sinks go on: of raw topics what the replay covers.
+
+    The other topics' ends are right while no worker writes them.
+    """
+    found: dict[str, dict[Partition, Position]] = {}
+    for table, route in ROUTES.items():
+        last = {number: end - 1 for (name, number), end in covered.items() if topics.raw(name) == route.topic}
+        if not last:
+            held = await reader.held(route.topic, settings.normalized_partitions)
+            last = {number: end - 1 for number, (_, end) in held.items()}
+        silver = route.topic == topics.NORMALIZED
+        found[table] = {
+            Partition(route.topic, number): Position(offset, _marks(covered, number) if silver else {})
+            for number, offset in last.items()
+            if offset >= 0
+        }
+    return found
+
+
+def _marks(covered: Ends, number: int) -> dict[str, int]:
+    return {f"{name}:{part}": end - 1 for (name, part), end in covered.items() if part == number and end}

@@ -1,0 +1,162 @@
+"""The pipeline in one process: raw batches to bronze and silver rows, and what the tables would hold."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from faust.types import TP
+
+from k2stream import exchanges, instruments, topics
+from k2stream.avro import candles, registry, wire
+from k2stream.batch import RecordBatch
+from k2stream.candle import TIMEFRAMES
+from k2stream.candles import records
+from k2stream.candles.codec import Progress
+from k2stream.candles.partition import Partition
+from k2stream.candles.state import State, to_row
+from k2stream.normalizer import Position, normalise
+from k2stream.settings import Settings
+from k2stream.sinks import bronze, gold, silver
+from k2stream.sinks.route import Route
+
+logger = logging.getLogger(__name__)
+
+FOR_EVER = 1 << 62
+"""No window is dropped."""
+
+# No registry is asked: these ids, which none gives out, are ours inside of this process.
+_TRADE_ID, _CANDLE_ID = 2**32 - 1, 2**32 - 2
+_BRONZE = dict(zip(topics.EXCHANGES, bronze.ROUTES, strict=True))
+
+Source = tuple[str, int]
+"""An exchange and a partition of its raw topic."""
+
+Window = tuple[str, int]
+"""(key, open time in ms)"""
+
+
+class Windows:
+    """The windows of one timeframe and partition, in memory: a WindowStore."""
+
+    def __init__(self) -> None:
+        self.held: dict[Window, State] = {}
+
+    def get(self, key: str, open_time: int) -> State | None:
+        return self.held.get((key, open_time))
+
+    def put(self, key: str, open_time: int, state: State) -> None:
+        self.held[key, open_time] = state
+
+    def delete(self, key: str, open_time: int) -> None:
+        del self.held[key, open_time]
+
+    def windows(self) -> Iterator[tuple[str, int, State]]:
+        return ((key, open_time, state) for (key, open_time), state in self.held.items())
+
+
+class Progresses:
+    """The progress of a partition's keys, in memory: a ProgressStore."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, Progress] = {}
+
+    def get(self, key: str) -> Progress | None:
+        return self.held.get(key)
+
+    def put(self, key: str, progress: Progress) -> None:
+        self.held[key] = progress
+
+
+class Rows(NamedTuple):
+    """Rows for a route's table."""
+
+    route: Route
+    rows: pa.Table
+
+
+class Rebuild:
+    """What the tables hold after the batches taken so far."""
+
+    def __init__(self, settings: Settings) -> None:
+        registry.learn(_TRADE_ID, wire.declared("trade"))
+        registry.learn(_CANDLE_ID, wire.declared("candle"))
+        listed = instruments.load(settings.instruments_file)
+        self._native = {item.key: item.symbol for item in listed}
+        self._spelled = {name: {i.symbol: i.canonical for i in listed.of(name)} for name in topics.EXCHANGES}
+        self._grace = int(settings.grace_seconds * 1e6)
+        self.positions: defaultdict[Source, dict[str, Position]] = defaultdict(dict)
+        self.windows: defaultdict[int, dict[str, Windows]] = defaultdict(
+            lambda: {timeframe: Windows() for timeframe in TIMEFRAMES}
+        )
+        self.progress: defaultdict[int, Progresses] = defaultdict(Progresses)
+        self._partitions: dict[int, Partition] = {}
+
+    def take(self, exchange: str, batch: RecordBatch) -> list[Rows]:
+        """Normalise and fold the next batch of a raw partition; its bronze and silver rows."""
+        of, spelled = exchanges.get(exchange), self._spelled[exchange]
+        known = self.positions[exchange, batch.tp.partition]
+        done = normalise(
+            of,
+            batch,
+            known.get,
+            lambda symbol: spelled.get(symbol) or of.canonical(symbol),
+            schema_id=_TRADE_ID,
+            process_time=int(batch.timestamps[0]) * 1000,  # of the usual width; below it is each trade's own
+        )
+        known |= done.positions
+        made = [Rows(_BRONZE[exchange], _BRONZE[exchange].columns(batch))]
+        if done.values:
+            canonical = _batch(topics.NORMALIZED, batch.tp.partition, done.keys, done.values, done.timestamps)
+            _, trades, _ = records.read(canonical)
+            self._partition(batch.tp.partition).apply(trades, 0)
+            rows = silver.columns(canonical)
+            at = rows.schema.get_field_index("process_time")
+            made.append(Rows(silver.ROUTE, rows.set_column(at, "process_time", rows["receive_time"])))
+        return made
+
+    def _partition(self, number: int) -> Partition:
+        if number not in self._partitions:
+            self._partitions[number] = Partition(
+                self.windows[number],
+                self.progress[number],
+                grace=self._grace,
+                idle=FOR_EVER,
+                retention=FOR_EVER,
+                now=0,
+            )
+        return self._partitions[number]
+
+    def candles(self, size: int) -> Iterator[Rows]:
+        """The gold rows, by timeframe and partition, at most `size` at once."""
+        for route, timeframe in zip(gold.ROUTES, TIMEFRAMES, strict=True):
+            for number in sorted(self.windows):
+                windows = sorted(self.windows[number][timeframe].held.items())
+                for start in range(0, len(windows), size):
+                    yield Rows(route, self._gold(route, timeframe, number, windows[start : start + size]))
+
+    def _gold(
+        self, route: Route, timeframe: str, number: int, windows: Iterable[tuple[Window, State]]
+    ) -> pa.Table:
+        keys, values = [], []
+        for (key, open_time), state in windows:
+            row = to_row(state, key, self._native.get(key, key.partition(":")[2]), timeframe, open_time)
+            try:
+                values.append(candles.encode(row, _CANDLE_ID))
+            except ValueError as error:  # as the candles worker: only the tables can hold it
+                logger.error("candle %s %s %d is not in gold: %s", key, timeframe, open_time, error)
+                continue
+            keys.append(key.encode())
+        return route.columns(_batch(route.topic, number, keys, values, [0] * len(values)))
+
+
+def _batch(
+    topic: str, partition: int, keys: list[bytes], values: list[bytes], timestamps: list[int]
+) -> RecordBatch:
+    return RecordBatch(
+        TP(topic, partition), np.arange(len(values)), np.array(timestamps, np.int64), list(keys), list(values)
+    )

@@ -1,0 +1,138 @@
+"""One replay: rebuild under fresh names, then compare each layer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+
+import pyarrow as pa
+
+from k2stream import topics
+from k2stream.batch import RecordBatch
+from k2stream.cold.tables import TABLES
+from k2stream.kafka import ensure_topics
+from k2stream.reading import Reader
+from k2stream.replay import compare_clickhouse, compare_iceberg, groups, positions, source
+from k2stream.replay.clickhouse import ROUTES, Hot
+from k2stream.replay.compare import ALL, Layer
+from k2stream.replay.iceberg import Cold
+from k2stream.replay.positions import Ends
+from k2stream.replay.rebuild import Rebuild, Rows
+from k2stream.replay.source import Origin
+from k2stream.replay.tables import Tables
+from k2stream.settings import Settings
+from k2stream.sinks.clickhouse import ClickHouse
+from k2stream.sinks.iceberg import Iceberg
+from k2stream.sinks.route import joined
+
+BATCH_RECORDS = 10_000
+"""Raw records that are normalised at once."""
+
+WRITE_ROWS = 100_000
+"""Rows of a table that are written at once."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What was rebuilt from how many raw records of which offsets, and how it compares."""
+
+    rebuild: Rebuild
+    covered: Ends
+    records: int = 0
+    layers: list[Layer] = field(default_factory=list)
+
+    @property
+    def differences(self) -> int:
+        """Over all layers."""
+        return sum(layer.differences for layer in self.layers)
+
+
+class Writer:
+    """Gathers rows by table, and writes them to both tiers."""
+
+    def __init__(self, tiers: tuple[Hot, Cold], rows: int) -> None:
+        self._tiers = tiers
+        self._rows = rows
+        self._held: defaultdict[str, list[pa.Table]] = defaultdict(list)
+
+    def put(self, made: Rows) -> None:
+        """Take rows, and write when there are many."""
+        held = self._held[made.route.table]
+        held.append(made.rows)
+        if sum(map(len, held)) >= self._rows:
+            self._write(made.route.table)
+
+    def finish(self) -> None:
+        """Write what is held."""
+        for table in list(self._held):
+            self._write(table)
+
+    def _write(self, table: str) -> None:
+        rows = joined(self._held.pop(table))
+        for tier in self._tiers if len(rows) else ():
+            tier.write(Rows(ROUTES[table], rows))
+
+
+async def rebuild(
+    settings: Settings,
+    tiers: tuple[Hot, Cold],
+    origin: Origin,
+    say: Say,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    batch_records: int = BATCH_RECORDS,
+) -> Outcome:
+    """Write all layers under the fresh names; `progress` is told records done and all.
+
+    Raises ConfigError when the records are not all there.
+    """
+    hot, cold = tiers
+    await ensure_topics(settings, topics.declared(settings))
+    async with Reader(settings, columnar=True) as reader:
+        await asyncio.to_thread(hot.create)
+        await asyncio.to_thread(cold.create)
+        plan = await source.plan(settings, reader, cold.catalog, origin)
+        outcome, writer = Outcome(Rebuild(settings), positions.ends(plan)), Writer(tiers, WRITE_ROWS)
+        total = sum(outcome.covered.values())
+        before = 0
+        for part in plan:
+            async for batch in source.batches(reader, cold.catalog, part, batch_records, say):
+                await asyncio.to_thread(_take, outcome.rebuild, part.exchange, batch, writer)
+                outcome.records += len(batch)
+                progress(before + batch.last_offset + 1, total)
+            before += part.end
+    for made in outcome.rebuild.candles(WRITE_ROWS):
+        await asyncio.to_thread(writer.put, made)
+    await asyncio.to_thread(writer.finish)
+    return outcome
+
+
+def _take(built: Rebuild, exchange: str, batch: RecordBatch, writer: Writer) -> None:
+    for made in built.take(exchange, batch):
+        writer.put(made)
+
+
+async def compare(
+    settings: Settings, tiers: tuple[Hot, Cold], tables: Tables, covered: Ends, *, still: bool
+) -> Iterator[Layer]:
+    """Compare every layer with the rebuilt one, lazily.
+
+    Unless all stands `still`, only what the replay covers and the sinks have written is compared.
+    """
+    hot, cold = tiers
+    behind = set() if still else await groups.lagging(settings)
+    upstream = bool(behind & {"k2-normalize", "k2-candles"})
+    await tables.read(settings)
+    limits = dict.fromkeys(covered, ALL) if still else covered
+    sinks = (None, None) if still else (ClickHouse(settings), Iceberg(settings))
+    in_hot = positions.bounds(limits, ROUTES, sinks[0])
+    in_cold = positions.bounds(limits, {table.hot: table.route for table in TABLES.values()}, sinks[1])
+    return chain(
+        tables.layers(limits, behind=upstream),
+        compare_clickhouse.layers(hot, in_hot, behind=upstream or "k2-hot" in behind),
+        compare_iceberg.layers(cold.catalog, in_cold, behind=upstream or "k2-cold" in behind),
+    )

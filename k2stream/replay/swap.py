@@ -1,0 +1,59 @@
+"""The rebuilt layers take the live names, the old ones the fresh names: once more, and it is undone."""
+
+from __future__ import annotations
+
+import asyncio
+
+from k2stream import topics
+from k2stream.errors import ConfigError
+from k2stream.reading import Reader
+from k2stream.replay import positions
+from k2stream.replay.clickhouse import Hot
+from k2stream.replay.groups import check_still
+from k2stream.replay.iceberg import Cold
+from k2stream.replay.positions import Ends
+from k2stream.replay.tables import Tables
+from k2stream.settings import Settings
+
+
+async def check(settings: Settings, covered: Ends) -> None:
+    """Raise ConfigError unless all stands still and the replay covers every raw record."""
+    await check_still(settings)
+    async with Reader(settings) as reader:
+        for exchange in topics.EXCHANGES:
+            held = await reader.held(topics.raw(exchange), settings.raw_partitions(exchange))
+            for number, (_, end) in held.items():
+                if covered[exchange, number] != end:
+                    raise ConfigError(
+                        f"{topics.raw(exchange)}[{number}] ends at {end}, the replay at "
+                        f"{covered[exchange, number]}, so nothing is swapped: stop the workers, start again"
+                    )
+
+
+async def swap(settings: Settings, tiers: tuple[Hot, Cold], tables: Tables, covered: Ends) -> int:
+    """Exchange the layers; how many table keys were rewritten. Killed anywhere, another swap completes it.
+
+    Raises ConfigError as `check`. The positions say where the sinks go on: nothing is lost or read twice.
+    """
+    await check(settings, covered)
+    async with Reader(settings) as reader:
+        reached = await positions.after(settings, reader, covered)
+    for tier in tiers:
+        await asyncio.to_thread(tier.save, reached)
+    keys = await tables.repair(settings)
+    await exchange(tiers)
+    return keys
+
+
+async def undo(settings: Settings, tiers: tuple[Hot, Cold]) -> None:
+    """Exchange the layers back; a sink whose old table is behind by now fills it again from Kafka."""
+    await check_still(settings)
+    await exchange(tiers)
+
+
+async def exchange(tiers: tuple[Hot, Cold]) -> None:
+    """Give the layers of all tiers the other's names."""
+    for tier in tiers:
+        await asyncio.to_thread(tier.check)
+    for tier in tiers:
+        await asyncio.to_thread(tier.exchange)

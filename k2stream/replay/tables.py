@@ -1,0 +1,156 @@
+"""Faust's tables against the rebuilt ones, and the changelog entries that make them the same."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+from aiokafka import AIOKafkaProducer
+
+from k2stream import clock
+from k2stream.batch import BatchTable
+from k2stream.candle import TIMEFRAMES
+from k2stream.kafka import client_options
+from k2stream.reading import Reader
+from k2stream.replay.compare import Layer, bounded, entries, same_window
+from k2stream.replay.rebuild import Rebuild, Source, Window
+from k2stream.settings import Settings
+from k2stream.tables.ohlcv import PartitionWindows
+from k2stream.tables.reading import load
+
+
+class Part(NamedTuple):
+    """A table's partition by key: what it should hold, what it holds, and how a key is named in it."""
+
+    exchange: str
+    number: int
+    rebuilt: Mapping[Any, Any]
+    found: Mapping[Any, Any]
+    kept: frozenset[Window] | None
+
+    def needs(self, key: Any) -> bool:
+        """Whether the table must hold a key: of windows the newest ones only."""
+        return self.kept is None or key in self.kept
+
+    def source(self, key: Any) -> Source:
+        """Where the trades of a key come from."""
+        name = key[0] if self.kept is not None else key
+        return self.exchange or str(name).partition(":")[0], self.number
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The tables as their changelogs have them, beside a rebuild; `retention` in windows."""
+
+    held: Mapping[str, BatchTable]
+    rebuild: Rebuild
+    retention: int
+
+    async def read(self, settings: Settings) -> None:
+        """Fill the tables; one that no worker has written yet is empty."""
+        async with Reader(settings, columnar=True) as reader:
+            for table in self.held.values():
+                if await reader.exists(table.changelog_topic_name):
+                    await load(reader, table)
+
+    def layers(self, bounds: Mapping[Source, int], *, behind: bool) -> Iterator[Layer]:
+        """Compare all. `bounds`: the raw offsets that are compared; `behind`: workers are still at them."""
+        for name in self.held:
+            layer = Layer(f"table {name}")
+            for part in self._parts(name):
+                _compare(layer, part, bounds, behind)
+            yield layer
+
+    async def repair(self, settings: Settings) -> int:
+        """Write what differs to the changelogs; how many keys. No worker may hold the tables.
+
+        A window that only the clock closed is written open: the worker closes it and publishes that again.
+        """
+        count = 0
+        async with AIOKafkaProducer(
+            **client_options(settings), acks="all", enable_idempotence=True
+        ) as producer:
+            # As the workers: how far a key is comes after what it was applied to.
+            for name in sorted(self.held, key="candle_progress".__eq__):
+                for part in self._parts(name):
+                    changed = [key for key in part.found.keys() | part.rebuilt.keys() if _wrong(part, key)]
+                    await self._write(producer, name, part, changed)
+                    count += len(changed)
+        return count
+
+    async def _write(self, producer: Any, name: str, part: Part, changed: Iterable[Any]) -> None:
+        """A tombstone before each entry: recovery would keep one that looks newer."""
+        table = self.held[name]
+        store = _windows(table, part.number)
+        for key in changed:
+            store.delete(key[0], key[1]) if store else table.delete(part.number, key)
+        await _send(producer, table)
+        for key in changed:
+            if key in part.rebuilt:
+                value = part.rebuilt[key]
+                store.put(key[0], key[1], value) if store else table.put(part.number, key, value)
+        await _send(producer, table)
+
+    def _parts(self, name: str) -> Iterator[Part]:
+        table = self.held[name]
+        for number in range(table.partitions or 1):
+            held = dict(table.partition_items(number))
+            if store := _windows(table, number):
+                windows = {(key, open_time): state for key, open_time, state in store.windows()}
+                rebuilt = self.rebuild.windows[number][name.removeprefix("ohlcv_")].held
+                kept = newest(rebuilt.keys() | windows.keys(), self.retention)
+                yield Part("", number, rebuilt, windows, kept)
+            elif name.startswith("positions_"):
+                exchange = name.removeprefix("positions_")
+                yield Part(exchange, number, self.rebuild.positions[exchange, number], held, None)
+            else:
+                yield Part("", number, self.rebuild.progress[number].held, held, None)
+
+
+def newest(windows: Iterable[Window], retention: int) -> frozenset[Window]:
+    """The newest windows of each key: those that a table must hold."""
+    times = defaultdict(list)
+    for key, open_time in windows:
+        times[key].append(open_time)
+    return frozenset((key, time) for key, found in times.items() for time in sorted(found)[-retention:])
+
+
+def _windows(table: BatchTable, number: int) -> PartitionWindows | None:
+    timeframe = table.name.removeprefix("ohlcv_")
+    return PartitionWindows(table, number, TIMEFRAMES[timeframe]) if timeframe in TIMEFRAMES else None
+
+
+def _compare(layer: Layer, part: Part, bounds: Mapping[Source, int], behind: bool) -> None:
+    entries(
+        layer,
+        part.rebuilt,
+        part.found,
+        moved=lambda key, held: held.raw_offset >= bounded(bounds, *part.source(key)),
+        behind=lambda held, value: behind and (held is None or held.raw_offset < value.raw_offset),
+        needed=part.needs,
+        same=same_window if part.kept is not None else lambda a, b: bool(a == b),
+        say=partial(_named, windowed=part.kept is not None),
+    )
+
+
+def _named(key: Any, *, windowed: bool) -> str:
+    return f"{key[0]} {clock.spoken(key[1])}" if windowed else str(key)
+
+
+def _wrong(part: Part, key: Any) -> bool:
+    if key not in part.found:
+        return part.needs(key)
+    return bool(part.found[key] != part.rebuilt.get(key))
+
+
+async def _send(producer: Any, table: BatchTable) -> None:
+    sent = [
+        await producer.send(table.changelog_topic_name, value, key, changes.partition)
+        for changes in table.take_changes()
+        for key, value in zip(changes.keys, changes.values, strict=True)
+    ]
+    for future in sent:
+        await future

@@ -1,0 +1,257 @@
+"""`k2 replay`: what it rebuilds is what is there, and takes its place where it is not."""
+
+import asyncio
+import os
+import sys
+import time
+
+import msgspec
+import pytest
+import pytest_asyncio
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+
+from k2stream import topics
+from k2stream.candle import TIMEFRAMES
+from k2stream.candles.codec import dumps_state, loads_state
+from k2stream.cold.catalog import open_catalog
+from k2stream.cold.tables import TABLES
+from k2stream.commands.demo import drain
+from k2stream.errors import ConfigError
+from k2stream.exchanges import raw
+from k2stream.exchanges.spec import RawTrade
+from k2stream.local.platform import WORKERS, Platform, Simulation
+from k2stream.reading import Reader
+from k2stream.replay import run, swap
+from k2stream.replay.clickhouse import Hot
+from k2stream.replay.iceberg import FRESH, Cold, fresh_name
+from k2stream.replay.rebuild import Rows
+from k2stream.settings import Settings, environment, load
+from k2stream.sinks import silver
+from k2stream.sinks.clickhouse import ClickHouse, connect
+from k2stream.sinks.iceberg import Iceberg
+from k2stream.sinks.progress import Partition, Position
+from k2stream.verify.run import verify
+from tests.fault.platforms import recovered
+from tests.integration.partitions import TWO
+from tests.integration.sink_samples import batch, piece, trade
+
+pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
+
+REACHED = {
+    "silver_trades": {Partition(topics.NORMALIZED, 0): Position(41, {"kraken:0": 17})},
+    **{f"bronze_trades_{name}": {Partition(topics.raw(name), 0): Position(17)} for name in topics.EXCHANGES},
+    **{f"ohlcv_{name}": {Partition(topics.ohlcv(name), 0): Position(5)} for name in TIMEFRAMES},
+}
+COLD = {table.hot: table.route for table in TABLES.values()}
+
+
+@pytest.fixture
+def settings(stack, tmp_path):
+    return Settings(
+        clickhouse_port=stack.clickhouse_port, clickhouse_database="replayed", data_dir=str(tmp_path)
+    )
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def tiers(settings):
+    tiers = Hot(settings), Cold(open_catalog(settings))
+    yield tiers
+    for tier in tiers:
+        tier.drop()
+    tiers[0].client.execute(f"DROP DATABASE {tiers[0].live}")
+    tiers[0].close()
+
+
+def prices(settings):
+    """Of the live silver, hot and cold."""
+    hot = connect(settings).execute(f"SELECT price FROM {settings.clickhouse_database}.silver_trades FINAL")
+    cold = open_catalog(settings).load_table("cold.silver_trades").scan().to_arrow()["price"].to_pylist()
+    return [str(price.normalize()) for (price,) in hot], [str(price.normalize()) for price in cold]
+
+
+async def test_layers_change_places_and_the_sinks_go_on_from_them(settings, tiers):
+    _, cold = tiers
+    for tier in tiers:
+        tier.create()
+    sinks = {ClickHouse(settings): silver.ROUTE, Iceberg(settings): COLD["silver_trades"]}
+    for sink, route in sinks.items():
+        old = batch(piece(silver.ROUTE, [trade(3, price=1)], first=30))
+        sink.write(route, old)
+        sink.save({(route.table, at): position for at, position in old.positions.items()})
+    rows = piece(silver.ROUTE, [trade(3, price=2), trade(4, price=3)]).rows
+    for tier in tiers:
+        tier.write(Rows(silver.ROUTE, rows))
+    with pytest.raises(ConfigError, match="nothing to take back"):
+        await swap.exchange(tiers)
+    assert prices(settings) == (["1"], ["1"])
+
+    for tier in tiers:
+        tier.save(REACHED)
+    await swap.exchange(tiers)
+    assert prices(settings) == (["2", "3"], ["2", "3"])
+    for sink, route in sinks.items():
+        assert sink.positions(route) == {0: Position(41, {"kraken:0": 17})}
+    locations = {cold.catalog.load_table(name).location() for name in TABLES}
+
+    await swap.exchange(tiers)
+    assert prices(settings) == (["1"], ["1"])
+    for sink, route in sinks.items():
+        assert sink.positions(route) == {0: Position(30)}
+    await swap.exchange(tiers)
+    for tier in tiers:
+        tier.create()  # the old layers go, their folders with them
+    assert prices(settings) == (["2", "3"], ["2", "3"])
+    fresh = {cold.catalog.load_table(fresh_name(name)).location() for name in TABLES}
+    assert not fresh & locations
+
+
+async def test_an_exchange_that_was_killed_between_two_names_is_mended(settings, tiers):
+    _, cold = tiers
+    for tier in tiers:
+        tier.create()
+    for name in ("cold.silver_trades", "cold.gold_ohlcv_1m"):
+        cold.catalog.rename_table(name, fresh_name(name) + "_exchanged")
+    cold.catalog.rename_table(fresh_name("cold.silver_trades"), "cold.silver_trades")
+    cold.drop()
+    assert {f"{space}.{name}" for space, name in cold.catalog.list_tables("cold")} == set(TABLES)
+    assert not cold.catalog.namespace_exists(FRESH)
+
+
+# The whole of it, on a platform of its own
+
+
+async def k2(settings, *arguments):
+    """Exit status of a command, and what it says."""
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("K2_") or "CACHE" in key}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "k2stream", *arguments),
+        env=environ | environment(settings),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    return process.returncode, said.decode()
+
+
+async def rebuilt(settings, batch_records):
+    """Rebuilt silver and gold of both tiers, as bytes."""
+    hot, cold = Hot(settings), Cold(open_catalog(settings))
+    await run.rebuild(settings, (hot, cold), "auto", print, batch_records=batch_records)
+    found = {}
+    for hot_name, route in COLD.items():
+        if "bronze" not in hot_name:
+            rows = cold.catalog.load_table(fresh_name(route.table)).scan().to_arrow()
+            found[route.table] = msgspec.json.encode(rows.to_pylist())
+            columns = hot.client.execute(f"SELECT * FROM {hot.fresh}.{hot_name} FINAL ORDER BY ALL")
+            found[hot_name] = repr(columns).encode()
+    hot.close()
+    return found
+
+
+async def stop(platform):
+    await asyncio.gather(*(child.stop(10) for child in platform.workers.values()))
+
+
+async def start(platform):
+    for spec in WORKERS:
+        await platform._start_worker(spec)
+    await recovered(platform)
+
+
+async def more_trades(settings, count):
+    """Raw records of a pair of Kraken's, now."""
+    symbol = "XBT/USD"
+    number = topics.partition_of(symbol, settings.kraken_partitions)
+    async with AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap) as producer:
+        for sequence in range(count):
+            now = time.time_ns() // 1000
+            fields = {"pair": symbol, "price": f"{80_000 + sequence}.5", "volume": "0.25"}
+            fields |= {"time": f"{now / 1e6:.6f}", "side": "b", "orderType": "l", "misc": ""}
+            value = raw.record(RawTrade(symbol, msgspec.json.encode(fields)), now, "more-1", sequence)
+            await producer.send_and_wait(topics.raw("kraken"), value, symbol.encode(), partition=number)
+
+
+async def damage(settings):
+    """Change a row of silver, a candle of gold and an entry of a candle table."""
+    client = connect(settings)
+    database = settings.clickhouse_database
+    for table, value in (("silver_trades", "quantity"), ("ohlcv_1m", "close")):
+        identity = "raw_partition, raw_offset, exchange, canonical_symbol"
+        row = client.execute(f"SELECT {identity} FROM {database}.{table} FINAL ORDER BY {identity} LIMIT 1")
+        where = " AND ".join(
+            f"{name} = {value!r}" for name, value in zip(identity.split(", "), row[0], strict=True)
+        )
+        client.execute(
+            f"ALTER TABLE {database}.{table} UPDATE {value} = {value} + 1 WHERE {where}",
+            settings={"mutations_sync": 2},
+        )
+    changelog = "k2-candles-ohlcv_1m-changelog"
+    async with Reader(settings) as reader:
+        held = await reader.held(changelog, settings.normalized_partitions)
+        record = [record async for record in reader.read(changelog, held)][-1]
+    wrong = msgspec.structs.replace(loads_state(record.value), high=10**30, raw_offset=10**9)
+    async with AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap) as producer:
+        await producer.send_and_wait(changelog, dumps_state(wrong), record.key, partition=record.partition)
+
+
+async def expire(settings, exchange, number, offset):
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    await admin.start()
+    try:
+        await admin.delete_records({TopicPartition(topics.raw(exchange), number): RecordsToDelete(offset)})
+    finally:
+        await admin.close()
+
+
+@pytest.mark.fault
+async def test_a_replay_repairs_what_was_damaged_and_the_workers_go_on_exactly(tmp_path):
+    given = Settings(data_dir=str(tmp_path / "data"), cache_dir=load().cache_dir, **TWO)
+    async with Platform(given, Simulation(300, 3)) as platform:
+        await asyncio.sleep(8)
+        status, said = await k2(given, "replay")
+        assert status == 0, said
+        status, said = await k2(given, "replay", "--swap", "--yes")
+        assert status == 1
+        assert "stop the workers first" in said
+        await platform.stop_feeds()
+        await drain(platform)
+        await stop(platform)
+        reached = platform.settings
+        assert await rebuilt(reached, 997) == await rebuilt(reached, run.BATCH_RECORDS)
+
+        await damage(reached)
+        status, said = await k2(given, "replay", "--swap", "--yes")
+        assert status == 0
+        wrong = [line.split()[:2] for line in said.splitlines() if " rows, 1 differences" in line]
+        assert wrong == [["table", "ohlcv_1m"], ["ClickHouse", "silver_trades"], ["ClickHouse", "ohlcv_1m"]]
+        assert "\n3 differences\nswapped" in said
+        status, said = await k2(given, "replay")
+        assert status == 0, said
+
+        await start(platform)
+        await more_trades(reached, 50)
+        await drain(platform)
+        report = await verify(reached, platform.urls["candles"])
+        assert not report.differences, [str(item) for part in report.comparisons for item in part.differences]
+        assert report.candles > 0
+
+        await stop(platform)
+        async with Reader(reached) as reader:
+            ends = await reader.held(topics.raw("binance"), 2)
+        await expire(reached, "binance", 0, ends[0][1] // 2)
+        await expire(reached, "binance", 1, ends[1][1])
+        for origin in ("auto", "cold"):
+            status, said = await k2(given, "replay", "--from", origin)
+            assert status == 0, said
+            assert f"rebuilt from {sum(counts['raw'] for counts in report.counts.values()):,} raw" in said
+        status, said = await k2(given, "replay", "--from", "topics")
+        assert status == 1
+        assert "begins at offset" in said
+        status, said = await k2(given, "replay", "--swap", "--yes")
+        assert status == 0, said
+        await start(platform)
+        await more_trades(reached, 10)
+        await drain(platform)
+        status, said = await k2(given, "replay")
+        assert status == 0, said
