@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from websockets.asyncio.server import ServerConnection
+from websockets.protocol import State
 
 from k2stream.local.simulate.market import Order
 
@@ -56,7 +57,7 @@ class Client:
 
         A client that does not read is cut off, as exchanges do.
         """
-        if not messages or self.socket.transport.is_closing():
+        if not messages or self.socket.state is not State.OPEN or self.socket.transport.is_closing():
             return 0
         data = b"".join([frame(message.payload, message.opcode) for message in messages])
         self.socket.transport.write(data)

@@ -245,6 +245,22 @@ async def test_coinbase_ends_a_connection_that_does_not_subscribe(simulate, monk
                 await socket.recv()
 
 
+async def test_a_connection_that_is_slow_to_close_does_not_stop_the_trading(simulate):
+    simulator = await simulate()
+    counts = simulator.venues["kraken"].counts
+    async with connect(simulator.urls["kraken"]) as socket:
+        assert (await asked(socket, kraken("XBT/USD")))["event"] == "systemStatus"
+        await until(lambda: counts.sent_trades > 10)
+        socket.transport.pause_reading()
+        socket.protocol.send_close(1000)
+        for data in socket.protocol.data_to_send():
+            socket.transport.write(data)
+        before = counts.generated_trades
+        await until(lambda: counts.generated_trades > before + 50)
+        assert counts.closed_connections == 0
+        socket.transport.resume_reading()
+
+
 async def test_the_control_endpoint(simulate):
     simulator = await simulate()
     async with httpx.AsyncClient(base_url=simulator.control.url) as client:
