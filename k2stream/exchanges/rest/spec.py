@@ -67,14 +67,17 @@ class History:
 
 
 def refusal(status: int, body: bytes) -> HistoryError:
-    """What an answer with an HTTP status of 400 or above says."""
+    """What an answer with an HTTP status of 400 or above says.
+
+    It is final only in the exchange's own words: a proxy on the way may refuse anything.
+    """
     try:
         said = msgspec.json.decode(body)
     except ValueError:
         said = body.decode(errors="replace").strip()
-    if isinstance(said, dict):
-        said = said.get("msg") or said.get("message") or said
-    return HistoryError(f"HTTP {status}: {said or 'no text'}", final=status in _FINAL)
+    words = (said.get("msg") or said.get("message")) if isinstance(said, dict) else None
+    final = status in _FINAL and words is not None
+    return HistoryError(f"HTTP {status}: {words or said or 'no text'}", final=final)
 
 
 def answer(decoder: msgspec.json.Decoder[Any], body: bytes, read: Callable[[Any], Page]) -> Page:

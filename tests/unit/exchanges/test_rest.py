@@ -171,6 +171,7 @@ def test_errors_of_kraken_come_with_200(error, final):
         (400, b'{"code":-1121,"msg":"Invalid symbol."}', "HTTP 400: Invalid symbol.", True),
         (404, b'{"message":"NotFound"}', "HTTP 404: NotFound", True),
         (429, b'{"code":-1003,"msg":"Too much request weight used"}', "HTTP 429: Too much request", False),
+        (404, b"<h1>no such page</h1>", "HTTP 404: <h1>no such page</h1>", False),
         (418, b"[1]", "HTTP 418: [1]", False),
         (451, b"", "HTTP 451: no text", False),
         (503, b"<html>\n down\xff", "HTTP 503: <html> down", False),
