@@ -126,9 +126,9 @@ def parse(frame: bytes) -> Frame:
     if message.e == "serverShutdown":
         return Frame(Kind.CONTROL, detail="serverShutdown")
     if outer.error is not None or (outer.code is not UNSET and outer.msg is not UNSET):
-        return Frame(Kind.ERROR, detail=_error_text(outer))
+        return Frame(Kind.ERROR, detail=_error_text(outer), answer=True)
     if outer.result is not UNSET:
-        return Frame(Kind.CONTROL, detail="answer")
+        return Frame(Kind.CONTROL, detail="answer", answer=True)
     return Frame(Kind.UNKNOWN, detail=raw.text(message.e or outer.stream) or "no event type")
 
 
@@ -183,6 +183,7 @@ def canonical(symbol: str) -> str:
 BINANCE = Exchange(
     name="binance",
     subscribe=subscribe,
+    answers=lambda instruments: len(subscribe(instruments)),
     parse=parse,
     record=raw.recorded(Trade) | raw.recorded(AggTrade),
     normalise=normalise,

@@ -75,10 +75,12 @@ def parse(frame: bytes) -> Frame:
     if message.channel == "market_trades":
         return _trades(frame, message, sequence)
     if not message.channel and message.type == "error":
-        return Frame(Kind.ERROR, detail=raw.text(message.message, message.reason), sequence=sequence)
+        detail = raw.text(message.message, message.reason)
+        return Frame(Kind.ERROR, detail=detail, sequence=sequence, answer=True)
     known = message.channel in ("subscriptions", "heartbeats")
+    answer = message.channel == "subscriptions" and b'"market_trades"' in bytes(message.events)
     detail = raw.text(message.channel or message.type) or "no channel"
-    return Frame(Kind.CONTROL if known else Kind.UNKNOWN, detail=detail, sequence=sequence)
+    return Frame(Kind.CONTROL if known else Kind.UNKNOWN, detail=detail, sequence=sequence, answer=answer)
 
 
 def _trades(frame: bytes, message: _Message, sequence: int | None) -> Frame:
@@ -148,6 +150,7 @@ def canonical(symbol: str) -> str:
 COINBASE = Exchange(
     name="coinbase",
     subscribe=subscribe,
+    answers=lambda instruments: 1,  # that lists the channel of trades
     parse=parse,
     record=raw.recorded(Trade),
     normalise=normalise,

@@ -61,10 +61,11 @@ def parse(frame: bytes) -> Frame:
 
 
 def _event(message: _Event) -> Frame:
+    answer = message.event == "subscriptionStatus"
     if message.event == "error" or message.status == "error":
-        return Frame(Kind.ERROR, detail=raw.text(message.pair, message.errorMessage))
-    if message.event in ("systemStatus", "subscriptionStatus", "heartbeat", "pong"):
-        return Frame(Kind.CONTROL, detail=raw.text(message.event, message.status))
+        return Frame(Kind.ERROR, detail=raw.text(message.pair, message.errorMessage), answer=answer)
+    if answer or message.event in ("systemStatus", "heartbeat", "pong"):
+        return Frame(Kind.CONTROL, detail=raw.text(message.event, message.status), answer=answer)
     return Frame(Kind.UNKNOWN, detail=raw.text(message.event) or "no event")
 
 
@@ -133,6 +134,7 @@ def canonical(symbol: str) -> str:
 KRAKEN = Exchange(
     name="kraken",
     subscribe=subscribe,
+    answers=len,  # one a pair
     parse=parse,
     record=raw.recorded(Trade),
     normalise=normalise,

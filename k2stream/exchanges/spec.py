@@ -52,13 +52,17 @@ class Reject(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """One parsed frame. `sequence` is the exchange's own frame counter where it has one (Coinbase)."""
+    """One parsed frame. `sequence` is the exchange's own frame counter where it has one (Coinbase).
+
+    `answer`: it answers a request to subscribe, whether with yes or with no.
+    """
 
     kind: Kind
     trades: tuple[RawTrade, ...] = ()
     rejects: tuple[Reject, ...] = ()
     detail: str = ""
     sequence: int | None = None
+    answer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,9 @@ class Exchange:
     name: str
     subscribe: Callable[[Sequence[Instrument]], list[str]]
     """Frames to send after connecting, in order."""
+
+    answers: Callable[[Sequence[Instrument]], int]
+    """How many answers to them come before the exchange sends trades of all."""
 
     parse: Callable[[bytes], Frame]
     """One WebSocket message to its kind and trades (ascending by id within a message)."""

@@ -23,11 +23,13 @@ MAX_RECORD = 900_000
 class Link:
     """One connection: its name, how many trades it has brought, and the exchange's own frame counter.
 
-    `since`: when the feed was last known to be up before it (µs, 0 for never).
+    `since`: when the feed was last known to be up before it (µs, 0 for never). `unanswered`: how many answers
+    to its subscriptions are still to come.
     """
 
     name: str
     since: int = 0
+    unanswered: int = 0
     trades: int = 0
     frame_sequence: int | None = None
 
@@ -84,6 +86,8 @@ class Batcher:
         batch.received_us = received_us
         if frame.sequence is not None:
             self._check_sequence(link, frame.sequence)
+        if frame.answer and link.unanswered:
+            link.unanswered -= 1
         for trade in frame.trades:
             value = raw.record(trade, received_us, link.name, link.trades)
             if len(value) > MAX_RECORD:

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 STABLE_SECONDS = 60.0  # a connection that held so long starts the backoff over
 SUBSCRIBE_SPACING_SECONDS = 0.25  # Binance takes 5 messages a second
+ANSWER_SECONDS = 10.0  # an exchange that has not answered its subscriptions by then sends no trades either
 # Between publishes: each costs the same for one record as for a hundred, here, in the broker and behind it.
 PUBLISH_SECONDS, BUSY_PUBLISH_SECONDS = 0.01, 0.05
 BUSY_TRADES = 20  # in the last publish
@@ -65,14 +66,17 @@ class Feed:
         if not instruments:
             raise ConfigError(f"{settings.instruments_file}: no {exchange.name} symbols; add at least one")
         self._subscriptions = exchange.subscribe(instruments)
+        self._answers = exchange.answers(instruments)
         self._silence = settings.silence_seconds or exchange.silence_seconds
         self._batcher = Batcher(exchange, settings, now_us)
         self.status = Status(exchange.name, simulated=settings.simulated)
+        self._link: Link | None = None
         self._pending: deque[tuple[Link, int, bytes]] = deque()
         self._pending_size = 0
         self._pending_limit = pending_bytes
         self._work = asyncio.Event()
         self._room = asyncio.Event()
+        self._room.set()
         self._durable = asyncio.Event()
         self._received = self._published = 0  # frames
         self.up_until = 0
@@ -128,7 +132,7 @@ class Feed:
         except (OSError, WebSocketException) as error:
             log.warning("%s: no connection to %s: %s", name, self._url, _text(error))
             return False
-        link = Link(f"{name}-{secrets.token_hex(4)}", self.up_until)
+        link = self._link = Link(f"{name}-{secrets.token_hex(4)}", self.up_until, self._answers)
         opened = asyncio.get_running_loop().time()
         try:
             await self._receive(socket, link)
@@ -136,6 +140,7 @@ class Feed:
             expected = self._exchange.expected_close(asyncio.get_running_loop().time() - opened)
             self._closed(socket, link, error, expected=expected)
         finally:
+            self._link = None
             self.status.set_connected(False)
             await socket.close()
         self.status.reconnecting()
@@ -149,7 +154,7 @@ class Feed:
             while True:
                 data = await socket.recv(decode=False)
                 received_us = self._now_us()
-                if self.status.connected:  # what comes before the subscriptions brings no trades
+                if self.status.connected:  # what comes before the answers brings no trades
                     self.up_until = received_us
                 self._received += 1
                 self._pending.append((link, received_us, data))
@@ -168,16 +173,24 @@ class Feed:
                 if position:
                     await asyncio.sleep(SUBSCRIBE_SPACING_SECONDS)
                 await socket.send(frame)
-            log.info("%s: connected to %s as %s", self._exchange.name, self._url, link.name)
-            self.status.set_connected(True)
-            self._batcher.event(EventKind.CONNECTED, link, since=link.since)
-            self._work.set()
+            await asyncio.sleep(ANSWER_SECONDS)
+            await self._room.wait()  # we may be behind, and the answers among what waits
+            if link.unanswered:
+                socket.transport.abort()
+
+    def _subscribed(self, link: Link, received_us: int) -> None:
+        log.info("%s: connected to %s as %s", self._exchange.name, self._url, link.name)
+        self.status.set_connected(True)
+        self.up_until = received_us
+        self._batcher.event(EventKind.CONNECTED, link, since=link.since)
 
     def _closed(self, socket: Socket, link: Link, error: ConnectionClosed, *, expected: bool) -> None:
         name = self._exchange.name
         if socket.silent:
             detail = f"nothing heard for {self._silence:g} s"
             self._event(EventKind.SILENCE, link, detail)
+        elif link.unanswered:
+            detail = f"{link.unanswered} subscriptions without an answer: {_text(error)}"
         elif expected:
             detail = f"closed by the exchange as expected: {_text(error)}"
         else:
@@ -219,6 +232,8 @@ class Feed:
         while self._pending and frames < BATCH_FRAMES and size < BATCH_BYTES:
             link, received_us, data = self._pending.popleft()
             self._batcher.add(link, received_us, data)
+            if link is self._link and not link.unanswered and not self.status.connected:
+                self._subscribed(link, received_us)
             frames += 1
             size += len(data)
         self._pending_size -= size + frames * FRAME_OVERHEAD

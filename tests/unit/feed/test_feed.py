@@ -104,6 +104,25 @@ async def test_silence_ends_the_connection(bench):
     assert made.events["disconnected"] == made.feed.status.reconnects >= made.events["silence"]
 
 
+@pytest.mark.parametrize("exchange", EXCHANGES)
+async def test_subscriptions_without_an_answer_end_the_connection(bench, exchange, monkeypatch):
+    monkeypatch.setattr(feed_module, "ANSWER_SECONDS", 0.3)
+    made = await bench(exchange, silence_seconds=60.0)
+    await made.connected()
+    before = made.records(topics.FEED_EVENTS)
+    made.inject(Kind.SILENCE, seconds=0.2)  # the request falls into it, and heartbeats begin after it
+    made.inject(Kind.ABORT)
+    await made.until(lambda: made.feed.status.reconnects == 2 and made.feed.status.connected)
+    lost, unanswered, connected = made.records(topics.FEED_EVENTS)[len(before) :]
+    assert [event["kind"] for event in (lost, unanswered, connected)] == [
+        "disconnected", "disconnected", "connected"
+    ]  # fmt: skip
+    assert "without an answer" in unanswered["detail"]
+    assert connected["since"] <= lost["time"]  # what came between is asked for
+    count = len(made.raw)
+    await made.until(lambda: len(made.raw) > count)
+
+
 async def test_pings_of_a_quiet_exchange_are_no_silence(bench):
     made = await bench("binance", silence_seconds=0.3, options={"binance_ping_seconds": 0.05})
     await made.connected()
@@ -197,7 +216,12 @@ async def test_a_snapshot_after_a_reconnect_overlaps_and_fills_the_gap(bench):
     await made.until(lambda: made.feed.status.reconnects == 1 and made.feed.status.connected)
     before = len(made.raw)
     await made.until(lambda: len(made.raw) > before + 50)
-    await made.drained()
+    made.simulator.stop_trading()
+    newest = {}  # what was on its way to the first connection went down with it
+    for line in made.recorded.read_text().splitlines():
+        trade = json.loads(line)
+        newest[trade["symbol"]] = trade["id"]
+    await made.until(lambda: newest.items() <= {numbers_of("coinbase", r)[:2] for r in made.raw})
     links = defaultdict(lambda: defaultdict(set))
     for record in made.raw:
         symbol, number, *_ = numbers_of("coinbase", record)

@@ -1,0 +1,217 @@
+"""Exchanges that misbehave on the wire, against what they really traded: F10, F11."""
+
+import asyncio
+from collections import Counter, defaultdict
+from random import Random
+
+import httpx
+import msgspec
+import pytest
+
+from k2stream import instruments, topics
+from k2stream.events import EventKind, FeedEvent
+from k2stream.local.simulate.faults import Kind
+from k2stream.verify.raw_log import read_to_end
+from k2stream.verify.run import _normalized
+from tests.fault import report
+from tests.fault.platforms import exact, quiet, running, stats, until
+
+pytestmark = pytest.mark.fault
+
+# Kraken numbers nothing: what it leaves out within a connection nobody can know of.
+CUTS = {
+    Kind.ABORT: {},
+    Kind.CLOSE: {},
+    Kind.REFUSE: {"seconds": 4.0},
+    Kind.SILENCE: {"seconds": 45.0},  # longer than any exchange may be silent
+    Kind.GARBAGE: {"count": 5},
+    Kind.BINARY: {"count": 5},
+    Kind.TRUNCATED: {"count": 5},
+    Kind.HUGE: {"bytes": 10_000_000},
+    Kind.ERROR: {},
+    Kind.PONG: {"count": 5},
+    Kind.DROP: {"count": 5},
+}
+STORM = 20
+BACKOFF_CAP = 4.0  # seconds
+
+
+async def inject(platform, exchange, kind, **options):
+    """Ask a simulated exchange for a fault."""
+    async with httpx.AsyncClient(timeout=10) as client:
+        body = {"exchange": exchange, "kind": kind.value, **options}
+        (await client.post(f"{platform.control_url}/fault", json=body)).raise_for_status()
+
+
+async def happened(platform):
+    """The faults that really happened, with the ids they concern."""
+    async with httpx.AsyncClient(timeout=10) as client:
+        return (await client.get(f"{platform.control_url}/faults")).json()
+
+
+async def feed_events(settings):
+    """All feed events so far."""
+    found = []
+    async for _, records in read_to_end(settings, topics.FEED_EVENTS):
+        found += [msgspec.json.decode(record.value, type=FeedEvent) for record in records]
+    return found
+
+
+def ids(entries):
+    """The trade ids of log entries, by symbol."""
+    found = defaultdict(set)
+    for entry in entries:
+        first, last = entry["ids"]
+        found[entry["symbol"]] |= set(range(first, last + 1))
+    return found
+
+
+def missed(events, exchange, *kinds):
+    """The ids that gaps told of, by symbol."""
+    found = defaultdict(set)
+    for event in events:
+        if event.exchange == exchange and event.kind in kinds:
+            found[event.symbol] |= set(range(event.first_missing, event.last_missing + 1))
+    return found
+
+
+async def complete(platform):
+    """Stop the exchanges, and wait until every trade since the first subscription is canonical; their number.
+
+    The first snapshots of Coinbase bring some from before.
+    """
+    await platform.stop_feeds()
+    counts = await stats(platform)
+    made = {name: held["generated_trades"] - held["unheard_trades"] for name, held in counts.items()}
+
+    async def all_there():
+        await platform.heal()
+        return await canonical(platform) >= Counter(made)
+
+    await until(all_there, 180, f"every trade of {made} to be canonical, gaps filled")
+    found = await canonical(platform)
+    assert (found["binance"], found["kraken"]) == (made["binance"], made["kraken"])
+    assert found["coinbase"] <= counts["coinbase"]["generated_trades"]
+    return found.total()
+
+
+async def canonical(platform):
+    """Distinct trades of the normalized topic, by exchange."""
+    return Counter(await _normalized(platform.settings))
+
+
+async def test_f10_a_hostile_exchange_costs_no_trade(tmp_path):
+    """F10: cuts, silence, storms, refusals, garbage: reconnected, resubscribed, gaps told and filled.
+
+    Short form: tests/unit/feed/test_feed.py::test_an_abrupt_end_is_followed_by_all_subscriptions and
+    test_silence_ends_the_connection.
+    """
+    random = Random("F10")
+    wanted = [
+        (name, kind) for name in topics.EXCHANGES for kind in CUTS if (name, kind) != ("kraken", Kind.DROP)
+    ]
+    random.shuffle(wanted)
+    limits = {"reconnect_base_seconds": 0.5, "reconnect_cap_seconds": BACKOFF_CAP}
+    async with running(tmp_path, rate=300, **limits) as platform:
+        injected = Counter()
+        for name, kind in wanted:
+            await quiet(platform, random.uniform(0.5, 4))
+            await inject(platform, name, kind, **CUTS[kind])
+            injected[kind.value] += 1
+        for _ in range(STORM):
+            await quiet(platform, random.uniform(0.2, 1))
+            await asyncio.gather(*(inject(platform, name, Kind.ABORT) for name in topics.EXCHANGES))
+            injected["abort in the storm"] += len(topics.EXCHANGES)
+
+        async def subscribed():
+            listed = instruments.load(platform.settings.instruments_file)
+            wanted = {name: len(listed.of(name)) for name in topics.EXCHANGES}
+            counts = await stats(platform)
+            return all(counts[name]["open_connections"] == 1 for name in wanted) and all(
+                counts[name]["subscribed"] >= wanted[name] for name in wanted
+            )
+
+        await until(subscribed, 60, "one connection an exchange, with all its symbols")
+        await quiet(platform, 15)  # the next trade of each symbol shows the last gap
+        trades = await complete(platform)
+        log, events = await happened(platform), await feed_events(platform.settings)
+        gap_ids = 0
+        for name, kind in (("binance", EventKind.GAP), ("coinbase", EventKind.JUMP)):
+            dropped = ids(entry for entry in log if entry["exchange"] == name and entry["fault"] == "drop")
+            told = missed(events, name, kind)
+            assert dropped
+            assert all(dropped[symbol] <= told[symbol] for symbol in dropped), "a dropped id was not told of"
+            gap_ids += sum(map(len, told.values()))
+        held = await exact(platform)
+        kinds = Counter(event.kind for event in events)
+        fetched = sum(event.count for event in events if event.kind is EventKind.BACKFILLED)
+        assert (
+            kinds[EventKind.SILENCE] >= 3 and kinds[EventKind.CONNECTED] > len(topics.EXCHANGES) * STORM // 2
+        )
+        assert fetched > 0
+        assert not platform.restarts, "a worker ended for what an exchange did"
+    report.record(
+        "F10",
+        injected,
+        {
+            "trades made": trades,
+            "reconnects": kinds[EventKind.CONNECTED] - len(topics.EXCHANGES),
+            "silences": kinds[EventKind.SILENCE],
+            "ids told missing": gap_ids,
+            "trades fetched": fetched,
+            **held,
+        },
+    )
+
+
+async def test_f11_copies_disorder_and_snapshots_are_counted_and_change_nothing(tmp_path):
+    """F11: duplicates, reorder within 2 s, snapshots on subscribing: counters equal what was injected.
+
+    Short form: tests/unit/feed/test_feed.py::test_copies_and_reordered_messages_all_arrive and
+    test_a_snapshot_after_a_reconnect_overlaps_and_fills_the_gap.
+    """
+    limits = {"grace_seconds": 10.0, "reconnect_base_seconds": 0.2}
+    # What is held back looks like a gap: filling it would bring copies of its own.
+    async with running(tmp_path, rate=300, gap_fill=False, **limits) as platform:
+        for round_ in range(6):
+            for name in topics.EXCHANGES:
+                if name != "kraken":  # without ids a copy is a trade
+                    await inject(platform, name, Kind.DUPLICATE, count=25)
+                await inject(platform, name, Kind.REORDER, count=25, seconds=2.0)
+            await quiet(platform, 5)
+            if round_ % 2:
+                await inject(platform, "coinbase", Kind.ABORT)
+                await quiet(platform, 2)
+        await quiet(platform, 5)
+        trades = await complete(platform)
+        log, counts = await happened(platform), await stats(platform)
+        copies = {
+            name: sum(
+                entry["ids"][1] - entry["ids"][0] + 1
+                for entry in log
+                if (entry["exchange"], entry["fault"]) == (name, "duplicate")
+            )
+            for name in topics.EXCHANGES
+        }
+        await until(lambda: _duplicates_told(platform, "binance", copies["binance"]), 30, "duplicates told")
+        held = await exact(platform)
+        events = await feed_events(platform.settings)
+        told = Counter()
+        for event in events:
+            if event.kind is EventKind.DUPLICATE:
+                told[event.exchange] += event.count
+        # A snapshot repeats what was seen, but for what was made while no connection was up.
+        snapshots = counts["coinbase"]["snapshot_trades"]
+        assert told["binance"] == copies["binance"] > 0
+        assert copies["coinbase"] < told["coinbase"] <= copies["coinbase"] + snapshots
+        assert sum(told.values()) == held["raw trades"] - held["canonical trades"]
+    injected = Counter(entry["fault"] for entry in log)
+    report.record("F11", injected, {"trades made": trades, "copies dropped": sum(told.values()), **held})
+
+
+async def _duplicates_told(platform, exchange, count):
+    events = await feed_events(platform.settings)
+    told = sum(
+        event.count for event in events if (event.kind, event.exchange) == (EventKind.DUPLICATE, exchange)
+    )
+    return told >= count
