@@ -37,7 +37,7 @@ demo: $(READY) ## Run for DURATION=60 seconds at RATE=200 trades/s, then prove t
 	@exec $(BIN)/k2 demo --seconds $(DURATION) --rate $(RATE)
 
 test: $(READY) ## All tests: unit, property, playback, and the whole stack against its oracle
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 fault: $(READY) ## The long forms of tests: workers killed 20 times, many more examples (about 15 minutes)
 	@$(BIN)/python -m pytest -m fault
