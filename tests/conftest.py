@@ -10,6 +10,7 @@ settings.register_profile("thorough", max_examples=500, deadline=None)
 settings.load_profile("ordinary")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
 def pytest_collection_modifyitems(items):
     """Tests on the stack run one after the other in one process, beside the others: `pytest -n 2`."""
     for item in items:
