@@ -39,7 +39,7 @@ demo: $(READY) ## Run for DURATION=60 seconds at RATE=200 trades/s, then prove t
 test: $(READY) ## All tests: unit, property, playback, and the whole stack against its oracle
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-fault: $(READY) ## The long forms of tests: workers killed 20 times, many more examples (about 15 minutes)
+fault: $(READY) ## Break real processes (F1 to F20 of docs/guarantees.md), and many more examples (about an hour)
 	@$(BIN)/python -m pytest -m fault
 	@$(BIN)/python -m pytest tests/property --hypothesis-profile thorough
 
