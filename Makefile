@@ -37,7 +37,7 @@ demo: $(READY) ## Run for DURATION=60 seconds at RATE=200 trades/s, then prove t
 	@exec $(BIN)/k2 demo --seconds $(DURATION) --rate $(RATE)
 
 test: $(READY) ## All tests: unit, property, playback, and the whole stack against its oracle
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 2
 
 fault: $(READY) ## Break real processes (F1 to F20 of docs/guarantees.md), and many more examples (about an hour)
 	@$(BIN)/python -m pytest -m fault

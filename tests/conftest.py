@@ -1,18 +1,19 @@
 """How many examples property tests look at, few in every run, many in `make fault`; what shares a process."""
 
-from pathlib import Path
-
-import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 settings.register_profile("ordinary", max_examples=40, deadline=None)
 settings.register_profile("thorough", max_examples=500, deadline=None)
 settings.load_profile("ordinary")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
-def pytest_collection_modifyitems(items):
+class Stack(LoadScopeScheduling):
     """Tests on the stack run one after the other in one process, beside the others: `pytest -n 2`."""
-    for item in items:
-        if "integration" in Path(item.path).parts:
-            item.add_marker(pytest.mark.xdist_group("stack"))
+
+    def _split_scope(self, nodeid):
+        return "stack" if nodeid.startswith("tests/integration/") else nodeid
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return Stack(config, log)
