@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from k2stream.errors import ConfigError
 from k2stream.kafka import client_options
 from k2stream.settings import Settings
 from k2stream.status.lag import SOURCES, LagReader
 
-_MEMBERS = 5  # of a group in DescribeGroupsResponse
+_ATTEMPTS, _PAUSE_SECONDS = 50, 0.2
 
 
 async def lagging(settings: Settings) -> set[str]:
@@ -23,11 +26,22 @@ async def members(settings: Settings) -> set[str]:
     admin = AIOKafkaAdminClient(**client_options(settings))
     await admin.start()
     try:
-        # One at a time: aiokafka takes the answer for that of an older version, and so reads one group right.
-        answers = [answer for group in SOURCES for answer in await admin.describe_consumer_groups([group])]
+        return {group for group in SOURCES if await _members(admin, group)}
     finally:
         await admin.close()
-    return {group[1] for answer in answers for group in answer.groups if group[_MEMBERS]}
+
+
+async def _members(admin: AIOKafkaAdminClient, group: str) -> int:
+    for _ in range(_ATTEMPTS):
+        try:
+            # One at a time: aiokafka takes the answer for that of an older version, and reads one right.
+            (answer,) = await admin.describe_consumer_groups([group])
+        except GroupCoordinatorNotAvailableError:
+            await asyncio.sleep(_PAUSE_SECONDS)  # a new broker makes its topic of groups when it is asked
+            continue
+        ((_, _, _, _, _, members, *_),) = answer.groups
+        return len(members)
+    raise ConfigError(f"the broker does not say whether group {group} has members: try again")
 
 
 async def still(settings: Settings) -> bool:
