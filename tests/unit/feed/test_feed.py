@@ -388,6 +388,8 @@ async def test_a_connection_says_since_when_the_feed_was_not_known_to_be_up(benc
     made = await bench("kraken")
     made.feed.up_until = 17
     await made.connected()
+    before = len(made.raw)
+    await made.until(lambda: len(made.raw) > before + 5)
     made.inject(Kind.REFUSE, seconds=0.2)
     made.inject(Kind.ABORT)
     await made.until(lambda: made.events["connected"] == 2)
