@@ -52,9 +52,7 @@ async def still(settings: Settings) -> bool:
 async def check_still(settings: Settings) -> None:
     """Raise ConfigError unless no worker runs and none has a record to go."""
     if running := await members(settings):
-        raise ConfigError(
-            f"workers of {', '.join(sorted(running))} are running: stop the workers first, then swap"
-        )
+        raise ConfigError(f"workers of {', '.join(sorted(running))} are running: stop the workers first")
     if left := await lagging(settings):
         raise ConfigError(
             f"{', '.join(sorted(left))} have records to go: stop the ingest workers, let the others reach "

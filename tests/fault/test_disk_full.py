@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from k2stream.local import datadir
 from k2stream.status.lag import LagReader
 from tests.fault import report
 from tests.fault.full_disks import Tmpfs, limited, mountable
@@ -25,6 +26,8 @@ async def test_a_full_disk_below_clickhouse_and_iceberg(tmp_path):
     if reason := mountable(tmp_path / "trial"):
         pytest.skip(f"no tmpfs can be mounted: {reason}")
     data = tmp_path / "data"
+    with datadir.owned(data):
+        pass  # it is ours before anything is mounted in it
     with Tmpfs(data / "clickhouse") as hot, Tmpfs(data / "iceberg") as cold:
         async with running(tmp_path, seed=21) as platform:
             await refused(platform, "disk full", {"hot": lambda: hot.full(), "cold": lambda: cold.full()})

@@ -211,9 +211,10 @@ async def test_a_replay_repairs_what_was_damaged_and_the_workers_go_on_exactly(t
         await asyncio.sleep(8)
         status, said = await k2(given, "replay")
         assert status == 0, said
-        status, said = await k2(given, "replay", "--swap", "--yes")
-        assert status == 1
-        assert "stop the workers first" in said
+        for options in (("--swap", "--yes"), ("--undo",)):
+            status, said = await k2(given, "replay", *options)
+            assert status == 1
+            assert "stop the workers first" in said
         await platform.stop_feeds()
         await drain(platform)
         await stop(platform)
@@ -255,3 +256,6 @@ async def test_a_replay_repairs_what_was_damaged_and_the_workers_go_on_exactly(t
         await drain(platform)
         status, said = await k2(given, "replay")
         assert status == 0, said
+        status, said = await k2(given, "replay", "--drop")
+        assert status == 0, said
+        assert not open_catalog(reached).namespace_exists(FRESH)
