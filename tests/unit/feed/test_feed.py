@@ -270,7 +270,9 @@ class HeldPublisher(MemoryPublisher):
 async def test_kafka_away_bounds_memory_and_loses_nothing(bench):
     publisher = HeldPublisher()
     publisher.open.set()
-    made = await bench("binance", rate=6000, publisher=publisher, pending_bytes=100_000, silence_seconds=0.3)
+    # Once trading has stopped, pings are all there is to hear.
+    limits = {"pending_bytes": 100_000, "silence_seconds": 0.3, "options": {"binance_ping_seconds": 0.05}}
+    made = await bench("binance", rate=6000, publisher=publisher, **limits)
     await made.until(lambda: len(made.raw) > 100)
     publisher.open.clear()
     await made.until(lambda: made.feed._pending_size > 100_000)
