@@ -8,11 +8,14 @@ settings.register_profile("thorough", max_examples=500, deadline=None)
 settings.load_profile("ordinary")
 
 
+IN_ORDER = ("tests/integration/", "tests/unit/feed/", "tests/unit/simulate/", "tests/unit/backfill/")
+
+
 class Stack(LoadScopeScheduling):
-    """Tests on the stack run one after the other in one process, beside the others: `pytest -n 2`."""
+    """With `pytest -n 2`, tests on the stack and on sockets run one after the other, beside the others."""
 
     def _split_scope(self, nodeid):
-        return "stack" if nodeid.startswith("tests/integration/") else nodeid
+        return "stack" if nodeid.startswith(IN_ORDER) else nodeid
 
 
 def pytest_xdist_make_scheduler(config, log):
