@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
@@ -74,7 +75,8 @@ class ColumnFetcher(Fetcher):  # type: ignore[misc]
             return arrived
         for waiter in self._fetch_waiters:
             self._notify(waiter)
-        await asyncio.sleep(pause)
+        with suppress(asyncio.CancelledError):  # as stock: who cancels a fetch awaits it, and goes on closing
+            await asyncio.sleep(pause)
         return False  # whoever waits has been woken
 
 

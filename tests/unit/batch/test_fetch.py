@@ -90,3 +90,18 @@ async def test_the_fetcher_looks_for_work_after_a_request_is_forgotten(monkeypat
     await asyncio.wait([fetcher._wait_consume_future])
     assert fetcher._in_flight == set()
     assert task.exception() is failure
+
+
+async def test_a_fetch_that_is_cancelled_in_its_pause_ends_quietly(monkeypatch):
+    """aiokafka cancels and awaits its fetches at a stop: what they raise keeps the worker from ending."""
+
+    async def request(*_):
+        return True
+
+    monkeypatch.setattr(Fetcher, "_proc_fetch_request", request)
+    fetcher = object.__new__(fetch.ColumnFetcher)
+    fetcher.gather, fetcher._records, fetcher._fetch_waiters = (60.0, 60.0), {}, set()
+    task = asyncio.ensure_future(fetcher._fetch(None, 1, None))
+    await asyncio.sleep(0)
+    task.cancel()
+    assert await task is False
