@@ -66,7 +66,7 @@ class Hot:
             ((found,),) = self.client.execute(f"SELECT count() FROM {self.fresh}.{POSITIONS}")
         if not found:
             raise ConfigError(
-                f"ClickHouse database {self.fresh} has nothing to take back; see `k2 replay -h`"
+                f"ClickHouse database {self.fresh} holds nothing to swap in; see `k2 replay -h`"
             )
 
     def exchange(self) -> None:

@@ -41,10 +41,8 @@ def trades(hot: Hot, table: str, sources: Mapping[Source, int], exchange: str | 
 
 
 def _ranges(hot: Hot, table: str, where: str, bound: int) -> Iterator[tuple[int, int]]:
-    highest = max(
-        hot.client.execute(f"SELECT max(raw_offset) FROM {database}.{table} WHERE {where}")[0][0] or 0
-        for database in (hot.live, hot.fresh)
-    )
+    sides = (f"(SELECT max(raw_offset) FROM {name}.{table} WHERE {where})" for name in (hot.live, hot.fresh))
+    ((highest,),) = hot.client.execute(f"SELECT greatest({', '.join(sides)})")
     end = min(bound, highest + 1)
     for first in range(0, end, OFFSETS):
         yield first, min(first + OFFSETS, end)
