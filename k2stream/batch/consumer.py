@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -27,12 +28,15 @@ from k2stream.batch.table import BatchTable
 POLL_SECONDS = 0.25
 # The same while a topic is at its bound: it may resume at any acknowledgement.
 PAUSED_POLL_SECONDS = 0.05
+# A high-water mark asked for longer ago is none: this worker may have stood still, and been replaced.
+HIGHWATER_SECONDS = 2.0
 
 
 class Consumer(driver.Consumer):
     """Where a method replaces one of Faust's, its docstring says what stock Faust does wrong there."""
 
     app: Any
+    _thread: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._ledgers: dict[TP, AckLedger] = {}
@@ -194,8 +198,10 @@ class Consumer(driver.Consumer):
         return None if ledger is None else ledger.position()
 
     def remaining(self, tp: TP) -> int | None:
-        """Records up to the high-water mark that are not acknowledged; None while that is not known."""
+        """Records up to the high-water mark of now that are not acknowledged; None while it is not known."""
         if tp not in self.assignment() or (end := self.highwater(tp)) is None:
+            return None
+        if time.monotonic() - self._thread.asked(tp) > HIGHWATER_SECONDS:
             return None
         ledger = self._ledgers.get(tp)
         position = None if ledger is None else ledger.position()
@@ -233,8 +239,11 @@ class Consumer(driver.Consumer):
             await super()._add_gap(tp, offset_from, offset_to)
 
     async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
-        """Commit behind the producer's barrier; stock's flush may return early and only logs what failed."""
-        if self._halted is not None or self.crashed:
+        """Commit behind the producer's barrier; stock's flush may return early and only logs what failed.
+
+        A worker that its group has replaced commits nothing, and must not write its tables' changelogs.
+        """
+        if self._halted is not None or self.crashed or not await self._thread.is_member():
             return False
         try:
             await self.app.producer.barrier()
@@ -265,6 +274,7 @@ class Consumer(driver.Consumer):
         self.app.flow_control.suspend()
         self.app.flow_control.clear()
         await self._wait_for_agents()
+        await self._forget_tables_if_replaced()
         await self._commit_acked()
         self._forget(revoked)
         await super().on_partitions_revoked(revoked)
@@ -280,7 +290,15 @@ class Consumer(driver.Consumer):
         for tp, ledger in self._ledgers.items():
             if tp.topic not in manual:
                 ledger.void()
+        await self._forget_tables_if_replaced()
         await self._commit_acked()
+
+    async def _forget_tables_if_replaced(self) -> None:
+        """Others own the partitions of a worker that its group gave up: the changelogs went on without it."""
+        if not await self._thread.is_member():
+            for table in self.app.tables.values():
+                if isinstance(table, BatchTable):
+                    table.forget()
 
     async def _wait_for_agents(self) -> None:
         """Wait, up to half the rebalance timeout, until no agent has a batch in hand."""

@@ -6,8 +6,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from math import inf
+from time import monotonic, time
 from typing import Any
 
+from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.errors import CorruptRecordException
 from faust.transport.drivers import aiokafka as driver
@@ -40,6 +43,18 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             gather = getattr(self.app, "gather_seconds", NO_GATHER)
             install(self._ensure_consumer()._fetcher, self.consumer.is_columnar, gather)
 
+    def asked(self, tp: TP) -> float:
+        """When the fetch was sent whose answer gave the high-water mark; monotonic seconds, -inf for none."""
+        asked: dict[TP, float] = getattr(self._ensure_consumer()._fetcher, "asked", {})
+        return asked.get(tp, -inf)
+
+    async def is_member(self) -> bool:
+        """Ask the group; False also while it cannot be reached. A worker that stood still may be replaced."""
+        return bool(await self.call_thread(self._heartbeat))
+
+    async def _heartbeat(self) -> bool:
+        return bool(await self._ensure_consumer()._coordinator._do_heartbeat())
+
 
 class ColumnFetcher(Fetcher):  # type: ignore[misc]
     """Fetcher that keeps partitions of columnar topics as RecordBatch items instead of single records.
@@ -50,6 +65,7 @@ class ColumnFetcher(Fetcher):  # type: ignore[misc]
 
     columnar: Callable[[str], bool]
     gather: tuple[float, float]
+    asked: dict[TP, float]
 
     async def _proc_fetch_request(self, assignment: Any, node_id: int, request: Any) -> Any:
         try:
@@ -64,7 +80,9 @@ class ColumnFetcher(Fetcher):  # type: ignore[misc]
         self._notify(self._wait_consume_future)
 
     async def _fetch(self, assignment: Any, node_id: int, request: Any) -> Any:
+        sent, since = monotonic(), int(1000 * time())
         arrived = await super()._proc_fetch_request(assignment, node_id, request)
+        self._note_answers(assignment, request, sent, since)
         size = 0
         # No await since the results were stored: nobody has read them yet.
         for tp, result in self._records.items():
@@ -79,13 +97,21 @@ class ColumnFetcher(Fetcher):  # type: ignore[misc]
             await asyncio.sleep(pause)
         return False  # whoever waits has been woken
 
+    def _note_answers(self, assignment: Any, request: Any, sent: float, since: int) -> None:
+        """An answer says how things were when it was asked for, however late it is read."""
+        for topic, partitions in request.topics if assignment.active else ():
+            for partition, *_ in partitions:
+                state = assignment.state_value(TopicPartition(topic, partition))
+                if (state.timestamp or 0) >= since:
+                    self.asked[TP(topic, partition)] = sent
+
 
 def install(
     fetcher: Fetcher, columnar: Callable[[str], bool], gather: tuple[float, float] = NO_GATHER
 ) -> None:
     """Make a fetcher that AIOKafkaConsumer.start() has built deliver ``columnar`` topics as RecordBatch."""
     fetcher.__class__ = ColumnFetcher
-    fetcher.columnar, fetcher.gather = columnar, gather
+    fetcher.columnar, fetcher.gather, fetcher.asked = columnar, gather, {}
 
 
 def make_columnar(records: PartitionRecords) -> int:

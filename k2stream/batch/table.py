@@ -169,6 +169,11 @@ class BatchTable(Table[Any, Any]):
             self._loads_key or (windows.load_window_key if windowed else windows.load_key),
         )
 
+    def forget(self) -> None:
+        """Drop everything, also what is not in the changelog: it is read anew from there."""
+        for state in (self.data.partitions, self._dirty, self._offsets):
+            state.clear()
+
     # Faust's life cycle
 
     def _new_store(self) -> PartitionedStore:

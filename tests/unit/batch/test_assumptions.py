@@ -12,6 +12,7 @@ import aiokafka
 import numpy as np
 import pytest
 from aiokafka.consumer import fetcher
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.producer.message_accumulator import BatchBuilder, MessageAccumulator, MessageBatch
 from aiokafka.producer.producer import AIOKafkaProducer
 from faust.agents.agent import Agent
@@ -51,6 +52,20 @@ def test_a_fetcher_stores_results_without_an_await_before_it_returns():
         "request",
     ]
     assert "await " not in code[code.index("self._records[tp] = FetchResult(") :]
+
+
+def test_an_answer_marks_the_partitions_whose_high_water_mark_it_gives():
+    code = source(fetcher.Fetcher._proc_fetch_request)
+    assert code.index("response = await") < code.index("now_ms = int(1000 * time.time())")
+    assert "tp_state.highwater = highwater" in code and "tp_state.timestamp = now_ms" in code
+
+
+def test_a_heartbeat_says_whether_the_group_has_this_member():
+    code = source(GroupCoordinator._do_heartbeat)
+    rebalancing = code[code.index("RebalanceInProgressError") : code.index("IllegalGenerationError")]
+    assert "return True" in rebalancing
+    gone = code[code.index("IllegalGenerationError") :]
+    assert "UnknownMemberIdError" in gone and gone.rstrip().endswith("return False")
 
 
 def test_the_request_loop_looks_the_fetch_method_up_at_every_call():

@@ -1,4 +1,6 @@
 import asyncio
+import time
+from types import SimpleNamespace
 
 import pytest
 from aiokafka import TopicPartition
@@ -6,6 +8,7 @@ from aiokafka.consumer.fetcher import READ_UNCOMMITTED, Fetcher, PartitionRecord
 from aiokafka.errors import CorruptRecordException
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
+from faust.types import TP
 
 from k2stream.batch import fetch
 
@@ -85,7 +88,7 @@ async def test_the_fetcher_looks_for_work_after_a_request_is_forgotten(monkeypat
     fetcher.columnar, fetcher.gather = (lambda topic: True), (0.0, 0.0)
     fetcher._records, fetcher._in_flight = {}, {1}
     fetcher._wait_consume_future = asyncio.get_running_loop().create_future()
-    task = asyncio.ensure_future(fetcher._proc_fetch_request(None, 1, None))
+    task = asyncio.ensure_future(fetcher._proc_fetch_request(SimpleNamespace(active=False), 1, None))
     task.add_done_callback(lambda _: fetcher._in_flight.discard(1))
     await asyncio.wait([fetcher._wait_consume_future])
     assert fetcher._in_flight == set()
@@ -101,7 +104,24 @@ async def test_a_fetch_that_is_cancelled_in_its_pause_ends_quietly(monkeypatch):
     monkeypatch.setattr(Fetcher, "_proc_fetch_request", request)
     fetcher = object.__new__(fetch.ColumnFetcher)
     fetcher.gather, fetcher._records, fetcher._fetch_waiters = (60.0, 60.0), {}, set()
-    task = asyncio.ensure_future(fetcher._fetch(None, 1, None))
+    task = asyncio.ensure_future(fetcher._fetch(SimpleNamespace(active=False), 1, None))
     await asyncio.sleep(0)
     task.cancel()
     assert await task is False
+
+
+async def test_an_answer_is_as_old_as_its_question(monkeypatch):
+    states = {number: SimpleNamespace(timestamp=None) for number in (0, 1)}
+    assignment = SimpleNamespace(active=True, state_value=lambda tp: states[tp.partition])
+    moments = iter([100.0])
+
+    async def request(*_):
+        states[0].timestamp = int(1000 * time.time())  # of the other partition there is an error
+        return False
+
+    monkeypatch.setattr(Fetcher, "_proc_fetch_request", request)
+    monkeypatch.setattr(fetch, "monotonic", lambda: next(moments))
+    fetcher = object.__new__(fetch.ColumnFetcher)
+    fetcher.gather, fetcher.asked, fetcher._records = (0.0, 0.0), {}, {}
+    await fetcher._fetch(assignment, 1, SimpleNamespace(topics=[("t", [(0, 5, 1), (1, 5, 1)])]))
+    assert fetcher.asked == {TP("t", 0): 100.0}

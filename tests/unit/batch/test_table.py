@@ -105,6 +105,16 @@ def test_a_zombies_late_entry_does_not_supersede(app):
     assert table["a"] == {"position": 9}
 
 
+async def test_what_is_forgotten_is_neither_written_nor_current(table):
+    table.put(0, "a", 1)
+    (taken_before,) = table.take_changes()
+    table.put(0, "a", 2)
+    table.forget()
+    table.on_durable(taken_before, 10)
+    assert dict(table.items()) == taken(table) == {}
+    assert table.persisted_offset(TP("any", 0)) is None
+
+
 operations = st.lists(
     st.tuples(st.sampled_from("pd"), st.integers(0, 2), st.sampled_from("abc"), st.integers(0, 9)),
     max_size=40,
