@@ -170,9 +170,13 @@ class BatchTable(Table[Any, Any]):
         )
 
     def forget(self) -> None:
-        """Drop everything, also what is not in the changelog: it is read anew from there."""
+        """Drop everything, also what is not in the changelog: that is read anew, from its beginning."""
         for state in (self.data.partitions, self._dirty, self._offsets):
             state.clear()
+        recovery = self.app.tables.recovery  # it would go on from where it once was
+        for offsets in (recovery.active_offsets, recovery.standby_offsets):
+            for tp in [tp for tp in offsets if tp.topic == self.changelog_topic_name]:
+                del offsets[tp]
 
     # Faust's life cycle
 

@@ -109,10 +109,15 @@ async def test_what_is_forgotten_is_neither_written_nor_current(table):
     table.put(0, "a", 1)
     (taken_before,) = table.take_changes()
     table.put(0, "a", 2)
+    changelog, other = TP(table.changelog_topic_name, 0), TP("other-changelog", 0)
+    recovery = table.app.tables.recovery
+    recovery.active_offsets.update({changelog: 7, other: 7})
     table.forget()
     table.on_durable(taken_before, 10)
     assert dict(table.items()) == taken(table) == {}
-    assert table.persisted_offset(TP("any", 0)) is None
+    assert table.persisted_offset(changelog) is None
+    recovery.add_active(table, changelog)
+    assert recovery.active_offsets == {changelog: None, other: 7}
 
 
 operations = st.lists(
