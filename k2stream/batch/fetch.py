@@ -43,6 +43,15 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             gather = getattr(self.app, "gather_seconds", NO_GATHER)
             install(self._ensure_consumer()._fetcher, self.consumer.is_columnar, gather)
 
+    async def on_thread_stop(self) -> None:
+        """Stop the consumer while this thread still answers: its last rebalance asks the main one, and that us.
+
+        Stock stops answering first, and a worker that is told to stop amid a rebalance never ends.
+        """
+        if self._consumer is not None:
+            await self._consumer.stop()
+        await super().on_thread_stop()
+
     def asked(self, tp: TP) -> float:
         """When the fetch was sent whose answer gave the high-water mark; monotonic seconds, -inf for none."""
         asked: dict[TP, float] = getattr(self._ensure_consumer()._fetcher, "asked", {})

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import resource
 import subprocess
+import threading
 from contextlib import contextmanager, suppress
 
 TMPFS_MB = 192
+KEEP_SECONDS = 0.01
 
 
 class Tmpfs:
@@ -27,21 +29,32 @@ class Tmpfs:
 
     @contextmanager
     def full(self):
+        """What is deleted meanwhile (merged parts, expired files) makes no room either."""
+        done = threading.Event()
         try:
             with self._ballast.open("wb", buffering=0) as ballast:
-                for size in (1 << 20, 1 << 12, 1):
-                    self._fill(ballast, size)
-            yield
+                _fill(ballast)
+                keeper = threading.Thread(target=_keep, args=(ballast, done))
+                keeper.start()
+                try:
+                    yield
+                finally:
+                    done.set()
+                    keeper.join()
         finally:
             self._ballast.unlink()
 
-    @staticmethod
-    def _fill(ballast, size):
-        try:
+
+def _keep(ballast, done):
+    while not done.wait(KEEP_SECONDS):
+        _fill(ballast)
+
+
+def _fill(ballast):
+    for size in (1 << 20, 1 << 12, 1):
+        with suppress(OSError):  # no room for one more
             while ballast.write(bytes(size)):
                 pass
-        except OSError:
-            pass  # no room for one more
 
 
 def mountable(folder):
