@@ -44,7 +44,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             install(self._ensure_consumer()._fetcher, self.consumer.is_columnar, gather)
 
     async def on_thread_stop(self) -> None:
-        """Stop the consumer while this thread still answers: its last rebalance asks the main one, and that us.
+        """Stop the consumer while this thread answers: its last rebalance asks the main one, and that us.
 
         Stock stops answering first, and a worker that is told to stop amid a rebalance never ends.
         """

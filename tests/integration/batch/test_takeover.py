@@ -28,6 +28,18 @@ async def test_a_standby_takes_over_where_the_dead_worker_was(kafka, start):
         assert state(records) == [EACH, EACH - 1]
 
 
+async def test_a_worker_told_to_stop_amid_a_rebalance_ends(kafka, start):
+    await kafka.create(start.out)
+    await kafka.fill(start.source, 4)
+    moments = (b"Subscribed to", b"Discovered coordinator", b"Revoking", b"joining group", b"Joined group")
+    async with start("forward") as first:
+        await first.ready()
+        for moment in moments:
+            async with start("forward") as other:
+                await other.until(lambda _, moment=moment, other=other: moment in other.log.read_bytes())
+                await other.stop()
+
+
 async def test_a_frozen_worker_returns_without_harm(kafka, start):
     await kafka.create(start.out)
     await kafka.fill(start.source, 4 * EACH)
