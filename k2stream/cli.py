@@ -43,6 +43,10 @@ _SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "k2stream.commands.replay:replay",
             "Rebuild everything from the raw records, compare, and swap it in.",
         ),
+        "backfill": (
+            "k2stream.commands.backfill:backfill",
+            "Fetch past trades over REST, and revise their candles.",
+        ),
         "migrate": ("k2stream.commands.migrate:migrate", "Create or update the ClickHouse tables."),
         "cold": ("k2stream.commands.cold:cold", "Work with the Iceberg tier."),
     },

@@ -24,7 +24,10 @@ from k2stream.exchanges.spec import Continuity
 from k2stream.trade import TradeColumns
 
 MAX_HOLES = 256
-"""Ranges of unseen ids remembered per symbol: when there are more, the lowest is given up as seen."""
+"""Ranges of unseen ids remembered per symbol: when there are more, the lowest is given up as seen.
+
+Not the one from 0 on: it is the past before the first id, which may yet be fetched.
+"""
 
 RECENT_US = 1_000_000
 """How far a symbol's newest trade time must move on before identical trades are counted from 0 again."""
@@ -129,7 +132,8 @@ def _check_ids(
                     known.holes.append((number, number))
             elif number <= high and not _fill(known.holes, number):
                 dropped.append(row)
-            del known.holes[:-MAX_HOLES]
+            while len(known.holes) > MAX_HOLES:
+                del known.holes[known.holes[0][0] == 0]
         known.high = int(highest[-1])
         state.newest = max(state.newest, int(times[rows].max()))
         if dropped:

@@ -105,15 +105,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return str(getattr(self, f"{exchange}_ws_url"))
 
     def rest_url(self, exchange: str) -> str:
-        """The REST URL of one exchange; empty when nothing is to be fetched from it.
+        """The REST URL of one exchange; empty for a feed from elsewhere whose REST URL is not told.
 
-        So it is for a feed from elsewhere whose REST URL is not told: its trades are not the exchange's own.
+        The trades of such a feed are not the exchange's own.
         """
         url = str(getattr(self, f"{exchange}_rest_url"))
         default = Settings()
         moved = self.ws_url(exchange) != default.ws_url(exchange)
         unknown = moved and url == getattr(default, f"{exchange}_rest_url")
-        return "" if unknown or not self.gap_fill else url
+        return "" if unknown else url
+
+    def fills_gaps(self, exchange: str) -> bool:
+        """Whether trades that an exchange's feed missed are fetched by themselves."""
+        return self.gap_fill and bool(self.rest_url(exchange))
 
     def raw_partitions(self, exchange: str) -> int:
         """How many partitions the exchange's raw topic has."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -96,6 +96,12 @@ def writer_schema(schema_id: int, url: str | None = None) -> Any:
             raise LookupError(f"schema registry {client.conf['url']} has no schema {schema_id}")
         learn(schema_id, schema.raw_schema)
     return _writers[schema_id]
+
+
+def look_up(values: Iterable[bytes | None], url: str) -> None:
+    """Ask a registry that is not the settings' for the writers' schemas of records, before decoding."""
+    for writer in set(map(wire.schema_id, values)):
+        writer_schema(writer, url)
 
 
 def _retried(ask: Callable[[], Any], schema_id: int, client: SchemaRegistryClient) -> Any:

@@ -32,7 +32,7 @@ def filler(
     `settled` returns once all that the feed has received is durable.
     """
     name, url = exchange.name, settings.rest_url(exchange.name)
-    if exchange.history is None or not url:
+    if exchange.history is None or not settings.fills_gaps(name):
         why = "the feed is from elsewhere" if settings.gap_fill else "K2_GAP_FILL=false"
         logging.getLogger(__name__).info(
             "%s: gaps are not filled: %s (K2_%s_REST_URL)", name, why, name.upper()

@@ -9,6 +9,7 @@ import msgspec
 
 from k2stream.backfill.contents import absent
 from k2stream.backfill.held import read_held
+from k2stream.backfill.span import Span, chunks
 from k2stream.backfill.task import Task
 from k2stream.events import EventKind, FeedEvent
 from k2stream.exchanges.rest.spec import HistoryError, Past
@@ -57,16 +58,5 @@ async def fill(task: Task, event: FeedEvent) -> None:
 
 async def _told(task: Task, symbol: str, start: int, end: int) -> Sequence[Past]:
     """What REST tells of a symbol from one time of the exchange to another, µs; raises HistoryError."""
-    history = task.client.history
-    assert history.by_time
-    found: dict[int, Past] = {}
-    since = (start - 1) * 1000
-    while True:
-        page = await task.client.fetch(history.by_time(symbol, since))
-        found |= {item.id: item for item in page.trades}
-        if len(page.trades) < history.limit or page.trades[-1].time > end:
-            break
-        # Once more the last µs: an answer may end amid trades of one time, and `since` is not in it.
-        since = page.next - 1000 if page.next - 1000 > since else page.next
-    within = (item for item in found.values() if start <= item.time <= end)
-    return sorted(within, key=lambda item: (item.time, item.id))
+    pages = chunks(task.client, symbol, "", Span(start, end + 1))
+    return [item async for page in pages for item in page.trades]

@@ -17,7 +17,7 @@ from k2stream.local.errors import StackError
 
 LOCK = "stack.lock"
 NOTE = "stack.json"
-_BORN_BEFORE = {"workers", "logs", "iceberg"}  # what workers write before any stack ran on the folder
+_BORN_BEFORE = {"workers", "logs", "iceberg", "backfill"}  # written before any stack ran on the folder
 _PATIENCE = 0.5  # seconds; `owner` holds the lock for an instant while it looks
 
 

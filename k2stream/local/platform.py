@@ -67,6 +67,13 @@ NICENESS = {"cold": 10}
 """Where processes share few cores, the ways to candles come before the tier that commits every 15 minutes."""
 
 
+SHARED = (
+    *("simulated", "grace_seconds", "idle_seconds", "candle_retention"),
+    *(f"{name}_{kind}_url" for name in topics.EXCHANGES for kind in ("ws", "rest")),
+)
+"""Settings that commands beside a running platform take from it, not from their own environment."""
+
+
 class Platform:
     """Everything on one machine; an async context manager that starts it and stops it in order."""
 
@@ -180,7 +187,8 @@ class Platform:
         return self.settings.data_path / "logs" / f"{name}.log"
 
     def _note(self) -> None:
-        note = {"simulated": self.settings.simulated, "urls": self.urls}
+        shared = {name: getattr(self.settings, name) for name in SHARED}
+        note = {"urls": self.urls, "settings": shared}
         (self.settings.data_path / NOTE).write_text(json.dumps(note, indent=1) + "\n")
 
     @property

@@ -28,8 +28,8 @@ def find(settings: Settings) -> Running | None:
     try:
         note = json.loads((settings.data_path / NOTE).read_text())
     except (FileNotFoundError, ValueError):
-        note = {"urls": {}, "simulated": False}
-    reached = msgspec.structs.replace(local_settings(settings, endpoints), simulated=note["simulated"])
+        note = {"urls": {}, "settings": {}}
+    reached = msgspec.structs.replace(local_settings(settings, endpoints), **note["settings"])
     return Running(reached, note["urls"])
 
 

@@ -38,7 +38,9 @@ class LagReader:
         self._admin = AIOKafkaAdminClient(**client_options(settings))
         self._consumer = AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False)
         self.fillers = {
-            filler_group(name): (topics.FEED_EVENTS,) for name in topics.EXCHANGES if settings.rest_url(name)
+            filler_group(name): (topics.FEED_EVENTS,)
+            for name in topics.EXCHANGES
+            if settings.fills_gaps(name)
         }
         """The gap fillers' groups, and what they read."""
         self._sources = {**SOURCES, **self.fillers}

@@ -118,8 +118,7 @@ async def _normalized(settings: Settings) -> dict[str, int]:
     """Distinct raw positions in the normalized topic, per exchange."""
     seen: dict[str, set[tuple[int, int]]] = {}
     async for _, records in read_to_end(settings, topics.NORMALIZED):
-        for schema_id in {record.value[1:5] for record in records}:
-            registry.writer_schema(int.from_bytes(schema_id), settings.registry_url)
+        registry.look_up((record.value for record in records), settings.registry_url)
         hot = decode_hot([record.value for record in records], [record.key for record in records])
         exchanges = [key.partition(":")[0] for key in hot.keys]
         positions = zip(hot.key.tolist(), hot.raw_partition.tolist(), hot.raw_offset.tolist(), strict=True)

@@ -199,8 +199,7 @@ async def published(platform):
     found = {}
     for timeframe in TIMEFRAMES:
         async for _, records in read_to_end(platform.settings, topics.ohlcv(timeframe)):
-            for schema_id in {record.value[1:5] for record in records}:
-                registry.writer_schema(int.from_bytes(schema_id), platform.settings.registry_url)
+            registry.look_up((record.value for record in records), platform.settings.registry_url)
             for candle in candles.decode([record.value for record in records]):
                 name = (timeframe, f"{candle.exchange}:{candle.symbol}", candle.open_time, candle.revision)
                 assert found.setdefault(name, candle) == candle, f"two contents of revision {name}"

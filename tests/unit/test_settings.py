@@ -50,7 +50,7 @@ def test_each_exchange_has_its_url():
     ("given", "url"),
     [
         ({}, "https://api.kraken.com"),
-        ({"K2_GAP_FILL": "false"}, ""),
+        ({"K2_GAP_FILL": "false"}, "https://api.kraken.com"),
         ({"K2_KRAKEN_WS_URL": "ws://127.0.0.1:1"}, ""),  # not to mix its trades with the exchange's own
         (
             {"K2_KRAKEN_WS_URL": "ws://127.0.0.1:1", "K2_KRAKEN_REST_URL": "http://127.0.0.1:2"},
@@ -60,4 +60,6 @@ def test_each_exchange_has_its_url():
     ],
 )
 def test_trades_are_fetched_from_where_the_feed_is(given, url):
-    assert settings.load(given).rest_url("kraken") == url
+    loaded = settings.load(given)
+    assert loaded.rest_url("kraken") == url
+    assert loaded.fills_gaps("kraken") == (bool(url) and loaded.gap_fill)

@@ -41,6 +41,11 @@ def by_id(symbol: str, numbering: str, first: int, last: int) -> Request:
     return Request(symbol, numbering, _KINDS[numbering].path, query)
 
 
+def newest(symbol: str, numbering: str) -> Request:
+    """The newest trade."""
+    return Request(symbol, numbering, _KINDS[numbering].path, {"symbol": symbol, "limit": "1"})
+
+
 def parse(request: Request, body: bytes) -> Page:
     """Trades as @trade and @aggTrade have them, but for the event time, which is not told here."""
     kind, symbol = _KINDS[request.numbering], msgspec.json.encode(request.symbol)
@@ -62,4 +67,5 @@ HISTORY = History(
     limit=LIMIT,
     parse=parse,
     by_id=by_id,
+    newest=newest,
 )

@@ -33,8 +33,16 @@ _ROWS = msgspec.json.Decoder(list[_Trade])
 def by_id(symbol: str, numbering: str, first: int, last: int) -> Request:
     """The newest trades below the id that `after` names: all from `first` on, as ids do not repeat."""
     end = min(last, first + LIMIT - 1) + 1
-    path = f"/products/{quote(symbol, safe='')}/trades"
-    return Request(symbol, numbering, path, {"after": str(end), "limit": str(LIMIT)})
+    return Request(symbol, numbering, _path(symbol), {"after": str(end), "limit": str(LIMIT)})
+
+
+def newest(symbol: str, numbering: str) -> Request:
+    """The newest trade."""
+    return Request(symbol, numbering, _path(symbol), {"limit": "1"})
+
+
+def _path(symbol: str) -> str:
+    return f"/products/{quote(symbol, safe='')}/trades"
 
 
 def parse(request: Request, body: bytes) -> Page:
@@ -70,4 +78,5 @@ HISTORY = History(
     limit=LIMIT,
     parse=parse,
     by_id=by_id,
+    newest=newest,
 )

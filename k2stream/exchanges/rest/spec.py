@@ -62,6 +62,9 @@ class History:
     by_id: Callable[[str, str, int, int], Request] | None = None
     """For (symbol, numbering, first id, last id): at most `limit` ids. Others may be in the answer."""
 
+    newest: Callable[[str, str], Request] | None = None
+    """For (symbol, numbering): the newest trade, of an exchange with ids."""
+
     by_time: Callable[[str, int], Request] | None = None
     """For (symbol, ns since 1970): trades after that time, the oldest of them first."""
 

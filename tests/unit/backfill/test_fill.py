@@ -11,38 +11,15 @@ from k2stream.backfill.held import Held
 from k2stream.backfill.output import Output
 from k2stream.backfill.task import Task
 from k2stream.events import EventKind, FeedEvent
-from k2stream.exchanges.rest.spec import HistoryError, Page, Past
+from k2stream.exchanges.rest.spec import HistoryError, Past
 from k2stream.exchanges.spec import RawTrade
 from k2stream.feed import MemoryPublisher
 from k2stream.settings import Settings
+from tests.unit.backfill.told import Told, numbered
 
 NOW = 1_700_000_000_000_000
 LONG_AGO = NOW - 3_600_000_000
 SETTINGS = Settings(gap_fill_margin_seconds=0.001, simulated=True, kraken_partitions=3)
-
-
-class Told:
-    """In place of a client: answers of a history's real requests from `trades`, by symbol."""
-
-    def __init__(self, exchange, trades, most=None):
-        self.history = exchange.history
-        self.asked = []
-        self.trades = trades
-        self.most = most or self.history.limit
-
-    async def fetch(self, request):
-        self.asked.append(request)
-        trades = self.trades[request.symbol]
-        if isinstance(trades, HistoryError):
-            raise trades
-        query = request.query
-        if "fromId" in query:
-            found = [item for item in trades if item.id >= int(query["fromId"])][: int(query["limit"])]
-        elif "after" in query:
-            found = [item for item in trades if item.id < int(query["after"])][-int(query["limit"]) :]
-        else:
-            found = [item for item in trades if item.time * 1000 > int(query["since"])][: self.most]
-        return Page(found, found[-1].time * 1000 if found else 0)
 
 
 def task(exchange, trades, most=None):
@@ -60,11 +37,6 @@ def task(exchange, trades, most=None):
         lambda: NOW,
     )
     return made, publisher
-
-
-def numbered(*numbers, symbol="BTCUSDT"):
-    body = '{"e":"trade","s":"%s","t":%d,"p":"1.0","q":"1.0","T":1,"m":true,"M":true}'
-    return [Past(number, number, RawTrade(symbol, (body % (symbol, number)).encode())) for number in numbers]
 
 
 def gap(first, last, kind=EventKind.GAP, exchange="binance", **more):

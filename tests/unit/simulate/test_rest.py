@@ -125,9 +125,13 @@ async def test_what_faults_made_of_a_trade_is_what_happened(simulate):
     faults = [Fault(exchange="coinbase", kind=kind, count=5) for kind in (Kind.OUT_OF_RANGE, Kind.DROP)]
     simulator, happened = await simulate(faults=faults)
     for symbol in ("BTC-USD", "ETH-USD", "SOL-USD"):
-        trades = happened["coinbase", symbol]
-        request = exchanges.get("coinbase").history.by_id(symbol, "", trades[0]["id"], trades[-1]["id"])
-        assert said("coinbase", await ask(simulator, "coinbase", request)) == recorded(trades)
+        trades = happened["coinbase", symbol][:900]  # of an answer's 1000
+        first, last = trades[0]["id"], trades[-1]["id"]
+        page = await ask(
+            simulator, "coinbase", exchanges.get("coinbase").history.by_id(symbol, "", first, last)
+        )
+        told = [row for row in said("coinbase", page) if first <= row[0] <= last]
+        assert told == recorded(trades)
 
 
 async def test_only_the_newest_are_kept(simulate, monkeypatch):

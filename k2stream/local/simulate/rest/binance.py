@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from itertools import islice
+from typing import TypeVar
 
 from k2stream.local.simulate.assets import STYLES, decimal
 from k2stream.local.simulate.rest.answers import Answer, array
 from k2stream.local.simulate.rest.past import Past
+
+T = TypeVar("T")
 
 TOO_MANY = Answer('{"code":-1003,"msg":"Too much request weight used; simulated."}', 429)
 _UNKNOWN = Answer('{"code":-1121,"msg":"Invalid symbol."}', 400)
@@ -18,27 +22,27 @@ _MAKER = {True: "false", False: "true"}
 
 
 def historical_trades(past: Past, query: Mapping[str, str]) -> Answer:
-    """`limit` trades from id `fromId` on."""
-    symbol, first, limit = query.get("symbol", ""), int(query["fromId"]), min(1000, int(query["limit"]))
+    """`limit` trades from id `fromId` on, or the newest."""
+    symbol, limit = query.get("symbol", ""), min(1000, int(query["limit"]))
     if symbol not in past:
         return _UNKNOWN
-    found = (trade for trade in past.trades(symbol) if trade.id >= first)
+    found = _asked(past.trades(symbol), query, limit, lambda trade: trade.id)
     return array(
         _TRADE
         % (
             *(number, order.price, quantity, f"{Decimal(order.price) * Decimal(quantity):f}"),
             *(order.time_us // 1000, _MAKER[order.taker_buy]),
         )
-        for number, quantity, order in islice(found, limit)
+        for number, quantity, order in found
     )
 
 
 def agg_trades(past: Past, query: Mapping[str, str]) -> Answer:
-    """`limit` aggregated trades from id `fromId` on."""
-    symbol, first, limit = query.get("symbol", ""), int(query["fromId"]), min(1000, int(query["limit"]))
+    """`limit` aggregated trades from id `fromId` on, or the newest."""
+    symbol, limit = query.get("symbol", ""), min(1000, int(query["limit"]))
     if symbol not in past:
         return _UNKNOWN
-    found = (order for order in past.orders(symbol) if order.number >= first)
+    found = _asked(past.orders(symbol), query, limit, lambda order: order.number)
     digits = STYLES["binance"].quantity_digits
     return array(
         _AGG_TRADE
@@ -46,8 +50,17 @@ def agg_trades(past: Past, query: Mapping[str, str]) -> Answer:
             *(order.number, order.price, decimal(order.lots, order.lot_digits, digits)),
             *(order.first_id, order.last_id, order.time_us // 1000, _MAKER[order.taker_buy]),
         )
-        for order in islice(found, limit)
+        for order in found
     )
+
+
+def _asked(
+    all_of_them: Iterable[T], query: Mapping[str, str], limit: int, number: Callable[[T], int]
+) -> Iterable[T]:
+    if "fromId" not in query:
+        return deque(all_of_them, maxlen=limit)
+    first = int(query["fromId"])
+    return islice((item for item in all_of_them if number(item) >= first), limit)
 
 
 ROUTES = {"/api/v3/historicalTrades": historical_trades, "/api/v3/aggTrades": agg_trades}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Mapping
 
@@ -14,11 +15,12 @@ _UNKNOWN = Answer('{"message":"NotFound"}', 404)
 
 
 def trades(past: Past, query: Mapping[str, str]) -> Answer:
-    """The newest `limit` trades with ids below `after`, newest first; `side` is the maker's."""
-    product, after, limit = query["product"], int(query["after"]), min(1000, int(query["limit"]))
+    """The newest `limit` trades with ids below `after`, if given, newest first; `side` is the maker's."""
+    product, after, limit = query["product"], query.get("after"), min(1000, int(query["limit"]))
     if product not in past:
         return _UNKNOWN
-    found = deque((trade for trade in past.trades(product) if trade.id < after), maxlen=limit)
+    below = int(after) if after else math.inf
+    found = deque((trade for trade in past.trades(product) if trade.id < below), maxlen=limit)
     return array(
         f'{{"time":"{iso(order.time_us)}","trade_id":{number},"price":"{order.price}","size":"{quantity}",'
         f'"side":"{"sell" if order.taker_buy else "buy"}"}}'

@@ -1,0 +1,76 @@
+"""What the platform holds of a symbol without trade ids: the raw topic, and the cold tier from before it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+
+from pyiceberg.exceptions import NoSuchTableError
+
+from k2stream import clock, exchanges, topics
+from k2stream.backfill.contents import Content, contents
+from k2stream.backfill.span import Span
+from k2stream.batch import RecordBatch
+from k2stream.cold.catalog import open_catalog
+from k2stream.exchanges import raw
+from k2stream.exchanges.spec import Exchange
+from k2stream.instruments import Instrument
+from k2stream.reading import Reader
+from k2stream.replay import native
+from k2stream.settings import Settings
+
+SLACK_US = 60_000_000
+"""A trade cannot have been received longer than so, by our clock, before the exchange's time of it."""
+
+
+async def known(settings: Settings, instrument: Instrument, span: Span) -> dict[Content, list[int]]:
+    """Times (µs, ascending) of the span's trades by content."""
+    exchange = exchanges.get(instrument.exchange)
+    topic = topics.raw(exchange.name)
+    partition = topics.partition_of(instrument.symbol, settings.raw_partitions(exchange.name))
+    found: defaultdict[Content, list[int]] = defaultdict(list)
+    async with Reader(settings, columnar=True) as reader:
+        held = await reader.held(topic, settings.raw_partitions(exchange.name))
+        begin = held[partition][0]
+        if begin:
+            cold = await asyncio.to_thread(_cold, settings, instrument, span, partition, begin)
+            _add(found, exchange, cold, span)
+        stretches = await reader.since(topic, len(held), (span.start - SLACK_US) // 1000)
+        async for batch in reader.read(topic, {partition: stretches[partition]}):
+            _add(found, exchange, _of_symbol(batch, instrument), span)
+    for times in found.values():
+        times.sort()
+    return dict(found)
+
+
+def _of_symbol(batch: RecordBatch, instrument: Instrument) -> list[bytes | None]:
+    key = instrument.symbol.encode()
+    return [value for name, value in zip(batch.keys, batch.values, strict=True) if name == key]
+
+
+def _add(
+    found: defaultdict[Content, list[int]], exchange: Exchange, values: list[bytes | None], span: Span
+) -> None:
+    if not values:
+        return
+    columns = exchange.normalise(raw.decode(exchange, values)[0])
+    for content, time in zip(contents(columns), columns.timestamp, strict=True):
+        if span.start - 1 <= time <= span.end:
+            found[content].append(time)
+
+
+def _cold(
+    settings: Settings, instrument: Instrument, span: Span, partition: int, begin: int
+) -> list[bytes | None]:
+    """Raw records of the span below an offset, from bronze; nothing where there is no cold tier."""
+    try:
+        table = open_catalog(settings).load_table(f"cold.bronze_trades_{instrument.exchange}")
+    except NoSuchTableError:
+        return []
+    since = clock.spoken((span.start - SLACK_US) // 1000).replace(" ", "T")
+    where = (
+        f"{native.SYMBOL[instrument.exchange]} == '{instrument.symbol}' and raw_partition == {partition} "
+        f"and raw_offset < {begin} and receive_time >= '{since}+00:00'"
+    )
+    rows = table.scan(row_filter=where).to_arrow()
+    return list(native.records(instrument.exchange, rows)) if len(rows) else []

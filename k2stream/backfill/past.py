@@ -1,0 +1,165 @@
+"""A backfill: a span's trades from REST into the raw topic, and from there on the platform's usual way.
+
+What a worker's tables still have of the span they revise themselves; what they have forgotten is recomputed
+here, from all trades that the platform holds of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+from aiokafka import AIOKafkaProducer
+
+from k2stream import clock, exchanges, topics
+from k2stream.backfill.client import Client
+from k2stream.backfill.contents import absent
+from k2stream.backfill.known import known
+from k2stream.backfill.output import Output
+from k2stream.backfill.recompute import recompute
+from k2stream.backfill.resume import Note, Progress
+from k2stream.backfill.span import Chunk, Span, chunks
+from k2stream.errors import ConfigError
+from k2stream.events import EventKind, FeedEvent
+from k2stream.exchanges.rest.spec import HistoryError, Past
+from k2stream.feed import Columns
+from k2stream.instruments import Instrument
+from k2stream.kafka import client_options, ensure_topics
+from k2stream.settings import Settings
+from k2stream.status.lag import LagReader
+
+WITHIN_SECONDS = 120.0
+"""For the workers to take in what was published."""
+
+
+class Result(NamedTuple):
+    """Trades that the exchange told, those of them that were published, and the candles recomputed."""
+
+    told: int
+    published: int
+    candles: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run says on its way: a step in words, and how far the fetching is (0 to 1, trades told)."""
+
+    step: Callable[[str], None]
+    progress: Callable[[float, int], None]
+
+
+class KafkaPublisher:
+    """A feed's publisher through a producer of its own."""
+
+    def __init__(self, producer: AIOKafkaProducer) -> None:
+        self._producer = producer
+
+    async def publish(self, columns: Mapping[tuple[str, int], Columns]) -> None:
+        """Return when the records are durable, each partition's in order."""
+        sent = [
+            await self._producer.send(topic, value, key, partition, timestamp)
+            for (topic, partition), column in columns.items()
+            for key, value, timestamp in zip(column.keys, column.values, column.timestamps, strict=True)
+        ]
+        for future in sent:
+            await future
+
+
+async def run(settings: Settings, instrument: Instrument, span: Span, report: Report) -> Result:
+    """Fetch, publish, wait for the workers, recompute.
+
+    A run that was broken off is taken up where it was. Raises ConfigError when the exchange has no REST
+    interface here or refuses, or when no worker takes the trades.
+    """
+    note = Note(settings.data_path, instrument, span)
+    await ensure_topics(settings, topics.declared(settings))
+    async with _publisher(settings) as publisher:
+        progress = note.read()
+        if progress.cursor is not None:
+            report.step(f"going on after {progress.told:,} trades: an earlier run was broken off")
+        if not progress.complete:
+            output = Output(instrument.exchange, publisher, settings)
+            progress = await _fetch(settings, instrument, span, output, note, report)
+            await output.event(_event(settings, instrument, span, progress.published))
+            note.write(msgspec.structs.replace(progress, complete=True))
+        report.step(f"{progress.published:,} trades published; waiting for the workers to take them in")
+        await _taken(settings)
+        report.step("recomputing the candles that the tables no longer have")
+        candles = await recompute(settings, instrument, span, publisher)
+    note.remove()
+    return Result(progress.told, progress.published, candles)
+
+
+@asynccontextmanager
+async def _publisher(settings: Settings) -> AsyncIterator[KafkaPublisher]:
+    async with AIOKafkaProducer(**client_options(settings), acks="all", enable_idempotence=True) as producer:
+        yield KafkaPublisher(producer)
+
+
+async def _fetch(
+    settings: Settings, instrument: Instrument, span: Span, output: Output, note: Note, report: Report
+) -> Progress:
+    """Publish what the exchange tells, chunk by chunk, each noted once it is durable."""
+    progress = note.read()
+    numbering = "agg" if instrument.stream == "aggTrade" else ""
+    async with client_of(settings, instrument.exchange) as client:
+        # Ids are told apart by the normaliser; without ids what is held is not published again.
+        held = None if client.history.by_id else await known(settings, instrument, span)
+        try:
+            async for chunk in chunks(client, instrument.symbol, numbering, span, progress.cursor):
+                trades = _missing(instrument, chunk, held)
+                await output.trades(trades)
+                progress = Progress(
+                    chunk.cursor, progress.told + len(chunk.trades), progress.published + len(trades)
+                )
+                note.write(progress)
+                if chunk.trades:
+                    reached = (chunk.trades[-1].time - span.start) / (span.end - span.start)
+                    report.progress(reached, progress.told)
+        except HistoryError as error:
+            raise ConfigError(f"{instrument.exchange} refuses {instrument.symbol}: {error}") from None
+    return progress
+
+
+def client_of(settings: Settings, exchange: str) -> Client:
+    """A client of the exchange's REST interface. Raises ConfigError when there is none."""
+    history, url = exchanges.get(exchange).history, settings.rest_url(exchange)
+    if history is None or not url:
+        raise ConfigError(
+            f"{exchange}: its feed is from elsewhere, and where that keeps past trades is not known: "
+            f"set K2_{exchange.upper()}_REST_URL"
+        )
+    waits = {"base": settings.reconnect_base_seconds, "cap": settings.reconnect_cap_seconds}
+    return Client(exchange, history, url, **waits)
+
+
+def _missing(
+    instrument: Instrument, chunk: Chunk, held: Mapping[tuple[object, ...], list[int]] | None
+) -> Sequence[Past]:
+    return chunk.trades if held is None else absent(exchanges.get(instrument.exchange), chunk.trades, held)
+
+
+def _event(settings: Settings, instrument: Instrument, span: Span, count: int) -> FeedEvent:
+    return FeedEvent(
+        kind=EventKind.BACKFILLED,
+        exchange=instrument.exchange,
+        time=clock.now_us(),
+        symbol=instrument.symbol,
+        detail=f"asked for {clock.spoken(span.start // 1000)} to {clock.spoken(span.end // 1000)}",
+        count=count,
+        since=span.start,
+        simulated=settings.simulated,
+    )
+
+
+async def _taken(settings: Settings) -> None:
+    async with LagReader(settings) as lags:
+        for group in ("k2-normalize", "k2-candles"):
+            if not await lags.passed(group, WITHIN_SECONDS):
+                raise ConfigError(
+                    f"the trades are in {topics.raw('…')}, but group {group} has not taken them in within "
+                    f"{WITHIN_SECONDS:.0f} s: when its worker runs, give the same command again to finish"
+                )

@@ -1,0 +1,96 @@
+"""A symbol's past trades from one time to another, page by page, whichever way an exchange is asked."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple
+
+from k2stream.backfill.client import Client
+from k2stream.backfill.contents import ROUNDING_US
+from k2stream.exchanges.rest.spec import Past
+
+
+class Span(NamedTuple):
+    """Trade times from `start` to before `end`, µs since 1970."""
+
+    start: int
+    end: int
+
+
+class Chunk(NamedTuple):
+    """Trades of the span, ascending, and the cursor to go on from after them."""
+
+    trades: Sequence[Past]
+    cursor: int
+
+
+def chunks(
+    client: Client, symbol: str, numbering: str, span: Span, cursor: int | None = None
+) -> AsyncIterator[Chunk]:
+    """Every trade of the span that the exchange still tells, each once; from a cursor on where one is given.
+
+    Raises HistoryError when the exchange refuses the symbol.
+    """
+    if client.history.by_id:
+        return _by_id(client, symbol, numbering, span, cursor)
+    return _by_time(client, symbol, Span(span.start if cursor is None else cursor, span.end))
+
+
+async def _by_id(
+    client: Client, symbol: str, numbering: str, span: Span, cursor: int | None
+) -> AsyncIterator[Chunk]:
+    """The cursor is an id."""
+    history = client.history
+    assert history.by_id and history.newest
+    newest = (await client.fetch(history.newest(symbol, numbering))).trades
+    if not newest:
+        return
+    last = newest[-1].id
+    first = await _locate(client, symbol, numbering, span.start, last) if cursor is None else cursor
+    while first <= last:
+        upto = min(first + history.limit - 1, last)
+        told = (await client.fetch(history.by_id(symbol, numbering, first, upto))).trades
+        page = [item for item in told if first <= item.id <= upto]
+        # What is older is not told any more: go on with the first that is.
+        first = upto + 1 if page or not told else max(upto + 1, min(told[0].id, last + 1))
+        yield Chunk([item for item in page if span.start <= item.time < span.end], first)
+        if page and min(item.time for item in page) >= span.end:
+            return
+
+
+async def _locate(client: Client, symbol: str, numbering: str, time: int, last: int) -> int:
+    """An id less than a page before the first trade at or after a time: ids rise with time."""
+    history = client.history
+    assert history.by_id
+    low, high = 0, last
+    while high - low >= history.limit:
+        middle = (low + high) // 2
+        told = (
+            await client.fetch(history.by_id(symbol, numbering, middle, middle + history.limit - 1))
+        ).trades
+        known = [item for item in told if item.id >= middle]
+        if known and known[0].time >= time:
+            high = middle
+        else:  # earlier, or so old that it is not told
+            low = middle
+    return low
+
+
+async def _by_time(client: Client, symbol: str, span: Span) -> AsyncIterator[Chunk]:
+    """The cursor is a time in µs."""
+    history = client.history
+    assert history.by_time
+    since = (span.start - 1) * 1000
+    waiting: dict[int, Past] = {}
+    while True:
+        page = await client.fetch(history.by_time(symbol, since))
+        waiting |= {item.id: item for item in page.trades}
+        is_last = len(page.trades) < history.limit or page.trades[-1].time >= span.end
+        # An answer may end amid trades of one time: those wait for the next, which begins with them.
+        edge = span.end if is_last else page.trades[-1].time - ROUNDING_US
+        ready = [item for item in waiting.values() if span.start <= item.time < edge]
+        yield Chunk(sorted(ready, key=lambda item: (item.time, item.id)), edge)
+        if is_last:
+            return
+        waiting = {number: item for number, item in waiting.items() if item.time >= edge}
+        since = page.next - 1000 if page.next - 1000 > since else page.next

@@ -1,0 +1,93 @@
+"""`k2 backfill`: past trades of a symbol from its exchange's REST interface."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from k2stream import clock, instruments, topics
+from k2stream import settings as settings_module
+from k2stream.backfill import past
+from k2stream.backfill.past import Report
+from k2stream.backfill.span import Span
+from k2stream.errors import ConfigError
+from k2stream.instruments import Instrument
+from k2stream.local.running import reached
+from k2stream.settings import Settings
+
+_LINE_EVERY = 5.0  # seconds, where no terminal is
+
+
+@click.command()
+@click.option("--exchange", required=True, type=click.Choice(topics.EXCHANGES), help="Of this exchange.")
+@click.option("--symbol", required=True, help="BTC/USDT, BTC-USDT, or as the exchange spells it.")
+@click.option("--from", "start", required=True, help="Trade time, UTC: 2026-11-20T00:00, or ms since 1970.")
+@click.option("--to", "end", help="The same, not included; otherwise now.")
+def backfill(exchange: str, symbol: str, start: str, end: str | None) -> None:
+    """Fetch past trades over REST, and revise the candles of their time in every layer.
+
+    The trades go through the raw topic, marked as backfilled; those that are there already change nothing.
+    Candles that the tables have forgotten are recomputed. A run that was broken off goes on where it was when
+    the same command, with --to, is given again.
+    """
+    settings = reached(settings_module.get())
+    listed = instruments.load(settings.instruments_file)
+    instrument = listed.find(exchange, symbol)
+    if instrument is None:
+        raise ConfigError(f"{symbol} of {exchange} is not in {settings.instruments_file}: add it there first")
+    span = Span(_micros("--from", start), _micros("--to", end) if end else clock.now_us())
+    if span.start >= span.end:
+        raise ConfigError(f"--from {clock.spoken(span.start // 1000)} is not before --to")
+    result = asyncio.run(_run(settings, instrument, span))
+    click.echo(
+        f"{result.told:,} trades told by {exchange}, {result.published:,} published; "
+        f"{result.candles:,} older candles recomputed"
+    )
+
+
+async def _run(settings: Settings, instrument: Instrument, span: Span) -> past.Result:
+    simulated = " SIMULATED" if settings.simulated else ""
+    with _shown(f"{instrument.exchange} {instrument.symbol}{simulated}") as report:
+        return await past.run(settings, instrument, span, report)
+
+
+def _micros(option: str, text: str) -> int:
+    try:
+        return clock.moment(text) * 1000
+    except ValueError:
+        raise ConfigError(f"{option} {text!r} is no time: 2026-11-20T13:30, or ms since 1970") from None
+
+
+@contextmanager
+def _shown(title: str) -> Iterator[Report]:
+    """A bar on a terminal, lines elsewhere."""
+    if not sys.stderr.isatty():
+        yield _lines(title)
+        return
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(title, total=1.0)
+        yield Report(
+            bar.console.print,
+            lambda done, told: bar.update(task, completed=done, description=f"{title}: {told:,} trades"),
+        )
+
+
+def _lines(title: str) -> Report:
+    due = time.monotonic()
+
+    def progress(done: float, told: int) -> None:
+        nonlocal due
+        if time.monotonic() >= due:
+            due = time.monotonic() + _LINE_EVERY
+            click.echo(f"{title}: {done:.0%}, {told:,} trades", err=True)
+
+    return Report(lambda text: click.echo(text, err=True), progress)

@@ -1,0 +1,71 @@
+"""Past trades fetched by `k2 backfill`, against what the exchanges really traded."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from k2stream import clock, instruments, topics
+from k2stream.backfill import past
+from k2stream.backfill.past import Report
+from k2stream.backfill.resume import Note
+from k2stream.backfill.span import Span
+from k2stream.local.simulate.faults import Kind
+from tests.fault import report
+from tests.fault.platforms import exact, quiet, running, stats
+from tests.fault.test_exchanges import canonical, inject
+
+pytestmark = pytest.mark.fault
+
+ROUNDS, DROPPED, OUTAGE_SECONDS = 6, 20, 3.0
+FORGOTTEN_SECONDS = 150  # until minutes with losses have left tables that keep two
+
+
+async def test_a_backfill_makes_every_layer_whole(tmp_path):
+    """Nothing fills gaps; frames are dropped and connections cut; then each symbol's whole past is fetched.
+
+    One run is broken off and taken up again, one is done twice. Short form:
+    tests/integration/test_platform.py::test_a_backfill_brings_what_was_before_the_feed.
+    """
+    injected, results, steps = Counter(), Counter(), []
+    quietly = Report(steps.append, lambda done, told: None)
+    began = clock.now_us() - 60_000_000
+    limits = {"reconnect_base_seconds": 0.5, "candle_retention": 2}
+    async with running(tmp_path, rate=100, gap_fill=False, **limits) as platform:
+        for _ in range(ROUNDS):
+            for name in topics.EXCHANGES:
+                await inject(platform, name, Kind.DROP, count=DROPPED)
+                await inject(platform, name, Kind.REFUSE, seconds=OUTAGE_SECONDS)
+                await inject(platform, name, Kind.ABORT)
+                injected += Counter({"dropped frames": DROPPED, "outages": 1})
+            await quiet(platform, 8)
+        await quiet(platform, FORGOTTEN_SECONDS)
+        await platform.stop_feeds()
+        span = Span(began, clock.now_us())
+        listed = list(instruments.load(platform.settings.instruments_file))
+        await broken_off(platform.settings, listed[0], span)
+        for item in (*listed, listed[-1]):
+            done = await past.run(platform.settings, item, span, quietly)
+            results += Counter(
+                {"trades told": done.told, "trades published": done.published, "recomputed": done.candles}
+            )
+            assert done.candles
+        made = {name: held["generated_trades"] for name, held in (await stats(platform)).items()}
+        assert await canonical(platform) == made
+        assert any("broken off" in step for step in steps)
+        checked = await exact(platform)
+    assert not list((platform.settings.data_path / "backfill").iterdir())
+    report.record("backfill", injected, {"trades made": sum(made.values()), **results, **checked})
+
+
+async def broken_off(settings, item, span):
+    """Cancelled once it has fetched."""
+    fetched = asyncio.Event()
+    running = asyncio.create_task(
+        past.run(settings, item, span, Report(lambda step: None, lambda done, told: fetched.set()))
+    )
+    await fetched.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert Note(settings.data_path, item, span).read().told

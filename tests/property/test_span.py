@@ -1,0 +1,79 @@
+"""Past trades page by page: every trade of the span once, whatever ids are left out and however it ends."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from k2stream import exchanges
+from k2stream.backfill.span import Span, chunks
+from k2stream.exchanges.rest.spec import Past
+from k2stream.exchanges.spec import RawTrade
+from tests.unit.backfill.told import Told
+
+LIMIT = 4
+steps = st.lists(st.tuples(st.integers(1, 3) | st.just(50), st.integers(0, 6)), max_size=40)
+spans = st.tuples(st.integers(0, 120), st.integers(1, 120)).map(lambda span: Span(span[0], sum(span)))
+
+
+def trades(steps, first):
+    number, time, found = first, 0, []
+    for skipped, later in steps:
+        number, time = number + skipped, time + later
+        found.append(Past(number, time, RawTrade("S", b"{}")))
+    return found
+
+
+def client(name, told):
+    exchange = exchanges.get(name)
+    by_id = exchange.history.by_id
+    few = replace(exchange.history, limit=LIMIT)
+    if by_id:
+        few = replace(few, by_id=lambda *asked: limited(by_id(*asked)))
+    return Told(replace(exchange, history=few), {"S": told}, LIMIT)
+
+
+def limited(request):
+    """Coinbase always asks for whole pages."""
+    return request._replace(query={**request.query, "limit": str(min(LIMIT, int(request.query["limit"])))})
+
+
+async def ids(client, span, cursor=None):
+    found, cursors = [], []
+    async for chunk in chunks(client, "S", "", span, cursor):
+        found.append([item.id for item in chunk.trades])
+        cursors.append(chunk.cursor)
+        assert len(client.asked) < 500
+    return found, cursors
+
+
+@given(st.sampled_from(["binance", "coinbase"]), steps, st.integers(0, 10_000), spans, st.data())
+async def test_by_ids(name, steps, first, span, data):
+    if name == "coinbase":  # its ids have no hole as long as a page
+        steps = [(min(skipped, 2), later) for skipped, later in steps]
+    told = trades(steps, first)
+    found, cursors = await ids(client(name, told), span)
+    flat = [number for page in found for number in page]
+    assert flat == [item.id for item in told if span.start <= item.time < span.end]
+    if cursors:
+        at = data.draw(st.integers(0, len(cursors) - 1))
+        rest, _ = await ids(client(name, told), span, cursors[at])
+        assert [n for page in rest for n in page] == [n for page in found[at + 1 :] for n in page]
+
+
+@given(steps, spans, st.data())
+async def test_by_time(steps, span, data):
+    together = data.draw(st.integers(0, 2))  # a few of one time fit a page
+    told = trades(
+        [
+            (1, max(later, 1) if number % (together + 1) == 0 else 0)
+            for number, (_, later) in enumerate(steps)
+        ],
+        0,
+    )
+    found, cursors = await ids(client("kraken", told), span)
+    flat = [number for page in found for number in page]
+    assert flat == [item.id for item in told if span.start <= item.time < span.end]
+    at = data.draw(st.integers(0, len(cursors) - 1))
+    rest, _ = await ids(client("kraken", told), span, cursors[at])
+    assert [n for page in rest for n in page] == [n for page in found[at + 1 :] for n in page]
