@@ -47,7 +47,10 @@ _SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "k2stream.commands.backfill:backfill",
             "Fetch past trades over REST, and revise their candles.",
         ),
-        "migrate": ("k2stream.commands.migrate:migrate", "Create or update the ClickHouse tables."),
+        "migrate": (
+            "k2stream.commands.migrate:migrate",
+            "Bring registry, ClickHouse and Iceberg up to date.",
+        ),
         "cold": ("k2stream.commands.cold:cold", "Work with the Iceberg tier."),
     },
 }

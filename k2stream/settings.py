@@ -35,6 +35,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     registry_url: str = "http://127.0.0.1:8081/apis/ccompat/v7"
     clickhouse_host: str = "127.0.0.1"
     clickhouse_port: Port = 9000
+    clickhouse_alt_hosts: str = ""  # host:port,… of the same cluster, tried in turn when the first is away
+    clickhouse_cluster: str = ""  # the servers' name of it: replicated tables, and Distributed ones over them
     clickhouse_database: str = "k2"
     clickhouse_user: str = "default"
     clickhouse_password: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ class TradeColumns:
     an empty list when all ids are of the one numbering "".
     `backfilled` names, of trades that were fetched later over REST, the fetch and the place in it, and is ""
     for others; an empty list when none was.
+    `added` has canonical fields beyond those here (k2stream/avro/added.py); None where a record lacks one.
     """
 
     exchange: str
@@ -44,6 +46,7 @@ class TradeColumns:
     vendor_data: dict[str, list[str]] = field(default_factory=dict)
     numbering: list[str] = field(default_factory=list)
     backfilled: list[str] = field(default_factory=list)
+    added: dict[str, list[Any]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.symbol)

@@ -76,11 +76,11 @@ def learn(schema_id: int, schema: Any) -> None:
     _writers[schema_id] = wire.plain(schema)
 
 
-def has_layout(schema_id: int, name: str) -> bool:
-    """Whether records of a schema id are laid out as schemas/avro/<name>.avsc says; LookupError as below."""
+def layout(schema_id: int) -> str:
+    """How records of a schema id are laid out, as `wire.layout` says it; LookupError as below."""
     if schema_id not in _layouts:
         writer_schema(schema_id)
-    return _layouts[schema_id] == wire.declared_layout(name)
+    return _layouts[schema_id]
 
 
 def writer_schema(schema_id: int, url: str | None = None) -> Any:

@@ -1,12 +1,12 @@
 """Canonical trades from Avro by column: the numbers of a whole batch from one numpy view, strings on demand.
 
 A batch with a record that the fast path does not know (another writer's schema, a time before 1978, a string
-of 64 bytes or more) is read by fastavro, with the same result.
+of 64 bytes or more, an added field with a value) is read by fastavro, with the same result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from k2stream import decimals
-from k2stream.avro import registry, varint, wire
+from k2stream.avro import added, registry, varint, wire
 from k2stream.avro.texts import Ints, TextLists, Texts, starts
 from k2stream.trade import BACKFILLED, HotTrades
 
@@ -58,6 +58,8 @@ class Trades(Numbers):
     vendor_values: Texts
     trade_conditions: TextLists
     validation_errors: TextLists
+    added: Mapping[str, Sequence[Any]]
+    """The fields of k2stream/avro/added.py, as fastavro reads them."""
 
     def __len__(self) -> int:
         return len(self.timestamp)
@@ -102,7 +104,7 @@ def decode(values: Sequence[bytes | None]) -> Trades:
 def _numbers(values: Sequence[bytes | None]) -> tuple[Numbers, Ints] | None:
     """The columns before the strings, and the bytes they take in each record; None if any is unusual."""
     table = np.array(values, f"S{_WIDTH}").view(np.uint8).reshape(len(values), _WIDTH)
-    if not len(table) or table[:, 0].any() or not _ours(table[:, 1:_TIMES]):
+    if not len(table) or table[:, 0].any() or _added(table[:, 1:_TIMES]) is None:
         return None
     times, fits = varint.unpack8(table[:, _TIMES:_PRICE].reshape(-1, 8))
     side = table[:, _SIDE]
@@ -129,11 +131,13 @@ def _numbers(values: Sequence[bytes | None]) -> tuple[Numbers, Ints] | None:
     return numbers, at - start
 
 
-def _ours(ids: NDArray[np.uint8]) -> bool:
-    """Whether all writers' schemas, by their (n, 4) bytes ids, are laid out as ours."""
+def _added(ids: NDArray[np.uint8]) -> set[int] | None:
+    """How many added fields the writers' schemas have, by their (n, 4) bytes ids; None if one is not ours."""
     words = np.ascontiguousarray(ids).view(">u4").ravel()
     different = words[:1] if (words == words[0]).all() else np.unique(words)
-    return all(schema_id and registry.has_layout(int(schema_id), "trade") for schema_id in different)
+    known = added.layouts()
+    found = {known.get(registry.layout(int(schema_id))) if schema_id else None for schema_id in different}
+    return None if None in found else {count for count in found if count is not None}
 
 
 def _with_strings(values: Sequence[Any], numbers: Numbers, size: Ints) -> Trades | None:
@@ -146,6 +150,7 @@ def _with_strings(values: Sequence[Any], numbers: Numbers, size: Ints) -> Trades
     vendor_offsets, vendor = strings.blocks(2)
     conditions_offsets, conditions = strings.blocks(1)
     errors_offsets, errors = strings.blocks(1)
+    strings.skip(_end(values))
     if not strings.fits or (strings.at != ends).any():
         return None
     return Trades(
@@ -159,7 +164,17 @@ def _with_strings(values: Sequence[Any], numbers: Numbers, size: Ints) -> Trades
         vendor_values=strings.texts(vendor[1::2]),
         trade_conditions=TextLists(conditions_offsets, strings.texts(conditions)),
         validation_errors=TextLists(errors_offsets, strings.texts(errors)),
+        added={name: [default] * len(values) for name, default in added.defaults().items()},
     )
+
+
+def _end(values: Sequence[Any]) -> bytes:
+    """What records end with whose added fields have their defaults: nothing where their writer has none."""
+    end = added.default_bytes()
+    if not end:
+        return end
+    ids = np.frombuffer(b"".join(value[1:_TIMES] for value in values), np.uint8).reshape(-1, 4)
+    return b"" if _added(ids) == {0} else end
 
 
 class _Strings:
@@ -192,6 +207,12 @@ class _Strings:
         self.fits &= not self._data.take(at[filled], mode="clip").any()
         self.at = at + filled
         return offsets, spans
+
+    def skip(self, end: bytes) -> None:
+        """Go past bytes that all records have next."""
+        for byte in end:
+            self.fits &= bool((self._data.take(self.at, mode="clip") == byte).all())
+            self.at = self.at + 1
 
     def texts(self, spans: Ints) -> Texts:
         """The strings at spans; raises UnicodeDecodeError."""
@@ -241,6 +262,7 @@ def _slow(values: Sequence[bytes | None]) -> Trades:
         vendor_values=Texts.of(text for row in rows for text in row["vendor_data"].values()),
         trade_conditions=TextLists.of(column("trade_conditions")),
         validation_errors=TextLists.of(column("validation_errors")),
+        added={name: column(name) for name in added.defaults()},
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from k2stream import decimals
-from k2stream.avro import varint, wire
+from k2stream.avro import added, varint, wire
 from k2stream.avro.shapes import constant, joined
 from k2stream.trade import Decimals, TradeColumns
 
@@ -72,7 +72,9 @@ def encode(
     tails = _tails(columns, canonical, trade_conditions, validation_errors)
     heads = _heads(numbers, columns.taker_buy, schema_id)
     records: list[bytes] = list(map(add, heads, map(str.encode, tails)))
-    for row in _misfits(numbers, tails):
+    if end := added.default_bytes():
+        records = [record + end for record in records]
+    for row in sorted({*_misfits(numbers, tails), *_valued(columns)}):
         record: dict[str, Any] = {name: column[row].tolist() for name, column in numbers.items()}
         record |= {
             "price": numbers["price"][row].tobytes(),
@@ -86,6 +88,7 @@ def encode(
             "trade_conditions": trade_conditions[row] if trade_conditions else [],
             "validation_errors": validation_errors[row] if validation_errors else [],
         }
+        record |= {name: data[row] for name, data in columns.added.items() if data[row] is not None}
         records[row] = wire.write(record, "trade", schema_id)
     return records
 
@@ -192,6 +195,11 @@ def _merged(pieces: Iterable[Texts]) -> list[Texts]:
         else:
             merged.append(piece)
     return merged
+
+
+def _valued(columns: TradeColumns) -> set[int]:
+    """Rows with a value in an added field."""
+    return {row for data in columns.added.values() for row, value in enumerate(data) if value is not None}
 
 
 def _misfits(numbers: dict[str, NDArray[Any]], tails: list[str]) -> list[int]:

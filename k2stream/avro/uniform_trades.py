@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from k2stream import decimals
-from k2stream.avro import varint
+from k2stream.avro import added, varint
 from k2stream.avro.shapes import Part, constant, joined
 from k2stream.avro.trade_encoder import fixed_part, texts
 from k2stream.exchanges.scan import Misfit
@@ -63,7 +63,8 @@ def encode(trades: UniformTrades, *, raw_partition: int, process_time: int, sche
     ]
     for name, column in trades.vendor_data.items():
         parts += [texts(name), *_text(column)]
-    return joined([*parts, b"\0" * 3], count)  # the end of the map, no conditions, no errors
+    end = b"\0" * 3 + added.default_bytes()  # the end of the map, no conditions, no errors
+    return joined([*parts, end], count)
 
 
 def _names(trades: UniformTrades) -> Part:

@@ -50,12 +50,6 @@ def layout(schema: Any) -> str:
     return str(to_parsing_canonical_form(schema))
 
 
-@cache
-def declared_layout(name: str) -> str:
-    """The layout of schemas/avro/<name>.avsc."""
-    return layout(declared(name))
-
-
 def write(record: dict[str, Any], name: str, schema_id: int) -> bytes:
     """One record by fastavro: times as integers, decimals as bytes."""
     out = io.BytesIO()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 
 import pyarrow as pa
@@ -34,6 +35,7 @@ from pyiceberg.types import (
 )
 from sqlalchemy.exc import IntegrityError
 
+from k2stream.cold.commit import committed
 from k2stream.errors import ConfigError
 from k2stream.sinks import bronze, gold, silver
 from k2stream.sinks.route import Route
@@ -144,8 +146,9 @@ def _type(kind: pa.DataType, ids: count[int]) -> IcebergType:
 
 
 def ensure(catalog: Catalog, table: ColdTable, location: str | None = None) -> Table:
-    """The table, created (at the location) if it is missing; safe when several workers do it at once.
+    """The table, created (at the location) if it is missing, with all columns of this release.
 
+    Columns are added at the end, where they are null in older rows. Safe when several workers do it at once.
     Raises ConfigError when it has other columns.
     """
     with suppress(NamespaceAlreadyExistsError, IntegrityError):  # another worker was faster
@@ -155,11 +158,21 @@ def ensure(catalog: Catalog, table: ColdTable, location: str | None = None) -> T
         found = catalog.load_table(table.name)
     else:
         found = _create(catalog, table, wanted, location)
-    names = [field.name for field in found.schema().fields]
-    if names != [field.name for field in wanted.fields]:
+    names = [field.name for field in wanted.fields]
+    held = [field.name for field in found.schema().fields]
+    shared = min(len(held), len(names))  # a later release may have added more
+    if held[:shared] != names[:shared]:
         raise ConfigError(
-            f"{table.name} has the columns {', '.join(names)}, not those of this release: evolve it"
+            f"{table.name} has the columns {', '.join(held)}, this release {', '.join(names)}: "
+            "use the release that wrote it"
         )
+    return found if len(held) >= len(names) else committed(partial(_evolve, catalog, table.name, wanted))
+
+
+def _evolve(catalog: Catalog, name: str, wanted: Schema) -> Table:
+    found = catalog.load_table(name)
+    with found.update_schema() as update:
+        update.union_by_name(wanted)
     return found
 
 
@@ -188,6 +201,10 @@ def _partition_name(column: str, transform: Transform) -> str:  # type: ignore[t
 
 
 def rows_for(table: Table, rows: pa.Table) -> pa.Table:
-    """Rows of a route in the table's own Arrow schema."""
+    """Rows of a route in the table's own Arrow schema; columns of a later release are null."""
     schema = table.schema().as_arrow()
-    return rows.rename_columns([RENAMED.get(name, name) for name in rows.column_names]).cast(schema)
+    rows = rows.rename_columns([RENAMED.get(name, name) for name in rows.column_names])
+    for field in schema:
+        if field.name not in rows.column_names:
+            rows = rows.append_column(field.name, pa.nulls(len(rows), field.type))
+    return rows.cast(schema)

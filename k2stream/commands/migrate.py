@@ -1,18 +1,61 @@
-"""`k2 migrate`: bring the ClickHouse tables up to date."""
+"""`k2 migrate`: bring registry, ClickHouse and Iceberg up to the schemas of this release."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+
 import click
+from pyiceberg.catalog import Catalog
 
 from k2stream import settings as settings_module
+from k2stream import topics
+from k2stream.avro import registry
+from k2stream.cold import tables
+from k2stream.cold.catalog import open_catalog
+from k2stream.errors import ConfigError
 from k2stream.local.running import reached
+from k2stream.resources import SCHEMAS
+from k2stream.settings import Settings
 from k2stream.sinks.clickhouse import connect
 from k2stream.sinks.migrate import migrate as apply
+
+_REGISTRY_SECONDS = 15.0
 
 
 @click.command()
 def migrate() -> None:
-    """Create or update the ClickHouse tables (workers do it at start as well)."""
+    """Bring registry, ClickHouse and Iceberg up to this release's schemas (workers do it at start as well).
+
+    A field that was added to schemas/avro/trade.avsc is registered, where it has to be compatible with what
+    was written before, and becomes a column of the silver tables.
+    """
     settings = reached(settings_module.get())
+    asyncio.run(_register(settings))
+    click.echo("registry: all schemas are registered")
     applied = apply(connect(settings), settings)
-    click.echo("\n".join(f"applied {name}" for name in applied) or "up to date")
+    click.echo("ClickHouse: " + (f"applied {', '.join(applied)}" if applied else "up to date"))
+    click.echo("Iceberg: " + (", ".join(_iceberg(open_catalog(settings))) or "up to date"))
+
+
+async def _register(settings: Settings) -> None:
+    try:
+        async with asyncio.timeout(_REGISTRY_SECONDS):
+            for topic in topics.declared(settings):
+                if (SCHEMAS / "avro" / f"{topic.schema}.avsc").exists():
+                    await registry.register(topic.name, topic.schema, settings.registry_url)
+    except TimeoutError:
+        raise ConfigError(
+            f"no schema registry at {settings.registry_url}; start one with `k2 up` or set K2_REGISTRY_URL"
+        ) from None
+
+
+def _iceberg(catalog: Catalog) -> Iterator[str]:
+    """What is made: a line a table or column."""
+    for name, table in tables.TABLES.items():
+        held = set(catalog.load_table(name).schema().column_names) if catalog.table_exists(name) else None
+        columns = tables.ensure(catalog, table).schema().column_names
+        if held is None:
+            yield f"created {name}"
+        else:
+            yield from (f"added {name}.{column}" for column in columns if column not in held)

@@ -28,9 +28,11 @@ def fresh_database(settings: Settings) -> str:
 
 
 class Hot:
-    """The databases `live` and `fresh`."""
+    """The databases `live` and `fresh`. Raises ConfigError for a cluster, whose tables are not exchanged."""
 
     def __init__(self, settings: Settings) -> None:
+        if settings.clickhouse_cluster:
+            raise ConfigError("k2 replay works with one ClickHouse server, K2_CLICKHOUSE_CLUSTER is set")
         self.live, self.fresh = settings.clickhouse_database, fresh_database(settings)
         self.client = connect(settings)
         self._settings = settings

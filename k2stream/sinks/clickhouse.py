@@ -22,7 +22,7 @@ from clickhouse_driver.writer import write_binary_str, write_binary_uint8
 
 from k2stream.errors import ConfigError
 from k2stream.settings import Settings
-from k2stream.sinks import native
+from k2stream.sinks import cluster, native
 from k2stream.sinks.base import Away
 from k2stream.sinks.migrate import migrate
 from k2stream.sinks.progress import Partition, Position
@@ -98,6 +98,8 @@ def connect(settings: Settings) -> ArrowClient:
         secure=settings.clickhouse_secure,
         connect_timeout=CONNECT_SECONDS,
         send_receive_timeout=ANSWER_SECONDS,
+        alt_hosts=settings.clickhouse_alt_hosts or None,
+        settings=dict(cluster.INSERT) if settings.clickhouse_cluster else None,
         client_name="k2stream",
     )
 

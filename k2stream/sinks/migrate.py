@@ -1,4 +1,4 @@
-"""Applies schemas/clickhouse/*.sql, in the order of their numbers, each once.
+"""Applies schemas/clickhouse/*.sql, in the order of their numbers, each once; then added canonical fields.
 
 A file is a template over `${database}`. Statements are idempotent, so workers that start at once do no harm.
 """
@@ -6,7 +6,7 @@ A file is a template over `${database}`. Statements are idempotent, so workers t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from string import Template
@@ -17,6 +17,8 @@ from clickhouse_driver import errors
 from k2stream.errors import ConfigError
 from k2stream.resources import SCHEMAS
 from k2stream.settings import Settings
+from k2stream.sinks import evolve
+from k2stream.sinks.cluster import clustered
 
 FOLDER = SCHEMAS / "clickhouse"
 
@@ -38,9 +40,14 @@ def migrate(client: Any, settings: Settings, folder: Path = FOLDER) -> list[str]
     Raises ConfigError when an applied file has changed or is missing, or the server cannot be reached.
     """
     database = settings.clickhouse_database
+
+    def run(statement: str) -> None:
+        for each in clustered(statement, settings.clickhouse_cluster):
+            client.execute(each)
+
     try:
-        client.execute(f"CREATE DATABASE IF NOT EXISTS {database}")
-        client.execute(_TABLE.format(database=database))
+        run(f"CREATE DATABASE IF NOT EXISTS {database}")
+        run(_TABLE.format(database=database))
     except (OSError, EOFError, errors.NetworkError, errors.SocketTimeoutError):
         raise ConfigError(
             f"no ClickHouse at {settings.clickhouse_host}:{settings.clickhouse_port}; start one with `k2 up` "
@@ -58,11 +65,24 @@ def migrate(client: Any, settings: Settings, folder: Path = FOLDER) -> list[str]
                 )
             continue
         for statement in statements(text, database):
-            client.execute(statement)
+            run(statement)
         now = datetime.now(UTC)
         client.execute(f"INSERT INTO {database}.migrations VALUES", [(path.name, digest, now)])
         applied.append(path.name)
-    return applied
+    return [*applied, *_evolve(client, database, run)]
+
+
+def _evolve(client: Any, database: str, run: Callable[[str], None]) -> list[str]:
+    """Add the columns of added canonical fields that the table does not have yet."""
+    wanted = evolve.columns()
+    if not wanted:
+        return []
+    query = "SELECT name FROM system.columns WHERE database = %(database)s AND table = %(table)s"
+    held = {name for (name,) in client.execute(query, {"database": database, "table": evolve.TABLE})}
+    new = {name: kind for name, kind in wanted.items() if name not in held}
+    for name, kind in new.items():
+        run(f"ALTER TABLE {database}.{evolve.TABLE} ADD COLUMN IF NOT EXISTS `{name}` {kind}")
+    return [f"{evolve.TABLE}.{name}" for name in new]
 
 
 def _files(folder: Path, found: dict[str, str]) -> list[Path]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 _FIXED = {
     f"{sign}Int{bits}": f"<{sign.lower() or 'i'}{bits // 8}" for sign in ("", "U") for bits in (8, 16, 32, 64)
-}
+} | {"Float64": "<f8"}
 _DATETIME64 = re.compile(r"DateTime64\((\d)")
 _DECIMAL = re.compile(r"Decimal\((\d+), *(\d+)\)")
 _ENUM_ITEM = re.compile(r"'((?:[^'\\]|\\.)*)' *= *(-?\d+)")

@@ -5,12 +5,11 @@ ClickHouse's columns (schemas/clickhouse) and Iceberg's (cold/tables.py) are hel
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pyarrow as pa
 
-from k2stream.resources import SCHEMAS
+from k2stream.avro import wire
 
 UTC_MICROSECONDS = pa.timestamp("us", tz="UTC")
 WORD = pa.dictionary(pa.int32(), pa.string())
@@ -21,7 +20,13 @@ DELIVERY = pa.schema([pa.field(OFFSET, pa.int64()), pa.field(RECORD_TIME, pa.int
 """What a row carries on its way and no table stores: the offset in its topic, the Kafka timestamp in ms."""
 
 _WORDS = {"exchange", "symbol", "canonical_symbol", "timeframe", "side"}
-_PRIMITIVE = {"long": pa.int64(), "int": pa.int32(), "boolean": pa.bool_(), "string": pa.string()}
+_PRIMITIVE = {
+    "long": pa.int64(),
+    "int": pa.int32(),
+    "double": pa.float64(),
+    "boolean": pa.bool_(),
+    "string": pa.string(),
+}
 _LOGICAL = {"timestamp-micros": UTC_MICROSECONDS, "timestamp-millis": pa.timestamp("ms", tz="UTC")}
 
 _RECEIVED = [
@@ -34,18 +39,17 @@ _RECEIVED = [
 
 
 def _avro(name: str) -> pa.Schema:
-    record = json.loads((SCHEMAS / "avro" / f"{name}.avsc").read_text())
-    return pa.schema(
-        [
-            pa.field(field["name"], WORD if field["name"] in _WORDS else _arrow(field["type"]))
-            for field in record["fields"]
-        ]
-    )
+    fields = wire.declared(name)["fields"]
+    kinds = ((field["name"], WORD if field["name"] in _WORDS else _arrow(field["type"])) for field in fields)
+    return pa.schema([pa.field(*field) for field in kinds])
 
 
 def _arrow(kind: Any) -> pa.DataType:
     if isinstance(kind, str):
         return _PRIMITIVE[kind]
+    if isinstance(kind, list):  # a union with null: every column may be null
+        (kind,) = (option for option in kind if option != "null")
+        return _arrow(kind)
     match kind:
         case {"logicalType": "decimal"}:
             return pa.decimal128(kind["precision"], kind["scale"])

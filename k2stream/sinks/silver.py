@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from k2stream import topics
 from k2stream.avro import trades
+from k2stream.avro.added import LAID_OUT
 from k2stream.batch import RecordBatch
 from k2stream.sinks.route import Marks, Route, delivered
 from k2stream.sinks.schema import SILVER, WORD
@@ -21,7 +22,9 @@ _DERIVED = {"side", "vendor_data"}
 def columns(batch: RecordBatch) -> pa.Table:
     """Canonical records to rows."""
     decoded = trades.decode(batch.values)
-    made = {name: _column(getattr(decoded, name), name) for name in SILVER.names if name not in _DERIVED}
+    own = [name for name in LAID_OUT if name not in _DERIVED]
+    made = {name: _column(getattr(decoded, name), name) for name in own}
+    made |= {name: pa.array(values, SILVER.field(name).type) for name, values in decoded.added.items()}
     sides = pa.array((~decoded.taker_buy).astype(np.int32))
     made["side"] = pa.DictionaryArray.from_arrays(sides, pa.array(["BUY", "SELL"]))
     made["vendor_data"] = pa.MapArray.from_arrays(

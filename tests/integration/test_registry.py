@@ -45,7 +45,7 @@ async def test_one_schema_has_one_id_in_every_topic_and_comes_back_by_it(stack):
     registry._layouts.clear()
     registry._client.cache_clear()
     registry.writer_schema(first, stack.registry_url)
-    assert registry.has_layout(first, "trade") and not registry.has_layout(first, "candle")
+    assert registry.layout(first) == wire.layout(wire.declared("trade"))
 
 
 async def test_an_incompatible_schema_is_refused_in_one_line(stack, monkeypatch):

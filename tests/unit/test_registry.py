@@ -75,7 +75,7 @@ async def test_a_late_registry_is_waited_for(monkeypatch):
     with serving(port) as server:
         assert await asyncio.wait_for(waiting, 5) == 12
     assert ("PUT", "/config/t-value") in server.requests
-    assert registry.has_layout(12, "trade")
+    assert registry.layout(12) == wire.layout(wire.declared("trade"))
 
 
 async def test_failures_of_the_registry_are_tried_again():

@@ -1,0 +1,62 @@
+"""The statements of schemas/clickhouse for a cluster of servers, from those for one (pure).
+
+A table of one server becomes two on every server: `<table>_local`, replicated, and under its own name a
+Distributed one over them all, by which everything is written and read. A row's shard follows from its sorting
+key, so that what collapses (replays, the revisions of a candle) meets. The servers' configuration names the
+cluster, and has the macros {shard} and {replica}: https://clickhouse.com/docs/engines/table-engines/mergetree-family/replication
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+INSERT: Mapping[str, int] = {"distributed_foreground_insert": 1}
+"""Settings of inserts: the answer must mean that the rows are on their shards."""
+
+_CREATE_TABLE = re.compile(
+    r"CREATE TABLE IF NOT EXISTS (?P<table>[\w.]+)\s*\n(?P<columns>\(.*?\n\))\s*\n"
+    r"ENGINE = (?P<engine>\w+)(?P<version>\(\w+\))?\s*\n(?P<rest>.*)",
+    re.DOTALL,
+)
+_ORDER = re.compile(r"ORDER BY \(([^)]*)\)")
+_CREATE_OTHER = re.compile(r"CREATE (DATABASE|VIEW) IF NOT EXISTS ([\w.]+)")
+_ALTER = re.compile(r"ALTER TABLE ([\w.]+) (.*)", re.DOTALL)
+
+_SHARDED_BY = 2
+"""Columns of the sorting key: the revisions of a candle share them, and not all rows do."""
+
+
+def clustered(statement: str, cluster: str) -> list[str]:
+    """What to run in a statement's place; the statement itself where no cluster is named.
+
+    Raises ValueError for a statement that has no counterpart.
+    """
+    if not cluster:
+        return [statement]
+    on = f"ON CLUSTER '{cluster}'"
+    if found := _CREATE_TABLE.fullmatch(statement.strip()):
+        return _tables(found, cluster, on)
+    if found := _CREATE_OTHER.match(statement):
+        kind, name = found.groups()
+        return [f"CREATE {kind} IF NOT EXISTS {name} {on}{statement[found.end() :]}"]
+    if found := _ALTER.fullmatch(statement.strip()):
+        table, change = found.groups()
+        local = f"ALTER TABLE {table}_local {on} {change}"
+        return [local, f"ALTER TABLE {table} {on} {change}"] if change.startswith("ADD COLUMN") else [local]
+    raise ValueError(f"no form for a cluster is known of: {statement[:80]}")
+
+
+def _tables(found: re.Match[str], cluster: str, on: str) -> list[str]:
+    table, (database, _, name) = found["table"], found["table"].partition(".")
+    order = _ORDER.search(found["rest"])
+    if order is None:
+        raise ValueError(f"{table} has no ORDER BY (…) to be sharded by")
+    key = ", ".join(order[1].split(", ")[:_SHARDED_BY])
+    rest = found["rest"].replace("non_replicated_deduplication_window", "replicated_deduplication_window")
+    engine = f"Replicated{found['engine']}{found['version'] or ''}"
+    return [
+        f"CREATE TABLE IF NOT EXISTS {table}_local {on}\n{found['columns']}\nENGINE = {engine}\n{rest}",
+        f"CREATE TABLE IF NOT EXISTS {table} {on} AS {table}_local\n"
+        f"ENGINE = Distributed('{cluster}', {database}, {name}_local, cityHash64({key}))",
+    ]
