@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
 
 import pyarrow as pa
 
 from k2stream.avro import added
-from k2stream.sinks.schema import SILVER
+from k2stream.sinks import schema
 
 TABLE = "silver_trades"
 
@@ -24,14 +22,14 @@ _TYPES = {
 }
 
 
-def columns(defaults: Mapping[str, Any] | None = None, schema: pa.Schema = SILVER) -> dict[str, str]:
+def columns() -> dict[str, str]:
     """Each added field's column: its type, and what rows without it read.
 
     A default of null makes the column Nullable; times begin at 1970, arrays and maps empty.
     """
     found = {}
-    for name, default in (added.defaults() if defaults is None else defaults).items():
-        kind = clickhouse_type(schema.field(name).type)
+    for name, default in added.defaults().items():
+        kind = clickhouse_type(schema.SILVER.field(name).type)
         if default is None and not kind.startswith(("Array", "Map")):
             found[name] = f"Nullable({kind})"
         elif isinstance(default, bool | int | float | str) and not kind.startswith("DateTime64"):
