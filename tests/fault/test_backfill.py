@@ -53,8 +53,8 @@ async def test_a_backfill_makes_every_layer_whole(tmp_path):
         made = {name: held["generated_trades"] for name, held in (await stats(platform)).items()}
         assert await canonical(platform) == made
         assert any("broken off" in step for step in steps)
+        assert not list((platform.settings.data_path / "backfill").iterdir())
         checked = await exact(platform)
-    assert not list((platform.settings.data_path / "backfill").iterdir())
     report.record("backfill", injected, {"trades made": sum(made.values()), **results, **checked})
 
 

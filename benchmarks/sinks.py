@@ -1,0 +1,200 @@
+"""K2's sinks against the libraries under them: the same silver rows into the same tables, in equal blocks.
+
+python -m benchmarks.sinks [--rows 1000000]
+
+K2's time is from canonical Kafka records to acknowledged: decoding, deduplication, the rows, their positions.
+The plain libraries are given values that are ready: lists of Python values for clickhouse-driver, Arrow
+tables for pyiceberg, and neither of them remembers any position.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import click
+import numpy as np
+import pyarrow as pa
+from clickhouse_driver import Client
+from faust.types import TP
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import load, results
+from k2stream import topics
+from k2stream.avro import registry, wire
+from k2stream.batch import RecordBatch
+from k2stream.cold import tables
+from k2stream.cold.catalog import open_catalog
+from k2stream.local.platform import local_settings
+from k2stream.local.stack import Stack
+from k2stream.settings import Settings
+from k2stream.sinks import silver
+from k2stream.sinks.base import Destination, Policy, Sink
+from k2stream.sinks.clickhouse import ClickHouse, connect
+from k2stream.sinks.iceberg import Iceberg
+from k2stream.sinks.route import Route
+from k2stream.sinks.schema import stored
+
+SCHEMA_ID = 1007
+DELIVERY_RECORDS = 3_000
+COLD = tables.TABLES["cold.silver_trades"]
+
+console = Console()
+
+
+@click.command()
+@click.option("--rows", default=1_000_000, show_default=True)
+@click.option("--runs", default=3, show_default=True)
+@click.option("--partial", is_flag=True, help="Write results/partial.json, not latest.json.")
+def main(rows: int, runs: int, partial: bool) -> None:
+    """Measure and add the figures to benchmarks/results/."""
+    folder = Path(tempfile.mkdtemp(prefix="k2-sinks-"))
+    try:
+        found = asyncio.run(_run(folder, rows, runs))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    results.keep({"sinks": found}, "partial" if partial else "latest")
+
+
+async def _run(folder: Path, rows: int, runs: int) -> dict[str, dict[str, float]]:
+    registry.learn(SCHEMA_ID, wire.declared("trade"))
+    batches = list(deliveries(rows))
+    settings = Settings(data_dir=str(folder))
+    found: dict[str, dict[str, float]] = {}
+    async with Stack(folder, Path(settings.cache_dir)) as stack:
+        settings = local_settings(settings, stack.endpoints)
+        for tier, measure in (("ClickHouse", _hot), ("Iceberg", _cold)):
+            seconds: dict[str, list[float]] = {"plain": [], "k2": []}
+            for _ in range(runs):
+                for name, took in (await measure(settings, batches)).items():
+                    seconds[name].append(took)
+            found[tier] = {name: rows / median(took) for name, took in seconds.items()}
+    _print(found)
+    return {tier: {name: round(rate) for name, rate in rates.items()} for tier, rates in found.items()}
+
+
+def _print(found: dict[str, dict[str, float]]) -> None:
+    table = Table(
+        "silver rows into", "plain library /s", "K2's sink /s", "of plain", box=None, pad_edge=False
+    )
+    for tier, rates in found.items():
+        plain, ours = rates["plain"], rates["k2"]
+        table.add_row(tier, f"{plain:,.0f}", f"{ours:,.0f}", f"{ours / plain:.0%}")
+    console.print(table)
+
+
+def deliveries(rows: int) -> Iterator[RecordBatch]:
+    """Canonical records of now, as the batch engine delivers them."""
+    trades = load.generate(load.Load(rows))
+    now = time.time_ns() // 1_000_000
+    trades = replace(trades, time_ms=trades.time_ms - load.START_MS + now)
+    keys = [f"binance:{load.BINANCE.canonical(name)}".encode() for name in trades.names]
+    for start in range(0, rows, DELIVERY_RECORDS):
+        part = trades.rows(np.arange(start, min(start + DELIVERY_RECORDS, rows)))
+        offsets = np.arange(start, start + len(part.id))
+        values = load.canonical_values(part, 0, start, SCHEMA_ID)
+        names = [keys[symbol] for symbol in part.symbol.tolist()]
+        yield RecordBatch(TP(topics.NORMALIZED, 0), offsets, part.time_ms, names, values)
+
+
+def _arrow(batches: Sequence[RecordBatch], size: int) -> list[pa.Table]:
+    """The rows as plain tables of a size."""
+    whole = stored(pa.concat_tables([silver.columns(batch) for batch in batches]).unify_dictionaries())
+    return [whole.slice(start, size).combine_chunks() for start in range(0, len(whole), size)]
+
+
+def _copies(batches: Sequence[RecordBatch]) -> list[RecordBatch]:
+    """A sink lets go of what a delivery holds."""
+    return [replace(batch, keys=list(batch.keys), values=list(batch.values)) for batch in batches]
+
+
+async def _hot(settings: Settings, batches: Sequence[RecordBatch]) -> dict[str, float]:
+    client = connect(settings)
+    client.execute(f"DROP DATABASE IF EXISTS {settings.clickhouse_database}")
+    size = settings.sink_max_rows
+    ours = await _sink(ClickHouse(settings), silver.ROUTE, _copies(batches), size)
+    target = f"{settings.clickhouse_database}.silver_trades"
+    count = sum(map(len, batches))
+    assert client.execute(f"SELECT count() FROM {target} FINAL") == [(count,)]
+    client.execute(f"TRUNCATE TABLE {target}")
+    names = silver.SILVER.names
+    blocks = [
+        [
+            [dict(value) for value in part[name].to_pylist()]
+            if name == "vendor_data"
+            else part[name].to_pylist()
+            for name in names
+        ]
+        for part in _arrow(batches, size)
+    ]
+    plain = Client(host=settings.clickhouse_host, port=settings.clickhouse_port)
+    started = time.perf_counter()
+    for columns in blocks:
+        plain.execute(f"INSERT INTO {target} ({', '.join(names)}) VALUES", columns, columnar=True)
+    took = time.perf_counter() - started
+    assert client.execute(f"SELECT count() FROM {target} FINAL") == [(count,)]
+    return {"plain": took, "k2": ours}
+
+
+async def _cold(settings: Settings, batches: Sequence[RecordBatch]) -> dict[str, float]:
+    catalog = open_catalog(settings)
+    size, count = settings.cold_commit_rows, sum(map(len, batches))
+
+    def fresh() -> None:
+        if catalog.table_exists(COLD.name):
+            catalog.drop_table(COLD.name)
+        tables.ensure(catalog, COLD)
+
+    fresh()
+    ours = await _sink(Iceberg(settings), COLD.route, _copies(batches), size)
+    assert catalog.load_table(COLD.name).scan().count() == count
+    fresh()
+    schema = catalog.load_table(COLD.name).schema().as_arrow()
+    parts = [part.cast(schema) for part in _arrow(batches, size)]
+    started = time.perf_counter()
+    for part in parts:
+        catalog.load_table(COLD.name).append(part)
+    took = time.perf_counter() - started
+    assert catalog.load_table(COLD.name).scan().count() == count
+    return {"plain": took, "k2": ours}
+
+
+async def _sink(destination: Destination, route: Route, batches: Sequence[RecordBatch], size: int) -> float:
+    """Seconds until all are acknowledged."""
+    acknowledged = 0
+
+    async def acknowledge() -> None:
+        nonlocal acknowledged
+        acknowledged += 1
+
+    async def earliest(partition: object) -> int:
+        return 0
+
+    await asyncio.to_thread(destination.prepare, [route])
+    sink = Sink(destination, Policy(3600.0, size, 1 << 40, 1.0), earliest)
+    running = asyncio.create_task(sink.run())
+    started = time.perf_counter()
+    held = 0
+    for batch in batches:
+        held += len(batch)
+        await sink.put(route, batch, acknowledge)
+        if held >= size:
+            await sink.flush()
+            held = 0
+    await sink.flush()
+    took = time.perf_counter() - started
+    assert acknowledged == len(batches)
+    await sink.close()
+    running.cancel()
+    return took
+
+
+if __name__ == "__main__":
+    main()
