@@ -37,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     clickhouse_port: Port = 9000
     clickhouse_alt_hosts: str = ""  # host:port,… of the same cluster, tried in turn when the first is away
     clickhouse_cluster: str = ""  # the servers' name of it: replicated tables, and Distributed ones over them
+    clickhouse_reserve_bytes: Annotated[int, Meta(ge=0)] = 268_435_456  # no insert with less room on its disk
     clickhouse_database: str = "k2"
     clickhouse_user: str = "default"
     clickhouse_password: str = ""

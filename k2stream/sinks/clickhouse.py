@@ -111,11 +111,15 @@ class ClickHouse:
         self._settings = settings
         self._database = settings.clickhouse_database
         self._client = connect(settings)
+        self._insert_settings: dict[str, Any] = dict(_INSERT)
         self._where = f"ClickHouse at {settings.clickhouse_host}:{settings.clickhouse_port}"
 
     def prepare(self, routes: Sequence[Route]) -> None:
-        """Apply the migrations."""
-        self._call(lambda: self._client.execute("SELECT 1"))
+        """Apply the migrations; learn whether the server can keep room free."""
+        query = f"SELECT count() FROM system.settings WHERE name = '{_RESERVE}'"
+        ((known,),) = self._call(lambda: self._client.execute(query))
+        if known:
+            self._insert_settings[_RESERVE] = self._settings.clickhouse_reserve_bytes
         migrate(self._client, self._settings)
 
     def positions(self, route: Route) -> Mapping[int, Position]:
@@ -134,7 +138,8 @@ class ClickHouse:
         """One insert under the batch's token."""
         rows = stored(rows_of(route, batch))
         if len(rows):
-            self._insert(route.table, rows, {**_INSERT, "insert_deduplication_token": batch.token})
+            token = {"insert_deduplication_token": batch.token}
+            self._insert(route.table, rows, {**self._insert_settings, **token})
         return len(rows)
 
     def save(self, positions: Mapping[tuple[str, Partition], Position]) -> None:
@@ -151,12 +156,12 @@ class ClickHouse:
 
     def _insert(self, table: str, rows: pa.Table, settings: Mapping[str, Any]) -> None:
         names = ", ".join(f"`{name}`" for name in rows.column_names)
-        given = ", ".join(f"{name} = {escape_param(value, None)}" for name, value in settings.items())
-        query = f"INSERT INTO {self._database}.{table} ({names}) SETTINGS {given} VALUES"
+        query = f"INSERT INTO {self._database}.{table} ({names}) SETTINGS {_given(settings)} VALUES"
         self._call(lambda: self._client.execute(query, [rows]))
 
     def _insert_values(self, into: str, rows: list[tuple[Any, ...]]) -> None:
-        self._call(lambda: self._client.execute(f"INSERT INTO {self._database}.{into} VALUES", rows))
+        query = f"INSERT INTO {self._database}.{into} SETTINGS {_given(self._insert_settings)} VALUES"
+        self._call(lambda: self._client.execute(query, rows))
 
     def _call(self, query: Callable[[], Any]) -> Any:
         try:
@@ -178,6 +183,14 @@ _INSERT = {
     "max_partitions_per_insert_block": 0,  # a replay of old captures spans many days
     "async_insert": 0,  # the answer must mean that the rows are there
 }
+
+
+_RESERVE = "min_free_disk_bytes_to_perform_insert"
+"""Since 24.10: on a disk that is full to the last byte ClickHouse may leave parts that cannot be read."""
+
+
+def _given(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} = {escape_param(value, None)}" for name, value in settings.items())
 
 
 def _line(error: BaseException) -> str:

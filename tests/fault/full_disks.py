@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import resource
+import shutil
 import subprocess
 import threading
+import time
 from contextlib import contextmanager, suppress
 
-TMPFS_MB = 192
+TMPFS_MB = 512
 KEEP_SECONDS = 0.01
+NEARLY_FULL, SETTLE_SECONDS = 64 << 20, 10.0  # bytes left at first; merges end, and no insert begins
 
 
 class Tmpfs:
@@ -29,10 +32,13 @@ class Tmpfs:
 
     @contextmanager
     def full(self):
-        """What is deleted meanwhile (merged parts, expired files) makes no room either."""
+        """It fills up as disks do, not in an instant; what is deleted later makes no room either."""
         done = threading.Event()
         try:
             with self._ballast.open("wb", buffering=0) as ballast:
+                while shutil.disk_usage(self._folder).free > NEARLY_FULL:
+                    ballast.write(bytes(1 << 20))
+                time.sleep(SETTLE_SECONDS)
                 _fill(ballast)
                 keeper = threading.Thread(target=_keep, args=(ballast, done))
                 keeper.start()
