@@ -8,16 +8,60 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k2stream import decimals
-from k2stream.backfill.recompute import COLUMNS, forgotten, hot_trades
+from k2stream.backfill.canonical import COLUMNS, Canonical, hot_trades
+from k2stream.backfill.recompute import forgotten
 from k2stream.backfill.span import Span
 from k2stream.candles.state import to_candle
+from k2stream.instruments import Instrument
 from k2stream.sinks.schema import SILVER
-from tests.property.test_candles import KEYS, START, chunks, cuts, expected, huge, small, streams
-from tests.unit.candles.stores import GRACE, RAW_PARTITION, Worker, columns
+from tests.property.test_candles import KEYS, START, chunks, cuts, expected, small, streams
+from tests.unit.candles.reference import Trade
+from tests.unit.candles.stores import GRACE, RAW_PARTITION, Worker
 
 KEY = KEYS[0]
+INSTRUMENT = Instrument("binance", "X", "BTC/USDT")
 DAY = 86_400_000_000
-WHOLE = Span(START // DAY * DAY - 10 * DAY, START + 30 * DAY)
+MINUTE = 60_000_000
+large = st.decimals("0.000000000000000001", "99999999999999999999", places=18)
+LENGTHS = {"1m": 1, "5m": 5, "15m": 15, "30m": 30, "1h": 60, "1d": 1440}
+
+
+def table(trades):
+    """Rows of silver."""
+    return pa.table(
+        {
+            "timestamp": [trade.timestamp for trade in trades],
+            "receive_time": [trade.receive_time for trade in trades],
+            "price": [trade.price for trade in trades],
+            "quantity": [trade.quantity for trade in trades],
+            "side": ["BUY" if trade.taker_buy else "SELL" for trade in trades],
+            "sequence": [trade.sequence for trade in trades],
+            "raw_partition": [RAW_PARTITION] * len(trades),
+            "raw_offset": [trade.raw_offset for trade in trades],
+            "trade_count": [trade.trade_count for trade in trades],
+            "trade_conditions": [["backfilled"] if trade.backfilled else [] for trade in trades],
+        },
+        SCHEMA,
+    )
+
+
+SCHEMA = pa.schema([SILVER.field(name) if name != "side" else ("side", pa.string()) for name in COLUMNS])
+
+
+def recomputed(trades, span, retention):
+    """As `recompute` does it, day by day."""
+    held = Canonical(INSTRUMENT, None, table(trades))
+    first = span.start // DAY * DAY
+    newest = held.newest(first)
+    found = {}
+    for start in range(first, span.end, DAY):
+        day = held.of(Span(start, start + DAY))
+        wanted = Span(max(start, span.start), min(start + DAY, span.end))
+        for timeframe, windows in forgotten(day, wanted, newest, retention, GRACE / 1e6):
+            for opened, state in windows:
+                assert (timeframe, KEY, opened) not in found
+                found[timeframe, KEY, opened] = to_candle(state, KEY, "X", timeframe, opened)
+    return found
 
 
 @given(streams(keys=(KEY,), backfilled=True), cuts, st.integers(1, 3))
@@ -27,53 +71,33 @@ def test_with_what_the_tables_have_it_is_every_candle(trades, at, retention):
         worker.apply(chunk)
         worker.flush()
     wanted, _ = expected(trades)
-    past = {
-        (timeframe, KEY, opened): to_candle(state, KEY, "X", timeframe, opened)
-        for timeframe, windows in forgotten(columns(trades), WHOLE, retention, GRACE / 1e6)
-        for opened, state in windows
-    }
+    times = [trade.timestamp for trade in trades]
+    past = recomputed(trades, Span(min(times), max(times) + 1), retention)
     held = worker.candles()
     assert past.items() <= wanted.items()
     assert held.items() <= wanted.items()
     assert past.keys() | held.keys() == wanted.keys()
 
 
-@given(streams(keys=(KEY,)), st.integers(0, 40), st.integers(1, 400))
+@given(streams(keys=(KEY,), backfilled=True), st.integers(0, 40), st.integers(1, 400))
 def test_only_windows_that_meet_the_span_are_recomputed(trades, begin, length):
-    minute = 60_000_000
-    span = Span(START + begin * minute, START + (begin + length) * minute)
-    late_enough = [trade for trade in trades if trade.timestamp >= span.start // DAY * DAY]
-    if not late_enough:
-        return
-    whole = dict(forgotten(columns(late_enough), WHOLE, 1, GRACE / 1e6))
-    for timeframe, windows in forgotten(columns(late_enough), span, 1, GRACE / 1e6):
-        lengths = {"1m": 1, "5m": 5, "15m": 15, "30m": 30, "1h": 60, "1d": 1440}
-        end = lengths[timeframe] * minute
-        assert windows == [
-            (opened, state)
-            for opened, state in whole[timeframe]
-            if opened * 1000 < span.end and opened * 1000 + end > span.start
-        ]
+    span = Span(START + begin * MINUTE, START + (begin + length) * MINUTE)
+    whole = recomputed(trades, Span(START // DAY * DAY - 10 * DAY, START + 30 * DAY), 1)
+    assert recomputed(trades, span, 1) == {
+        (timeframe, key, opened): candle
+        for (timeframe, key, opened), candle in whole.items()
+        if opened * 1000 < span.end and opened * 1000 + LENGTHS[timeframe] * MINUTE > span.start
+    }
 
 
-@given(st.lists(st.tuples(st.one_of(small, huge), small, st.booleans(), st.booleans()), max_size=20))
+@given(st.lists(st.tuples(st.one_of(small, large), small, st.booleans(), st.booleans()), max_size=20))
 def test_rows_of_silver_are_trades(rows):
-    table = pa.table(
-        {
-            "timestamp": [START + number for number in range(len(rows))],
-            "receive_time": [START + number + 5 for number in range(len(rows))],
-            "price": [price for price, *_ in rows],
-            "quantity": [quantity for _, quantity, *_ in rows],
-            "side": ["BUY" if buy else "SELL" for *_, buy, _ in rows],
-            "sequence": list(range(len(rows))),
-            "raw_partition": [RAW_PARTITION] * len(rows),
-            "raw_offset": list(range(len(rows))),
-            "trade_count": [1] * len(rows),
-            "trade_conditions": [["backfilled"] if later else [] for *_, later in rows],
-        },
-        pa.schema([SILVER.field(name) if name != "side" else ("side", pa.string()) for name in COLUMNS]),
-    )
-    for part in (table, pa.concat_tables([table[:3], table[3:]])):
+    made = [
+        Trade(KEY, START + number, number, number, price, quantity, buy, 1, START, later)
+        for number, (price, quantity, buy, later) in enumerate(rows)
+    ]
+    whole = table(made)
+    for part in (whole, pa.concat_tables([whole[:3], whole[3:]])):
         trades = hot_trades(KEY, part)
         assert decimals.to_decimals(trades.price) == [price for price, *_ in rows]
         assert decimals.to_decimals(trades.quantity) == [Decimal(quantity) for _, quantity, *_ in rows]

@@ -1,0 +1,163 @@
+"""The canonical trades of one symbol: from the cold tier as far as it is, then from the canonical topic."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.table import Table
+
+from k2stream import clock, decimals, topics
+from k2stream.avro import registry
+from k2stream.backfill.span import Span
+from k2stream.cold import writer
+from k2stream.cold.catalog import open_catalog
+from k2stream.instruments import Instrument
+from k2stream.reading import Reader
+from k2stream.settings import Settings
+from k2stream.sinks import silver
+from k2stream.sinks.progress import Partition, Position
+from k2stream.sinks.schema import SILVER
+from k2stream.trade import BACKFILLED, Decimals, HotTrades
+
+COLUMNS = (
+    *("timestamp", "receive_time", "price", "quantity", "side", "sequence"),
+    *("raw_partition", "raw_offset", "trade_count", "trade_conditions"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Canonical:
+    """The cold table, None where there is none, and COLUMNS of the topic's rows after it."""
+
+    instrument: Instrument
+    cold: Table | None
+    recent: pa.Table
+
+    def newest(self, since: int) -> int:
+        """The newest trade time, µs; 0 when there is no trade from a time on."""
+        times = [_micros(self.recent, "timestamp")]
+        if self.cold is not None:
+            times.append(_micros(self._scan(("timestamp",), f"timestamp >= '{_iso(since)}'"), "timestamp"))
+        return max((int(found.max()) for found in times if len(found)), default=0)
+
+    def of(self, span: Span) -> HotTrades:
+        """A span's trades in raw order, with those of later times that may have made one of them late."""
+        inside = self._rows(span.start, span.end)
+        live = [
+            offset
+            for offset, names in zip(
+                inside["raw_offset"].to_pylist(), inside["trade_conditions"].to_pylist(), strict=True
+            )
+            if BACKFILLED not in (names or ())
+        ]
+        later = self._rows(span.end, None, below=max(live)) if live else inside.slice(0, 0)
+        rows = pa.concat_tables([inside, later])
+        _, first = np.unique(rows["raw_offset"].to_numpy(), return_index=True)
+        return hot_trades(self.instrument.key, rows.take(pa.array(first)))
+
+    def _rows(self, start: int, end: int | None, below: int | None = None) -> pa.Table:
+        """COLUMNS of trades from a time to before another, of raw offsets below one."""
+        times = _micros(self.recent, "timestamp")
+        wanted = times >= start
+        where = f"timestamp >= '{_iso(start)}'"
+        if end is not None:
+            wanted &= times < end
+            where += f" and timestamp < '{_iso(end)}'"
+        if below is not None:
+            wanted &= self.recent["raw_offset"].to_numpy() < below
+            where += f" and raw_offset < {below}"
+        parts = [self.recent.filter(pa.array(wanted))]
+        if self.cold is not None:
+            parts.append(_plain(self._scan(COLUMNS, where)))
+        return pa.concat_tables(parts)
+
+    def _scan(self, columns: tuple[str, ...], where: str) -> pa.Table:
+        assert self.cold is not None
+        mine = (
+            f"exchange == '{self.instrument.exchange}' and canonical_symbol == '{self.instrument.canonical}'"
+        )
+        return self.cold.scan(row_filter=f"{mine} and {where}", selected_fields=columns).to_arrow()
+
+
+async def canonical(settings: Settings, instrument: Instrument) -> Canonical:
+    """What is there now of a symbol."""
+    partition = topics.partition_of(instrument.symbol, settings.raw_partitions(instrument.exchange))
+    cold, position = await asyncio.to_thread(_cold, settings, partition)
+    parts = [_plain(SILVER.empty_table().select(COLUMNS))]
+    key = instrument.key.encode()
+    async with Reader(settings, columnar=True) as reader:
+        begin, end = (await reader.held(topics.NORMALIZED, settings.normalized_partitions))[partition]
+        stretch = {partition: (max(begin, position + 1), end)}
+        async for batch in reader.read(topics.NORMALIZED, stretch):
+            registry.look_up(batch.values, settings.registry_url)
+            rows = silver.columns(batch).select(COLUMNS)
+            parts.append(_plain(rows.filter(pa.array([name == key for name in batch.keys]))))
+    return Canonical(instrument, cold, pa.concat_tables(parts))
+
+
+def _cold(settings: Settings, partition: int) -> tuple[Table | None, int]:
+    """The cold table, and the last offset of the canonical topic's partition that it holds."""
+    try:
+        table = open_catalog(settings).load_table("cold.silver_trades")
+    except NoSuchTableError:
+        return None, -1
+    return table, writer.positions(table).get(Partition(topics.NORMALIZED, partition), Position()).offset
+
+
+def _plain(rows: pa.Table) -> pa.Table:
+    """The same types from both sources, in COLUMNS' order."""
+    kinds = {field.name: field.type for field in SILVER}
+    kinds["side"] = pa.string()
+    return rows.select(COLUMNS).cast(pa.schema([(name, kinds[name]) for name in COLUMNS]))
+
+
+def hot_trades(key: str, rows: pa.Table) -> HotTrades:
+    """Rows of one symbol as what candles are folded from."""
+    conditions = rows["trade_conditions"]
+
+    def backfilled(wanted: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return np.array([BACKFILLED in (conditions[row].as_py() or ()) for row in wanted.tolist()], np.bool_)
+
+    def numbers(name: str) -> NDArray[np.int64]:
+        return np.asarray(rows[name].cast(pa.int64()).to_numpy())
+
+    return HotTrades(
+        keys=[key],
+        key=np.zeros(len(rows), np.int64),
+        timestamp=_micros(rows, "timestamp"),
+        receive_time=_micros(rows, "receive_time"),
+        price=_decimals(rows["price"]),
+        quantity=_decimals(rows["quantity"]),
+        taker_buy=pc.equal(rows["side"], "BUY").to_numpy(),
+        sequence=numbers("sequence"),
+        raw_partition=numbers("raw_partition"),
+        raw_offset=numbers("raw_offset"),
+        trade_count=numbers("trade_count"),
+        backfilled=backfilled,
+    )
+
+
+def _iso(micros: int) -> str:
+    return clock.spoken(micros // 1000).replace(" ", "T") + "+00:00"
+
+
+def _micros(rows: pa.Table, name: str) -> NDArray[np.int64]:
+    return np.asarray(rows[name].cast(pa.int64()).to_numpy())
+
+
+def _decimals(column: Any) -> Decimals:
+    """decimal128(38, 18) as scaled integers: Arrow's words reversed are Avro's bytes."""
+    array = column.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):
+        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], column.type)
+    data = array.buffers()[1]
+    fixed = np.frombuffer(data, np.uint8).reshape(-1, 16) if data else np.zeros((0, 16), np.uint8)
+    fixed = fixed[array.offset : array.offset + len(array)]
+    return decimals.from_fixed16(np.ascontiguousarray(fixed[:, ::-1]))
