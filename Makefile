@@ -65,8 +65,8 @@ LOCK := $(BIN)/uv pip compile --quiet pyproject.toml --generate-hashes --univers
 	--no-header --no-annotate --upgrade --output-file
 
 lock: $(READY) ## Resolve the dependencies anew: requirements.lock runs it, requirements-dev.lock tests it
-	@$(LOCK) requirements.lock
 	@$(LOCK) requirements-dev.lock --group dev
+	@$(LOCK) requirements.lock --constraint requirements-dev.lock # what is tested is what runs
 
 wheel: $(READY) ## Build the wheel into dist/
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist .
