@@ -161,7 +161,7 @@ def contents(full):
     """All fields of each canonical trade but the process time."""
     vendor = list(zip(full.vendor_keys.tolist(), full.vendor_values.tolist(), strict=True))
     bounds = full.vendor_offsets.tolist()
-    skipped = ("process_time", "vendor_offsets", "vendor_keys", "vendor_values")
+    skipped = ("process_time", "vendor_offsets", "vendor_keys", "vendor_values", "added")
     columns = {
         name: getattr(full, name).tolist()
         for cls in type(full).__mro__
