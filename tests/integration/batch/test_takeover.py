@@ -28,6 +28,7 @@ async def test_a_standby_takes_over_where_the_dead_worker_was(kafka, start):
         assert state(records) == [EACH, EACH - 1]
 
 
+@pytest.mark.fault
 async def test_a_worker_told_to_stop_amid_a_rebalance_ends(kafka, start):
     await kafka.create(start.out)
     await kafka.fill(start.source, 4)
