@@ -20,6 +20,11 @@ def moment(text: str) -> int:
     return ((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)) - _EPOCH) // _MILLISECOND
 
 
+def iso(ms: int) -> str:
+    """A time in ms since 1970 as ISO 8601 with its offset, as Iceberg's filters read it."""
+    return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="microseconds")
+
+
 def spoken(ms: int) -> str:
     """A time in ms since 1970 as a person reads it, UTC."""
     return (_EPOCH + timedelta(milliseconds=ms)).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
-from k2stream.backfill.client import Client
+from k2stream.backfill.client import client_of
 from k2stream.backfill.filler import Filler
 from k2stream.backfill.held import last_received
 from k2stream.backfill.output import Output
@@ -31,15 +31,14 @@ def filler(
 
     `settled` returns once all that the feed has received is durable.
     """
-    name, url = exchange.name, settings.rest_url(exchange.name)
+    name = exchange.name
     if exchange.history is None or not settings.fills_gaps(name):
         why = "the feed is from elsewhere" if settings.gap_fill else "K2_GAP_FILL=false"
         logging.getLogger(__name__).info(
             "%s: gaps are not filled: %s (K2_%s_REST_URL)", name, why, name.upper()
         )
         return None
-    waits = {"base": settings.reconnect_base_seconds, "cap": settings.reconnect_cap_seconds}
-    client = Client(name, exchange.history, url, **waits)
+    client = client_of(settings, exchange)
     symbols = [item.symbol for item in instruments]
     return Filler(Task(exchange, symbols, client, Output(name, publisher, settings), settings, settled))
 

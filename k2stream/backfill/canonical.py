@@ -42,9 +42,13 @@ class Canonical:
 
     def newest(self, since: int) -> int:
         """The newest trade time, µs; 0 when there is no trade from a time on."""
-        times = [_micros(self.recent, "timestamp")]
+        times = [_integers(self.recent, "timestamp")]
         if self.cold is not None:
-            times.append(_micros(self._scan(("timestamp",), f"timestamp >= '{_iso(since)}'"), "timestamp"))
+            times.append(
+                _integers(
+                    self._scan(("timestamp",), f"timestamp >= '{clock.iso(since // 1000)}'"), "timestamp"
+                )
+            )
         return max((int(found.max()) for found in times if len(found)), default=0)
 
     def of(self, span: Span) -> HotTrades:
@@ -64,12 +68,12 @@ class Canonical:
 
     def _rows(self, start: int, end: int | None, below: int | None = None) -> pa.Table:
         """COLUMNS of trades from a time to before another, of raw offsets below one."""
-        times = _micros(self.recent, "timestamp")
+        times = _integers(self.recent, "timestamp")
         wanted = times >= start
-        where = f"timestamp >= '{_iso(start)}'"
+        where = f"timestamp >= '{clock.iso(start // 1000)}'"
         if end is not None:
             wanted &= times < end
-            where += f" and timestamp < '{_iso(end)}'"
+            where += f" and timestamp < '{clock.iso(end // 1000)}'"
         if below is not None:
             wanted &= self.recent["raw_offset"].to_numpy() < below
             where += f" and raw_offset < {below}"
@@ -125,30 +129,23 @@ def hot_trades(key: str, rows: pa.Table) -> HotTrades:
     def backfilled(wanted: NDArray[np.int64]) -> NDArray[np.bool_]:
         return np.array([BACKFILLED in (conditions[row].as_py() or ()) for row in wanted.tolist()], np.bool_)
 
-    def numbers(name: str) -> NDArray[np.int64]:
-        return np.asarray(rows[name].cast(pa.int64()).to_numpy())
-
     return HotTrades(
         keys=[key],
         key=np.zeros(len(rows), np.int64),
-        timestamp=_micros(rows, "timestamp"),
-        receive_time=_micros(rows, "receive_time"),
+        timestamp=_integers(rows, "timestamp"),
+        receive_time=_integers(rows, "receive_time"),
         price=_decimals(rows["price"]),
         quantity=_decimals(rows["quantity"]),
         taker_buy=pc.equal(rows["side"], "BUY").to_numpy(),
-        sequence=numbers("sequence"),
-        raw_partition=numbers("raw_partition"),
-        raw_offset=numbers("raw_offset"),
-        trade_count=numbers("trade_count"),
+        sequence=_integers(rows, "sequence"),
+        raw_partition=_integers(rows, "raw_partition"),
+        raw_offset=_integers(rows, "raw_offset"),
+        trade_count=_integers(rows, "trade_count"),
         backfilled=backfilled,
     )
 
 
-def _iso(micros: int) -> str:
-    return clock.spoken(micros // 1000).replace(" ", "T") + "+00:00"
-
-
-def _micros(rows: pa.Table, name: str) -> NDArray[np.int64]:
+def _integers(rows: pa.Table, name: str) -> NDArray[np.int64]:
     return np.asarray(rows[name].cast(pa.int64()).to_numpy())
 
 

@@ -10,8 +10,11 @@ from typing import Self
 import httpx
 
 from k2stream import metrics
+from k2stream.errors import ConfigError
 from k2stream.exchanges.rest.spec import History, HistoryError, Page, Request, refusal
+from k2stream.exchanges.spec import Exchange
 from k2stream.feed.backoff import Backoff
+from k2stream.settings import Settings
 
 log = logging.getLogger(__name__)
 logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for each request
@@ -75,6 +78,18 @@ class Client:
         turn = max(now, self._next)
         self._next = turn + self._spacing
         await asyncio.sleep(turn - now)
+
+
+def client_of(settings: Settings, exchange: Exchange) -> Client:
+    """A client of an exchange's REST interface. Raises ConfigError when there is none."""
+    name, url = exchange.name, settings.rest_url(exchange.name)
+    if exchange.history is None or not url:
+        raise ConfigError(
+            f"{name}: its feed is from elsewhere, and where that keeps past trades is not known: "
+            f"set K2_{name.upper()}_REST_URL"
+        )
+    waits = {"base": settings.reconnect_base_seconds, "cap": settings.reconnect_cap_seconds}
+    return Client(name, exchange.history, url, **waits)
 
 
 def _retry_after(text: str) -> float:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 from k2stream import topics
 from k2stream.backfill.contents import Content, contents
@@ -28,6 +29,13 @@ class Held:
     ahead: int
 
 
+def trades_of(exchange: Exchange, values: Sequence[bytes | None]) -> Iterator[tuple[Any, str, Content, int]]:
+    """The readable raw records with symbol, content and time (µs)."""
+    records, _ = raw.decode(exchange, values)
+    columns = exchange.normalise(records)
+    return zip(records, columns.symbol, contents(columns), columns.timestamp, strict=True)
+
+
 async def read_held(exchange: Exchange, settings: Settings, start: int, end: int) -> Held:
     """What was traded from one time of our clock to another, µs, by a clock at most CLOCK_US away.
 
@@ -39,10 +47,7 @@ async def read_held(exchange: Exchange, settings: Settings, start: int, end: int
     async with Reader(settings, columnar=True) as reader:
         stretches = await reader.since(topic, partitions, (start - CLOCK_US) // 1000)
         async for batch in reader.read(topic, stretches):
-            records, _ = raw.decode(exchange, batch.values)
-            columns = exchange.normalise(records)
-            rows = zip(records, columns.symbol, contents(columns), columns.timestamp, strict=True)
-            for record, symbol, content, time in rows:
+            for record, symbol, content, time in trades_of(exchange, batch.values):
                 if start - CLOCK_US <= time <= end + CLOCK_US:
                     held[symbol][content].append(time)
                     if not record.k2_backfilled:

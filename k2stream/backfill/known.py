@@ -8,19 +8,16 @@ from collections import defaultdict
 from pyiceberg.exceptions import NoSuchTableError
 
 from k2stream import clock, exchanges, topics
-from k2stream.backfill.contents import Content, contents
+from k2stream.backfill.contents import Content
+from k2stream.backfill.held import CLOCK_US, trades_of
 from k2stream.backfill.span import Span
 from k2stream.batch import RecordBatch
 from k2stream.cold.catalog import open_catalog
-from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Exchange
 from k2stream.instruments import Instrument
 from k2stream.reading import Reader
 from k2stream.replay import native
 from k2stream.settings import Settings
-
-SLACK_US = 60_000_000
-"""A trade cannot have been received longer than so, by our clock, before the exchange's time of it."""
 
 
 async def known(settings: Settings, instrument: Instrument, span: Span) -> dict[Content, list[int]]:
@@ -35,7 +32,7 @@ async def known(settings: Settings, instrument: Instrument, span: Span) -> dict[
         if begin:
             cold = await asyncio.to_thread(_cold, settings, instrument, span, partition, begin)
             _add(found, exchange, cold, span)
-        stretches = await reader.since(topic, len(held), (span.start - SLACK_US) // 1000)
+        stretches = await reader.since(topic, len(held), (span.start - CLOCK_US) // 1000)
         async for batch in reader.read(topic, {partition: stretches[partition]}):
             _add(found, exchange, _of_symbol(batch, instrument), span)
     for times in found.values():
@@ -53,8 +50,7 @@ def _add(
 ) -> None:
     if not values:
         return
-    columns = exchange.normalise(raw.decode(exchange, values)[0])
-    for content, time in zip(contents(columns), columns.timestamp, strict=True):
+    for _, _, content, time in trades_of(exchange, values):
         if span.start - 1 <= time <= span.end:
             found[content].append(time)
 
@@ -67,10 +63,10 @@ def _cold(
         table = open_catalog(settings).load_table(f"cold.bronze_trades_{instrument.exchange}")
     except NoSuchTableError:
         return []
-    since = clock.spoken((span.start - SLACK_US) // 1000).replace(" ", "T")
+    since = clock.iso((span.start - CLOCK_US) // 1000)
     where = (
         f"{native.SYMBOL[instrument.exchange]} == '{instrument.symbol}' and raw_partition == {partition} "
-        f"and raw_offset < {begin} and receive_time >= '{since}+00:00'"
+        f"and raw_offset < {begin} and receive_time >= '{since}'"
     )
     rows = table.scan(row_filter=where).to_arrow()
     return list(native.records(instrument.exchange, rows)) if len(rows) else []

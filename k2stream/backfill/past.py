@@ -15,7 +15,7 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 
 from k2stream import clock, exchanges, topics
-from k2stream.backfill.client import Client
+from k2stream.backfill.client import client_of
 from k2stream.backfill.contents import absent
 from k2stream.backfill.known import known
 from k2stream.backfill.output import Output
@@ -82,7 +82,7 @@ async def run(settings: Settings, instrument: Instrument, span: Span, report: Re
             report.step(f"going on after {progress.told:,} trades: an earlier run was broken off")
         if not progress.complete:
             output = Output(instrument.exchange, publisher, settings)
-            progress = await _fetch(settings, instrument, span, output, note, report)
+            progress = await _fetch(settings, instrument, span, output, note, progress, report)
             await output.event(_event(settings, instrument, span, progress.published))
             note.write(msgspec.structs.replace(progress, complete=True))
         report.step(f"{progress.published:,} trades published; waiting for the workers to take them in")
@@ -100,16 +100,22 @@ async def _publisher(settings: Settings) -> AsyncIterator[KafkaPublisher]:
 
 
 async def _fetch(
-    settings: Settings, instrument: Instrument, span: Span, output: Output, note: Note, report: Report
+    settings: Settings,
+    instrument: Instrument,
+    span: Span,
+    output: Output,
+    note: Note,
+    progress: Progress,
+    report: Report,
 ) -> Progress:
     """Publish what the exchange tells, chunk by chunk, each noted once it is durable."""
-    progress = note.read()
-    numbering = "agg" if instrument.stream == "aggTrade" else ""
-    async with client_of(settings, instrument.exchange) as client:
+    async with client_of(settings, exchanges.get(instrument.exchange)) as client:
         # Ids are told apart by the normaliser; without ids what is held is not published again.
         held = None if client.history.by_id else await known(settings, instrument, span)
         try:
-            async for chunk in chunks(client, instrument.symbol, numbering, span, progress.cursor):
+            async for chunk in chunks(
+                client, instrument.symbol, client.history.numbering(instrument), span, progress.cursor
+            ):
                 trades = _missing(instrument, chunk, held)
                 await output.trades(trades)
                 progress = Progress(
@@ -122,18 +128,6 @@ async def _fetch(
         except HistoryError as error:
             raise ConfigError(f"{instrument.exchange} refuses {instrument.symbol}: {error}") from None
     return progress
-
-
-def client_of(settings: Settings, exchange: str) -> Client:
-    """A client of the exchange's REST interface. Raises ConfigError when there is none."""
-    history, url = exchanges.get(exchange).history, settings.rest_url(exchange)
-    if history is None or not url:
-        raise ConfigError(
-            f"{exchange}: its feed is from elsewhere, and where that keeps past trades is not known: "
-            f"set K2_{exchange.upper()}_REST_URL"
-        )
-    waits = {"base": settings.reconnect_base_seconds, "cap": settings.reconnect_cap_seconds}
-    return Client(exchange, history, url, **waits)
 
 
 def _missing(

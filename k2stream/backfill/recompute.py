@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Iterator, Sequence
 
 from k2stream import topics
 from k2stream.avro import registry
@@ -15,7 +14,7 @@ from k2stream.candle import TIMEFRAMES
 from k2stream.candles.fold import fold
 from k2stream.candles.state import State, closed, to_row
 from k2stream.candles.watermark import admit
-from k2stream.feed import Columns
+from k2stream.feed import Columns, Publisher
 from k2stream.instruments import Instrument
 from k2stream.settings import Settings
 from k2stream.trade import HotTrades
@@ -24,12 +23,6 @@ DAY_US = TIMEFRAMES["1d"] * 1000
 """The longest window: what is recomputed at once."""
 
 _AT_ONCE = 1000  # candles
-
-
-class Publisher(Protocol):
-    """Returns when the records are durable."""
-
-    async def publish(self, columns: Mapping[tuple[str, int], Columns]) -> None: ...
 
 
 async def recompute(settings: Settings, instrument: Instrument, span: Span, publisher: Publisher) -> int:

@@ -51,8 +51,8 @@ async def _by_id(
         upto = min(first + history.limit - 1, last)
         told = (await client.fetch(history.by_id(symbol, numbering, first, upto))).trades
         page = [item for item in told if first <= item.id <= upto]
-        # What is older is not told any more: go on with the first that is.
-        first = upto + 1 if page or not told else max(upto + 1, min(told[0].id, last + 1))
+        # What is older may not be told any more: go on with the first that is.
+        first = max(upto + 1, told[0].id) if told else upto + 1
         yield Chunk([item for item in page if span.start <= item.time < span.end], first)
         if page and min(item.time for item in page) >= span.end:
             return

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from k2stream import clock
 from k2stream.candle import Candle
 from k2stream.history.seams import Span, newest
 from k2stream.instruments import Instrument
@@ -88,8 +89,8 @@ def _scan(table: Any, instrument: Instrument, start: int, end: int, columns: tup
         row_filter=where.And(
             where.EqualTo("exchange", instrument.exchange),
             where.EqualTo("canonical_symbol", instrument.canonical),
-            where.GreaterThanOrEqual("open_time", _iso(start)),
-            where.LessThan("open_time", _iso(end)),
+            where.GreaterThanOrEqual("open_time", clock.iso(start)),
+            where.LessThan("open_time", clock.iso(end)),
         ),
         selected_fields=columns,
     ).to_arrow()
@@ -108,7 +109,3 @@ def _rows(rows: Any) -> Iterator[Candle]:
 
 def _to(moment: Any, unit: timedelta) -> int:
     return int((moment - _EPOCH) // unit)
-
-
-def _iso(milliseconds: int) -> str:
-    return (_EPOCH + milliseconds * _MS).isoformat(timespec="microseconds")

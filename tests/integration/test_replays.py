@@ -167,8 +167,7 @@ def frame(*prices):
 async def prices(settings, begins):
     """Prices of the canonical trades since."""
     found = await records(settings, topics.NORMALIZED, settings.normalized_partitions, begins)
-    for schema_id in {item.value[1:5] for item in found}:
-        registry.writer_schema(int.from_bytes(schema_id), settings.registry_url)
+    registry.look_up((item.value for item in found), settings.registry_url)
     full = trades.decode([item.value for item in found])
     return decimals.to_strings(decimals.from_fixed16(full.price))
 

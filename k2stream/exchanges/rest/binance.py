@@ -10,6 +10,7 @@ from msgspec import Raw
 
 from k2stream.exchanges.rest.spec import History, Page, Past, Request, answer, text
 from k2stream.exchanges.spec import RawTrade
+from k2stream.instruments import Instrument
 
 LIMIT = 1000
 MS_END = 10**13  # times beyond are µs: X-MBX-TIME-UNIT may have been set on the way
@@ -33,6 +34,11 @@ _KINDS = {
     ),
     "agg": _Kind("/api/v3/aggTrades", b'"aggTrade"', {name: name for name in "apqflTmM"}),
 }
+
+
+def numbering(instrument: Instrument) -> str:
+    """Aggregated trades have ids of their own."""
+    return "agg" if instrument.stream == "aggTrade" else ""
 
 
 def by_id(symbol: str, numbering: str, first: int, last: int) -> Request:
@@ -67,5 +73,6 @@ HISTORY = History(
     limit=LIMIT,
     parse=parse,
     by_id=by_id,
+    numbering=numbering,
     newest=newest,
 )

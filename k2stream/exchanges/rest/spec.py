@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from k2stream.exchanges.spec import RawTrade
+from k2stream.instruments import Instrument
 
 _FINAL = {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}
 
@@ -61,6 +62,9 @@ class History:
 
     by_id: Callable[[str, str, int, int], Request] | None = None
     """For (symbol, numbering, first id, last id): at most `limit` ids. Others may be in the answer."""
+
+    numbering: Callable[[Instrument], str] = lambda instrument: ""
+    """The numbering that an instrument's trades are of, as in TradeColumns."""
 
     newest: Callable[[str, str], Request] | None = None
     """For (symbol, numbering): the newest trade, of an exchange with ids."""
