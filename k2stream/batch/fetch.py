@@ -76,6 +76,19 @@ class ColumnFetcher(Fetcher):  # type: ignore[misc]
     gather: tuple[float, float]
     asked: dict[TP, float]
 
+    async def close(self) -> None:
+        """Stock cancels its requests and raises what that does to one that has hardly begun.
+
+        The consumer's thread died of it before it had told the worker, which then never ended.
+        """
+        self._fetch_task.cancel()
+        await asyncio.wait([self._fetch_task])
+        for request in self._pending_tasks:
+            request.cancel()
+        await asyncio.gather(*self._pending_tasks, return_exceptions=True)
+        self._pending_tasks.clear()
+        await super().close()
+
     async def _proc_fetch_request(self, assignment: Any, node_id: int, request: Any) -> Any:
         try:
             return await self._fetch(assignment, node_id, request)

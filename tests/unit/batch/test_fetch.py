@@ -110,6 +110,22 @@ async def test_a_fetch_that_is_cancelled_in_its_pause_ends_quietly(monkeypatch):
     assert await task is False
 
 
+@pytest.mark.parametrize("begun", [False, True])
+async def test_requests_cut_off_by_a_stop_do_not_stop_the_stop(begun):
+    """A cancellation that gets out ends the consumer's thread before it has told the worker."""
+
+    async def request():
+        await asyncio.sleep(60)  # such as the offsets of partitions that were just assigned
+
+    fetcher = object.__new__(fetch.ColumnFetcher)
+    tasks = [asyncio.ensure_future(request()) for _ in range(2)]
+    fetcher._fetch_task, fetcher._fetch_waiters, fetcher._pending_tasks = tasks[0], set(), {tasks[1]}
+    if begun:
+        await asyncio.sleep(0)
+    await fetcher.close()
+    assert all(task.cancelled() for task in tasks) and fetcher._closed
+
+
 async def test_an_answer_is_as_old_as_its_question(monkeypatch):
     states = {number: SimpleNamespace(timestamp=None) for number in (0, 1)}
     assignment = SimpleNamespace(active=True, state_value=lambda tp: states[tp.partition])
