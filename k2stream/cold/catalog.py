@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyiceberg.catalog import Catalog, load_catalog
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from k2stream.settings import Settings
 
@@ -25,7 +25,7 @@ def open_catalog(settings: Settings) -> Catalog:
     for _ in range(_OPENING_AT_ONCE):
         try:
             return load_catalog(NAME, type=kind, uri=uri, warehouse=warehouse)
-        except OperationalError as error:
+        except DBAPIError as error:  # each database has its own for it
             if "already exists" not in str(error):
                 raise
     raise RuntimeError(f"the catalog at {uri} is created by others again and again")
