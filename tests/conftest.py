@@ -9,12 +9,16 @@ settings.load_profile("ordinary")
 
 
 IN_ORDER = ("tests/integration/", "tests/unit/feed/", "tests/unit/simulate/", "tests/unit/backfill/")
+BY_FILE = ("tests/integration/test_cold_", "tests/integration/test_sinks_iceberg")
+"""Of those, the ones that need no stack: files and catalogs of their own."""
 
 
 class Stack(LoadScopeScheduling):
     """With `pytest -n 2`, tests on the stack and on sockets run one after the other, beside the others."""
 
     def _split_scope(self, nodeid):
+        if nodeid.startswith(BY_FILE):
+            return nodeid.partition("::")[0]
         return "stack" if nodeid.startswith(IN_ORDER) else nodeid
 
 
