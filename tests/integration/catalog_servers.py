@@ -30,8 +30,10 @@ class Server:
         self.process = self._spawn()
         deadline = time.monotonic() + SECONDS
         while not self._answers():
-            assert self.process.poll() is None and time.monotonic() < deadline, self._log.read_text()[-3000:]
+            assert time.monotonic() < deadline, self._log.read_text()[-3000:]
             time.sleep(0.05)
+            if self.process.poll() is not None:  # parts of what was killed may not be gone yet
+                self.process = self._spawn()
         return self
 
     def kill(self):
