@@ -177,9 +177,17 @@ def _maintain(folder, *names):
     return result, {(entry["table"], entry["step"]): entry for entry in entries}
 
 
+def _committed(folder, names):
+    """Whether all tables have rows, now that what the cold worker holds is committed."""
+    httpx.post(f"{_urls(folder)['cold']}/cold/flush", timeout=60).raise_for_status()
+    catalog = open_catalog(settings.Settings(data_dir=str(folder)))
+    return all(catalog.load_table(name).current_snapshot() for name in names)
+
+
 @repeated(names=((SILVER, GOLD), tuple(tables.TABLES)))
 def test_cold_tables_are_maintained_and_audited_while_it_runs(platform, names):
-    folder, _ = platform
+    folder, process = platform
+    _until(lambda: _committed(folder, names), 90, process, folder.parent / "up.log")
     result, entries = _maintain(folder, *names)
     assert result.returncode == 0, result.stdout + result.stderr
     assert entries["cold.silver_trades", "compact"]["files_before"] > 0
@@ -196,8 +204,7 @@ def test_an_audit_finds_what_is_missing_doubled_or_different(platform):
     def finals():
         return catalog.load_table(GOLD).scan(row_filter="final == true").to_arrow().sort_by("open_time")
 
-    httpx.post(f"{_urls(folder)['cold']}/cold/flush", timeout=60).raise_for_status()
-    _until(lambda: len(finals()), 90, process, folder.parent / "up.log")
+    _until(lambda: _committed(folder, [GOLD]) and len(finals()), 90, process, folder.parent / "up.log")
     committed(lambda: catalog.load_table(BRONZE).delete("raw_offset == 5 and raw_partition == 0"))
     doubled = catalog.load_table(SILVER).scan(row_filter="exchange == 'binance'", limit=1).to_arrow()
     committed(lambda: catalog.load_table(SILVER).append(doubled))
