@@ -52,10 +52,13 @@ class Windows:
         insort(self._closed[timeframe, key], open_time)
 
     def expired(self, timeframe: str, key: str, open_time: int, watermark: int) -> bool:
-        """Whether a window that is not here was: the watermark passed it, and all that are kept are newer."""
+        """Whether a window that is not here may have been: the watermark passed it, and those to keep are newer.
+
+        Older ones may still be here: a crash can lose some of what a flush dropped and not the rest.
+        """
         closed = self._closed.get((timeframe, key), [])
         passed = open_time + TIMEFRAMES[timeframe] <= watermark
-        return passed and len(closed) >= self._retention and open_time < closed[0]
+        return passed and len(closed) >= self._retention and open_time < closed[-self._retention]
 
     def of(self, timeframe: str, key: str) -> list[int]:
         """Open times of the key's windows, ascending."""

@@ -37,6 +37,10 @@ class Order(NamedTuple):
         return self.first_id + len(self.quantities) - 1
 
 
+# No symbol trades as fast: an exchange that starts again, at any rate, goes on above the ids it had.
+_US_AN_ID = 100
+
+
 @dataclass(slots=True)
 class _Book:
     symbol: str
@@ -59,14 +63,14 @@ class Market:
         self._random = Random(f"{seed}:{exchange}")  # noqa: S311
         self._style = STYLES[exchange]
         self._rate = rate / _MEAN_FILLS / 1e6  # orders a µs
-        self._books = [self._book(item) for item in instruments]
+        self._books = [self._book(item, start_us) for item in instruments]
         self._turn = 0
         self._next_us = start_us + self._random.expovariate(self._rate)
 
-    def _book(self, instrument: Instrument) -> _Book:
+    def _book(self, instrument: Instrument, start_us: int) -> _Book:
         asset = asset_of(instrument)
         numbers = self._random.randrange(10**8, 10**9)
-        return _Book(instrument.symbol, asset, asset.ticks, numbers, numbers + numbers // 2)
+        return _Book(instrument.symbol, asset, asset.ticks, numbers, numbers + start_us // _US_AN_ID)
 
     def until(self, time_us: int) -> list[Order]:
         """The orders since the last call, up to a time."""

@@ -159,3 +159,12 @@ def test_an_entry_of_another_layout_is_refused():
 def test_an_empty_batch_changes_nothing():
     changes = Worker().apply([])
     assert (changes.updated, changes.replayed, len(changes.late)) == ({}, 0, 0)
+
+
+def test_a_window_that_was_dropped_stays_so_though_an_older_one_is_there_again():
+    """A crash amid a flush keeps some of what it drops."""
+    windows = Windows(1)
+    for open_time in (0, 120_000):
+        windows.closed("1m", KEY, open_time)
+    assert windows.expired("1m", KEY, 60_000, 600_000)
+    assert not windows.expired("1m", KEY, 180_000, 600_000)

@@ -17,8 +17,8 @@ START = 1_700_000_000_000_000
 MINUTE = 60_000_000
 
 
-def market(exchange="binance", rate=200, seed=7):
-    return Market(exchange, INSTRUMENTS.of(exchange), rate, seed, START)
+def market(exchange="binance", rate=200, seed=7, start=START):
+    return Market(exchange, INSTRUMENTS.of(exchange), rate, seed, start)
 
 
 @pytest.mark.parametrize("exchange", ["binance", "kraken", "coinbase"])
@@ -28,6 +28,13 @@ def test_the_same_seed_gives_the_same_orders_however_often_it_is_asked(exchange)
     orders = [order for step in range(1, 601) for order in stepwise.until(START + step * MINUTE // 600)]
     assert orders == at_once
     assert market(exchange, seed=8).until(START + MINUTE) != at_once
+
+
+def test_an_exchange_that_starts_again_goes_on_above_its_old_ids():
+    """Below them every trade is one that came before."""
+    ended = {order.symbol: order.last_id for order in market(rate=10_000).until(START + MINUTE)}
+    for order in market(rate=10, start=START + MINUTE).until(START + 2 * MINUTE):
+        assert order.first_id > ended[order.symbol]
 
 
 def test_the_rate_is_that_of_trades():
