@@ -52,7 +52,7 @@ class Windows:
         insort(self._closed[timeframe, key], open_time)
 
     def expired(self, timeframe: str, key: str, open_time: int, watermark: int) -> bool:
-        """Whether a window that is not here may have been: the watermark passed it, and those to keep are newer.
+        """Whether a window that is not here may have been: the watermark passed it, those to keep are newer.
 
         Older ones may still be here: a crash can lose some of what a flush dropped and not the rest.
         """
