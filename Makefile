@@ -39,7 +39,7 @@ demo: $(READY) ## Run for DURATION=60 seconds at RATE=200 trades/s, then prove t
 test: $(READY) ## All tests: unit, property, playback, and the whole stack against its oracle
 	@$(BIN)/python -m pytest -n 2
 
-fault: $(READY) ## Break real processes (F1 to F20 of docs/guarantees.md), and many more examples (about an hour)
+fault: $(READY) ## Break real processes (F1 to F20 of docs/guarantees.md), and many more examples (100 minutes on 2 cores)
 	@$(BIN)/python -m pytest -m fault
 	@$(BIN)/python -m pytest tests/property --hypothesis-profile thorough
 
