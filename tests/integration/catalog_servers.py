@@ -85,11 +85,6 @@ class Postgres(Server):
         options = ["-h", HOST, "-p", self.port, "-k", "", "-D", self._data]
         return self._run([self._programs / "postgres", *options], cwd=self.folder, **self._user)
 
-    def kill(self):
-        """Its processes notice that the first one is gone, and end."""
-        super().kill()
-        (self._data / "postmaster.pid").unlink(missing_ok=True)
-
     def _answers(self):
         command = [self._programs / "pg_isready", "-q", "-h", HOST, "-p", str(self.port)]
         return subprocess.run(command, **self._user).returncode == 0

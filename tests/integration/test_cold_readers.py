@@ -79,8 +79,6 @@ def plain(value):
     """The same for the forms that engines have for one value."""
     if isinstance(value, list) and value and isinstance(value[0], dict | tuple):
         return sorted(tuple(pair.values()) if isinstance(pair, dict) else pair for pair in value)
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).timestamp()
     return value
 
 
