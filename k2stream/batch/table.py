@@ -120,11 +120,16 @@ class BatchTable(Table[Any, Any]):
     # Changelog, write side: the producer's flush calls these
 
     def take_changes(self) -> list[Changes]:
-        """Encode what changed since the last call, as it is at this instant, and start a new set."""
+        """Encode what changed since the last call, as it is at this instant, and start a new set.
+
+        A partition that was written with nothing has no changes: a delivery of replays only, say.
+        """
         dirty, self._dirty = self._dirty, defaultdict(dict)
         dumps_key, dumps_value = self.key_codec()[0], self._dumps_value
         taken = []
         for partition, changed in dirty.items():
+            if not changed:
+                continue
             contents = self.data.partition(partition)
             values = [contents.get(key, _TOMBSTONE) for key in changed]
             encoded = [None if value is _TOMBSTONE else dumps_value(value) for value in values]

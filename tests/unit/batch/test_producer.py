@@ -93,6 +93,18 @@ async def test_changes_made_during_a_flush_wait_for_their_own_outputs(producer, 
     assert broker.topics == ["out", "late"]
 
 
+async def test_a_table_written_with_nothing_has_no_changes_to_flush(producer, broker, table):
+    """A delivery that is only replays gives no positions: `put_many(partition, {})`."""
+    table.put_many(3, {})
+    table.put(1, "a", 1)
+    barrier = asyncio.create_task(producer.barrier())
+    await settle()
+    assert [(batch.topic, batch.partition) for batch in broker.sent] == [("unit-state-changelog", 1)]
+    broker.acknowledge(0)
+    await barrier
+    assert table.persisted_offset(SimpleNamespace(partition=3)) is None
+
+
 async def test_a_cancelled_caller_does_not_stop_a_flush(producer, broker, table):
     await producer.send_columns("out", 0, [b"k"], [b"v"], 1)
     table.put(0, "a", 1)
