@@ -19,6 +19,7 @@ from k2stream import settings as settings_module
 from k2stream.batch.app import batch_app_options
 from k2stream.batch.stall import watch
 from k2stream.kafka import credentials, ensure_topics
+from k2stream.worker import Worker
 
 # After a small fetch, and a larger one: a delivery for every trade would fill a core with Faust's work.
 GATHER_SECONDS = (0.012, 0.03)
@@ -69,6 +70,7 @@ def create_app(role: str) -> App:
     name = f"k2-{role}-{settings.exchange}" if role == "ingest" else f"k2-{role}"
     app = App(
         name,
+        Worker=Worker,
         broker_credentials=credentials(settings),
         datadir=settings.data_path / "workers" / name,
         topic_partitions=settings.normalized_partitions,

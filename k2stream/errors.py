@@ -11,3 +11,23 @@ class ConfigError(click.ClickException):
 
     def __str__(self) -> str:
         return self.message
+
+
+class StateRefused(ConfigError):
+    """State does not fit what it refers to: the message says what was seen, and the command that mends it.
+
+    Its exit code is EX_CONFIG: starting the worker again would find the same.
+    """
+
+    exit_code = 78
+
+
+def refusal(error: BaseException | None) -> StateRefused | None:
+    """The StateRefused that an error is, or was caused by."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, StateRefused):
+            return error
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return None

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from k2stream import settings as settings_module
-from k2stream.errors import ConfigError
+from k2stream.errors import ConfigError, StateRefused
 from k2stream.local.platform import Platform, Simulation
 from k2stream.settings import Settings
 from k2stream.status.lag import LagReader
@@ -158,6 +158,8 @@ async def drain(platform: Platform) -> None:
         at_rest = False
         while True:
             await platform.heal()
+            if platform.refused:
+                raise StateRefused("; ".join(platform.refused.values()))
             async with httpx.AsyncClient(timeout=60) as client:
                 (await client.post(f"{platform.urls['cold']}/cold/flush")).raise_for_status()
             found = await lags.lag(lags.fillers) | await lags.lag()

@@ -39,11 +39,16 @@ def status(watch: bool, svg: Path | None) -> None:
 async def _show(running: Running, watch: bool, svg: Path | None) -> None:
     console = Console(record=svg is not None)
     rest_url = running.urls.get("candles", "")
+
+    def refused() -> Mapping[str, str]:
+        now = find(settings_module.get())
+        return now.refused if now else {}
+
     if watch:
         with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
-            async for snapshot in watch_status(running.settings, running.urls):
+            async for snapshot in watch_status(running.settings, running.urls, refused=refused):
                 live.update(render(snapshot, rest_url), refresh=True)
-    async for snapshot in watch_status(running.settings, running.urls):
+    async for snapshot in watch_status(running.settings, running.urls, refused=refused):
         console.print(render(snapshot, rest_url))
         if svg:
             console.save_svg(str(svg), title="k2 status")
@@ -51,7 +56,10 @@ async def _show(running: Running, watch: bool, svg: Path | None) -> None:
 
 
 async def watch_status(
-    settings: Settings, urls: Mapping[str, str], memory: Callable[[], Mapping[str, int]] = dict
+    settings: Settings,
+    urls: Mapping[str, str],
+    memory: Callable[[], Mapping[str, int]] = dict,
+    refused: Callable[[], Mapping[str, str]] = dict,
 ) -> AsyncIterator[Snapshot]:
     """A snapshot each second; rates are over the last second."""
     async with LagReader(settings) as lags:
@@ -60,5 +68,6 @@ async def watch_status(
             await asyncio.sleep(_PERIOD)
             now: Samples = await scrape(urls)
             clock = time.monotonic()
-            yield Snapshot(now, before, clock - then, await lags.lag(), memory(), settings.simulated)
+            lag, seconds = await lags.lag(), clock - then
+            yield Snapshot(now, before, seconds, lag, memory(), settings.simulated, refused())
             before, then = now, clock

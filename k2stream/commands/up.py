@@ -66,7 +66,8 @@ async def _watch(platform: Platform, console: Console, stop: asyncio.Event, plai
     rest_url = platform.urls["candles"]
     ticks = 0
     with Live(console=console, auto_refresh=False, transient=False) if not plain else _Nothing() as live:
-        async for snapshot in watch_status(platform.settings, platform.urls, platform.memory):
+        snapshots = watch_status(platform.settings, platform.urls, platform.memory, lambda: platform.refused)
+        async for snapshot in snapshots:
             await platform.heal()
             if isinstance(live, Live):
                 live.update(render(snapshot, rest_url), refresh=True)

@@ -17,6 +17,7 @@ import httpx
 import msgspec
 
 from k2stream import topics
+from k2stream.errors import StateRefused
 from k2stream.kafka import ensure_topics
 from k2stream.local.errors import StackError
 from k2stream.local.ports import HOST, free_port, is_free
@@ -87,6 +88,8 @@ class Platform:
         self.control_url = ""
         self.workers: dict[str, Child] = {}
         self.urls: dict[str, str] = {}
+        self.refused: dict[str, str] = {}
+        """What workers that refused their state said: they are not started again."""
         self.restarts: Counter[str] = Counter()
         self.most_restarts = _MOST_RESTARTS  # of one worker
         self._ports: dict[str, int] = {}
@@ -124,9 +127,7 @@ class Platform:
             await self._start_worker(spec)
         self._note()
         self._on_step(f"workers: {', '.join(self.workers)}")
-        await asyncio.gather(
-            *(child.until_ready(self._probe(name), _READY_WITHIN) for name, child in self.workers.items())
-        )
+        await asyncio.gather(*map(self._until_ready, self.workers))
 
     async def _start_simulator(self, simulation: Simulation) -> None:
         command = [sys.executable, "-m", "k2stream.local.simulate", "--json"]
@@ -170,6 +171,21 @@ class Platform:
             niceness=NICENESS.get(spec.role, 0),
         )
 
+    async def _until_ready(self, name: str) -> None:
+        child = self.workers[name]
+        try:
+            await child.until_ready(self._probe(name), _READY_WITHIN)
+        except StackError:
+            if child.returncode != StateRefused.exit_code:
+                raise
+            self._refuse(name, child)
+
+    def _refuse(self, name: str, child: Child) -> None:
+        if name not in self.refused:
+            self.refused[name] = _said(child)
+            self._note()
+            self._on_step(f"{name} refused its state and is not started again: {self.refused[name]}")
+
     def _probe(self, name: str) -> Callable[[], Awaitable[bool]]:
         async def probe() -> bool:
             try:
@@ -188,7 +204,7 @@ class Platform:
 
     def _note(self) -> None:
         shared = {name: getattr(self.settings, name) for name in SHARED}
-        note = {"urls": self.urls, "settings": shared}
+        note = {"urls": self.urls, "settings": shared, "refused": self.refused}
         (self.settings.data_path / NOTE).write_text(json.dumps(note, indent=1) + "\n")
 
     @property
@@ -205,7 +221,7 @@ class Platform:
         return all(await asyncio.gather(*(self._probe(name)() for name in self.workers)))
 
     async def heal(self) -> None:
-        """Restart workers that have died.
+        """Restart workers that have died, but none that refused its state: that needs a person.
 
         Raises StackError with the tail of its log when a worker keeps dying, or when a part of the stack or
         the simulated exchanges have died.
@@ -215,7 +231,9 @@ class Platform:
             raise StackError(self._simulator.obituary())
         for spec in WORKERS:
             child = self.workers[spec.name]
-            if child.returncode is not None:
+            if child.returncode == StateRefused.exit_code:
+                self._refuse(spec.name, child)
+            elif child.returncode is not None:
                 self.restarts[spec.name] += 1
                 if self.restarts[spec.name] > self.most_restarts:
                     raise StackError(child.obituary())
@@ -232,6 +250,12 @@ class Platform:
         if self._simulator:
             await self._simulator.stop(_SIMULATOR_GRACE)
         await self._entered.aclose()
+
+
+def _said(child: Child) -> str:
+    lines = [line.strip() for line in child.tail().splitlines()]
+    errors = [line.removeprefix("Error: ") for line in lines if line.startswith("Error: ")]
+    return errors[-1] if errors else f"see {child.log}"
 
 
 def local_settings(settings: Settings, endpoints: Endpoints) -> Settings:

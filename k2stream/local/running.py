@@ -14,10 +14,11 @@ from k2stream.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A platform that runs now: the settings that reach it, and its workers' base URLs."""
+    """A platform that runs now: the settings that reach it, its workers' base URLs, what some refused."""
 
     settings: Settings
     urls: dict[str, str]
+    refused: dict[str, str]
 
 
 def find(settings: Settings) -> Running | None:
@@ -28,9 +29,9 @@ def find(settings: Settings) -> Running | None:
     try:
         note = json.loads((settings.data_path / NOTE).read_text())
     except (FileNotFoundError, ValueError):
-        note = {"urls": {}, "settings": {}}
+        note = {"urls": {}, "settings": {}, "refused": {}}
     reached = msgspec.structs.replace(local_settings(settings, endpoints), **note["settings"])
-    return Running(reached, note["urls"])
+    return Running(reached, note["urls"], note["refused"])
 
 
 def reached(settings: Settings) -> Settings:

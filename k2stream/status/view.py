@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -28,6 +28,7 @@ class Snapshot:
     lag: Mapping[str, Mapping[str, int]]
     memory: Mapping[str, int]
     simulated: bool
+    refused: Mapping[str, str] = field(default_factory=dict)  # by worker, what it said
 
     def rate(self, name: str, **labels: str) -> float:
         """Growth of a counter per second."""
@@ -39,8 +40,11 @@ class Snapshot:
 def render(snapshot: Snapshot, rest_url: str) -> RenderableType:
     """The whole view."""
     parts: list[RenderableType] = [_feeds(snapshot), Text(), _layers(snapshot)]
-    if snapshot.now.silent:
-        parts += [Text(), Text(f"no answer from: {', '.join(snapshot.now.silent)}", style="bold red")]
+    silent = [name for name in snapshot.now.silent if name not in snapshot.refused]
+    if silent:
+        parts += [Text(), Text(f"no answer from: {', '.join(silent)}", style="bold red")]
+    for name, said in snapshot.refused.items():
+        parts += [Text(), Text(f"{name} refused its state: {said}", style="bold red")]
     label = Text(" SIMULATED exchanges ", style="black on yellow") if snapshot.simulated else Text(" LIVE ")
     footer = Text(f"candles: {rest_url}/ohlcv/binance/BTC-USDT/1m", style="dim")
     return Panel(Group(*parts, Text(), footer), title=Text("K2 stream ") + label, title_align="left")
