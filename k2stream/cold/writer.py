@@ -21,6 +21,10 @@ from k2stream.sinks.route import Route, beyond, joined
 from k2stream.sinks.schema import stored
 
 PROPERTY = "k2.positions"
+EPOCHS, SOURCES = "k2.epoch", "k2.source"
+"""By topic partition; those of earlier releases have none."""
+
+_CARRIED = (PROPERTY, EPOCHS, SOURCES)
 CONFLICTS = 20
 
 
@@ -31,7 +35,7 @@ def positions(table: Table) -> dict[Partition, Position]:
     """
     carried_on = carried(table)
     if carried_on:
-        return _decode(carried_on[PROPERTY])
+        return _decode(carried_on)
     newest = table.current_snapshot()
     if newest is not None and newest.summary and newest.summary["total-records"] != "0":
         raise ConfigError(
@@ -45,9 +49,10 @@ def carried(table: Table) -> dict[str, str]:
     """The positions as properties that a maintenance commit passes on; empty where no snapshot has them."""
     snapshot = table.current_snapshot()
     while snapshot is not None:
-        text = snapshot.summary[PROPERTY] if snapshot.summary else None
-        if text is not None:
-            return {PROPERTY: text}
+        summary = snapshot.summary
+        if summary is not None and summary[PROPERTY] is not None:
+            found = {name: summary[name] for name in _CARRIED}
+            return {name: text for name, text in found.items() if text is not None}
         parent = snapshot.parent_snapshot_id
         snapshot = table.snapshot_by_id(parent) if parent is not None else None
     return {}
@@ -72,7 +77,7 @@ def append(load: Callable[[], Table], route: Route, batch: Rows) -> int:
             return 0
         rows = route.merge(joined(pieces))
         try:
-            table.append(rows_for(table, stored(rows)), snapshot_properties={PROPERTY: _encode(after)})
+            table.append(rows_for(table, stored(rows)), snapshot_properties=_encode(after))
         except CommitFailedException:
             continue
         return len(rows)
@@ -82,7 +87,7 @@ def append(load: Callable[[], Table], route: Route, batch: Rows) -> int:
 def note(table: Table, held: Mapping[Partition, Position]) -> None:
     """Commit no rows, but how far each topic partition is in the table."""
     nothing = table.schema().as_arrow().empty_table()
-    table.append(nothing, snapshot_properties={PROPERTY: _encode(held)})
+    table.append(nothing, snapshot_properties=_encode(held))
 
 
 def _later(
@@ -96,16 +101,24 @@ def _later(
     return {**held, **newer}
 
 
-def _encode(held: Mapping[Partition, Position]) -> str:
-    return msgspec.json.encode(
-        {str(partition): [position.offset, dict(position.marks)] for partition, position in held.items()}
-    ).decode()
+def _encode(held: Mapping[Partition, Position]) -> dict[str, str]:
+    told = {
+        PROPERTY: {str(at): [position.offset, dict(position.marks)] for at, position in held.items()},
+        EPOCHS: {str(at): position.epoch for at, position in held.items() if position.epoch},
+        SOURCES: {str(at): position.source for at, position in held.items() if position.source},
+    }
+    return {name: msgspec.json.encode(values).decode() for name, values in told.items()}
 
 
-def _decode(text: str) -> dict[Partition, Position]:
-    found = msgspec.json.decode(text, type=dict[str, tuple[int, dict[str, int]]])
+def _decode(told: Mapping[str, str]) -> dict[Partition, Position]:
+    found = msgspec.json.decode(told[PROPERTY], type=dict[str, tuple[int, dict[str, int]]])
+    epochs, sources = (
+        msgspec.json.decode(told.get(name, "{}"), type=dict[str, str]) for name in (EPOCHS, SOURCES)
+    )
     split = {name: name.rsplit(":", 1) for name in found}
     return {
-        Partition(split[name][0], int(split[name][1])): Position(offset, marks)
+        Partition(split[name][0], int(split[name][1])): Position(
+            offset, marks, epochs.get(name, ""), sources.get(name, "")
+        )
         for name, (offset, marks) in found.items()
     }

@@ -126,13 +126,15 @@ class ClickHouse:
         """Read from sink_positions; a partition that is not there was never written."""
         rows = self._call(
             lambda: self._client.execute(
-                f"""SELECT partition, max(last_offset), argMax(marks, last_offset)
+                f"""SELECT
+                    partition,
+                    argMax((last_offset, marks, epoch, source), (epoch, last_offset, saved_at))
                 FROM {self._database}.sink_positions
                 WHERE table = %(table)s AND topic = %(topic)s GROUP BY partition""",
                 {"table": route.table, "topic": route.topic},
             )
         )
-        return {partition: Position(offset, marks) for partition, offset, marks in rows}
+        return {partition: Position(*newest) for partition, newest in rows}
 
     def write(self, route: Route, batch: Rows) -> int:
         """One insert under the batch's token."""
@@ -145,10 +147,11 @@ class ClickHouse:
     def save(self, positions: Mapping[tuple[str, Partition], Position]) -> None:
         """One row a partition into sink_positions."""
         rows = [
-            (table, partition.topic, partition.partition, position.offset, dict(position.marks))
-            for (table, partition), position in positions.items()
+            (*(table, *at), position.offset, dict(position.marks), position.epoch, position.source)
+            for (table, at), position in positions.items()
         ]
-        self._insert_values("sink_positions (table, topic, partition, last_offset, marks)", rows)
+        columns = "table, topic, partition, last_offset, marks, epoch, source"
+        self._insert_values(f"sink_positions ({columns})", rows)
 
     def close(self) -> None:
         """Disconnect."""

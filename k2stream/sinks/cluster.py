@@ -20,8 +20,9 @@ _CREATE_TABLE = re.compile(
     re.DOTALL,
 )
 _ORDER = re.compile(r"ORDER BY \(([^)]*)\)")
-_CREATE_OTHER = re.compile(r"CREATE (DATABASE|VIEW) IF NOT EXISTS ([\w.]+)")
-_ALTER = re.compile(r"ALTER TABLE ([\w.]+) (.*)", re.DOTALL)
+_CREATE_OTHER = re.compile(r"CREATE (OR REPLACE VIEW|DATABASE IF NOT EXISTS|VIEW IF NOT EXISTS) ([\w.]+)")
+_KEY = re.compile(r",\s*MODIFY ORDER BY \([^)]*\)")
+_ALTER = re.compile(r"ALTER TABLE ([\w.]+)\s+(.*)", re.DOTALL)
 
 _SHARDED_BY = 2
 """Columns of the sorting key: the revisions of a candle share them, and not all rows do."""
@@ -39,11 +40,12 @@ def clustered(statement: str, cluster: str) -> list[str]:
         return _tables(found, cluster, on)
     if found := _CREATE_OTHER.match(statement):
         kind, name = found.groups()
-        return [f"CREATE {kind} IF NOT EXISTS {name} {on}{statement[found.end() :]}"]
+        return [f"CREATE {kind} {name} {on}{statement[found.end() :]}"]
     if found := _ALTER.fullmatch(statement.strip()):
         table, change = found.groups()
         local = f"ALTER TABLE {table}_local {on} {change}"
-        return [local, f"ALTER TABLE {table} {on} {change}"] if change.startswith("ADD COLUMN") else [local]
+        added = _KEY.sub("", change)  # what is distributed has no sorting key
+        return [local, f"ALTER TABLE {table} {on} {added}"] if change.startswith("ADD COLUMN") else [local]
     raise ValueError(f"no form for a cluster is known of: {statement[:80]}")
 
 

@@ -32,11 +32,15 @@ class Partition(NamedTuple):
 class Position:
     """How far a partition got in a table: its last offset, -1 before the first.
 
-    `marks` is what a table must know to drop replays, e.g. the highest raw offset of each exchange.
+    `marks` is what a table must know to drop replays, e.g. the highest raw offset of each exchange. `epoch`
+    names the incarnation of the table's rows that the offset counts, `source` the topic, in its reader's own
+    words; both are empty where an earlier release wrote them.
     """
 
     offset: int = -1
     marks: Mapping[str, int] = field(default_factory=dict)
+    epoch: str = ""
+    source: str = ""
 
 
 class Hole(ValueError):
@@ -45,7 +49,10 @@ class Hole(ValueError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece(Generic[Rows, Receipt]):
-    """What one delivery brought: rows (maybe none) of offsets first to last, and what acknowledges it."""
+    """What one delivery brought: rows (maybe none) of offsets first to last, and what acknowledges it.
+
+    Epoch and source are those of the position before it.
+    """
 
     partition: Partition
     first: int
@@ -54,6 +61,13 @@ class Piece(Generic[Rows, Receipt]):
     rows: Rows
     size: int
     receipt: Receipt
+    epoch: str = ""
+    source: str = ""
+
+    @property
+    def position(self) -> Position:
+        """Where the partition is once the piece is durable."""
+        return Position(self.last, self.marks, self.epoch, self.source)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,16 +79,19 @@ class Batch(Generic[Rows, Receipt]):
     @property
     def positions(self) -> dict[Partition, Position]:
         """Where each partition is once the batch is durable."""
-        return {piece.partition: Position(piece.last, piece.marks) for piece in self.pieces}
+        return {piece.partition: piece.position for piece in self.pieces}
 
     @property
     def token(self) -> str:
-        """Names the batch by its ranges: `topic:partition:first-last`, comma separated."""
+        """Names the batch by its ranges: `topic:partition:first-last@epoch`, comma separated.
+
+        Rows that a table lost come again in the same ranges: only the epoch tells them from a retry.
+        """
         first: dict[Partition, int] = {}
         for piece in self.pieces:
             first.setdefault(piece.partition, piece.first)
         return ",".join(
-            f"{partition}:{first[partition]}-{position.offset}"
+            f"{partition}:{first[partition]}-{position.offset}{'@' if position.epoch else ''}{position.epoch}"
             for partition, position in sorted(self.positions.items())
         )
 
@@ -133,9 +150,12 @@ class Progress(Generic[Rows, Receipt]):
         read = self._read[partition]
         if first > read.offset + 1:
             raise Hole(f"{partition}: offset {first} comes after {read.offset}")
-        position = Position(max(last, read.offset), marks)
+        position = replace(read, offset=max(last, read.offset), marks=marks)
         self._read[partition] = position
-        self._buffer.append(Piece(partition, read.offset + 1, position.offset, marks, rows, size, receipt))
+        first, last = read.offset + 1, position.offset
+        self._buffer.append(
+            Piece(partition, first, last, marks, rows, size, receipt, read.epoch, read.source)
+        )
 
     def compact(self, merge: Callable[[list[Rows]], tuple[Rows, int]], nothing: Rows) -> None:
         """Replace the buffered rows of each partition by fewer ones that say as much.

@@ -48,6 +48,17 @@ def test_a_change_of_a_table_is_one_of_its_local_one():
         "ALTER TABLE k2.silver_trades_local",
         "ALTER TABLE k2.silver_trades",
     ]
+    key = "ADD COLUMN IF NOT EXISTS a String, MODIFY ORDER BY (b, a)"
+    assert clustered(f"ALTER TABLE k2.p\n    {key}", "c") == [
+        f"ALTER TABLE k2.p_local ON CLUSTER 'c' {key}",
+        "ALTER TABLE k2.p ON CLUSTER 'c' ADD COLUMN IF NOT EXISTS a String",
+    ]
+
+
+def test_a_view_may_be_replaced():
+    assert clustered("CREATE OR REPLACE VIEW k2.v AS SELECT 1", "c") == [
+        "CREATE OR REPLACE VIEW k2.v ON CLUSTER 'c' AS SELECT 1"
+    ]
 
 
 def test_what_has_no_form_is_an_error():

@@ -155,3 +155,17 @@ class Delivery(RuleBasedStateMachine):
 
 TestDelivery = Delivery.TestCase
 TestDelivery.settings = settings(max_examples=50, stateful_step_count=40, deadline=None)
+
+
+def token_of(epoch):
+    progress = Progress()
+    progress.assign(PARTITIONS[0], Position(4, epoch=epoch, source="s"))
+    progress.put(PARTITIONS[0], 5, 9, {}, "rows", 5, "r")
+    batch = progress.take()
+    assert batch.positions == {PARTITIONS[0]: Position(9, {}, epoch, "s")}
+    return batch.token
+
+
+def test_a_token_names_the_epoch_so_that_a_refill_is_no_retry():
+    assert token_of("") == "trades:0:5-9"  # as earlier releases named it
+    assert token_of("1") == "trades:0:5-9@1" != token_of("2")
