@@ -57,7 +57,10 @@ class Reader:
         return {number: (found.get(number, end), end) for number, (_, end) in held.items()}
 
     async def read(self, topic: str, stretches: Stretches) -> AsyncIterator[Any]:
-        """What lies in the stretches, each partition in order; a RecordBatch may reach beyond the end."""
+        """What lies in the stretches, each partition in order; a RecordBatch may reach beyond the end.
+
+        A RecordBatch has records.
+        """
         ends = {
             TopicPartition(topic, number): end for number, (begin, end) in stretches.items() if begin < end
         }
@@ -69,5 +72,5 @@ class Reader:
         while any([await self._consumer.position(tp) < end for tp, end in ends.items()]):
             for tp, items in (await self._consumer.getmany(timeout_ms=500)).items():
                 for item in items:
-                    if self._columnar or item.offset < ends[tp]:
+                    if len(item) if self._columnar else item.offset < ends[tp]:
                         yield item

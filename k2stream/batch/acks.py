@@ -18,6 +18,12 @@ class Delivery(NamedTuple):
     records: int
 
 
+class _Done:
+    """Stands for a delivery that nobody was given."""
+
+    acked = True
+
+
 class AckLedger:
     """Deliveries of one partition in offset order; everything acknowledged from the front is committable.
 
@@ -32,6 +38,10 @@ class AckLedger:
     def deliver(self, message: Acknowledged, last_offset: int, records: int) -> None:
         """Add the next range; ``last_offset`` is its last offset, inclusive."""
         self._open.append(Delivery(message, last_offset, records))
+
+    def skip(self, last_offset: int) -> None:
+        """Go past a range that holds no records, once what is before it is acknowledged."""
+        self._open.append(Delivery(_Done(), last_offset, 0))
 
     def position(self) -> int | None:
         """Offset after everything acknowledged from the front; None before the first acknowledgement."""

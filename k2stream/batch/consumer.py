@@ -103,11 +103,13 @@ class Consumer(driver.Consumer):
             for batch in items:
                 if self._session is not session or self.should_stop:
                     return
-                if table is None:
-                    yield tp, self._deliver(tp, batch)
-                else:
+                if table is not None:
                     replay(self.app, table, tp, batch)
                     await asyncio.sleep(0)
+                elif len(batch) or self._wants_empty(tp):
+                    yield tp, self._deliver(tp, batch)
+                else:
+                    self._ledgers.setdefault(tp, AckLedger()).skip(batch.last_offset)
         for tp, record in self.scheduler.iterate(single):
             if self._session is not session or self.should_stop:
                 return
@@ -137,6 +139,10 @@ class Consumer(driver.Consumer):
             for topic, records in unacked.items()
             if (schema := self._schemas.get(topic)) is not None and records >= schema.max_unacked
         }
+
+    def _wants_empty(self, tp: TP) -> bool:
+        schema = self._schemas[tp.topic]
+        return schema is not None and schema.empty
 
     def _deliver(self, tp: TP, batch: RecordBatch) -> Any:
         message = message_of(tp, batch, self.app.consumer_generation_id)

@@ -147,11 +147,14 @@ def make_columnar(records: PartitionRecords) -> int:
 def unpack(fetched: PartitionRecords) -> Iterator[RecordBatch]:
     """PartitionRecords._unpack_records by column, for isolation level read_uncommitted.
 
-    Raises CorruptRecordException when the checksum of a broker batch is wrong.
+    What holds no records (the markers of transactions, what compaction emptied) is part of the batch around
+    it, or makes one without records. Raises CorruptRecordException when the checksum of a broker batch is
+    wrong.
     """
     tp = TP(fetched._tp.topic, fetched._tp.partition)
     source = fetched._records
     records: list[Any] = []
+    begin = fetched.next_fetch_offset
     while source.has_next():
         batch = source.next_batch()
         if fetched._check_crcs and not batch.validate_crc():
@@ -164,7 +167,7 @@ def unpack(fetched: PartitionRecords) -> Iterator[RecordBatch]:
             records += batch if batch.base_offset >= start else [r for r in batch if r.offset >= start]
         fetched.next_fetch_offset = batch.next_offset
         if len(records) >= MAX_RECORDS:
-            yield RecordBatch.from_records(tp, records)
-            records = []
-    if records:
-        yield RecordBatch.from_records(tp, records)
+            yield RecordBatch.from_records(tp, records, begin, fetched.next_fetch_offset)
+            begin, records = fetched.next_fetch_offset, []
+    if fetched.next_fetch_offset > begin:
+        yield RecordBatch.from_records(tp, records, begin, fetched.next_fetch_offset)

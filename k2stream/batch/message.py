@@ -18,7 +18,7 @@ def message_of(tp: TP, batch: RecordBatch, generation_id: int) -> ConsumerMessag
         topic=tp.topic,
         partition=tp.partition,
         offset=batch.last_offset,
-        timestamp=int(batch.timestamps[-1]) / 1000.0,
+        timestamp=int(batch.timestamps[-1]) / 1000.0 if len(batch) else 0.0,
         timestamp_type=_CREATE_TIME,
         headers=None,
         key=None,

@@ -16,11 +16,12 @@ _offset, _timestamp, _key, _value = map(attrgetter, ("offset", "timestamp", "key
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class RecordBatch:
-    """Records of one partition in offset order; never empty.
+    """Records of one partition in offset order, and the offsets they were fetched as.
 
     Columns have one entry per record: ``offsets`` and ``timestamps`` (ms since 1970) are int64 arrays.
-    Offsets rise but need not be contiguous (compaction). ``keys`` and ``values`` are None where the
-    record's is.
+    Offsets rise but need not be contiguous: compaction removes records, and the markers of transactions take
+    offsets. ``first_offset`` to ``last_offset`` is all that was read: nothing else is there. ``keys`` and
+    ``values`` are None where the record's is. Without records where the schema asks for that.
     """
 
     tp: TP
@@ -28,12 +29,19 @@ class RecordBatch:
     timestamps: NDArray[np.int64]
     keys: list[bytes | None]
     values: list[bytes | None]
+    begin: int | None = None
+    """The position it was fetched from; None for that of its first record."""
+
+    end: int | None = None
+    """The position after it; None for the one after its last record."""
 
     @classmethod
-    def from_records(cls, tp: TP, records: Sequence[Any]) -> RecordBatch:
+    def from_records(
+        cls, tp: TP, records: Sequence[Any], begin: int | None = None, end: int | None = None
+    ) -> RecordBatch:
         """Columns of aiokafka records (anything with offset, timestamp, key and value)."""
         count = len(records)
-        first, last = records[0].offset, records[-1].offset
+        first, last = (records[0].offset, records[-1].offset) if count else (0, -1)
         return cls(
             tp=tp,
             offsets=np.arange(first, last + 1, dtype=np.int64)
@@ -42,15 +50,17 @@ class RecordBatch:
             timestamps=np.fromiter(map(_timestamp, records), np.int64, count),
             keys=list(map(_key, records)),
             values=list(map(_value, records)),
+            begin=begin,
+            end=end,
         )
 
     @property
     def first_offset(self) -> int:
-        return int(self.offsets[0])
+        return int(self.offsets[0]) if self.begin is None else self.begin
 
     @property
     def last_offset(self) -> int:
-        return int(self.offsets[-1])
+        return (int(self.offsets[-1]) + 1 if self.end is None else self.end) - 1
 
     def __len__(self) -> int:
         return len(self.values)

@@ -25,6 +25,7 @@ def replay(app: Any, table: BatchTable, tp: TP, batch: RecordBatch) -> None:
     start = 0 if seen is None else int(batch.offsets.searchsorted(seen, side="right"))
     if start < len(batch):
         table.apply_changelog(tp.partition, batch.keys[start:], batch.values[start:], batch.last_offset)
+    if seen is None or seen < batch.last_offset:
         offsets[tp] = batch.last_offset
     if recovery.in_recovery and not recovery.need_recovery():
         recovery.flush_buffers()

@@ -83,11 +83,11 @@ async def batches(
     async for batch in _all(reader, catalog, part, note):
         rest = batch
         while len(rest):
-            first = held[0].first_offset if held else rest.first_offset
+            first = int((held[0] if held else rest).offsets[0])
             end = (first // size + 1) * size
             count = int(np.searchsorted(rest.offsets, end))
             held += [_cut(rest, 0, count)] if count else []
-            if count == len(rest) and rest.last_offset < end - 1:
+            if count == len(rest) and rest.offsets[-1] < end - 1:
                 break
             yield together(held)
             held, rest = [], _cut(rest, count, len(rest))
@@ -138,8 +138,6 @@ def _bronze(exchange: str) -> str:
 
 
 def _cut(batch: RecordBatch, first: int, end: int) -> RecordBatch:
-    if first == 0 and end == len(batch):
-        return batch
     rows = slice(first, end)
     return RecordBatch(
         batch.tp, batch.offsets[rows], batch.timestamps[rows], batch.keys[rows], batch.values[rows]

@@ -158,6 +158,8 @@ def together(batches: Sequence[RecordBatch]) -> RecordBatch:
         np.concatenate([batch.timestamps for batch in batches]),
         [key for batch in batches for key in batch.keys],
         [value for batch in batches for value in batch.values],
+        batches[0].first_offset,
+        batches[-1].last_offset + 1,
     )
 
 
@@ -171,7 +173,7 @@ def _all(deliveries: Sequence[Delivery]) -> Acknowledge:
 
 def _rows(route: Route, batch: RecordBatch, read: Position) -> tuple[pa.Table, Mapping[str, int]]:
     """The new rows of a batch, and the marks after them."""
-    if batch.last_offset <= read.offset:
+    if not len(batch) or batch.last_offset <= read.offset:
         return nothing(route), read.marks
     return route.fresh(beyond(route.columns(batch), read.offset), read.marks)
 

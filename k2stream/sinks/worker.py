@@ -40,7 +40,7 @@ class SinkWorker:
         """Start an agent for each route."""
         for route in routes:
             self._routes.append(route)
-            schema = BatchSchema(max_unacked=self._max_unacked)
+            schema = BatchSchema(max_unacked=self._max_unacked, empty=True)
             self._app.agent(self._app.topic(route.topic, schema=schema), name=route.table)(self._body(route))
 
     def _body(self, route: Route) -> Callable[[Any], Any]:

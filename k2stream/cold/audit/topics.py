@@ -88,6 +88,18 @@ class Topics:
                 found.add((candle.exchange, candle.canonical_symbol, opened))
         return found
 
+    async def no_records(self, topic: str, partition: int, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Those of ascending offsets that the topic holds no records at: the markers of transactions, say."""
+        (begin,) = (await self._consumer.beginning_offsets([TopicPartition(topic, partition)])).values()
+        (end,) = (await self._consumer.end_offsets([TopicPartition(topic, partition)])).values()
+        offsets = offsets[(offsets >= begin) & (offsets < end)]
+        if not len(offsets):
+            return offsets
+        records: list[int] = []
+        async for _, found in self._read(topic, {partition: (int(offsets[0]), int(offsets[-1]) + 1)}):
+            records += [record.offset for record in found]
+        return np.setdiff1d(offsets, records)
+
     async def dead(self, topic: str) -> set[tuple[int, int]]:
         """(partition, offset) of a topic's records that were dead letters."""
         partitions = [TopicPartition(topics.DLQ, number) for number in range(self._counts[topics.DLQ])]

@@ -31,7 +31,9 @@ app = faust.App(
     ),
 )
 app.gather_seconds = (float(ENV.get("GATHER", "0")),) * 2
-source = app.topic(SOURCE, schema=BatchSchema(max_unacked=int(ENV.get("MAX_UNACKED", "200000"))))
+wanted = {"empty": True} if "EMPTY" in ENV else {}
+schema = BatchSchema(max_unacked=int(ENV.get("MAX_UNACKED", "200000")), **wanted)
+source = app.topic(SOURCE, schema=schema)
 
 
 def report(**facts):

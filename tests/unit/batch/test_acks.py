@@ -36,6 +36,16 @@ def test_a_gap_holds_back_what_comes_after_it():
     assert ledger.position() == 30
 
 
+def test_what_holds_no_records_is_passed_in_its_turn():
+    ledger, ((first, _),) = delivered([10])
+    ledger.skip(10)
+    assert (ledger.position(), ledger.unacked()) == (None, 10)
+    first.acked = True
+    assert (ledger.position(), ledger.unacked()) == (11, 0)
+    ledger.skip(12)
+    assert ledger.position() == 13
+
+
 def test_position_stays_when_nothing_new_is_acknowledged():
     ledger, ((first, _), _) = delivered([5, 5])
     first.acked = True

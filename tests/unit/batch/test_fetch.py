@@ -2,12 +2,14 @@ import asyncio
 import time
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import READ_UNCOMMITTED, Fetcher, PartitionRecords
 from aiokafka.errors import CorruptRecordException
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.record.util import calc_crc32c
 from faust.types import TP
 
 from k2stream.batch import fetch
@@ -20,6 +22,14 @@ def broker_batch(base_offset, count):
         builder.append(timestamp=1000 + n, key=b"k", value=b"v%d" % (base_offset + n))
     data = bytearray(builder._build())
     data[:8] = base_offset.to_bytes(8, "big")  # outside the checksum, as the broker sets it
+    return bytes(data)
+
+
+def marker(offset):
+    """Bytes of a broker batch that ends a transaction: it takes an offset and holds no record."""
+    data = bytearray(broker_batch(offset, 1))
+    data[22] |= 0x20
+    data[17:21] = calc_crc32c(data[21:]).to_bytes(4, "big")
     return bytes(data)
 
 
@@ -48,6 +58,22 @@ def test_a_fetch_from_inside_a_broker_batch_skips_what_comes_before():
 
 def test_an_empty_fetch_makes_no_batch():
     assert list(fetch.unpack(fetched(broker_batch(0, 5), 5))) == []
+
+
+def test_markers_of_transactions_belong_to_the_batch_around_them():
+    """Taken for lost offsets they ended both sinks, again after each start."""
+    records = fetched(broker_batch(0, 2) + marker(2) + broker_batch(3, 1) + marker(4), 0)
+    (batch,) = fetch.unpack(records)
+    assert batch.offsets.tolist() == [0, 1, 3]
+    assert (batch.first_offset, batch.last_offset) == (0, 4)
+    (batch,) = fetch.unpack(fetched(marker(5) + broker_batch(6, 1), 5))
+    assert (batch.first_offset, batch.last_offset, batch.offsets.tolist()) == (5, 6, [6])
+
+
+def test_a_fetch_of_markers_only_is_a_batch_without_records():
+    (batch,) = fetch.unpack(fetched(marker(7) + marker(8), 7))
+    assert (batch.first_offset, batch.last_offset, len(batch)) == (7, 8, 0)
+    assert (batch.offsets.dtype, batch.timestamps.dtype) == (np.int64, np.int64)
 
 
 def test_a_large_fetch_is_cut_at_broker_batches(monkeypatch):

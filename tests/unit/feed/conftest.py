@@ -28,7 +28,7 @@ class Bench:
         self.exchange = exchange
         self.running = asyncio.create_task(feed.run())
 
-    async def until(self, condition, seconds=10.0):
+    async def until(self, condition, seconds=30.0):
         """Wait for a condition, and fail at once when the feed dies."""
         async with asyncio.timeout(seconds):
             while not condition():
@@ -101,6 +101,8 @@ async def bench(tmp_path):
             made.recorded = record
 
             async def stop():
+                if hasattr(publisher, "open"):  # a test that failed may have left it held
+                    publisher.open.set()
                 await feed.stop()
                 await asyncio.gather(made.running, return_exceptions=True)
 

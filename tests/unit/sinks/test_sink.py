@@ -130,6 +130,23 @@ async def test_what_the_destination_holds_is_skipped(acks):
     assert acks == ["held", "half"]
 
 
+async def test_offsets_without_records_are_no_hole_and_are_saved(acks):
+    """The markers of transactions: a batch begins at the position fetched from, not at its first record."""
+    store = Memory({0: Position(4)})
+    sink = Sink(store, NEVER, beginning)
+    await sink.put(ROUTE, replace(records(7, 8), begin=5, end=10), acks.of("around"))
+    await sink.put(ROUTE, replace(records(0, -1), begin=10, end=12), acks.of("markers only"))
+    await sink.put(ROUTE, records(12, 12), acks.of("behind"))
+    await sink.flush()
+    assert store.rows == {"trades:0:5-12": ["7", "8", "12"]}
+    assert acks == ["around", "markers only", "behind"]
+    await sink.put(ROUTE, replace(records(0, -1), begin=13, end=14), acks.of("at last"))
+    await sink.flush()
+    assert store.calls[-1] == ("save", {0: 13})
+    with pytest.raises(MissingRows, match=r"offset 15 comes after 13"):
+        await sink.put(ROUTE, records(15, 15), acks.of("lost"))
+
+
 async def test_rows_that_were_never_written_stop_the_worker(acks):
     sink = Sink(Memory({0: Position(4)}), NEVER, beginning)
     with pytest.raises(
