@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from k2stream import continuity
+from k2stream.continuity import content
 from k2stream.events import EventKind
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Exchange, Frame, Kind
@@ -64,7 +65,9 @@ def read(exchange: Exchange, lines: Iterable[bytes]) -> Iterator[Batch]:
         price, quantity, bad = numbers(columns)
         usable = np.ones(len(columns), np.bool_)
         usable[list(bad)] = False
-        checked = continuity.check(exchange.continuity, columns, states, usable)
+        hashes = content.numbers(price, quantity, np.array(columns.taker_buy, np.bool_))
+        checked = continuity.check(exchange.continuity, columns, states, usable, hashes)
+        bad |= checked.doubtful
         columns.trade_id = checked.trade_id
         states |= checked.states
         notes.extend(_trade_notes(columns, at, checked, bad))
@@ -91,6 +94,14 @@ def _trade_notes(
         else:
             yield {"line": at[row], "kind": EventKind.DUPLICATE} | trade
     for event, row in zip(checked.events, checked.shown_by, strict=True):
+        if event.kind is EventKind.RESTART:
+            yield {
+                "line": at[row],
+                "kind": event.kind,
+                "symbol": event.symbol,
+                "epoch": event.epoch,
+                "detail": event.detail,
+            }
         if event.kind is EventKind.GAP:
             missing = {"first_missing": event.first_missing, "last_missing": event.last_missing}
             yield {

@@ -18,15 +18,17 @@ class EventKind(StrEnum):
     GAP = "gap"  # trade ids [first_missing, last_missing] did not come
     JUMP = "jump"  # the same where ids rise but may skip: perhaps nothing is missing
     BACKFILLED = "backfilled"  # an answer to GAP, JUMP or CONNECTED: `count` trades were fetched over REST
+    RESTART = "restart"  # trade ids started again: from here on they are of epoch `epoch`
     DUPLICATE = "duplicate"  # an id that was seen before, dropped
 
 
 class FeedEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One event; `time` µs since 1970, `symbol` native, empty when it concerns the whole connection.
 
-    `numbering` names which of the exchange's numberings the ids are of, as in TradeColumns. `since`, µs or 0
-    for unknown, is of CONNECTED when this feed was last known to be up, of GAP and JUMP the newest trade time
-    before it, of BACKFILLED that of the event it answers.
+    `numbering` names which of the exchange's numberings the ids are of, as in TradeColumns, and `epoch` how
+    often that has started again. `since`, µs or 0
+    for unknown, is of CONNECTED when this feed was last known to be up, of GAP and JUMP the newest trade
+    time before it, of BACKFILLED that of the event it answers.
     """
 
     kind: EventKind
@@ -38,6 +40,7 @@ class FeedEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     first_missing: int | None = None
     last_missing: int | None = None
     numbering: str = ""
+    epoch: int = 0
     count: int = 0
     since: int = 0
     simulated: bool = False

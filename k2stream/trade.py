@@ -12,6 +12,12 @@ from numpy.typing import NDArray
 BACKFILLED = "backfilled"
 """The trade condition of a trade that was fetched later over REST."""
 
+AHEAD_US = 300 * 1_000_000
+"""A trade time further beyond the receive time is taken for a wrong one."""
+
+EARLIEST_US = 1_230_768_000_000_000
+"""2009: no trade time is before it. A 0 stands for a time that the exchange does not know."""
+
 SCALE = 18
 """Fraction digits of every stored decimal; 20 integer digits are left of decimal(38, 18)."""
 
@@ -28,6 +34,7 @@ class TradeColumns:
     `vendor_data` has the exchange's own fields that have no other place; "" where a record lacks one.
     `numbering` names which of an exchange's numberings an id belongs to (Binance: "" trade, "agg" aggTrade);
     an empty list when all ids are of the one numbering "".
+    `first` and `last` are the ids of the trades that a record stands for; empty lists when each is one trade.
     `backfilled` names, of trades that were fetched later over REST, the fetch and the place in it, and is ""
     for others; an empty list when none was.
     `added` has canonical fields beyond those here (k2stream/avro/added.py); None where a record lacks one.
@@ -45,6 +52,8 @@ class TradeColumns:
     trade_count: list[int]
     vendor_data: dict[str, list[str]] = field(default_factory=dict)
     numbering: list[str] = field(default_factory=list)
+    first: list[int] = field(default_factory=list)
+    last: list[int] = field(default_factory=list)
     backfilled: list[str] = field(default_factory=list)
     added: dict[str, list[Any]] = field(default_factory=dict)
 

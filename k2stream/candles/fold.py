@@ -133,15 +133,17 @@ def candles_of(trades: HotTrades, timeframe: str, native: dict[str, str]) -> lis
 
 
 def _in_order(trades: HotTrades, rows: Rows) -> Rows:
-    """Rows by (key, timestamp, sequence, raw_offset); feeds mostly come that way, so look before sorting."""
+    """Rows by key and `place`; feeds mostly come that way, so look before sorting."""
     key, time, sequence = trades.key[rows], trades.timestamp[rows], trades.sequence[rows]
     offset = trades.raw_offset[rows]
-    tie = (key[1:] == key[:-1]) & (time[1:] <= time[:-1])
-    behind = (time[1:] < time[:-1]) | (sequence[1:] < sequence[:-1])
-    behind |= (sequence[1:] == sequence[:-1]) & (offset[1:] < offset[:-1])
+    rough = np.where(sequence > 0, time - time % 1000, time)
+    tie = (key[1:] == key[:-1]) & (rough[1:] <= rough[:-1])
+    behind = (rough[1:] < rough[:-1]) | (sequence[1:] < sequence[:-1])
+    same = sequence[1:] == sequence[:-1]
+    behind |= same & ((time[1:] < time[:-1]) | ((time[1:] == time[:-1]) & (offset[1:] < offset[:-1])))
     if not (tie & behind).any():
         return rows
-    return rows[np.lexsort((offset, sequence, time, key))]
+    return rows[np.lexsort((offset, time, sequence, rough, key))]
 
 
 def _take(values: Decimals, rows: NDArray[np.int64]) -> Decimals:

@@ -11,7 +11,7 @@ from k2stream.candle import TIMEFRAMES, Candle
 from k2stream.trade import SCALE
 
 Order = tuple[int, int, int]
-"""Where a trade stands inside its window: (timestamp in µs, sequence, raw_offset)."""
+"""Where a trade stands inside its window: (timestamp in µs, sequence, raw_offset), see `place`."""
 
 _EXACT = Context(prec=200)
 _FIRST_DECIMAL, _COUNT = map(Candle._fields.index, ("open", "trade_count"))
@@ -47,10 +47,19 @@ class State(msgspec.Struct, frozen=True, gc=False):
         return self.records + self.final
 
 
+def place(at: Order) -> tuple[int, int, int, int]:
+    """What trades are ordered by: the time, to the ms where they have ids, then the id.
+
+    An exchange may tell a time in µs on one path and in ms on another: the id tells which came first.
+    """
+    time, sequence, raw_offset = at
+    return time // 1000 * 1000 if sequence > 0 else time, sequence, time, raw_offset
+
+
 def merge(a: State, b: State) -> State:
     """The window of both states' trades; commutative and associative. Once final, a window stays final."""
-    first = a if a.open_at <= b.open_at else b
-    last = a if a.close_at >= b.close_at else b
+    first = a if place(a.open_at) <= place(b.open_at) else b
+    last = a if place(a.close_at) >= place(b.close_at) else b
     newest = a if a.raw_offset >= b.raw_offset else b
     return State(
         first.open,

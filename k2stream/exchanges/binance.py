@@ -161,6 +161,8 @@ def normalise(records: Sequence[Any]) -> TradeColumns:
         trade_count=[item.trade_count for item in records] if any(numbering) else [1] * len(records),
         vendor_data=_vendor_data(records, any(numbering)),
         numbering=numbering if any(numbering) else [],
+        first=[item.id if item.first is None else item.first for item in records] if any(numbering) else [],
+        last=[item.id if item.last is None else item.last for item in records] if any(numbering) else [],
     )
 
 

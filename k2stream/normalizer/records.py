@@ -12,20 +12,25 @@ from numpy.typing import NDArray
 from k2stream import continuity, deadletter, decimals
 from k2stream.avro import trades
 from k2stream.batch import RecordBatch
+from k2stream.continuity import content
 from k2stream.deadletter import DeadLetter
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Exchange
 from k2stream.normalizer.result import Normalised, Position
-from k2stream.trade import BACKFILLED, INTEGER_DIGITS, Decimals, TradeColumns
+from k2stream.trade import AHEAD_US, BACKFILLED, EARLIEST_US, INTEGER_DIGITS, Decimals, TradeColumns
 
-AHEAD_US = 300 * 1_000_000
 AHEAD = "timestamp ahead of receive time"
 """The validation error of an accepted trade whose time is more than five minutes ahead."""
 
 TOO_LARGE = f"price times quantity has more than {INTEGER_DIGITS} integer digits"
 
+TOO_EARLY = "time before 2009"
+
 AGGREGATED = "aggregated"
 """The trade condition of a trade whose id is of that numbering: it stands for several."""
+
+EPOCH = "epoch:"
+"""The trade condition of a trade whose id is of a numbering that has started again: so often."""
 
 Rows = NDArray[np.int64]
 
@@ -57,7 +62,9 @@ def normalise(
     usable = np.ones(len(columns), np.bool_)
     usable[list(bad)] = False
     states = {symbol: position.state for symbol, position in known.items()}
-    checked = continuity.check(exchange.continuity, columns, states, usable)
+    hashes = content.numbers(price, quantity, np.array(columns.taker_buy, np.bool_))
+    checked = continuity.check(exchange.continuity, columns, states, usable, hashes)
+    bad |= checked.doubtful
     kept = np.flatnonzero(checked.keep)
     accepted = take(replace(columns, trade_id=checked.trade_id), kept)
     names = {symbol: canonical(symbol) for symbol in dict.fromkeys(accepted.symbol)}
@@ -79,7 +86,7 @@ def normalise(
             raw_offset=batch.offsets[rows[kept]],
             process_time=process_time,
             schema_id=schema_id,
-            trade_conditions=_conditions(accepted),
+            trade_conditions=_conditions(accepted, checked.epoch[kept].tolist()),
             validation_errors=_validation_errors(accepted, receive_time),
         ),
         timestamps=(receive_time // 1000).tolist(),
@@ -143,11 +150,14 @@ def take(columns: TradeColumns, rows: Rows) -> TradeColumns:
 def numbers(columns: TradeColumns) -> tuple[Decimals, Decimals, dict[int, str]]:
     """Prices, quantities, and the cause for each row whose numbers are not those of a trade.
 
-    Both must be positive decimals, and so small that a product of the two fits decimal(38, 18).
+    Both must be positive decimals, and so small that a product of the two fits decimal(38, 18). A time must
+    not be from before there were trades.
     """
     price, bad_price = _positive("price", columns.price)
     quantity, bad_quantity = _positive("quantity", columns.quantity)
-    return price, quantity, _too_large(price, quantity) | bad_quantity | bad_price
+    early = np.flatnonzero(np.array(columns.timestamp, np.int64) < EARLIEST_US)
+    bad_time = {row: f"{TOO_EARLY}: {columns.timestamp[row]} µs" for row in early.tolist()}
+    return price, quantity, _too_large(price, quantity) | bad_quantity | bad_price | bad_time
 
 
 def _positive(name: str, strings: list[str]) -> tuple[Decimals, dict[int, str]]:
@@ -164,12 +174,15 @@ def _too_large(price: Decimals, quantity: Decimals) -> dict[int, str]:
     return {row: TOO_LARGE for row, (a, b) in enumerate(pairs) if a * b >= limit}
 
 
-def _conditions(columns: TradeColumns) -> list[list[str]] | None:
-    if not columns.numbering and not any(columns.backfilled):
+def _conditions(columns: TradeColumns, epochs: list[int]) -> list[list[str]] | None:
+    if not columns.numbering and not any(columns.backfilled) and not any(epochs):
         return None
     nothing = [""] * len(columns)
-    pairs = zip(columns.numbering or nothing, columns.backfilled or nothing, strict=True)
-    return [[AGGREGATED] * (name == "agg") + [BACKFILLED] * (fetch != "") for name, fetch in pairs]
+    rows = zip(columns.numbering or nothing, columns.backfilled or nothing, epochs, strict=True)
+    return [
+        [AGGREGATED] * (name == "agg") + [BACKFILLED] * (fetch != "") + [f"{EPOCH}{epoch}"] * (epoch > 0)
+        for name, fetch, epoch in rows
+    ]
 
 
 def _validation_errors(columns: TradeColumns, receive_time: Rows) -> list[list[str]] | None:

@@ -10,15 +10,15 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from k2stream import decimals
 from k2stream.avro import uniform_trades
 from k2stream.batch import RecordBatch
-from k2stream.continuity import Ids, State
+from k2stream.continuity import Ids, State, content, recent
 from k2stream.exchanges import raw
 from k2stream.exchanges.scan import Misfit, Scan
 from k2stream.exchanges.spec import Exchange, Layout
-from k2stream.normalizer.records import AHEAD_US
 from k2stream.normalizer.result import Normalised, Position
-from k2stream.trade import INTEGER_DIGITS, Decimals
+from k2stream.trade import AHEAD_US, EARLIEST_US, INTEGER_DIGITS, Decimals
 
 Ints = NDArray[np.int64]
 
@@ -41,6 +41,8 @@ def normalise(
     found = [position for position in known if position is not None and "" in position.state.ids]
     if len(found) < len(symbols) or batch.first_offset <= max(p.raw_offset for p in found):
         raise Misfit("a new symbol, or a replay")
+    if any(position.state.ids[""].epoch for position in found):
+        raise Misfit("ids that have started again")
     ids = scan.integers(layout.id)
     highs = np.array([position.state.ids[""].high for position in found])
     order, starts, last = _by_symbol(code, ids, highs)
@@ -50,6 +52,9 @@ def normalise(
     timestamp, receive_time = layout.micros(scan.integers(layout.time)), scan.integers("k2_recv")
     if (timestamp > receive_time + AHEAD_US).any():
         raise Misfit("a trade ahead of its time")
+    if timestamp.min() < EARLIEST_US:
+        raise Misfit("a trade before its time")
+    taker_buy = scan.boolean(layout.buyer_is_maker) ^ True
     spelled = [canonical(symbol) for symbol in symbols]
     trades = uniform_trades.UniformTrades(
         exchange=exchange.name,
@@ -61,7 +66,7 @@ def normalise(
         receive_time=receive_time,
         price=price,
         quantity=quantity,
-        taker_buy=scan.boolean(layout.buyer_is_maker) ^ True,
+        taker_buy=taker_buy,
         sequence=ids,
         raw_offset=batch.offsets,
         vendor_data={name: scan.cut(name) for name in layout.vendor_data},
@@ -69,6 +74,7 @@ def normalise(
     keys = np.array([f"{exchange.name}:{name}".encode() for name in spelled], object)
     rows = last.tolist()
     newest = np.maximum.reduceat(timestamp[order], starts).tolist()
+    said = _last_said(ids, timestamp, price, quantity, taker_buy, order, starts)
     return Normalised(
         keys=keys[code].tolist(),
         values=uniform_trades.encode(
@@ -79,8 +85,8 @@ def normalise(
         dead_letters=[],
         events=[],
         positions={
-            symbol: _moved(position, int(batch.offsets[row]), int(ids[row]), time)
-            for symbol, position, row, time in zip(symbols, found, rows, newest, strict=True)
+            symbol: _moved(position, int(batch.offsets[row]), int(ids[row]), time, pairs)
+            for symbol, position, row, time, pairs in zip(symbols, found, rows, newest, said, strict=True)
         },
         newest={
             symbol: (int(timestamp[row]), int(receive_time[row]), scan.row(layout.price, row))
@@ -122,7 +128,31 @@ def _check_numbers(price: Decimals, quantity: Decimals) -> None:
         raise Misfit("a product that may be too large")
 
 
-def _moved(position: Position, offset: int, high: int, newest: int) -> Position:
+def _last_said(
+    ids: Ints,
+    timestamp: Ints,
+    price: Decimals,
+    quantity: Decimals,
+    taker_buy: NDArray[np.bool_],
+    order: Ints,
+    starts: Ints,
+) -> list[recent.Pairs]:
+    """What is to be remembered of each symbol's last trades."""
+    ends = np.append(starts[1:], len(order))
+    parts = [slice(max(start, end - recent.LIMIT), end) for start, end in zip(starts, ends, strict=True)]
+    rows = np.concatenate([order[part] for part in parts])
+    hashes = content.numbers(decimals.take(price, rows), decimals.take(quantity, rows), taker_buy[rows])
+    pairs = recent.pairs(ids[rows].astype(np.uint64), content.timed(hashes, timestamp[rows]))
+    return np.split(pairs, np.cumsum([part.stop - part.start for part in parts])[:-1])
+
+
+def _moved(position: Position, offset: int, high: int, newest: int, said: recent.Pairs) -> Position:
     state = position.state
-    ids = state.ids | {"": Ids(high, state.ids[""].holes)}
-    return Position(offset, State(ids, max(state.newest, newest), state.recent))
+    before = state.ids[""]
+    moved = Ids(
+        high,
+        before.holes,
+        max(before.time if before.time >= 0 else state.newest, newest),
+        recent=recent.appended(before.recent, said),
+    )
+    return Position(offset, State(state.ids | {"": moved}, max(state.newest, moved.time), state.recent))

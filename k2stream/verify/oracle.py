@@ -23,6 +23,7 @@ _NATIVE = {
         JSONExtractString(value, 'e') = 'aggTrade' AS aggregated,
         JSONExtractInt(value, if(aggregated, 'a', 't')) AS id,
         if(aggregated, JSONExtractInt(value, 'l') - JSONExtractInt(value, 'f') + 1, 1) AS weight,
+        if(aggregated, (JSONExtractInt(value, 'f'), JSONExtractInt(value, 'l')), (id, id)) AS ids,
         JSONExtractString(value, 'p') AS price_text,
         JSONExtractString(value, 'q') AS quantity_text,
         NOT JSONExtractBool(value, 'm') AS taker_buy""",
@@ -33,6 +34,7 @@ _NATIVE = {
         0 AS aggregated,
         0 AS id,
         1 AS weight,
+        (toInt64(0), toInt64(0)) AS ids,
         JSONExtractString(value, 'price') AS price_text,
         JSONExtractString(value, 'volume') AS quantity_text,
         JSONExtractString(value, 'side') = 'b' AS taker_buy""",
@@ -43,6 +45,7 @@ _NATIVE = {
         toInt64(trim(BOTH '"' FROM JSONExtractRaw(value, 'trade_id'))) AS id,
         0 AS aggregated,
         1 AS weight,
+        (id, id) AS ids,
         trim(BOTH '"' FROM JSONExtractRaw(value, 'price')) AS price_text,
         trim(BOTH '"' FROM JSONExtractRaw(value, 'size')) AS quantity_text,
         JSONExtractString(value, 'side') = 'SELL' AS taker_buy""",
@@ -51,6 +54,7 @@ _HAS_IDS = {"binance": 1, "kraken": 0, "coinbase": 1}
 
 _RAW = "partition Int32, offset Int64, key String, value String"
 _TOO_LARGE = "toDecimal256('100000000000000000000', 0)"  # 10^20
+_EARLIEST = "1230768000000000"  # 2009
 _LIMIT = "toInt256('1' || repeat('0', 56))"  # 10^20 at scale 36
 
 
@@ -111,7 +115,7 @@ class Oracle:
     def _load(self, folder: Path) -> None:
         parts = " UNION ALL ".join(
             f"""SELECT '{name}' AS exchange, {_HAS_IDS[name]} AS has_id, partition AS raw_partition,
-                offset AS raw_offset, symbol, ts, id, aggregated, weight, price_text, quantity_text,
+                offset AS raw_offset, symbol, ts, id, ids, aggregated, weight, price_text, quantity_text,
                 taker_buy, backfilled
             FROM (SELECT partition, offset, JSONExtractBool(value, 'k2_backfilled') AS backfilled, {native}
                   FROM file('{folder / f"{name}.parquet"}', Parquet, '{_RAW}'))"""
@@ -127,13 +131,14 @@ class Oracle:
         self._query(
             f"""CREATE TABLE {self._database}.trades
             ENGINE = MergeTree ORDER BY (exchange, symbol, raw_offset) AS
-            SELECT exchange, symbol, raw_partition, raw_offset, ts, id, weight, taker_buy, price,
+            SELECT exchange, symbol, has_id, raw_partition, raw_offset, ts, id, weight, taker_buy, price,
                    quantity, backfilled, good,
                    has_id AND good AND row_number() OVER (
-                       PARTITION BY exchange, symbol, aggregated, id, good
+                       PARTITION BY exchange, symbol, aggregated, ids, price, quantity, taker_buy,
+                                    intDiv(ts, 1000), good
                        ORDER BY raw_offset) > 1 AS duplicate
             FROM (SELECT *, {numbers}, price_valid AND quantity_valid AND price > 0 AND quantity > 0
-                            AND price * quantity < {_LIMIT} AS good
+                            AND price * quantity < {_LIMIT} AND ts >= {_EARLIEST} AS good
                   FROM ({parts}))"""
         )
         self._query(
@@ -171,7 +176,7 @@ class Oracle:
         return found
 
     def _candle_sql(self, length_ms: int) -> str:
-        order = "(ts, id, raw_offset)"
+        order = "(if(has_id, intDiv(ts, 1000) * 1000, ts), id, ts, raw_offset)"
         return f"""
             WITH sums AS (
                 SELECT exchange, symbol, intDiv(ts, {length_ms * 1000}) * {length_ms} AS opened,
@@ -179,7 +184,8 @@ class Oracle:
                     min(price) AS l, argMax(price, {order}) AS c,
                     sum(quantity) AS v, sum(price * quantity) AS qv,
                     sumIf(quantity, taker_buy) AS tv, sumIf(price * quantity, taker_buy) AS tqv,
-                    sum(weight) AS trades, min(ts) AS first_ts, max(ts) AS last_ts, count() AS records,
+                    sum(weight) AS trades, argMin(ts, {order}) AS first_ts,
+                    argMax(ts, {order}) AS last_ts, count() AS records,
                     max(raw_offset) AS last_offset
                 FROM {self._database}.counted WHERE NOT late GROUP BY exchange, symbol, opened)
             SELECT exchange, symbol, {", ".join(f"toString({x})" for x in _columns())} FROM sums"""

@@ -68,21 +68,26 @@ INNER JOIN (SELECT * FROM ${database}.bronze_trades_view WHERE receive_time >= $
     ON s.exchange = b.exchange AND s.raw_partition = b.raw_partition AND s.raw_offset = b.raw_offset
 WHERE arrayExists((name, value) -> s.vendor_data[name] != value, mapKeys(b.vendor_data), mapValues(b.vendor_data));
 
--- check: silver_duplicates | a trade id stands in silver once
-SELECT exchange, symbol, trade_id, count() AS times FROM (SELECT * FROM ${database}.silver_trades FINAL)
+-- check: silver_duplicates | an id stands in silver once in each of its numberings; an aggregate's are those it stands for
+SELECT exchange, symbol, any(trade_id) AS id, count() AS times FROM (SELECT * FROM ${database}.silver_trades FINAL)
 WHERE receive_time >= ${since}
-GROUP BY exchange, symbol, trade_id, has(trade_conditions, 'aggregated') HAVING times > 1;
+GROUP BY exchange, symbol, has(trade_conditions, 'aggregated') AS aggregated,
+    if(aggregated, concat(vendor_data['f'], '-', vendor_data['l']), trade_id),
+    arrayFilter(condition -> startsWith(condition, 'epoch:'), trade_conditions) HAVING times > 1;
 
 -- check: silver_missing | every usable trade of bronze is in silver, but for what an exchange sent twice
 SELECT b.exchange, b.symbol, b.id, b.raw_partition, b.raw_offset
 FROM
 (
-    SELECT *, row_number() OVER (PARTITION BY exchange, symbol, aggregated, id ORDER BY raw_partition, raw_offset) AS copy
+    SELECT *, row_number() OVER (
+               PARTITION BY exchange, symbol, aggregated, if(aggregated, concat(vendor_data['f'], '-', vendor_data['l']), id),
+                   toDecimal256OrZero(price, 18), toDecimal256OrZero(quantity, 18), side, toUnixTimestamp64Milli(timestamp)
+               ORDER BY raw_partition, raw_offset) AS copy
     FROM ${database}.bronze_trades_view
     WHERE receive_time >= ${since} - INTERVAL 1 DAY
         AND match(price, '^[0-9]{1,20}(\\.[0-9]{1,18})?$$') AND match(quantity, '^[0-9]{1,20}(\\.[0-9]{1,18})?$$')
         AND toDecimal256(price, 18) > 0 AND toDecimal256(quantity, 18) > 0
-        AND toFloat64(price) * toFloat64(quantity) < 1e19
+        AND toFloat64(price) * toFloat64(quantity) < 1e19 AND timestamp >= toDateTime64('2009-01-01 00:00:00', 6, 'UTC')
 ) AS b
 INNER JOIN ${database}.silver_marks_view AS mark ON mark.exchange = b.exchange AND mark.raw_partition = b.raw_partition
 LEFT ANTI JOIN (SELECT * FROM ${database}.silver_trades WHERE receive_time >= ${since} - INTERVAL 1 DAY) AS s
@@ -118,12 +123,15 @@ FROM
 (
     SELECT 'bronze' AS layer, exchange, raw_partition, raw_offset, timestamp FROM
     (
-        SELECT *, row_number() OVER (PARTITION BY exchange, symbol, aggregated, id ORDER BY raw_partition, raw_offset) AS copy
+        SELECT *, row_number() OVER (
+               PARTITION BY exchange, symbol, aggregated, if(aggregated, concat(vendor_data['f'], '-', vendor_data['l']), id),
+                   toDecimal256OrZero(price, 18), toDecimal256OrZero(quantity, 18), side, toUnixTimestamp64Milli(timestamp)
+               ORDER BY raw_partition, raw_offset) AS copy
         FROM ${database}.bronze_trades_view
         WHERE receive_time >= ${since} - INTERVAL 1 DAY
             AND match(price, '^[0-9]{1,20}(\\.[0-9]{1,18})?$$') AND match(quantity, '^[0-9]{1,20}(\\.[0-9]{1,18})?$$')
             AND toDecimal256(price, 18) > 0 AND toDecimal256(quantity, 18) > 0
-            AND toFloat64(price) * toFloat64(quantity) < 1e19
+            AND toFloat64(price) * toFloat64(quantity) < 1e19 AND timestamp >= toDateTime64('2009-01-01 00:00:00', 6, 'UTC')
     )
     WHERE (copy = 1 OR id = '') AND receive_time >= ${since} AND receive_time < ${settled}
     UNION ALL

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2stream import continuity
-from k2stream.continuity import State, check
+from k2stream.continuity import State, check, holes, made, recent
 from k2stream.events import EventKind
 from k2stream.exchanges.spec import Continuity
 from k2stream.trade import TradeColumns
@@ -95,11 +94,11 @@ def test_rising_ids_report_what_they_skip_as_jumps(rows, at):
     assert (keep, jumps, duplicates) == model(rows)
 
 
-def test_a_gap_began_with_the_trade_before_it():
-    rows = [("A", "", 5, "good"), ("A", "", 9, "good"), ("A", "", 12, "good")]
-    for at in ([], [1], [1, 2]):
+def test_a_gap_began_with_the_newest_trade_before_it_however_the_batches_are_cut():
+    rows = [("A", "", 5, "good"), ("A", "", 9, "good"), ("A", "", 7, "good"), ("A", "", 12, "good")]
+    for at in ([], [1], [3], [1, 2, 3]):
         found, states = [], {}
-        for start, stop in pairwise([0, *at, 3]):
+        for start, stop in pairwise([0, *at, 4]):
             result = check(Continuity.CONTIGUOUS, columns(rows[start:stop]), states)
             states |= result.states
             found += [(event.since, event.time) for event in result.events]
@@ -109,7 +108,7 @@ def test_a_gap_began_with_the_trade_before_it():
 @given(st.lists(st.tuples(symbol, st.just(""), st.integers(0, 200), quality), max_size=60), cuts)
 def test_bounded_holes_do_not_depend_on_the_batches(rows, at):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(continuity, "MAX_HOLES", 3)
+        patch.setattr(holes, "MAX_HOLES", 3)
         assert in_batches(Continuity.CONTIGUOUS, rows, cut(rows, at)) == in_batches(
             Continuity.CONTIGUOUS, rows, []
         )
@@ -123,8 +122,8 @@ contents = st.lists(st.tuples(symbol, st.sampled_from("12"), st.integers(0, 6)),
 @given(contents, cuts, st.sampled_from([2, 100]))
 def test_made_ids_are_unique_near_in_time_and_the_same_in_any_batches(rows, at, limit):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(continuity, "RECENT_US", 3)
-        patch.setattr(continuity, "MAX_RECENT", limit)
+        patch.setattr(made, "RECENT_US", 3)
+        patch.setattr(made, "MAX_RECENT", limit)
         keep, ids, gaps, duplicates, states = in_batches(Continuity.NONE, rows, cut(rows, at), numbered=False)
         assert all(keep) and not gaps and not duplicates
         _, whole_ids, _, _, whole_states = in_batches(Continuity.NONE, rows, [], numbered=False)
@@ -144,3 +143,44 @@ def generation(rows):
         last[row] = newest[row[0]]
         result.append((row, forgotten.get(row, 0)))
     return result
+
+
+restarting = st.lists(
+    st.tuples(st.sampled_from(["", "agg"]), st.integers(0, 12), st.sampled_from("12"), st.integers(0, 9)),
+    max_size=40,
+)
+
+
+def told(rows):
+    """Rows are (numbering, id, price, minute); an aggregated trade stands for two ids."""
+    made = columns([("A", row[0], row[1], "good") for row in rows])
+    made.price = [row[2] for row in rows]
+    made.timestamp = made.receive_time = [1_700_000_000_000_000 + row[3] * 45_000_000 for row in rows]
+    if made.numbering:
+        made.first = [row[1] * 2 if row[0] else row[1] for row in rows]
+        made.last = [row[1] * 2 + 1 if row[0] else row[1] for row in rows]
+    return made
+
+
+@given(restarting, cuts, st.sampled_from([2, 512]))
+def test_restarts_and_doubts_are_the_same_in_any_batches(rows, at, limit):
+    def checked(bounds):
+        keep, epoch, doubts, happened, states = [], [], [], [], {}
+        for start, stop in pairwise(bounds):
+            result = check(Continuity.CONTIGUOUS, told(rows[start:stop]), states)
+            states |= msgspec.json.decode(msgspec.json.encode(result.states), type=dict[str, State])
+            keep += result.keep.tolist()
+            epoch += result.epoch.tolist()
+            doubts += [row + start for row in result.doubtful]
+            happened += [event for event in result.events if event.kind is not EventKind.DUPLICATE]
+        return keep, epoch, sorted(doubts), sorted(happened, key=repr), states
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recent, "LIMIT", limit)
+        whole = checked([0, len(rows)])
+        assert checked([0, *sorted(cut(rows, at)), len(rows)]) == whole
+    if limit == 512:  # all is remembered: each content of an id is there once, and none is lost
+        kept = [row for row, good in zip(rows, whole[0], strict=True) if good]
+        assert len(set(kept)) == len(kept)
+        lost = set(rows) - set(kept) - {rows[row] for row in whole[2]}
+        assert not lost

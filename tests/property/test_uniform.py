@@ -153,6 +153,7 @@ def test_a_trade_that_was_fetched_is_not_read_by_column(marked):
         pytest.param([PLAIN, NEXT.replace(b'"M":true', b'"N":true')], id="other name"),
         pytest.param([PLAIN, NEXT[:-1] + b"]"], id="no object"),
         pytest.param([PLAIN, NEXT.replace(b"2.5", b"0.0")], id="zero quantity"),
+        pytest.param([PLAIN, NEXT.replace(b'"T":1700000000000', b'"T":0')], id="time 0"),
         pytest.param([PLAIN, NEXT.replace(b"2.5", b"2")], id="no point"),
         pytest.param([PLAIN, NEXT.replace(b"2.5", b"1.2.5")], id="two points"),
         pytest.param([PLAIN, PLAIN], id="repeat"),
@@ -167,6 +168,24 @@ def test_a_trade_that_was_fetched_is_not_read_by_column(marked):
 def test_what_is_not_usual_is_refused(values):
     fast, _ = both(values, {"BTCUSDT": 7})
     assert fast is None
+
+
+def test_what_is_remembered_by_column_is_what_is_compared_record_by_record():
+    fast, slow = both([PLAIN, NEXT], {"BTCUSDT": 7})
+    same(fast, slow)
+    again = [NEXT.replace(b"2.5", b"2.500"), PLAIN.replace(b"1.50", b"1.51")]  # a repeat, and another trade
+    batch = RecordBatch(TP("raw", 1), np.arange(9, 11), np.full(2, NOW // 1000), [b"BTCUSDT"] * 2, again)
+    done = records.normalise(BINANCE, batch, fast.positions.get, BINANCE.canonical, **OPTIONS)
+    assert len(done.values) == 1 and {item.kind for item in done.events} == {"duplicate", "restart"}
+
+
+def test_after_a_restart_of_ids_batches_are_read_record_by_record():
+    state = State({"": Ids(7, [(0, 6)], NOW, epoch=1)})
+    batch = RecordBatch(TP("raw", 1), np.arange(5, 7), np.full(2, NOW // 1000), [b""] * 2, [PLAIN, NEXT])
+    with pytest.raises(Misfit, match="started again"):
+        uniform.normalise(
+            BINANCE, BINANCE.layout, batch, lambda _: Position(4, state), BINANCE.canonical, **OPTIONS
+        )
 
 
 def test_a_replay_is_refused():

@@ -65,6 +65,77 @@ def test_numbers_are_plain_whatever_their_form():
     ]
 
 
+def binance(number, price="10", quantity="1", time=0, symbol="AAAUSDT", **more):
+    """`time` in ms after a minute's start."""
+    trade = {"e": "trade", "E": 0, "s": symbol, "t": number, "p": price, "q": quantity, "m": False, "M": True}
+    return json.dumps(trade | {"T": 1_767_225_600_000 + time} | more)
+
+
+def aggregated(number, first, last, price="2", **more):
+    return (
+        binance(0, price, **more)
+        .replace('"t": 0', f'"a": {number}, "f": {first}, "l": {last}')
+        .replace('"e": "trade"', '"e": "aggTrade"')
+    )
+
+
+def of_binance(form, *lines):
+    return run("--exchange", "binance", "--as", form, "-", stdin="\n".join(lines))
+
+
+def test_an_aggregated_trade_is_told_apart_by_the_ids_it_stands_for():
+    once = [aggregated(10, 100, 100), aggregated(11, 101, 101, time=10)]
+    twice = [*once, aggregated(12, 101, 101, time=10)]
+    (summary,) = of_binance("summary", *twice, aggregated(13, 102, 103, time=20))
+    assert (summary["trades"], summary["duplicates"], summary["gaps"]) == (3, 1, 0)
+    other = [*once, aggregated(11, 102, 102, "3", time=20), aggregated(12, 103, 103, time=30)]
+    (summary,) = of_binance("summary", *other)
+    assert (summary["trades"], summary["duplicates"], summary["gaps"]) == (4, 0, 0)
+    assert [line["kind"] for line in of_binance("events", *other)] == []
+
+
+def test_an_aggregated_trade_of_which_a_part_was_seen_is_doubtful():
+    lines = [aggregated(10, 100, 104), aggregated(11, 103, 106, time=10)]
+    (event,) = of_binance("events", *lines)
+    assert event["kind"] == "rejected" and "only some were seen" in event["cause"]
+
+
+@pytest.mark.parametrize("ids", [(5, 6, 5, 6, 7), (900, 901, 899, 900, 901, 902), (900, 901, 1, 2, 3)])
+def test_ids_that_start_again_are_kept_and_told(ids):
+    lines = [
+        binance(number, str(10 + at), time=at * 1000 + (120_000 if at >= 2 else 0))
+        for at, number in enumerate(ids)
+    ]
+    assert [trade["trade_id"] for trade in of_binance("trades", *lines)] == list(map(str, ids))
+    (event,) = of_binance("events", *lines)
+    assert event["kind"] == "restart" and event["epoch"] == 1 and str(ids[2]) in event["detail"]
+    again = of_binance("summary", *lines, *lines)[0]  # all of it is known, of both epochs
+    assert (again["trades"], again["duplicates"], again["gaps"]) == (len(ids), len(ids), 0)
+
+
+def test_the_same_trade_with_other_digits_or_of_another_unit_is_a_repeat():
+    lines = [binance(5, "10.50", "1.0"), binance(6)]
+    again = [binance(5, "10.5", "1", T=1_767_225_600_000_700), binance(6, T=1_767_225_599_999_900)]
+    (summary,) = of_binance("summary", *lines, *again)
+    assert (summary["trades"], summary["duplicates"]) == (2, 2)
+
+
+def test_a_time_in_ms_stands_among_times_in_microseconds_by_its_id():
+    times = {103: -60_000_000, 104: 500_200, 106: 60_000_000}
+    lines = [binance(number, str(number), T=1_767_225_600_000_000 + time) for number, time in times.items()]
+    lines.append(binance(105, "105", time=500))
+    candle = of_binance("candles", *lines)[1]
+    assert (candle["open"], candle["close"]) == ("104", "105")
+
+
+@pytest.mark.parametrize("time", [0, 999_999_999_999])
+def test_a_trade_of_before_2009_is_rejected_and_makes_no_candle(time):
+    lines = [binance(5), binance(6, T=time), binance(7)]
+    (event,) = of_binance("events", *lines)
+    assert event["kind"] == "rejected" and event["cause"].startswith("time before 2009")
+    assert [candle["open_time"] for candle in of_binance("candles", *lines)] == [1_767_225_600_000]
+
+
 def test_nothing_gives_nothing():
     assert run("--exchange", "kraken", "--as", "candles", "-", stdin=b"") == []
     assert set(run("--exchange", "kraken", "--as", "summary", "-", stdin=b"")[0].values()) == {0}

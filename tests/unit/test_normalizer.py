@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from k2stream import decimals, exchanges, topics
 from k2stream.avro import registry, trades, wire
 from k2stream.batch import RecordBatch
+from k2stream.continuity import recent
 from k2stream.deadletter import MAX_ORIGINAL
 from k2stream.events import EventKind
 from k2stream.exchanges import raw
@@ -112,6 +113,44 @@ def test_identical_kraken_trades_are_all_kept_with_ids_of_their_own():
     done = run(KRAKEN, [kraken()] * 3)
     ids = trades.decode(done.values).trade_id.tolist()
     assert len(set(ids)) == 3 and all(name.startswith("KRAKEN-1700000000000001-") for name in ids)
+
+
+def conditions(done):
+    return trades.decode(done.values).trade_conditions.tolist()
+
+
+def test_a_restart_of_ids_is_part_of_each_trade():
+    later = NOW // 1000 + 120_000
+    first = run(BINANCE, [binance(5), binance(6)])
+    done = run(BINANCE, [binance(5, "7", time=later), binance(6, "8", time=later)], first.positions, 2)
+    assert conditions(first) == [[], []] and conditions(done) == [["epoch:1"]] * 2
+    (event,) = done.events
+    assert (event.kind, event.epoch, event.since) == (EventKind.RESTART, 1, NOW)
+    # What is told late of before belongs there: known, or new.
+    old = [binance(6), binance(4, "3"), binance(7, "9", time=later)]
+    last = run(BINANCE, old, first.positions | done.positions, 4)
+    assert trades.decode(last.values).trade_id.tolist() == ["4", "7"]
+    assert conditions(last) == [[], ["epoch:1"]]
+
+
+def test_beyond_what_is_remembered_the_time_decides(monkeypatch):
+    monkeypatch.setattr(recent, "LIMIT", 2)
+    start = run(BINANCE, [binance(number) for number in range(10)])
+    offsets = (binance(3, "7", time=NOW // 1000 + late) for late in (0, 30_000, 70_000))
+    repeat, doubt, new = (run(BINANCE, [record], start.positions, 10) for record in offsets)
+    assert (repeat.counted(EventKind.DUPLICATE), len(repeat.values), len(repeat.dead_letters)) == (1, 0, 0)
+    assert (doubt.counted(EventKind.DUPLICATE), len(doubt.values)) == (0, 0)
+    assert doubt.dead_letters[0].cause.startswith("id 3 was seen: newer than the newest trade by less than")
+    assert len(new.values) == 1 and new.events[0].kind is EventKind.RESTART
+
+
+def test_state_of_the_release_before_epochs_is_read_as_epoch_0():
+    text = b'{"raw_offset":7,"state":{"ids":{"":[41,[[0,40]]]},"newest":%d}}' % NOW
+    position = msgspec.json.decode(text, type=Position)
+    done = run(BINANCE, [binance(41), binance(40), binance(42)], {"BTCUSDT": position}, 8)
+    assert trades.decode(done.values).trade_id.tolist() == ["40", "42"]
+    assert conditions(done) == [[], []] and not done.dead_letters
+    assert done.positions["BTCUSDT"].state.ids[""].time == NOW
 
 
 def backfilled(record, sequence=0):

@@ -38,9 +38,15 @@ def run(trades, grace_us):
     return windows, final, late
 
 
+def place(trade):
+    """An exchange with ids may tell a time in µs or in ms: there the id decides within a ms."""
+    time = trade.timestamp if trade.sequence <= 0 else trade.timestamp // 1000 * 1000
+    return time, trade.sequence, trade.timestamp, trade.raw_offset
+
+
 def candle(window, trades, final, native, partition):
     timeframe, key, open_time = window
-    ordered = sorted(trades, key=lambda t: (t.timestamp, t.sequence, t.raw_offset))
+    ordered = sorted(trades, key=place)
     exchange, canonical = key.split(":")
     with localcontext() as context:
         context.prec = 120

@@ -1,0 +1,56 @@
+"""Duplicates, gaps and made ids of trades, per symbol, by column. Pure: state in, state out.
+
+    checked = continuity.check(exchange.continuity, columns, states, usable)
+
+`columns` holds the decoded trades of one exchange in raw order; `usable` is False for those that are rejected
+for their numbers: their ids did come, so they are no gap, but a usable trade with such an id is still wanted.
+`states` has the state of each symbol seen before and is not modified; a symbol without one is new.
+Any cutting of the same trades into batches gives the same kept trades, ids, gaps and final states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from k2stream.continuity import content, ids, made
+from k2stream.continuity.content import Hashes
+from k2stream.continuity.state import Checked, Ids, State
+from k2stream.events import EventKind
+from k2stream.exchanges.spec import Continuity
+from k2stream.trade import TradeColumns
+
+_UNSEEN = {Continuity.CONTIGUOUS: EventKind.GAP, Continuity.RISING: EventKind.JUMP}
+"""What ids that did not come are."""
+
+
+def check(
+    continuity: Continuity,
+    columns: TradeColumns,
+    states: Mapping[str, State],
+    usable: NDArray[np.bool_] | None = None,
+    hashes: Hashes | None = None,
+) -> Checked:
+    """Drop repeats, report gaps and make missing ids: see the module's docstring.
+
+    `usable` None: all are. `hashes` are those of the trades' numbers, for callers that have parsed them.
+    """
+    usable = np.ones(len(columns), np.bool_) if usable is None else usable
+    if hashes is None:
+        hashes = content.parsed(columns)
+    if continuity is Continuity.NONE:
+        return made.check(columns, states, usable)
+    return ids.check(columns, states, usable, hashes, _UNSEEN[continuity])
+
+
+def lost_frames(previous: int | None, sequence: int) -> int:
+    """How many frames are missing between two frame numbers of a connection.
+
+    A number that does not rise is a new connection's first, or a repeat: nothing is known to be lost.
+    """
+    return 0 if previous is None else max(0, sequence - previous - 1)
+
+
+__all__ = ["Checked", "Ids", "State", "check", "lost_frames"]
