@@ -32,10 +32,12 @@ def contents(columns: TradeColumns) -> list[Content]:
 
 
 def _number(text: str) -> Decimal | str:
+    """What is no finite number stays text: a NaN equals nothing, and a signalling one may not be compared."""
     try:
-        return Decimal(text)
+        number = Decimal(text)
     except InvalidOperation:
         return text
+    return number if number.is_finite() else text
 
 
 def unmatched(told: Sequence[int], held: Sequence[int]) -> list[int]:

@@ -15,7 +15,7 @@ MOST_IDS = 5_000_000
 """More are not fetched for one event: the newest of them, in half an hour to half a day."""
 
 PATIENCE_US = 60_000_000
-"""How old a gap must be before ids that the exchange does not tell are taken to be gone."""
+"""How old a gap must be before ids that the exchange does not tell are taken to be none of its trades."""
 
 AGAIN_SECONDS = 5.0
 
@@ -45,17 +45,31 @@ async def _publish(task: Task, event: FeedEvent) -> int:
         wanted = range(start, min(start + history.limit, last + 1))
         request = history.by_id(event.symbol, event.numbering, wanted[0], wanted[-1])
         told: set[int] = set()
+        beyond = False
         while True:
             page = await task.client.fetch(request)
             found = [item for item in page.trades if item.id in wanted and item.id not in told]
             await task.output.trades(found)
             told.update(item.id for item in found)
-            complete = len(told) == len(wanted) or event.kind is EventKind.JUMP
-            if complete or task.now_us() >= event.time + PATIENCE_US:
+            if beyond or len(told) == len(wanted):
                 break
-            await asyncio.sleep(AGAIN_SECONDS)
+            old = task.now_us() >= event.time + PATIENCE_US
+            beyond = old and await _is_beyond(task, event, wanted[-1])
+            if not beyond:
+                await asyncio.sleep(AGAIN_SECONDS)
         count += len(told)
     return count
+
+
+async def _is_beyond(task: Task, event: FeedEvent, last: int) -> bool:
+    """Whether REST has got further than an id: what it leaves out from then on, it will not tell.
+
+    Ids that have started again since never get there, but the times do.
+    """
+    history = task.client.history
+    assert history.newest
+    trades = (await task.client.fetch(history.newest(event.symbol, event.numbering))).trades
+    return bool(trades) and (trades[-1].id > last or trades[-1].time > event.time + task.margin_us)
 
 
 def _note(event: FeedEvent, missing: int) -> str:

@@ -49,6 +49,7 @@ class Task:
             first_missing=event.first_missing,
             last_missing=event.last_missing,
             numbering=event.numbering,
+            epoch=event.epoch,
             count=count,
             since=since,
             simulated=self.settings.simulated,

@@ -44,11 +44,12 @@ class Spans:
         return bisect_left(self._ends, start) < bisect_left(self._starts, end)
 
 
-_Ids = tuple[str, str, str, int | None, int | None]
+_Ids = tuple[str, str, str, int, int | None, int | None]
 
 
 def _ids(event: FeedEvent) -> _Ids:
-    return event.exchange, event.symbol, event.numbering, event.first_missing, event.last_missing
+    numbering = event.exchange, event.symbol, event.numbering, event.epoch
+    return *numbering, event.first_missing, event.last_missing
 
 
 class FeedHealth:

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,6 +39,15 @@ def without(held, time):
 @given(times, times)
 def test_no_pairing_leaves_fewer(told, held):
     assert len(unmatched(told, held)) == len(told) - most_pairs(told, held)
+
+
+@pytest.mark.parametrize("price", ["sNaN", "NaN", "-sNaN12", "Infinity", "-inf", "x", "1e999999999999"])
+def test_what_is_no_number_is_compared_as_text(price):
+    told = [Past(1, 1_000_000, row(price, "b", 0))]
+    records, _ = raw.decode(KRAKEN, [raw.record(told[0].trade, 0, "", 0)])
+    (content,) = contents(KRAKEN.normalise(records))
+    assert absent(KRAKEN, told, {}) == told
+    assert absent(KRAKEN, told, {content: [1_000_000]}) == []
 
 
 @given(times)
