@@ -184,3 +184,13 @@ def test_restarts_and_doubts_are_the_same_in_any_batches(rows, at, limit):
         assert len(set(kept)) == len(kept)
         lost = set(rows) - set(kept) - {rows[row] for row in whole[2]}
         assert not lost
+
+
+def test_the_likes_of_a_trade_are_forgotten_by_the_symbols_time_not_by_their_own():
+    """A trade behind the newest one came just now: its next like is the second, with an id of its own."""
+    second = made.RECENT_US
+    newest, behind, later = ("A", "1", 7 * second), ("A", "1", 5 * second), ("A", "2", 15 * second // 2)
+    rows = [newest, behind, newest, later, behind]
+    for at in ([], [2], [4]):
+        _, ids, *_ = in_batches(Continuity.NONE, rows, at, numbered=False)
+        assert len(set(ids)) == len(rows)

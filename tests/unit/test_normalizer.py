@@ -298,3 +298,12 @@ def test_batching_changes_nothing(exchange, strategy, data):
     assert letters == whole.dead_letters
     assert positions == whole.positions
     assert missing == whole.counted(EventKind.GAP)
+
+
+def test_a_usable_trade_is_wanted_after_an_unusable_one_of_its_id():
+    """It came, so it is no gap; nobody holds it, so what is fetched for it is no duplicate."""
+    first = run(BINANCE, [binance(1), binance(2, price="x"), binance(3)])
+    assert first.counted(EventKind.GAP) == 0 and len(first.values) == 2
+    again = run(BINANCE, [backfilled(binance(2)), binance(2), binance(4)], first.positions, first_offset=3)
+    assert trades.decode(again.values).trade_id.tolist() == ["2", "4"]
+    assert again.counted(EventKind.DUPLICATE) == 1 and again.counted(EventKind.GAP) == 0

@@ -189,6 +189,22 @@ async def test_an_outage_is_asked_for_by_symbol_and_page(held):
     assert record.partition == topics.partition_of("XBT/USD", 3) and record.key == b"XBT/USD"
 
 
+async def test_an_outage_is_asked_for_from_a_margin_before_it_to_a_margin_after_it(held, monkeypatch):
+    """Trades on their way when the connection came up belong to neither connection; REST may be late too."""
+    waited = []
+
+    async def until(self, time_us):
+        waited.append(time_us)
+
+    monkeypatch.setattr(Task, "until", until)
+    margin, since = 1000, LONG_AGO - 500_000
+    times = [since - margin - 1, since - margin, LONG_AGO + margin, LONG_AGO + margin + 1]
+    work, publisher = task(exchanges.get("kraken"), {"XBT/USD": kraken(*times)})
+    await outages.fill(work, connected(since))
+    found = [json.loads(record["time"].replace(".", "")) for record in published(publisher, "kraken")]
+    assert found == times[1:3] and waited == [LONG_AGO + 2 * margin]
+
+
 @pytest.mark.parametrize("together", [1, 3, 999])
 async def test_pages_that_end_amid_trades_of_one_time_lose_none(held, together):
     times = [LONG_AGO - 100 + number // together for number in range(2500)]

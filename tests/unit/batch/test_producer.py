@@ -236,3 +236,20 @@ async def test_a_record_too_large_names_its_destination_and_sends_nothing(produc
 
 def test_deliveries_are_idempotent_and_acknowledged_by_all(producer):
     assert producer._settings_extra() == {"acks": "all", "enable_idempotence": True}
+
+
+async def test_of_one_flush_a_higher_stage_is_written_once_the_lower_one_is_durable(
+    app, producer, broker, table
+):
+    last = BatchTable(app, name="progress", partitions=4, flush_stage=1)
+    producer.register_table(last)
+    last.put(0, "a", 1)
+    table.put(0, "a", 1)
+    barrier = asyncio.create_task(producer.barrier())
+    await settle()
+    assert broker.topics == ["unit-state-changelog"]
+    broker.acknowledge(0)
+    await settle()
+    assert broker.topics == ["unit-state-changelog", "unit-progress-changelog"]
+    broker.acknowledge(1)
+    await barrier

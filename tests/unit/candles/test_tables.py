@@ -1,10 +1,11 @@
 """The candle tables as Faust tables."""
 
 import faust
+import msgspec
 
 from k2stream.batch import batch_app_options
 from k2stream.candle import TIMEFRAMES
-from k2stream.candles.codec import Progress
+from k2stream.candles.codec import Progress, dumps_state
 from k2stream.candles.state import State
 from k2stream.tables import ohlcv
 
@@ -75,3 +76,14 @@ def test_an_entry_of_a_zombie_does_not_replace_a_newer_one():
     tables.progress.apply_changelog(0, progress.keys + behind.keys, progress.values + behind.values, 1)
     assert tables.stores(0)["1m"].get(KEY, 0).raw_offset == 9
     assert tables.progress_store(0).get(KEY) == Progress(9, 4)
+
+
+def test_an_open_state_does_not_replace_the_final_one_of_the_same_record():
+    """A zombie had not closed the window yet; the log may hold either entry first."""
+    final = msgspec.structs.replace(STATE, final=True)
+    for order in ([final, STATE], [STATE, final]):
+        _, tables = declared()
+        table = tables.windows["1m"]
+        key = table.key_codec()[0]((KEY, (0.0, 59.9)))
+        table.apply_changelog(0, [key] * 2, list(map(dumps_state, order)), 1)
+        assert [state.final for *_, state in tables.stores(0)["1m"].windows()] == [True]

@@ -169,3 +169,17 @@ def token_of(epoch):
 def test_a_token_names_the_epoch_so_that_a_refill_is_no_retry():
     assert token_of("") == "trades:0:5-9"  # as earlier releases named it
     assert token_of("1") == "trades:0:5-9@1" != token_of("2")
+
+
+def test_a_batch_that_was_given_up_acknowledges_nothing():
+    progress = Progress()
+    progress.assign(PARTITIONS[0], Position(-1))
+    progress.put(PARTITIONS[0], 0, 9, {}, list(range(10)), 10, "first stay")
+    batch = progress.take()
+    progress.reset()
+    assert progress.done(batch) == []
+    progress.assign(PARTITIONS[0], Position(-1))
+    progress.put(PARTITIONS[0], 0, 9, {}, list(range(10)), 10, "second stay")
+    again = progress.take()
+    assert progress.done(batch) == []  # nor does it end the one in flight now
+    assert progress.done(again) == ["second stay"]

@@ -326,3 +326,25 @@ def test_backoff_doubles_to_its_cap_with_jitter():
     delays = base.backoff(1.0, 8.0)
     for wanted in (1, 2, 4, 8, 8):
         assert wanted / 2 <= next(delays) <= wanted * 1.5
+
+
+async def test_what_was_written_before_a_rebalance_is_saved_and_not_acknowledged(acks):
+    """Its records are the new owner's to acknowledge; that they are durable stays true."""
+    store, tried, there = Memory(), threading.Event(), threading.Event()
+    saved, sink = store.save, Sink(store, NEVER, beginning)
+
+    def save(positions):
+        tried.set()
+        if not there.is_set():
+            raise Away("positions cannot be saved now")
+        saved(positions)
+
+    store.save = save
+    await sink.put(ROUTE, records(0, 2), acks.of("before"))
+    flush = asyncio.create_task(sink.flush())
+    assert await asyncio.to_thread(tried.wait, 5)
+    sink.reset()
+    there.set()
+    await flush
+    assert store.calls == [("write", "trades:0:0-2"), ("save", {0: 2})]
+    assert acks == []

@@ -1,0 +1,61 @@
+"""When an event counts as answered.
+
+The mutant "commits before its answer is durable" fails
+`test_an_event_is_committed_once_its_answer_is_durable`.
+"""
+
+from types import SimpleNamespace
+
+import pytest
+
+from k2stream import events, exchanges, topics
+from k2stream.backfill.filler import Filler
+from k2stream.events import EventKind
+from tests.unit.backfill.test_fill import answers, gap, task
+from tests.unit.backfill.told import numbered
+
+TP = (topics.FEED_EVENTS, 0)
+
+
+def record(offset, event, key=b"binance"):
+    return SimpleNamespace(offset=offset, key=key, value=events.encode(event))
+
+
+class Group:
+    """Notes with each commit how many answers were durable by then."""
+
+    def __init__(self, publisher):
+        self.publisher = publisher
+        self.commits = []
+
+    async def commit(self, offsets):
+        self.commits.append((offsets[TP], len(answers(self.publisher))))
+
+
+async def test_an_event_is_committed_once_its_answer_is_durable():
+    work, publisher = task(exchanges.get("binance"), {"BTCUSDT": numbered(*range(20))})
+    group = Group(publisher)
+    records = [record(5, gap(1, 2)), record(6, gap(4, 4)), record(7, gap(9, 9, exchange="kraken"), b"kraken")]
+    await Filler(work)._answer(group, TP, records)
+    assert group.commits == [(6, 1), (7, 2), (8, 2)]
+
+
+async def test_an_event_whose_answer_fails_is_not_committed():
+    work, publisher = task(exchanges.get("binance"), {"BTCUSDT": numbered(*range(20))})
+    group = Group(publisher)
+
+    async def publish(columns):
+        raise RuntimeError("Kafka is away")
+
+    publisher.publish = publish
+    with pytest.raises(RuntimeError):
+        await Filler(work)._answer(group, TP, [record(5, gap(1, 2))])
+    assert group.commits == []
+
+
+async def test_events_of_others_and_what_is_none_are_passed_over():
+    work, publisher = task(exchanges.get("binance"), {})
+    group = Group(publisher)
+    junk = SimpleNamespace(offset=9, key=b"binance", value=b"{")
+    await Filler(work)._answer(group, TP, [record(8, gap(1, 2, EventKind.DUPLICATE)), junk])
+    assert group.commits == [(10, 0)]

@@ -1,0 +1,63 @@
+"""What the raw topic says of when the feed was up.
+
+The mutant "fetched trades count as a sign of life" fails `test_fetched_trades_are_no_sign_of_life`.
+"""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from k2stream import exchanges
+from k2stream.backfill import held
+from k2stream.exchanges import raw
+from k2stream.exchanges.spec import RawTrade
+from k2stream.settings import Settings
+
+KRAKEN = exchanges.get("kraken")
+
+
+def value(received, *, backfilled=False):
+    row = {"pair": "XBT/USD", "price": "1", "volume": "1", "time": "1.0", "side": "b", "orderType": "l"}
+    trade = RawTrade("XBT/USD", json.dumps(row | {"misc": ""}).encode())
+    return raw.record(trade, received, "kraken-1", 0, backfilled=backfilled)
+
+
+@pytest.fixture
+def topic(monkeypatch):
+    """Raw records in place of a broker's, in one partition."""
+    values = []
+
+    class Reader:
+        def __init__(self, settings, *, columnar):
+            pass
+
+        async def __aenter__(self):
+            return self
+
+        async def __aexit__(self, *_):
+            pass
+
+        async def held(self, name, partitions):
+            return {0: (0, len(values))}
+
+        async def read(self, name, stretches):
+            begin, end = stretches[0]
+            if begin < end:
+                yield SimpleNamespace(values=values[begin:end])
+
+    monkeypatch.setattr(held, "Reader", Reader)
+    return values
+
+
+async def test_fetched_trades_are_no_sign_of_life(topic):
+    assert await held.last_received(KRAKEN, Settings()) == 0
+    topic += [value(70), value(60), value(99, backfilled=True)]
+    assert await held.last_received(KRAKEN, Settings()) == 70
+
+
+async def test_the_newest_live_trade_is_found_behind_any_number_of_fetched_ones(topic):
+    topic += [value(7), *(value(99, backfilled=True) for _ in range(25))]
+    assert await held.last_received(KRAKEN, Settings()) == 7
+    topic[0] = value(98, backfilled=True)
+    assert await held.last_received(KRAKEN, Settings()) == 0
