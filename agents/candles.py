@@ -105,8 +105,8 @@ async def recovered() -> None:
         partitions[number] = Partition(
             tables.stores(number),
             tables.progress_store(number),
-            grace=int(settings.grace_seconds * 1e6),
-            idle=int(settings.idle_seconds * 1e6),
+            grace=settings.grace_us,
+            idle=settings.idle_us,
             retention=settings.candle_retention,
             now=now,
         )

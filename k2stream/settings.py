@@ -127,9 +127,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return int(getattr(self, f"{exchange}_partitions"))
 
     @property
+    def grace_us(self) -> int:
+        """`grace_seconds` in µs: what trades, windows and checks are held to."""
+        return _micros(self.grace_seconds)
+
+    @property
+    def idle_us(self) -> int:
+        """`idle_seconds` in µs."""
+        return _micros(self.idle_seconds)
+
+    @property
     def data_path(self) -> Path:
         """The data folder, absolute."""
         return Path(self.data_dir).expanduser().absolute()
+
+
+def _micros(seconds: float) -> int:
+    return round(seconds * 1_000_000)
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:

@@ -39,7 +39,7 @@ async def recompute(settings: Settings, instrument: Instrument, span: Span, publ
     for start in range(first, span.end, DAY_US):
         trades = await asyncio.to_thread(held.of, Span(start, start + DAY_US))
         wanted = Span(max(start, span.start), min(start + DAY_US, span.end))
-        limits = (newest, settings.candle_retention, settings.grace_seconds)
+        limits = (newest, settings.candle_retention, settings.grace_us)
         for timeframe, windows in forgotten(trades, wanted, *limits):
             topic = topics.ohlcv(timeframe)
             schema_id = await registry.register(topic, "candle", settings.registry_url)
@@ -51,7 +51,7 @@ async def recompute(settings: Settings, instrument: Instrument, span: Span, publ
 
 
 def forgotten(
-    trades: HotTrades, span: Span, newest: int, retention: int, grace_seconds: float
+    trades: HotTrades, span: Span, newest: int, retention: int, grace: int
 ) -> Iterator[tuple[str, Sequence[tuple[int, State]]]]:
     """By timeframe, windows that meet a span of one day and that tables may have dropped: open time, state.
 
@@ -61,7 +61,6 @@ def forgotten(
     """
     if not len(trades):
         return
-    grace = int(grace_seconds * 1e6)
     admission = admit(trades, lambda key: None, grace)
     day = span.start // DAY_US
     rows = admission.rows[trades.timestamp[admission.rows] // DAY_US == day]

@@ -88,7 +88,7 @@ class Rebuild:
         listed = instruments.load(settings.instruments_file)
         self._native = {item.key: item.symbol for item in listed}
         self._spelled = {name: {i.symbol: i.canonical for i in listed.of(name)} for name in topics.EXCHANGES}
-        self._grace = int(settings.grace_seconds * 1e6)
+        self._grace = settings.grace_us
         self.positions: defaultdict[Source, dict[str, Position]] = defaultdict(dict)
         self.windows: defaultdict[int, dict[str, Windows]] = defaultdict(
             lambda: {timeframe: Windows() for timeframe in TIMEFRAMES}

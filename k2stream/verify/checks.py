@@ -73,7 +73,7 @@ def run(client: Any, settings: Settings, checks: list[Check], within: Range) -> 
     """Run each check. Raises ConfigError when the server cannot be reached."""
     values = {
         "database": settings.clickhouse_database,
-        "grace": str(round(settings.grace_seconds * 1_000_000)),
+        "grace": str(settings.grace_us),
         "since": _literal(within.since),
         "settled": _literal(within.settled),
     }

@@ -93,11 +93,11 @@ CandleKey = tuple[str, str, str, int]
 
 
 class Oracle:
-    """Results recomputed from raw Parquet files `<folder>/<exchange>.parquet`."""
+    """Results recomputed from raw Parquet files `<folder>/<exchange>.parquet`; `grace` in µs."""
 
-    def __init__(self, folder: Path, grace_seconds: float) -> None:
+    def __init__(self, folder: Path, grace: int) -> None:
         self._session = Session()
-        self._grace = int(grace_seconds * 1_000_000)
+        self._grace = grace
         # Sessions of one process share the engine, so each oracle has a database of its own.
         self._database = f"oracle_{next(_NUMBERS)}"
         self._query(f"CREATE DATABASE {self._database}")

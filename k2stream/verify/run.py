@@ -51,7 +51,7 @@ async def verify(
     with tempfile.TemporaryDirectory(prefix="k2-verify-") as folder:
         raw = await dump_raw(settings, Path(folder))
         on_step(f"recomputing {sum(raw.values()):,} trades with the oracle")
-        oracle = await asyncio.to_thread(Oracle, Path(folder), settings.grace_seconds)
+        oracle = await asyncio.to_thread(Oracle, Path(folder), settings.grace_us)
         try:
             if settle:
                 on_step("waiting for the layers to get so far")

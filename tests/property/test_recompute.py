@@ -57,7 +57,7 @@ def recomputed(trades, span, retention):
     for start in range(first, span.end, DAY):
         day = held.of(Span(start, start + DAY))
         wanted = Span(max(start, span.start), min(start + DAY, span.end))
-        for timeframe, windows in forgotten(day, wanted, newest, retention, GRACE / 1e6):
+        for timeframe, windows in forgotten(day, wanted, newest, retention, GRACE):
             for opened, state in windows:
                 assert (timeframe, KEY, opened) not in found
                 found[timeframe, KEY, opened] = to_candle(state, KEY, "X", timeframe, opened)

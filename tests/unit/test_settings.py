@@ -1,9 +1,15 @@
 """Settings: one readable line for every mistake."""
 
+import ast
+from decimal import Decimal
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from k2stream import settings
 from k2stream.errors import ConfigError
+from k2stream.resources import CONFIG
 
 
 def test_defaults_need_no_environment():
@@ -63,3 +69,27 @@ def test_trades_are_fetched_from_where_the_feed_is(given, url):
     loaded = settings.load(given)
     assert loaded.rest_url("kraken") == url
     assert loaded.fills_gaps("kraken") == (bool(url) and loaded.gap_fill)
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(4.1, 4_100_000), (5.0, 5_000_000), (0.000001, 1)])
+def test_a_grace_is_the_microseconds_it_says(seconds, expected):
+    assert settings.Settings(grace_seconds=seconds).grace_us == expected
+
+
+@given(st.integers(1, 10**12))
+def test_any_whole_microseconds_come_back(micros):
+    given_text = str(Decimal(micros) / 10**6)
+    read = settings.load({"K2_GRACE_SECONDS": given_text, "K2_IDLE_SECONDS": given_text})
+    assert (read.grace_us, read.idle_us) == (micros, micros)
+
+
+def test_the_grace_is_converted_in_one_place():
+    root = CONFIG.parent
+    found = [
+        str(path.relative_to(root))
+        for folder in ("k2stream", "agents", "tables")
+        for path in (root / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in ("grace_seconds", "idle_seconds")
+    ]
+    assert set(found) <= {"k2stream/settings.py"}

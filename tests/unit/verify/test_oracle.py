@@ -28,7 +28,7 @@ def binance(trade_id, price, quantity, at=0, buyer_is_maker=False):
 def oracle(tmp_path):
     opened = []
 
-    def build(grace_seconds=5.0, **raw):
+    def build(grace=5_000_000, **raw):
         for name in ("binance", "kraken", "coinbase"):
             rows = raw.get(name, [])
             table = {
@@ -38,7 +38,7 @@ def oracle(tmp_path):
                 "value": pa.array([json.dumps(row).encode() for row in rows], pa.binary()),
             }
             pq.write_table(pa.table(table), tmp_path / f"{name}.parquet")
-        opened.append(Oracle(tmp_path, grace_seconds))
+        opened.append(Oracle(tmp_path, grace))
         return opened[-1]
 
     yield build
