@@ -43,6 +43,16 @@ class HotTier:
         )
         return int(first) if rows else None
 
+    def latest(self, instrument: Instrument, timeframe: str) -> int | None:
+        """From the table, in the order of its key."""
+        table = f"{self._settings.clickhouse_database}.ohlcv_{timeframe}"
+        rows = self._query(
+            f"SELECT toUnixTimestamp64Milli(open_time) FROM {table} WHERE {_OF} "
+            "ORDER BY exchange DESC, canonical_symbol DESC, open_time DESC LIMIT 1",
+            instrument,
+        )
+        return int(rows[0][0]) if rows else None
+
     def candles(self, instrument: Instrument, timeframe: str, span: Span) -> list[Candle]:
         """From the view, which shows the highest revisions."""
         bounds = [_OF]

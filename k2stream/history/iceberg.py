@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -28,11 +28,19 @@ class ColdTier:
 
     def oldest(self, instrument: Instrument, timeframe: str) -> int | None:
         """Months are looked into from the first on, until one has the instrument."""
+        return self._edge(timeframe, instrument, min)
+
+    def latest(self, instrument: Instrument, timeframe: str) -> int | None:
+        """Months are looked into from the last on, until one has the instrument."""
+        return self._edge(timeframe, instrument, max)
+
+    def _edge(self, timeframe: str, instrument: Instrument, of: Callable[[Iterator[int]], int]) -> int | None:
         table = self._table(timeframe)
-        for month in _months(table):
+        months = _months(table)
+        for month in months if of is min else reversed(months):
             rows = _scan(table, instrument, *_bounds(month), ("open_time",))
             if rows.num_rows:
-                return min(_to(value, _MS) for value in rows["open_time"].to_pylist())
+                return of(_to(value, _MS) for value in rows["open_time"].to_pylist())
         return None
 
     def candles(self, instrument: Instrument, timeframe: str, span: Span) -> list[Candle]:

@@ -10,10 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import NamedTuple, Protocol
 
+from k2stream import clock as clocks
 from k2stream.candle import Candle
 from k2stream.history.clickhouse import HotTier
 from k2stream.history.iceberg import ColdTier
-from k2stream.history.seams import Span, newest, rest
+from k2stream.history.seams import Hole, Span, newest, rest
 from k2stream.instruments import Instrument
 from k2stream.settings import Settings
 
@@ -33,6 +34,10 @@ class Tier(Protocol):
         """The open time (ms) of its first candle of the instrument."""
         ...
 
+    def latest(self, instrument: Instrument, timeframe: str) -> int | None:
+        """The open time (ms) of its last candle of the instrument, as of now."""
+        ...
+
     def candles(self, instrument: Instrument, timeframe: str, span: Span) -> list[Candle]:
         """Candles of the span, each in its highest revision, in any order."""
         ...
@@ -46,18 +51,25 @@ class Missing(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """Candles, ascending, and the tiers that could have had more."""
+    """Candles, ascending, the tiers that could have had more, and the stretches that nobody answers for."""
 
     candles: list[Candle]
     missing: tuple[Missing, ...] = ()
+    holes: tuple[Hole, ...] = ()
 
 
 class History:
-    """The colder tiers behind the tables, warmest first. Safe to use from several threads."""
+    """The colder tiers behind the tables, warmest first. Safe to use from several threads.
 
-    def __init__(self, tiers: Sequence[Tier], clock: Callable[[], float] = time.monotonic) -> None:
+    A tier has every window that ended `grace_ms` before its latest one opened: no trade makes another then.
+    """
+
+    def __init__(
+        self, tiers: Sequence[Tier], clock: Callable[[], float] = time.monotonic, grace_ms: int = 0
+    ) -> None:
         self._tiers = [(tier, Lock()) for tier in tiers]
         self._clock = clock
+        self._grace_ms = grace_ms
         self._away: dict[str, tuple[float, Missing]] = {}
         self._oldest: dict[tuple[str, str, str], tuple[float, int | None]] = {}
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="history")
@@ -84,11 +96,16 @@ class History:
         `held` are those of the span that the caller has, `since` the oldest open time (ms) it has at all. A
         tier that fails is left out and named in the answer. The newest candles, asked for without a start or
         an end, come from the first tier that answers: it keeps all, only what is older than it is colder.
+        A tier whose writer lags does not reach the warmer ones: it is named, and the stretch is a hole,
+        unless a colder one reaches over it.
         """
         found = newest(held)
-        missing = []
+        missing: list[Missing] = []
+        lagging: list[Missing] = []
+        holes: list[Hole] = []
         for tier, lock in self._tiers:
-            wanted = rest(span, len(span.cut(found)), since)
+            known = sum(since is None or candle.open_time >= since for candle in span.cut(found))
+            wanted = rest(span, known, since)
             if wanted is None:
                 break
             with lock:
@@ -97,15 +114,28 @@ class History:
                     try:
                         oldest = self._since(tier, instrument, timeframe)
                         if oldest is not None and (since is None or oldest < since):
+                            latest = tier.latest(instrument, timeframe)  # before its candles, which go on
                             found = newest(tier.candles(instrument, timeframe, wanted), found)
-                            since = oldest
-                        if span.newest:
+                            hole = self._hole(latest, since)
+                            if hole is None:
+                                since, lagging, holes = oldest, [], []
+                            else:
+                                lagging += [] if missing else [_lagging(tier, hole)]
+                                holes.append(hole)
+                        if span.newest and not holes:
                             break
                         continue
                     except Exception as error:  # whatever its client raises: the other tiers still answer
                         away = self._note_away(tier, error)
             missing.append(away)
-        return Answer(span.cut(found), tuple(missing))
+        return Answer(span.cut(found), (*missing, *lagging), tuple(holes))
+
+    def _hole(self, latest: int | None, since: int | None) -> Hole | None:
+        """What is unknown between a tier that has candles up to `latest` and a warmer one that begins at
+        `since`."""
+        if since is None or (latest is not None and latest - self._grace_ms >= since):
+            return None
+        return Hole(-1 if latest is None else latest - self._grace_ms, since)
 
     def _why_away(self, tier: Tier) -> Missing | None:
         until, why = self._away.get(tier.name, (0.0, None))
@@ -126,6 +156,14 @@ class History:
         return oldest
 
 
+def _lagging(tier: Tier, hole: Hole) -> Missing:
+    return Missing(
+        tier.name,
+        f"its writer lags: nothing is known between {clocks.spoken(max(hole.after, 0))} and "
+        f"{clocks.spoken(hole.before)} UTC, ask again",
+    )
+
+
 def of(settings: Settings) -> History:
     """The history in the settings' ClickHouse and Iceberg."""
-    return History([HotTier(settings), ColdTier(settings)])
+    return History([HotTier(settings), ColdTier(settings)], grace_ms=-(-settings.grace_us // 1000))

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from k2stream.candle import Candle
+
+
+class Hole(NamedTuple):
+    """Windows that open after one time and before another (ms) may have candles that no tier has yet."""
+
+    after: int
+    before: int
+
+    def meets(self, first: Candle, second: Candle) -> bool:
+        """Whether a window between two candles is in it."""
+        return first.open_time < self.before and second.open_time > self.after
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ def add_pages(
                 url = owner(app, tables.windows[timeframe], number)
                 status, data, missing = await forward(app, request, url)
                 return answer(view, data, status, missing)
-            found, tiers = await candles(partitions[number], instrument, timeframe, query)
+            found, tiers, _ = await candles(partitions[number], instrument, timeframe, query)
             missing = ", ".join(item.tier for item in tiers)
             if query.format == "ccxt":
                 return answer(view, render.ccxt(found), missing=missing)
@@ -78,7 +78,7 @@ def add_pages(
         if not health.ready:
             raise RequestError(503, "the feed events, which fill needs, are being read, ask again")
         healthy = health.of(instrument.exchange, instrument.symbol)
-        return found._replace(candles=render.fill_previous(found.candles, query, healthy))
+        return found._replace(candles=render.fill_previous(found.candles, query, healthy, found.holes))
 
     async def listing(view: Any, request: Any) -> Any:
         return answer(view, render.listing(instruments, settings.simulated))

@@ -11,6 +11,7 @@ import msgspec
 
 from k2stream.candle import TIMEFRAMES, Candle
 from k2stream.history.reader import Missing
+from k2stream.history.seams import Hole
 from k2stream.instruments import Instrument, Instruments
 from k2stream.web.health import Healthy
 from k2stream.web.query import Query, url_name
@@ -72,10 +73,13 @@ def listing(instruments: Instruments, simulated: bool) -> bytes:
     return _encoder.encode({"simulated": True, **answer} if simulated else answer)
 
 
-def fill_previous(candles: Sequence[Candle], query: Query, healthy: Healthy) -> list[Candle]:
+def fill_previous(
+    candles: Sequence[Candle], query: Query, healthy: Healthy, holes: Sequence[Hole] = ()
+) -> list[Candle]:
     """The query's candles with the quiet windows between them filled: the previous close, no trades.
 
     A stretch in which the feed was not healthy for certain stays empty: a dead feed is not a quiet market.
+    So does one that meets a hole: what a sink has not written yet is not quiet.
     """
     if not candles:
         return []
@@ -83,7 +87,8 @@ def fill_previous(candles: Sequence[Candle], query: Query, healthy: Healthy) -> 
     for before, after in pairwise(candles):
         length = TIMEFRAMES[after.timeframe]
         # What is lost shows at the next trade at the earliest, at the latest in that trade's window.
-        if healthy(before.last_trade_time, (after.close_time + 1) * 1000):
+        known = not any(hole.meets(before, after) for hole in holes)
+        if known and healthy(before.last_trade_time, (after.close_time + 1) * 1000):
             quiet = range(before.open_time + length, after.open_time, length)
             filled += [_quiet(before, open_time) for open_time in query.limited(quiet)]
         filled.append(after)

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from k2stream.candle import Candle
 from k2stream.history.reader import AWAY_SECONDS, OLDEST_SECONDS, Answer, History, Missing
-from k2stream.history.seams import Span, newest, rest
+from k2stream.history.seams import Hole, Span, newest, rest
 from k2stream.instruments import Instrument
 
 BTC = Instrument("kraken", "XBT/USD", "BTC/USD")
@@ -33,6 +34,9 @@ class Stored:
         if self.fails:
             raise self.fails
         return min(self.held, default=None)
+
+    def latest(self, instrument, timeframe):
+        return max(self.held, default=None)
 
     def candles(self, instrument, timeframe, span):
         self.asked.append(span)
@@ -79,7 +83,48 @@ def test_tiers_of_different_age_answer_as_one(table_from, hot_from, cold_to, spa
     kept = {time: c for time, c in everything.items() if time >= hot_from}
     kept = kept if span.newest else {**cold.held, **kept}
     answer = read(History([hot, cold]), span, span.cut(tables), min(tables, default=None))
-    assert answer == Answer(span.cut(kept))
+    assert answer.candles == span.cut(kept)
+    unknown = set(range(cold_to, hot_from)) if cold_to else set()
+    for before, after in pairwise(answer.candles):
+        between = set(range(before.open_time + 1, after.open_time))
+        assert any(hole.meets(before, after) for hole in answer.holes) >= bool(between & unknown)
+    if cold_to > hot_from or not cold_to:
+        assert (answer.missing, answer.holes) == ((), ())
+
+
+def test_what_a_lagging_writer_has_not_brought_is_a_hole_and_it_is_named():
+    """The tables have forgotten 10 to 19, the sink has written up to 9."""
+    everything = [candle(time) for time in range(30)]
+    hot, cold = Stored("hot", *everything[:10]), Stored("cold", *everything[:8])
+    answer = read(History([hot, cold]), Span(100, 0, 30), everything[20:], 20)
+    assert [c.open_time for c in answer.candles] == [*range(10), *range(20, 30)]
+    assert [item.tier for item in answer.missing] == ["hot", "cold"]
+    assert Hole(9, 20) in answer.holes
+    assert not Hole(9, 20).meets(candle(8), candle(9))
+    assert not Hole(9, 20).meets(candle(20), candle(25))
+
+
+def test_a_colder_tier_that_reaches_over_a_hole_closes_it():
+    everything = [candle(time) for time in range(30)]
+    hot, cold = Stored("hot", *everything[3:10]), Stored("cold", *everything[:25])
+    for span in (Span(100, 0, 30), Span(100)):
+        answer = read(History([hot, cold]), span, everything[20:], 20)
+        assert answer == Answer(everything)
+
+
+def test_a_tier_within_the_grace_may_still_get_an_older_window():
+    hot = Stored("hot", *(candle(time) for time in range(21)))
+    history = History([hot], grace_ms=5)
+    answer = read(history, Span(100, 0), [candle(18), candle(30)], 18)
+    assert answer.holes == (Hole(15, 18),)
+
+
+def test_the_tier_that_could_tell_is_away():
+    hot, cold = Stored("hot", candle(10), candle(20)), Stored("cold", candle(10))
+    hot.fails = OSError("no route")
+    answer = read(History([hot, cold]), Span(5, 0), [candle(30)], 30)
+    assert answer.holes == (Hole(10, 30),)
+    assert [item.tier for item in answer.missing] == ["hot"]
 
 
 def test_a_tier_that_begins_no_earlier_is_not_read():
@@ -102,10 +147,10 @@ def test_the_newest_candles_wait_for_no_tier_behind_the_first_that_answers(held)
 
 def test_a_tier_that_is_away_is_named_and_rests_before_it_is_asked_again():
     now = 0.0
-    hot, cold = Stored("hot", candle(10), candle(20)), Stored("cold", candle(10))
+    hot, cold = Stored("hot", candle(10), candle(20), candle(30)), Stored("cold", candle(10))
     history = History([hot, cold], lambda: now)
     hot.fails = OSError("no\nroute")
-    expected = Answer([candle(10), candle(30)], (Missing("hot", "no route"),))
+    expected = Answer([candle(10), candle(30)], (Missing("hot", "no route"),), (Hole(10, 30),))
     assert read(history, Span(5), [candle(30)], 30) == expected
     hot.fails = None
     assert read(history, Span(5), [candle(30)], 30) == expected

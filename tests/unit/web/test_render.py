@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from k2stream.candle import Candle
 from k2stream.events import EventKind, FeedEvent
-from k2stream.history.reader import Missing
+from k2stream.history.reader import History, Missing
+from k2stream.history.seams import newest
 from k2stream.instruments import Instrument, Instruments
 from k2stream.web import render
 from k2stream.web.health import FeedHealth, Spans
@@ -68,6 +69,32 @@ def test_quiet_windows_repeat_the_close_without_trades():
     assert (quiet.volume, quiet.quote_volume, quiet.trade_count, quiet.close_time) == (0, 0, 0, 179_999)
     fields = json.loads(render.body(BTC, "1m", filled, simulated=False))["candles"][1]
     assert (fields["filled"], fields["volume"], fields["first_trade_time"]) == (True, "0", None)
+
+
+def test_windows_that_a_lagging_sink_has_not_written_are_not_quiet():
+    """ClickHouse is behind, the tables have forgotten 10 to 19: they stay empty, what is known is filled."""
+    everything = [candle(minute) for minute in range(30) if minute not in (4, 25)]
+    held = [c for c in everything if c.open_time >= 20 * 60_000]
+
+    class Tier:
+        def __init__(self, name):
+            self.name, self.held = name, newest(everything[:9])
+
+        def oldest(self, instrument, timeframe):
+            return min(self.held)
+
+        def latest(self, instrument, timeframe):
+            return max(self.held)
+
+        def candles(self, instrument, timeframe, span):
+            return span.cut(self.held)
+
+    query = Query(limit=100, start=0, end=30 * 60_000, fill="prev")
+    answer = History([Tier("hot"), Tier("cold")]).read(BTC, "1m", query.span, held, held[0].open_time)
+    filled = render.fill_previous(answer.candles, query, always, answer.holes)
+    body = json.loads(render.body(BTC, "1m", filled, False, answer.missing, always))
+    assert [c["open_time"] // 60_000 for c in body["candles"] if c["filled"]] == [4, 25]
+    assert [tier["tier"] for tier in body["missing"]] == ["hot", "cold"]
 
 
 def test_neighbours_need_no_filling():
