@@ -29,6 +29,11 @@ GAP_FILL_FAILURES = Counter("k2_gap_fill_failures", "Failed attempts to fetch tr
 CANDLE_UPDATES = Counter("k2_candle_updates", "Candle revisions published.", ["timeframe"])
 CANDLES_FINAL = Counter("k2_candles_final", "Final candles published.", ["timeframe"])
 LATE_TRADES = Counter("k2_late_trades", "Trades past the grace, kept on the late topic.", ["exchange"])
+TRADES_AHEAD = Counter(
+    "k2_trades_ahead",
+    "Trades dated over a second after their receipt: many say our clock is behind.",
+    ["exchange"],
+)
 OPEN_WINDOWS = Gauge("k2_open_windows", "Windows not yet final.", ["timeframe"])
 
 SINK_ROWS = Counter("k2_sink_rows", "Rows made durable by a sink.", ["table"])
@@ -50,7 +55,7 @@ STALLED = Gauge(
 
 LATENCY = Histogram(
     "k2_latency_seconds",
-    "From the socket to: normalized topic, candle table, silver and gold in ClickHouse.",
+    "From the socket to: normalized topic, candle table, silver; from the newest trade's own time to: gold.",
     ["to"],
     buckets=LATENCY_BUCKETS,
 )

@@ -16,6 +16,7 @@ from pyiceberg.table import Table
 from k2stream import clock, decimals, topics
 from k2stream.avro import registry
 from k2stream.backfill.span import Span
+from k2stream.candles.watermark import event_time
 from k2stream.cold import writer
 from k2stream.cold.catalog import open_catalog
 from k2stream.instruments import Instrument
@@ -41,14 +42,12 @@ class Canonical:
     recent: pa.Table
 
     def newest(self, since: int) -> int:
-        """The newest trade time, µs; 0 when there is no trade from a time on."""
-        times = [_integers(self.recent, "timestamp")]
+        """The newest event time, µs; 0 when there is no trade from a time on."""
+        parts = [self.recent]
         if self.cold is not None:
-            times.append(
-                _integers(
-                    self._scan(("timestamp",), f"timestamp >= '{clock.iso(since // 1000)}'"), "timestamp"
-                )
-            )
+            where = f"timestamp >= '{clock.iso(since // 1000)}'"
+            parts.append(self._scan(("timestamp", "receive_time"), where))
+        times = [event_time(_integers(part, "timestamp"), _integers(part, "receive_time")) for part in parts]
         return max((int(found.max()) for found in times if len(found)), default=0)
 
     def of(self, span: Span) -> HotTrades:

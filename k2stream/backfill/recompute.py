@@ -55,7 +55,7 @@ def forgotten(
 ) -> Iterator[tuple[str, Sequence[tuple[int, State]]]]:
     """By timeframe, windows that meet a span of one day and that tables may have dropped: open time, state.
 
-    `trades` are all of one symbol of that day, and what made any of them late; `newest` is its newest trade
+    `trades` are all of one symbol of that day, and what made any of them late; `newest` is its newest event
     time. A window is dropped when there are `retention` newer ones that have closed: so long a time must have
     passed. Open times are in ms, all other times in µs.
     """

@@ -14,7 +14,7 @@ _VERSION = 1
 
 
 class Progress(NamedTuple):
-    """How far a key was applied: the last raw record, and the newest trade time in µs."""
+    """How far a key was applied: the last raw record, and the newest event time (`event_time`) in µs."""
 
     raw_offset: int
     newest: int

@@ -1,6 +1,6 @@
 """One partition's candles: batches of trades in, changed windows out, exact across crashes.
 
-What is stored, by key: a state per window, and the key's progress (last raw offset, newest trade time).
+What is stored, by key: a state per window, and the key's progress (last raw offset, newest event time).
 The stores are written behind, so a crash can leave any of the last flush's window entries durable and
 others not, but progress must be flushed after all window entries are durable, and a window is dropped
 only a flush later. Then a replay from the stored progress decides lateness as the first run did, and a
@@ -17,7 +17,7 @@ from k2stream.candle import TIMEFRAMES
 from k2stream.candles.codec import Progress
 from k2stream.candles.fold import fold, unapplied
 from k2stream.candles.state import State, closed, merge
-from k2stream.candles.watermark import Rows, admit
+from k2stream.candles.watermark import Rows, admit, furthest
 from k2stream.candles.windows import Window, Windows
 from k2stream.trade import HotTrades
 
@@ -40,10 +40,11 @@ class ProgressStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a batch did: new states by window, rows of late trades, and how many records were replays."""
+    """What a batch did: new states by window, rows of late and of ahead trades, replays counted."""
 
     updated: dict[Window, State]
     late: Rows
+    ahead: Rows
     replayed: int
 
 
@@ -68,10 +69,14 @@ class Partition:
         self.windows = Windows(retention)
         self._started = now
         self._seen: dict[str, int] = {}
+        reached: dict[str, int] = {}
         for timeframe, store in stores.items():
             for key, open_time, state in store.windows():
                 track = self.windows.closed if state.final else self.windows.opened
                 track(timeframe, key, open_time)
+                reached[key] = max(reached.get(key, 0), furthest(state))
+        for key, newest in reached.items():
+            self._bound(key, newest)
 
     def apply(self, trades: HotTrades, now: int) -> Changes:
         """Fold a batch into the stores and close what its watermarks have passed."""
@@ -103,7 +108,7 @@ class Partition:
             self._progress.put(key, progress)
             self._seen[key] = now
             self._close(key, self._watermark(key), updated)
-        return Changes(updated, admission.late, admission.replayed)
+        return Changes(updated, admission.late, admission.ahead, admission.replayed)
 
     def close_silent(self, now: int) -> dict[Window, State]:
         """Close by the clock, for keys without a record for `idle`: windows that ended `grace` ago.
@@ -128,6 +133,17 @@ class Partition:
         """Drop windows past their retention; call it once before each flush of the stores."""
         for timeframe, key, open_time in self.windows.expire(self._watermark):
             self._stores[timeframe].delete(key, open_time)
+
+    def reached(self, key: str) -> int:
+        """The key's newest event time in ms; windows that open after it hold only trades dated ahead."""
+        progress = self._progress.get(key)
+        return -1 if progress is None else progress.newest // 1000
+
+    def _bound(self, key: str, newest: int) -> None:
+        """Take back a watermark that a trade dated ahead had moved, before there was a bound."""
+        progress = self._progress.get(key)
+        if progress is not None and progress.newest > newest:
+            self._progress.put(key, progress._replace(newest=newest))
 
     def _watermark(self, key: str) -> int:
         """In ms; -1 before the key's first trade."""

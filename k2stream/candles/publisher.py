@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 class Send(Protocol):
-    """Hands records of one partition to the producer, in order; timestamps in ms."""
+    """Hands records of one partition to the producer, in order."""
 
     async def __call__(
         self,
@@ -25,7 +25,6 @@ class Send(Protocol):
         partition: int,
         keys: Sequence[bytes],
         values: Sequence[bytes],
-        timestamps: Sequence[int],
     ) -> None: ...
 
 
@@ -53,7 +52,7 @@ class Publisher:
         self._clock = clock
         self._last = float("-inf")
         self._held: defaultdict[int, dict[Window, State]] = defaultdict(dict)
-        self._records: defaultdict[str, list[tuple[bytes, bytes, int]]] = defaultdict(list)
+        self._records: defaultdict[str, list[tuple[bytes, bytes]]] = defaultdict(list)
         self._sending = asyncio.Lock()
 
     def hold(self, partition: int, updated: Mapping[Window, State]) -> None:
@@ -61,9 +60,9 @@ class Publisher:
         if updated:
             self._held[partition].update(updated)
 
-    def hold_record(self, topic: str, key: bytes, value: bytes, timestamp: int) -> None:
+    def hold_record(self, topic: str, key: bytes, value: bytes) -> None:
         """Take a record for partition 0 of a topic: a late trade, a dead letter."""
-        self._records[topic].append((key, value, timestamp))
+        self._records[topic].append((key, value))
 
     def forget(self, keep: frozenset[int]) -> None:
         """Drop what is held of other partitions: their new owner publishes it."""
@@ -106,7 +105,7 @@ class Publisher:
         self, timeframe: str, partition: int, states: Sequence[tuple[Window, State]]
     ) -> None:
         records = [
-            (window[1].encode(), value, state.receive_time // 1000)
+            (window[1].encode(), value)
             for window, state in states
             if (value := self._encode(window, state)) is not None
         ]

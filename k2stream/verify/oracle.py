@@ -55,7 +55,9 @@ _HAS_IDS = {"binance": 1, "kraken": 0, "coinbase": 1}
 _RAW = "partition Int32, offset Int64, key String, value String"
 _TOO_LARGE = "toDecimal256('100000000000000000000', 0)"  # 10^20
 _EARLIEST = "1230768000000000"  # 2009
-_LIMIT = "toInt256('1' || repeat('0', 56))"  # 10^20 at scale 36
+_LIMIT = "toInt256('1' || repeat('0', 49))"  # 10^13 at scale 36, of price times quantity
+_MOST = "toInt256('1' || repeat('0', 31))"  # 10^13 at scale 18, of a quantity
+_AHEAD_US = 1_000_000  # so far beyond its receipt a trade may move its symbol's watermark
 
 
 _NUMBERS = itertools.count()
@@ -115,9 +117,10 @@ class Oracle:
     def _load(self, folder: Path) -> None:
         parts = " UNION ALL ".join(
             f"""SELECT '{name}' AS exchange, {_HAS_IDS[name]} AS has_id, partition AS raw_partition,
-                offset AS raw_offset, symbol, ts, id, ids, aggregated, weight, price_text, quantity_text,
+                offset AS raw_offset, symbol, ts, received, id, ids, aggregated, weight, price_text, quantity_text,
                 taker_buy, backfilled
-            FROM (SELECT partition, offset, JSONExtractBool(value, 'k2_backfilled') AS backfilled, {native}
+            FROM (SELECT partition, offset, JSONExtractBool(value, 'k2_backfilled') AS backfilled,
+                         JSONExtractInt(value, 'k2_recv') AS received, {native}
                   FROM file('{folder / f"{name}.parquet"}', Parquet, '{_RAW}'))"""
             for name, native in _NATIVE.items()
         )
@@ -131,21 +134,22 @@ class Oracle:
         self._query(
             f"""CREATE TABLE {self._database}.trades
             ENGINE = MergeTree ORDER BY (exchange, symbol, raw_offset) AS
-            SELECT exchange, symbol, has_id, raw_partition, raw_offset, ts, id, weight, taker_buy, price,
+            SELECT exchange, symbol, has_id, raw_partition, raw_offset, ts, received, id, weight, taker_buy, price,
                    quantity, backfilled, good,
                    has_id AND good AND row_number() OVER (
                        PARTITION BY exchange, symbol, aggregated, ids, price, quantity, taker_buy,
                                     intDiv(ts, 1000), good
                        ORDER BY raw_offset) > 1 AS duplicate
             FROM (SELECT *, {numbers}, price_valid AND quantity_valid AND price > 0 AND quantity > 0
-                            AND price * quantity < {_LIMIT} AND ts >= {_EARLIEST} AS good
+                            AND price * quantity < {_LIMIT} AND quantity < {_MOST} AND ts >= {_EARLIEST} AS good
                   FROM ({parts}))"""
         )
         self._query(
             f"""CREATE VIEW {self._database}.counted AS
             SELECT *, (intDiv(ts, 60000000) + 1) * 60000000 AS minute_end,
-                   max(ts) OVER (PARTITION BY exchange, symbol ORDER BY raw_offset
-                                 ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS newest,
+                   max(least(ts, received + {_AHEAD_US})) OVER (
+                       PARTITION BY exchange, symbol ORDER BY raw_offset
+                       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS newest,
                    newest - {self._grace} >= minute_end AND NOT backfilled AS late
             FROM {self._database}.trades WHERE good AND NOT duplicate"""
         )

@@ -65,9 +65,10 @@ def add_pages(
             return answer(view, render.error(error.body, settings.simulated), error.status)
 
     async def candles(partition: Partition, instrument: Instrument, timeframe: str, query: Query) -> Answer:
+        select = query.before(partition.reached(instrument.key) + 1).select
         held = [
             to_candle(state, instrument.key, instrument.symbol, timeframe, open_time)
-            for open_time, state in partition.states(timeframe, instrument.key, query.select)
+            for open_time, state in partition.states(timeframe, instrument.key, select)
         ]
         found = Answer(held)
         if query.source == "all":

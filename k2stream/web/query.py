@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from k2stream import clock
@@ -49,6 +49,10 @@ class Query:
     def span(self) -> Span:
         """What it asks of each tier."""
         return Span(self.limit, self.start, self.end)
+
+    def before(self, end: int) -> Query:
+        """The same, ending at `end` (ms) where it names no end: what is dated ahead is not the latest."""
+        return self if self.end is not None else replace(self, end=end)
 
     def select(self, open_times: Sequence[int]) -> Sequence[int]:
         """Of ascending open times those asked for."""

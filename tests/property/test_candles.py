@@ -25,7 +25,7 @@ huge = st.integers(1, 10**38 - 1).map(lambda n: Decimal(n).scaleb(-18))
 def streams(draw, amounts=small, keys=KEYS, size=40, backfilled=False):
     """Trades in raw order: time wanders, with ties, steps back and jumps over whole windows.
 
-    `backfilled`: some were fetched later.
+    `backfilled`: some were fetched later. Some are dated ahead of their receipt, by seconds to minutes.
     """
     trades, times = [], dict.fromkeys(keys, START)
     for raw_offset in range(draw(st.integers(1, size))):
@@ -49,7 +49,7 @@ def streams(draw, amounts=small, keys=KEYS, size=40, backfilled=False):
                 draw(amounts),
                 draw(st.booleans()),
                 draw(st.integers(1, 5)),
-                time + 1000,
+                time + draw(st.sampled_from((1000, 0, -999_999, -1_000_001, -20_000_000, -400_000_000))),
                 later,
             )
         )

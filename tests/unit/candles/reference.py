@@ -22,7 +22,7 @@ def run(trades, grace_us):
             continue
         applied[t.key] = t.raw_offset
         watermark = newest.get(t.key, 0) - grace_us
-        newest[t.key] = max(newest.get(t.key, 0), t.timestamp)
+        newest[t.key] = max(newest.get(t.key, 0), min(t.timestamp, t.receive_time + 1_000_000))
         minute_end = (t.timestamp // 60_000_000 + 1) * 60_000_000
         if minute_end <= watermark and not t.backfilled:
             late.append((t.key, t.raw_offset))

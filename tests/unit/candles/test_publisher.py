@@ -10,6 +10,7 @@ from k2stream.avro import registry, wire
 from k2stream.avro.candles import decode
 from k2stream.candle import TIMEFRAMES
 from k2stream.candles.publisher import Publisher
+from k2stream.trade import TRADE_DIGITS
 from tests.unit.candles.reference import Trade
 from tests.unit.candles.stores import Worker
 
@@ -33,14 +34,14 @@ class Outlet:
         ids = dict.fromkeys(TIMEFRAMES, 7)
         self.publisher = Publisher(self.send, ids, lambda key: "BTCUSDT", 0.1, lambda: self.now)
 
-    async def send(self, topic, partition, keys, values, timestamps):
+    async def send(self, topic, partition, keys, values):
         await self.gate.wait()
-        self.sent.append((topic, partition, list(keys), list(values), list(timestamps)))
+        self.sent.append((topic, partition, list(keys), list(values)))
 
     def candles(self, timeframe="1m"):
         return [
             candle
-            for topic, *_, values, _ in self.sent
+            for topic, *_, values in self.sent
             if topic == topics.ohlcv(timeframe)
             for candle in decode(values)
         ]
@@ -61,9 +62,8 @@ async def test_the_first_revision_leaves_at_once_and_the_next_after_the_interval
     await outlet.publisher.publish()
     await outlet.publisher.publish()
     assert [c.revision for c in outlet.candles()] == [1, 3]
-    topic, partition, keys, _, timestamps = outlet.sent[0]
+    topic, partition, keys, _ = outlet.sent[0]
     assert (topic, partition, keys) == (topics.ohlcv("1m"), 2, [KEY.encode()])
-    assert timestamps == [(T0 + 5000) // 1000]
 
 
 async def test_a_final_candle_does_not_wait_and_replaces_its_revision():
@@ -97,9 +97,19 @@ async def test_drain_waits_for_what_is_being_sent_and_for_what_comes_meanwhile()
 
 async def test_late_trades_leave_at_once_as_they_came():
     outlet = Outlet()
-    outlet.publisher.hold_record(topics.LATE, b"k", b"original", 17)
+    outlet.publisher.hold_record(topics.LATE, b"k", b"original")
     await outlet.publisher.publish()
-    assert outlet.sent == [(topics.LATE, 0, [b"k"], [b"original"], [17])]
+    assert outlet.sent == [(topics.LATE, 0, [b"k"], [b"original"])]
+
+
+async def test_sums_of_the_largest_trades_fit_every_candle():
+    largest = Decimal(10**TRADE_DIGITS - 1)
+    outlet, worker = Outlet(), Worker()
+    trades = [Trade(KEY, T0 + 60_000_000 * n, 0, n, Decimal(1), largest, True, 1, T0) for n in range(43)]
+    outlet.publisher.hold(0, worker.apply([t._replace(receive_time=t.timestamp) for t in trades]).updated)
+    await outlet.publisher.drain()
+    (day,) = outlet.candles("1d")
+    assert (day.volume, day.quote_volume, day.trade_count) == (43 * largest, 43 * largest, 43)
 
 
 async def test_what_is_held_of_a_lost_partition_is_forgotten():

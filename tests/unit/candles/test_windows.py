@@ -69,6 +69,35 @@ def test_each_key_has_its_own_watermark():
     assert not state(worker).final
 
 
+SECOND = 1_000_000
+YEAR = 365 * 24 * 3600 * SECOND
+
+
+def test_a_trade_dated_ahead_costs_no_other_trade_its_candle():
+    worker = Worker()
+    for second in range(180):
+        now = T0 + second * SECOND
+        batch = [trade(2 * second, now)]
+        if second == 59:  # the last second of a minute, where a second ahead is another window
+            batch.append(trade(2 * second + 1, now + YEAR)._replace(receive_time=now))
+        changes = worker.apply(batch)
+        assert not len(changes.late)
+        assert len(changes.ahead) == (second == 59)
+    assert [state(worker, open_time=T0 // 1000 + minute * 60_000).records for minute in range(3)] == [60] * 3
+    assert state(worker, open_time=(T0 + 59 * SECOND + YEAR) // MINUTE * 60_000).records == 1
+    assert not state(worker, open_time=(T0 + 59 * SECOND + YEAR) // MINUTE * 60_000).final
+
+
+def test_a_watermark_that_was_moved_ahead_before_there_was_a_bound_is_taken_back():
+    worker = Worker()
+    worker.apply([trade(0, T0), trade(1, T0 + YEAR)._replace(receive_time=T0 + 1)])
+    worker.progress.put(KEY, Progress(1, T0 + YEAR))  # as release 1ee9d02 stored it
+    worker.flush()
+    worker = Worker(worker.durable())
+    assert worker.progress.get(KEY) == Progress(1, T0 + 1 + SECOND)
+    assert not len(worker.apply([trade(2, T0 + 2 * SECOND)]).late)
+
+
 def test_the_clock_closes_what_is_silent_and_past_its_grace_only():
     worker = Worker(now=T0)
     worker.apply([trade(0, T0)], now=T0 + 1000)

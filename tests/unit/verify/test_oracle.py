@@ -21,6 +21,7 @@ def binance(trade_id, price, quantity, at=0, buyer_is_maker=False):
         "p": price,
         "q": quantity,
         "m": buyer_is_maker,
+        "k2_recv": (BASE + at) * 1000 + 700,
     }
 
 
@@ -139,6 +140,15 @@ def test_a_trade_past_the_grace_is_late_in_every_timeframe(oracle):
         binance=[binance(1, "1", "1"), binance(2, "1", "1", at=64_999), binance(3, "1", "1", at=59_999)]
     )
     assert made.late() == {}
+
+
+def test_a_trade_dated_ahead_makes_no_other_late(oracle):
+    ahead = {**binance(2, "1", "1", at=3_600_000), "k2_recv": (BASE + 1000) * 1000}
+    made = oracle(binance=[binance(1, "1", "1"), ahead, binance(3, "1", "1", at=59_999)])
+    assert made.late() == {}
+    in_step = {**ahead, "k2_recv": (BASE + 64_000) * 1000}  # and a second ahead: what is within may be late
+    made = oracle(binance=[binance(1, "1", "1"), in_step, binance(3, "1", "1", at=59_999)])
+    assert made.late() == {"binance": 1}
 
 
 def test_what_was_fetched_later_is_never_late(oracle):

@@ -75,3 +75,10 @@ def test_the_last_are_taken_unless_a_start_is_given():
     assert Query(limit=2, end=40).select(times) == [20, 30]
     assert Query(limit=2, start=10).select(times) == [10, 20]
     assert Query(limit=9, start=11, end=31).select(times) == [20, 30]
+
+
+def test_a_query_without_an_end_ends_before_what_is_dated_ahead():
+    times = [60_000, 120_000, 31_536_000_000]
+    assert parse({}, 5000).before(120_001).select(times) == [60_000, 120_000]
+    assert parse({"start": "60000"}, 5000).before(120_001).select(times) == [60_000, 120_000]
+    assert parse({"end": "40000000000"}, 5000).before(120_001).select(times) == times
