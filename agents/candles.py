@@ -35,10 +35,10 @@ partitions: dict[int, Partition] = {}
 schema_ids: dict[str, int] = {}
 
 
-async def send(topic: str, partition: int, keys: Any, values: Any, timestamps: Any) -> None:
+async def send(topic: str, partition: int, keys: Any, values: Any) -> None:
     """Through the worker's producer."""
     producer: Any = app.producer
-    await producer.send_columns(topic, partition, keys, values, timestamps)
+    await producer.send_columns(topic, partition, keys, values)
 
 
 publisher = Publisher(
@@ -83,13 +83,13 @@ def apply(batch: RecordBatch) -> None:
     changes = partitions[batch.tp.partition].apply(trades, now)
     publisher.hold(batch.tp.partition, changes.updated)
     for row, letter in letters.items():
-        record = (batch.keys[row] or b"", deadletter.encode(letter), int(batch.timestamps[row]))
-        publisher.hold_record(topics.DLQ, *record)
+        publisher.hold_record(topics.DLQ, batch.keys[row] or b"", deadletter.encode(letter))
         metrics.REJECTED.labels(letter.exchange, "candles").inc()
     for row in changes.late.tolist():
-        record = (good.keys[row] or b"", good.values[row] or b"", int(good.timestamps[row]))
-        publisher.hold_record(topics.LATE, *record)
+        publisher.hold_record(topics.LATE, good.keys[row] or b"", good.values[row] or b"")
         metrics.LATE_TRADES.labels(trades.keys[trades.key[row]].partition(":")[0]).inc()
+    for row in changes.ahead.tolist():
+        metrics.TRADES_AHEAD.labels(trades.keys[trades.key[row]].partition(":")[0]).inc()
     metrics.REPLAYED.labels("candles").inc(changes.replayed)
     metrics.observe_column(metrics.LATENCY.labels("candle"), (clock.now_us() - trades.receive_time) / 1e6)
 

@@ -31,7 +31,7 @@ class KafkaPublisher:
         """Return when the brokers have acknowledged every record."""
         producer = cast(Producer, app.producer)
         for (topic, partition), column in columns.items():
-            await producer.send_columns(topic, partition, column.keys, column.values, column.timestamps)
+            await producer.send_columns(topic, partition, column.keys, column.values)
         await producer.barrier()
 
 

@@ -57,16 +57,13 @@ async def publish(exchange: str, batch: RecordBatch, done: Normalised) -> None:
     """Send what a batch gave; canonical trades stay in their raw partition."""
     send = cast(Producer, app.producer).send_columns
     if done.values:
-        await send(topics.NORMALIZED, batch.tp.partition, done.keys, done.values, done.timestamps)
-    now = clock.now_us() // 1000
+        await send(topics.NORMALIZED, batch.tp.partition, done.keys, done.values)
     if done.dead_letters:
         letters = [deadletter.encode(letter) for letter in done.dead_letters]
-        await send(topics.DLQ, 0, [batch.tp.topic.encode()] * len(letters), letters, now)
+        await send(topics.DLQ, 0, [batch.tp.topic.encode()] * len(letters), letters)
     if done.events:
         found = [msgspec.structs.replace(event, simulated=settings.simulated) for event in done.events]
-        await send(
-            topics.FEED_EVENTS, 0, [exchange.encode()] * len(found), list(map(events.encode, found)), now
-        )
+        await send(topics.FEED_EVENTS, 0, [exchange.encode()] * len(found), list(map(events.encode, found)))
 
 
 def measure(exchange: str, done: Normalised) -> None:

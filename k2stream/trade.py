@@ -23,6 +23,10 @@ SCALE = 18
 
 INTEGER_DIGITS = 20
 
+TRADE_DIGITS = 13
+"""Integer digits of a trade's quantity and of its price times quantity, at most: far above any real trade,
+and so far below INTEGER_DIGITS that no window's sums of fewer than 10 million such trades leave it."""
+
 
 @dataclass(slots=True)
 class TradeColumns:

@@ -60,9 +60,9 @@ class KafkaPublisher:
     async def publish(self, columns: Mapping[tuple[str, int], Columns]) -> None:
         """Return when the records are durable, each partition's in order."""
         sent = [
-            await self._producer.send(topic, value, key, partition, timestamp)
+            await self._producer.send(topic, value, key, partition)
             for (topic, partition), column in columns.items()
-            for key, value, timestamp in zip(column.keys, column.values, column.timestamps, strict=True)
+            for key, value in zip(column.keys, column.values, strict=True)
         ]
         for future in sent:
             await future

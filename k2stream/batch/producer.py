@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from k2stream.batch.table import BatchTable, Changes
 
 
+def _now_ms() -> int:
+    return int(time() * 1000)
+
+
 class Producer(driver.Producer):
     """Faust's aiokafka producer, idempotent with acks=all, that never loses sight of a delivery.
 
@@ -71,17 +75,20 @@ class Producer(driver.Producer):
         partition: int,
         keys: Sequence[bytes | None],
         values: Sequence[bytes | None],
-        timestamps: Timestamps,
+        timestamps: Timestamps | None = None,
         headers: Headers | None = None,
     ) -> None:
         """Send records as batches of at most ``producer_max_batch_size`` bytes, in order.
 
-        ``timestamps`` are ms since 1970, one for all or one each; ``headers`` go on every record. Returns
+        ``timestamps`` are ms since 1970, one for all or one each. Without them it is the time of writing, by
+        which a topic's retention counts: a record with an older one may be deleted before anybody has read
+        it. ``headers`` go on every record. Returns
         before the broker has acknowledged (``barrier`` waits for that), but waits while ``max_in_flight``
         bytes are outstanding. Raises RecordTooLarge or ValueError (columns of different length) before
         anything is sent, ProducerSendError when this or an earlier delivery failed.
         """
         self._check_failure()
+        timestamps = _now_ms() if timestamps is None else timestamps
         waiting = self._waiting(topic, partition)
         if waiting is not None and not headers and len(values) <= self.join_records:
             builder = waiting._builder
@@ -234,7 +241,7 @@ class Producer(driver.Producer):
         self, table: BatchTable, changes: Changes
     ) -> list[tuple[asyncio.Future[Any], int]]:
         topic = table.changelog_topic_name
-        return await self._send(topic, changes.partition, changes.keys, changes.values, int(time() * 1000))
+        return await self._send(topic, changes.partition, changes.keys, changes.values, _now_ms())
 
 
 __all__ = ["Producer", "RecordTooLarge"]

@@ -17,12 +17,12 @@ from k2stream.deadletter import DeadLetter
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Exchange
 from k2stream.normalizer.result import Normalised, Position
-from k2stream.trade import AHEAD_US, BACKFILLED, EARLIEST_US, INTEGER_DIGITS, Decimals, TradeColumns
+from k2stream.trade import AHEAD_US, BACKFILLED, EARLIEST_US, TRADE_DIGITS, Decimals, TradeColumns
 
 AHEAD = "timestamp ahead of receive time"
 """The validation error of an accepted trade whose time is more than five minutes ahead."""
 
-TOO_LARGE = f"price times quantity has more than {INTEGER_DIGITS} integer digits"
+TOO_LARGE = f"quantity, or price times quantity, has more than {TRADE_DIGITS} integer digits"
 
 TOO_EARLY = "time before 2009"
 
@@ -89,7 +89,6 @@ def normalise(
             trade_conditions=_conditions(accepted, checked.epoch[kept].tolist()),
             validation_errors=_validation_errors(accepted, receive_time),
         ),
-        timestamps=(receive_time // 1000).tolist(),
         receive_time=receive_time,
         dead_letters=[
             _dead_letter(exchange, batch, row, causes[row], process_time) for row in sorted(causes)
@@ -150,7 +149,7 @@ def take(columns: TradeColumns, rows: Rows) -> TradeColumns:
 def numbers(columns: TradeColumns) -> tuple[Decimals, Decimals, dict[int, str]]:
     """Prices, quantities, and the cause for each row whose numbers are not those of a trade.
 
-    Both must be positive decimals, and so small that a product of the two fits decimal(38, 18). A time must
+    Both must be positive decimals, and so small that sums of many such trades fit decimal(38, 18). A time must
     not be from before there were trades.
     """
     price, bad_price = _positive("price", columns.price)
@@ -167,11 +166,15 @@ def _positive(name: str, strings: list[str]) -> tuple[Decimals, dict[int, str]]:
 
 
 def _too_large(price: Decimals, quantity: Decimals) -> dict[int, str]:
-    limit = 10 ** (INTEGER_DIGITS + price.scale + quantity.scale)
-    if not len(price.mantissa) or int(price.mantissa.max()) * int(quantity.mantissa.max()) < limit:
+    most_quantity = 10 ** (TRADE_DIGITS + quantity.scale)
+    most = most_quantity * 10**price.scale
+    if not len(price.mantissa):
+        return {}
+    highest, largest = int(price.mantissa.max()), int(quantity.mantissa.max())
+    if highest * largest < most and largest < most_quantity:
         return {}
     pairs = zip(price.mantissa.tolist(), quantity.mantissa.tolist(), strict=True)
-    return {row: TOO_LARGE for row, (a, b) in enumerate(pairs) if a * b >= limit}
+    return {row: TOO_LARGE for row, (a, b) in enumerate(pairs) if a * b >= most or b >= most_quantity}
 
 
 def _conditions(columns: TradeColumns, epochs: list[int]) -> list[list[str]] | None:

@@ -22,7 +22,7 @@ class Position(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Normalised:
-    """What a batch gave; `keys`, `values`, `timestamps` (ms) and `receive_time` (µs) are canonical records.
+    """What a batch gave; `keys`, `values` and `receive_time` (µs) are canonical records.
 
     `positions` are those of the batch's symbols; `newest` has the trade time, receive time (µs) and price of
     each symbol's last accepted trade that came over the socket.
@@ -30,7 +30,6 @@ class Normalised:
 
     keys: list[bytes]
     values: list[bytes]
-    timestamps: list[int]
     receive_time: NDArray[np.int64]
     dead_letters: list[DeadLetter]
     events: list[FeedEvent]

@@ -18,7 +18,7 @@ from k2stream.exchanges import raw
 from k2stream.exchanges.scan import Misfit, Scan
 from k2stream.exchanges.spec import Exchange, Layout
 from k2stream.normalizer.result import Normalised, Position
-from k2stream.trade import AHEAD_US, EARLIEST_US, INTEGER_DIGITS, Decimals
+from k2stream.trade import AHEAD_US, EARLIEST_US, TRADE_DIGITS, Decimals
 
 Ints = NDArray[np.int64]
 
@@ -80,7 +80,6 @@ def normalise(
         values=uniform_trades.encode(
             trades, raw_partition=batch.tp.partition, process_time=process_time, schema_id=schema_id
         ),
-        timestamps=(receive_time // 1000).tolist(),
         receive_time=receive_time,
         dead_letters=[],
         events=[],
@@ -121,11 +120,11 @@ def _by_symbol(code: Ints, ids: Ints, highs: Ints) -> tuple[Ints, Ints, Ints]:
 
 
 def _check_numbers(price: Decimals, quantity: Decimals) -> None:
-    limit = 10 ** (INTEGER_DIGITS + price.scale + quantity.scale)
     if price.mantissa.min() <= 0 or quantity.mantissa.min() <= 0:
         raise Misfit("a number that is not positive")
-    if int(price.mantissa.max()) * int(quantity.mantissa.max()) >= limit:
-        raise Misfit("a product that may be too large")
+    whole_price, whole_quantity = (value.mantissa // 10**value.scale + 1 for value in (price, quantity))
+    if (whole_price > 10**TRADE_DIGITS // whole_quantity).any():
+        raise Misfit("a quantity or a product that may be too large")
 
 
 def _last_said(

@@ -111,7 +111,7 @@ class Rebuild:
         known |= done.positions
         made = [Rows(_BRONZE[exchange], _BRONZE[exchange].columns(batch))]
         if done.values:
-            canonical = _batch(topics.NORMALIZED, batch.tp.partition, done.keys, done.values, done.timestamps)
+            canonical = _batch(topics.NORMALIZED, batch.tp.partition, done.keys, done.values)
             _, trades, _ = records.read(canonical)
             self._partition(batch.tp.partition).apply(trades, 0)
             rows = silver.columns(canonical)
@@ -151,12 +151,12 @@ class Rebuild:
                 logger.error("candle %s %s %d is not in gold: %s", key, timeframe, open_time, error)
                 continue
             keys.append(key.encode())
-        return route.columns(_batch(route.topic, number, keys, values, [0] * len(values)))
+        return route.columns(_batch(route.topic, number, keys, values))
 
 
-def _batch(
-    topic: str, partition: int, keys: list[bytes], values: list[bytes], timestamps: list[int]
-) -> RecordBatch:
+def _batch(topic: str, partition: int, keys: list[bytes], values: list[bytes]) -> RecordBatch:
+    """Records that are in no topic: their offsets and timestamps mean nothing."""
+    size = len(values)
     return RecordBatch(
-        TP(topic, partition), np.arange(len(values)), np.array(timestamps, np.int64), list(keys), list(values)
+        TP(topic, partition), np.arange(size), np.zeros(size, np.int64), list(keys), list(values)
     )

@@ -20,12 +20,12 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
+import pyarrow as pa
 
 from k2stream import clock, metrics
 from k2stream.batch import RecordBatch
 from k2stream.sinks.progress import Hole, Partition, Position
 from k2stream.sinks.route import Route
-from k2stream.sinks.schema import RECORD_TIME
 from k2stream.sinks.table import Acknowledge, Table
 from k2stream.sinks.table import Rows as Rows
 
@@ -308,6 +308,6 @@ class Sink:
 def _observe(route: Route, batch: Rows) -> None:
     if not route.latency:
         return
-    times = np.concatenate([piece.rows[RECORD_TIME].to_numpy() for piece in batch.pieces])
-    seconds = clock.now_us() / 1_000_000 - times / 1000
+    times = np.concatenate([piece.rows[route.since].cast(pa.int64()).to_numpy() for piece in batch.pieces])
+    seconds = (clock.now_us() - times) / 1_000_000
     metrics.observe_column(metrics.LATENCY.labels(route.latency), seconds)

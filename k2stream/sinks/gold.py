@@ -48,6 +48,14 @@ def newest(rows: pa.Table) -> pa.Table:
 
 
 ROUTES = [
-    Route(topics.ohlcv(name), f"ohlcv_{name}", GOLD, columns, merge=newest, latency="gold")
+    Route(
+        topics.ohlcv(name),
+        f"ohlcv_{name}",
+        GOLD,
+        columns,
+        merge=newest,
+        latency="gold",
+        since="last_trade_time",
+    )
     for name in TIMEFRAMES
 ]

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from k2stream.batch import RecordBatch
-from k2stream.sinks.schema import DELIVERY, OFFSET, RECORD_TIME
+from k2stream.sinks.schema import DELIVERY, OFFSET
 
 Marks = Mapping[str, int]
 
@@ -32,7 +32,7 @@ class Route:
     table: str
     schema: pa.Schema
     columns: Callable[[RecordBatch], pa.Table]
-    """A delivery to rows of `schema`, with DELIVERY's columns."""
+    """A delivery to rows of `schema`, with their offsets (DELIVERY)."""
 
     fresh: Callable[[pa.Table, Marks], tuple[pa.Table, Marks]] = no_replays
     """Rows whose content did not come before, and the marks after them."""
@@ -43,11 +43,13 @@ class Route:
     latency: str = ""
     """Label of k2_latency_seconds{to=…}; none where it is not measured."""
 
+    since: str = "receive_time"
+    """The column (µs) from which the latency counts."""
+
 
 def delivered(batch: RecordBatch, columns: Mapping[str, pa.Array], schema: pa.Schema) -> pa.Table:
     """Columns as rows of the schema; a single value stands for the whole column."""
-    carried = {OFFSET: pa.array(batch.offsets), RECORD_TIME: pa.array(batch.timestamps)}
-    return pa.table({**{name: columns[name] for name in schema.names}, **carried})
+    return pa.table({**{name: columns[name] for name in schema.names}, OFFSET: pa.array(batch.offsets)})
 
 
 def nothing(route: Route) -> pa.Table:

@@ -15,9 +15,9 @@ UTC_MICROSECONDS = pa.timestamp("us", tz="UTC")
 WORD = pa.dictionary(pa.int32(), pa.string())
 """A string of few different values."""
 
-OFFSET, RECORD_TIME = "_offset", "_record_time"
-DELIVERY = pa.schema([pa.field(OFFSET, pa.int64()), pa.field(RECORD_TIME, pa.int64())])
-"""What a row carries on its way and no table stores: the offset in its topic, the Kafka timestamp in ms."""
+OFFSET = "_offset"
+DELIVERY = pa.schema([pa.field(OFFSET, pa.int64())])
+"""What a row carries on its way and no table stores: the offset in its topic."""
 
 _WORDS = {"exchange", "symbol", "canonical_symbol", "timeframe", "side"}
 _PRIMITIVE = {

@@ -117,8 +117,8 @@ class Oracle:
     def _load(self, folder: Path) -> None:
         parts = " UNION ALL ".join(
             f"""SELECT '{name}' AS exchange, {_HAS_IDS[name]} AS has_id, partition AS raw_partition,
-                offset AS raw_offset, symbol, ts, received, id, ids, aggregated, weight, price_text, quantity_text,
-                taker_buy, backfilled
+                offset AS raw_offset, symbol, ts, received, id, ids, aggregated, weight, price_text,
+                quantity_text, taker_buy, backfilled
             FROM (SELECT partition, offset, JSONExtractBool(value, 'k2_backfilled') AS backfilled,
                          JSONExtractInt(value, 'k2_recv') AS received, {native}
                   FROM file('{folder / f"{name}.parquet"}', Parquet, '{_RAW}'))"""
@@ -134,14 +134,15 @@ class Oracle:
         self._query(
             f"""CREATE TABLE {self._database}.trades
             ENGINE = MergeTree ORDER BY (exchange, symbol, raw_offset) AS
-            SELECT exchange, symbol, has_id, raw_partition, raw_offset, ts, received, id, weight, taker_buy, price,
-                   quantity, backfilled, good,
+            SELECT exchange, symbol, has_id, raw_partition, raw_offset, ts, received, id, weight, taker_buy,
+                   price, quantity, backfilled, good,
                    has_id AND good AND row_number() OVER (
                        PARTITION BY exchange, symbol, aggregated, ids, price, quantity, taker_buy,
                                     intDiv(ts, 1000), good
                        ORDER BY raw_offset) > 1 AS duplicate
             FROM (SELECT *, {numbers}, price_valid AND quantity_valid AND price > 0 AND quantity > 0
-                            AND price * quantity < {_LIMIT} AND quantity < {_MOST} AND ts >= {_EARLIEST} AS good
+                            AND price * quantity < {_LIMIT} AND quantity < {_MOST}
+                            AND ts >= {_EARLIEST} AS good
                   FROM ({parts}))"""
         )
         self._query(

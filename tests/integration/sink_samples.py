@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from k2stream.sinks import bronze, gold, silver
 from k2stream.sinks.progress import Batch, Partition, Piece
-from k2stream.sinks.schema import DELIVERY, OFFSET, RECORD_TIME, UTC_MICROSECONDS
+from k2stream.sinks.schema import DELIVERY, OFFSET, UTC_MICROSECONDS
 
 SILVER, GOLD = silver.ROUTE, gold.ROUTES[0]
 KRAKEN = bronze.ROUTES[1]
@@ -21,7 +21,7 @@ def piece(route, records, first=0, partition=0, receipt=None, marks=None):
     offsets = np.arange(first, first + len(records))
     schema = pa.schema([*route.schema, *DELIVERY])
     rows = pa.Table.from_pylist(
-        [{**row, OFFSET: int(offset), RECORD_TIME: 0} for row, offset in zip(records, offsets, strict=True)],
+        [{**row, OFFSET: int(offset)} for row, offset in zip(records, offsets, strict=True)],
         pa.schema([field.with_type(_plain(field.type)) for field in schema]),
     ).cast(schema)
     where = Partition(route.topic, partition)

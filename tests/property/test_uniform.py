@@ -83,7 +83,7 @@ def note(what):
 
 def same(fast, slow):
     assert fast.receive_time.tolist() == slow.receive_time.tolist()
-    for name in ("keys", "values", "timestamps", "dead_letters", "events", "positions", "newest", "replayed"):
+    for name in ("keys", "values", "dead_letters", "events", "positions", "newest", "replayed"):
         assert getattr(fast, name) == getattr(slow, name), name
 
 

@@ -86,7 +86,7 @@ def run(exchange, records, positions=None, first_offset=0, process_time=NOW + 7)
 def test_a_binance_trade_in_full():
     done = run(BINANCE, [binance(41)], first_offset=9)
     (trade,) = [trades.decode(done.values)]
-    assert done.keys == [b"binance:BTC/USDT"] and done.timestamps == [NOW // 1000]
+    assert done.keys == [b"binance:BTC/USDT"]
     assert trade.exchange.tolist() == ["binance"] and trade.symbol.tolist() == ["BTCUSDT"]
     assert trade.canonical_symbol.tolist() == ["BTC/USDT"] and trade.trade_id.tolist() == ["41"]
     assert decimals.to_strings(decimals.from_fixed16(trade.price)) == ["100.1"]
@@ -202,8 +202,12 @@ def test_aggregated_trades_say_so():
         (binance(1, price="1" + "0" * 20)[1], "more than 20 integer digits"),
         (binance(1, quantity="0." + "0" * 18 + "1")[1], "more than 18 fraction digits"),
         (
-            binance(1, price="9" * 11, quantity="9" * 11)[1],
-            "price times quantity has more than 20 integer digits",
+            binance(1, price="9" * 7, quantity="9" * 7)[1],
+            "quantity, or price times quantity, has more than 13 integer digits",
+        ),
+        (
+            binance(1, price="0.001", quantity="1" + "0" * 13)[1],
+            "quantity, or price times quantity, has more",
         ),
     ],
 )
@@ -218,8 +222,10 @@ def test_what_cannot_be_used_is_a_dead_letter(value, cause):
 
 
 def test_the_largest_notional_passes():
-    done = run(BINANCE, [binance(1, price="9999999999", quantity="10000000000")])
-    assert not done.dead_letters and len(done.values) == 1
+    done = run(
+        BINANCE, [binance(1, price="999999999", quantity="10000"), binance(2, quantity="9" * 13, price="1")]
+    )
+    assert not done.dead_letters and len(done.values) == 2
 
 
 def test_a_huge_record_is_cut_in_its_dead_letter():

@@ -28,6 +28,9 @@ from k2stream.sinks.progress import Position
 COMMITS_LATE = 2
 """A record is missing, not just on its way, after so many commit intervals and a minute."""
 
+CLOCKS_DIFFER = timedelta(minutes=10)
+"""A trade is written after it was received, but by another machine's clock."""
+
 
 def audit(settings: Settings, catalog: Catalog, name: str, seconds: float | None = None) -> Verdict:
     """Audit a table over the last `seconds`, by default those of the settings.
@@ -95,7 +98,7 @@ async def _silver(
     in_hot = _marks(hot.positions(table))
     cold = catalog.load_table(table.name)
     held = _positions(cold, table)
-    spans = await log.spans(table.route.topic, start, due)
+    spans = await log.spans(table.route.topic, start - CLOCKS_DIFFER, due)
     rows = cold.scan(
         row_filter=f"receive_time >= '{start.isoformat()}'",
         selected_fields=("raw_partition", "raw_offset", "timestamp", "exchange"),

@@ -1,6 +1,7 @@
 """The order of a flush, and what a failure refuses, against a broker that is driven by hand."""
 
 import asyncio
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -181,6 +182,13 @@ async def test_a_waiting_sender_learns_of_a_failure(producer, broker):
 async def test_large_columns_are_split_in_order(producer, broker):
     await producer.send_columns("out", 1, [None] * 5, [b"%d" % n * 400 for n in range(5)], 1)
     assert [batch.builder.record_count() for batch in broker.sent] == [2, 2, 1]
+
+
+async def test_a_record_that_names_no_time_has_that_of_its_writing(producer, broker, decode):
+    before = time.time_ns() // 1_000_000
+    await producer.send_columns("out", 0, [b"k"], [b"received two days ago, written now"])
+    (record,) = decode(broker.sent[0].builder)
+    assert before <= record.timestamp <= time.time_ns() // 1_000_000
 
 
 async def test_a_few_records_join_the_batch_that_waits(producer, broker, decode):

@@ -63,7 +63,7 @@ def outcome(exchange, given):
         exchanges.get(exchange), given, lambda symbol: None, str, schema_id=SCHEMA_ID, process_time=NOW
     )
     causes = [(letter.cause, letter.offset) for letter in done.dead_letters]
-    return done.keys, done.values, done.timestamps, done.positions, done.events, causes
+    return done.keys, done.values, done.positions, done.events, causes
 
 
 def again(exchange, given):
