@@ -149,8 +149,8 @@ def take(columns: TradeColumns, rows: Rows) -> TradeColumns:
 def numbers(columns: TradeColumns) -> tuple[Decimals, Decimals, dict[int, str]]:
     """Prices, quantities, and the cause for each row whose numbers are not those of a trade.
 
-    Both must be positive decimals, and so small that sums of many such trades fit decimal(38, 18). A time must
-    not be from before there were trades.
+    Both must be positive decimals, and so small that sums of many such trades fit decimal(38, 18). A time
+    must not be from before there were trades.
     """
     price, bad_price = _positive("price", columns.price)
     quantity, bad_quantity = _positive("quantity", columns.quantity)
