@@ -91,7 +91,7 @@ def apply(batch: RecordBatch) -> None:
     for row in changes.ahead.tolist():
         metrics.TRADES_AHEAD.labels(trades.keys[trades.key[row]].partition(":")[0]).inc()
     metrics.REPLAYED.labels("candles").inc(changes.replayed)
-    metrics.observe_column(metrics.LATENCY.labels("candle"), (clock.now_us() - trades.receive_time) / 1e6)
+    metrics.observe_latency("candle", (clock.now_us() - trades.receive_time) / 1e6)
 
 
 @tables.progress.on_recover

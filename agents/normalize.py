@@ -75,7 +75,7 @@ def measure(exchange: str, done: Normalised) -> None:
     metrics.DUPLICATES.labels(exchange).inc(done.counted(EventKind.DUPLICATE))
     metrics.GAPS.labels(exchange).inc(done.counted(EventKind.GAP))
     metrics.REPLAYED.labels("normalize").inc(done.replayed)
-    metrics.observe_column(metrics.LATENCY.labels("normalized"), (clock.now_us() - done.receive_time) / 1e6)
+    metrics.observe_latency("normalized", (clock.now_us() - done.receive_time) / 1e6)
     for symbol, (timestamp, receive_time, price) in done.newest.items():
         metrics.EVENT_LAG.labels(exchange).set((receive_time - timestamp) / 1e6)
         metrics.LAST_PRICE.labels(exchange, symbol).set(float(price))

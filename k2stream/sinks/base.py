@@ -310,4 +310,4 @@ def _observe(route: Route, batch: Rows) -> None:
         return
     times = np.concatenate([piece.rows[route.since].cast(pa.int64()).to_numpy() for piece in batch.pieces])
     seconds = (clock.now_us() - times) / 1_000_000
-    metrics.observe_column(metrics.LATENCY.labels(route.latency), seconds)
+    metrics.observe_latency(route.latency, seconds)

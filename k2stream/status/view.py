@@ -151,6 +151,6 @@ def _sink_rows(samples: Samples, prefix: str, layer: str, metric: str = "k2_sink
 def _latency(samples: Samples, to: str) -> tuple[str, str]:
     shown = []
     for share in (0.5, 0.99):
-        seconds = samples.quantile("k2_latency_seconds", share, to=to)
+        seconds = samples.quantile("k2_latency_last_minute_seconds", share, to=to)
         shown.append("" if seconds is None else f"{seconds * _MS:,.0f} ms")
     return shown[0], shown[1]

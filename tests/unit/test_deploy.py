@@ -56,6 +56,7 @@ def test_dockerfile_environment_is_known_to_the_settings():
 
 def _metric_names():
     suffixes = {"counter": ["_total"], "gauge": [""], "histogram": ["_bucket", "_sum", "_count"]}
+    suffixes["gaugehistogram"] = ["_bucket"]
     return {m.name + s for m in REGISTRY.collect() if m.name.startswith("k2_") for s in suffixes[m.type]}
 
 
