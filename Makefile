@@ -1,6 +1,7 @@
 # K2 stream. `make` alone lists the targets; every target sets up what it needs.
 DURATION ?= 60
 MINUTES ?= 20
+PART ?= 1/1
 SEED ?= 1
 RATE ?= 200
 
@@ -39,9 +40,9 @@ demo: $(READY) ## Run for DURATION=60 seconds at RATE=200 trades/s, then prove t
 test: $(READY) ## All tests: unit, property, playback, and the whole stack against its oracle
 	@$(BIN)/python -m pytest -n 2
 
-fault: $(READY) ## Break real processes (F1 to F20 of docs/guarantees.md), and many more examples (100 minutes on 2 cores)
-	@$(BIN)/python -m pytest -m fault
-	@$(BIN)/python -m pytest tests/property --hypothesis-profile thorough
+fault: $(READY) ## Break real processes (F1 to F20 of docs/guarantees.md), and many more examples; in parts: PART=1/4
+	@$(BIN)/python -m pytest -m fault --part $(PART)
+	@$(BIN)/python -m pytest tests/property --hypothesis-profile thorough --part $(PART)
 
 soak: $(READY) ## Everything under random faults for MINUTES=20, a report a minute, verified at the end
 	@$(BIN)/python -m tests.fault.soak --minutes $(MINUTES) --seed $(SEED)

@@ -1,7 +1,10 @@
-"""How many examples property tests look at, few in every run, many in `make fault`; what shares a process."""
+"""How many examples property tests look at, few in every run, many in `make fault`; which share a process."""
 
+import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
+
+from tests.fault import parts
 
 settings.register_profile("ordinary", max_examples=40, deadline=None)
 settings.register_profile("thorough", max_examples=500, deadline=None)
@@ -20,6 +23,42 @@ class Stack(LoadScopeScheduling):
         if nodeid.startswith(BY_FILE):
             return nodeid.partition("::")[0]
         return "stack" if nodeid.startswith(IN_ORDER) else nodeid
+
+
+def pytest_addoption(parser):
+    text = (
+        "run the second of three parts of what is selected, and keep the results in tests/fault/results.json"
+    )
+    parser.addoption("--part", default=None, metavar="2/3", help=text)
+
+
+def pytest_configure(config):
+    try:
+        config.part = config.getoption("part") and parts.parse(config.getoption("part"))
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.outcomes = {}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    if config.part:
+        mine = set(parts.chosen([item.nodeid for item in items], parts.durations(), config.part))
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in mine])
+        items[:] = [item for item in items if item.nodeid in mine]
+
+
+def pytest_runtest_makereport(item, call):
+    outcome, seconds = item.config.outcomes.get(item.nodeid, ("passed", 0.0))
+    if call.excinfo and not call.excinfo.errisinstance(pytest.skip.Exception):
+        outcome = "failed"
+    item.config.outcomes[item.nodeid] = outcome, seconds + call.duration
+
+
+def pytest_sessionfinish(session):
+    config = session.config
+    if config.part and config.outcomes:
+        parts.keep((name, *outcome) for name, outcome in config.outcomes.items())
 
 
 def pytest_xdist_make_scheduler(config, log):
