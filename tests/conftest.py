@@ -1,13 +1,22 @@
 """How many examples property tests look at, few in every run, many in `make fault`; which share a process."""
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.fault import parts
 
 settings.register_profile("ordinary", max_examples=40, deadline=None)
 settings.register_profile("thorough", max_examples=500, deadline=None)
+# The same examples for each mutant, and no search for the smallest that fails: `make mutate`.
+settings.register_profile(
+    "mutation",
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+)
 settings.load_profile("ordinary")
 
 
