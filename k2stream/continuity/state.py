@@ -17,7 +17,7 @@ class Ids(msgspec.Struct, array_like=True):
     `holes` are [first, last] ranges, ascending; the ids below the first one ever seen are a hole too.
     `time` is the newest trade time, µs, -1 where an earlier release wrote it. `last`: of aggregated trades
     the highest id that one stands for, else -1. `recent`: what the last trades said (continuity/recent.py).
-    `epoch` counts how often the ids have started again, and `past` has the numberings before.
+    `epoch` counts how often the ids have started again, `since` when, and `past` has the numberings before.
     """
 
     high: int
@@ -27,6 +27,7 @@ class Ids(msgspec.Struct, array_like=True):
     recent: bytes = b""
     epoch: int = 0
     past: list[Ids] = []
+    since: int = 0
 
 
 class State(msgspec.Struct, omit_defaults=True):

@@ -103,12 +103,10 @@ class Walk:
         number, time = int(group.number[at]), int(group.time[at])
         if number > ids.high and not group.aggregated and not ids.past:
             return self._accept(at)
-        said = self._said_before(at)
-        if ids.past and time <= ids.past[-1].time:
-            return self._drop(at) if said else self._of_before(at)
-        if said:
-            self._came(at)
+        if self._said_before(at):
             return self._drop(at)
+        if ids.past and time <= ids.past[-1].time and time < ids.since:
+            return self._of_before(at)
         later = ids.time > 0 and time // _MS > (ids.time + OVERLAP_US) // _MS and not group.ahead[at]
         if holds(ids.holes, number):
             if not later:
@@ -124,7 +122,6 @@ class Walk:
         elif ids.time > 0 and time // _MS > ids.time // _MS + 1:
             cause = f"newer than the newest trade by less than {OVERLAP_US // 1_000_000} s"
         else:
-            self._came(at)
             return self._drop(at)
         cause = f"id {number} was seen: {cause}: a repeat, or ids that start again"
         self._found.doubtful[int(group.rows[at])] = cause
@@ -182,7 +179,12 @@ class Walk:
         ids = next(past for past in self._ids.past if time <= past.time)
         self._found.epoch[row] = ids.epoch
         if number <= ids.high:
-            self._found.keep[row] = fill(ids.holes, number)
+            if not fill(ids.holes, number):
+                if self._other_content(at):
+                    self._found.doubtful[row] = (
+                        f"id {number} was seen: as old as before the ids started again"
+                    )
+                return self._drop(at)
         else:
             if number > ids.high + 1:
                 ids.holes.append((ids.high + 1, number - 1))
@@ -197,7 +199,7 @@ class Walk:
         self._found.epoch[row] = epoch
         self._found.tell(self._event(EventKind.RESTART, at, epoch, 1), row)
         self._remember(at + 1)
-        ended = msgspec.structs.replace(before, time=min(before.time, time - 1), recent=b"", past=[])
+        ended = msgspec.structs.replace(before, recent=b"", past=[])
         return Ids(
             high=number,
             holes=[(0, number - 1)] if number else [],
@@ -206,6 +208,7 @@ class Walk:
             recent=before.recent,
             epoch=epoch,
             past=[*before.past, ended][-MAX_PAST:],
+            since=time,
         )
 
     def _remember(self, end: int) -> None:
