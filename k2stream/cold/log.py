@@ -15,6 +15,7 @@ from pyiceberg.table import Table
 from pyiceberg.transforms import MonthTransform
 from sqlalchemy.exc import IntegrityError
 
+from k2stream.cold import owner
 from k2stream.cold.commit import committed
 from k2stream.cold.tables import NAMESPACE, PROPERTIES, schema_of
 
@@ -61,18 +62,22 @@ class Entry:
 
 
 def ensure(catalog: Catalog) -> Table:
-    """The log, created if it is missing."""
+    """The log, created if it is missing. Raises StateRefused when its location is another catalog's."""
     if catalog.table_exists(NAME):
-        return catalog.load_table(NAME)
+        found = catalog.load_table(NAME)
+        owner.claim(catalog, found, created=False)
+        return found
     with suppress(NamespaceAlreadyExistsError, IntegrityError):
         catalog.create_namespace_if_not_exists(NAMESPACE)
     schema = schema_of(_COLUMNS)
     started = schema.find_field("started").field_id
     spec = PartitionSpec(PartitionField(started, 1000, MonthTransform(), "started_month"))
     try:
-        return catalog.create_table(NAME, schema, partition_spec=spec, properties=PROPERTIES)
+        found = catalog.create_table(NAME, schema, partition_spec=spec, properties=PROPERTIES)
     except TableAlreadyExistsError:
-        return catalog.load_table(NAME)
+        found = catalog.load_table(NAME)
+    owner.claim(catalog, found, created=True)
+    return found
 
 
 def append(catalog: Catalog, entries: list[Entry]) -> None:

@@ -16,9 +16,10 @@ from typing import NamedTuple
 from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
 
-from k2stream.cold import compact, expire, log, orphans
+from k2stream.cold import compact, expire, log, orphans, owner
 from k2stream.cold.audit.compare import Verdict
 from k2stream.cold.log import Entry, Status
+from k2stream.cold.owner import Claim
 from k2stream.cold.tables import TABLES
 from k2stream.errors import ConfigError
 
@@ -77,12 +78,13 @@ def _logged(catalog: Catalog, entries: list[Entry]) -> Iterator[Entry]:
 
 
 def _table(catalog: Catalog, name: str, limits: Limits, audit: Audit | None) -> Iterator[Entry]:
-    load = partial(catalog.load_table, name)
+    load = partial(owner.own, catalog, name)
     order = log.ORDER if name == log.NAME else TABLES[name].order
+    known: set[str] = set()
     steps: dict[str, Callable[[], _Outcome]] = {
         "compact": lambda: _compact(load, order, limits),
-        "expire": lambda: _expire(load, limits),
-        "orphans": lambda: _orphans(load, limits),
+        "expire": lambda: _expire(load, limits, known, owner.claim(catalog, load(), created=False)),
+        "orphans": lambda: _orphans(load, limits, known, owner.claim(catalog, load(), created=False)),
     }
     for step, action in steps.items():
         entry = _run(load, name, step, action)
@@ -116,14 +118,17 @@ def _compact(load: Callable[[], Table], order: Sequence[str], limits: Limits) ->
     return _Outcome()
 
 
-def _expire(load: Callable[[], Table], limits: Limits) -> _Outcome:
-    count = len(load().snapshots())
+def _expire(load: Callable[[], Table], limits: Limits, known: set[str], claim: Claim) -> _Outcome:
+    table = load()
+    count = len(table.snapshots())
+    if not claim.taken and any(snapshot.timestamp_ms < claim.since for snapshot in table.snapshots()):
+        known |= orphans.needed(table)
     gone = expire.expire(load, _ms(_ago(limits.snapshot_seconds)))
     return _Outcome(f"{gone} of {count} snapshots expired")
 
 
-def _orphans(load: Callable[[], Table], limits: Limits) -> _Outcome:
-    found = orphans.find(load, _ago(limits.orphan_seconds))
+def _orphans(load: Callable[[], Table], limits: Limits, known: set[str], claim: Claim) -> _Outcome:
+    found = orphans.find(load, _ago(limits.orphan_seconds), _time(claim), known)
     orphans.remove(load(), found.orphans)
     sizes = (found.files, found.files - len(found.orphans), found.bytes, found.bytes - found.orphan_bytes)
     return _Outcome(f"{len(found.orphans)} orphans removed", sizes=sizes)
@@ -140,13 +145,15 @@ def plan(catalog: Catalog, names: Sequence[str], limits: Limits) -> Iterator[tup
         if not catalog.table_exists(name):
             yield name, "", "does not exist yet"
             continue
-        load = partial(catalog.load_table, name)
+        load = partial(owner.own, catalog, name)
         table = load()
         bins = compact.planned(table, limits.compact_rows)
         yield name, "compact", f"{sum(map(len, bins))} files into {len(bins)}"
         snapshots = expire.planned(table, _ms(_ago(limits.snapshot_seconds)))
         yield name, "expire", f"{len(snapshots)} of {len(table.snapshots())} snapshots"
-        found = orphans.find(load, _ago(limits.orphan_seconds))
+        found = orphans.find(
+            load, _ago(limits.orphan_seconds), _time(owner.claim(catalog, table, created=False))
+        )
         yield name, "orphans", f"{len(found.orphans)} of {found.files} files, {found.orphan_bytes:,} bytes"
 
 
@@ -158,6 +165,10 @@ def _size(table: Table) -> tuple[int, int, int]:
         sum(file.file_size_in_bytes for file in files),
         sum(file.record_count for file in files),
     )
+
+
+def _time(claim: Claim) -> datetime:
+    return datetime.fromtimestamp(claim.since / 1000, UTC)
 
 
 def _ago(seconds: float) -> datetime:

@@ -6,7 +6,7 @@ running writer has not committed yet is protected by its age alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
@@ -35,8 +35,13 @@ class Found(NamedTuple):
     orphan_bytes: int
 
 
-def find(load: Callable[[], Table], before: datetime) -> Found:
-    """Orphans last written before a time. Raises FilesGone, OSError."""
+def find(
+    load: Callable[[], Table], before: datetime, since: datetime = plan.EVER, known: Collection[str] = ()
+) -> Found:
+    """Orphans last written before a time, and since the location is ours, or `known` to be the table's.
+
+    Raises FilesGone, OSError.
+    """
     table = load()
     live = {_path(table, task.file.file_path) for task in table.scan().plan_files()}
     files, folder = _storage(table)
@@ -48,7 +53,8 @@ def find(load: Callable[[], Table], before: datetime) -> Found:
     gone = sorted(live - listed.keys())
     if gone:
         raise FilesGone(f"{len(gone)} data files of the table are not in {table.location()}: {gone[0]}, …")
-    found = plan.orphans({path: info.mtime for path, info in listed.items()}, _needed(load()), before)
+    written = {path: info.mtime for path, info in listed.items()}
+    found = plan.orphans(written, needed(load()), before, since, known)
     return Found(
         found,
         len(listed),
@@ -65,7 +71,8 @@ def remove(table: Table, paths: list[str]) -> None:
             files.delete_file(path)
 
 
-def _needed(table: Table) -> set[str]:
+def needed(table: Table) -> set[str]:
+    """The files that some snapshot of the table needs, and its metadata's."""
     metadata = table.metadata
     names = {table.metadata_location, *(entry.metadata_file for entry in metadata.metadata_log)}
     names |= {statistics.statistics_path for statistics in metadata.statistics}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
+EVER = datetime.fromtimestamp(0, UTC)
 SMALL = 0.75
 """A file below this share of the target is small."""
 
@@ -69,6 +70,20 @@ def expirable(commits: Sequence[Commit], heads: Collection[int], before: int) ->
     return [commit.id for commit in commits if commit.at < before and commit.id not in kept]
 
 
-def orphans(listed: Mapping[str, datetime], needed: Collection[str], before: datetime) -> list[str]:
-    """Files last written before a time that nothing needs. A younger one may be of a running commit."""
-    return sorted(path for path, written in listed.items() if written < before and path not in needed)
+def orphans(
+    listed: Mapping[str, datetime],
+    needed: Collection[str],
+    before: datetime,
+    since: datetime = EVER,
+    known: Collection[str] = (),
+) -> list[str]:
+    """Files last written before a time that nothing needs. A younger one may be of a running commit.
+
+    What was written before the location was ours (`since`) may be another's, unless the table has named it
+    (`known`).
+    """
+    return sorted(
+        path
+        for path, written in listed.items()
+        if written < before and path not in needed and (written >= since or path in known)
+    )

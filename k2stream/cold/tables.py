@@ -35,6 +35,7 @@ from pyiceberg.types import (
 )
 from sqlalchemy.exc import IntegrityError
 
+from k2stream.cold import owner
 from k2stream.cold.commit import committed
 from k2stream.errors import ConfigError
 from k2stream.sinks import bronze, gold, silver
@@ -149,15 +150,14 @@ def ensure(catalog: Catalog, table: ColdTable, location: str | None = None) -> T
     """The table, created (at the location) if it is missing, with all columns of this release.
 
     Columns are added at the end, where they are null in older rows. Safe when several workers do it at once.
-    Raises ConfigError when it has other columns.
+    Raises ConfigError when it has other columns, StateRefused when its location is another catalog's.
     """
     with suppress(NamespaceAlreadyExistsError, IntegrityError):  # another worker was faster
         catalog.create_namespace_if_not_exists(table.name.partition(".")[0])
     wanted = schema_of(table.route.schema)
-    if catalog.table_exists(table.name):
-        found = catalog.load_table(table.name)
-    else:
-        found = _create(catalog, table, wanted, location)
+    created = not catalog.table_exists(table.name)
+    found = _create(catalog, table, wanted, location) if created else catalog.load_table(table.name)
+    owner.claim(catalog, found, created=created)
     names = [field.name for field in wanted.fields]
     held = [field.name for field in found.schema().fields]
     shared = min(len(held), len(names))  # a later release may have added more

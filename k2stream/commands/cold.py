@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from k2stream import settings as settings_module
-from k2stream.cold import log, maintain
+from k2stream.cold import log, maintain, owner
 from k2stream.cold.catalog import open_catalog
 from k2stream.cold.maintain import Limits
 from k2stream.errors import ConfigError
@@ -82,6 +82,26 @@ def _line(entry: log.Entry) -> str:
     )
     text = f"{entry.table:25} {entry.step:8} {entry.status:8}{entry.seconds:7.2f} s  {did:22} {entry.detail}"
     return text.rstrip()
+
+
+@cold.command()
+@click.option("--yes", is_flag=True, help="Adopt without asking.")
+def adopt(yes: bool) -> None:
+    """Make this platform the owner of the tables' files, where they are another's or nobody's.
+
+    Whose they were stops writing and cleaning there. What was there before is never removed.
+    """
+    catalog = open_catalog(reached(settings_module.get()))
+    others = owner.others(catalog)
+    for table, found in others:
+        of = f"{found.catalog}, table {found.table}" if found else "nobody"
+        click.echo(f"{'.'.join(table.name())}: {table.location()} is of {of}")
+    if not others:
+        click.echo("all tables' files are this platform's own")
+    elif yes or click.confirm("make them this platform's? Whose they were must not write there any more"):
+        for table, _ in others:
+            owner.adopt(catalog, table)
+        click.echo(f"{len(others)} tables adopted")
 
 
 @cold.command()
