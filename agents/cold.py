@@ -19,6 +19,7 @@ from k2stream.sinks.worker import SinkWorker
 MAX_BYTES = 24 << 20  # of all buffers
 FLUSH_WAIT_SECONDS = 60.0
 GATHER_SECONDS = (1.0, 1.0)  # nobody waits for the cold tier, and large deliveries cost far less
+CHECK_SECONDS = 60.0
 
 app = create_app("cold")
 app.gather_seconds = GATHER_SECONDS
@@ -28,6 +29,7 @@ policy = Policy(
     max_rows=settings.cold_commit_rows,
     max_bytes=MAX_BYTES,
     save_seconds=0.0,
+    check_seconds=CHECK_SECONDS,
 )
 sink = SinkWorker(app, settings, Iceberg(settings), policy)
 sink.deliver([table.route for table in TABLES.values()])

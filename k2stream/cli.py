@@ -51,6 +51,10 @@ _SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "k2stream.commands.migrate:migrate",
             "Bring registry, ClickHouse and Iceberg up to date.",
         ),
+        "refill": (
+            "k2stream.commands.refill:refill",
+            "Fill a table of a sink from what Kafka still has.",
+        ),
         "cold": ("k2stream.commands.cold:cold", "Work with the Iceberg tier."),
     },
 }

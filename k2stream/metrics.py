@@ -40,6 +40,9 @@ OPEN_WINDOWS = Gauge("k2_open_windows", "Windows not yet final.", ["timeframe"])
 
 SINK_ROWS = Counter("k2_sink_rows", "Rows made durable by a sink.", ["table"])
 SINK_ERRORS = Counter("k2_sink_errors", "Failed writes of a sink, retried.", ["table"])
+SINK_REFILLS = Counter(
+    "k2_sink_refills", "Partitions read again because the destination had gone back.", ["table"]
+)
 SINK_SKIPPED = Counter("k2_sink_skipped", "Records that a sink could not read.", ["table"])
 SINK_FLUSH = Histogram(
     "k2_sink_flush_seconds", "Time of one durable write.", ["table"], buckets=LATENCY_BUCKETS

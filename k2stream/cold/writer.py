@@ -13,12 +13,15 @@ import msgspec
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
 
+from k2stream.cold.commit import committed
 from k2stream.cold.tables import rows_for
 from k2stream.errors import ConfigError
-from k2stream.sinks.base import Away, Rows
+from k2stream.sinks.destination import Away, WentBack
+from k2stream.sinks.epochs import follows
 from k2stream.sinks.progress import Partition, Position
 from k2stream.sinks.route import Route, beyond, joined
 from k2stream.sinks.schema import stored
+from k2stream.sinks.table import Rows
 
 PROPERTY = "k2.positions"
 EPOCHS, SOURCES = "k2.epoch", "k2.source"
@@ -63,11 +66,12 @@ def append(load: Callable[[], Table], route: Route, batch: Rows) -> int:
 
     A commit that another writer overtook, or whose answer was lost, starts again from the table as it is
     then: offsets that its ancestry covers are dropped, the rest is appended. Raises Away when that happens
-    again and again.
+    again and again, WentBack when the table does not hold what the batch goes on from.
     """
     for _ in range(CONFLICTS):
         table = load()
         held = positions(table)
+        _check(route, batch, held)
         pieces = [
             beyond(piece.rows, held[piece.partition].offset) if piece.partition in held else piece.rows
             for piece in batch.pieces
@@ -82,6 +86,37 @@ def append(load: Callable[[], Table], route: Route, batch: Rows) -> int:
             continue
         return len(rows)
     raise Away(f"{route.table}: {CONFLICTS} commits in a row were overtaken by others")
+
+
+def reposition(load: Callable[[], Table], at: Partition, position: Position) -> None:
+    """Commit no rows, but where a partition goes on from.
+
+    Does nothing when the next batch says it by itself. Raises WentBack when the table has later rows, and
+    Overtaken.
+    """
+
+    def attempt() -> None:
+        table = load()
+        held = positions(table)
+        found = held.get(at, Position())
+        if found.offset > position.offset:
+            raise WentBack({(".".join(table.name()), at): found})
+        if found.epoch or found.offset != position.offset:
+            note(table, {**held, at: position})
+
+    committed(attempt)
+
+
+def _check(route: Route, batch: Rows, held: Mapping[Partition, Position]) -> None:
+    """Raise WentBack unless each partition's first piece follows on."""
+    first = {piece.partition: piece for piece in reversed(batch.pieces)}
+    back = {
+        (route.table, at): held.get(at)
+        for at, piece in first.items()
+        if not follows(piece.first, piece.epoch, held.get(at, Position()))
+    }
+    if back:
+        raise WentBack(back)
 
 
 def note(table: Table, held: Mapping[Partition, Position]) -> None:

@@ -11,15 +11,14 @@ from k2stream.errors import ConfigError
 from k2stream.replay.rebuild import Rows
 from k2stream.settings import Settings
 from k2stream.sinks import bronze, gold, silver
-from k2stream.sinks.clickhouse import ClickHouse, connect
+from k2stream.sinks.anchors import renamed
+from k2stream.sinks.clickhouse import POSITIONS, ClickHouse, connect
 from k2stream.sinks.migrate import migrate
 from k2stream.sinks.progress import Batch, Partition, Piece, Position
 from k2stream.sinks.table import Acknowledge
 
 ROUTES = {route.table: route for route in (*bronze.ROUTES, silver.ROUTE, *gold.ROUTES)}
 """By table."""
-
-POSITIONS = "sink_positions"
 
 
 def fresh_database(settings: Settings) -> str:
@@ -55,9 +54,13 @@ class Hot:
         self._sink.write(made.route, Batch((piece,)))
 
     def save(self, positions: Mapping[str, Mapping[Partition, Position]]) -> None:
-        """Say how far each fresh table is in its topic."""
-        self._sink.save(
-            {(table, at): position for table, found in positions.items() for at, position in found.items()}
+        """Say how far each fresh table is in its topic, each in a new epoch."""
+        self._sink.open(
+            {
+                (table, at): renamed(position)
+                for table, found in positions.items()
+                for at, position in found.items()
+            }
         )
 
     def check(self) -> None:

@@ -11,10 +11,11 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchNamespaceError
 from pyiceberg.table import Table
 
-from k2stream.cold import tables, writer
+from k2stream.cold import owner, tables, writer
 from k2stream.cold.tables import NAMESPACE, TABLES
 from k2stream.errors import ConfigError
 from k2stream.replay.rebuild import Rows
+from k2stream.sinks.anchors import renamed
 from k2stream.sinks.progress import Partition, Position
 from k2stream.sinks.schema import stored
 
@@ -58,9 +59,9 @@ class Cold:
         table.append(tables.rows_for(table, stored(made.rows)))
 
     def save(self, positions: Mapping[str, Mapping[Partition, Position]]) -> None:
-        """Say in a snapshot how far each fresh table is in its topic."""
+        """Say in a snapshot how far each fresh table is in its topic, in a new epoch."""
         for hot, found in positions.items():
-            writer.note(self._fresh[hot], found)
+            writer.note(self._fresh[hot], {at: renamed(position) for at, position in found.items()})
 
     def check(self) -> None:
         """Raise ConfigError when fresh rows have no positions: no sink could go on from them."""
@@ -83,6 +84,7 @@ class Cold:
         self._mend()
         with suppress(NoSuchNamespaceError):
             for name in self.catalog.list_tables(FRESH):
+                owner.own(self.catalog, ".".join(name))  # of a copied catalog the files are another's
                 self.catalog.purge_table(name)
             self.catalog.drop_namespace(FRESH)
 

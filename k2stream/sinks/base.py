@@ -4,26 +4,32 @@ A sink reads batches, makes them rows, and buffers them by table. By size, time 
 becomes a batch of fixed offset ranges, which is written until the destination has it, however long that is
 away; then its positions are saved, and only then are its records acknowledged to Kafka. Nothing is ever
 dropped: what cannot be written holds back the reading (the topic's `max_unacked`), and any other error stops
-the worker with nothing acknowledged.
+the worker with nothing acknowledged. A destination that lost what it had gets it again (anchors.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from k2stream import clock, metrics
 from k2stream.batch import RecordBatch
+from k2stream.sinks.anchors import Anchors
+from k2stream.sinks.destination import Away as Away
+from k2stream.sinks.destination import Destination as Destination
+from k2stream.sinks.destination import MissingRows as MissingRows
+from k2stream.sinks.destination import Policy as Policy
+from k2stream.sinks.destination import WentBack
+from k2stream.sinks.destination import backoff as backoff
+from k2stream.sinks.epochs import Key, Move, moves
 from k2stream.sinks.progress import Hole, Partition, Position
 from k2stream.sinks.route import Route
 from k2stream.sinks.table import Acknowledge, Table
@@ -31,72 +37,31 @@ from k2stream.sinks.table import Rows as Rows
 
 logger = logging.getLogger(__name__)
 
-RETRY_BASE_SECONDS, RETRY_CAP_SECONDS = 0.1, 10.0
 CLOSE_SECONDS = 5.0
 
 Result = TypeVar("Result")
-
-
-class Away(Exception):
-    """The destination cannot take it now: the same will be tried again."""
-
-
-class MissingRows(Exception):
-    """The destination lacks rows that the consumer group has passed: a person is told what to do."""
-
-
-class Destination(Protocol):
-    """Where rows become durable. Calls come one at a time, off the event loop; each may raise Away."""
-
-    def prepare(self, routes: Sequence[Route]) -> None:
-        """Create what the routes need; once, before anything else."""
-
-    def positions(self, route: Route) -> Mapping[int, Position]:
-        """How far each partition of the route's topic is durable in its table."""
-
-    def write(self, route: Route, batch: Rows) -> int:
-        """Make a batch durable, all of it or nothing; the rows added. The same batch may come again."""
-
-    def save(self, positions: Mapping[tuple[str, Partition], Position]) -> None:
-        """Make positions of (table, partition) durable, where `write` has not done so."""
-
-    def close(self) -> None:
-        """Release connections."""
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """When buffers are written: a table's by age (s) or rows, the largest when all reach the bytes."""
-
-    flush_seconds: float
-    max_rows: int
-    max_bytes: int
-    save_seconds: float
-
-    def deadline(self, table: Table) -> float:
-        """When (monotonic seconds) what the table holds must be written."""
-        return table.since + self.flush_seconds
-
-
-def backoff(base: float = RETRY_BASE_SECONDS, cap: float = RETRY_CAP_SECONDS) -> Iterator[float]:
-    """Seconds to wait before each retry: doubling to a cap, with jitter of half of it either way."""
-    delay = base
-    while True:
-        yield delay * random.uniform(0.5, 1.5)  # noqa: S311 - not a secret
-        delay = min(delay * 2, cap)
 
 
 class Sink:
     """Delivers routes to one destination."""
 
     def __init__(
-        self, destination: Destination, policy: Policy, earliest: Callable[[Partition], Awaitable[int]]
+        self,
+        destination: Destination,
+        policy: Policy,
+        earliest: Callable[[Partition], Awaitable[int]],
+        go_back: Callable[[Mapping[Partition, int], Callable[[], None]], Awaitable[None]],
     ) -> None:
-        """`earliest` tells a partition's first offset that Kafka still has."""
-        self._destination, self._policy, self._earliest = destination, policy, earliest
+        """`earliest` tells a partition's first offset that Kafka still has.
+
+        `go_back` makes the consumer read partitions again from given offsets, and all others from what was
+        acknowledged; it calls what it is given when nothing is delivered any more.
+        """
+        self._destination, self._policy, self._go_back = destination, policy, go_back
+        self._anchors = Anchors(destination, earliest, self._retry)
         self._tables: dict[str, Table] = {}
         self._unsaved: list[tuple[str, Rows, list[Acknowledge]]] = []
-        self._saved_at = time.monotonic()
+        self._saved_at = self._checked_at = time.monotonic()
         self._lock = asyncio.Lock()
         self._changed, self._arrived = asyncio.Event(), asyncio.Event()
         self._generation = 0
@@ -113,13 +78,15 @@ class Sink:
 
     async def put(self, route: Route, batch: RecordBatch, acknowledge: Acknowledge) -> None:
         """Buffer one delivery. Raises MissingRows when offsets before it were never written."""
+        if self._anchors.returning:
+            return  # the consumer is about to go back: it is delivered again
         generation = self._generation
         table = self._table(route)
         partition = Partition(batch.tp.topic, batch.tp.partition)
         if table.arrived(partition) is None:
             await self._assign(table, partition, batch.first_offset)
         if generation != self._generation or table.arrived(partition) is None:
-            return  # a rebalance came between: the batch is delivered again
+            return  # a rebalance came between, or the consumer goes back: the batch is delivered again
         try:
             await table.put(partition, batch, acknowledge)
         except Hole as hole:
@@ -137,30 +104,15 @@ class Sink:
             if table.arrived(partition) is not None:
                 return
             await self._save()
-            found = await self._retry(table.route.table, partial(self._destination.positions, table.route))
-            if found is None:
-                return
-            position = found.get(partition.partition, Position())
-            if first > position.offset + 1:
-                position = await self._after_hole(table.route, partition, position, first)
-            table.assign(partition, position)
-
-    async def _after_hole(self, route: Route, partition: Partition, held: Position, first: int) -> Position:
-        if first > await self._earliest(partition):
-            raise MissingRows(
-                f"{route.table} holds {partition} up to offset {held.offset}, but the consumer group goes on "
-                f"at {first}: stop all workers of this role and start one, it goes back and fills the rows in"
-            )
-        if held.offset >= 0:
-            logger.error(
-                "%s: offsets %d to %d of %s are gone from Kafka and were never written",
-                route.table, held.offset + 1, first - 1, partition,
-            )  # fmt: skip
-        return Position(first - 1, held.marks)
+            position = await self._anchors.begin(table.route, partition, first)
+            if position is not None:
+                table.assign(partition, position)
+            self._changed.set()
 
     def reset(self) -> None:
         """Before a rebalance: forget what is not durable, it is read again from what was acknowledged."""
         self._generation += 1
+        self._anchors.reset()
         for table in self._tables.values():
             table.reset()
         self._unsaved = [(name, batch, []) for name, batch, _ in self._unsaved]
@@ -196,12 +148,16 @@ class Sink:
                     pass
                 if self._unsaved and time.monotonic() >= self._saved_at + self._policy.save_seconds:
                     await self._save()
+                if time.monotonic() >= self._checked_at + self._policy.check_seconds:
+                    await self._check()
+            await self._return()
 
     async def flush(self) -> dict[str, int]:
         """Write all that is buffered now: rows added by table."""
         async with self._lock:
             added = {name: await self._write(table) or 0 for name, table in list(self._tables.items())}
             await self._save()
+        await self._return()
         return {name: rows for name, rows in added.items() if rows}
 
     async def close(self) -> None:
@@ -222,9 +178,10 @@ class Sink:
         deadlines = [self._policy.deadline(table) for table in tables if table.since]
         if self._unsaved:
             deadlines.append(self._saved_at + self._policy.save_seconds)
+        deadlines.append(self._checked_at + self._policy.check_seconds)
         self._changed.clear()
-        timeout = min(deadlines) - time.monotonic() if deadlines else None
-        if self._due() is None and (timeout is None or timeout > 0):
+        timeout = min(deadlines) - time.monotonic()
+        if self._due() is None and not self._anchors.returning and timeout > 0:
             try:
                 async with asyncio.timeout(timeout):
                     await self._changed.wait()
@@ -254,7 +211,11 @@ class Sink:
         name = table.route.table
         with metrics.SINK_FLUSH.labels(name).time():
             write = partial(self._destination.write, table.route, batch)
-            added = await self._retry(name, write, partial(table.progress.holds, batch))
+            try:
+                added = await self._retry(name, write, partial(table.progress.holds, batch))
+            except WentBack as error:
+                await self._anchors.compare(error.found)
+                return None
         if added is None:
             return None
         self._unsaved.append((name, batch, table.progress.done(batch)))
@@ -269,22 +230,40 @@ class Sink:
         written = self._unsaved
         if not written:
             return
-        positions = {
-            (name, partition): position
-            for name, batch, _ in written
-            for partition, position in batch.positions.items()
-        }
-        if await self._retry("sink_positions", partial(self._saved, positions)) is None:
+        moved = moves((name, batch) for name, batch, _ in written)
+        try:
+            if await self._retry("sink_positions", partial(self._saved, moved)) is None:
+                return
+        except WentBack as error:
+            self._saved_at = time.monotonic()
+            gone = await self._anchors.compare(error.found)
+            self._unsaved = [
+                (name, batch, receipts)
+                for name, batch, receipts in self._unsaved
+                if not any((name, partition) in gone for partition in batch.positions)
+            ]
             return
+        self._anchors.confirm(moved)
         self._saved_at = time.monotonic()
         written, self._unsaved = self._unsaved[: len(written)], self._unsaved[len(written) :]
         for _, _, receipts in written:
             for acknowledge in receipts:
                 await acknowledge()
 
-    def _saved(self, positions: Mapping[tuple[str, Partition], Position]) -> bool:
-        self._destination.save(positions)
+    def _saved(self, moved: Mapping[Key, Move]) -> bool:
+        self._destination.save(moved)
         return True
+
+    async def _check(self) -> None:
+        """See whether the destination still has what it had, also where nothing is written."""
+        for table in list(self._tables.values()):
+            await self._anchors.check(table.route)
+        self._checked_at = time.monotonic()
+
+    async def _return(self) -> None:
+        """Let the consumer go back where the destination did; not under the lock: agents may wait for it."""
+        if self._anchors.returning and not self._closing:
+            await self._go_back(dict(self._anchors.returning), self.reset)
 
     async def _retry(
         self, what: str, call: Callable[[], Result], wanted: Callable[[], bool] = lambda: True

@@ -23,7 +23,8 @@ from clickhouse_driver.writer import write_binary_str, write_binary_uint8
 from k2stream.errors import ConfigError
 from k2stream.settings import Settings
 from k2stream.sinks import cluster, native
-from k2stream.sinks.base import Away
+from k2stream.sinks.destination import Away, WentBack
+from k2stream.sinks.epochs import Key, Move
 from k2stream.sinks.migrate import migrate
 from k2stream.sinks.progress import Partition, Position
 from k2stream.sinks.route import Route
@@ -124,17 +125,18 @@ class ClickHouse:
 
     def positions(self, route: Route) -> Mapping[int, Position]:
         """Read from sink_positions; a partition that is not there was never written."""
-        rows = self._call(
-            lambda: self._client.execute(
-                f"""SELECT
-                    partition,
-                    argMax((last_offset, marks, epoch, source), (epoch, last_offset, saved_at))
-                FROM {self._database}.sink_positions
-                WHERE table = %(table)s AND topic = %(topic)s GROUP BY partition""",
-                {"table": route.table, "topic": route.topic},
-            )
+        found = self._positions(
+            "table = %(table)s AND topic = %(topic)s", table=route.table, topic=route.topic
         )
-        return {partition: Position(*newest) for partition, newest in rows}
+        return {at.partition: position for (_, at), position in found.items()}
+
+    def _positions(self, where: str, **given: Any) -> dict[Key, Position]:
+        query = f"""SELECT
+                table, topic, partition,
+                argMax((last_offset, marks, epoch, source), (epoch, last_offset, saved_at))
+            FROM {self._database}.{POSITIONS} WHERE {where} GROUP BY table, topic, partition"""
+        rows = self._call(lambda: self._client.execute(query, given))
+        return {(table, Partition(topic, number)): Position(*newest) for table, topic, number, newest in rows}
 
     def write(self, route: Route, batch: Rows) -> int:
         """One insert under the batch's token."""
@@ -144,14 +146,37 @@ class ClickHouse:
             self._insert(route.table, rows, {**self._insert_settings, **token})
         return len(rows)
 
-    def save(self, positions: Mapping[tuple[str, Partition], Position]) -> None:
-        """One row a partition into sink_positions."""
+    def open(self, positions: Mapping[Key, Position]) -> None:
+        """One row a partition into sink_positions, of the newest epoch."""
         rows = [
             (*(table, *at), position.offset, dict(position.marks), position.epoch, position.source)
             for (table, at), position in positions.items()
         ]
-        columns = "table, topic, partition, last_offset, marks, epoch, source"
-        self._insert_values(f"sink_positions ({columns})", rows)
+        self._insert_values(f"{POSITIONS} ({_COLUMNS})", rows)
+
+    def save(self, moves: Mapping[Key, Move]) -> None:
+        """One row a partition into sink_positions, where the server now holds what it goes on from.
+
+        The server itself compares: it may be another one, or the same of an earlier day, than the last that
+        answered.
+        """
+        rows = ", ".join(_literal(key, move) for key, move in moves.items())
+        query = f"""INSERT INTO {self._database}.{POSITIONS} ({_COLUMNS})
+            SETTINGS {_given(self._insert_settings)}
+            WITH held AS
+            (
+                SELECT table, topic, partition, max((epoch, last_offset)) AS newest
+                FROM {self._database}.{POSITIONS} GROUP BY table, topic, partition
+            )
+            SELECT {_COLUMNS} FROM values('{_STRUCTURE}', {rows}) AS new
+            INNER JOIN held USING (table, topic, partition)
+            WHERE newest.1 = epoch AND newest.2 >= after AND newest.2 < last_offset"""
+        self._call(lambda: self._client.execute(query))
+        tables = sorted({table for table, _ in moves})
+        found = self._positions("table IN %(tables)s", tables=tables)
+        back = {key: found.get(key) for key, move in moves.items() if not _saved(move, found.get(key))}
+        if back:
+            raise WentBack(back)
 
     def close(self) -> None:
         """Disconnect."""
@@ -180,6 +205,31 @@ class ClickHouse:
                     "it creates them and fills them from Kafka"
                 ) from error
             raise
+
+
+POSITIONS = "sink_positions"
+_COLUMNS = "table, topic, partition, last_offset, marks, epoch, source"
+_STRUCTURE = (
+    "table String, topic String, partition Int32, last_offset Int64, marks Map(String, Int64), "
+    "epoch String, source String, after Int64"
+)
+
+
+def _literal(key: Key, move: Move) -> str:
+    table, at = key
+    position = move.position
+    marks = ", ".join(f"{_text(name)}, {offset}" for name, offset in position.marks.items())
+    texts = f"{_text(position.epoch)}, {_text(position.source)}"
+    where = f"{_text(table)}, {_text(at.topic)}, {at.partition}"
+    return f"({where}, {position.offset}, map({marks}), {texts}, {move.after})"
+
+
+def _text(value: str) -> str:
+    return str(escape_param(value, None))
+
+
+def _saved(move: Move, found: Position | None) -> bool:
+    return found is not None and found.epoch == move.position.epoch and found.offset >= move.position.offset
 
 
 _INSERT = {

@@ -9,18 +9,22 @@ from typing import TypeVar
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import (
     CommitStateUnknownException,
+    NoSuchTableError,
     ServerError,
     ServiceUnavailableError,
     TooManyRequestsError,
     WaitingForLockException,
 )
+from pyiceberg.table import Table
 from sqlalchemy.exc import OperationalError
 
-from k2stream.cold import tables, writer
+from k2stream.cold import owner, tables, writer
 from k2stream.cold.catalog import open_catalog
+from k2stream.errors import ConfigError
 from k2stream.settings import Settings
-from k2stream.sinks.base import Away
-from k2stream.sinks.progress import Partition, Position
+from k2stream.sinks.destination import Away
+from k2stream.sinks.epochs import Key, Move
+from k2stream.sinks.progress import Position
 from k2stream.sinks.route import Route
 from k2stream.sinks.table import Rows
 
@@ -42,7 +46,8 @@ class Iceberg:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._opened: Catalog | None = None
+        self._known: Catalog | None = None
+        self._opened: dict[Key, Position] = {}
 
     def prepare(self, routes: Sequence[Route]) -> None:
         """Create the tables."""
@@ -51,28 +56,36 @@ class Iceberg:
 
     def positions(self, route: Route) -> Mapping[int, Position]:
         """Read from the snapshots' properties."""
-        held = self._call(lambda: writer.positions(self._catalog().load_table(route.table)))
-        return {
-            partition.partition: position
-            for partition, position in held.items()
-            if partition.topic == route.topic
-        }
+        held = self._call(lambda: writer.positions(self._load(route.table)))
+        for (table, at), position in self._opened.items():
+            found = held.get(at, Position())
+            if table == route.table and not found.epoch and found.offset == position.offset:
+                held[at] = position
+        return {at.partition: position for at, position in held.items() if at.topic == route.topic}
+
+    def open(self, positions: Mapping[Key, Position]) -> None:
+        """The next batch brings an epoch where there was none; else a commit without rows does."""
+        for (table, at), position in positions.items():
+            self._call(partial(writer.reposition, partial(self._load, table), at, position))
+            self._opened[table, at] = position
 
     def write(self, route: Route, batch: Rows) -> int:
         """One commit."""
-        load = partial(self._catalog().load_table, route.table)
-        return self._call(lambda: writer.append(load, route, batch))
+        return self._call(lambda: writer.append(partial(self._load, route.table), route, batch))
 
-    def save(self, positions: Mapping[tuple[str, Partition], Position]) -> None:
+    def save(self, moves: Mapping[Key, Move]) -> None:
         """The commits hold them."""
 
     def close(self) -> None:
         """Nothing is open between commits."""
 
     def _catalog(self) -> Catalog:
-        if self._opened is None:
-            self._opened = open_catalog(self._settings)
-        return self._opened
+        if self._known is None:
+            self._known = open_catalog(self._settings)
+        return self._known
+
+    def _load(self, name: str) -> Table:
+        return owner.own(self._catalog(), name)
 
     def _ensure(self, name: str) -> None:
         tables.ensure(self._catalog(), tables.TABLES[name])
@@ -80,6 +93,11 @@ class Iceberg:
     def _call(self, action: Callable[[], Result]) -> Result:
         try:
             return action()
+        except NoSuchTableError as error:
+            raise ConfigError(
+                f"the Iceberg catalog lost a table ({error}): start the worker again, it creates it and "
+                "fills it from Kafka"
+            ) from error
         except FileNotFoundError:
             raise  # files that the catalog names are gone: trying again does not help
         except _AWAY as error:

@@ -2,24 +2,27 @@
 
 Kafka's committed offset says what was acknowledged once; the destination says what is there now. When the
 tables were wiped, dropped or restored from a backup, the destination is behind, and the rows between are read
-again, as far back as Kafka's retention reaches. When the topic was deleted and created again, the destination
-is ahead of anything Kafka has: skipping would lose the new records, so a person decides.
+again; where Kafka does not have them all any more, a person decides. So it is when the topic was deleted and
+created again: the destination is ahead of anything Kafka has, and skipping would lose the new records.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
-from k2stream import topics
-from k2stream.errors import ConfigError
+from k2stream import metrics, topics
+from k2stream.errors import ConfigError, StateRefused
 from k2stream.kafka import client_options
 from k2stream.settings import Settings
-from k2stream.sinks.progress import Position
+from k2stream.sinks.anchors import renamed
+from k2stream.sinks.destination import Destination
+from k2stream.sinks.epochs import lost
+from k2stream.sinks.progress import Partition, Position
 from k2stream.sinks.route import Route
 
 logger = logging.getLogger(__name__)
@@ -28,29 +31,37 @@ MEMBERS_LEAVE_SECONDS = 60
 """How long a group may still count a killed worker as its member."""
 
 
-def target(held: int, committed: int | None, beginning: int, end: int, where: str) -> int | None:
+def target(
+    held: int, committed: int | None, beginning: int, end: int, where: tuple[str, Partition]
+) -> int | None:
     """The offset to go back to, None to stay (pure).
 
-    `held` is the last offset that is durable, -1 for none. Raises ConfigError when the topic ends before it.
+    `held` is the last offset that is durable, -1 for none. Raises ConfigError when the topic ends before it,
+    StateRefused when some of what was durable once is neither there nor in Kafka.
     """
     if held >= end:
         raise ConfigError(
-            f"{where} is durable up to offset {held}, but the topic ends at {end}: it was created again; "
-            "delete the table's positions to read it from its beginning (docs/operations.md)"
+            f"{where[0]}: {where[1]} is durable up to offset {held}, but the topic ends at {end}: "
+            "it was created again; delete the table's positions to read it from its beginning "
+            "(docs/operations.md)"
         )
-    wanted = max(held + 1, beginning)
-    return wanted if committed is not None and committed > wanted else None
+    if committed is None or committed <= held + 1:
+        return None
+    if beginning > held + 1:
+        raise StateRefused(lost(*where, held, beginning))
+    return held + 1
 
 
 async def rewind(
     settings: Settings,
     group: str,
     routes: Sequence[Route],
-    positions: Callable[[Route], Mapping[int, Position]],
+    destination: Destination,
 ) -> None:
-    """Move the group's committed offsets back where the destination lacks rows.
+    """Move the group's committed offsets back where the destination lacks rows, under a new epoch of theirs.
 
-    Does nothing while it lacks none. Raises ConfigError when another worker of the group keeps running.
+    Does nothing while it lacks none. Raises StateRefused when Kafka does not have them all, ConfigError when
+    another worker of the group keeps running.
     """
     counts = {topic.name: topic.partitions for topic in topics.declared(settings)}
     partitions = {
@@ -65,8 +76,7 @@ async def rewind(
         consumer.pause(*assigned)
         back: dict[TopicPartition, int] = {}
         for route in routes:
-            held = await asyncio.to_thread(positions, route)
-            back |= await _behind(consumer, route.table, partitions[route.topic], held)
+            back |= await _behind(consumer, route, partitions[route.topic], destination)
         if back:
             await _commit(consumer, group, back)
     finally:
@@ -74,19 +84,25 @@ async def rewind(
 
 
 async def _behind(
-    consumer: AIOKafkaConsumer, table: str, partitions: list[TopicPartition], held: Mapping[int, Position]
+    consumer: AIOKafkaConsumer, route: Route, partitions: list[TopicPartition], destination: Destination
 ) -> dict[TopicPartition, int]:
+    # In this order: beside running workers all of it goes on.
     beginning = await consumer.beginning_offsets(partitions)
+    committed = {tp: await consumer.committed(tp) for tp in partitions}
+    held = await asyncio.to_thread(destination.positions, route)
     end = await consumer.end_offsets(partitions)
-    found = {}
+    found, opened = {}, {}
     for tp in partitions:
-        where = f"{table}: {tp.topic}:{tp.partition}"
-        committed = await consumer.committed(tp)
-        last = held.get(tp.partition, Position()).offset
-        wanted = target(last, committed, beginning[tp], end[tp], where)
+        at = Partition(*tp)
+        last = held.get(tp.partition, Position())
+        wanted = target(last.offset, committed[tp], beginning[tp], end[tp], (route.table, at))
         if wanted is not None:
-            logger.warning("%s: the table lacks rows: reading from %d, not %d", where, wanted, committed)
-            found[tp] = wanted
+            where = f"{route.table}: {at}"
+            logger.warning("%s: the table lacks rows: reading from %d, not %d", where, wanted, committed[tp])
+            metrics.SINK_REFILLS.labels(route.table).inc()
+            found[tp], opened[route.table, at] = wanted, renamed(last)
+    if opened:
+        await asyncio.to_thread(destination.open, opened)
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -11,6 +11,7 @@ from faust.types import TP
 
 from k2stream.app import App
 from k2stream.batch import BatchSchema
+from k2stream.batch.returning import go_back
 from k2stream.settings import Settings
 from k2stream.sinks.base import Away, Destination, Policy, Sink, backoff
 from k2stream.sinks.lean import keep_lean
@@ -29,7 +30,7 @@ class SinkWorker:
         self._max_unacked = policy.max_rows + policy.max_rows // 2
         self._routes: list[Route] = []
         self._assigned = asyncio.Event()
-        self.sink = Sink(destination, policy, self._earliest)
+        self.sink = Sink(destination, policy, self._earliest, self._go_back)
         app.preparations.append(self._prepare)
         app.task(self.sink.run)
         app.on_partitions_assigned.connect(self._note_assignment, weak=False)
@@ -58,11 +59,14 @@ class SinkWorker:
             except Away as error:
                 self._app.log.warning("%s; trying again in %.1f s", error, delay)
                 await asyncio.sleep(delay)
-        await rewind(self._settings, self._app.conf.id, self._routes, self._destination.positions)
+        await rewind(self._settings, self._app.conf.id, self._routes, self._destination)
 
     async def _earliest(self, partition: Partition) -> int:
         tp = TP(partition.topic, partition.partition)
         return int((await self._app.consumer.earliest_offsets(tp))[tp])
+
+    async def _go_back(self, offsets: Mapping[Partition, int], between: Callable[[], None]) -> None:
+        await go_back(self._app.consumer, {TP(*at): offset for at, offset in offsets.items()}, between)
 
     async def _note_assignment(self, *_: Any, **__: Any) -> None:
         self._assigned.set()

@@ -98,7 +98,10 @@ async def work(run):
     async def earliest(partition):
         return 0
 
-    sink = Sink(destination, NEVER, earliest)
+    async def go_back(offsets, between):
+        raise AssertionError(f"nothing went back: {offsets}")
+
+    sink = Sink(destination, NEVER, earliest, go_back)
     reading = acknowledged(journal)
     with journal.open("a") as log:  # noqa: ASYNC230
         for _ in range(ROUNDS):

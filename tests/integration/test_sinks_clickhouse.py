@@ -20,10 +20,13 @@ from k2stream.batch import RecordBatch
 from k2stream.errors import ConfigError
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import RawTrade
+from k2stream.sinks.anchors import renamed
 from k2stream.sinks.base import Away, Policy, Sink
 from k2stream.sinks.clickhouse import ClickHouse, connect
+from k2stream.sinks.destination import WentBack
+from k2stream.sinks.epochs import Move, named
 from k2stream.sinks.migrate import migrate
-from k2stream.sinks.progress import Partition, Position
+from k2stream.sinks.progress import Partition, Position, Progress
 from k2stream.sinks.schema import stored
 from tests.integration.partitions import TWO
 from tests.integration.sink_samples import GOLD, KRAKEN, SILVER, batch, candle, native, piece, trade
@@ -134,13 +137,60 @@ async def test_gold_views_show_the_highest_revision(config, client, store):
     assert rows == [(60_000, 3, False), (120_000, 5, True)]
 
 
-async def test_positions_only_go_forward(store):
+FIRST, SECOND = (("silver_trades", Partition(SILVER.topic, number)) for number in (0, 1))
+
+
+async def test_positions_only_go_forward_in_their_epoch(store):
     assert store.positions(SILVER) == {}
-    first, second = (("silver_trades", Partition(SILVER.topic, number)) for number in (0, 1))
-    store.save({first: Position(9, {"kraken:0": 4}), second: Position(3)})
-    store.save({first: Position(7, {"kraken:0": 2})})  # a worker that does not know it was replaced
-    assert store.positions(SILVER) == {0: Position(9, {"kraken:0": 4}), 1: Position(3)}
+    old, new = named("", 1, "a"), named("", 2, "a")
+    store.open({FIRST: Position(-1, epoch=old), SECOND: Position(-1, epoch=old, source="'s'\\")})
+    saved = Position(9, {"kraken:0": 4, "binance:0": 7}, old)
+    for _ in (1, 2):  # an answer was lost
+        store.save({FIRST: Move(-1, saved), SECOND: Move(-1, Position(3, {}, old, "'s'\\"))})
+    store.save(
+        {FIRST: Move(4, Position(7, {"kraken:0": 2}, old))}
+    )  # a worker that does not know it was replaced
+    assert store.positions(SILVER) == {0: saved, 1: Position(3, {}, old, "'s'\\")}
     assert store.positions(KRAKEN) == {}
+    store.open({FIRST: Position(5, {"kraken:0": 1}, new)})
+    assert store.positions(SILVER)[0] == Position(5, {"kraken:0": 1}, new)
+    with pytest.raises(WentBack) as refused:
+        store.save({FIRST: Move(9, Position(12, epoch=old))})
+    assert refused.value.found == {FIRST: Position(5, {"kraken:0": 1}, new)}
+    assert store.positions(SILVER)[0].offset == 5
+
+
+async def test_a_save_to_a_server_that_went_back_is_refused(config, client, store):
+    """At 1ee9d02 it was saved over the position that came back: the rows between never came."""
+    epoch = named("", 1, "a")
+    store.open({FIRST: Position(-1, epoch=epoch)})
+    store.save({FIRST: Move(-1, Position(9, epoch=epoch))})
+    positions = f"{config.clickhouse_database}.sink_positions"
+    client.execute(f"ALTER TABLE {positions} DELETE WHERE last_offset = 9 SETTINGS mutations_sync = 2")
+    with pytest.raises(WentBack) as refused:
+        store.save({FIRST: Move(9, Position(12, epoch=epoch))})
+    assert refused.value.found == {FIRST: Position(-1, epoch=epoch)}
+    client.execute(f"ALTER TABLE {positions} DELETE WHERE 1 SETTINGS mutations_sync = 2")
+    with pytest.raises(WentBack) as refused:
+        store.save({FIRST: Move(9, Position(12, epoch=epoch))})
+    assert refused.value.found == {FIRST: None}
+    assert store.positions(SILVER) == {}
+
+
+async def test_a_table_is_filled_again_as_often_as_it_is_emptied(config, client, store):
+    """At 1ee9d02 the second time the server took the same ranges for a retry: 0 of 624 rows, "durable"."""
+    database = config.clickhouse_database
+    for _ in range(3):
+        progress = Progress()
+        progress.assign(FIRST[1], renamed(store.positions(SILVER).get(0, Position())))
+        rows = piece(SILVER, [trade(offset) for offset in range(100)]).rows
+        progress.put(FIRST[1], 0, 99, {}, rows, 100, None)
+        sent = progress.take()
+        for _ in (1, 2):
+            store.write(SILVER, sent)
+        assert count(client, config, "silver_trades") == 100
+        for table in ("silver_trades", "sink_positions"):
+            client.execute(f"ALTER TABLE {database}.{table} DELETE WHERE 1 SETTINGS mutations_sync = 2")
 
 
 async def test_a_lost_database_stops_the_worker_with_advice(config, client, store):
@@ -157,9 +207,11 @@ async def test_a_server_that_dies_gets_everything_once(running_stack, config, cl
     async def earliest(partition):
         return 0
 
-    sink = Sink(
-        store, Policy(flush_seconds=0.01, max_rows=200, max_bytes=1 << 30, save_seconds=0.05), earliest
-    )
+    async def go_back(offsets, between):
+        raise AssertionError(f"nothing went back: {offsets}")
+
+    policy = Policy(flush_seconds=0.01, max_rows=200, max_bytes=1 << 30, save_seconds=0.05)
+    sink = Sink(store, policy, earliest, go_back)
     route = replace(KRAKEN, columns=lambda batch: rows_at(batch.offsets.tolist()).rows)
     running = asyncio.create_task(sink.run())
 

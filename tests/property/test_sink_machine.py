@@ -2,7 +2,8 @@
 
 Two destinations: one that saves positions after its rows, as ClickHouse, and one that commits both in one, as
 Iceberg. A crash may come before or after each of their calls; then all is read again from what was
-acknowledged.
+acknowledged. Either may come back as it was some time ago, or empty, beside a running worker or before a
+start; ClickHouse still takes what it has seen by its token for a retry.
 """
 
 import asyncio
@@ -19,12 +20,17 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from k2stream.batch import RecordBatch
 from k2stream.sinks import base
+from k2stream.sinks.anchors import renamed
 from k2stream.sinks.base import Away, Policy, Sink
-from k2stream.sinks.progress import Position
+from k2stream.sinks.destination import WentBack
+from k2stream.sinks.epochs import follows
+from k2stream.sinks.progress import Partition, Position
+from k2stream.sinks.rewind import target
 from k2stream.sinks.route import Route, delivered
 
 TOPIC = "trades"
 RECORDS = 40
+ROUNDS = 9  # a zombie may have opened an epoch, a restore be found in two steps
 PARTITIONS = st.integers(0, 1)
 SCHEMA = pa.schema([pa.field("offset", pa.int64())])
 ROUTE = Route(
@@ -45,17 +51,28 @@ class Store:
     def __init__(self):
         self.fates = deque()
         self.rows = Counter()
+        self.tokens = set()
         self.held = {}
 
     def positions(self, route):
-        return {partition: Position(offset) for partition, offset in self.held.items()}
+        return dict(self.held)
+
+    def open(self, positions):
+        self._call(
+            lambda: self.held.update({at.partition: position for (_, at), position in positions.items()})
+        )
 
     def write(self, route, batch):
         return self._call(lambda: self._write(batch))
 
-    def save(self, positions):
-        saved = {partition.partition: position.offset for (_, partition), position in positions.items()}
-        self._call(lambda: self._save(saved))
+    def save(self, moves):
+        self._call(lambda: self._save(moves))
+
+    def copy(self):
+        return Counter(self.rows), dict(self.held)
+
+    def restore(self, copy):
+        self.rows, self.held = Counter(copy[0]), dict(copy[1])
 
     def close(self):
         pass
@@ -78,6 +95,9 @@ class Store:
         return result
 
     def _write(self, batch):
+        if batch.token in self.tokens:
+            return 0
+        self.tokens.add(batch.token)
         return self._add(batch, {})
 
     def _add(self, batch, held):
@@ -85,25 +105,49 @@ class Store:
         for piece in batch.pieces:
             partition = piece.partition.partition
             for offset in piece.rows["offset"].to_pylist():
-                if offset > held.get(partition, -1):
+                if partition not in held or offset > held[partition].offset:
                     self.rows[partition, offset] += 1
                     count += 1
         return count
 
-    def _save(self, saved):
-        for partition, offset in saved.items():
-            self.held[partition] = max(offset, self.held.get(partition, -1))
+    def _save(self, moves):
+        back = {}
+        for key, move in moves.items():
+            found = self.held.get(key[1].partition)
+            if found is None or found.epoch != move.position.epoch or found.offset < move.after:
+                back[key] = found
+            elif found.offset < move.position.offset:
+                self.held[key[1].partition] = move.position
+        if back:
+            raise WentBack(back)
 
 
 class AtomicStore(Store):
     """Rows and positions are one commit, and what the table holds is left out."""
 
+    def open(self, positions):
+        self._call(lambda: self._open(positions))
+
+    def _open(self, positions):
+        for (table, at), position in positions.items():
+            found = self.held.get(at.partition, Position())
+            if found.offset > position.offset:
+                raise WentBack({(table, at): found})
+            self.held[at.partition] = position
+
     def _write(self, batch):
+        first = {piece.partition: piece for piece in reversed(batch.pieces)}
+        for at, piece in first.items():
+            found = self.held.get(at.partition)
+            if not follows(piece.first, piece.epoch, found or Position()):
+                raise WentBack({("table", at): found})
         added = self._add(batch, dict(self.held))
-        super()._save({partition.partition: found.offset for partition, found in batch.positions.items()})
+        for at, position in batch.positions.items():
+            if position.offset > self.held.get(at.partition, Position()).offset:
+                self.held[at.partition] = position
         return added
 
-    def _save(self, saved):
+    def _save(self, moves):
         pass
 
     def view(self):
@@ -121,6 +165,8 @@ class Delivery(RuleBasedStateMachine):
         self.store = self.store_class()
         self.acknowledged = {0: 0, 1: 0}
         self.zombies = []
+        self.copies = [self.store.copy()]
+        self.intact = True
         self.begin()
 
     def teardown(self):
@@ -132,18 +178,48 @@ class Delivery(RuleBasedStateMachine):
         self.loop.close()
 
     def begin(self):
-        """A worker without memory, which reads on from what was acknowledged."""
-        self.sink = Sink(self.store, NEVER, self.earliest)
+        """A worker without memory, which reads on from what was acknowledged, or what the store holds."""
+        self.store.fates.clear()
+        for partition, end in self.acknowledged.items():
+            held = self.store.held.get(partition, Position())
+            wanted = target(held.offset, end, 0, RECORDS, ("table", Partition(TOPIC, partition)))
+            if wanted is not None:
+                self.store.held[partition] = renamed(held)
+                self.acknowledged[partition] = wanted
+        self.sink = Sink(self.store, NEVER, self.earliest, self.back_to)
         self.stay = object()
         self.next = dict(self.acknowledged)
+
+    async def back_to(self, offsets, between):
+        """Zombies are no members: what they ask for moves nothing."""
+        between()
+        if between.__self__ is self.sink:
+            self.acknowledged.update({at.partition: offset for at, offset in offsets.items()})
+            self.stay = object()
+            self.next = dict(self.acknowledged)
 
     async def earliest(self, partition):
         return 0
 
     def finish(self):
-        for partition in self.next:
-            self.deliver(partition, RECORDS, 0)
-        self.run(self.sink.flush())
+        for _ in range(ROUNDS):
+            for partition in self.next:
+                self.deliver(partition, RECORDS, 0)
+            self.run(self.sink.flush())
+            self.check()
+            if self.acknowledged == {0: RECORDS, 1: RECORDS}:
+                return
+
+    @rule()
+    def check(self):
+        """Nothing has come for some time."""
+
+        async def step():
+            async with self.sink._lock:
+                await self.sink._check()
+            await self.sink._return()
+
+        self.run(step())
 
     def run(self, step):
         try:
@@ -178,6 +254,16 @@ class Delivery(RuleBasedStateMachine):
         self.store.fates.clear()
 
     @rule()
+    def back_up(self):
+        self.copies.append(self.store.copy())
+
+    @rule(data=st.data())
+    def come_back_as_it_was(self, data):
+        """A copy, the oldest of which is empty: rows were deleted, with their positions."""
+        self.store.restore(data.draw(st.sampled_from(self.copies)))
+        self.intact = False
+
+    @rule()
     def crash(self):
         self.begin()
 
@@ -204,7 +290,7 @@ class Delivery(RuleBasedStateMachine):
 
     @invariant()
     def what_is_acknowledged_is_there(self):
-        for partition, end in self.acknowledged.items():
+        for partition, end in self.acknowledged.items() if self.intact else ():
             assert all(self.store.rows[partition, offset] for offset in range(end))
 
 

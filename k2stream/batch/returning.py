@@ -1,0 +1,33 @@
+"""A worker that reads again what its destination lost, without leaving its group."""
+# ruff: noqa: SLF001 - the consumer's own parts
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from faust.types import TP
+
+
+async def go_back(consumer: Any, offsets: Mapping[TP, int], between: Callable[[], None]) -> None:
+    """Read partitions again from these offsets, and all others from what is committed.
+
+    `between` is called once no agent has a batch in hand and before any other is delivered. When a rebalance
+    comes in, it is that which reads on, from what is committed by then.
+    """
+    app = consumer.app
+    consumer.stop_flow()
+    app.flow_control.suspend()
+    app.flow_control.clear()
+    await consumer._wait_for_agents()
+    between()
+    consumer._forget(set(consumer._ledgers))
+    while await consumer.maybe_wait_for_commit_to_finish():
+        pass
+    owned = {tp: offset for tp, offset in offsets.items() if tp in consumer.assignment()}
+    if app.rebalancing or (owned and not await consumer._commit(owned)):
+        return
+    await consumer.perform_seek()
+    if not app.rebalancing:
+        app.flow_control.resume()
+        consumer.resume_flow()

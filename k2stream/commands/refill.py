@@ -1,0 +1,80 @@
+"""`k2 refill`: a sink's table goes on without rows that Kafka does not have any more, or begins again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import click
+
+from k2stream import settings as settings_module
+from k2stream import topics
+from k2stream.cold.tables import TABLES
+from k2stream.errors import ConfigError
+from k2stream.local.running import reached
+from k2stream.reading import Reader, Stretches
+from k2stream.replay.clickhouse import ROUTES
+from k2stream.settings import Settings
+from k2stream.sinks.anchors import renamed
+from k2stream.sinks.clickhouse import ClickHouse
+from k2stream.sinks.destination import Away, Destination, WentBack
+from k2stream.sinks.epochs import refilled
+from k2stream.sinks.iceberg import Iceberg
+from k2stream.sinks.progress import Partition, Position
+from k2stream.sinks.route import Route
+
+
+@click.command()
+@click.argument("table")
+@click.option("--all", "everything", is_flag=True, help="Read all again that Kafka has (ClickHouse only).")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def refill(table: str, everything: bool, yes: bool) -> None:
+    """Let TABLE (silver_trades, cold.silver_trades, …) be filled from what Kafka still has.
+
+    Says first which offsets will be missing. A running worker follows within seconds; one that was refused
+    is to be started again.
+    """
+    settings = reached(settings_module.get())
+    route, destination = _route(settings, table)
+    if everything and isinstance(destination, Iceberg):
+        raise ConfigError(
+            "rows of an Iceberg table would come twice: drop it, a cold worker makes and fills it"
+        )
+    try:
+        held = destination.positions(route)
+        begins = asyncio.run(_held(settings, route))
+        moved: dict[Partition, Position] = {}
+        for number, (begin, _) in begins.items():
+            at, found = Partition(route.topic, number), held.get(number, Position())
+            position = refilled(found, begin, everything=everything)
+            if position is None:
+                continue
+            moved[at] = position
+            missing = (
+                f", offsets {found.offset + 1} to {begin - 1} stay missing"
+                if begin > found.offset + 1
+                else ""
+            )
+            click.echo(f"{table}: {at} is read from {position.offset + 1} on{missing}")
+        if not moved:
+            click.echo(f"{table} lacks nothing that Kafka does not have")
+        elif yes or click.confirm("go on?"):
+            destination.open({(table, at): renamed(position) for at, position in moved.items()})
+    except (Away, WentBack) as error:
+        raise ConfigError(str(error)) from None
+    finally:
+        destination.close()
+
+
+def _route(settings: Settings, table: str) -> tuple[Route, Destination]:
+    if table in ROUTES:
+        return ROUTES[table], ClickHouse(settings)
+    if table in TABLES:
+        return TABLES[table].route, Iceberg(settings)
+    raise ConfigError(f"{table} is no table of a sink: {', '.join([*ROUTES, *TABLES])}")
+
+
+async def _held(settings: Settings, route: Route) -> Stretches:
+    counts: Mapping[str, int] = {topic.name: topic.partitions for topic in topics.declared(settings)}
+    async with Reader(settings) as reader:
+        return await reader.held(route.topic, counts[route.topic])
