@@ -9,6 +9,7 @@ from typing import Any
 
 from k2stream.instruments import STREAMS, Instrument
 from k2stream.local.simulate.assets import STYLES, decimal
+from k2stream.local.simulate.denials import Denials
 from k2stream.local.simulate.market import Order
 from k2stream.local.simulate.wire import Client, Message
 
@@ -36,10 +37,12 @@ class Binance:
     def __init__(
         self,
         instruments: Sequence[Instrument],
+        denials: Denials,
         *,
         close_seconds: float = DAY_SECONDS,
         ping_seconds: float = 20.0,
     ) -> None:
+        self.denials = denials
         self._symbols = {item.symbol.lower(): item.symbol for item in instruments}
         self._lower = {item.symbol: item.symbol.lower() for item in instruments}
         self._close_us = close_seconds * 1e6
@@ -69,23 +72,30 @@ class Binance:
             return [_result(self._list(client), number)]
         if method not in ("SUBSCRIBE", "UNSUBSCRIBE"):
             return [_error(2, f"Invalid request: unknown variant {method}", number)]
-        return [self._change(client, request.get("params"), number, add=method == "SUBSCRIBE")]
+        if self.denials.take("rate") is not None:
+            return [_error(3, "Too many requests", number)]
+        return self._change(client, request.get("params"), number, add=method == "SUBSCRIBE")
 
-    def _change(self, client: Client, params: Any, number: int, *, add: bool) -> Message:
+    def _change(self, client: Client, params: Any, number: int, *, add: bool) -> list[Message]:
         if not isinstance(params, list) or not all(isinstance(name, str) for name in params):
-            return _error(2, "Invalid request: params must be an array of strings", number)
+            return [_error(2, "Invalid request: params must be an array of strings", number)]
         parsed = []
         for name in params:
             match = _STREAM.fullmatch(name)
             if not match or match[1] not in self._symbols or match[2] not in STREAMS:
-                return _error(2, "Invalid request: invalid stream", number)
+                return [_error(2, "Invalid request: invalid stream", number)]
             parsed.append((match[2], self._symbols[match[1]]))
         if add and len(self._list(client)) + len(parsed) > MAX_STREAMS:
-            return _error(2, "Invalid request: too many streams", number)
+            return [_error(2, "Invalid request: too many streams", number)]
+        asked = [symbol for _, symbol in parsed] if add else []
+        if (refused := self.denials.take("refuse_symbol", asked)) is not None:
+            return [_error(2, f"Invalid request: {refused} is refused", number)]
+        if self.denials.take("leave_out", asked) is not None:
+            return []
         for stream, symbol in parsed:
             symbols = client.subscribed.setdefault(stream, set())
             symbols.add(symbol) if add else symbols.discard(symbol)
-        return _result(None, number)
+        return [_result(None, number)]
 
     def _list(self, client: Client) -> list[str]:
         return [f"{self._lower[s]}@{stream}" for stream, names in client.subscribed.items() for s in names]
@@ -118,6 +128,15 @@ class Binance:
         if now_us - client.opened_us >= self._close_us:
             client.farewell = "connection age"
         return []
+
+    def take_away(self, client: Client, symbol: str, now_us: int) -> list[Message]:
+        """Nothing: a stream that is subscribed stays so."""
+        return []
+
+    def closing(self, now_us: int) -> list[Message]:
+        """The notice of a shutdown."""
+        notice = f'{{"stream":"!serverShutdown","data":{{"e":"serverShutdown","E":{now_us // 1000}}}}}'
+        return [Message(notice.encode())]
 
     def error(self, client: Client, text: str) -> Message:
         """An error without a request."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from k2stream.instruments import Instrument
+from k2stream.local.simulate.denials import Denials
 from k2stream.local.simulate.market import Order
 from k2stream.local.simulate.wire import Client, Message
 
@@ -26,7 +27,8 @@ class Coinbase:
     path = "/"
     ping_seconds = 0.0
 
-    def __init__(self, instruments: Sequence[Instrument]) -> None:
+    def __init__(self, instruments: Sequence[Instrument], denials: Denials) -> None:
+        self.denials = denials
         self._recent: dict[str, deque[tuple[int, str]]] = {
             item.symbol: deque(maxlen=SNAPSHOT_TRADES) for item in instruments
         }
@@ -54,7 +56,13 @@ class Coinbase:
         if request["type"] == "unsubscribe":
             client.subscribed.setdefault(channel, set()).difference_update(products)
             return [self._subscriptions(client, now_us)]
-        client.subscribed.setdefault(channel, set()).update(products)
+        if self.denials.take("rate") is not None:
+            return [self.error(client, "rate limit exceeded")]
+        if channel == "market_trades":
+            if (refused := self.denials.take("refuse_symbol", products)) is not None:
+                return [self.error(client, f"{refused} is refused")]
+            products = [name for name in products if self.denials.take("leave_out", [name]) is None]
+        client.subscribed.setdefault(channel, set()).update(products or {channel} - {"market_trades"})
         snapshots = (
             [self._snapshot(client, product, now_us) for product in products if self._recent[product]]
             if channel == "market_trades"
@@ -99,6 +107,15 @@ class Coinbase:
         current = f"{iso(now_us)[:-1].replace('T', ' ')} +0000 UTC m=+{age / 1e6:.9f}"
         events = f'[{{"current_time":"{current}","heartbeat_counter":{client.heartbeats}}}]'
         return [Message(_frame(client, "heartbeats", events, now_us))]
+
+    def take_away(self, client: Client, symbol: str, now_us: int) -> list[Message]:
+        """The list of what is subscribed, without the product."""
+        client.subscribed["market_trades"].discard(symbol)
+        return [self._subscriptions(client, now_us)]
+
+    def closing(self, now_us: int) -> list[Message]:
+        """Nothing."""
+        return []
 
     def error(self, client: Client, text: str) -> Message:
         """A message with a type and no channel."""

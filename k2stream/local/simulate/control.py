@@ -1,6 +1,7 @@
 """The HTTP endpoint by which tests and tools control the simulated exchanges.
 
-POST /fault       {"exchange": "kraken", "kind": "garbage", "count": 1, "seconds": 2, "bytes": 1000000}
+POST /fault       {"exchange": "kraken", "kind": "garbage", "count": 1, "seconds": 2, "bytes": 1000000,
+                   "symbol": "XBT/USD"}
 POST /stop-feeds  no new trades; connections stay alive with heartbeats
 GET  /stats       exact counts for each exchange
 GET  /faults      the faults that happened, in order, with the ids they concern

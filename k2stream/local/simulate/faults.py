@@ -18,7 +18,7 @@ HUGE_PRICE = "1234567890123456789012345.5"
 
 
 class Kind(StrEnum):
-    """What can go wrong. The first group adds messages, the second changes trades, the third ends flows."""
+    """What can go wrong: more messages, other trades, ended flows, withheld subscriptions."""
 
     GARBAGE = "garbage"  # no JSON
     BINARY = "binary"  # a binary frame of random bytes
@@ -30,13 +30,20 @@ class Kind(StrEnum):
     OUT_OF_RANGE = "out_of_range"  # an order whose price no decimal(38, 18) holds
     LATE = "late"  # an order whose time is `seconds` ago
     REORDER = "reorder"  # a trade message held back for up to `seconds`
+    SWAP = "swap"  # a trade message after the one that follows it
     DROP = "drop"  # a trade message that is not sent
 
     SILENCE = "silence"  # nothing at all for `seconds`, connections stay open
     ABORT = "abort"  # connections end without a close frame: 1006
     CLOSE = "close"  # connections are closed with 1000
     REFUSE = "refuse"  # new connections get 503 for `seconds`
+    SHUTDOWN = "shutdown"  # the exchange's notice, if it has one, and after `seconds` a close with 1001
     PONG = "pong"  # pongs that nobody's ping asked for
+
+    REFUSE_SYMBOL = "refuse_symbol"  # the next `count` requests for `symbol` are refused
+    LEAVE_OUT = "leave_out"  # the next `count` requests for `symbol` are answered without it
+    RATE = "rate"  # the next `count` requests are answered with the exchange's error of too many
+    TAKE_AWAY = "take_away"  # the subscription of `symbol` ends, unasked
 
     REST = "rest"  # requests for past trades get 503 for `seconds`
 
@@ -49,6 +56,8 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     count: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
     seconds: Annotated[float, Meta(ge=0, le=86_400)] = 2.0
     bytes: Annotated[int, Meta(ge=1, le=100_000_000)] = 1_000_000
+    symbol: str = ""
+    """Of those that concern one; empty for the next that comes, or the first that is subscribed."""
 
 
 _EXTRA = (Kind.GARBAGE, Kind.BINARY, Kind.TRUNCATED, Kind.HUGE, Kind.ERROR)
@@ -64,12 +73,13 @@ class Faults:
         self._random = Random(f"faults:{seed}:{dialect.name}")  # noqa: S311
         self._due: dict[Kind, tuple[int, Fault]] = {}
         self._held: list[tuple[int, Client, Message]] = []
+        self._swapped: dict[Client, Message] = {}
         self._last_trade = b""
 
     @property
     def held(self) -> int:
         """Messages that are held back at the moment."""
-        return len(self._held)
+        return len(self._held) + len(self._swapped)
 
     def ask(self, fault: Fault) -> None:
         """From the next message or order on; adds to what is still due of the kind."""
@@ -91,11 +101,12 @@ class Faults:
         """What is really sent in place of trade messages."""
         if messages:
             self._last_trade = messages[-1].payload
-        if not self._due and not self._held:
+        if not self._due and not self._held and not self._swapped:
             return messages
         sent = [message for kind in _EXTRA for message in self._extras(kind, client)]
         for message in messages:
-            sent += self._disturb(client, message, now_us)
+            behind = self._swapped.pop(client, None)
+            sent += self._disturb(client, message, now_us) if behind is None else [message, behind]
         due = [item for item in self._held if item[1] is client and item[0] <= now_us]
         self._held = [item for item in self._held if item not in due]
         return sent + [message for _, _, message in due]
@@ -103,6 +114,7 @@ class Faults:
     def forget(self, client: Client) -> None:
         """The connection is gone, with what was held back for it."""
         self._held = [item for item in self._held if item[1] is not client]
+        self._swapped.pop(client, None)
 
     def _take(self, kind: Kind) -> Fault | None:
         if kind not in self._due:
@@ -148,6 +160,10 @@ class Faults:
         ids = [message.first_id, message.first_id + message.trades - 1]
         if self._take(Kind.DROP):
             self.note(Kind.DROP, symbol=message.symbol, ids=ids)
+            return []
+        if self._take(Kind.SWAP):
+            self.note(Kind.SWAP, symbol=message.symbol, ids=ids)
+            self._swapped[client] = message
             return []
         if fault := self._take(Kind.REORDER):
             self.note(Kind.REORDER, symbol=message.symbol, ids=ids)

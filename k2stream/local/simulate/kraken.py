@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from k2stream.instruments import Instrument
+from k2stream.local.simulate.denials import Denials
 from k2stream.local.simulate.market import Order
 from k2stream.local.simulate.wire import Client, Message
 
@@ -22,7 +23,8 @@ class Kraken:
     path = "/"
     ping_seconds = 0.0
 
-    def __init__(self, instruments: Sequence[Instrument]) -> None:
+    def __init__(self, instruments: Sequence[Instrument], denials: Denials) -> None:
+        self.denials = denials
         self._channels = {item.symbol: 336 + position for position, item in enumerate(instruments)}
         self._connections = 0
 
@@ -49,7 +51,10 @@ class Kraken:
         subscription, pairs = request.get("subscription"), request.get("pair")
         if not isinstance(subscription, dict) or not isinstance(pairs, list):
             return [_event(errorMessage="Malformed request", event="error", **echo)]
-        return [self._status(client, str(event), pair, subscription, echo) for pair in pairs]
+        if self.denials.take("rate") is not None:
+            return [_event(Error="Exceeded msg rate")]
+        given = [pair for pair in pairs if self.denials.take("leave_out", [pair]) is None]
+        return [self._status(client, str(event), pair, subscription, echo) for pair in given]
 
     def _status(
         self, client: Client, event: str, pair: Any, subscription: dict[str, Any], echo: dict[str, Any]
@@ -68,14 +73,19 @@ class Kraken:
             return refused("Subscription name invalid")
         if pair not in self._channels:
             return refused(f"Currency pair not supported {pair}")
+        if self.denials.take("refuse_symbol", [pair]) is not None:
+            return refused("Exceeded msg rate")
         pairs = client.subscribed.setdefault("trade", set())
         pairs.add(pair) if event == "subscribe" else pairs.discard(pair)
+        return self._said(pair, f"{event}d", **echo)
+
+    def _said(self, pair: str, status: str, **echo: Any) -> Message:
         return _event(
             channelID=self._channels[pair],
             channelName="trade",
             event="subscriptionStatus",
             pair=pair,
-            status=f"{event}d",
+            status=status,
             subscription={"name": "trade"},
             **echo,
         )
@@ -114,6 +124,15 @@ class Kraken:
     def error(self, client: Client, text: str) -> Message:
         """An error without a request."""
         return _event(errorMessage=text, event="error")
+
+    def take_away(self, client: Client, symbol: str, now_us: int) -> list[Message]:
+        """The pair is unsubscribed."""
+        client.subscribed["trade"].discard(symbol)
+        return [self._said(symbol, "unsubscribed")]
+
+    def closing(self, now_us: int) -> list[Message]:
+        """Nothing."""
+        return []
 
 
 def _event(**fields: Any) -> Message:

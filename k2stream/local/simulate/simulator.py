@@ -15,7 +15,8 @@ from k2stream.instruments import Instrument
 from k2stream.local.simulate.binance import DAY_SECONDS, Binance
 from k2stream.local.simulate.coinbase import Coinbase
 from k2stream.local.simulate.control import Control
-from k2stream.local.simulate.faults import Fault
+from k2stream.local.simulate.denials import Denials
+from k2stream.local.simulate.faults import Fault, Kind
 from k2stream.local.simulate.kraken import Kraken
 from k2stream.local.simulate.market import Market, Order
 from k2stream.local.simulate.venue import Venue
@@ -79,13 +80,15 @@ class Simulator:
         return Venue(dialect, market, symbols, self.options.seed, self._now_us, self._write)
 
     def _dialect(self, name: str, instruments: Sequence[Instrument]) -> Dialect:
+        denials = Denials(lambda kind, symbol: self.venues[name].faults.note(Kind(kind), symbol=symbol))
         if name == "binance":
             return Binance(
                 instruments,
+                denials,
                 close_seconds=self.options.binance_close_seconds,
                 ping_seconds=self.options.binance_ping_seconds,
             )
-        return Kraken(instruments) if name == "kraken" else Coinbase(instruments)
+        return Kraken(instruments, denials) if name == "kraken" else Coinbase(instruments, denials)
 
     def _now_us(self) -> int:
         """The simulated exchanges' clock."""

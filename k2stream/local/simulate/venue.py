@@ -146,10 +146,36 @@ class Venue:
             case Kind.CLOSE:
                 for client in self.clients:
                     client.farewell = "closed on request"
+            case Kind.SHUTDOWN:
+                for client in self.clients:
+                    self._run(self._shut_down(client, fault.seconds))
+            case Kind.TAKE_AWAY:
+                self._take_away(fault.symbol)
+                return
+            case Kind.REFUSE_SYMBOL | Kind.LEAVE_OUT | Kind.RATE:
+                self._dialect.denials.add(fault.kind, fault.symbol, fault.count)
+                return
             case _:
                 self.faults.ask(fault)
                 return
         self.faults.note(fault.kind)
+
+    def _take_away(self, symbol: str) -> None:
+        now_us = self._now_us()
+        for client in self.clients:
+            trades = {
+                name for kind, names in client.subscribed.items() if kind != "heartbeats" for name in names
+            }
+            taken = symbol or min(trades, default="")
+            if taken in trades and (said := self._dialect.take_away(client, taken, now_us)):
+                self._send(client, said, now_us)
+                self.faults.note(Kind.TAKE_AWAY, symbol=taken)
+
+    async def _shut_down(self, client: Client, seconds: float) -> None:
+        now_us = self._now_us()
+        self._send(client, self._dialect.closing(now_us), now_us)
+        await asyncio.sleep(seconds)
+        await client.socket.close(1001, "shutdown")
 
     def stats(self) -> dict[str, Any]:
         """Counts, subscriptions and the faults that happened."""

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 from websockets.asyncio.server import ServerConnection
 from websockets.protocol import State
 
+from k2stream.local.simulate.denials import Denials
 from k2stream.local.simulate.market import Order
 
 TEXT, BINARY = 0x1, 0x2
@@ -75,6 +76,8 @@ class Dialect(Protocol):
     ping_seconds: float
     """How often the server pings; 0 for never."""
 
+    denials: Denials
+
     def opened(self, client: Client, now_us: int) -> list[Message]:
         """What a new connection is told."""
 
@@ -92,6 +95,12 @@ class Dialect(Protocol):
 
     def error(self, client: Client, text: str) -> Message:
         """An error that nobody asked for."""
+
+    def take_away(self, client: Client, symbol: str, now_us: int) -> list[Message]:
+        """End a subscription, and say so; nothing where the exchange does not do that."""
+
+    def closing(self, now_us: int) -> list[Message]:
+        """What says that connections are about to be closed."""
 
 
 def frame(payload: bytes, opcode: int = TEXT) -> bytes:
