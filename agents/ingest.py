@@ -44,7 +44,7 @@ filler = backfill.filler(exchange, listed, KafkaPublisher(), settings, feed.sett
 @app.task  # type: ignore[untyped-decorator]
 async def ingest() -> None:
     """Feed until the worker stops; a failed publish crashes it, so that no record is skipped."""
-    feed.up_until = await backfill.last_received(exchange, settings)
+    feed.up_until |= await backfill.last_up(exchange, [item.symbol for item in listed], settings)
     filling = asyncio.create_task(filler.run()) if filler else None
     try:
         await feed.run()

@@ -14,6 +14,7 @@ from k2stream.continuity import content
 from k2stream.events import EventKind
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Exchange, Frame, Kind
+from k2stream.frames import FrameCounter
 from k2stream.normalizer.records import numbers
 from k2stream.trade import Decimals, TradeColumns
 
@@ -44,21 +45,24 @@ def read(exchange: Exchange, lines: Iterable[bytes]) -> Iterator[Batch]:
     """Batches of a capture with one frame a line, blank lines skipped; never raises for what a line holds."""
     frames = ((number, line.strip()) for number, line in enumerate(lines, 1) if line.strip())
     states: dict[str, continuity.State] = {}
-    sequence: int | None = None
+    counter = FrameCounter()
     first = 0
-    while part := list(islice(frames, BATCH)):
+    following = list(islice(frames, BATCH))
+    while part := following:
+        following = list(islice(frames, BATCH))
         notes: list[Note] = []
         values: list[bytes | None] = []
         at: list[int] = []
         for number, line in part:
             frame = exchange.parse(line)
             if frame.sequence is not None:
-                if lost := continuity.lost_frames(sequence, frame.sequence):
-                    notes.append({"line": number, "kind": EventKind.LOST_FRAMES, "count": lost})
-                sequence = frame.sequence
+                counter.add(frame.sequence, number)
             notes.extend({"line": number} | note for note in _frame_notes(frame))
             values.extend(raw.record(trade, 0, "", 0) for trade in frame.trades)
             at.extend([number] * len(frame.trades))
+        # A frame may come later than one behind it: what did not come within a whole batch is lost.
+        lost = counter.take(part[0][0] if following else part[-1][0])
+        notes[:0] = ({"line": gap.at, "kind": EventKind.LOST_FRAMES, "count": gap.lost} for gap in lost)
         records, _ = raw.decode(exchange, values)  # all of them: parse has read each
         columns = exchange.normalise(records)
         columns.receive_time = columns.timestamp  # a capture has none

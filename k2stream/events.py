@@ -10,14 +10,17 @@ import msgspec
 class EventKind(StrEnum):
     """Kinds of feed events."""
 
-    CONNECTED = "connected"
+    CONNECTED = "connected"  # all symbols are subscribed
     DISCONNECTED = "disconnected"
+    SUBSCRIBED = "subscribed"  # one symbol is, where that was not so of all at once
+    REFUSED = "refused"  # the exchange refuses to subscribe a symbol; it is asked again
+    WITHDRAWN = "withdrawn"  # the exchange took a symbol away; it is asked for again
     SILENCE = "silence"
     EXCHANGE_ERROR = "exchange_error"
     LOST_FRAMES = "lost_frames"  # the exchange's frame counter jumped
     GAP = "gap"  # trade ids [first_missing, last_missing] did not come
     JUMP = "jump"  # the same where ids rise but may skip: perhaps nothing is missing
-    BACKFILLED = "backfilled"  # an answer to GAP, JUMP or CONNECTED: `count` trades were fetched over REST
+    BACKFILLED = "backfilled"  # an answer to those that tell of a loss: `count` trades were fetched over REST
     RESTART = "restart"  # trade ids started again: from here on they are of epoch `epoch`
     DUPLICATE = "duplicate"  # an id that was seen before, dropped
 
@@ -26,9 +29,9 @@ class FeedEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One event; `time` µs since 1970, `symbol` native, empty when it concerns the whole connection.
 
     `numbering` names which of the exchange's numberings the ids are of, as in TradeColumns, and `epoch` how
-    often that has started again. `since`, µs or 0
-    for unknown, is of CONNECTED when this feed was last known to be up, of GAP and JUMP the newest trade
-    time before it, of BACKFILLED that of the event it answers.
+    often that has started again. `since`, µs or 0 for unknown, is of connections and subscriptions when this
+    feed (or symbol) was last known to be up, of LOST_FRAMES when the frame before came, of GAP and JUMP the
+    newest trade time before it, of BACKFILLED that of the event it answers.
     """
 
     kind: EventKind

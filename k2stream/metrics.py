@@ -11,7 +11,11 @@ LATENCY_BUCKETS = tuple(round(0.001 * 1.12**i, 6) for i in range(92))
 
 FRAMES = Counter("k2_frames", "Frames received from the exchange.", ["exchange", "kind"])
 RAW_TRADES = Counter("k2_raw_trades", "Trades published to the raw topic.", ["exchange"])
-CONNECTED = Gauge("k2_connected", "1 while the exchange's socket is open and subscribed.", ["exchange"])
+CONNECTED = Gauge("k2_connected", "1 while the exchange has confirmed all subscriptions.", ["exchange"])
+SUBSCRIPTION = Gauge(
+    "k2_subscription", "1 for the state a symbol's subscription is in: asked, confirmed, refused, withdrawn.",
+    ["exchange", "symbol", "state"],
+)  # fmt: skip
 RECONNECTS = Counter("k2_reconnects", "Connections lost and opened again.", ["exchange"])
 EXCHANGE_ERRORS = Counter("k2_exchange_errors", "Error frames sent by the exchange.", ["exchange"])
 EVENT_LAG = Gauge("k2_event_lag_seconds", "Receive time minus trade time of the newest trade.", ["exchange"])

@@ -10,8 +10,8 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from k2stream.backfill.client import client_of
+from k2stream.backfill.down import last_up
 from k2stream.backfill.filler import Filler
-from k2stream.backfill.held import last_received
 from k2stream.backfill.output import Output
 from k2stream.backfill.task import Task
 from k2stream.exchanges.spec import Exchange
@@ -43,4 +43,4 @@ def filler(
     return Filler(Task(exchange, symbols, client, Output(name, publisher, settings), settings, settled))
 
 
-__all__ = ["Filler", "filler", "last_received"]
+__all__ = ["Filler", "filler", "last_up"]

@@ -51,7 +51,7 @@ class Filler:
         self._task = task
         self._key = task.exchange.name.encode()
         by_id = task.client.history.by_id is not None
-        self._answered = {EventKind.GAP, EventKind.JUMP} if by_id else {EventKind.CONNECTED}
+        self._answered = {EventKind.GAP, EventKind.JUMP} if by_id else set(outages.ENDS)
 
     async def run(self) -> None:
         """Follow the events until cancelled."""
@@ -94,7 +94,7 @@ class Filler:
 
     async def _answer(self, consumer: AIOKafkaConsumer, tp: Any, records: list[Any]) -> None:
         for event, next_offset in self._joined(job for record in records if (job := self._job(record))):
-            await (outages.fill if event.kind is EventKind.CONNECTED else ids.fill)(self._task, event)
+            await (outages.fill if event.kind in outages.ENDS else ids.fill)(self._task, event)
             await consumer.commit({tp: next_offset})
         await consumer.commit({tp: records[-1].offset + 1})
 

@@ -50,7 +50,7 @@ async def read_held(exchange: Exchange, settings: Settings, start: int, end: int
             for record, symbol, content, time in trades_of(exchange, batch.values):
                 if start - CLOCK_US <= time <= end + CLOCK_US:
                     held[symbol][content].append(time)
-                    if not record.k2_backfilled:
+                    if not (record.k2_backfilled or record.k2_unread):
                         ahead.append(time - record.k2_recv)
     for alike in held.values():
         for times in alike.values():
@@ -61,7 +61,8 @@ async def read_held(exchange: Exchange, settings: Settings, start: int, end: int
 async def last_received(exchange: Exchange, settings: Settings) -> int:
     """The receive time of the newest trade that came over the socket, µs; 0 when there is none.
 
-    Trades that were fetched are passed over: they came while the socket may have been down.
+    Trades that were fetched are passed over: they came while the socket may have been down. One that was
+    found in a socket left unread may have come as early as it was left.
     """
     topic = topics.raw(exchange.name)
     async with Reader(settings, columnar=True) as reader:
@@ -72,7 +73,8 @@ async def last_received(exchange: Exchange, settings: Settings) -> int:
             newest = 0
             async for batch in reader.read(topic, stretches):
                 records, _ = raw.decode(exchange, batch.values)
-                newest = max([newest, *(item.k2_recv for item in records if not item.k2_backfilled)])
+                received = (item.k2_unread or item.k2_recv for item in records if not item.k2_backfilled)
+                newest = max([newest, *received])
             if newest:
                 return newest
     return 0

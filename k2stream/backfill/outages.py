@@ -16,20 +16,23 @@ from k2stream.exchanges.rest.spec import HistoryError, Past
 
 log = logging.getLogger(__name__)
 
+ENDS = (EventKind.CONNECTED, EventKind.SUBSCRIBED)
+"""Events that tell of an outage by its end: of the whole feed, of one symbol."""
+
 MOST_US = 24 * 3_600_000_000
 """Of a longer outage only the end is fetched."""
 
 
 def join(before: FeedEvent, event: FeedEvent, margin_us: int) -> FeedEvent | None:
-    """Two CONNECTED as one when their outages touch: for a feed that flaps REST is not asked each time."""
-    outages = all(item.kind is EventKind.CONNECTED and item.since for item in (before, event))
-    if not outages or event.since > before.time + 2 * margin_us:
+    """Two outages of the same symbols as one when they touch: for a feed that flaps REST is asked once."""
+    alike = before.kind in ENDS and event.kind in ENDS and before.symbol == event.symbol
+    if not (alike and before.since and event.since) or event.since > before.time + 2 * margin_us:
         return None
     return msgspec.structs.replace(event, since=min(before.since, event.since))
 
 
 async def fill(task: Task, event: FeedEvent) -> None:
-    """Publish what REST tells of the time before a CONNECTED and the raw topic does not hold."""
+    """Publish what REST tells of the time of an outage and the raw topic does not hold."""
     if not event.since:
         return  # it was never up before
     name, margin = task.exchange.name, task.margin_us
@@ -42,7 +45,7 @@ async def fill(task: Task, event: FeedEvent) -> None:
     await task.settled()
     held = await read_held(task.exchange, task.settings, start, end)
     count = 0
-    for symbol in task.symbols:
+    for symbol in [event.symbol] if event.symbol else task.symbols:
         try:
             told = await _told(task, symbol, start + held.ahead, end + held.ahead)
         except HistoryError as error:

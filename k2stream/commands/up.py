@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.live import Live
 
-from k2stream import instruments
+from k2stream import exchanges, instruments
 from k2stream import settings as settings_module
 from k2stream.commands.status import watch_status
 from k2stream.local.platform import Platform, Simulation
@@ -31,7 +31,7 @@ def up(live: bool, rate: int, seed: int, plain: bool) -> None:
     that server either way: any that speaks the exchange's protocol.
     """
     settings = settings_module.get()
-    instruments.load(settings.instruments_file)
+    exchanges.check(instruments.load(settings.instruments_file))
     simulation = None if live else Simulation(rate, seed)
     asyncio.run(_run(settings, simulation, plain))
 

@@ -45,12 +45,4 @@ def check(
     return ids.check(columns, states, usable, hashes, _UNSEEN[continuity])
 
 
-def lost_frames(previous: int | None, sequence: int) -> int:
-    """How many frames are missing between two frame numbers of a connection.
-
-    A number that does not rise is a new connection's first, or a repeat: nothing is known to be lost.
-    """
-    return 0 if previous is None else max(0, sequence - previous - 1)
-
-
-__all__ = ["Checked", "Ids", "State", "check", "lost_frames"]
+__all__ = ["Checked", "Ids", "State", "check"]

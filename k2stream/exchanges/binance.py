@@ -12,7 +12,18 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 from k2stream.errors import ConfigError
 from k2stream.exchanges import raw
 from k2stream.exchanges.rest.binance import HISTORY
-from k2stream.exchanges.spec import Continuity, Exchange, Frame, Kind, Layout, RawTrade, Reject
+from k2stream.exchanges.spec import (
+    Answer,
+    Continuity,
+    Exchange,
+    Frame,
+    Kind,
+    Layout,
+    RawTrade,
+    Reject,
+    Request,
+    Subscription,
+)
 from k2stream.instruments import Instrument
 from k2stream.trade import TradeColumns
 
@@ -88,6 +99,7 @@ class _Message(Struct, gc=False):
     e: Any = ""
     M: Any = UNSET
     result: Any = UNSET
+    id: Any = None
     error: Any = None
     code: Any = UNSET
     msg: Any = UNSET
@@ -97,17 +109,18 @@ _MESSAGE = msgspec.json.Decoder(_Message)
 _TRADE = msgspec.json.Decoder(Trade | AggTrade)
 
 
-def subscribe(instruments: Sequence[Instrument]) -> list[str]:
+def subscribe(instruments: Sequence[Instrument], first: int = 1) -> list[Request]:
     """SUBSCRIBE requests for the instruments' streams; ConfigError for more than a connection may carry."""
+    if len(instruments) > MAX_STREAMS:
+        raise ConfigError(f"binance: {len(instruments)} instruments, at most {MAX_STREAMS} fit a connection")
+    parts = [instruments[at : at + STREAMS_A_FRAME] for at in range(0, len(instruments), STREAMS_A_FRAME)]
+    return [_request(part, number) for number, part in enumerate(parts, first)]
+
+
+def _request(instruments: Sequence[Instrument], number: int) -> Request:
     streams = [f"{item.symbol.lower()}@{item.stream}" for item in instruments]
-    if len(streams) > MAX_STREAMS:
-        raise ConfigError(f"binance: {len(streams)} instruments, at most {MAX_STREAMS} fit a connection")
-    return [
-        msgspec.json.encode(
-            {"method": "SUBSCRIBE", "params": streams[start : start + STREAMS_A_FRAME], "id": number}
-        ).decode()
-        for number, start in enumerate(range(0, len(streams), STREAMS_A_FRAME), 1)
-    ]
+    text = msgspec.json.encode({"method": "SUBSCRIBE", "params": streams, "id": number}).decode()
+    return Request(text, tuple(item.symbol for item in instruments), number)
 
 
 def parse(frame: bytes) -> Frame:
@@ -124,11 +137,12 @@ def parse(frame: bytes) -> Frame:
     if message.e in ("trade", "aggTrade"):
         return _trade(body) if message.M is not UNSET else Frame(Kind.UNKNOWN, detail="futures trade")
     if message.e == "serverShutdown":
-        return Frame(Kind.CONTROL, detail="serverShutdown")
+        return Frame(Kind.CONTROL, detail="serverShutdown", closing=True)
     if outer.error is not None or (outer.code is not UNSET and outer.msg is not UNSET):
-        return Frame(Kind.ERROR, detail=_error_text(outer), answer=True)
+        refused = Answer(Subscription.REFUSED, request=_number(outer))
+        return Frame(Kind.ERROR, detail=_error_text(outer), answer=refused)
     if outer.result is not UNSET:
-        return Frame(Kind.CONTROL, detail="answer", answer=True)
+        return Frame(Kind.CONTROL, detail="answer", answer=_answer(outer))
     return Frame(Kind.UNKNOWN, detail=raw.text(message.e or outer.stream) or "no event type")
 
 
@@ -137,6 +151,16 @@ def _trade(body: bytes) -> Frame:
         return raw.trades([RawTrade(_TRADE.decode(body).symbol, body)], [])
     except raw.UNREADABLE as error:
         return raw.trades([], [Reject(raw.cause(error), body)])
+
+
+def _answer(message: _Message) -> Answer | None:
+    """The yes to a numbered SUBSCRIBE, whose result is null; a list of subscriptions is another answer."""
+    number = _number(message)
+    return Answer(Subscription.CONFIRMED, request=number) if number and message.result is None else None
+
+
+def _number(message: _Message) -> int | None:
+    return message.id if type(message.id) is int else None
 
 
 def _error_text(message: _Message) -> str:
@@ -185,7 +209,6 @@ def canonical(symbol: str) -> str:
 BINANCE = Exchange(
     name="binance",
     subscribe=subscribe,
-    answers=lambda instruments: len(subscribe(instruments)),
     parse=parse,
     record=raw.recorded(Trade) | raw.recorded(AggTrade),
     normalise=normalise,
@@ -193,6 +216,7 @@ BINANCE = Exchange(
     continuity=Continuity.CONTIGUOUS,
     silence_seconds=30.0,
     expected_close=lambda age_seconds: age_seconds >= DAY_SECONDS - 300,
+    refuses_whole=True,
     layout=Layout(
         symbol="s",
         id="t",

@@ -11,13 +11,27 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from k2stream.errors import ConfigError
 from k2stream.exchanges import raw
 from k2stream.exchanges.rest.coinbase import HISTORY
-from k2stream.exchanges.spec import Continuity, Exchange, Frame, Kind, RawTrade, Reject
+from k2stream.exchanges.spec import (
+    Answer,
+    Continuity,
+    Exchange,
+    Frame,
+    Kind,
+    RawTrade,
+    Reject,
+    Request,
+    Subscription,
+)
 from k2stream.instruments import Instrument
 from k2stream.trade import TradeColumns
 
 _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{0,9}))?(?:Z|\+00:00)")
+
+USDC_MARKETS = ("USDT-USDC", "EURC-USDC")
+"""The products in USDC that have trades of their own on this feed."""
 
 
 class Trade(Struct, kw_only=True, gc=False):
@@ -49,19 +63,29 @@ class _Event(Struct, gc=False):
     trades: list[Raw]
 
 
+class _List(Struct, gc=False):
+    subscriptions: dict[str, list[str]]
+
+
 _MESSAGE = msgspec.json.Decoder(_Message)
 _ARRAY = msgspec.json.Decoder(list[Raw])
 _EVENT = msgspec.json.Decoder(_Event)
+_LISTS = msgspec.json.Decoder(list[_List])
 _TRADE = msgspec.json.Decoder(Trade)
 
 
-def subscribe(instruments: Sequence[Instrument]) -> list[str]:
-    """One request a channel; heartbeats keep quiet products' connections open."""
-    products = [item.symbol for item in instruments]
-    return [
-        msgspec.json.encode({"type": "subscribe", "product_ids": products, "channel": channel}).decode()
-        for channel in ("market_trades", "heartbeats")
-    ]
+def subscribe(instruments: Sequence[Instrument], first: int = 1) -> list[Request]:
+    """One request for all products; ConfigError for one that is answered with another's trades."""
+    products = tuple(item.symbol for item in instruments)
+    for product in products:
+        if product.endswith("-USDC") and product not in USDC_MARKETS:
+            other = product.removesuffix("C")
+            raise ConfigError(
+                f"coinbase {product}: Coinbase answers it with the trades of {other}; "
+                f"name {other} in its place (of -USDC only {' and '.join(USDC_MARKETS)} have a feed)"
+            )
+    request = {"type": "subscribe", "product_ids": products, "channel": "market_trades"}
+    return [Request(msgspec.json.encode(request).decode(), products)]
 
 
 def parse(frame: bytes) -> Frame:
@@ -72,15 +96,27 @@ def parse(frame: bytes) -> Frame:
     except raw.UNREADABLE as error:
         return raw.unusable(frame, error)
     sequence = message.sequence_num if type(message.sequence_num) is int else None
+    if message.type == "error":
+        detail = raw.text(message.message, message.reason)
+        return Frame(Kind.ERROR, detail=detail, sequence=sequence, answer=Answer(Subscription.REFUSED))
     if message.channel == "market_trades":
         return _trades(frame, message, sequence)
-    if not message.channel and message.type == "error":
-        detail = raw.text(message.message, message.reason)
-        return Frame(Kind.ERROR, detail=detail, sequence=sequence, answer=True)
     known = message.channel in ("subscriptions", "heartbeats")
-    answer = message.channel == "subscriptions" and b'"market_trades"' in bytes(message.events)
+    answer = _subscribed(message.events) if message.channel == "subscriptions" else None
     detail = raw.text(message.channel or message.type) or "no channel"
     return Frame(Kind.CONTROL if known else Kind.UNKNOWN, detail=detail, sequence=sequence, answer=answer)
+
+
+def _subscribed(events: Raw) -> Answer | None:
+    """All products whose trades are subscribed on the connection, by its newest list; None if it is none."""
+    try:
+        listed = _LISTS.decode(events)
+    except raw.UNREADABLE:
+        return None
+    products = listed[-1].subscriptions.get("market_trades") if listed else None
+    if products is None:  # an answer of another channel, which says no less of what had been confirmed
+        return Answer(Subscription.WITHDRAWN)
+    return Answer(Subscription.CONFIRMED, tuple(products), complete=True)
 
 
 def _trades(frame: bytes, message: _Message, sequence: int | None) -> Frame:
@@ -150,12 +186,13 @@ def canonical(symbol: str) -> str:
 COINBASE = Exchange(
     name="coinbase",
     subscribe=subscribe,
-    answers=lambda instruments: 1,  # that lists the channel of trades
     parse=parse,
     record=raw.recorded(Trade),
     normalise=normalise,
     canonical=canonical,
     continuity=Continuity.RISING,
     silence_seconds=10.0,  # heartbeats come every second
+    heartbeats='{"type":"subscribe","channel":"heartbeats"}',
+    refuses_whole=True,
     history=HISTORY,
 )

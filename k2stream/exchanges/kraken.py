@@ -10,12 +10,29 @@ from msgspec import Meta, Raw, Struct
 
 from k2stream.exchanges import raw
 from k2stream.exchanges.rest.kraken import HISTORY
-from k2stream.exchanges.spec import Continuity, Exchange, Frame, Kind, RawTrade, Reject
+from k2stream.exchanges.spec import (
+    Answer,
+    Continuity,
+    Exchange,
+    Frame,
+    Kind,
+    RawTrade,
+    Reject,
+    Request,
+    Subscription,
+)
 from k2stream.instruments import Instrument
 from k2stream.trade import TradeColumns
 
 FIELDS = ("price", "volume", "time", "side", "orderType", "misc")
 OWN_NAMES = {"XBT": "BTC", "XDG": "DOGE"}
+
+ALREADY = "Already subscribed"  # an error, and yet a yes
+STATES = {
+    "subscribed": Subscription.CONFIRMED,
+    "error": Subscription.CONFIRMED,  # that it is subscribed already
+    "unsubscribed": Subscription.WITHDRAWN,
+}
 
 
 class Trade(Struct, kw_only=True, gc=False):
@@ -34,7 +51,10 @@ class _Event(Struct, gc=False):
     event: Any = ""
     status: Any = ""
     errorMessage: Any = ""
+    Error: Any = ""  # "Exceeded msg rate" comes so, without an event
+    error: Any = ""
     pair: Any = ""
+    subscription: Any = None
 
 
 _EVENT = msgspec.json.Decoder(_Event)
@@ -44,11 +64,11 @@ _SYMBOL = msgspec.json.Decoder(raw.Symbol)
 _TRADE = msgspec.json.Decoder(Trade)
 
 
-def subscribe(instruments: Sequence[Instrument]) -> list[str]:
+def subscribe(instruments: Sequence[Instrument], first: int = 1) -> list[Request]:
     """One request for all pairs."""
-    pairs = [item.symbol for item in instruments]
+    pairs = tuple(item.symbol for item in instruments)
     request = {"event": "subscribe", "pair": pairs, "subscription": {"name": "trade"}}
-    return [msgspec.json.encode(request).decode()]
+    return [Request(msgspec.json.encode(request).decode(), pairs)]
 
 
 def parse(frame: bytes) -> Frame:
@@ -61,12 +81,34 @@ def parse(frame: bytes) -> Frame:
 
 
 def _event(message: _Event) -> Frame:
-    answer = message.event == "subscriptionStatus"
-    if message.event == "error" or message.status == "error":
-        return Frame(Kind.ERROR, detail=raw.text(message.pair, message.errorMessage), answer=answer)
-    if answer or message.event in ("systemStatus", "heartbeat", "pong"):
-        return Frame(Kind.CONTROL, detail=raw.text(message.event, message.status), answer=answer)
+    said = raw.text(message.errorMessage, message.Error, message.error)
+    if message.event == "subscriptionStatus":
+        return _status(message, said)
+    if message.event == "error" or message.status == "error" or said:
+        refused = Answer(Subscription.REFUSED, _pairs(message))
+        return Frame(Kind.ERROR, detail=raw.text(message.pair, said), answer=refused)
+    if message.event in ("systemStatus", "heartbeat", "pong"):
+        return Frame(Kind.CONTROL, detail=raw.text(message.event, message.status))
     return Frame(Kind.UNKNOWN, detail=raw.text(message.event) or "no event")
+
+
+def _status(message: _Event, said: str) -> Frame:
+    """What a subscriptionStatus says, of one pair; none of another channel is asked for."""
+    if message.status == "error" and said != ALREADY:
+        refused = Answer(Subscription.REFUSED, _pairs(message))
+        return Frame(Kind.ERROR, detail=raw.text(message.pair, said), answer=refused)
+    state = STATES.get(message.status if type(message.status) is str else "")
+    detail = raw.text(message.event, message.status, message.pair if state is Subscription.WITHDRAWN else "")
+    answer = Answer(state, _pairs(message)) if state and _of_trades(message.subscription) else None
+    return Frame(Kind.CONTROL, detail=detail, answer=answer)
+
+
+def _pairs(message: _Event) -> tuple[str, ...]:
+    return (message.pair,) if type(message.pair) is str and message.pair else ()
+
+
+def _of_trades(subscription: Any) -> bool:
+    return not isinstance(subscription, dict) or subscription.get("name", "trade") == "trade"
 
 
 def _channel(frame: bytes) -> Frame:
@@ -134,7 +176,6 @@ def canonical(symbol: str) -> str:
 KRAKEN = Exchange(
     name="kraken",
     subscribe=subscribe,
-    answers=len,  # one a pair
     parse=parse,
     record=raw.recorded(Trade),
     normalise=normalise,

@@ -28,13 +28,15 @@ def recorded(trade: type[msgspec.Struct]) -> type[msgspec.Struct]:
     """The struct of a raw record: a trade's fields, and k2_recv (receive time, µs), k2_conn, k2_seq.
 
     `k2_seq` counts the trades of the connection `k2_conn`; `k2_backfilled` is true of a trade that was
-    fetched later over REST.
+    fetched later over REST. `k2_unread` (µs): nobody read the socket from then on, so that the trade, read at
+    `k2_recv`, came at some time between; 0 when it came at `k2_recv`.
     """
     metadata: list[tuple[str, Any] | tuple[str, Any, Any]] = [
         ("k2_recv", Annotated[int, Meta(ge=0, lt=TIME_LIMIT)]),
         ("k2_conn", str),
         ("k2_seq", Id),
         ("k2_backfilled", bool, False),
+        ("k2_unread", Annotated[int, Meta(ge=0, lt=TIME_LIMIT)], 0),
     ]
     return msgspec.defstruct(
         trade.__name__, metadata, bases=(trade,), module=trade.__module__, kw_only=True, gc=False
@@ -42,15 +44,22 @@ def recorded(trade: type[msgspec.Struct]) -> type[msgspec.Struct]:
 
 
 def record(
-    trade: RawTrade, receive_time_us: int, connection: str, sequence: int, *, backfilled: bool = False
+    trade: RawTrade,
+    receive_time_us: int,
+    connection: str,
+    sequence: int,
+    *,
+    backfilled: bool = False,
+    unread: int = 0,
 ) -> bytes:
     """The value of a raw record: the trade's own JSON, with the metadata before its closing brace."""
-    return b'%b,"k2_recv":%d,"k2_conn":%b,"k2_seq":%d%b}' % (
+    return b'%b,"k2_recv":%d,"k2_conn":%b,"k2_seq":%d%b%b}' % (
         trade.body[:-1],
         receive_time_us,
         msgspec.json.encode(connection),
         sequence,
         BACKFILLED if backfilled else b"",
+        b',"k2_unread":%d' % unread if unread else b"",
     )
 
 

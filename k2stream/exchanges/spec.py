@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import UnionType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
@@ -51,10 +51,40 @@ class Reject(NamedTuple):
     original: bytes
 
 
+class Subscription(StrEnum):
+    """What is known of one symbol's subscription on a connection."""
+
+    ASKED = "asked"
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"  # confirmed, then taken away by the exchange
+
+
+class Answer(NamedTuple):
+    """What a frame says of subscriptions: `state` is that of `symbols`, or of the symbols of `request`.
+
+    A state other than CONFIRMED that comes with neither is of all symbols that may be meant. `complete`: all
+    that is subscribed is named, so what is not named is not.
+    """
+
+    state: Subscription
+    symbols: tuple[str, ...] = ()
+    request: int | None = None
+    complete: bool = False
+
+
+class Request(NamedTuple):
+    """A frame that asks for symbols; answers say its `number` where the exchange has such."""
+
+    text: str
+    symbols: tuple[str, ...]
+    number: int = 0
+
+
 class Frame(NamedTuple):
     """One parsed frame. `sequence` is the exchange's own frame counter where it has one (Coinbase).
 
-    `answer`: it answers a request to subscribe, whether with yes or with no.
+    `closing`: the exchange is about to end the connection.
     """
 
     kind: Kind
@@ -62,7 +92,17 @@ class Frame(NamedTuple):
     rejects: tuple[Reject, ...] = ()
     detail: str = ""
     sequence: int | None = None
-    answer: bool = False
+    answer: Answer | None = None
+    closing: bool = False
+
+
+class Subscribe(Protocol):
+    """Requests for instruments, in the order in which to send them, numbered from `first` on.
+
+    Raises ConfigError for instruments that the exchange cannot be asked for.
+    """
+
+    def __call__(self, instruments: Sequence[Instrument], first: int = 1) -> list[Request]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +132,7 @@ class Exchange:
     """An exchange. Every function is pure; `parse` never raises."""
 
     name: str
-    subscribe: Callable[[Sequence[Instrument]], list[str]]
-    """Frames to send after connecting, in order."""
-
-    answers: Callable[[Sequence[Instrument]], int]
-    """How many answers to them come before the exchange sends trades of all."""
-
+    subscribe: Subscribe
     parse: Callable[[bytes], Frame]
     """One WebSocket message to its kind and trades (ascending by id within a message)."""
 
@@ -116,6 +151,12 @@ class Exchange:
 
     expected_close: Callable[[float], bool] = lambda age_seconds: False
     """Whether a close at this connection age is the exchange's custom (Binance: 24 h), not an error."""
+
+    heartbeats: str = ""
+    """A frame that asks for heartbeats, sent after the requests; empty where they come unasked."""
+
+    refuses_whole: bool = False
+    """One symbol that it cannot serve makes it refuse a request: what it refused is asked for one by one."""
 
     layout: Layout | None = None
     """How its plain trades are read by column; None reads all record by record."""

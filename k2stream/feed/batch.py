@@ -7,31 +7,35 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from k2stream import continuity, deadletter, events, topics
+from k2stream import deadletter, events, topics
 from k2stream.deadletter import DeadLetter
 from k2stream.events import EventKind, FeedEvent
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Exchange, Frame, Kind, Reject
 from k2stream.feed.columns import Columns
+from k2stream.feed.subscriptions import Change, Subscriptions
+from k2stream.frames import FrameCounter, Missing
 from k2stream.settings import Settings
 
 MAX_RECORD = 900_000
 """Bytes of one record's value: Kafka takes 1 MB with its overhead."""
 
+REORDER_US = 5_000_000
+"""A frame that comes so much later than one behind it is lost."""
+
 
 @dataclass(slots=True, eq=False)
 class Link:
-    """One connection: its name, how many trades it has brought, and the exchange's own frame counter.
+    """One connection: its name, its subscriptions, how many trades it has brought, and its frames' numbers.
 
-    `since`: when the feed was last known to be up before it (µs, 0 for never). `unanswered`: how many answers
-    to its subscriptions are still to come.
+    `closing`: the exchange has said that it will end it.
     """
 
     name: str
-    since: int = 0
-    unanswered: int = 0
+    subscriptions: Subscriptions = field(default_factory=Subscriptions)
     trades: int = 0
-    frame_sequence: int | None = None
+    frames: FrameCounter = field(default_factory=FrameCounter)
+    closing: bool = False
 
 
 @dataclass(slots=True)
@@ -47,6 +51,7 @@ class Batch:
     frames: Counter[Kind] = field(default_factory=Counter)
     causes: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    down: list[Change] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.columns or self.frames)
@@ -78,18 +83,16 @@ class Batcher:
         batch, self._batch = self._batch, Batch()
         return batch
 
-    def add(self, link: Link, received_us: int, data: bytes) -> None:
-        """Parse one frame of a connection."""
+    def add(self, link: Link, received_us: int, data: bytes, unread_us: int = 0) -> Frame:
+        """Parse one frame of a connection, which nobody may have read since `unread_us`: see Arrival."""
         frame = self._parse(data)
         batch = self._batch
         batch.frames[frame.kind] += 1
         batch.received_us = received_us
         if frame.sequence is not None:
-            self._check_sequence(link, frame.sequence)
-        if frame.answer and link.unanswered:
-            link.unanswered -= 1
+            self._count(link, frame.sequence, received_us)
         for trade in frame.trades:
-            value = raw.record(trade, received_us, link.name, link.trades)
+            value = raw.record(trade, received_us, link.name, link.trades, unread=unread_us)
             if len(value) > MAX_RECORD:
                 self.reject(link, Reject(f"trade larger than {MAX_RECORD} bytes", trade.body))
                 continue
@@ -101,7 +104,23 @@ class Batcher:
             self.reject(link, reject)
         if frame.kind is Kind.ERROR:
             batch.errors.append(frame.detail)
-            self.event(EventKind.EXCHANGE_ERROR, link, frame.detail)
+            self.event(EventKind.EXCHANGE_ERROR, link, frame.detail, time=received_us)
+        if frame.answer:
+            answer = link.subscriptions.answer(frame.answer, frame.detail, unread_us or received_us)
+            self.tell(link, answer, received_us)
+        return frame
+
+    def tell(self, link: Link, changes: list[Change], time: int) -> None:
+        """Record changes of a connection's subscriptions."""
+        for change in changes:
+            self.event(change.kind, link, change.detail, time=time, since=change.since, symbol=change.symbol)
+            if change.kind in (EventKind.REFUSED, EventKind.WITHDRAWN):
+                self._batch.down.append(change)
+
+    def ended(self, link: Link, kind: EventKind, detail: str, *, time: int, since: int) -> None:
+        """Record the end of a connection that was up until `since`, and what had not come by then."""
+        self._lost(link, link.frames.take(time))
+        self.event(kind, link, detail, time=time, since=since)
 
     def reject(self, link: Link, reject: Reject) -> None:
         """Dead-letter data that cannot be used."""
@@ -117,12 +136,23 @@ class Batcher:
         self._batch.causes.append(cause)
         self._put(topics.DLQ, deadletter.encode(letter), letter.time)
 
-    def event(self, kind: EventKind, link: Link, detail: str = "", *, count: int = 0, since: int = 0) -> None:
-        """Record what happened to the connection."""
+    def event(
+        self,
+        kind: EventKind,
+        link: Link,
+        detail: str = "",
+        *,
+        time: int,
+        count: int = 0,
+        since: int = 0,
+        symbol: str = "",
+    ) -> None:
+        """Record what happened to the connection at a time."""
         event = FeedEvent(
             kind=kind,
             exchange=self._exchange.name,
-            time=self._now_us(),
+            time=time,
+            symbol=symbol,
             detail=detail,
             connection=link.name,
             count=count,
@@ -138,12 +168,16 @@ class Batcher:
             cause = f"parser failed: {type(error).__name__}: {error}"
             return Frame(Kind.REJECTED, rejects=(Reject(cause, data),))
 
-    def _check_sequence(self, link: Link, sequence: int) -> None:
-        """Coinbase counts the frames of a connection over all channels: a jump is a loss."""
-        previous, link.frame_sequence = link.frame_sequence, sequence
-        if lost := continuity.lost_frames(previous, sequence):
-            detail = f"frame counter went from {previous} to {sequence}"
-            self.event(EventKind.LOST_FRAMES, link, detail, count=lost)
+    def _count(self, link: Link, sequence: int, received_us: int) -> None:
+        """Coinbase counts the frames of a connection over all channels."""
+        link.frames.add(sequence, received_us)
+        if link.frames.missing:
+            self._lost(link, link.frames.take(received_us - REORDER_US))
+
+    def _lost(self, link: Link, lost: list[Missing]) -> None:
+        for gap in lost:
+            detail = f"frames {gap.first} to {gap.last} did not come"
+            self.event(EventKind.LOST_FRAMES, link, detail, time=gap.at, count=gap.lost, since=gap.since)
 
     def _put(self, topic: str, value: bytes, time_us: int) -> None:
         self._batch.to(topic, 0).append(self._exchange.name.encode(), value, time_us)

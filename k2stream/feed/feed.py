@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import secrets
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from websockets.exceptions import ConnectionClosed, InvalidURI, WebSocketException
 from websockets.frames import CloseCode
@@ -16,20 +16,20 @@ from websockets.uri import parse_uri
 from k2stream import clock
 from k2stream.errors import ConfigError
 from k2stream.events import EventKind
-from k2stream.exchanges.spec import Exchange, Reject
+from k2stream.exchanges.spec import Exchange, Frame, Reject, Subscription
+from k2stream.feed.arrival import Arrival
+from k2stream.feed.asking import STABLE_SECONDS, Asker
 from k2stream.feed.backoff import Backoff
 from k2stream.feed.batch import Batcher, Link
 from k2stream.feed.publisher import Publisher
 from k2stream.feed.socket import Socket, open_socket
 from k2stream.feed.status import Status
+from k2stream.feed.subscriptions import Subscriptions
 from k2stream.instruments import Instrument
 from k2stream.settings import Settings
 
 log = logging.getLogger(__name__)
 
-STABLE_SECONDS = 60.0  # a connection that held so long starts the backoff over
-SUBSCRIBE_SPACING_SECONDS = 0.25  # Binance takes 5 messages a second
-ANSWER_SECONDS = 10.0  # an exchange that has not answered its subscriptions by then sends no trades either
 # Between publishes: each costs the same for one record as for a hundred, here, in the broker and behind it.
 PUBLISH_SECONDS, BUSY_PUBLISH_SECONDS = 0.01, 0.05
 BUSY_TRADES = 20  # in the last publish
@@ -57,7 +57,7 @@ class Feed:
         now_us: Callable[[], int] = clock.now_us,
         pending_bytes: int = PENDING_BYTES,
     ) -> None:
-        """Raises ConfigError when there is nothing to subscribe to, or the URL is no WebSocket URL."""
+        """Raises ConfigError when nothing, or not this, can be subscribed to, or the URL is none."""
         self._exchange = exchange
         self._publisher = publisher
         self._settings = settings
@@ -65,13 +65,16 @@ class Feed:
         self._url = _checked_url(exchange.name, settings)
         if not instruments:
             raise ConfigError(f"{settings.instruments_file}: no {exchange.name} symbols; add at least one")
-        self._subscriptions = exchange.subscribe(instruments)
-        self._answers = exchange.answers(instruments)
+        exchange.subscribe(instruments)
+        self._instruments = {item.symbol: item for item in instruments}
         self._silence = settings.silence_seconds or exchange.silence_seconds
         self._batcher = Batcher(exchange, settings, now_us)
         self.status = Status(exchange.name, simulated=settings.simulated)
         self._link: Link | None = None
-        self._pending: deque[tuple[Link, int, bytes]] = deque()
+        self._socket: Socket | None = None
+        self._asker: Asker | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._pending: deque[tuple[Link, Arrival, bytes] | Callable[[], None]] = deque()
         self._pending_size = 0
         self._pending_limit = pending_bytes
         self._work = asyncio.Event()
@@ -79,8 +82,10 @@ class Feed:
         self._room.set()
         self._durable = asyncio.Event()
         self._received = self._published = 0  # frames
-        self.up_until = 0
-        """When the feed was last known to be up, µs; set it before `run` to go on from another process."""
+        self.up_until: dict[str, int] = {}
+        """By symbol, until when its trades are known to have come, µs; to go on from another process it is
+        filled before `run`."""
+
         self._receiving: asyncio.Task[None] | None = None
         self._finished = asyncio.Event()
 
@@ -113,51 +118,60 @@ class Feed:
             await self._durable.wait()
 
     async def _receive_forever(self) -> None:
-        backoff = Backoff(self._settings.reconnect_base_seconds, self._settings.reconnect_cap_seconds)
+        backoff = self._backoff()
         loop = asyncio.get_running_loop()
+        hurried = False
         while True:
             started = loop.time()
             expected = await self._connection()
             if loop.time() - started >= STABLE_SECONDS:
                 backoff.reset()
-            delay = 0.0 if expected else backoff.next()
+                hurried = False
+            delay = 0.0 if expected and not hurried else backoff.next()
+            hurried = hurried or expected  # one that ends each connection at once is not asked in a storm
             log.info("%s: connecting again in %.1f s", self._exchange.name, delay)
             await asyncio.sleep(delay)
+
+    def _backoff(self) -> Backoff:
+        return Backoff(self._settings.reconnect_base_seconds, self._settings.reconnect_cap_seconds)
 
     async def _connection(self) -> bool:
         """One connection from open to close; True when the exchange closed it as it always does."""
         name = self._exchange.name
         try:
-            socket = await open_socket(self._url, self._settings.max_frame_bytes)
+            socket = await open_socket(self._url, self._settings.max_frame_bytes, self._now_us)
         except (OSError, WebSocketException) as error:
             log.warning("%s: no connection to %s: %s", name, self._url, _text(error))
             return False
-        link = self._link = Link(f"{name}-{secrets.token_hex(4)}", self.up_until, self._answers)
+        link = Link(f"{name}-{secrets.token_hex(4)}", Subscriptions(self._instruments, self.up_until))
+        self._link, self._socket = link, socket
         opened = asyncio.get_running_loop().time()
         try:
             await self._receive(socket, link)
         except ConnectionClosed as error:
             expected = self._exchange.expected_close(asyncio.get_running_loop().time() - opened)
-            self._closed(socket, link, error, expected=expected)
+            self._in_order(partial(self._closed, socket, link, error, self._now_us(), expected))
         finally:
-            self._link = None
+            self._link = self._socket = None
             self.status.set_connected(False)
+            self.status.subscriptions(dict.fromkeys(self._instruments, Subscription.ASKED))
             await socket.close()
         self.status.reconnecting()
-        return expected
+        return expected or link.closing
 
     async def _receive(self, socket: Socket, link: Link) -> None:
-        """Subscribe, and queue each frame with its receive time; raises ConnectionClosed."""
+        """Subscribe, and queue each frame with the time of its arrival; raises ConnectionClosed."""
         socket.watch(self._silence)
-        subscribing = asyncio.create_task(self._subscribe(socket, link))
+        give_up = partial(self._give_up, socket, link)
+        asker = self._asker = Asker(
+            self._exchange, self._instruments, link.subscriptions, socket.send, give_up, self._backoff
+        )
+        asking = asyncio.create_task(asker.run())
         try:
             while True:
                 data = await socket.recv(decode=False)
-                received_us = self._now_us()
-                if self.status.connected:  # what comes before the answers brings no trades
-                    self.up_until = received_us
                 self._received += 1
-                self._pending.append((link, received_us, data))
+                self._pending.append((link, socket.arrivals.popleft(), data))
                 self._pending_size += len(data) + FRAME_OVERHEAD
                 self._work.set()
                 if self._pending_size > self._pending_limit:
@@ -165,46 +179,65 @@ class Feed:
                     self._room.clear()
                     await self._room.wait()
         finally:
-            subscribing.cancel()
+            asking.cancel()
 
-    async def _subscribe(self, socket: Socket, link: Link) -> None:
-        with contextlib.suppress(ConnectionClosed):  # the receiving side tells why
-            for position, frame in enumerate(self._subscriptions):
-                if position:
-                    await asyncio.sleep(SUBSCRIBE_SPACING_SECONDS)
-                await socket.send(frame)
-            await asyncio.sleep(ANSWER_SECONDS)
-            await self._room.wait()  # we may be behind, and the answers among what waits
-            if link.unanswered:
-                socket.transport.abort()
+    def _in_order(self, work: Callable[[], None]) -> None:
+        """Do something once all that has been received is parsed."""
+        self._pending.append(work)
+        self._work.set()
 
-    def _subscribed(self, link: Link, received_us: int) -> None:
-        log.info("%s: connected to %s as %s", self._exchange.name, self._url, link.name)
-        self.status.set_connected(True)
-        self.up_until = received_us
-        self._batcher.event(EventKind.CONNECTED, link, since=link.since)
+    async def _give_up(self, socket: Socket, link: Link, symbols: Sequence[str]) -> None:
+        """No longer wait for answers of symbols, once they are not among what we have yet to read."""
+        await self._room.wait()
+        self._in_order(partial(self._unanswered, socket, link, symbols))
 
-    def _closed(self, socket: Socket, link: Link, error: ConnectionClosed, *, expected: bool) -> None:
-        name = self._exchange.name
-        if socket.silent:
-            detail = f"nothing heard for {self._silence:g} s"
-            self._event(EventKind.SILENCE, link, detail)
-        elif link.unanswered:
-            detail = f"{link.unanswered} subscriptions without an answer: {_text(error)}"
-        elif expected:
-            detail = f"closed by the exchange as expected: {_text(error)}"
+    def _unanswered(self, socket: Socket, link: Link, symbols: Sequence[str]) -> None:
+        if link.subscriptions.answered:
+            now = self._now_us()
+            self._batcher.tell(link, link.subscriptions.unanswered(symbols, now), now)
+            self._show(link)
         else:
-            detail = _text(error)
+            socket.transport.abort()
+
+    def _heed(self, link: Link, frame: Frame) -> None:
+        """Act on a frame that is about the connection."""
+        if frame.answer:
+            self._show(link)
+        if frame.closing:
+            link.closing = True
+            if link is self._link and self._socket:
+                log.info("%s: the exchange is about to close %s", self._exchange.name, link.name)
+                self._closing = asyncio.create_task(self._socket.close())
+
+    def _show(self, link: Link) -> None:
+        if link is not self._link:
+            return
+        whole = link.subscriptions.whole
+        if whole and not self.status.connected:
+            log.info("%s: connected to %s as %s", self._exchange.name, self._url, link.name)
+        self.status.set_connected(whole)
+        self.status.subscriptions(link.subscriptions.states)
+        if self._asker:
+            self._asker.changed.set()
+
+    def _closed(self, socket: Socket, link: Link, error: ConnectionClosed, time: int, expected: bool) -> None:
+        name = self._exchange.name
+        expected = expected or link.closing
+        detail = _text(error)
+        if not link.subscriptions.answered:
+            detail = f"{len(self._instruments)} subscriptions without an answer: {detail}"
+        elif expected:
+            detail = f"closed by the exchange as expected: {detail}"
         if error.sent and error.sent.code == CloseCode.MESSAGE_TOO_BIG and not error.rcvd_then_sent:
             limit = self._settings.max_frame_bytes
             cause = f"frame larger than K2_MAX_FRAME_BYTES={limit}, not received: {error.sent.reason}"
             self._batcher.reject(link, Reject(cause, b""))
-        self._event(EventKind.DISCONNECTED, link, detail)
+        link.subscriptions.closed(socket.up_until)
+        if socket.silent:
+            detail = f"nothing heard for {self._silence:g} s"
+            self._batcher.ended(link, EventKind.SILENCE, detail, time=time, since=socket.up_until)
+        self._batcher.ended(link, EventKind.DISCONNECTED, detail, time=time, since=socket.up_until)
         log.log(logging.INFO if expected else logging.WARNING, "%s: %s: %s", name, link.name, detail)
-
-    def _event(self, kind: EventKind, link: Link, detail: str = "") -> None:
-        self._batcher.event(kind, link, detail)
-        self._work.set()
 
     async def _publish_until_done(self, receiving: asyncio.Task[None]) -> None:
         clock = asyncio.get_running_loop().time
@@ -212,7 +245,7 @@ class Feed:
             await self._work.wait()
             self._work.clear()
             self._parse_pending()
-            while batch := self._batcher.take():
+            while (batch := self._batcher.take()) or self._pending:
                 began = clock()
                 if batch.columns:
                     await self._publisher.publish(batch.columns)
@@ -230,10 +263,14 @@ class Feed:
         """Parse what has arrived, up to a bound that keeps the event loop free for a few ms at most."""
         frames = size = 0
         while self._pending and frames < BATCH_FRAMES and size < BATCH_BYTES:
-            link, received_us, data = self._pending.popleft()
-            self._batcher.add(link, received_us, data)
-            if link is self._link and not link.unanswered and not self.status.connected:
-                self._subscribed(link, received_us)
+            pending = self._pending.popleft()
+            if callable(pending):
+                pending()
+                continue
+            link, arrival, data = pending
+            frame = self._batcher.add(link, arrival.time, data, arrival.unread)
+            if frame.answer or frame.closing:
+                self._heed(link, frame)
             frames += 1
             size += len(data)
         self._pending_size -= size + frames * FRAME_OVERHEAD

@@ -1,35 +1,73 @@
-"""An exchange's socket: a websockets client that knows when it last heard anything."""
+"""An exchange's socket: a websockets client that knows when what it brings has come."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import DATA_OPCODES, Frame
+
+from k2stream import clock
+from k2stream.feed.arrival import Arrival
 
 CLOSE_SECONDS = 1.0
 QUEUE_FRAMES = 1024
+QUIET_SHARE = 5  # of the silence limit: a pause that long is no exchange's, heartbeats come each second
 
 
 class Socket(ClientConnection):
-    """`last_heard` is the loop time of the last bytes; the exchange's pings count, as heartbeats.
+    """`up_until`, µs: all that the exchange had sent by then has come.
 
-    `silent` tells that the watchdog ended the connection.
+    It stands still while nothing is read. What is then found in the buffers may be old, and the connection
+    may have ended behind it: only the answer to a ping, which comes after all of it, says that it had not.
+    `last_heard` is the loop time of the last bytes; the exchange's pings count, as heartbeats. `silent` tells
+    that the watchdog ended the connection.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, now_us: Callable[[], int] = clock.now_us, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.last_heard = self.loop.time()
         self.silent = False
+        self.arrivals: deque[Arrival] = deque()
+        """Of the messages that `recv` has not given yet."""
+
+        self._now_us = now_us
+        self.up_until = self._heard = now_us()
+        self._quiet_us = float("inf")
+        self._unread = False  # reading stood still since the last bytes
+        self._stood = False  # and did so again since the exchange was asked
+        self._asking: asyncio.Task[None] | None = None
         self._watchdog: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
         """Note the time, then do what websockets does."""
+        now = self._now_us()
+        if self._unread or now - self._heard > self._quiet_us:
+            self._stood = True
+            if self._asking is None:
+                self._asking = self.loop.create_task(self._ask())
+        elif self._asking is None:
+            self.up_until = now
+        self._heard = now
         self.last_heard = self.loop.time()
         super().data_received(data)
+        self._unread = self.recv_messages.paused
+
+    def process_event(self, event: Any) -> None:
+        """Do what websockets does, and note when a message was complete."""
+        super().process_event(event)
+        if isinstance(event, Frame) and event.fin and event.opcode in DATA_OPCODES:
+            self.arrivals.append(Arrival(self._heard, self.up_until if self._asking else 0))
 
     def watch(self, seconds: float) -> None:
         """Abort the connection when nothing is heard for so long."""
+        self._quiet_us = seconds * 1e6 / QUIET_SHARE
         if self.recv_messages.paused:  # unread data waits: we are slow, the exchange is not silent
             self.last_heard = self.loop.time()
         idle = self.loop.time() - self.last_heard
@@ -43,14 +81,25 @@ class Socket(ClientConnection):
         """Stop watching, then do what websockets does."""
         if self._watchdog:
             self._watchdog.cancel()
+        if self._asking:
+            self._asking.cancel()
         super().connection_lost(exc)
 
+    async def _ask(self) -> None:
+        """Ping until nothing stood still between ping and pong: what comes then has just been sent."""
+        with contextlib.suppress(ConnectionClosed):
+            while self._stood:
+                self._stood, asked = False, self._now_us()
+                await (await self.ping())
+                self.up_until = asked
+            self._asking = None
 
-async def open_socket(url: str, max_frame_bytes: int) -> Socket:
+
+async def open_socket(url: str, max_frame_bytes: int, now_us: Callable[[], int]) -> Socket:
     """Connect to an exchange, TLS by its URL. Raises OSError or WebSocketException when it cannot.
 
-    No compression: its latency and memory cost more than the bytes. No pings of ours: silence is watched, and
-    an answer could not be read while Kafka holds the feed up.
+    No compression: its latency and memory cost more than the bytes. No pings of ours at intervals: silence is
+    watched, and an answer could not be read while Kafka holds the feed up.
     """
     socket = await connect(
         url,
@@ -59,6 +108,6 @@ async def open_socket(url: str, max_frame_bytes: int) -> Socket:
         compression=None,
         ping_interval=None,
         close_timeout=CLOSE_SECONDS,
-        create_connection=Socket,
+        create_connection=cast(type[Socket], partial(Socket, now_us=now_us)),
     )
     return cast(Socket, socket)

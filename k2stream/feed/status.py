@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
+from collections.abc import Mapping
 
 from k2stream import metrics
-from k2stream.exchanges.spec import Kind
+from k2stream.exchanges.spec import Kind, Subscription
 from k2stream.feed.batch import Batch
 
 log = logging.getLogger(__name__)
@@ -15,6 +17,7 @@ class Status:
     """Counts of one exchange's feed since the worker started."""
 
     def __init__(self, exchange: str, *, simulated: bool) -> None:
+        self._exchange = exchange
         self._title = f"{exchange} SIMULATED" if simulated else exchange
         self.raw = 0
         self.rejected = 0
@@ -28,6 +31,7 @@ class Status:
         self._errors = metrics.EXCHANGE_ERRORS.labels(exchange)
         self._reconnects = metrics.RECONNECTS.labels(exchange)
         self._connected = metrics.CONNECTED.labels(exchange)
+        self._subscriptions: dict[str, Subscription] = {}
         self._last_frame = metrics.LAST_FRAME.labels(exchange)
 
     def published(self, batch: Batch) -> None:
@@ -46,11 +50,25 @@ class Status:
             self._errors.inc(len(batch.errors))
             for text in batch.errors:
                 log.error("%s: the exchange answered with an error: %s", self._title, text)
+        texts: defaultdict[str, list[str]] = defaultdict(list)
+        for change in batch.down:
+            texts[f"{change.kind}: {change.detail}"].append(change.symbol)
+        for text, symbols in texts.items():
+            log.error("%s: no subscription of %s: %s", self._title, ", ".join(symbols), text)
         if batch.received_us:
             self._last_frame.set(batch.received_us / 1e6)
 
+    def subscriptions(self, states: Mapping[str, Subscription]) -> None:
+        """The states of all symbols."""
+        for symbol, state in states.items():
+            before = self._subscriptions.get(symbol)
+            if state is not before:
+                self._subscriptions[symbol] = state
+                for each in Subscription if before is None else (before, state):
+                    metrics.SUBSCRIPTION.labels(self._exchange, symbol, each.value).set(each is state)
+
     def set_connected(self, connected: bool) -> None:
-        """The socket is open and the subscriptions are sent, or it is gone."""
+        """All symbols are subscribed, or not, or the socket is gone."""
         self.connected = connected
         self._connected.set(connected)
 

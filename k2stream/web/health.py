@@ -21,7 +21,7 @@ Healthy = Callable[[int, int], bool | None]
 """Whether a feed was up and lost nothing in [start, end), in µs; None where that is not known."""
 
 _LOST = (EventKind.GAP, EventKind.LOST_FRAMES)
-_DOWN = (EventKind.DISCONNECTED, EventKind.SILENCE)
+_DOWN = (EventKind.DISCONNECTED, EventKind.SILENCE, EventKind.REFUSED, EventKind.WITHDRAWN)
 
 
 class Spans:
@@ -62,17 +62,20 @@ class FeedHealth:
         self.ready = False
         self._known_since = 0
         self._bad: defaultdict[tuple[str, str], Spans] = defaultdict(Spans)
-        self._down: dict[str, int] = {}
+        # Since when each is down, by exchange and symbol; `_again` has the symbols that came up before their
+        # exchange did: None, or since when they are down again.
+        self._down: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        self._again: defaultdict[str, dict[str, int | None]] = defaultdict(dict)
         self._jumps: dict[_Ids, tuple[int, int]] = {}
 
     def add(self, event: FeedEvent) -> None:
         """Take one feed event."""
-        if event.kind is EventKind.CONNECTED:
+        if event.kind in (EventKind.CONNECTED, EventKind.SUBSCRIBED):
             # A worker that was killed has no last word: what came after its last sign of life is told here.
-            self._bad[event.exchange, ""].add(event.since, event.time)
-            self._down.pop(event.exchange, None)
+            self._bad[event.exchange, event.symbol].add(event.since, event.time)
+            self._up(event.exchange, event.symbol)
         elif event.kind in _DOWN:
-            self._down.setdefault(event.exchange, event.time)
+            self._went_down(event.exchange, event.symbol, event.since or event.time)
         elif event.kind is EventKind.JUMP:
             self._jumps[_ids(event)] = (event.since or event.time, event.time)
         elif event.kind is EventKind.BACKFILLED:
@@ -81,6 +84,29 @@ class FeedHealth:
         elif event.kind in _LOST:
             self._bad[event.exchange, event.symbol].add(event.since or event.time, event.time)
 
+    def _up(self, exchange: str, symbol: str) -> None:
+        down, again = self._down[exchange], self._again[exchange]
+        if symbol:
+            down.pop(symbol, None)
+            again[symbol] = None
+        else:
+            down.clear()
+            again.clear()
+
+    def _went_down(self, exchange: str, symbol: str, since: int) -> None:
+        down, again = self._down[exchange], self._again[exchange]
+        if not symbol and symbol in down:
+            again |= {name: since for name, before in again.items() if before is None}
+        elif not symbol:
+            again.clear()
+        down.setdefault(symbol, since)
+
+    def _down_since(self, exchange: str, symbol: str) -> int | None:
+        """Since when a symbol has been down up to now; None when it is up."""
+        down = self._down[exchange]
+        whole = self._again[exchange].get(symbol, down.get(""))
+        return min((since for since in (whole, down.get(symbol)) if since is not None), default=None)
+
     def of(self, exchange: str, symbol: str) -> Healthy:
         """The health of one symbol's feed."""
         spans = [found for name in ("", symbol) if (found := self._bad.get((exchange, name)))]
@@ -88,7 +114,7 @@ class FeedHealth:
         def healthy(start: int, end: int) -> bool | None:
             if not self.ready or start < self._known_since:
                 return None
-            down = self._down.get(exchange)
+            down = self._down_since(exchange, symbol)
             return not (down is not None and down < end) and not any(span.meet(start, end) for span in spans)
 
         return healthy

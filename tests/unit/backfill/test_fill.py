@@ -7,6 +7,7 @@ import pytest
 
 from k2stream import events, exchanges, topics
 from k2stream.backfill import ids, outages
+from k2stream.backfill.down import down_since
 from k2stream.backfill.held import Held
 from k2stream.backfill.output import Output
 from k2stream.backfill.task import Task
@@ -235,6 +236,38 @@ async def test_one_symbol_that_is_refused_does_not_cost_the_others(held):
     await outages.fill(work, connected(LONG_AGO - 5))
     assert [answer.count for answer in answers(publisher)] == [0, 1]
     assert "Unknown asset pair" in answers(publisher)[0].detail
+
+
+async def test_the_outage_of_a_symbol_is_asked_for_that_symbol(held):
+    trades = {name: kraken(LONG_AGO - 400, symbol=name) for name in ("XBT/USD", "ETH/USD")}
+    work, publisher = task(exchanges.get("kraken"), trades)
+    event = msgspec.structs.replace(connected(LONG_AGO - 500), kind=EventKind.SUBSCRIBED, symbol="ETH/USD")
+    await outages.fill(work, event)
+    assert [record["pair"] for record in published(publisher, "kraken")] == ["ETH/USD"]
+    assert [(answer.symbol, answer.count) for answer in answers(publisher)] == [("ETH/USD", 1)]
+    other = msgspec.structs.replace(event, symbol="XBT/USD")
+    assert outages.join(event, event, 5) == event
+    assert outages.join(event, other, 5) is None
+    assert outages.join(event, connected(LONG_AGO - 500), 5) is None
+
+
+def test_a_symbol_is_down_since_its_last_word_until_an_event_ends_that():
+    def event(kind, time, symbol="", since=0):
+        return FeedEvent(kind=kind, exchange="kraken", time=time, symbol=symbol, since=since)
+
+    kinds, symbols = EventKind, ["A", "B", "C"]
+    told = [
+        event(kinds.REFUSED, 1, "C"),
+        event(kinds.SUBSCRIBED, 2, "A"),
+        event(kinds.SUBSCRIBED, 2, "B"),
+        event(kinds.WITHDRAWN, 5, "B", 4),
+        event(kinds.DISCONNECTED, 9, since=7),
+        event(kinds.DUPLICATE, 9, "A", 9),
+    ]
+    assert down_since(told, symbols) == {"A": 7, "B": 4, "C": 0}
+    assert down_since([*told, event(kinds.SUBSCRIBED, 10, "B", 4)], symbols) == {"A": 7, "C": 0}
+    assert down_since([*told, event(kinds.CONNECTED, 10, since=7)], symbols) == {}
+    assert down_since([event(kinds.SILENCE, 3), event(kinds.DISCONNECTED, 4)], ["A"]) == {"A": 3}
 
 
 def test_outages_that_touch_are_one_and_others_are_not():

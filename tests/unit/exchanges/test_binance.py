@@ -7,7 +7,7 @@ import pytest
 from k2stream import exchanges
 from k2stream.errors import ConfigError
 from k2stream.exchanges import raw
-from k2stream.exchanges.spec import Kind
+from k2stream.exchanges.spec import Answer, Kind, Subscription
 from k2stream.instruments import Instrument
 
 BINANCE = exchanges.get("binance")
@@ -58,8 +58,9 @@ def test_subscribe_names_every_field_and_the_stream_of_each_instrument():
         Instrument("binance", "BTCUSDT", "BTC/USDT"),
         Instrument("binance", "ETHUSDT", "ETH/USDT", "aggTrade"),
     ]
-    (frame,) = BINANCE.subscribe(asked)
-    assert json.loads(frame) == {
+    (request,) = BINANCE.subscribe(asked)
+    assert request.symbols == ("BTCUSDT", "ETHUSDT")
+    assert json.loads(request.text) == {
         "method": "SUBSCRIBE",
         "params": ["btcusdt@trade", "ethusdt@aggTrade"],
         "id": 1,
@@ -68,10 +69,14 @@ def test_subscribe_names_every_field_and_the_stream_of_each_instrument():
 
 def test_subscribe_1024_streams_in_under_5_messages_and_refuses_more():
     asked = [Instrument("binance", f"S{number}USDT", f"S{number}/USDT") for number in range(1025)]
-    frames = [json.loads(frame) for frame in BINANCE.subscribe(asked[:1024])]
+    requests = BINANCE.subscribe(asked[:1024], 7)
+    frames = [json.loads(request.text) for request in requests]
     assert len(frames) < 5
     assert sum(len(frame["params"]) for frame in frames) == 1024
-    assert len({frame["id"] for frame in frames}) == len(frames)
+    assert [frame["id"] for frame in frames] == [request.number for request in requests] == [7, 8, 9, 10]
+    assert [item.symbol for item in asked[:1024]] == [
+        name for request in requests for name in request.symbols
+    ]
     with pytest.raises(ConfigError, match="1025 instruments"):
         BINANCE.subscribe(asked)
 
@@ -150,7 +155,9 @@ def test_futures_trades_lack_M_and_are_unknown(extra):
 
 @pytest.mark.parametrize("message", [{"result": None, "id": 1}, {"result": ["a@trade"], "id": 3}])
 def test_confirmations_are_control(message):
-    assert parse(message).kind is Kind.CONTROL
+    frame = parse(message)
+    confirmed = Answer(Subscription.CONFIRMED, request=1) if message["result"] is None else None
+    assert (frame.kind, frame.answer) == (Kind.CONTROL, confirmed)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +168,9 @@ def test_confirmations_are_control(message):
     ],
 )
 def test_errors_keep_their_text(message):
-    assert parse(message)[0::3] == (Kind.ERROR, "2 Invalid request: unknown variant")
+    frame = parse(message)
+    assert (frame.kind, frame.detail) == (Kind.ERROR, "2 Invalid request: unknown variant")
+    assert frame.answer == Answer(Subscription.REFUSED, request=message.get("id"))
 
 
 @pytest.mark.parametrize(

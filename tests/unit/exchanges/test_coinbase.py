@@ -3,11 +3,15 @@
 import json
 
 import pytest
+from click.testing import CliRunner
 
 from k2stream import exchanges
+from k2stream.commands.up import up
+from k2stream.errors import ConfigError
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Kind
 from k2stream.instruments import Instrument
+from k2stream.settings import Settings
 
 COINBASE = exchanges.get("coinbase")
 
@@ -44,14 +48,31 @@ def columns(*trades):
     return COINBASE.normalise(records)
 
 
-def test_subscribe_sends_one_message_a_channel():
-    frames = [
-        json.loads(frame) for frame in COINBASE.subscribe([Instrument("coinbase", "BTC-USD", "BTC/USD")])
-    ]
-    assert frames == [
-        {"type": "subscribe", "product_ids": ["BTC-USD"], "channel": "market_trades"},
-        {"type": "subscribe", "product_ids": ["BTC-USD"], "channel": "heartbeats"},
-    ]
+def test_subscribe_asks_for_trades_and_apart_for_heartbeats():
+    (request,) = COINBASE.subscribe([Instrument("coinbase", "BTC-USD", "BTC/USD")])
+    assert request.symbols == ("BTC-USD",)
+    asked = {"type": "subscribe", "product_ids": ["BTC-USD"], "channel": "market_trades"}
+    assert json.loads(request.text) == asked
+    assert json.loads(COINBASE.heartbeats) == {"type": "subscribe", "channel": "heartbeats"}
+
+
+def test_products_that_answer_with_anothers_trades_are_refused_with_the_reason():
+    own = [Instrument("coinbase", name, name.replace("-", "/")) for name in ("USDT-USDC", "EURC-USDC")]
+    assert COINBASE.subscribe(own)[0].symbols == ("USDT-USDC", "EURC-USDC")
+    with pytest.raises(
+        ConfigError, match="coinbase ETH-USDC: Coinbase answers it with the trades of ETH-USD"
+    ) as refusal:
+        COINBASE.subscribe([*own, Instrument("coinbase", "ETH-USDC", "ETH/USDC")])
+    assert "\n" not in str(refusal.value)
+
+
+def test_up_refuses_such_a_product_before_it_starts_anything(tmp_path, monkeypatch):
+    listed = tmp_path / "instruments.yaml"
+    listed.write_text("coinbase:\n  - {symbol: SOL-USDC, canonical: SOL/USDC}\n")
+    monkeypatch.setattr("k2stream.settings.get", lambda: Settings(instruments_file=str(listed)))
+    result = CliRunner().invoke(up, [])
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: coinbase SOL-USDC: ") and result.output.count("\n") == 1
 
 
 def test_side_is_the_makers_and_is_inverted():

@@ -6,7 +6,7 @@ import pytest
 
 from k2stream import continuity, exchanges
 from k2stream.exchanges import raw
-from k2stream.exchanges.spec import Kind
+from k2stream.exchanges.spec import Answer, Kind, Subscription
 from k2stream.instruments import Instrument
 
 KRAKEN = exchanges.get("kraken")
@@ -31,8 +31,9 @@ def row(**changes):
 
 def test_subscribe_is_one_request():
     asked = [Instrument("kraken", "XBT/USD", "BTC/USD"), Instrument("kraken", "XDG/USD", "DOGE/USD")]
-    (frame,) = KRAKEN.subscribe(asked)
-    assert json.loads(frame) == {
+    (request,) = KRAKEN.subscribe(asked)
+    assert request.symbols == ("XBT/USD", "XDG/USD")
+    assert json.loads(request.text) == {
         "event": "subscribe",
         "pair": ["XBT/USD", "XDG/USD"],
         "subscription": {"name": "trade"},
@@ -143,7 +144,28 @@ def test_a_refused_subscription_is_an_error_with_pair_and_text():
         "pair": "FOO/USD",
         "status": "error",
     }
-    assert parse(message)[0::3] == (Kind.ERROR, "FOO/USD Currency pair not supported")
+    frame = parse(message)
+    assert (frame.kind, frame.detail) == (Kind.ERROR, "FOO/USD Currency pair not supported")
+    assert frame.answer == Answer(Subscription.REFUSED, ("FOO/USD",))
+    assert parse(message | {"errorMessage": "Already subscribed"}).answer == Answer(
+        Subscription.CONFIRMED, ("FOO/USD",)
+    )
+
+
+@pytest.mark.parametrize("name", ["Error", "error", "errorMessage"])
+def test_an_error_is_one_under_any_name_with_or_without_an_event(name):
+    for event in ({}, {"event": "error"}):
+        frame = parse({name: "Exceeded msg rate", **event})
+        assert (frame.kind, frame.detail) == (Kind.ERROR, "Exceeded msg rate")
+        assert frame.answer == Answer(Subscription.REFUSED)
+
+
+def test_a_status_of_another_channel_is_no_answer_about_trades():
+    said = {"event": "subscriptionStatus", "pair": "XBT/USD", "status": "subscribed"}
+    assert parse(said | {"subscription": {"name": "ohlc"}}).answer is None
+    assert parse(said | {"subscription": {"name": "trade"}}).answer == Answer(
+        Subscription.CONFIRMED, ("XBT/USD",)
+    )
 
 
 def test_identical_trades_are_all_kept_with_ids_of_their_own():

@@ -7,8 +7,9 @@ import pytest
 
 from k2stream import exchanges, topics
 from k2stream.deadletter import MAX_ORIGINAL
+from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Frame, Kind, RawTrade, Reject
-from k2stream.feed.batch import MAX_RECORD, Batcher, Link
+from k2stream.feed.batch import MAX_RECORD, REORDER_US, Batcher, Link
 from k2stream.settings import Settings
 
 SETTINGS = Settings(simulated=True)
@@ -96,18 +97,29 @@ def test_a_trade_too_large_for_a_record_is_dead_lettered():
 
 @pytest.mark.parametrize(
     ("sequences", "lost"),
-    [([0, 1, 2], []), ([5, 6, 9], [2]), ([1, 3, 3, 4, 7], [1, 2]), ([None, None], []), ([4, 0, 1], [])],
+    [
+        ([0, 1, 2], []),
+        ([5, 6, 9], [2]),
+        ([1, 3, 3, 4, 7], [1, 2]),
+        ([None, None], []),
+        ([4, 0, 1], []),
+        ([4, 5, 7, 6, 8], []),
+        ([1, 5, 3], [1, 1]),
+    ],
 )
-def test_a_jump_of_the_frame_counter_is_a_loss(sequences, lost):
-    frames = iter([Frame(Kind.CONTROL, sequence=number) for number in sequences])
+def test_a_frame_that_does_not_come_in_time_is_a_loss(sequences, lost):
+    frames = iter([Frame(Kind.CONTROL, sequence=number) for number in (*sequences, sequences[0])])
     batches = batcher("coinbase", parse=lambda data: next(frames))
     link = Link("coinbase-1")
     for _ in sequences:
         batches.add(link, NOW, b"")
+    assert not batches.take().columns
+    batches.add(link, NOW + REORDER_US, b"")
     columns = batches.take().columns.get((topics.FEED_EVENTS, 0))
     events = [json.loads(value) for value in columns.values] if columns else []
     assert [event["count"] for event in events] == lost
     assert all(event["kind"] == "lost_frames" and event["simulated"] for event in events)
+    assert all(event["since"] == event["time"] == NOW for event in events)
 
 
 def test_counters_of_connections_are_apart():
@@ -127,3 +139,13 @@ def test_an_error_frame_is_an_event_and_no_dead_letter():
     (event,) = map(json.loads, batch.columns[topics.FEED_EVENTS, 0].values)
     assert (event["kind"], event["detail"]) == ("exchange_error", "Malformed request")
     assert (topics.DLQ, 0) not in batch.columns
+
+
+def test_a_trade_that_waited_unread_says_since_when():
+    batches = batcher()
+    batches.add(Link("binance-1"), NOW, binance("BTCUSDT", 1))
+    batches.add(Link("binance-1"), NOW, binance("BTCUSDT", 2), NOW - 5)
+    (columns,) = batches.take().columns.values()
+    assert [json.loads(value).get("k2_unread") for value in columns.values] == [None, NOW - 5]
+    records, bad = raw.decode(exchanges.get("binance"), columns.values)
+    assert not bad and [record.k2_unread for record in records] == [0, NOW - 5]

@@ -11,12 +11,13 @@ import pytest
 
 from k2stream import exchanges, instruments, topics
 from k2stream.errors import ConfigError
-from k2stream.feed import Columns, Feed, MemoryPublisher
+from k2stream.feed import Columns, Feed, MemoryPublisher, asking
 from k2stream.feed import feed as feed_module
 from k2stream.instruments import Instrument
 from k2stream.local.simulate.faults import Fault, Kind
 from k2stream.settings import Settings
 
+INSTRUMENTS = instruments.load(Settings().instruments_file)
 EXCHANGES = ("binance", "kraken", "coinbase")
 
 
@@ -106,7 +107,7 @@ async def test_silence_ends_the_connection(bench):
 
 @pytest.mark.parametrize("exchange", EXCHANGES)
 async def test_subscriptions_without_an_answer_end_the_connection(bench, exchange, monkeypatch):
-    monkeypatch.setattr(feed_module, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(asking, "ANSWER_SECONDS", 0.3)
     made = await bench(exchange, silence_seconds=60.0)
     await made.connected()
     before = made.records(topics.FEED_EVENTS)
@@ -388,7 +389,7 @@ def test_a_fault_of_an_exchange_that_is_not_there():
 
 async def test_a_connection_says_since_when_the_feed_was_not_known_to_be_up(bench):
     made = await bench("kraken")
-    made.feed.up_until = 17
+    made.feed.up_until |= {item.symbol: 17 for item in INSTRUMENTS.of("kraken")}
     await made.connected()
     before = len(made.raw)
     await made.until(lambda: len(made.raw) > before + 5)

@@ -171,6 +171,34 @@ def test_a_candle_says_whether_its_feed_was_healthy_throughout():
     assert health.of("kraken", "ETH/USD")(9 * MINUTE, 11 * MINUTE) is None
 
 
+def test_a_candle_is_as_healthy_as_the_subscription_of_its_symbol():
+    xbt, eth = "XBT/USD", "ETH/USD"
+    kinds = EventKind
+    health = health_of(
+        {"kind": kinds.CONNECTED, "time": 1 * MINUTE},
+        {"kind": kinds.WITHDRAWN, "time": 3 * MINUTE, "symbol": eth, "since": 2 * MINUTE},
+        {"kind": kinds.DISCONNECTED, "time": 7 * MINUTE, "since": 6 * MINUTE},  # looked at late
+        {"kind": kinds.REFUSED, "time": 8 * MINUTE, "symbol": eth, "since": 2 * MINUTE},
+        {"kind": kinds.SUBSCRIBED, "time": 8 * MINUTE, "symbol": xbt, "since": 6 * MINUTE},
+    )
+    now = 20 * MINUTE
+
+    def bad(symbol):
+        healthy = health.of("kraken", symbol)
+        return {n for n in range(2, 20) if not healthy(n * MINUTE, (n + 1) * MINUTE)}
+
+    assert bad(xbt) == {6, 7, 8}
+    assert bad(eth) == set(range(2, 20))
+    subscribed = {"kind": kinds.SUBSCRIBED, "time": 10 * MINUTE, "symbol": eth, "since": 2 * MINUTE}
+    health.add(FeedEvent(exchange="kraken", **subscribed))
+    assert bad(xbt) == {6, 7, 8}
+    assert bad(eth) == set(range(2, 11))
+    health.add(FeedEvent(exchange="kraken", kind=kinds.DISCONNECTED, time=now, since=12 * MINUTE))
+    assert bad(xbt) == {6, 7, 8, *range(12, 20)}
+    health.add(FeedEvent(exchange="kraken", kind=kinds.CONNECTED, time=14 * MINUTE, since=12 * MINUTE))
+    assert bad(eth) == {*range(2, 11), 12, 13, 14}
+
+
 spans = st.lists(
     st.tuples(st.integers(0, 30), st.integers(0, 5)).map(lambda p: (p[0], p[0] + p[1])), max_size=8
 )

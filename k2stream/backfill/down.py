@@ -1,0 +1,54 @@
+"""Until when the trades of each symbol had come when the worker before this one ended."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterable, Sequence
+
+import msgspec
+
+from k2stream import topics
+from k2stream.backfill.held import last_received
+from k2stream.backfill.outages import ENDS
+from k2stream.events import EventKind, FeedEvent
+from k2stream.exchanges.spec import Exchange
+from k2stream.reading import Reader
+from k2stream.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_EVENT = msgspec.json.Decoder(FeedEvent)
+
+
+async def last_up(exchange: Exchange, symbols: Sequence[str], settings: Settings) -> dict[str, int]:
+    """By symbol, µs, 0 for never: when the newest trade of all came, or since when the symbol was down."""
+    newest = await last_received(exchange, settings)
+    down = down_since([event async for event in _events(exchange.name, settings)], symbols)
+    return {symbol: min(newest, down.get(symbol, newest)) for symbol in symbols}
+
+
+def down_since(events: Iterable[FeedEvent], symbols: Sequence[str]) -> dict[str, int]:
+    """Since when each symbol is down whose outage no later event ends; 0 for one that was never up."""
+    down: dict[str, int] = {}
+    for event in events:
+        concerned = [event.symbol] if event.symbol else symbols
+        if event.kind in ENDS:
+            for symbol in concerned:
+                down.pop(symbol, None)
+        elif event.kind in (EventKind.DISCONNECTED, EventKind.SILENCE):
+            down = dict.fromkeys(concerned, event.since or event.time) | down
+        elif event.kind in (EventKind.REFUSED, EventKind.WITHDRAWN):
+            down = dict.fromkeys(concerned, event.since) | down
+    return down
+
+
+async def _events(exchange: str, settings: Settings) -> AsyncIterator[FeedEvent]:
+    async with Reader(settings) as reader:
+        if not await reader.exists(topics.FEED_EVENTS):
+            return
+        async for record in reader.read(topics.FEED_EVENTS, await reader.held(topics.FEED_EVENTS, 1)):
+            if record.key == exchange.encode():
+                try:
+                    yield _EVENT.decode(record.value)
+                except msgspec.DecodeError as error:
+                    log.warning("%s offset %d is no feed event: %s", topics.FEED_EVENTS, record.offset, error)

@@ -1,0 +1,143 @@
+"""What each symbol's subscription is on a connection: a state, not a count of answers. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from k2stream.events import EventKind
+from k2stream.exchanges.spec import Answer, Request, Subscription
+
+LEFT_OUT = "not among what the exchange says is subscribed"
+UNANSWERED = "no answer"
+
+_DOWN = {Subscription.REFUSED: EventKind.REFUSED, Subscription.WITHDRAWN: EventKind.WITHDRAWN}
+_BEFORE = {Subscription.REFUSED: Subscription.ASKED, Subscription.WITHDRAWN: Subscription.CONFIRMED}
+"""Only what is asked for can be refused, only what is subscribed taken away."""
+
+
+class Change(NamedTuple):
+    """What there is to tell: `since` (µs, 0 for never) is when the symbol, or the feed, was last up."""
+
+    kind: EventKind
+    symbol: str = ""
+    detail: str = ""
+    since: int = 0
+
+
+class Subscriptions:
+    """One connection's symbols.
+
+    `up_until` says by symbol when its trades were last known to come, µs; the connections of a feed share it.
+    Once every symbol is answered for, it is told that the feed is connected, when all of them are subscribed,
+    or else which are; from then on each change is told.
+    """
+
+    def __init__(self, symbols: Iterable[str] = (), up_until: dict[str, int] | None = None) -> None:
+        self.states = dict.fromkeys(symbols, Subscription.ASKED)
+        self.answered = False
+        """Whether the exchange has said anything of any of them."""
+
+        self._up_until = {} if up_until is None else up_until
+        self._requests: dict[int, tuple[str, ...]] = {}
+        self._reasons: dict[str, str] = {}
+        self._told = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether all are subscribed."""
+        return all(state is Subscription.CONFIRMED for state in self.states.values())
+
+    @property
+    def down(self) -> list[str]:
+        """Those that are to be asked for again."""
+        return [symbol for symbol, state in self.states.items() if state in _DOWN]
+
+    def waiting(self, symbols: Iterable[str]) -> list[str]:
+        """Those of them that are asked for and not answered."""
+        return [symbol for symbol in symbols if self.states[symbol] is Subscription.ASKED]
+
+    def ask(self, request: Request) -> None:
+        """A request is about to be sent."""
+        if request.number:
+            self._requests[request.number] = request.symbols
+        for symbol in request.symbols:
+            self.states[symbol] = Subscription.ASKED
+
+    def answer(self, answer: Answer, text: str, time: int) -> list[Change]:
+        """Take an answer that came at a time (µs) with a text of the exchange's own."""
+        changes: list[Change] = []
+        for symbol, state, detail in list(self._meant(answer, text)):
+            changes += self._set(symbol, state, detail, time)
+        return changes + self._first(time)
+
+    def unanswered(self, symbols: Iterable[str], time: int) -> list[Change]:
+        """The time for answers is over: what is not answered is not subscribed."""
+        changes = [
+            change
+            for symbol in self.waiting(symbols)
+            for change in self._set(symbol, Subscription.REFUSED, UNANSWERED, time)
+        ]
+        return changes + self._first(time)
+
+    def closed(self, up_until: int) -> None:
+        """The connection is over; all that the exchange sent up to then has come."""
+        if self._told:  # an outage that was not told of goes on
+            for symbol, state in self.states.items():
+                if state is Subscription.CONFIRMED:
+                    self._up_until[symbol] = up_until
+
+    def _meant(self, answer: Answer, text: str) -> Iterator[tuple[str, Subscription, str]]:
+        if answer.complete:
+            for symbol, state in self.states.items():
+                if symbol in answer.symbols:
+                    yield symbol, Subscription.CONFIRMED, text
+                elif state is Subscription.CONFIRMED:
+                    yield symbol, Subscription.WITHDRAWN, LEFT_OUT
+                else:
+                    yield symbol, Subscription.REFUSED, LEFT_OUT
+            return
+        symbols = answer.symbols
+        if answer.request is not None:
+            symbols = self._requests.pop(answer.request, ())
+        elif not symbols and answer.state is not Subscription.CONFIRMED:
+            symbols = tuple(self.states)
+        yield from ((symbol, answer.state, text) for symbol in symbols if symbol in self.states)
+
+    def _set(self, symbol: str, state: Subscription, detail: str, time: int) -> list[Change]:
+        before = self.states[symbol]
+        self.answered = self.answered or state is not Subscription.WITHDRAWN
+        if state is Subscription.CONFIRMED:
+            self.states[symbol] = state
+            self._reasons.pop(symbol, None)
+            new = before is not state and self._told
+            return [Change(EventKind.SUBSCRIBED, symbol, since=self._since(symbol))] if new else []
+        if before is not _BEFORE[state]:
+            return []
+        if before is Subscription.CONFIRMED and self._told:
+            self._up_until[symbol] = time
+        self.states[symbol] = state
+        if self._reasons.get(symbol) == detail:
+            return []
+        self._reasons[symbol] = detail
+        return [Change(_DOWN[state], symbol, detail, self._since(symbol))]
+
+    def _first(self, time: int) -> list[Change]:
+        if self._told or not self.states or self.waiting(self.states):
+            return []
+        self._told = True
+        up = {
+            symbol: self._since(symbol)
+            for symbol, state in self.states.items()
+            if state is Subscription.CONFIRMED
+        }
+        whole = max(up.values()) if len(up) == len(self.states) else None
+        changes = [
+            Change(EventKind.SUBSCRIBED, symbol, since=since)
+            for symbol, since in up.items()
+            if since != whole
+        ]
+        return changes if whole is None else [*changes, Change(EventKind.CONNECTED, since=whole)]
+
+    def _since(self, symbol: str) -> int:
+        return self._up_until.get(symbol, 0)
