@@ -14,12 +14,15 @@ from k2stream.continuity import content
 from k2stream.events import EventKind
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Exchange, Frame, Kind
-from k2stream.frames import FrameCounter
+from k2stream.frames import FrameCounter, Missing
 from k2stream.normalizer.records import numbers
 from k2stream.trade import Decimals, TradeColumns
 
 BATCH = 2_000
 """Frames handled at a time: memory depends on it, not on the length of the capture."""
+
+FIRST_FRAMES = 10
+"""Frame 0 behind a higher number than this is the first of another connection, not one that came late."""
 
 Note = dict[str, Any]
 """Something that is no trade: `line` it came on, `kind`, and what the kind needs."""
@@ -51,17 +54,21 @@ def read(exchange: Exchange, lines: Iterable[bytes]) -> Iterator[Batch]:
     while part := following:
         following = list(islice(frames, BATCH))
         notes: list[Note] = []
+        lost: list[Missing] = []
         values: list[bytes | None] = []
         at: list[int] = []
         for number, line in part:
             frame = exchange.parse(line)
             if frame.sequence is not None:
+                if frame.sequence == 0 and counter.high > FIRST_FRAMES:
+                    lost += counter.take(number)
+                    counter = FrameCounter()
                 counter.add(frame.sequence, number)
             notes.extend({"line": number} | note for note in _frame_notes(frame))
             values.extend(raw.record(trade, 0, "", 0) for trade in frame.trades)
             at.extend([number] * len(frame.trades))
         # A frame may come later than one behind it: what did not come within a whole batch is lost.
-        lost = counter.take(part[0][0] if following else part[-1][0])
+        lost += counter.take(part[0][0] if following else part[-1][0])
         notes[:0] = ({"line": gap.at, "kind": EventKind.LOST_FRAMES, "count": gap.lost} for gap in lost)
         records, _ = raw.decode(exchange, values)  # all of them: parse has read each
         columns = exchange.normalise(records)

@@ -26,22 +26,24 @@ class FrameCounter:
     one of those, or a repeat: nothing is lost by it.
     """
 
-    __slots__ = ("_at", "_high", "missing")
+    __slots__ = ("_at", "high", "missing")
 
     def __init__(self) -> None:
         self.missing: list[Missing] = []
-        self._high: int | None = None
+        self.high = -1
+        """The highest number so far; -1 before the first, which is taken as it is."""
+
         self._at = 0
 
     def add(self, number: int, at: int) -> None:
         """Take the next frame's number."""
-        if self._high is not None and number <= self._high:
+        if number <= self.high:
             if self.missing:
                 self.missing = [part for gap in self.missing for part in _without(gap, number)]
             return
-        if self._high is not None and number > self._high + 1:
-            self.missing.append(Missing(self._high + 1, number - 1, self._at, at))
-        self._high, self._at = number, at
+        if 0 <= self.high < number - 1:
+            self.missing.append(Missing(self.high + 1, number - 1, self._at, at))
+        self.high, self._at = number, at
 
     def take(self, at: int) -> list[Missing]:
         """Give up those that were missed at `at` or before: they are lost."""

@@ -56,10 +56,9 @@ def _feeds(snapshot: Snapshot) -> Table:
     )
     lags = snapshot.lag.get("k2-normalize", {})
     for name in topics.EXCHANGES:
-        up = snapshot.now.get("k2_connected", exchange=name) > 0
         table.add_row(
             name,
-            Text("up", style="green") if up else Text("down", style="bold red"),
+            _feed(snapshot.now, name),
             f"{snapshot.rate('k2_raw_trades_total', exchange=name):,.0f}",
             f"{snapshot.now.get('k2_raw_trades_total', exchange=name):,.0f}",
             f"{lags.get(topics.raw(name), 0):,}",
@@ -69,6 +68,20 @@ def _feeds(snapshot: Snapshot) -> Table:
             _price(snapshot, name),
         )
     return table
+
+
+def _feed(now: Samples, exchange: str) -> Text:
+    """Whether all symbols are subscribed, or how many of them."""
+    if now.get("k2_connected", exchange=exchange) > 0:
+        return Text("up", style="green")
+    confirmed = [
+        value
+        for labels, value in now.values.get("k2_subscription", {}).items()
+        if dict(labels).items() >= {"exchange": exchange, "state": "confirmed"}.items()
+    ]
+    if not any(confirmed):
+        return Text("down", style="bold red")
+    return Text(f"{sum(confirmed):.0f} of {len(confirmed)}", style="bold yellow")
 
 
 def _table(first: str, *headings: str) -> Table:

@@ -34,6 +34,12 @@ EXCHANGE = {
     Kind.ABORT: {},
     Kind.CLOSE: {},
     Kind.REFUSE: {"seconds": 5.0},
+    Kind.SWAP: {"count": 10},
+    Kind.SHUTDOWN: {"seconds": 1.0},
+    Kind.TAKE_AWAY: {},
+    Kind.REFUSE_SYMBOL: {"count": 2},
+    Kind.LEAVE_OUT: {},
+    Kind.RATE: {},
 }
 
 

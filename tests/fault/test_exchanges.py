@@ -31,7 +31,13 @@ CUTS = {
     Kind.ERROR: {},
     Kind.PONG: {"count": 5},
     Kind.DROP: {"count": 5},
+    Kind.SHUTDOWN: {"seconds": 1.0},
+    Kind.TAKE_AWAY: {},
+    Kind.REFUSE_SYMBOL: {"count": 2},  # these three from the next subscription on
+    Kind.LEAVE_OUT: {},
+    Kind.RATE: {},
 }
+NEVER = {("kraken", Kind.DROP), ("binance", Kind.TAKE_AWAY)}
 STORM = 20
 BACKOFF_CAP = 4.0  # seconds
 
@@ -107,9 +113,7 @@ async def test_f10_a_hostile_exchange_costs_no_trade(tmp_path):
     test_silence_ends_the_connection.
     """
     random = Random("F10")
-    wanted = [
-        (name, kind) for name in topics.EXCHANGES for kind in CUTS if (name, kind) != ("kraken", Kind.DROP)
-    ]
+    wanted = [(name, kind) for name in topics.EXCHANGES for kind in CUTS if (name, kind) not in NEVER]
     random.shuffle(wanted)
     limits = {"reconnect_base_seconds": 0.5, "reconnect_cap_seconds": BACKOFF_CAP}
     async with running(tmp_path, rate=300, **limits) as platform:
@@ -145,6 +149,7 @@ async def test_f10_a_hostile_exchange_costs_no_trade(tmp_path):
         held = await exact(platform)
         kinds = Counter(event.kind for event in events)
         fetched = sum(event.count for event in events if event.kind is EventKind.BACKFILLED)
+        assert kinds[EventKind.REFUSED] > 3 and kinds[EventKind.WITHDRAWN] >= 2
         assert kinds[EventKind.SILENCE] >= 3 and kinds[EventKind.DISCONNECTED] > STORM
         assert fetched > 0
         assert not platform.restarts, "a worker ended for what an exchange did"
