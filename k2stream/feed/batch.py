@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -64,11 +63,10 @@ class Batch:
 class Batcher:
     """Fills one batch after another from the frames of an exchange's connections."""
 
-    def __init__(self, exchange: Exchange, settings: Settings, now_us: Callable[[], int]) -> None:
+    def __init__(self, exchange: Exchange, settings: Settings) -> None:
         self._exchange = exchange
         self._simulated = settings.simulated
         self._topic = topics.raw(exchange.name)
-        self._now_us = now_us
         self._batch = Batch()
         partitions = settings.raw_partitions(exchange.name)
 
@@ -94,14 +92,14 @@ class Batcher:
         for trade in frame.trades:
             value = raw.record(trade, received_us, link.name, link.trades, unread=unread_us)
             if len(value) > MAX_RECORD:
-                self.reject(link, Reject(f"trade larger than {MAX_RECORD} bytes", trade.body))
+                self.reject(link, Reject(f"trade larger than {MAX_RECORD} bytes", trade.body), received_us)
                 continue
             key, partition = self._route(trade.symbol)
             batch.to(self._topic, partition).append(key, value, received_us)
             batch.trades += 1
             link.trades += 1
         for reject in frame.rejects:
-            self.reject(link, reject)
+            self.reject(link, reject, received_us)
         if frame.kind is Kind.ERROR:
             batch.errors.append(frame.detail)
             self.event(EventKind.EXCHANGE_ERROR, link, frame.detail, time=received_us)
@@ -122,13 +120,13 @@ class Batcher:
         self._lost(link, link.frames.take(time))
         self.event(kind, link, detail, time=time, since=since)
 
-    def reject(self, link: Link, reject: Reject) -> None:
-        """Dead-letter data that cannot be used."""
+    def reject(self, link: Link, reject: Reject, time: int) -> None:
+        """Dead-letter data that came at a time and cannot be used."""
         cause, original = deadletter.shortened(reject.cause, reject.original)
         letter = DeadLetter(
             cause=cause,
             exchange=self._exchange.name,
-            time=self._now_us(),
+            time=time,
             original=original,
             stage="ingest",
             connection=link.name,

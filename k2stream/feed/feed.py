@@ -68,7 +68,7 @@ class Feed:
         exchange.subscribe(instruments)
         self._instruments = {item.symbol: item for item in instruments}
         self._silence = settings.silence_seconds or exchange.silence_seconds
-        self._batcher = Batcher(exchange, settings, now_us)
+        self._batcher = Batcher(exchange, settings)
         self.status = Status(exchange.name, simulated=settings.simulated)
         self._link: Link | None = None
         self._socket: Socket | None = None
@@ -231,7 +231,7 @@ class Feed:
         if error.sent and error.sent.code == CloseCode.MESSAGE_TOO_BIG and not error.rcvd_then_sent:
             limit = self._settings.max_frame_bytes
             cause = f"frame larger than K2_MAX_FRAME_BYTES={limit}, not received: {error.sent.reason}"
-            self._batcher.reject(link, Reject(cause, b""))
+            self._batcher.reject(link, Reject(cause, b""), time)
         link.subscriptions.closed(socket.up_until)
         if socket.silent:
             detail = f"nothing heard for {self._silence:g} s"

@@ -70,9 +70,7 @@ class Fuzzed:
 
     def __init__(self, exchange):
         self.exchange, self.rejects, self.frames = exchange, 0, Counter()
-        self.batcher = Batcher(
-            replace(exchange, parse=self._parse), Settings(exchange=exchange.name), lambda: NOW
-        )
+        self.batcher = Batcher(replace(exchange, parse=self._parse), Settings(exchange=exchange.name))
         self.link, self.positions, self.offset = Link("fuzz-1"), {}, 0
 
     def _parse(self, data):

@@ -22,7 +22,7 @@ def batcher(name="binance", parse=None):
         from dataclasses import replace
 
         exchange = replace(exchange, parse=parse)
-    return Batcher(exchange, SETTINGS, lambda: NOW)
+    return Batcher(exchange, SETTINGS)
 
 
 def binance(symbol, number):
@@ -74,6 +74,7 @@ def test_a_parser_that_fails_costs_one_frame():
     letter = json.loads(batch.columns[topics.DLQ, 0].values[0])
     assert base64.b64decode(letter["original"]) == b"odd"
     assert (letter["stage"], letter["exchange"], letter["connection"]) == ("ingest", "binance", "binance-1")
+    assert letter["time"] == NOW
 
 
 def test_a_large_original_is_cut_to_fit_a_record():
