@@ -49,8 +49,8 @@ LISTED = (
     Listed(
         "fetched trades count as a sign of life",
         "k2stream/backfill/held.py",
-        "*(item.k2_recv for item in records if not item.k2_backfilled)",
-        "*(item.k2_recv for item in records)",
+        "(item.k2_unread or item.k2_recv for item in records if not item.k2_backfilled)",
+        "(item.k2_unread or item.k2_recv for item in records)",
         "tests/unit/backfill/test_held.py::test_fetched_trades_are_no_sign_of_life",
     ),
     Listed(

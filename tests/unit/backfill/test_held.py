@@ -17,10 +17,10 @@ from k2stream.settings import Settings
 KRAKEN = exchanges.get("kraken")
 
 
-def value(received, *, backfilled=False):
+def value(received, **more):
     row = {"pair": "XBT/USD", "price": "1", "volume": "1", "time": "1.0", "side": "b", "orderType": "l"}
     trade = RawTrade("XBT/USD", json.dumps(row | {"misc": ""}).encode())
-    return raw.record(trade, received, "kraken-1", 0, backfilled=backfilled)
+    return raw.record(trade, received, "kraken-1", 0, **more)
 
 
 @pytest.fixture
@@ -61,3 +61,8 @@ async def test_the_newest_live_trade_is_found_behind_any_number_of_fetched_ones(
     assert await held.last_received(KRAKEN, Settings()) == 7
     topic[0] = value(98, backfilled=True)
     assert await held.last_received(KRAKEN, Settings()) == 0
+
+
+async def test_a_trade_that_was_found_unread_is_a_sign_of_life_of_when_reading_stopped(topic):
+    topic += [value(70), value(200, unread=90)]
+    assert await held.last_received(KRAKEN, Settings()) == 90
