@@ -35,11 +35,15 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Canonical:
-    """The cold table, None where there is none, and COLUMNS of the topic's rows after it."""
+    """The cold table, None where there is none, and COLUMNS of the topic's rows after it.
+
+    Offsets that are `nowhere` expired from the topic before the cold tier had them.
+    """
 
     instrument: Instrument
     cold: Table | None
     recent: pa.Table
+    nowhere: range | None = None
 
     def newest(self, since: int) -> int:
         """The newest event time, µs; 0 when there is no trade from a time on."""
@@ -102,7 +106,8 @@ async def canonical(settings: Settings, instrument: Instrument) -> Canonical:
             registry.look_up(batch.values, settings.registry_url)
             rows = silver.columns(batch).select(COLUMNS)
             parts.append(_plain(rows.filter(pa.array([name == key for name in batch.keys]))))
-    return Canonical(instrument, cold, pa.concat_tables(parts))
+    nowhere = range(position + 1, begin) if begin > position + 1 else None
+    return Canonical(instrument, cold, pa.concat_tables(parts), nowhere)
 
 
 def _cold(settings: Settings, partition: int) -> tuple[Table | None, int]:

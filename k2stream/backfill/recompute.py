@@ -14,6 +14,7 @@ from k2stream.candle import TIMEFRAMES
 from k2stream.candles.fold import fold
 from k2stream.candles.state import State, closed, to_row
 from k2stream.candles.watermark import admit
+from k2stream.errors import ConfigError
 from k2stream.feed import Columns, Publisher
 from k2stream.instruments import Instrument
 from k2stream.settings import Settings
@@ -29,7 +30,7 @@ async def recompute(settings: Settings, instrument: Instrument, span: Span, publ
     """Publish the span's candles that are older than what the tables keep, final; how many.
 
     A candle says what the tables would have said: it is equal where they had all trades, and of a higher
-    revision where some were fetched since.
+    revision where some were fetched since. Raises ConfigError when not all of those trades are anywhere.
     """
     partition = topics.partition_of(instrument.symbol, settings.raw_partitions(instrument.exchange))
     held = await canonical(settings, instrument)
@@ -41,6 +42,8 @@ async def recompute(settings: Settings, instrument: Instrument, span: Span, publ
         wanted = Span(max(start, span.start), min(start + DAY_US, span.end))
         limits = (newest, settings.candle_retention, settings.grace_us)
         for timeframe, windows in forgotten(trades, wanted, *limits):
+            if windows and held.nowhere:
+                raise ConfigError(_part(instrument, held.nowhere))
             topic = topics.ohlcv(timeframe)
             schema_id = await registry.register(topic, "candle", settings.registry_url)
             for begin in range(0, len(windows), _AT_ONCE):
@@ -48,6 +51,15 @@ async def recompute(settings: Settings, instrument: Instrument, span: Span, publ
                 await publisher.publish({(topic, partition): column})
             count += len(windows)
     return count
+
+
+def _part(instrument: Instrument, nowhere: range) -> str:
+    return (
+        f"candles of {instrument.key} that the tables no longer have are not recomputed from a part of their "
+        f"trades: offsets {nowhere.start} to {nowhere.stop - 1} of {topics.NORMALIZED} have expired, and "
+        "Iceberg ends before them; what was fetched is published, and `k2 replay --swap` rebuilds all candles "
+        "from the raw records"
+    )
 
 
 def forgotten(
