@@ -57,8 +57,8 @@ def _part(instrument: Instrument, nowhere: range) -> str:
     return (
         f"candles of {instrument.key} that the tables no longer have are not recomputed from a part of their "
         f"trades: offsets {nowhere.start} to {nowhere.stop - 1} of {topics.NORMALIZED} have expired, and "
-        "Iceberg ends before them; what was fetched is published, and `k2 replay --swap` rebuilds all candles "
-        "from the raw records"
+        "Iceberg ends before them; what was fetched is published, and `k2 replay --swap` rebuilds all "
+        "candles from the raw records"
     )
 
 
