@@ -20,6 +20,7 @@ final class DirectEncoder implements Encoder {
         encoder.writeFixed(new byte[] {0, 0, 0, 1}); // schema id
         encoder.writeLong(trade.tradeTime * 1000);
         encoder.writeLong(trade.receiveTime);
+        encoder.writeLong(System.currentTimeMillis() * 1000);
         encoder.writeFixed(Encoder.fixed(trade.price));
         encoder.writeFixed(Encoder.fixed(trade.quantity));
         encoder.writeEnum(trade.buyerIsMaker ? 1 : 0);
@@ -31,7 +32,6 @@ final class DirectEncoder implements Encoder {
         encoder.writeString(trade.symbol);
         encoder.writeString(canonical);
         encoder.writeString(Long.toString(trade.id));
-        encoder.writeLong(System.currentTimeMillis() * 1000);
         encoder.writeMapStart();
         encoder.setItemCount(1);
         encoder.startItem();

@@ -26,6 +26,7 @@ record HotTrade(long timestamp, long receiveTime, Int128 price, Int128 quantity,
             try {
                 long timestamp = decoder.readLong();
                 long receiveTime = decoder.readLong();
+                decoder.readLong(); // process_time
                 decoder.readFixed(fixed);
                 ByteBuffer decimals = ByteBuffer.wrap(fixed);
                 Int128 price = Int128.get(decimals);

@@ -36,7 +36,7 @@ public final class Main {
             return null;
         });
         Runtime.getRuntime().addShutdownHook(new Thread(() -> {
-            streams.close(Duration.ofSeconds(2));
+            streams.close(Duration.ofSeconds(8));
             stopped.countDown();
         }));
         streams.start();
