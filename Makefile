@@ -50,10 +50,10 @@ mutate: $(READY) ## Of a seeded sample of 600 one-line mutants of the core, 85 %
 soak: $(READY) ## Everything under random faults for MINUTES=20, a report a minute, verified at the end
 	@$(BIN)/python -m tests.fault.soak --minutes $(MINUTES) --seed $(SEED)
 
-bench: $(READY) ## Measure K2 beside its peers (about 20 minutes; Kafka Streams needs a JDK and Maven)
+bench: $(READY) ## Measure K2 beside its peers (about 40 minutes; those in Java need a JDK and Maven)
 	@$(BIN)/python -m benchmarks.run
 
-bench-quick: $(READY) ## The same on small data, without the slow peers (about 2 minutes)
+bench-quick: $(READY) ## The same on small data, without the slow peers (2 to 3 minutes)
 	@$(BIN)/python -m benchmarks.run --quick
 
 check: $(READY) ## Format, lint and types, as CI checks them

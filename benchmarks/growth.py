@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import load, results
-from benchmarks.runner import bench, fill
+from benchmarks.runner import bench
 from benchmarks.stages.registry import STAGES
 
 PARTITIONS = (1, 2, 4, 8)
@@ -51,11 +51,10 @@ async def _run(folder: Path, records: int, runs: int) -> Figures:
         for what, variants in loads.items():
             table = Table(what, "normalise /s", "candles /s", box=None, pad_edge=False)
             for count, wanted in variants.items():
-                await fill(started.servers, wanted)
                 ready = started.with_load(wanted)
                 rates = {
                     str(stage.kind): round(
-                        median([(await ready.run(stage, records)).rate for _ in range(runs)])
+                        median([(await ready.run(stage, records))[0].rate for _ in range(runs)])
                     )
                     for stage in STAGES
                     if stage.name == "k2"

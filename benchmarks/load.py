@@ -11,7 +11,6 @@ import numpy as np
 from aiokafka import AIOKafkaProducer
 from numpy.typing import NDArray
 
-from benchmarks.broker import NewTopics, reset
 from k2stream import decimals, topics
 from k2stream.avro import trades as codec
 from k2stream.exchanges.binance import BINANCE
@@ -39,6 +38,7 @@ class Load:
     symbols: int = len(_BASES)
     partitions: int = 8
     seed: int = 7
+    start_ms: int = START_MS  # of event time
 
     def names(self) -> list[str]:
         """The native symbols."""
@@ -92,7 +92,7 @@ def generate(load: Load) -> Trades:
         names,
         symbol,
         100_000_000 + 1_000_000 * symbol + number,
-        START_MS + np.arange(n) * 1000 // TRADES_A_SECOND,
+        load.start_ms + np.arange(n) * 1000 // TRADES_A_SECOND,
         np.maximum(price, 1),
         random.integers(1, 300_000, n),
         random.random(n) < 0.5,
@@ -160,36 +160,27 @@ def _literals(values: NDArray[np.int64], digits: int) -> list[str]:
     return [f"{whole}.{part:0{digits}d}" for whole, part in zip(wholes.tolist(), parts.tolist(), strict=True)]
 
 
-async def load_raw(bootstrap: str, load: Load) -> None:
-    """Make the raw topic anew and fill it."""
-    await reset(bootstrap, (), [NewTopics((RAW,), load.partitions)])
-    await send(bootstrap, RAW, _raw_batches(load))
-
-
-async def load_canonical(bootstrap: str, load: Load, schema_id: int) -> None:
-    """Make the canonical topic anew and fill it."""
-    await reset(bootstrap, (), [NewTopics((topics.NORMALIZED,), load.partitions)])
-    await send(bootstrap, topics.NORMALIZED, _canonical_batches(load, schema_id))
-
-
-def _raw_batches(load: Load) -> Iterator[Batch]:
+def raw_batches(load: Load) -> Iterator[Batch]:
+    """The raw topic."""
     for partition, trades in by_partition(generate(load), load.partitions):
         names = [name.encode() for name in trades.names]
-        for _, batch in _cut(trades):
+        for _, batch in cut(trades):
             keys = [names[symbol] for symbol in batch.symbol.tolist()]
             yield Batch(partition, keys, raw_values(batch), batch.time_ms.tolist())
 
 
-def _canonical_batches(load: Load, schema_id: int) -> Iterator[Batch]:
+def canonical_batches(load: Load, schema_id: int) -> Iterator[Batch]:
+    """The canonical topic."""
     for partition, trades in by_partition(generate(load), load.partitions):
         names = [f"binance:{BINANCE.canonical(name)}".encode() for name in trades.names]
-        for start, batch in _cut(trades):
+        for start, batch in cut(trades):
             keys = [names[symbol] for symbol in batch.symbol.tolist()]
             values = canonical_values(batch, partition, start, schema_id)
             yield Batch(partition, keys, values, batch.time_ms.tolist())
 
 
-def _cut(trades: Trades) -> Iterator[tuple[int, Trades]]:
+def cut(trades: Trades) -> Iterator[tuple[int, Trades]]:
+    """A partition's trades in batches, each with the offset of its first."""
     count = len(trades.id)
     for start in range(0, count, _BATCH):
         yield start, trades.rows(np.arange(start, min(start + _BATCH, count)))

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from k2stream.local.jars import locked
 
-_POM = Path(__file__).parent / "peers" / "kafka_streams" / "pom.xml"
+_PEERS = Path(__file__).parent / "peers"
+_JAVA = {"kafka_streams": ("kafka", "avro", "jackson"), "flink": ("flink", "flink.kafka")}
 _PACKAGES = ("faust-streaming", "aiokafka", "msgspec", "numpy", "uvloop", "fastavro", "chdb")
 
 
@@ -39,8 +40,10 @@ def versions() -> dict[str, str]:
         for artifact in locked("kafka")
         if ":kafka_2" in artifact.coordinate
     )
-    for name in ("kafka", "avro", "jackson"):
-        found[f"java {name}"] = _POM.read_text().partition(f"<{name}.version>")[2].partition("<")[0]
+    for peer, names in _JAVA.items():
+        pom = (_PEERS / peer / "pom.xml").read_text()
+        for name in names:
+            found[f"java {name}"] = pom.partition(f"<{name}.version>")[2].partition("<")[0]
     if java := shutil.which("java"):
         said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
         found["java"] = said.splitlines()[0] if said else "?"

@@ -1,7 +1,8 @@
 """One stage in one process, watched from outside: the same clock and the same definitions for all.
 
 Time runs from the first records seen as processed to the last; warm is the second half by records. CPU
-seconds are those of the process, all its threads and children, in that time: user and system.
+seconds are those of the process, all its threads and children, in that time: user and system. `total_cpu` is
+all that the process used, from its start until its output stood still.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from benchmarks.progress import Counter
 from k2stream.local.process import Child
 
 INTERVAL = 0.02  # seconds between two looks
-_STALLED = 120.0  # seconds without progress
+_STALLED = 60.0  # seconds without progress
+_QUIET = 3.0  # seconds without new output: it is complete
+_SETTLES_WITHIN = 60.0
 _STOP_WITHIN = 10.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -45,6 +48,12 @@ class Figures:
     broker_cpu: float
     rss_mb: float  # highest
     start_seconds: float  # from the start of the process to its first record
+    total_cpu: float = 0.0  # from the start of the process to its last output
+
+    @property
+    def wall(self) -> float:
+        """Seconds a million trades."""
+        return 1e6 / self.rate
 
 
 class _Sample(NamedTuple):
@@ -62,16 +71,21 @@ async def measure(
     progress: Progress,
     records: int,
     broker_pid: int,
+    size: Progress | None = None,
 ) -> Figures:
-    """Run a stage until it has processed `records`, then stop it. Raises StageError."""
+    """Run a stage until it has processed `records` and its output stands still, then stop it.
+
+    `size` says how much output there is, None where nobody reads it. Raises StageError.
+    """
     begun = time.perf_counter()
     child = await Child.spawn(name, command, log, env={**_inherited(), **env})
     try:
         samples = await _watch(child, progress, records, broker_pid)
+        total_cpu = await _settled(child, size) if size else samples[-1].cpu
         rss = max(_status_mb(pid, "VmHWM") for pid in _tree(child.pid))
     finally:
         await child.stop(_STOP_WITHIN)
-    return _figures(samples, records, rss, begun)
+    return _figures(samples, records, rss, begun, total_cpu)
 
 
 def _inherited() -> dict[str, str]:
@@ -95,7 +109,26 @@ async def _watch(child: Child, progress: Progress, records: int, broker_pid: int
     return samples
 
 
-def _figures(samples: list[_Sample], records: int, rss: float, begun: float) -> Figures:
+async def _settled(child: Child, size: Progress) -> float:
+    """Wait for the end of the output; the CPU seconds of the process when the last of it was seen."""
+    begun = since = time.perf_counter()
+    last, cpu = -1, 0.0
+    while (now := time.perf_counter()) - since < _QUIET:
+        if child.returncode is not None:
+            raise StageError(child.obituary())
+        if now - begun > _SETTLES_WITHIN:
+            what = "still writes" if last > 0 else "has written nothing"
+            raise StageError(f"{child.name} {what} {_SETTLES_WITHIN:.0f} s after its last record")
+        used = cpu_seconds(child.pid)
+        if (count := await size()) != last or not count:
+            last, since, cpu = count, now, used
+        await asyncio.sleep(5 * INTERVAL)
+    return cpu
+
+
+def _figures(
+    samples: list[_Sample], records: int, rss: float, begun: float, total_cpu: float = 0.0
+) -> Figures:
     first, last = samples[0], samples[-1]
     half = next(sample for sample in samples if sample.records >= records / 2)
     if half is last:
@@ -110,6 +143,7 @@ def _figures(samples: list[_Sample], records: int, rss: float, begun: float) -> 
         broker_cpu=_per_million(last.broker_cpu - first.broker_cpu, first, last),
         rss_mb=rss,
         start_seconds=first.at - begun,
+        total_cpu=total_cpu * 1e6 / last.records,
     )
 
 

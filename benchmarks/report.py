@@ -21,6 +21,12 @@ _BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _WIDTH, _LABELS, _ROW, _TOP = 760, 190, 22, 34
 _OURS, _THEIRS = "#2f7d4f", "#9aa5b1"
 
+_SECONDS = ("wall_s_per_million", "cpu_s_per_million", "warm_cpu_s_per_million", "total_cpu_s_per_million")
+_HEADS = (
+    *("", "warm, trades/s", "whole run", "× k2", "wall s/M", "CPU s/M", "warm CPU s/M", "with start"),
+    "RSS MB",
+)
+
 Latest = Mapping[str, Any]
 
 
@@ -46,18 +52,19 @@ def _figures(table: Callable[[Latest], str], latest: Latest) -> str:
 def _stages(kind: str) -> Callable[[Latest], str]:
     def made(latest: Latest) -> str:
         rates = {name: rate for name, rate in latest[kind].items() if name in latest["whole_run"][kind]}
-        rows = (
-            (
+        rows = [
+            [
                 f"**{name}**" if name == "k2" else name,
                 f"{rate:,}",
                 f"{latest['whole_run'][kind][name]:,.0f}",
                 f"{rate / rates['k2']:.2f}",
-                f"{latest['cpu_s_per_million'][kind][name]:.2f}",
+                *(f"{latest[part][kind][name]:.2f}" for part in _SECONDS),
                 f"{latest['rss_mb'][kind][name]:,.0f}",
-            )
+            ]
             for name, rate in sorted(rates.items(), key=lambda item: -item[1])
-        )
-        return _table(("", "warm, trades/s", "whole run", "× k2", "CPU s a million", "RSS MB"), rows)
+        ]
+        wrong = latest.get("wrong", {}).get(kind, {})
+        return _table(_HEADS, [*rows, *([name, "WRONG", *[""] * (len(_HEADS) - 2)] for name in wrong)])
 
     return made
 
@@ -111,8 +118,15 @@ def _recovery(latest: Latest) -> str:
     return _table(("recovery of ohlcv_1m", ""), ((name, f"{value:,}") for name, value in found.items()))
 
 
+def _checks(latest: Latest) -> str:
+    by_text: dict[str, list[str]] = {}
+    for stage, held_to in latest["checks"].items():
+        by_text.setdefault(held_to, []).append(stage)
+    return _table(("stages", "held to"), ((", ".join(names), text) for text, names in by_text.items()))
+
+
 def _machine(latest: Latest) -> str:
-    about = {"runs of each stage": latest["runs"]} | latest["machine"] | latest["versions"]
+    about = {"runs of each stage, at least": latest["runs"]} | latest["machine"] | latest["versions"]
     return _table(("measured on", ""), ((name, str(value)) for name, value in about.items()))
 
 
@@ -126,6 +140,7 @@ _TABLES: dict[str, Callable[[Latest], str]] = {
     "growth": _growth,
     "recovery": _recovery,
     "machine": _machine,
+    "checks": _checks,
 }
 
 
@@ -139,9 +154,14 @@ def plot(latest: Latest) -> str:
     """Bars of the warm rates, as SVG."""
     parts: list[str] = []
     at = 0
-    for kind, title in (("normalise", "normalise"), ("candles", "candles (k2: six timeframes, others 1m)")):
-        rates = sorted(latest["whole_run"][kind], key=lambda name: -latest[kind][name])
-        most = max(latest[kind][name] for name in rates)
+    for kind, title in (
+        ("normalise", "normalise"),
+        ("candles", "candles (k2, flink and _six: six timeframes, others 1m)"),
+    ):
+        rates = sorted(latest.get("whole_run", {}).get(kind, ()), key=lambda name: -latest[kind][name])
+        if not rates:
+            continue
+        most = latest[kind][rates[0]]
         parts.append(f'<text x="8" y="{at + 20}" font-weight="bold">{escape(title)}, trades/s</text>')
         at += _TOP
         for name in rates:

@@ -1,6 +1,8 @@
 """`make bench`: K2 beside its peers on the same topics, alternating, each stage in a process of its own.
 
-python -m benchmarks.run [--quick] [--only normalise,candles:k2] [--runs 3] [--records 2000000]
+python -m benchmarks.run [--quick] [--only normalise,candles:k2 [--add]] [--runs 3] [--records 2000000]
+
+What a stage writes is compared with the truth of the load before its figures count.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import asyncio
 import shutil
 import sys
 import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +19,11 @@ import click
 from rich.console import Console
 
 from benchmarks import load, results
+from benchmarks.check.verdict import WrongOutput
 from benchmarks.machine import machine, versions
 from benchmarks.measure import Figures, StageError
 from benchmarks.peers import build
-from benchmarks.runner import bench
+from benchmarks.runner import Bench, bench
 from benchmarks.stages.registry import STAGES, Kind, Stage
 from k2stream.local.errors import StackError
 
@@ -31,24 +35,32 @@ console = Console(width=None if sys.stdout.isatty() else 120)
 @click.option("--only", default="", help="Stages to run, e.g. normalise,candles:k2 (default: all).")
 @click.option("--runs", default=0, help="Alternating runs of each stage (default: 3, quick 1).")
 @click.option("--records", default=0, help="At most so many records a stage.")
+@click.option("--add", is_flag=True, help="Add the runs to those in results/latest.json.")
 @click.option("--keep", is_flag=True, help="Keep the scratch folder with the stages' logs.")
-def main(quick: bool, only: str, runs: int, records: int, keep: bool) -> None:
-    """Measure, print the tables, write benchmarks/results/. Fails when a K2 stage does, never on speed."""
+def main(quick: bool, only: str, runs: int, records: int, add: bool, keep: bool) -> None:
+    """Measure, print the tables, write benchmarks/results/.
+
+    Fails when a stage's output is wrong or a stage fails, never on speed. Peers that cannot run here are left
+    out.
+    """
     chosen = {stage: _records(stage, quick, records) for stage in STAGES if _wanted(stage, only)}
     chosen = {stage: count for stage, count in chosen.items() if count}
     if not chosen:
         raise click.UsageError(f"no stage matches --only {only}; use kinds or kind:system")
+    if add and (quick or records):
+        raise click.UsageError("--add is for runs of full length")
     folder = Path(tempfile.mkdtemp(prefix="k2-bench-"))
     try:
-        name = "quick" if quick else "partial" if only or records else "latest"
-        failed = asyncio.run(_run(folder, chosen, runs or (1 if quick else 3), name))
+        name = "quick" if quick else "latest" if add or not (only or records) else "partial"
+        taken = asyncio.run(_run(folder, chosen, runs or (1 if quick else 3)))
+        _report(taken, name, add)
     finally:
         if keep:
             console.print(f"logs: {folder / 'logs'}")
         else:
             shutil.rmtree(folder, ignore_errors=True)
-    if failed:
-        raise SystemExit(f"failed: {', '.join(failed)}")
+    if taken.failed:
+        raise SystemExit(f"failed: {', '.join(taken.failed)}")
 
 
 def _wanted(stage: Stage, only: str) -> bool:
@@ -60,44 +72,71 @@ def _records(stage: Stage, quick: bool, limit: int) -> int:
     return min(count, limit) if limit else count
 
 
-async def _run(folder: Path, chosen: dict[Stage, int], runs: int, name: str) -> list[str]:
-    failed: list[str] = []
-    taken: dict[Kind, dict[str, list[Figures]]] = {}
-    loaded = load.Load(records=max(chosen.values()))
+@dataclass
+class Taken:
+    """What came of the stages: figures, or why there are none."""
+
+    loaded: load.Load
+    runs: dict[Kind, dict[str, list[Figures]]] = field(default_factory=dict)
+    wrong: dict[Kind, dict[str, str]] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
+    out: set[Stage] = field(default_factory=set)  # run no more
+
+    def drop(self, stage: Stage) -> None:
+        """A stage that failed once has no figure at all."""
+        self.out.add(stage)
+        self.runs.get(stage.kind, {}).pop(stage.name, None)
+
+
+async def _run(folder: Path, chosen: dict[Stage, int], runs: int) -> Taken:
+    taken = Taken(load.Load(records=max(chosen.values())))
     console.print(
-        f"loading {loaded.records:,} trades of {loaded.symbols} symbols, {loaded.partitions} partitions"
+        f"up to {taken.loaded.records:,} trades of {taken.loaded.symbols} symbols, "
+        f"{taken.loaded.partitions} partitions"
     )
-    async with bench(folder, loaded) as ready:
+    async with bench(folder, taken.loaded) as ready:
         for number in range(runs):
             for stage, count in chosen.items():
-                label = f"{stage.kind} {stage.name}"
-                if label in failed:
-                    continue
-                try:
-                    figures = await ready.run(stage, count)
-                except (StageError, StackError, build.Missing) as error:
-                    console.print(f"{label}: {error}", style="yellow", markup=False)
-                    failed.append(label)
-                    continue
-                taken.setdefault(stage.kind, {}).setdefault(stage.name, []).append(figures)
-                console.print(
-                    f"{number + 1}/{runs} {label}: {figures.warm_rate:,.0f}/s warm, {figures.rate:,.0f}/s, "
-                    f"{figures.cpu:.2f} CPU s per million, {figures.rss_mb:,.0f} MB"
-                )
-    _report(taken, name, loaded, runs)
-    return [label for label in failed if label.endswith(" k2")]
+                if stage not in taken.out:
+                    await _take(ready, stage, count, taken, f"{number + 1}/{runs} {stage.kind} {stage.name}")
+    return taken
 
 
-def _report(taken: dict[Kind, dict[str, list[Figures]]], name: str, loaded: load.Load, runs: int) -> None:
-    found: dict[str, Any] = results.summary(taken)
+async def _take(ready: Bench, stage: Stage, count: int, taken: Taken, label: str) -> None:
+    """One run of one stage, noted."""
+    try:
+        figures, said = await ready.run(stage, count)
+    except build.Missing as error:
+        console.print(f"{label}: {error}", style="yellow", markup=False)
+        return taken.drop(stage)
+    except (StageError, StackError, WrongOutput) as error:
+        wrong = isinstance(error, WrongOutput)
+        console.print(f"{label}: {'WRONG: ' if wrong else ''}{error}", style="red", markup=False)
+        if wrong:
+            taken.wrong.setdefault(stage.kind, {})[stage.name] = str(error)
+        taken.failed.append(f"{stage.kind} {stage.name}{' (WRONG)' if wrong else ''}")
+        return taken.drop(stage)
+    taken.runs.setdefault(stage.kind, {}).setdefault(stage.name, []).append(figures)
+    console.print(
+        f"{label}: {figures.warm_rate:,.0f}/s warm, {figures.rate:,.0f}/s, {figures.wall:.2f} s and "
+        f"{figures.cpu:.2f} CPU s per million, {figures.rss_mb:,.0f} MB; {said}"
+    )
+
+
+def _report(taken: Taken, name: str, add: bool) -> None:
+    runs, wrong = results.with_earlier(taken.runs, taken.wrong, name) if add else (taken.runs, taken.wrong)
+    found: dict[str, Any] = results.summary(runs)
+    every = [figures for stages in runs.values() for figures in stages.values()]
     console.print()
-    results.show(taken, found, console)
+    results.show(taken.runs, taken.wrong, found, console)
     about = {
         "machine": machine(),
-        "versions": versions() | (build.versions() if "quix" in taken.get(Kind.NORMALISE, {}) else {}),
-        "load": {"records": loaded.records, "symbols": loaded.symbols, "partitions": loaded.partitions},
-        "runs": runs,
-        "raw": results.raw_figures(taken),
+        "versions": versions() | (build.versions() if "quix" in runs.get(Kind.NORMALISE, {}) else {}),
+        "load": {"symbols": taken.loaded.symbols, "partitions": taken.loaded.partitions},
+        "runs": len(min(every, key=len, default=())),
+        "checks": {f"{stage.kind}:{stage.name}": stage.check.held_to for stage in STAGES},
+        "wrong": {str(kind): dict(stages) for kind, stages in wrong.items()},
+        "raw": results.raw_figures(runs),
     }
     path = results.keep(found | about, name)
     console.print(f"\nwritten: {path.relative_to(build.ROOT)}")

@@ -1,4 +1,4 @@
-"""What the peers need beside this project: an environment for the Python ones, a jar for Kafka Streams."""
+"""What the peers need beside this project: an environment for the Python ones, classes for the Java ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from pathlib import Path
 from k2stream import settings as settings_module
 
 ROOT = Path(__file__).parents[2]
-_JAVA = Path(__file__).parent / "kafka_streams"
+_PEERS = Path(__file__).parent
+_SOURCES = {"kafka_streams": ("kafka_streams",), "flink": ("kafka_streams", "flink")}
+"""The folders that a Java peer is built from: Flink takes what both have in common from Kafka Streams."""
 
 
 class Missing(Exception):
@@ -32,17 +34,19 @@ def python() -> Path:
     return folder / "bin" / "python"
 
 
-def class_path() -> str:
-    """The class path of the Kafka Streams peer, built on first use. Missing without JDK and Maven."""
+def class_path(peer: str) -> str:
+    """The class path of a Java peer, built on first use. Missing without JDK and Maven."""
     for tool, what in (("java", "Java"), ("javac", "a JDK"), ("mvn", "Maven")):
         if shutil.which(tool) is None:
-            raise Missing(f"Kafka Streams is skipped: {what} ({tool}) is not on the PATH")
-    sources = sorted(path for path in _JAVA.rglob("*") if path.suffix in (".java", ".xml"))
+            raise Missing(f"{peer} is skipped: {what} ({tool}) is not on the PATH")
+    folders = [_PEERS / name for name in _SOURCES[peer]]
+    sources = sorted(path for each in folders for path in each.rglob("*") if path.suffix in (".java", ".xml"))
     sources.append(ROOT / "schemas" / "avro" / "trade.avsc")
-    folder = _cache(f"kafka-streams-{_digest(*(path.read_text() for path in sources))}")
+    folder = _cache(f"{peer}-{_digest(*(path.read_text() for path in sources))}")
     if not (folder / "lib").exists():
-        print("building the Kafka Streams peer", flush=True)
-        _run(["mvn", "--quiet", "--batch-mode", f"-Dout={folder}", "-f", _JAVA / "pom.xml", "package"])
+        print(f"building the {peer} peer", flush=True)
+        pom = _PEERS / peer / "pom.xml"
+        _run(["mvn", "--quiet", "--batch-mode", f"-Dout={folder}", "-f", pom, "package"])
     return f"{folder / 'classes'}:{folder / 'lib' / '*'}"
 
 

@@ -2,7 +2,7 @@
 
 python -m benchmarks.peers.quix_app normalise|candles
 
-Candles are floats.
+Candles are floats, and published when their window has closed.
 """
 
 # mypy: disable-error-code="import-not-found, misc"
@@ -74,7 +74,11 @@ def candles() -> None:
         timestamp_extractor=lambda trade, *_: int(trade["timestamp"].timestamp() * 1000),
     )
     windows = app.dataframe(trades).tumbling_window(60_000, grace_ms=5_000)
-    windows.reduce(reducer=counted(float_candle.update), initializer=counted(float_candle.first)).final()
+    finals = windows.reduce(
+        reducer=counted(float_candle.update), initializer=counted(float_candle.first)
+    ).final()
+    out = app.topic(os.environ["BENCH_OUTPUT"], key_serializer=BytesSerializer(), value_serializer="json")
+    finals.to_topic(out)
 
 
 def counted(function: Any) -> Any:
