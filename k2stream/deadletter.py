@@ -4,29 +4,43 @@ from __future__ import annotations
 
 import base64
 import re
+from typing import TYPE_CHECKING
 
 import msgspec
 
+if TYPE_CHECKING:
+    from k2stream.batch import RecordBatch
+
 MAX_ORIGINAL = 660_000
 """Bytes of an original that are kept: base64 makes four of three, and a record has 900,000."""
+
+
+Identity = tuple[str, str, str, int, int]
+"""Stage, reader, topic, partition, offset."""
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One record of the dead-letter topic (JSON). `original` is base64; `time` µs since 1970.
 
     `topic`, `partition` and `offset` say where the record was read; a frame that never became a record
-    has an empty topic and the connection that brought it.
+    has an empty topic and the connection that brought it. `reader` is the sink's table that lacks the record.
     """
 
     cause: str
     exchange: str
     time: int
     original: str
-    stage: str  # ingest or normalize
+    stage: str  # the worker's role
+    reader: str = ""
     topic: str = ""
     partition: int = -1
     offset: int = -1
     connection: str = ""
+
+    @property
+    def identity(self) -> Identity | None:
+        """What it is of: a crash may bring the letter of a record again. None for a frame."""
+        return (self.stage, self.reader, self.topic, self.partition, self.offset) if self.topic else None
 
     @property
     def original_bytes(self) -> bytes:
@@ -40,6 +54,24 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 _SHORTENED = re.compile(r" \(first \d+ of \d+ bytes kept\)$")
+
+
+def of_record(
+    batch: RecordBatch, row: int, cause: str, exchange: str, *, stage: str, time: int, reader: str = ""
+) -> DeadLetter:
+    """The letter of a record that was read from a topic; `time` µs."""
+    cause, kept = shortened(cause, batch.values[row] or b"")
+    return DeadLetter(
+        cause=cause,
+        exchange=exchange,
+        time=time,
+        original=kept,
+        stage=stage,
+        reader=reader,
+        topic=batch.tp.topic,
+        partition=batch.tp.partition,
+        offset=int(batch.offsets[row]),
+    )
 
 
 def encode(letter: DeadLetter) -> bytes:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import cache
+from math import inf
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +20,7 @@ from schema_registry.client.errors import ClientError
 from k2stream import settings
 from k2stream.avro import wire
 from k2stream.errors import ConfigError
+from k2stream.faults import UnknownSchema
 
 logger = logging.getLogger(__name__)
 
@@ -26,12 +30,14 @@ LAST_RETRY_SECONDS = 5.0
 REQUEST_SECONDS = 5.0
 LOOK_UP_SECONDS = 1.5  # a look-up holds the event loop: well below Kafka's session timeout
 LOOK_UP_ATTEMPTS = 2
+UNKNOWN_SECONDS = 10.0  # then an id that the registry did not have is asked for again
 
 _REFUSALS = {409, 422}  # Confluent's API: incompatible, invalid
 _UNREACHABLE = (httpx.TransportError, json.JSONDecodeError)  # no answer, or not the registry's
 
 _writers: dict[int, Any] = {}
 _layouts: dict[int, str] = {}
+_unknown: dict[int, float] = {}
 
 
 async def register(topic: str, name: str, url: str | None = None) -> int:
@@ -87,21 +93,29 @@ def writer_schema(schema_id: int, url: str | None = None) -> Any:
     """The schema of an id, as `wire.plain` gives it.
 
     Asks the registry the first time only, and holds the caller while it does.
-    Raises LookupError when the registry has no such id or does not answer.
+    Raises UnknownSchema when the registry has no such id, another LookupError when it does not answer.
     """
     if schema_id not in _writers:
         client = _client(url or settings.get().registry_url)
+        if time.monotonic() - _unknown.get(schema_id, -inf) < UNKNOWN_SECONDS:
+            raise UnknownSchema(_no_schema(schema_id, client))
         schema = _retried(lambda: client.get_by_id(schema_id, timeout=LOOK_UP_SECONDS), schema_id, client)
         if schema is None:
-            raise LookupError(f"schema registry {client.conf['url']} has no schema {schema_id}")
+            _unknown[schema_id] = time.monotonic()
+            raise UnknownSchema(_no_schema(schema_id, client))
         learn(schema_id, schema.raw_schema)
     return _writers[schema_id]
 
 
 def look_up(values: Iterable[bytes | None], url: str) -> None:
     """Ask a registry that is not the settings' for the writers' schemas of records, before decoding."""
-    for writer in set(map(wire.schema_id, values)):
-        writer_schema(writer, url)
+    for value in values:
+        with suppress(ValueError, UnknownSchema):  # decoding says so, for each record
+            writer_schema(wire.schema_id(value), url)
+
+
+def _no_schema(schema_id: int, client: SchemaRegistryClient) -> str:
+    return f"schema registry {client.conf['url']} has no schema {schema_id}"
 
 
 def _retried(ask: Callable[[], Any], schema_id: int, client: SchemaRegistryClient) -> Any:

@@ -13,6 +13,12 @@ from fastavro.schema import to_parsing_canonical_form
 
 from k2stream.resources import SCHEMAS
 
+_MALFORMED = (
+    *(EOFError, ValueError, LookupError, OverflowError, MemoryError, TypeError, struct.error),
+    fastavro.read.SchemaResolutionError,
+)
+"""What fastavro raises for bytes that are no record, by where it notices."""
+
 HEADER = struct.Struct(">bI")
 
 
@@ -67,7 +73,7 @@ def read(value: bytes, writer: Any, name: str) -> dict[str, Any]:
     body.seek(HEADER.size)
     try:
         record: Any = fastavro.schemaless_reader(body, writer, declared_plain(name))
-    except (EOFError, IndexError, UnicodeDecodeError, fastavro.read.SchemaResolutionError) as error:
+    except _MALFORMED as error:
         raise ValueError(f"not a {name} record: {error or type(error).__name__}") from None
     if body.tell() != len(value):
         raise ValueError(f"not a {name} record: {len(value) - body.tell()} bytes after its end")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.table import Table
 
-from k2stream import clock, decimals, topics
+from k2stream import clock, decimals, faults, topics
 from k2stream.avro import registry
 from k2stream.backfill.span import Span
 from k2stream.candles.watermark import event_time
@@ -104,7 +104,8 @@ async def canonical(settings: Settings, instrument: Instrument) -> Canonical:
         stretch = {partition: (max(begin, position + 1), end)}
         async for batch in reader.read(topics.NORMALIZED, stretch):
             registry.look_up(batch.values, settings.registry_url)
-            rows = silver.columns(batch).select(COLUMNS)
+            batch, rows, _ = faults.read(batch, silver.columns)
+            rows = rows.select(COLUMNS)
             parts.append(_plain(rows.filter(pa.array([name == key for name in batch.keys]))))
     nowhere = range(position + 1, begin) if begin > position + 1 else None
     return Canonical(instrument, cold, pa.concat_tables(parts), nowhere)

@@ -102,7 +102,7 @@ class Filler:
         if record.key != self._key:
             return None
         try:
-            event = _EVENT.decode(record.value)
+            event = _EVENT.decode(record.value or b"")
         except msgspec.DecodeError as error:
             log.warning("%s offset %d is not a feed event: %s", topics.FEED_EVENTS, record.offset, error)
             return None

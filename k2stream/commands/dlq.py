@@ -23,7 +23,7 @@ from k2stream.local.running import reached
 from k2stream.reading import Reader
 from k2stream.settings import Settings
 
-_STAGES = ("ingest", "normalize", "candles")
+_STAGES = ("ingest", "normalize", "candles", "hot", "cold")
 
 
 @click.group()

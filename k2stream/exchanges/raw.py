@@ -9,13 +9,11 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from k2stream.avro.limits import TIME_LIMIT as TIME_LIMIT
 from k2stream.exchanges.spec import Exchange, Frame, Kind, RawTrade, Reject
 
 Symbol = Annotated[str, Meta(min_length=1, max_length=64)]
 Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-
-TIME_LIMIT = 10**16
-"""Trade times are below it, µs: the year 2286. All layers can store those, some no later ones."""
 
 BACKFILLED = b',"k2_backfilled":true'
 """The mark of a raw record whose trade was fetched later over REST."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from k2stream import continuity, deadletter, decimals
+from k2stream import continuity, deadletter, decimals, faults
 from k2stream.avro import trades
 from k2stream.batch import RecordBatch
 from k2stream.continuity import content
@@ -46,6 +46,7 @@ def normalise(
 ) -> Normalised:
     """As `k2stream.normalizer.normalise`."""
     records, unreadable = raw.decode(exchange, batch.values)
+    faults.check(batch, unreadable)
     columns = exchange.normalise(records)
     if any(record.k2_backfilled for record in records):
         columns = replace(columns, backfilled=list(map(_fetch, records)))
@@ -196,14 +197,4 @@ def _validation_errors(columns: TradeColumns, receive_time: Rows) -> list[list[s
 def _dead_letter(
     exchange: Exchange, batch: RecordBatch, row: int, cause: str, process_time: int
 ) -> DeadLetter:
-    cause, original = deadletter.shortened(cause, batch.values[row] or b"")
-    return DeadLetter(
-        cause=cause,
-        exchange=exchange.name,
-        time=process_time,
-        original=original,
-        stage="normalize",
-        topic=batch.tp.topic,
-        partition=batch.tp.partition,
-        offset=int(batch.offsets[row]),
-    )
+    return deadletter.of_record(batch, row, cause, exchange.name, stage="normalize", time=process_time)

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from faust.types import TP
 
-from k2stream import exchanges, instruments, topics
+from k2stream import exchanges, faults, instruments, topics
 from k2stream.avro import candles, registry, wire
 from k2stream.batch import RecordBatch
 from k2stream.candle import TIMEFRAMES
@@ -109,7 +109,7 @@ class Rebuild:
             process_time=int(batch.timestamps[0]) * 1000,  # of the usual width; below it is each trade's own
         )
         known |= done.positions
-        made = [Rows(_BRONZE[exchange], _BRONZE[exchange].columns(batch))]
+        made = [Rows(_BRONZE[exchange], faults.read(batch, _BRONZE[exchange].columns)[1])]
         if done.values:
             canonical = _batch(topics.NORMALIZED, batch.tp.partition, done.keys, done.values)
             _, trades, _ = records.read(canonical)

@@ -3,8 +3,9 @@
 A sink reads batches, makes them rows, and buffers them by table. By size, time or demand a table's buffer
 becomes a batch of fixed offset ranges, which is written until the destination has it, however long that is
 away; then its positions are saved, and only then are its records acknowledged to Kafka. Nothing is ever
-dropped: what cannot be written holds back the reading (the topic's `max_unacked`), and any other error stops
-the worker with nothing acknowledged. A destination that lost what it had gets it again (anchors.py).
+dropped: what cannot be written holds back the reading (the topic's `max_unacked`), what cannot be read is a
+dead letter (k2stream/faults.py) before its position is saved, and any other error stops the worker with
+nothing acknowledged. A destination that lost what it had gets it again (anchors.py).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
@@ -22,6 +23,7 @@ import pyarrow as pa
 
 from k2stream import clock, metrics
 from k2stream.batch import RecordBatch
+from k2stream.deadletter import DeadLetter
 from k2stream.sinks.anchors import Anchors
 from k2stream.sinks.destination import Away as Away
 from k2stream.sinks.destination import Destination as Destination
@@ -51,14 +53,17 @@ class Sink:
         policy: Policy,
         earliest: Callable[[Partition], Awaitable[int]],
         go_back: Callable[[Mapping[Partition, int], Callable[[], None]], Awaitable[None]],
+        bury: Callable[[Sequence[DeadLetter]], Awaitable[None]] | None = None,
     ) -> None:
         """`earliest` tells a partition's first offset that Kafka still has.
 
         `go_back` makes the consumer read partitions again from given offsets, and all others from what was
-        acknowledged; it calls what it is given when nothing is delivered any more.
+        acknowledged; it calls what it is given when nothing is delivered any more. `bury` makes dead letters
+        durable.
         """
         self._destination, self._policy, self._go_back = destination, policy, go_back
         self._anchors = Anchors(destination, earliest, self._retry)
+        self._bury = bury
         self._tables: dict[str, Table] = {}
         self._unsaved: list[tuple[str, Rows, list[Acknowledge]]] = []
         self._saved_at = self._checked_at = time.monotonic()
@@ -205,6 +210,10 @@ class Sink:
     async def _write(self, table: Table) -> int | None:
         """Write one table's buffer; the rows added, None when there was nothing or it was given up."""
         await table.convert()
+        while letters := table.take_letters():  # a position goes past them: they are durable first
+            if self._bury is None:
+                raise ValueError(letters[0].cause)
+            await self._bury(letters)
         batch = table.take()
         if batch is None:
             return None

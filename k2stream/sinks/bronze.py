@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,19 +9,17 @@ from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 
-from k2stream import exchanges, metrics, topics
+from k2stream import exchanges, topics
 from k2stream.batch import RecordBatch
 from k2stream.exchanges import raw
 from k2stream.exchanges.scan import Misfit
 from k2stream.exchanges.spec import Exchange
+from k2stream.faults import Unreadable
 from k2stream.sinks import uniform
 from k2stream.sinks.route import Route, delivered
 from k2stream.sinks.schema import BRONZE, WORD
-
-logger = logging.getLogger(__name__)
 
 _INGEST = {"receive_time": "k2_recv", "connection": "k2_conn", "sequence": "k2_seq"}
 _POSITION = {"raw_partition", "raw_offset"}
@@ -79,14 +76,14 @@ _STRUCTS: dict[str, type[msgspec.Struct]] = {"binance": Binance, "kraken": Krake
 
 
 def columns(exchange: Exchange, schema: pa.Schema, batch: RecordBatch) -> pa.Table:
-    """Raw records to rows. What cannot be read is left out, and counted: the dead-letter topic has it."""
+    """Raw records to rows. Raises Unreadable."""
     kinds = {name: schema.field(name).type for name in schema.names if name not in _POSITION}
     try:
         if len(batch) < FEW_RECORDS:
             raise Misfit("few records")
         made = _at_once(exchange, kinds, batch)
     except Misfit:
-        made, batch = _one_by_one(exchange, kinds, batch)
+        made = _one_by_one(exchange, kinds, batch)
     made["raw_partition"] = pa.repeat(pa.scalar(batch.tp.partition, pa.int32()), len(batch))
     made["raw_offset"] = pa.array(batch.offsets)
     return delivered(batch, made, schema)
@@ -114,14 +111,12 @@ def _as(values: pa.Array, kind: pa.DataType) -> pa.Array:
     return values.view(kind) if pa.types.is_timestamp(kind) else values.cast(kind)
 
 
-def _one_by_one(
-    exchange: Exchange, kinds: dict[str, pa.DataType], batch: RecordBatch
-) -> tuple[dict[str, pa.Array], RecordBatch]:
-    """The columns of any records, and those of them that can be read."""
+def _one_by_one(exchange: Exchange, kinds: dict[str, pa.DataType], batch: RecordBatch) -> dict[str, pa.Array]:
+    """The columns of any records."""
     records, bad = raw.decode(exchange, batch.values)
     if bad:
-        batch = _without(batch, bad, exchange.name)
-    return {name: _column(records, _INGEST.get(name, name), kind) for name, kind in kinds.items()}, batch
+        raise Unreadable(bad)
+    return {name: _column(records, _INGEST.get(name, name), kind) for name, kind in kinds.items()}
 
 
 def _column(records: Sequence[Any], attribute: str, kind: pa.DataType) -> pa.Array:
@@ -131,24 +126,6 @@ def _column(records: Sequence[Any], attribute: str, kind: pa.DataType) -> pa.Arr
     if kind == WORD:
         return pa.array(values, pa.string()).dictionary_encode()
     return pa.array(values, kind)
-
-
-def _without(batch: RecordBatch, bad: dict[int, str], exchange: str) -> RecordBatch:
-    index, cause = next(iter(bad.items()))
-    metrics.SINK_SKIPPED.labels(f"bronze_trades_{exchange}").inc(len(bad))
-    logger.error(
-        "%d records of %s:%d cannot be read and are not in bronze, the first at offset %d: %s",
-        len(bad), batch.tp.topic, batch.tp.partition, batch.offsets[index], cause,
-    )  # fmt: skip
-    good = np.ones(len(batch), np.bool_)
-    good[list(bad)] = False
-    return replace(
-        batch,
-        offsets=batch.offsets[good],
-        timestamps=batch.timestamps[good],
-        keys=[key for key, keep in zip(batch.keys, good, strict=True) if keep],
-        values=[value for value, keep in zip(batch.values, good, strict=True) if keep],
-    )
 
 
 def _route(name: str) -> Route:

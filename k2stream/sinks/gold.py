@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from k2stream import topics
 from k2stream.avro import candles
+from k2stream.avro.limits import check_times
 from k2stream.batch import RecordBatch
 from k2stream.candle import TIMEFRAMES
 from k2stream.sinks.route import Route, delivered
@@ -17,8 +19,10 @@ IDENTITY = ["exchange", "canonical_symbol", "open_time"]
 
 
 def columns(batch: RecordBatch) -> pa.Table:
-    """Candle records to rows."""
+    """Candle records to rows. Raises ValueError, and LookupError for an unknown schema."""
     fields = candles.columns(batch.values)
+    check_times([np.array(fields[name], np.int64) for name in ("open_time", "close_time")], 1000)
+    check_times([np.array(fields[name], np.int64) for name in ("first_trade_time", "last_trade_time")])
     return delivered(batch, {name: _column(values, name) for name, values in fields.items()}, GOLD)
 
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from k2stream import clock, deadletter, topics
 from k2stream.batch import RecordBatch
+from k2stream.deadletter import DeadLetter
 from k2stream.sinks.schema import DELIVERY, OFFSET
 
 Marks = Mapping[str, int]
@@ -45,6 +47,15 @@ class Route:
 
     since: str = "receive_time"
     """The column (µs) from which the latency counts."""
+
+    def letter(self, batch: RecordBatch, row: int, cause: str) -> DeadLetter:
+        """The dead letter of a record that makes no row of the table."""
+        raw = {topics.raw(name): name for name in topics.EXCHANGES}
+        keyed = (batch.keys[row] or b"").decode(errors="replace").partition(":")[0]
+        exchange = raw.get(self.topic, keyed)
+        stage = "cold" if self.table.startswith("cold.") else "hot"
+        now = clock.now_us()
+        return deadletter.of_record(batch, row, cause, exchange, stage=stage, time=now, reader=self.table)
 
 
 def delivered(batch: RecordBatch, columns: Mapping[str, pa.Array], schema: pa.Schema) -> pa.Table:

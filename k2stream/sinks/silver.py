@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from k2stream import topics
 from k2stream.avro import trades
 from k2stream.avro.added import LAID_OUT
+from k2stream.avro.limits import check_fixed16, check_times
 from k2stream.batch import RecordBatch
 from k2stream.sinks.route import Marks, Route, delivered
 from k2stream.sinks.schema import SILVER, WORD
@@ -20,8 +21,10 @@ _DERIVED = {"side", "vendor_data"}
 
 
 def columns(batch: RecordBatch) -> pa.Table:
-    """Canonical records to rows."""
+    """Canonical records to rows. Raises ValueError, and LookupError for an unknown schema."""
     decoded = trades.decode(batch.values)
+    check_times([decoded.timestamp, decoded.receive_time, decoded.process_time])
+    check_fixed16([decoded.price, decoded.quantity])
     own = [name for name in LAID_OUT if name not in _DERIVED]
     made = {name: _column(getattr(decoded, name), name) for name in own}
     made |= {name: pa.array(values, SILVER.field(name).type) for name, values in decoded.added.items()}

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
+from k2stream import faults
 from k2stream.batch import RecordBatch
+from k2stream.deadletter import DeadLetter
 from k2stream.sinks.progress import Batch, Hole, Partition, Position, Progress
 from k2stream.sinks.route import Route, beyond, joined, keep_all, nothing
 
@@ -45,6 +48,7 @@ class Table:
         self._arrived: dict[Partition, int] = {}
         self._deliveries: dict[Partition, list[Delivery]] = {}
         self._delivered, self._delivered_bytes = 0, 0
+        self._letters: list[DeadLetter] = []
         self._converting = asyncio.Lock()
         self._stay = object()
 
@@ -72,6 +76,7 @@ class Table:
         self.progress.reset()
         self._arrived.clear()
         self._deliveries.clear()
+        self._letters.clear()
         self._delivered, self._delivered_bytes = 0, 0
         self._stay = object()
         self._empty()
@@ -104,9 +109,10 @@ class Table:
                 read = self.progress.read(partition)
                 assert read is not None
                 batch = together([delivery.batch for delivery in deliveries])
-                rows, marks = await asyncio.to_thread(_rows, self.route, batch, read)
+                rows, marks, letters = await asyncio.to_thread(_rows, self.route, batch, read)
                 if self._stay is not stay:
                     return
+                self._letters += letters
                 first, last = batch.first_offset, batch.last_offset
                 self.progress.put(partition, first, last, marks, rows, len(rows), _all(deliveries))
                 self._let_go(partition, deliveries)
@@ -135,6 +141,11 @@ class Table:
         rows = self.route.merge(joined(pieces))
         self._row_bytes += rows.nbytes
         return rows, len(rows)
+
+    def take_letters(self) -> list[DeadLetter]:
+        """Of the records converted by now that could not be read."""
+        letters, self._letters = self._letters, []
+        return letters
 
     def take(self) -> Rows | None:
         """The batch to write, of what was converted."""
@@ -171,11 +182,22 @@ def _all(deliveries: Sequence[Delivery]) -> Acknowledge:
     return acknowledge
 
 
-def _rows(route: Route, batch: RecordBatch, read: Position) -> tuple[pa.Table, Mapping[str, int]]:
-    """The new rows of a batch, and the marks after them."""
+def _rows(
+    route: Route, batch: RecordBatch, read: Position
+) -> tuple[pa.Table, Mapping[str, int], list[DeadLetter]]:
+    """The new rows of a batch, the marks after them, and letters for the records that make no rows."""
     if not len(batch) or batch.last_offset <= read.offset:
-        return nothing(route), read.marks
-    return route.fresh(beyond(route.columns(batch), read.offset), read.marks)
+        return nothing(route), read.marks, []
+    _, rows, causes = faults.read(batch, partial(columns_of, route))
+    letters = [
+        route.letter(batch, row, cause) for row, cause in causes.items() if batch.offsets[row] > read.offset
+    ]
+    return *route.fresh(beyond(rows, read.offset), read.marks), letters
+
+
+def columns_of(route: Route, batch: RecordBatch) -> pa.Table:
+    """The rows of any delivery, also of one without records."""
+    return route.columns(batch) if len(batch) else nothing(route)
 
 
 def rows_of(route: Route, batch: Rows) -> pa.Table:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from faust.types import TP
 
+from k2stream import clock, deadletter, metrics, topics
 from k2stream.app import App
 from k2stream.batch import BatchSchema
+from k2stream.batch.producer import Producer
 from k2stream.batch.returning import go_back
+from k2stream.deadletter import DeadLetter
 from k2stream.settings import Settings
 from k2stream.sinks.base import Away, Destination, Policy, Sink, backoff
 from k2stream.sinks.lean import keep_lean
@@ -30,7 +33,7 @@ class SinkWorker:
         self._max_unacked = policy.max_rows + policy.max_rows // 2
         self._routes: list[Route] = []
         self._assigned = asyncio.Event()
-        self.sink = Sink(destination, policy, self._earliest, self._go_back)
+        self.sink = Sink(destination, policy, self._earliest, self._go_back, self._bury)
         app.preparations.append(self._prepare)
         app.task(self.sink.run)
         app.on_partitions_assigned.connect(self._note_assignment, weak=False)
@@ -67,6 +70,18 @@ class SinkWorker:
 
     async def _go_back(self, offsets: Mapping[Partition, int], between: Callable[[], None]) -> None:
         await go_back(self._app.consumer, {TP(*at): offset for at, offset in offsets.items()}, between)
+
+    async def _bury(self, letters: Sequence[DeadLetter]) -> None:
+        """Return when Kafka has acknowledged them; raises ProducerSendError."""
+        for letter in letters:
+            metrics.SINK_SKIPPED.labels(letter.reader).inc()
+            where = f"{letter.topic}[{letter.partition}] offset {letter.offset}"
+            self._app.log.error("%s is no row of %s: %s", where, letter.reader, letter.cause)
+        keys = [letter.topic.encode() for letter in letters]
+        producer = cast(Producer, self._app.producer)
+        values = list(map(deadletter.encode, letters))
+        await producer.send_columns(topics.DLQ, 0, keys, values, clock.now_us() // 1000)
+        await producer.barrier()
 
     async def _note_assignment(self, *_: Any, **__: Any) -> None:
         self._assigned.set()

@@ -138,10 +138,10 @@ class FeedHealth:
         finally:
             await consumer.stop()
 
-    def take(self, value: bytes, offset: int, *, expired: bool) -> None:
+    def take(self, value: bytes | None, offset: int, *, expired: bool) -> None:
         """Take a record; `expired`: nothing is known of the time before the first one that is left."""
         try:
-            event = msgspec.json.decode(value, type=FeedEvent)
+            event = msgspec.json.decode(value or b"", type=FeedEvent)
             self._known_since = self._known_since or (event.time if expired else 0)
             self.add(event)
         except msgspec.DecodeError as error:

@@ -9,7 +9,7 @@ from faust.types import TP
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from k2stream import exchanges
+from k2stream import exchanges, faults
 from k2stream.batch import RecordBatch
 from k2stream.exchanges.scan import Misfit
 from k2stream.sinks import bronze, uniform
@@ -88,7 +88,7 @@ def both(name, values):
     for few in (0, len(values) + 1):
         batch = RecordBatch(TP(route.topic, 3), offsets, offsets * 1000, [None] * len(values), list(values))
         with mock.patch.object(bronze, "FEW_RECORDS", few):
-            made.append(route.columns(batch))
+            made.append(faults.read(batch, route.columns)[1])
     return made
 
 

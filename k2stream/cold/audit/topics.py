@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from faust.types import TP
 from numpy.typing import NDArray
 
-from k2stream import topics
-from k2stream.avro import candles, registry, trades, wire
+from k2stream import faults, topics
+from k2stream.avro import candles, registry, trades
+from k2stream.batch import RecordBatch
 from k2stream.cold.audit.compare import Source
 from k2stream.deadletter import DeadLetter
 from k2stream.kafka import client_options
@@ -23,6 +25,8 @@ from k2stream.settings import Settings
 _AT_ONCE = 20_000
 _POLL_MS = 500
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Columns = TypeVar("Columns")
 
 Ranges = Mapping[int, tuple[int, int]]
 """By partition: from an offset to before another."""
@@ -68,8 +72,7 @@ class Topics:
         received = int(since.timestamp() * 1_000_000)
         found: defaultdict[Source, list[NDArray[np.int64]]] = defaultdict(list)
         async for _, records in self._read(topics.NORMALIZED, ranges):
-            self._learn(record.value for record in records)
-            hot = trades.decode_hot([record.value for record in records], [record.key for record in records])
+            hot = self._readable(records, lambda batch: trades.decode_hot(batch.values, batch.keys))
             exchanges = np.array([key.partition(":")[0] for key in hot.keys])[hot.key]
             fresh = hot.receive_time >= received
             for exchange in np.unique(exchanges):
@@ -82,8 +85,7 @@ class Topics:
         """Exchange, canonical symbol and open time of the candles that a candle topic's records are of."""
         found = set()
         async for _, records in self._read(topic, ranges):
-            self._learn(record.value for record in records)
-            for candle in candles.decode([record.value for record in records]):
+            for candle in self._readable(records, lambda batch: candles.decode(batch.values)):
                 opened = _EPOCH + timedelta(milliseconds=candle.open_time)
                 found.add((candle.exchange, candle.canonical_symbol, opened))
         return found
@@ -109,8 +111,10 @@ class Topics:
         async for _, records in self._read(
             topics.DLQ, {tp.partition: (beginnings[tp], ends[tp]) for tp in partitions}
         ):
-            letters = [msgspec.json.decode(record.value, type=DeadLetter) for record in records]
-            found |= {(letter.partition, letter.offset) for letter in letters if letter.topic == topic}
+            for record in records:
+                with suppress(msgspec.DecodeError):  # what is no letter is of no record
+                    letter = msgspec.json.decode(record.value or b"", type=DeadLetter)
+                    found |= {(letter.partition, letter.offset)} if letter.topic == topic else set()
         return found
 
     async def _read(self, topic: str, ranges: Ranges) -> AsyncIterator[tuple[int, list[Any]]]:
@@ -132,9 +136,10 @@ class Topics:
                     yield tp.partition, kept
             left = {tp: held for tp, held in left.items() if await self._consumer.position(tp) < held[1]}
 
-    def _learn(self, values: Iterable[bytes]) -> None:
-        for schema_id in {wire.schema_id(value) for value in values}:
-            registry.writer_schema(schema_id, self._settings.registry_url)
+    def _readable(self, records: list[Any], decode: Callable[[RecordBatch], Columns]) -> Columns:
+        """What can be read: the rest are dead letters, and no rows."""
+        registry.look_up((record.value for record in records), self._settings.registry_url)
+        return faults.read(RecordBatch.from_records(TP("", 0), records), decode)[1]
 
 
 @asynccontextmanager

@@ -279,10 +279,9 @@ async def test_kafka_away_bounds_memory_and_loses_nothing(bench):
     await made.until(lambda: len(made.raw) > 100)
     publisher.open.clear()
     await made.until(lambda: publisher.waits and made.feed._pending_size > 100_000)
-    first = made.feed._pending_size
     sent = made.venue.counts.sent_trades
     await made.until(lambda: made.venue.counts.sent_trades > sent + 6000)
-    assert made.feed._pending_size == first
+    assert made.feed._pending_size < 101_000  # its limit and a frame
     assert made.feed.status.reconnects == 0
     publisher.open.set()
     await made.drained()

@@ -10,7 +10,7 @@ from faust.types import TP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from k2stream import exchanges, topics
+from k2stream import exchanges, faults, topics
 from k2stream.avro import registry, wire
 from k2stream.batch import RecordBatch
 from k2stream.exchanges import raw
@@ -80,11 +80,28 @@ def test_bronze_keeps_identical_trades_apart():
     assert (first["pair"], first["time"], first["side"]) == ("XBT/USD", "1700000000.123456", "b")
 
 
-def test_bronze_leaves_out_what_cannot_be_read_and_says_so(caplog):
+def test_bronze_leaves_out_what_cannot_be_read_and_says_so():
     values = [*raw_values("kraken"), b"{", b'{"pair":1}']
-    rows = bronze.ROUTES[1].columns(batch(topics.raw("kraken"), [values[2], values[0], values[3], values[1]]))
+    given = batch(topics.raw("kraken"), [values[2], values[0], values[3], values[1]])
+    _, rows, causes = faults.read(given, bronze.ROUTES[1].columns)
     assert rows[OFFSET].to_pylist() == [101, 103]
-    assert "2 records of market.crypto.trades.kraken.raw:3 cannot be read" in caplog.text
+    assert sorted(causes) == [0, 2]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"timestamp": -1}, {"receive_time": 10**16}, {"price": (10**38).to_bytes(16, "big", signed=True)}],
+)
+def test_silver_refuses_what_not_all_layers_store(changed):
+    trade = {"timestamp": 5, "receive_time": 6, "process_time": 7, "side": "BUY", "exchange": "kraken"}
+    trade |= {name: (5).to_bytes(16, "big") for name in ("price", "quantity")}
+    trade |= {"raw_offset": 1, "sequence": 1, "raw_partition": 0, "trade_count": 1, "symbol": "a"}
+    trade |= {"canonical_symbol": "A/B", "trade_id": "1", "vendor_data": {}}
+    trade |= {"trade_conditions": [], "validation_errors": []}
+    registry.learn(7, wire.declared("trade"))
+    values = [wire.write(row, "trade", 7) for row in (trade, trade | changed, trade)]
+    _, rows, causes = faults.read(batch(topics.NORMALIZED, values), silver.ROUTE.columns)
+    assert (len(rows), list(causes)) == (2, [1])
 
 
 def test_numbers_in_coinbase_trades_keep_their_digits():

@@ -1,0 +1,38 @@
+"""What every layer can store: records beyond it are of no use to any reader."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from k2stream.faults import Unreadable
+
+TIME_LIMIT = 10**16
+"""Times are at or above 0 and below it, µs: the year 2286."""
+
+_DECIMAL = 10**38
+_HIGH = _DECIMAL >> 64
+
+Ints = NDArray[np.int64]
+
+
+def check_times(times: Sequence[Ints], unit: int = 1) -> None:
+    """Raise Unreadable for rows with a time that not all layers store; times in `unit` µs."""
+    bad: NDArray[np.bool_] = np.logical_or.reduce([(t < 0) | (t >= TIME_LIMIT // unit) for t in times])
+    if bad.any():
+        raise Unreadable(dict.fromkeys(np.flatnonzero(bad).tolist(), "a time before 1970 or beyond 2286"))
+
+
+def check_fixed16(columns: Sequence[NDArray[np.uint8]]) -> None:
+    """Raise Unreadable for rows of (n, 16) bytes that are beyond decimal(38)."""
+    causes: dict[int, str] = {}
+    for column in columns:
+        high: Any = np.ascontiguousarray(column).view(">i8")[:, 0]
+        for row in np.flatnonzero((high >= _HIGH) | (high < -_HIGH)).tolist():
+            if abs(int.from_bytes(column[row].tobytes(), "big", signed=True)) >= _DECIMAL:
+                causes[row] = "a number beyond decimal(38, 18)"
+    if causes:
+        raise Unreadable(causes)
