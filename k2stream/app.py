@@ -37,6 +37,7 @@ class App(faust.App):
     def __init__(self, *args: Any, **options: Any) -> None:
         self.preparations: list[Callable[[], Awaitable[None]]] = []
         self.gather_seconds = GATHER_SECONDS
+        self.prepared = False
         super().__init__(*args, **options)
 
     async def on_first_start(self) -> None:
@@ -47,6 +48,7 @@ class App(faust.App):
         await ensure_topics(settings, [*topics.declared(settings), *self._changelogs()])
         for prepare in self.preparations:
             await prepare()
+        self.prepared = True
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         await super().on_first_start()
