@@ -6,7 +6,8 @@ import asyncio
 import json
 import os
 import sys
-from collections import Counter
+import time
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from k2stream.kafka import ensure_topics
 from k2stream.local.errors import StackError
 from k2stream.local.ports import HOST, free_port, is_free
 from k2stream.local.process import Child
+from k2stream.local.restarts import LONGEST_SECONDS, Restarts
 from k2stream.local.stack import Endpoints, Stack
 from k2stream.settings import Settings, environment
 
@@ -29,7 +31,6 @@ NOTE = "workers.json"
 _WORKER_GRACE = 5.0  # seconds to finish and commit at a stop
 _SIMULATOR_GRACE = 1.0
 _READY_WITHIN = 90.0
-_MOST_RESTARTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,9 @@ class Platform:
         self.refused: dict[str, str] = {}
         """What workers that refused their state said: they are not started again."""
         self.restarts: Counter[str] = Counter()
-        self.most_restarts = _MOST_RESTARTS  # of one worker
+        self.longest_pause = LONGEST_SECONDS  # before a worker that keeps dying is started again
+        self._ended: defaultdict[str, Restarts] = defaultdict(Restarts)
+        self._started: dict[str, float] = {}
         self._ports: dict[str, int] = {}
         self._simulation = simulation
         self._on_step = on_step
@@ -163,6 +166,7 @@ class Platform:
         mine = msgspec.structs.replace(self.settings, exchange=spec.exchange, web_port=port)
         command = [sys.executable, "-m", "k2stream", "worker", spec.role]
         self.urls[spec.name] = f"http://{HOST}:{port}"
+        self._started[spec.name] = time.monotonic()
         self.workers[spec.name] = await Child.spawn(
             spec.name,
             command,
@@ -223,8 +227,8 @@ class Platform:
     async def heal(self) -> None:
         """Restart workers that have died, but none that refused its state: that needs a person.
 
-        Raises StackError with the tail of its log when a worker keeps dying, or when a part of the stack or
-        the simulated exchanges have died.
+        One that keeps dying is started ever less often, and the others go on. Raises StackError with the tail
+        of its log when a part of the stack or the simulated exchanges have died.
         """
         self.stack.check()
         if self._simulator and self._simulator.returncode is not None:
@@ -234,11 +238,18 @@ class Platform:
             if child.returncode == StateRefused.exit_code:
                 self._refuse(spec.name, child)
             elif child.returncode is not None:
-                self.restarts[spec.name] += 1
-                if self.restarts[spec.name] > self.most_restarts:
-                    raise StackError(child.obituary())
-                self._on_step(f"restarting: {child.obituary()}")
-                await self._start_worker(spec)
+                await self._restart(spec, child)
+
+    async def _restart(self, spec: WorkerSpec, child: Child) -> None:
+        name, now = spec.name, time.monotonic()
+        if self._ended[name].at is None:
+            self._ended[name] = self._ended[name].ended(self._started.get(name, now), now, self.longest_pause)
+            delay = (self._ended[name].at or now) - now
+            self._on_step(f"restarting{f' in {delay:g} s' if delay else ''}: {child.obituary()}")
+        if now >= (self._ended[name].at or now):
+            self._ended[name] = self._ended[name].again()
+            self.restarts[name] += 1
+            await self._start_worker(spec)
 
     def memory(self) -> dict[str, int]:
         """Resident memory of every process in bytes, by name."""
