@@ -6,6 +6,8 @@ A file is a template over `${database}`. Statements are idempotent, so workers t
 from __future__ import annotations
 
 import hashlib
+import logging
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,8 +22,12 @@ from k2stream.settings import Settings
 from k2stream.sinks import evolve
 from k2stream.sinks.cluster import clustered
 
+logger = logging.getLogger(__name__)
+
 FOLDER = SCHEMAS / "clickhouse"
 
+_POSITIONS = "sink_positions"
+_MADE = re.compile(r"CREATE TABLE IF NOT EXISTS \$\{database\}\.(\w+)")
 _TABLE = """
 CREATE TABLE IF NOT EXISTS {database}.migrations
 (
@@ -35,7 +41,7 @@ ORDER BY (name, sha256)
 
 
 def migrate(client: Any, settings: Settings, folder: Path = FOLDER) -> list[str]:
-    """Apply what is new; the names applied.
+    """Apply what is new, and all again where a table is gone; the names applied.
 
     Raises ConfigError when an applied file has changed or is missing, or the server cannot be reached.
     """
@@ -54,8 +60,11 @@ def migrate(client: Any, settings: Settings, folder: Path = FOLDER) -> list[str]
             "or set K2_CLICKHOUSE_HOST and K2_CLICKHOUSE_PORT"
         ) from None
     found = dict(client.execute(f"SELECT name, sha256 FROM {database}.migrations"))
-    applied = []
-    for path in _files(folder, found):
+    files, applied = _files(folder, found), []
+    lost = _lost(client, database, [path for path in files if path.name in found])
+    if lost:
+        _forget(lost, database, run)
+    for path in files:
         text = path.read_text(encoding="utf-8")
         digest = hashlib.sha256(text.encode()).hexdigest()
         if path.name in found:
@@ -63,13 +72,35 @@ def migrate(client: Any, settings: Settings, folder: Path = FOLDER) -> list[str]
                 raise ConfigError(
                     f"{path.name} was changed after it was applied: restore it, put the change in a new file"
                 )
-            continue
+            if not lost:
+                continue
         for statement in statements(text, database):
             run(statement)
+        if path.name in found:
+            continue
         now = datetime.now(UTC)
         client.execute(f"INSERT INTO {database}.migrations VALUES", [(path.name, digest, now)])
         applied.append(path.name)
     return [*applied, *_evolve(client, database, run)]
+
+
+def _lost(client: Any, database: str, files: list[Path]) -> list[str]:
+    """Tables that the applied files made and that are not there any more."""
+    made = [name for path in files for name in _MADE.findall(path.read_text(encoding="utf-8"))]
+    query = "SELECT name FROM system.tables WHERE database = %(database)s"
+    if not made:
+        return []
+    held = {name for (name,) in client.execute(query, {"database": database})}
+    return [name for name in made if name not in held]
+
+
+def _forget(lost: list[str], database: str, run: Callable[[str], None]) -> None:
+    """Forget the positions that count rows of lost tables, before these are made again."""
+    logger.warning("tables of %s are gone, and made again: %s", database, ", ".join(lost))
+    if _POSITIONS not in lost:
+        names = ", ".join(f"'{name}'" for name in lost)
+        where = f"WHERE table IN ({names}) SETTINGS mutations_sync = 2"
+        run(f"ALTER TABLE {database}.{_POSITIONS} DELETE {where}")
 
 
 def _evolve(client: Any, database: str, run: Callable[[str], None]) -> list[str]:

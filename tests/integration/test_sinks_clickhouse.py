@@ -34,6 +34,9 @@ from tests.integration.sink_samples import GOLD, KRAKEN, SILVER, batch, candle, 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 
 
+FIRST, SECOND = (("silver_trades", Partition(SILVER.topic, number)) for number in (0, 1))
+
+
 @pytest.fixture
 def config(stack, request):
     """Settings of a database of the test's own."""
@@ -77,6 +80,23 @@ async def test_migrating_twice_changes_nothing(config, client):
         "bronze_trades_coinbase",
         "sink_positions",
     } <= tables
+
+
+async def test_a_table_that_is_gone_is_made_again_without_positions(config, client, store):
+    """At 1ee9d02 it was never made again: the worker's advice was to start it once more."""
+    database, epoch = config.clickhouse_database, named("", 1, "a")
+    other = ("ohlcv_1m", Partition(GOLD.topic, 0))
+    store.open({FIRST: Position(9, epoch=epoch), other: Position(7, epoch=epoch)})
+    client.execute(f"DROP TABLE {database}.silver_trades")
+    assert migrate(client, config) == []
+    assert count(client, config, "silver_trades") == 0
+    assert store.positions(SILVER) == {}
+    assert store.positions(GOLD)[0].offset == 7
+    client.execute(f"DROP TABLE {database}.sink_positions")
+    migrate(client, config)
+    assert store.positions(GOLD) == {}
+    store.open({other: Position(5, epoch=epoch)})
+    assert store.positions(GOLD)[0].epoch == epoch
 
 
 async def test_every_value_arrives_as_it_was(config, client, store):
@@ -135,9 +155,6 @@ async def test_gold_views_show_the_highest_revision(config, client, store):
             FROM {config.clickhouse_database}.ohlcv_1m_view ORDER BY open_time"""
     )
     assert rows == [(60_000, 3, False), (120_000, 5, True)]
-
-
-FIRST, SECOND = (("silver_trades", Partition(SILVER.topic, number)) for number in (0, 1))
 
 
 async def test_positions_only_go_forward_in_their_epoch(store):

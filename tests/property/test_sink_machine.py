@@ -227,7 +227,7 @@ class Delivery(RuleBasedStateMachine):
         except Died:
             self.begin()
 
-    @rule(partition=PARTITIONS, count=st.integers(1, 9), back=st.integers(0, 2))
+    @rule(partition=PARTITIONS, count=st.sampled_from([1, 2, 5, 9, RECORDS]), back=st.integers(0, 2))
     def deliver(self, partition, count, back):
         """Some records, perhaps a few that came before."""
         first = max(self.next[partition] - back, 0)
