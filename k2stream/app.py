@@ -14,7 +14,7 @@ import uvloop
 from faust.types import TP
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from k2stream import metrics, topics
+from k2stream import metrics, proxies, topics
 from k2stream import settings as settings_module
 from k2stream.batch.app import batch_app_options
 from k2stream.batch.stall import watch
@@ -68,6 +68,7 @@ class App(faust.App):
 def create_app(role: str) -> App:
     """The app of a role, one per process: its own id and consumer group, `/health` and `/metrics`."""
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    proxies.except_local()
     settings = settings_module.get()
     name = f"k2-{role}-{settings.exchange}" if role == "ingest" else f"k2-{role}"
     app = App(

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from k2stream import proxies
+
 _SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Run": {
         "up": ("k2stream.commands.up:up", "Run the whole platform on this machine, with a live status view."),
@@ -96,3 +98,4 @@ def main() -> None:
     Start with `k2 demo`, or with `k2 up` and, in another terminal, `k2 candles BTC/USDT 1m --follow`.
     Every setting is an environment variable K2_…: see `k2 settings`.
     """
+    proxies.except_local()

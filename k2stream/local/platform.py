@@ -17,7 +17,7 @@ from typing import Self
 import httpx
 import msgspec
 
-from k2stream import topics
+from k2stream import proxies, topics
 from k2stream.errors import StateRefused
 from k2stream.kafka import ensure_topics
 from k2stream.local.errors import StackError
@@ -106,6 +106,7 @@ class Platform:
 
     async def __aenter__(self) -> Self:
         """Start everything and wait until it is ready. Raises StackError naming what did not start."""
+        proxies.except_local()
         try:
             await self._start()
         except BaseException:
