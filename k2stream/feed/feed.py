@@ -91,6 +91,10 @@ class Feed:
 
     async def run(self) -> None:
         """Feed until `stop`. Raises what the publisher raises: the worker must restart, not skip."""
+        if last := max(self.up_until.values(), default=0):
+            # A worker that was killed has no last word, and this one may be before it is up.
+            starts = partial(self._batcher.ended, Link(""), EventKind.DISCONNECTED, "a worker starts")
+            self._in_order(partial(starts, time=self._now_us(), since=last))
         reporting = asyncio.create_task(self._report_forever())
         receiving = self._receiving = asyncio.create_task(self._receive_forever())
         receiving.add_done_callback(lambda _: self._work.set())
@@ -111,8 +115,12 @@ class Feed:
             await self._finished.wait()
 
     async def settled(self) -> None:
-        """Return once everything received by now is durable."""
-        received = self._received
+        """Return once everything that has come by now is durable, also what has not been read yet."""
+        socket = self._socket
+        while socket and socket is self._socket and socket.behind:
+            self._durable.clear()
+            await self._durable.wait()
+        received = self._received + (len(self._socket.arrivals) if self._socket else 0)
         while self._published < received:
             self._durable.clear()
             await self._durable.wait()

@@ -18,6 +18,7 @@ from k2stream.feed.arrival import Arrival
 
 CLOSE_SECONDS = 1.0
 QUEUE_FRAMES = 1024
+PONG_SECONDS = 20.0
 QUIET_SHARE = 5  # of the silence limit: a pause that long is no exchange's, heartbeats come each second
 
 
@@ -44,6 +45,11 @@ class Socket(ClientConnection):
         self._stood = False  # and did so again since the exchange was asked
         self._asking: asyncio.Task[None] | None = None
         self._watchdog: asyncio.TimerHandle | None = None
+
+    @property
+    def behind(self) -> bool:
+        """Whether the exchange may have sent what is still on its way to us because nobody was reading."""
+        return self._unread or self.recv_messages.paused or self._asking is not None
 
     def data_received(self, data: bytes) -> None:
         """Note the time, then do what websockets does."""
@@ -90,7 +96,8 @@ class Socket(ClientConnection):
         with contextlib.suppress(ConnectionClosed):
             while self._stood:
                 self._stood, asked = False, self._now_us()
-                await (await self.ping())
+                with contextlib.suppress(TimeoutError):  # what answers no ping has had time to empty buffers
+                    await asyncio.wait_for(await self.ping(), PONG_SECONDS)
                 self.up_until = asked
             self._asking = None
 

@@ -67,7 +67,7 @@ class Scripted:
 
 
 @asynccontextmanager
-async def scripted(exchange, symbols, play, *, publisher=None, pending_bytes=1 << 25, **settings):
+async def scripted(exchange, symbols, play, *, publisher=None, pending_bytes=1 << 25, up_until=0, **settings):
     """A running Scripted."""
     made = Scripted(exchange, symbols, play)
     made.publisher = publisher or made.publisher
@@ -79,6 +79,7 @@ async def scripted(exchange, symbols, play, *, publisher=None, pending_bytes=1 <
         made.feed = Feed(
             exchanges.get(exchange), spelled, made.publisher, chosen, pending_bytes=pending_bytes
         )
+        made.feed.up_until |= dict.fromkeys(symbols, up_until)
         made.running = asyncio.create_task(made.feed.run())
         try:
             yield made

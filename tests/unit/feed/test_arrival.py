@@ -89,6 +89,34 @@ async def test_an_outage_behind_frames_that_waited_for_kafka_is_told_from_its_be
     assert exchange.healthy(PAIR, dropped[0], back) is False
 
 
+@pytest.mark.parametrize("queue", [1024, 4], ids=["queued by us", "left in the socket"])
+async def test_settled_is_when_all_that_was_sent_is_durable_also_what_nobody_had_read(monkeypatch, queue):
+    monkeypatch.setattr(socket_module, "QUEUE_FRAMES", queue)
+    publisher = Gate()
+
+    async def play(exchange, socket):
+        await exchange.recv(socket)
+        await socket.send(SUBSCRIBED)
+        await exchange.until(lambda: exchange.feed.status.connected)
+        publisher.open.clear()
+        for _ in range(300):
+            await socket.send(trade())
+        await exchange.until(lambda: not exchange.feed._room.is_set())
+        sent.set()
+        while True:
+            await socket.send('{"event":"heartbeat"}')
+            await asyncio.sleep(0.05)
+
+    sent = asyncio.Event()
+    async with scripted("kraken", [PAIR], play, publisher=publisher, pending_bytes=5000) as exchange:
+        await sent.wait()
+        settled = asyncio.create_task(exchange.feed.settled())
+        await asyncio.sleep(0)
+        publisher.open.set()
+        await asyncio.wait_for(settled, 10)
+        assert len(publisher.trades) == 300
+
+
 async def test_a_feed_that_catches_up_is_known_to_be_up_again(monkeypatch):
     monkeypatch.setattr(socket_module, "QUEUE_FRAMES", 4)
     publisher, caught_up = Gate(), []

@@ -274,7 +274,7 @@ async def test_kafka_away_bounds_memory_and_loses_nothing(bench):
     publisher = HeldPublisher()
     publisher.open.set()
     # Once trading has stopped, pings are all there is to hear.
-    limits = {"pending_bytes": 100_000, "silence_seconds": 0.3, "options": {"binance_ping_seconds": 0.05}}
+    limits = {"pending_bytes": 100_000, "silence_seconds": 0.8, "options": {"binance_ping_seconds": 0.05}}
     made = await bench("binance", rate=6000, publisher=publisher, **limits)
     await made.until(lambda: len(made.raw) > 100)
     publisher.open.clear()
@@ -398,7 +398,8 @@ async def test_a_connection_says_since_when_the_feed_was_not_known_to_be_up(benc
     made.inject(Kind.ABORT)
     await made.until(lambda: made.events["connected"] == 2)
     first, second = (event for event in made.records(topics.FEED_EVENTS) if event["kind"] in ("connected",))
-    (lost,) = (event for event in made.records(topics.FEED_EVENTS) if event["kind"] == "disconnected")
+    begun, lost = (event for event in made.records(topics.FEED_EVENTS) if event["kind"] == "disconnected")
+    assert (begun["since"], begun["detail"]) == (17, "a worker starts")
     received = [json.loads(record.value)["k2_recv"] for record in made.raw]
     assert first["since"] == 17
     assert first["time"] < second["since"] <= lost["time"] < second["time"]

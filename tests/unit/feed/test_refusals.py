@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from k2stream import clock, topics
+from k2stream.backfill.down import down_since
 from k2stream.feed import asking
 from tests.unit.feed.scripted import scripted
 
@@ -80,6 +81,21 @@ async def test_an_outage_that_began_before_a_refusal_is_told_by_symbol():
     assert (first.symbol, second.symbol) == ("XBT/USD", "ETH/USD")
     assert 0 < first.since == second.since == lost.since <= lost.time < first.time < second.time
     assert sum(event.kind == "connected" for event in exchange.events) == 1
+
+
+async def test_an_outage_is_not_over_for_a_worker_that_is_killed_before_all_is_answered():
+    """What trades came by then is no proof that the time before was told of."""
+
+    async def play(exchange, socket):
+        await exchange.recv(socket)
+        await socket.send(status("XBT/USD"))
+        await socket.send(kraken_trade("XBT/USD"))
+
+    symbols = ["XBT/USD", "ETH/USD"]
+    async with scripted("kraken", symbols, play, up_until=17) as exchange:
+        await exchange.until(lambda: exchange.publisher.topics.get(topics.raw("kraken")))
+        assert down_since(exchange.events, symbols) == {"XBT/USD": 17, "ETH/USD": 17}
+        assert exchange.healthy("XBT/USD") is False
 
 
 async def test_a_refused_request_of_binance_is_asked_for_one_by_one():
