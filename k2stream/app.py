@@ -37,6 +37,7 @@ class App(faust.App):
     def __init__(self, *args: Any, **options: Any) -> None:
         self.preparations: list[Callable[[], Awaitable[None]]] = []
         self.gather_seconds = GATHER_SECONDS
+        self.returning = asyncio.Lock()
         self.prepared = False
         super().__init__(*args, **options)
 

@@ -15,6 +15,11 @@ async def go_back(consumer: Any, offsets: Mapping[TP, int], between: Callable[[]
     `between` is called once no agent has a batch in hand and before any other is delivered. When a rebalance
     comes in, it is that which reads on, from what is committed by then.
     """
+    async with consumer.app.returning:
+        await _go_back(consumer, offsets, between)
+
+
+async def _go_back(consumer: Any, offsets: Mapping[TP, int], between: Callable[[], None]) -> None:
     app = consumer.app
     consumer.stop_flow()
     app.flow_control.suspend()

@@ -39,7 +39,12 @@ class Anchors:
         self.returning: dict[Partition, int] = {}
 
     def reset(self) -> None:
-        """Forget everything: partitions begin anew."""
+        """Forget everything: partitions begin anew, after a rebalance."""
+        self.gone_back()
+        self._returned.clear()
+
+    def gone_back(self) -> None:
+        """The consumer has gone back: partitions begin anew, at what is asked for."""
         self._held.clear()
         self.returning.clear()
 

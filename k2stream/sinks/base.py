@@ -116,8 +116,15 @@ class Sink:
 
     def reset(self) -> None:
         """Before a rebalance: forget what is not durable, it is read again from what was acknowledged."""
-        self._generation += 1
         self._anchors.reset()
+        self._forget()
+
+    def _gone_back(self) -> None:
+        self._anchors.gone_back()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._generation += 1
         for table in self._tables.values():
             table.reset()
         self._unsaved = [(name, batch, []) for name, batch, _ in self._unsaved]
@@ -272,7 +279,7 @@ class Sink:
     async def _return(self) -> None:
         """Let the consumer go back where the destination did; not under the lock: agents may wait for it."""
         if self._anchors.returning and not self._closing:
-            await self._go_back(dict(self._anchors.returning), self.reset)
+            await self._go_back(dict(self._anchors.returning), self._gone_back)
 
     async def _retry(
         self, what: str, call: Callable[[], Result], wanted: Callable[[], bool] = lambda: True

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import shutil
 import signal
 from collections import Counter
 
@@ -162,3 +163,34 @@ async def test_f19_a_slow_clickhouse_holds_back_its_worker_in_bounded_memory(tmp
         "s to catch up at most": round(max(lags), 1),
     }
     report.record("F19", injected, checked)
+
+
+async def test_clickhouse_comes_back_as_it_was_some_time_ago_under_running_workers(tmp_path):
+    """A restored backup, twice: the second time from before what the first had filled again.
+
+    Short form: tests/unit/sinks/test_sink.py and tests/property/test_sink_machine.py.
+    """
+    copy = tmp_path / "copy"
+    async with running(tmp_path, seed=21, rate=100) as platform:
+        data = platform.settings.data_path / "clickhouse"
+        await quiet(platform, 8)
+        await stopped_clickhouse(platform, lambda: shutil.copytree(data, copy, symlinks=True))
+        for _ in (1, 2):
+            await quiet(platform, 12)
+
+            def restore():
+                shutil.rmtree(data)
+                shutil.copytree(copy, data, symlinks=True)
+
+            await stopped_clickhouse(platform, restore)
+        await quiet(platform, 8)
+        restarts = platform.restarts["hot"]
+        checked = await exact(platform)
+    report.record("A3", {"ClickHouse restored": 2}, checked | {"hot workers restarted": restarts})
+
+
+async def stopped_clickhouse(platform, change):
+    """Stop it, change its folder, start it; the workers run on."""
+    await platform.stack.children["clickhouse"].stop(5)
+    await asyncio.to_thread(change)
+    await platform.stack.restart("clickhouse")
