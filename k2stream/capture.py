@@ -49,6 +49,7 @@ def read(exchange: Exchange, lines: Iterable[bytes]) -> Iterator[Batch]:
     frames = ((number, line.strip()) for number, line in enumerate(lines, 1) if line.strip())
     states: dict[str, continuity.State] = {}
     counter = FrameCounter()
+    subscribed: dict[str, str] = {}
     first = 0
     following = list(islice(frames, BATCH))
     while part := following:
@@ -57,6 +58,7 @@ def read(exchange: Exchange, lines: Iterable[bytes]) -> Iterator[Batch]:
         lost: list[Missing] = []
         values: list[bytes | None] = []
         at: list[int] = []
+        links: list[str] = []
         for number, line in part:
             frame = exchange.parse(line)
             if frame.sequence is not None:
@@ -64,6 +66,9 @@ def read(exchange: Exchange, lines: Iterable[bytes]) -> Iterator[Batch]:
                     lost += counter.take(number)
                     counter = FrameCounter()
                 counter.add(frame.sequence, number)
+            if frame.answer:  # what follows may begin with the past, as on a connection of its own
+                subscribed |= dict.fromkeys(frame.answer.symbols, str(number))
+            links.extend(subscribed.get(trade.symbol, "") for trade in frame.trades)
             notes.extend({"line": number} | note for note in _frame_notes(frame))
             values.extend(raw.record(trade, 0, "", 0) for trade in frame.trades)
             at.extend([number] * len(frame.trades))
@@ -72,7 +77,7 @@ def read(exchange: Exchange, lines: Iterable[bytes]) -> Iterator[Batch]:
         notes[:0] = ({"line": gap.at, "kind": EventKind.LOST_FRAMES, "count": gap.lost} for gap in lost)
         records, _ = raw.decode(exchange, values)  # all of them: parse has read each
         columns = exchange.normalise(records)
-        columns.receive_time = columns.timestamp  # a capture has none
+        columns.receive_time, columns.link = columns.timestamp, links  # a capture has none
         price, quantity, bad = numbers(columns)
         usable = np.ones(len(columns), np.bool_)
         usable[list(bad)] = False

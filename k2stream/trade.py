@@ -41,6 +41,7 @@ class TradeColumns:
     `first` and `last` are the ids of the trades that a record stands for; empty lists when each is one trade.
     `backfilled` names, of trades that were fetched later over REST, the fetch and the place in it, and is ""
     for others; an empty list when none was.
+    `link` is the connection that told a trade; an empty list where that makes no difference.
     `added` has canonical fields beyond those here (k2stream/avro/added.py); None where a record lacks one.
     """
 
@@ -59,6 +60,7 @@ class TradeColumns:
     first: list[int] = field(default_factory=list)
     last: list[int] = field(default_factory=list)
     backfilled: list[str] = field(default_factory=list)
+    link: list[str] = field(default_factory=list)
     added: dict[str, list[Any]] = field(default_factory=dict)
 
     def __len__(self) -> int:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from bisect import insort
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 
+from k2stream.continuity.told import ROUNDING_US
 from k2stream.exchanges import raw
 from k2stream.exchanges.rest.spec import Past
 from k2stream.exchanges.spec import Exchange
 from k2stream.trade import TradeColumns
-
-ROUNDING_US = 1
-"""REST times have more digits than the socket's, or are floats: the two may be cut to neighbouring µs."""
 
 Content = tuple[object, ...]
 
@@ -38,6 +37,31 @@ def _number(text: str) -> Decimal | str:
     except InvalidOperation:
         return text
     return number if number.is_finite() else text
+
+
+class Held:
+    """Trades of one symbol without ids, by content: each as often as it happened, whoever told it.
+
+    Records are added in raw order, by the rule of k2stream/continuity/told.py.
+    """
+
+    def __init__(self) -> None:
+        self._times: defaultdict[Content, list[int]] = defaultdict(list)
+        self._told: Counter[tuple[Content, int, str]] = Counter()
+        self._count: Counter[tuple[Content, int]] = Counter()
+
+    def add(self, content: Content, time: int, link: str) -> None:
+        """Take a record; `link` is the connection that told it, "" when it was fetched later."""
+        if link:
+            self._told[content, time, link] += 1
+            if self._told[content, time, link] <= self._count[content, time]:
+                return
+        self._count[content, time] += 1
+        insort(self._times[content], time)
+
+    def times(self) -> Mapping[Content, list[int]]:
+        """Times, µs, ascending, by content."""
+        return self._times
 
 
 def unmatched(told: Sequence[int], held: Sequence[int]) -> list[int]:

@@ -9,7 +9,8 @@ from statistics import median
 from typing import Any
 
 from k2stream import topics
-from k2stream.backfill.contents import Content, contents
+from k2stream.backfill import contents
+from k2stream.backfill.contents import Content
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Exchange
 from k2stream.reading import Reader
@@ -33,7 +34,12 @@ def trades_of(exchange: Exchange, values: Sequence[bytes | None]) -> Iterator[tu
     """The readable raw records with symbol, content and time (µs)."""
     records, _ = raw.decode(exchange, values)
     columns = exchange.normalise(records)
-    return zip(records, columns.symbol, contents(columns), columns.timestamp, strict=True)
+    return zip(records, columns.symbol, contents.contents(columns), columns.timestamp, strict=True)
+
+
+def link_of(record: Any) -> str:
+    """The connection that told a record, "" of one that was fetched later."""
+    return "" if record.k2_backfilled else str(record.k2_conn)
 
 
 async def read_held(exchange: Exchange, settings: Settings, start: int, end: int) -> Held:
@@ -42,20 +48,18 @@ async def read_held(exchange: Exchange, settings: Settings, start: int, end: int
     Read to the end of the topic, where trades are that were fetched before.
     """
     ahead: list[int] = []
-    held: defaultdict[str, defaultdict[Content, list[int]]] = defaultdict(lambda: defaultdict(list))
+    held: defaultdict[str, contents.Held] = defaultdict(contents.Held)
     topic, partitions = topics.raw(exchange.name), settings.raw_partitions(exchange.name)
     async with Reader(settings, columnar=True) as reader:
         stretches = await reader.since(topic, partitions, (start - CLOCK_US) // 1000)
         async for batch in reader.read(topic, stretches):
             for record, symbol, content, time in trades_of(exchange, batch.values):
                 if start - CLOCK_US <= time <= end + CLOCK_US:
-                    held[symbol][content].append(time)
+                    held[symbol].add(content, time, link_of(record))
                     if not (record.k2_backfilled or record.k2_unread):
                         ahead.append(time - record.k2_recv)
-    for alike in held.values():
-        for times in alike.values():
-            times.sort()
-    return Held(held, int(median(ahead)) if ahead else 0)
+    times = {symbol: found.times() for symbol, found in held.items()}
+    return Held(times, int(median(ahead)) if ahead else 0)
 
 
 async def last_received(exchange: Exchange, settings: Settings) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections.abc import Mapping
 
 from pyiceberg.exceptions import NoSuchTableError
 
 from k2stream import clock, exchanges, topics
-from k2stream.backfill.contents import Content
-from k2stream.backfill.held import CLOCK_US, trades_of
+from k2stream.backfill.contents import Content, Held
+from k2stream.backfill.held import CLOCK_US, link_of, trades_of
 from k2stream.backfill.span import Span
 from k2stream.batch import RecordBatch
 from k2stream.cold.catalog import open_catalog
@@ -20,12 +20,12 @@ from k2stream.replay import native
 from k2stream.settings import Settings
 
 
-async def known(settings: Settings, instrument: Instrument, span: Span) -> dict[Content, list[int]]:
+async def known(settings: Settings, instrument: Instrument, span: Span) -> Mapping[Content, list[int]]:
     """Times (µs, ascending) of the span's trades by content."""
     exchange = exchanges.get(instrument.exchange)
     topic = topics.raw(exchange.name)
     partition = topics.partition_of(instrument.symbol, settings.raw_partitions(exchange.name))
-    found: defaultdict[Content, list[int]] = defaultdict(list)
+    found = Held()
     async with Reader(settings, columnar=True) as reader:
         held = await reader.held(topic, settings.raw_partitions(exchange.name))
         begin = held[partition][0]
@@ -35,9 +35,7 @@ async def known(settings: Settings, instrument: Instrument, span: Span) -> dict[
         stretches = await reader.since(topic, len(held), (span.start - CLOCK_US) // 1000)
         async for batch in reader.read(topic, {partition: stretches[partition]}):
             _add(found, exchange, _of_symbol(batch, instrument), span)
-    for times in found.values():
-        times.sort()
-    return dict(found)
+    return found.times()
 
 
 def _of_symbol(batch: RecordBatch, instrument: Instrument) -> list[bytes | None]:
@@ -45,14 +43,12 @@ def _of_symbol(batch: RecordBatch, instrument: Instrument) -> list[bytes | None]
     return [value for name, value in zip(batch.keys, batch.values, strict=True) if name == key]
 
 
-def _add(
-    found: defaultdict[Content, list[int]], exchange: Exchange, values: list[bytes | None], span: Span
-) -> None:
+def _add(found: Held, exchange: Exchange, values: list[bytes | None], span: Span) -> None:
     if not values:
         return
-    for _, _, content, time in trades_of(exchange, values):
+    for record, _, content, time in trades_of(exchange, values):
         if span.start - 1 <= time <= span.end:
-            found[content].append(time)
+            found.add(content, time, link_of(record))
 
 
 def _cold(

@@ -41,7 +41,7 @@ def check(
     if hashes is None:
         hashes = content.parsed(columns)
     if continuity is Continuity.NONE:
-        return made.check(columns, states, usable)
+        return made.check(columns, states, usable, hashes)
     return ids.check(columns, states, usable, hashes, _UNSEEN[continuity])
 
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from k2stream.continuity.content import Hashes
 from k2stream.continuity.groups import groups
-from k2stream.continuity.state import Checked, Ids, State, copied
+from k2stream.continuity.state import Checked, Ids, State, copied, duplicates
 from k2stream.continuity.walk import Found, Walk
-from k2stream.events import EventKind, FeedEvent
+from k2stream.events import EventKind
 from k2stream.trade import TradeColumns
 
 
@@ -48,17 +48,7 @@ def check(
         state.ids[group.numbering] = known
         dropped = group.rows[~found.keep[group.rows] & group.usable].tolist()
         if dropped := [row for row in dropped if row not in found.doubtful]:
-            found.tell(_duplicates(columns, dropped), dropped[-1])
+            found.tell(duplicates(columns, dropped), dropped[-1])
     return Checked(
         found.keep, columns.trade_id, found.events, found.shown_by, new, found.epoch, found.doubtful
-    )
-
-
-def _duplicates(columns: TradeColumns, rows: list[int]) -> FeedEvent:
-    return FeedEvent(
-        kind=EventKind.DUPLICATE,
-        exchange=columns.exchange,
-        time=columns.receive_time[rows[-1]],
-        symbol=columns.symbol[rows[0]],
-        count=len(rows),
     )

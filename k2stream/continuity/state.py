@@ -8,7 +8,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from k2stream.events import FeedEvent
+from k2stream.continuity import told
+from k2stream.events import EventKind, FeedEvent
+from k2stream.trade import TradeColumns
 
 
 class Ids(msgspec.Struct, array_like=True):
@@ -33,13 +35,14 @@ class Ids(msgspec.Struct, array_like=True):
 class State(msgspec.Struct, omit_defaults=True):
     """Continuity of one symbol; plain JSON, for a changelog.
 
-    `ids`: by numbering ("" the usual one). `newest`: the largest trade time. `recent`: for exchanges without
-    ids, by "<time>-<hash>", how many such trades came and what `newest` was when the last one did.
+    `ids`: by numbering ("" the usual one). `newest`: the largest trade time. `told`: for exchanges without
+    ids, what the last trades were; `recent` is what an earlier release kept instead.
     """
 
     ids: dict[str, Ids] = {}
     newest: int = 0
     recent: dict[str, tuple[int, int]] = {}
+    told: told.Union | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +70,20 @@ def copied(state: State | None) -> State:
     if state is None:
         return State()
     numberings = {name: copied_ids(ids) for name, ids in state.ids.items()}
-    return State(numberings, state.newest, dict(state.recent))
+    return State(numberings, state.newest, state.recent, state.told and told.copied(state.told))
 
 
 def copied_ids(ids: Ids) -> Ids:
     """Ids that may be changed."""
     return msgspec.structs.replace(ids, holes=list(ids.holes), past=list(map(copied_ids, ids.past)))
+
+
+def duplicates(columns: TradeColumns, rows: list[int]) -> FeedEvent:
+    """The event of dropped repeats of one symbol."""
+    return FeedEvent(
+        kind=EventKind.DUPLICATE,
+        exchange=columns.exchange,
+        time=columns.receive_time[rows[-1]],
+        symbol=columns.symbol[rows[0]],
+        count=len(rows),
+    )

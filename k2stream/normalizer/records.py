@@ -15,7 +15,7 @@ from k2stream.batch import RecordBatch
 from k2stream.continuity import content
 from k2stream.deadletter import DeadLetter
 from k2stream.exchanges import raw
-from k2stream.exchanges.spec import Exchange
+from k2stream.exchanges.spec import Continuity, Exchange
 from k2stream.normalizer.result import Normalised, Position
 from k2stream.trade import AHEAD_US, BACKFILLED, EARLIEST_US, TRADE_DIGITS, Decimals, TradeColumns
 
@@ -50,6 +50,8 @@ def normalise(
     columns = exchange.normalise(records)
     if any(record.k2_backfilled for record in records):
         columns = replace(columns, backfilled=list(map(_fetch, records)))
+    if exchange.continuity is Continuity.NONE:
+        columns = replace(columns, link=[record.k2_conn for record in records])
     readable = np.ones(len(batch), np.bool_)
     readable[list(unreadable)] = False
     symbols = _symbols(columns, unreadable, batch)

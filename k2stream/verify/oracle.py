@@ -23,6 +23,7 @@ _NATIVE = {
         JSONExtractString(value, 'e') = 'aggTrade' AS aggregated,
         JSONExtractInt(value, if(aggregated, 'a', 't')) AS id,
         if(aggregated, JSONExtractInt(value, 'l') - JSONExtractInt(value, 'f') + 1, 1) AS weight,
+        '' AS kind,
         if(aggregated, (JSONExtractInt(value, 'f'), JSONExtractInt(value, 'l')), (id, id)) AS ids,
         JSONExtractString(value, 'p') AS price_text,
         JSONExtractString(value, 'q') AS quantity_text,
@@ -35,6 +36,7 @@ _NATIVE = {
         0 AS id,
         1 AS weight,
         (toInt64(0), toInt64(0)) AS ids,
+        JSONExtractString(value, 'orderType') AS kind,
         JSONExtractString(value, 'price') AS price_text,
         JSONExtractString(value, 'volume') AS quantity_text,
         JSONExtractString(value, 'side') = 'b' AS taker_buy""",
@@ -46,6 +48,7 @@ _NATIVE = {
         0 AS aggregated,
         1 AS weight,
         (id, id) AS ids,
+        '' AS kind,
         trim(BOTH '"' FROM JSONExtractRaw(value, 'price')) AS price_text,
         trim(BOTH '"' FROM JSONExtractRaw(value, 'size')) AS quantity_text,
         JSONExtractString(value, 'side') = 'SELL' AS taker_buy""",
@@ -117,9 +120,10 @@ class Oracle:
     def _load(self, folder: Path) -> None:
         parts = " UNION ALL ".join(
             f"""SELECT '{name}' AS exchange, {_HAS_IDS[name]} AS has_id, partition AS raw_partition,
-                offset AS raw_offset, symbol, ts, received, id, ids, aggregated, weight, price_text,
-                quantity_text, taker_buy, backfilled
+                offset AS raw_offset, symbol, ts, received, id, ids, kind, aggregated, weight, price_text,
+                quantity_text, taker_buy, backfilled, connection
             FROM (SELECT partition, offset, JSONExtractBool(value, 'k2_backfilled') AS backfilled,
+                         JSONExtractString(value, 'k2_conn') AS connection,
                          JSONExtractInt(value, 'k2_recv') AS received, {native}
                   FROM file('{folder / f"{name}.parquet"}', Parquet, '{_RAW}'))"""
             for name, native in _NATIVE.items()
@@ -131,19 +135,34 @@ class Oracle:
                        = toDecimal256({name}, 36), 0) AS {name}_valid"""
             for name in ("price", "quantity")
         )
+        content = "exchange, symbol, aggregated, ids, price, quantity, taker_buy, kind, good"
+        self._query(
+            f"""CREATE TABLE {self._database}.told
+            ENGINE = MergeTree ORDER BY (exchange, symbol, raw_offset) AS
+            SELECT *,
+                row_number() OVER (PARTITION BY {content}, intDiv(ts, 1000) ORDER BY raw_offset) AS nth,
+                row_number() OVER (PARTITION BY {content}, ts, connection ORDER BY raw_offset)
+                    AS of_connection
+            FROM (SELECT *, {numbers}, price_valid AND quantity_valid AND price > 0 AND quantity > 0
+                            AND price * quantity < {_LIMIT} AND quantity < {_MOST}
+                            AND ts >= {_EARLIEST} AS good
+                  FROM ({parts}))"""
+        )
+        # Without ids what a connection tells the n-th time is new when there were not n yet.
         self._query(
             f"""CREATE TABLE {self._database}.trades
             ENGINE = MergeTree ORDER BY (exchange, symbol, raw_offset) AS
             SELECT exchange, symbol, has_id, raw_partition, raw_offset, ts, received, id, weight, taker_buy,
                    price, quantity, backfilled, good,
-                   has_id AND good AND row_number() OVER (
-                       PARTITION BY exchange, symbol, aggregated, ids, price, quantity, taker_buy,
-                                    intDiv(ts, 1000), good
-                       ORDER BY raw_offset) > 1 AS duplicate
-            FROM (SELECT *, {numbers}, price_valid AND quantity_valid AND price > 0 AND quantity > 0
-                            AND price * quantity < {_LIMIT} AND quantity < {_MOST}
-                            AND ts >= {_EARLIEST} AS good
-                  FROM ({parts}))"""
+                   good AND if(has_id, nth > 1, (exchange, symbol, raw_offset) IN (
+                       SELECT exchange, symbol, arrayJoin(arrayFold(
+                           (known, row) -> if(row.3 OR row.2 > known.1, (known.1 + 1, known.2),
+                                              (known.1, arrayPushBack(known.2, row.1))),
+                           arraySort(groupArray((raw_offset, of_connection, backfilled))),
+                           (toUInt64(0), emptyArrayInt64())).2)
+                       FROM {self._database}.told WHERE NOT has_id AND good
+                       GROUP BY {content}, ts)) AS duplicate
+            FROM {self._database}.told"""
         )
         self._query(
             f"""CREATE VIEW {self._database}.counted AS

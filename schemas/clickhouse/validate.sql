@@ -92,7 +92,20 @@ FROM
 INNER JOIN ${database}.silver_marks_view AS mark ON mark.exchange = b.exchange AND mark.raw_partition = b.raw_partition
 LEFT ANTI JOIN (SELECT * FROM ${database}.silver_trades WHERE receive_time >= ${since} - INTERVAL 1 DAY) AS s
     ON s.exchange = b.exchange AND s.raw_partition = b.raw_partition AND s.raw_offset = b.raw_offset
-WHERE (b.copy = 1 OR b.id = '') AND b.receive_time >= ${since} AND b.raw_offset <= mark.raw_offset
+WHERE (b.copy = 1 OR b.id = '') AND (b.exchange, b.raw_partition, b.raw_offset) NOT IN (
+        SELECT 'kraken', raw_partition, raw_offset FROM
+        (
+            SELECT *, row_number() OVER (
+                PARTITION BY pair, price, volume, time, side, orderType, nth ORDER BY raw_offset) AS copy
+            FROM
+            (
+                SELECT *, row_number() OVER (
+                    PARTITION BY pair, price, volume, time, side, orderType, connection ORDER BY raw_offset) AS nth
+                FROM ${database}.bronze_trades_kraken FINAL
+                WHERE receive_time >= ${since} - INTERVAL 1 DAY AND connection NOT LIKE '%-rest-%'
+            )
+        )
+        WHERE copy > 1) AND b.receive_time >= ${since} AND b.raw_offset <= mark.raw_offset
     AND b.timestamp >= now() - INTERVAL 30 DAY;
 
 -- check: silver_unknown | every trade of silver has its raw record in bronze
@@ -133,7 +146,20 @@ FROM
             AND toDecimal256(price, 18) > 0 AND toDecimal256(quantity, 18) > 0
             AND toFloat64(price) * toFloat64(quantity) < 1e19 AND timestamp >= toDateTime64('2009-01-01 00:00:00', 6, 'UTC')
     )
-    WHERE (copy = 1 OR id = '') AND receive_time >= ${since} AND receive_time < ${settled}
+    WHERE (copy = 1 OR id = '') AND (exchange, raw_partition, raw_offset) NOT IN (
+        SELECT 'kraken', raw_partition, raw_offset FROM
+        (
+            SELECT *, row_number() OVER (
+                PARTITION BY pair, price, volume, time, side, orderType, nth ORDER BY raw_offset) AS copy
+            FROM
+            (
+                SELECT *, row_number() OVER (
+                    PARTITION BY pair, price, volume, time, side, orderType, connection ORDER BY raw_offset) AS nth
+                FROM ${database}.bronze_trades_kraken FINAL
+                WHERE receive_time >= ${since} - INTERVAL 1 DAY AND connection NOT LIKE '%-rest-%'
+            )
+        )
+        WHERE copy > 1) AND receive_time >= ${since} AND receive_time < ${settled}
     UNION ALL
     SELECT 'silver', exchange, raw_partition, raw_offset, timestamp FROM ${database}.silver_trades FINAL
     WHERE receive_time >= ${since} AND receive_time < ${settled}

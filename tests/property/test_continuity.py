@@ -1,5 +1,6 @@
 """Continuity against a set-based model, whatever the batches."""
 
+from collections import Counter
 from itertools import pairwise
 
 import msgspec
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from k2stream.backfill.contents import Held
 from k2stream.continuity import State, check, holes, made, recent
 from k2stream.events import EventKind
 from k2stream.exchanges.spec import Continuity
@@ -123,6 +125,7 @@ contents = st.lists(st.tuples(symbol, st.sampled_from("12"), st.integers(0, 6)),
 def test_made_ids_are_unique_near_in_time_and_the_same_in_any_batches(rows, at, limit):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(made, "RECENT_US", 3)
+        patch.setattr(made, "RECENT", 0)
         patch.setattr(made, "MAX_RECENT", limit)
         keep, ids, gaps, duplicates, states = in_batches(Continuity.NONE, rows, cut(rows, at), numbered=False)
         assert all(keep) and not gaps and not duplicates
@@ -194,3 +197,69 @@ def test_the_likes_of_a_trade_are_forgotten_by_the_symbols_time_not_by_their_own
     for at in ([], [2], [4]):
         _, ids, *_ = in_batches(Continuity.NONE, rows, at, numbered=False)
         assert len(set(ids)) == len(rows)
+
+
+@st.composite
+def connections(draw):
+    """What an exchange without ids traded, and what its connections told: some of the past first, or not."""
+    step = st.sampled_from([0, 0, 1, 700_000])
+    happened, time = [], 1_700_000_000_000_000
+    for more, price in draw(st.lists(st.tuples(step, st.sampled_from(["1", "2"])), min_size=1, max_size=60)):
+        time += more
+        happened.append((time, price))
+    told, at = [], 0
+    for number in range(draw(st.integers(1, 5))):
+        at = min(at + draw(st.integers(0, 3)), len(happened))  # nobody was there
+        past = happened[max(0, at - draw(st.sampled_from([0, 5, 50]))) : at]
+        end = min(at + draw(st.integers(0, 20)), len(happened))
+        told += [(f"x-{number}", *trade) for trade in past + happened[at:end]]
+        at = end
+    return happened, told
+
+
+def without_ids(rows):
+    made = columns([("A", row[2], row[1]) for row in rows], numbered=False)
+    made.link = [row[0] for row in rows]
+    return made
+
+
+@given(connections(), cuts)
+def test_what_several_connections_tell_counts_once(made, at):
+    happened, told = made
+    keep, states = [], {}
+    for start, stop in pairwise([0, *sorted(cut(told, at)), len(told)]):
+        result = check(Continuity.NONE, without_ids(told[start:stop]), states)
+        states |= msgspec.json.decode(msgspec.json.encode(result.states), type=dict[str, State])
+        keep += result.keep.tolist()
+    most = Counter()
+    for link in {row[0] for row in told}:
+        most |= Counter(row[1:] for row in told if row[0] == link)
+    kept = Counter(row[1:] for row, good in zip(told, keep, strict=True) if good)
+    assert kept == most and not kept - Counter(happened)
+    held = Held()
+    for link, time, price in told:
+        held.add((price,), time, link)
+    assert Counter((time, price) for (price,), times in held.times().items() for time in times) == kept
+
+
+def test_thirteen_identical_trades_stay_thirteen_whoever_tells_them():
+    past = [("x-0", 1_700_000_000_000_000, "1")] * 12
+    again = [("x-1", *trade[1:]) for trade in past] + [("x-1", *past[0][1:])]  # the snapshot has one more
+    result = check(Continuity.NONE, without_ids(past + again), {})
+    assert result.keep.tolist() == [True] * 12 + [False] * 12 + [True]
+    assert len(set(np.array(result.trade_id)[result.keep])) == 13
+
+
+def test_a_trade_that_was_fetched_first_is_not_taken_again_when_it_comes():
+    rows = [("x-0", 1_700_000_000_000_000, "1")] * 3
+    made = without_ids(rows)
+    made.timestamp = [row[1] + late for row, late in zip(rows, (0, 1, 0), strict=True)]
+    made.backfilled = ["rest:1", "", ""]
+    assert check(Continuity.NONE, made, {}).keep.tolist() == [True, False, True]
+
+
+def test_an_earlier_release_remembered_too_little_to_compare_with():
+    states = {"A": State(newest=1_700_000_000_000_000)}
+    rows = [("x-1", 1_700_000_000_000_000 + after, "1") for after in (-5, 0, 1)]
+    result = check(Continuity.NONE, without_ids(rows), states)
+    assert result.keep.tolist() == [False, False, True] and list(result.doubtful) == [0, 1]

@@ -136,6 +136,24 @@ def test_a_trade_of_before_2009_is_rejected_and_makes_no_candle(time):
     assert [candle["open_time"] for candle in of_binance("candles", *lines)] == [1_767_225_600_000]
 
 
+def kraken(*rows):
+    """Rows are (seconds, price)."""
+    return json.dumps(
+        [0, [[price, "1", f"{time}.000000", "b", "l", ""] for time, price in rows], "trade", "XBT/USD"]
+    )
+
+
+@pytest.mark.parametrize("past", [0, 3, 50])
+def test_the_past_that_comes_with_a_subscription_counts_once(past):
+    answer = json.dumps({"event": "subscriptionStatus", "status": "subscribed", "pair": "XBT/USD"})
+    trades = [(1_700_000_000 + at // 2, "1") for at in range(20)]  # each twice
+    lines = [answer, *(kraken(trade) for trade in trades), answer]
+    lines += [kraken(*trades[-past:])] if past else []
+    lines += [kraken((1_700_000_100, "2"))]
+    (summary,) = run("--exchange", "kraken", "--as", "summary", "-", stdin="\n".join(lines))
+    assert (summary["trades"], summary["duplicates"]) == (21, min(past, 20))
+
+
 def test_nothing_gives_nothing():
     assert run("--exchange", "kraken", "--as", "candles", "-", stdin=b"") == []
     assert set(run("--exchange", "kraken", "--as", "summary", "-", stdin=b"")[0].values()) == {0}

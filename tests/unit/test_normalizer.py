@@ -119,6 +119,21 @@ def conditions(done):
     return trades.decode(done.values).trade_conditions.tolist()
 
 
+def test_the_past_that_a_new_connection_tells_counts_once():
+    def told(connection, *times):
+        return [
+            (symbol, value.replace(b'"conn-1"', b'"%s"' % connection))
+            for symbol, value in (kraken(time=f"1700000000.{time:06d}") for time in times)
+        ]
+
+    first = run(KRAKEN, told(b"a", 1, 1, 2, 3))
+    done = run(KRAKEN, told(b"b", 1, 1, 1, 2, 3, 4), first.positions, 4)
+    assert trades.decode(done.values).timestamp.tolist() == [1_700_000_000_000_001, 1_700_000_000_000_004]
+    assert done.counted(EventKind.DUPLICATE) == 4
+    ids = [name for part in (first, done) for name in trades.decode(part.values).trade_id.tolist()]
+    assert len(set(ids)) == 6
+
+
 def test_a_restart_of_ids_is_part_of_each_trade():
     later = NOW // 1000 + 120_000
     first = run(BINANCE, [binance(5), binance(6)])

@@ -90,6 +90,14 @@ def test_a_repeated_id_counts_once_and_identical_kraken_trades_all_count(oracle)
     assert made.layer("duplicate")["binance"] == LayerSum(1, UNIT, UNIT)
 
 
+def test_what_another_connection_told_already_counts_once(oracle):
+    trade = {"pair": "XBT/USD", "price": "2", "volume": "1.5", "time": "1700000040.123456", "side": "b"}
+    told = [{**trade, "k2_conn": "a"}] * 12
+    told += [{**trade, "k2_conn": "kraken-rest-1", "k2_backfilled": True}]
+    told += [{**trade, "k2_conn": "b"}] * 14 + [{**trade, "k2_conn": "b", "price": "3"}]
+    assert oracle(kraken=told).layer("good AND NOT duplicate")["kraken"].rows == 15
+
+
 def test_coinbase_numbers_may_be_json_numbers_and_the_side_is_the_makers(oracle):
     row = {"product_id": "BTC-USD", "price": "3", "size": 0.1, "trade_id": "7", "side": "SELL"}
     found = candle(
