@@ -67,7 +67,7 @@ def read(exchange: Exchange, lines: Iterable[bytes]) -> Iterator[Batch]:
                     counter = FrameCounter()
                 counter.add(frame.sequence, number)
             if frame.answer:  # what follows may begin with the past, as on a connection of its own
-                subscribed |= dict.fromkeys(frame.answer.symbols, str(number))
+                subscribed |= dict.fromkeys(frame.answer.symbols or subscribed, str(number))
             links.extend(subscribed.get(trade.symbol, "") for trade in frame.trades)
             notes.extend({"line": number} | note for note in _frame_notes(frame))
             values.extend(raw.record(trade, 0, "", 0) for trade in frame.trades)

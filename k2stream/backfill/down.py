@@ -21,10 +21,17 @@ _EVENT = msgspec.json.Decoder(FeedEvent)
 
 
 async def last_up(exchange: Exchange, symbols: Sequence[str], settings: Settings) -> dict[str, int]:
-    """By symbol, µs, 0 for never: when the newest trade of all came, or since when the symbol was down."""
-    newest = await last_received(exchange, settings)
+    """By symbol, µs, 0 for never: when the newest trade of its partition came, or since when it was down.
+
+    Where a partition has none, the newest of all stands for it: the feed was up, and asked for the symbol.
+    """
+    received = await last_received(exchange, settings)
+    any_of_them = max(received.values(), default=0)
     down = down_since([event async for event in _events(exchange.name, settings)], symbols)
-    return {symbol: min(newest, down.get(symbol, newest)) for symbol in symbols}
+    newest = {
+        symbol: received[topics.partition_of(symbol, len(received))] or any_of_them for symbol in symbols
+    }
+    return {symbol: min(time, down.get(symbol, time)) for symbol, time in newest.items()}
 
 
 def down_since(events: Iterable[FeedEvent], symbols: Sequence[str]) -> dict[str, int]:

@@ -62,23 +62,26 @@ async def read_held(exchange: Exchange, settings: Settings, start: int, end: int
     return Held(times, int(median(ahead)) if ahead else 0)
 
 
-async def last_received(exchange: Exchange, settings: Settings) -> int:
-    """The receive time of the newest trade that came over the socket, µs; 0 when there is none.
+async def last_received(exchange: Exchange, settings: Settings) -> dict[int, int]:
+    """By partition the receive time of the newest trade that came over the socket, µs; 0 for none.
 
+    A worker may die when it has published to one partition and not to the next, so none speaks for another.
     Trades that were fetched are passed over: they came while the socket may have been down. One that was
     found in a socket left unread may have come as early as it was left.
     """
     topic = topics.raw(exchange.name)
     async with Reader(settings, columnar=True) as reader:
         held = await reader.held(topic, settings.raw_partitions(exchange.name))
+        newest = dict.fromkeys(held, 0)
         longest = max(end - begin for begin, end in held.values())
         for count in (*RECORDS, longest):
-            stretches = {number: (max(begin, end - count), end) for number, (begin, end) in held.items()}
-            newest = 0
+            stretches = {
+                number: (max(begin, end - count), end)
+                for number, (begin, end) in held.items()
+                if not newest[number] and begin < end
+            }
             async for batch in reader.read(topic, stretches):
                 records, _ = raw.decode(exchange, batch.values)
                 received = (item.k2_unread or item.k2_recv for item in records if not item.k2_backfilled)
-                newest = max([newest, *received])
-            if newest:
-                return newest
-    return 0
+                newest[batch.tp.partition] = max([newest[batch.tp.partition], *received])
+    return newest

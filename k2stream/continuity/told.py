@@ -1,7 +1,8 @@
 """Trades without ids told by several sources: a union of multisets. Pure.
 
-A connection tells each trade once, and may begin with some of the past. So what it tells the n-th time is new
-only when nobody has told it n times. What was fetched later over REST is what was missing, and always new.
+A connection tells each trade once (a later subscription on it is another source), and may begin with some of
+the past. So what it tells the n-th time is new only when nobody has told it n times. What was fetched later
+over REST is what was missing, and always new.
 """
 
 from __future__ import annotations

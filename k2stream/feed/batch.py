@@ -36,6 +36,11 @@ class Link:
     frames: FrameCounter = field(default_factory=FrameCounter)
     closing: bool = False
 
+    def source(self, symbol: str) -> str:
+        """What tells a symbol's trades, each once: the connection, or a later subscription on it."""
+        again = self.subscriptions.again[symbol]
+        return f"{self.name}.{again}" if again else self.name
+
 
 @dataclass(slots=True)
 class Batch:
@@ -90,7 +95,7 @@ class Batcher:
         if frame.sequence is not None:
             self._count(link, frame.sequence, received_us)
         for trade in frame.trades:
-            value = raw.record(trade, received_us, link.name, link.trades, unread=unread_us)
+            value = raw.record(trade, received_us, link.source(trade.symbol), link.trades, unread=unread_us)
             if len(value) > MAX_RECORD:
                 self.reject(link, Reject(f"trade larger than {MAX_RECORD} bytes", trade.body), received_us)
                 continue

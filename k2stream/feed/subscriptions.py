@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -39,6 +40,9 @@ class Subscriptions:
         """Whether the exchange has said anything of any of them."""
 
         self._up_until = {} if up_until is None else up_until
+        self.again: Counter[str] = Counter()
+        """How often each was asked for once more."""
+
         self._requests: dict[int, tuple[str, ...]] = {}
         self._reasons: dict[str, str] = {}
         self._told = False
@@ -62,6 +66,7 @@ class Subscriptions:
         if request.number:
             self._requests[request.number] = request.symbols
         for symbol in request.symbols:
+            self.again[symbol] += self.states[symbol] is not Subscription.ASKED
             self.states[symbol] = Subscription.ASKED
 
     def answer(self, answer: Answer, text: str, time: int) -> list[Change]:

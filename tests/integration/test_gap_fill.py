@@ -260,7 +260,7 @@ async def test_an_outage_filled_twice_is_filled_once_whatever_the_clocks(running
                 column.append(pair.encode(), raw.record(item.trade, received, "c", number), received)
         await publisher.publish(columns)
         before = publisher.count
-        assert await last_received(kraken, settings) == received
+        assert max((await last_received(kraken, settings)).values()) == received
 
         client = AsyncMock(history=kraken.history)
         client.fetch = AsyncMock(side_effect=lambda request: Page(happened, happened[-1].time * 1000))
@@ -272,7 +272,7 @@ async def test_an_outage_filled_twice_is_filled_once_whatever_the_clocks(running
         assert publisher.count == before + 90
         await outages.fill(task, event)
         assert publisher.count == before + 90
-        assert await last_received(kraken, settings) == received
+        assert max((await last_received(kraken, settings)).values()) == received
 
 
 def past(pair, number, time):

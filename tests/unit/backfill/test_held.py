@@ -7,9 +7,10 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from faust.types import TP
 
-from k2stream import exchanges
-from k2stream.backfill import held
+from k2stream import exchanges, topics
+from k2stream.backfill import down, held
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import RawTrade
 from k2stream.settings import Settings
@@ -23,10 +24,15 @@ def value(received, **more):
     return raw.record(trade, received, "kraken-1", 0, **more)
 
 
+class Values(list):
+    """Of one partition, with those of the other."""
+
+
 @pytest.fixture
 def topic(monkeypatch):
-    """Raw records in place of a broker's, in one partition."""
-    values = []
+    """Raw records in place of a broker's, in partition 0; the second one is the same list's `other`."""
+    values, other = Values(), []
+    values.other = other
 
     class Reader:
         def __init__(self, settings, *, columnar):
@@ -39,30 +45,46 @@ def topic(monkeypatch):
             pass
 
         async def held(self, name, partitions):
-            return {0: (0, len(values))}
+            return {0: (0, len(values)), 1: (0, len(other))}
 
         async def read(self, name, stretches):
-            begin, end = stretches[0]
-            if begin < end:
-                yield SimpleNamespace(values=values[begin:end])
+            for partition, (begin, end) in stretches.items():
+                yield SimpleNamespace(values=(values, other)[partition][begin:end], tp=TP(name, partition))
 
     monkeypatch.setattr(held, "Reader", Reader)
     return values
 
 
 async def test_fetched_trades_are_no_sign_of_life(topic):
-    assert await held.last_received(KRAKEN, Settings()) == 0
+    assert await held.last_received(KRAKEN, Settings()) == {0: 0, 1: 0}
     topic += [value(70), value(60), value(99, backfilled=True)]
-    assert await held.last_received(KRAKEN, Settings()) == 70
+    assert await held.last_received(KRAKEN, Settings()) == {0: 70, 1: 0}
 
 
 async def test_the_newest_live_trade_is_found_behind_any_number_of_fetched_ones(topic):
     topic += [value(7), *(value(99, backfilled=True) for _ in range(25))]
-    assert await held.last_received(KRAKEN, Settings()) == 7
+    assert await held.last_received(KRAKEN, Settings()) == {0: 7, 1: 0}
     topic[0] = value(98, backfilled=True)
-    assert await held.last_received(KRAKEN, Settings()) == 0
+    assert await held.last_received(KRAKEN, Settings()) == {0: 0, 1: 0}
 
 
 async def test_a_trade_that_was_found_unread_is_a_sign_of_life_of_when_reading_stopped(topic):
     topic += [value(70), value(200, unread=90)]
-    assert await held.last_received(KRAKEN, Settings()) == 90
+    assert await held.last_received(KRAKEN, Settings()) == {0: 90, 1: 0}
+
+
+async def test_each_partition_speaks_for_itself(topic, monkeypatch):
+    """A worker that died between two partitions had published to the one what the other does not have."""
+    topic += [value(100), value(900)]
+    topic.other += [value(100), *(value(950, backfilled=True) for _ in range(30))]
+    assert await held.last_received(KRAKEN, Settings()) == {0: 900, 1: 100}
+
+    async def no_events(*_):
+        for event in ():
+            yield event
+
+    monkeypatch.setattr(down, "_events", no_events)
+    symbols = ["XBT/USD", "ETH/USD", "SOL/USD", "ADA/USD"]
+    found = await down.last_up(KRAKEN, symbols, Settings())
+    assert found == {name: (900, 100)[topics.partition_of(name, 2)] for name in symbols}
+    assert set(found.values()) == {900, 100}

@@ -8,8 +8,9 @@ import pytest
 from k2stream import exchanges, topics
 from k2stream.deadletter import MAX_ORIGINAL
 from k2stream.exchanges import raw
-from k2stream.exchanges.spec import Frame, Kind, RawTrade, Reject
+from k2stream.exchanges.spec import Answer, Frame, Kind, RawTrade, Reject, Request, Subscription
 from k2stream.feed.batch import MAX_RECORD, REORDER_US, Batcher, Link
+from k2stream.feed.subscriptions import Subscriptions
 from k2stream.settings import Settings
 
 SETTINGS = Settings(simulated=True)
@@ -150,3 +151,15 @@ def test_a_trade_that_waited_unread_says_since_when():
     assert [json.loads(value).get("k2_unread") for value in columns.values] == [None, NOW - 5]
     records, bad = raw.decode(exchanges.get("binance"), columns.values)
     assert not bad and [record.k2_unread for record in records] == [0, NOW - 5]
+
+
+def test_a_symbol_that_was_asked_for_again_is_another_source_from_then_on():
+    """What an exchange without ids sends once more with a subscription is told from what it sends twice."""
+    link = Link("kraken-1", Subscriptions(["XBT/USD", "ETH/USD"]))
+    first = Request("", ("XBT/USD", "ETH/USD"))
+    link.subscriptions.ask(first)
+    link.subscriptions.answer(Answer(Subscription.CONFIRMED, first.symbols), "", 1)
+    assert {link.source(symbol) for symbol in first.symbols} == {"kraken-1"}
+    link.subscriptions.answer(Answer(Subscription.WITHDRAWN, ("XBT/USD",)), "", 2)
+    link.subscriptions.ask(Request("", ("XBT/USD",)))
+    assert [link.source(symbol) for symbol in first.symbols] == ["kraken-1.1", "kraken-1"]
