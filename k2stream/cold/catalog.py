@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from urllib.parse import quote
+
 from pyiceberg.catalog import Catalog, load_catalog
+from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
 from k2stream.settings import Settings
@@ -12,6 +16,24 @@ NAME = "k2"
 
 _OPENING_AT_ONCE = 5
 
+_IN_URLS = frozenset("?#%")
+"""What means something else in a URL: pasted there it named another file, once another platform's catalog."""
+
+
+def sqlite(path: Path) -> str:
+    """SQLAlchemy's URL of a SQLite file."""
+    return f"sqlite:///{quote(str(path))}"
+
+
+def sqlite_path(uri: str) -> Path:
+    """The file that such a URL names."""
+    return Path(make_url(uri).database or "")
+
+
+def local(folder: Path) -> str:
+    """A location of Iceberg's in the file system: pyiceberg takes a path without a scheme as it is."""
+    return str(folder) if _IN_URLS & set(str(folder)) else f"file://{folder}"
+
 
 def open_catalog(settings: Settings) -> Catalog:
     """Open the catalog. http(s) URIs are REST catalogs, all others SQLAlchemy's (PostgreSQL, SQLite)."""
@@ -19,8 +41,8 @@ def open_catalog(settings: Settings) -> Catalog:
     uri, warehouse = settings.iceberg_catalog_uri, settings.iceberg_warehouse
     if not uri or not warehouse:
         folder.mkdir(parents=True, exist_ok=True)
-    uri = uri or f"sqlite:///{folder}/catalog.db"
-    warehouse = warehouse or f"file://{folder}/warehouse"
+    uri = uri or sqlite(folder / "catalog.db")
+    warehouse = warehouse or local(folder / "warehouse")
     kind = "rest" if uri.startswith(("http://", "https://")) else "sql"
     for _ in range(_OPENING_AT_ONCE):
         try:

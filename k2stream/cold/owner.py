@@ -17,9 +17,9 @@ from uuid import uuid4
 import msgspec
 from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
-from sqlalchemy import make_url
 
 from k2stream import clock
+from k2stream.cold.catalog import sqlite_path
 from k2stream.errors import StateRefused
 
 logger = logging.getLogger(__name__)
@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 MARKER = ".k2-owner.json"
 """Beside the table's folder, in which others list files."""
 
+_SQLITE = "sqlite "
 PROPERTY = "k2.catalog"
 ATTEMPTS, PAUSE_SECONDS = 20, 0.05
 
@@ -47,7 +48,7 @@ def identity(catalog: Catalog, namespace: str) -> str:
     """Tells catalogs apart: where a SQLite file is, else an id that is kept in the catalog itself."""
     uri = catalog.properties.get("uri", "")
     if uri.startswith("sqlite"):
-        return f"sqlite {Path(make_url(uri).database or '').resolve()}"
+        return _SQLITE + str(sqlite_path(uri).resolve())
     known = catalog.load_namespace_properties(namespace).get(PROPERTY)
     if known is None:
         catalog.update_namespace_properties(namespace, updates={PROPERTY: uuid4().hex})
@@ -119,7 +120,13 @@ _ADOPT = (
 
 
 def _same(one: Claim | None, other: Claim) -> bool:
-    return one is not None and (one.catalog, one.table) == (other.catalog, other.table)
+    """A data folder that was moved is the same catalog where a link leads from its old place to it."""
+    if one is None or one.table != other.table:
+        return False
+    return one.catalog == other.catalog or (
+        one.catalog.startswith(_SQLITE)
+        and _SQLITE + str(Path(one.catalog.removeprefix(_SQLITE)).resolve()) == other.catalog
+    )
 
 
 def _claim(catalog: Catalog, table: Table) -> Claim:

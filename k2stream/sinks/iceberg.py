@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from pyiceberg.catalog import Catalog
@@ -20,7 +23,7 @@ from sqlalchemy.exc import OperationalError
 
 from k2stream.cold import owner, tables, writer
 from k2stream.cold.catalog import open_catalog
-from k2stream.errors import ConfigError
+from k2stream.errors import ConfigError, StateRefused
 from k2stream.settings import Settings
 from k2stream.sinks.destination import Away
 from k2stream.sinks.epochs import Key, Move
@@ -39,6 +42,25 @@ _AWAY = (
 )
 
 Result = TypeVar("Result")
+
+
+_OURS = re.compile(r"(/.*?)/iceberg/warehouse/")
+
+
+def gone(said: str, data: Path) -> str:
+    """What to do about a missing file that the catalog names: the data folder was moved, or worse."""
+    found = _OURS.search(said)
+    if found and Path(found[1]) != data:
+        old = shlex.quote(found[1])
+        return (
+            f"the Iceberg tables name files in {found[1]}, and this data folder is {data}: move it back, or "
+            f"run `ln -s {shlex.quote(str(data))} {old}`"
+        )
+    what = " ".join(said.split())[:200]
+    return (
+        f"files that the Iceberg catalog names are gone ({what}): bring them back, or "
+        "drop the table, and it is filled again from Kafka as far back as that reaches"
+    )
 
 
 class Iceberg:
@@ -98,8 +120,8 @@ class Iceberg:
                 f"the Iceberg catalog lost a table ({error}): start the worker again, it creates it and "
                 "fills it from Kafka"
             ) from error
-        except FileNotFoundError:
-            raise  # files that the catalog names are gone: trying again does not help
+        except FileNotFoundError as error:  # trying again does not help
+            raise StateRefused(gone(str(error), self._settings.data_path)) from error
         except _AWAY as error:
             text = " ".join(str(error).split())[:200] or type(error).__name__
             raise Away(f"the Iceberg catalog or warehouse is away ({text})") from error
