@@ -33,8 +33,8 @@ def join(before: FeedEvent, event: FeedEvent, margin_us: int) -> FeedEvent | Non
 
 async def fill(task: Task, event: FeedEvent) -> None:
     """Publish what REST tells of the time of an outage and the raw topic does not hold."""
-    if not event.since:
-        return  # it was never up before
+    if not 0 < event.since < event.time:
+        return  # it was never up before, or all of its symbols are by now
     name, margin = task.exchange.name, task.margin_us
     start, end = max(event.since - margin, event.time - MOST_US), event.time + margin
     note = ""

@@ -31,7 +31,7 @@ class Subscriptions:
 
     `up_until` says by symbol when its trades were last known to come, µs; the connections of a feed share it.
     Once every symbol is answered for, it is told that the feed is connected, when all of them are subscribed,
-    or else which are; from then on each change is told.
+    or else which are; from then on each change, and when all of them are again.
     """
 
     def __init__(self, symbols: Iterable[str] = (), up_until: dict[str, int] | None = None) -> None:
@@ -74,7 +74,9 @@ class Subscriptions:
         changes: list[Change] = []
         for symbol, state, detail in list(self._meant(answer, text)):
             changes += self._set(symbol, state, detail, time)
-        return changes + self._first(time)
+        if any(change.kind is EventKind.SUBSCRIBED for change in changes) and self.whole:
+            changes.append(Change(EventKind.CONNECTED, since=time))  # whose outages are told by symbol
+        return changes + self._first()
 
     def unanswered(self, symbols: Iterable[str], time: int) -> list[Change]:
         """The time for answers is over: what is not answered is not subscribed."""
@@ -83,7 +85,7 @@ class Subscriptions:
             for symbol in self.waiting(symbols)
             for change in self._set(symbol, Subscription.REFUSED, UNANSWERED, time)
         ]
-        return changes + self._first(time)
+        return changes + self._first()
 
     def closed(self, up_until: int) -> None:
         """The connection is over; all that the exchange sent up to then has come."""
@@ -127,7 +129,7 @@ class Subscriptions:
         self._reasons[symbol] = detail
         return [Change(_DOWN[state], symbol, detail, self._since(symbol))]
 
-    def _first(self, time: int) -> list[Change]:
+    def _first(self) -> list[Change]:
         if self._told or not self.states or self.waiting(self.states):
             return []
         self._told = True

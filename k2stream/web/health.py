@@ -72,7 +72,8 @@ class FeedHealth:
         """Take one feed event."""
         if event.kind in (EventKind.CONNECTED, EventKind.SUBSCRIBED):
             # A worker that was killed has no last word: what came after its last sign of life is told here.
-            self._bad[event.exchange, event.symbol].add(event.since, event.time)
+            if event.since < event.time:
+                self._bad[event.exchange, event.symbol].add(event.since, event.time)
             self._up(event.exchange, event.symbol)
         elif event.kind in _DOWN:
             self._went_down(event.exchange, event.symbol, event.since or event.time)

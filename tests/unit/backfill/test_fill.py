@@ -218,6 +218,7 @@ async def test_pages_that_end_amid_trades_of_one_time_lose_none(held, together):
 async def test_the_first_connection_ever_asks_nothing(held):
     work, publisher = task(exchanges.get("kraken"), {"XBT/USD": kraken(LONG_AGO)})
     await outages.fill(work, connected(0))
+    await outages.fill(work, connected(LONG_AGO))  # the last of its symbols is subscribed
     assert not work.client.asked and not publisher.topics
 
 

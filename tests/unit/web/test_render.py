@@ -193,6 +193,9 @@ def test_a_candle_is_as_healthy_as_the_subscription_of_its_symbol():
     health.add(FeedEvent(exchange="kraken", **subscribed))
     assert bad(xbt) == {6, 7, 8}
     assert bad(eth) == set(range(2, 11))
+    again = {"time": 10 * MINUTE + 1, "since": 10 * MINUTE + 1}  # all symbols are up by now
+    health.add(FeedEvent(exchange="kraken", kind=kinds.CONNECTED, **again))
+    assert bad(xbt) == {6, 7, 8}
     health.add(FeedEvent(exchange="kraken", kind=kinds.DISCONNECTED, time=now, since=12 * MINUTE))
     assert bad(xbt) == {6, 7, 8, *range(12, 20)}
     health.add(FeedEvent(exchange="kraken", kind=kinds.CONNECTED, time=14 * MINUTE, since=12 * MINUTE))
