@@ -35,6 +35,16 @@ def local(folder: Path) -> str:
     return str(folder) if _IN_URLS & set(str(folder)) else f"file://{folder}"
 
 
+def inode(catalog: Catalog) -> tuple[int, int] | None:
+    """Tells whether a SQLite file was replaced by another, which its open connections do not see."""
+    uri = catalog.properties.get("uri", "")
+    path = sqlite_path(uri) if uri.startswith("sqlite") else None
+    if path is None or not path.exists():
+        return None
+    stat = path.stat()
+    return stat.st_dev, stat.st_ino
+
+
 def open_catalog(settings: Settings) -> Catalog:
     """Open the catalog. http(s) URIs are REST catalogs, all others SQLAlchemy's (PostgreSQL, SQLite)."""
     folder = settings.data_path / "iceberg"

@@ -22,7 +22,7 @@ from pyiceberg.table import Table
 from sqlalchemy.exc import OperationalError
 
 from k2stream.cold import owner, tables, writer
-from k2stream.cold.catalog import open_catalog
+from k2stream.cold.catalog import inode, open_catalog
 from k2stream.errors import ConfigError, StateRefused
 from k2stream.settings import Settings
 from k2stream.sinks.destination import Away
@@ -69,6 +69,7 @@ class Iceberg:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._known: Catalog | None = None
+        self._inode: tuple[int, int] | None = None
         self._opened: dict[Key, Position] = {}
 
     def prepare(self, routes: Sequence[Route]) -> None:
@@ -102,8 +103,9 @@ class Iceberg:
         """Nothing is open between commits."""
 
     def _catalog(self) -> Catalog:
-        if self._known is None:
+        if self._known is None or inode(self._known) != self._inode:
             self._known = open_catalog(self._settings)
+            self._inode = inode(self._known)
         return self._known
 
     def _load(self, name: str) -> Table:

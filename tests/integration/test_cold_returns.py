@@ -1,5 +1,6 @@
 """A cold table that comes back as it was, or is another one, under a running worker."""
 
+import shutil
 from collections import Counter
 from dataclasses import replace
 
@@ -120,6 +121,21 @@ async def test_a_table_that_is_made_again_under_a_running_worker_is_filled_again
     await log.deliver(200)
     await log.deliver(200)
     assert held(config) == once(200)
+
+
+async def test_a_folder_that_comes_back_as_it_was_under_a_running_worker_is_filled_again(config, tmp_path):
+    """The catalog's file is another one then: an open connection would write into the old one."""
+    folder, copy = tmp_path / "iceberg", tmp_path / "copy"
+    log = Log(opened(config))
+    await log.deliver(100)
+    shutil.copytree(folder, copy)
+    await log.deliver(200)
+    for end in (300, 400):
+        shutil.rmtree(folder)
+        shutil.copytree(copy, folder)
+        await log.deliver(end)
+        await log.deliver(end)
+        assert held(config) == once(end)
 
 
 async def test_two_workers_after_a_rollback_add_no_row_twice(config):
