@@ -150,7 +150,7 @@ def filled(stack, name):
         for timeframe, route in GOLD.items():
             store.write(route, batch(piece(route, list(candles(canonicals, timeframe)), first=first)))
         marks[f"{exchange}:0"] = len(rows) - 1
-    store.save({("silver_trades", Partition(silver.ROUTE.topic, 0)): Position(len(marks) * 1000, marks)})
+    store.open({("silver_trades", Partition(silver.ROUTE.topic, 0)): Position(len(marks) * 1000, marks)})
     try:
         yield config, client, store
     finally:
