@@ -92,9 +92,9 @@ LISTED = (
     ),
     Listed(
         "made-up Kraken ordinals forgotten by the trade's own time",
-        "k2stream/continuity/made.py",
-        "recent[name] = (ordinal + 1, state.newest)",
-        "recent[name] = (ordinal + 1, time)",
+        "k2stream/continuity/told.py",
+        "told.seen = newest\n    told.links",
+        "told.seen = time\n    told.links",
         "tests/property/test_continuity.py::"
         "test_the_likes_of_a_trade_are_forgotten_by_the_symbols_time_not_by_their_own",
     ),

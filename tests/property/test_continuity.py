@@ -189,8 +189,9 @@ def test_restarts_and_doubts_are_the_same_in_any_batches(rows, at, limit):
         assert not lost
 
 
-def test_the_likes_of_a_trade_are_forgotten_by_the_symbols_time_not_by_their_own():
+def test_the_likes_of_a_trade_are_forgotten_by_the_symbols_time_not_by_their_own(monkeypatch):
     """A trade behind the newest one came just now: its next like is the second, with an id of its own."""
+    monkeypatch.setattr(made, "RECENT", 0)
     second = made.RECENT_US
     newest, behind, later = ("A", "1", 7 * second), ("A", "1", 5 * second), ("A", "2", 15 * second // 2)
     rows = [newest, behind, newest, later, behind]
