@@ -25,11 +25,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import load, results, sink_runs
+from benchmarks.check.verdict import WrongOutput
 from benchmarks.machine import machine
-from benchmarks.measure import Figures
+from benchmarks.measure import Figures, StageError
 from benchmarks.peers.build import ROOT
 from benchmarks.runner import Bench, bench
 from benchmarks.stages.registry import STAGES, Kind
+from k2stream.local.errors import StackError
 
 ALLOWED = 1.03  # new by old, CPU seconds
 ROLES = {"normalise": "normalize", "candles": "candles", "hot": "hot", "cold": "cold"}
@@ -110,13 +112,14 @@ def main(old: Path, stages: str, pairs: int, records: int) -> None:
         raise click.UsageError(f"no such stage: {', '.join(sorted(unknown))}; use {', '.join(ROLES)}")
     folder = Path(tempfile.mkdtemp(prefix="k2-pairs-"))
     try:
-        found = asyncio.run(_run(folder, sides, stages.split(","), pairs, records))
+        found, failed = asyncio.run(_run(folder, sides, stages.split(","), pairs, records))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     _show(found)
     _keep(found, records)
-    if slower := [stage for stage, result in found.items() if result.slower]:
-        raise SystemExit(f"slower: {', '.join(slower)}")
+    failed += [f"{stage} (slower)" for stage, result in found.items() if result.slower]
+    if failed:
+        raise SystemExit(f"failed: {', '.join(failed)}")
 
 
 Run = Callable[[str, Checkout], Awaitable[tuple[Figures, str]]]
@@ -124,7 +127,9 @@ Run = Callable[[str, Checkout], Awaitable[tuple[Figures, str]]]
 
 async def _run(
     folder: Path, sides: dict[str, Checkout], stages: list[str], pairs: int, records: int
-) -> dict[str, Result]:
+) -> tuple[dict[str, Result], list[str]]:
+    found: dict[str, Result] = {}
+    failed: list[str] = []
     loaded = load.Load(records=records, start_ms=sink_runs.event_time_ms())
     async with bench(folder, loaded) as ready, sink_runs.engine(folder) as database:
 
@@ -134,7 +139,13 @@ async def _run(
                 return await sink_runs.run_sink(ready, database, ROLES[stage], command, checkout.env)
             return await _run_stage(ready, stage, command, checkout.env)
 
-        return {stage: await _pairs(stage, run, sides, pairs) for stage in stages}
+        for stage in stages:
+            try:
+                found[stage] = await _pairs(stage, run, sides, pairs)
+            except (StageError, StackError, WrongOutput) as error:
+                console.print(f"{stage}: {error}", style="red", markup=False)
+                failed.append(f"{stage} ({type(error).__name__})")
+    return found, failed
 
 
 async def _run_stage(

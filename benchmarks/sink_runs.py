@@ -118,7 +118,7 @@ async def _hot(database: Engine) -> dict[str, pa.Table]:
 
 def _cold(settings: Settings) -> dict[str, pa.Table]:
     catalog = load_catalog(
-        "check", type="sql", uri=settings.iceberg_catalog_uri, warehouse=settings.iceberg_warehouse
+        "k2", type="sql", uri=settings.iceberg_catalog_uri, warehouse=settings.iceberg_warehouse
     )
     names = {
         "t": "sequence",

@@ -58,6 +58,7 @@ class _Held:
     open_too: bool = True  # windows that have not ended are published or kept as well
     says_final: bool = False
     by_slowest: bool = False  # windows end by the partition furthest behind
+    grace_ms: int = truth.GRACE_MS
 
     def verdict(self, revisions: list[Revision], loaded: load.Load) -> Verdict:
         windows = {
@@ -65,7 +66,8 @@ class _Held:
             for window, fields in truth.candles(loaded).items()
             if window.timeframe in self.timeframes
         }
-        ended = truth.ended(loaded, by_slowest=self.by_slowest) & windows.keys()
+        ended = truth.ended(loaded, by_slowest=self.by_slowest, grace_ms=self.grace_ms)
+        ended &= windows.keys()
         required = windows.keys() if self.open_too else ended
         return compare(revisions, windows, required, ended if self.says_final else frozenset())
 
@@ -156,6 +158,10 @@ FAUST = _candles(
 FLOAT_FINALS = _candles(
     "1m, finals only: every window that ended, once, floats within 1e-9",
     _output, formats.float_final, _Held(("1m",), open_too=False, says_final=True),
+)  # fmt: skip
+PATIENT_FINALS = _candles(
+    "1m, finals only: every window that ended a minute before the newest trade, once, floats within 1e-9",
+    _output, formats.float_final, _Held(("1m",), open_too=False, says_final=True, grace_ms=60_000),
 )  # fmt: skip
 TABLES = Check("every row of silver and every 1m candle, exact", _tables, _table_bytes)
 COUNT = Check("it writes nothing: every record counted, none twice", _counted, _count)

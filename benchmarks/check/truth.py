@@ -85,7 +85,7 @@ def _of_timeframe(trades: load.Trades, timeframe: str, length: int) -> Iterable[
         }  # fmt: skip
 
 
-def ended(loaded: load.Load, *, by_slowest: bool = False) -> frozenset[Window]:
+def ended(loaded: load.Load, *, by_slowest: bool = False, grace_ms: int = GRACE_MS) -> frozenset[Window]:
     """The windows that ended more than the grace before the newest trade.
 
     The newest of the window's own symbol; `by_slowest`: of the partition that is furthest behind.
@@ -101,5 +101,5 @@ def ended(loaded: load.Load, *, by_slowest: bool = False) -> frozenset[Window]:
     return frozenset(
         window
         for window in candles(loaded)
-        if window.open_ms + TIMEFRAMES_MS[window.timeframe] < newest[window.key] - GRACE_MS
+        if window.open_ms + TIMEFRAMES_MS[window.timeframe] < newest[window.key] - grace_ms
     )

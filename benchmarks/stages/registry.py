@@ -102,7 +102,7 @@ STAGES = (
     Stage(_C, "flink", _M, _flink("candles"), checks.FINALS, quick=200_000, input="canonical"),
     Stage(_C, "flink_revisions", _M, _flink("candles-revisions"), checks.REVISIONS, input="canonical"),
     Stage(_C, "quix", 300_000, _peer(_QUIX, "candles"), _FLOATS, input="canonical"),
-    Stage(_C, "bytewax", 600_000, _BYTEWAX, _FLOATS, input="canonical"),
+    Stage(_C, "bytewax", 600_000, _BYTEWAX, checks.PATIENT_FINALS, input="canonical"),
     Stage(_C, "faust", 40_000, _module(_FAUST, "candles"), checks.FAUST, quick=_TEN, input="canonical"),
     Stage(_C, "faust_tuned", 60_000, _module(_FAUST, "candles", "tuned"), checks.FAUST, input="canonical"),
     Stage(Kind.CHAIN, "clickhouse_1k", 200_000, _CLICKHOUSE, _TABLES, env={"BENCH_BLOCK": "1000"}),

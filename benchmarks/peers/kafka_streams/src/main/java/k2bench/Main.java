@@ -14,6 +14,9 @@ import org.apache.kafka.streams.Topology;
 
 /** One Kafka Streams application: {@code Main MODE BOOTSTRAP INPUT OUTPUT STATE_FOLDER PROGRESS_FILE}. */
 public final class Main {
+    /** The trades lie years back: by its default the broker would delete their state by its age. */
+    private static final Duration CHANGELOG_RETENTION = Duration.ofDays(36_500);
+
     private static final Map<String, Duration> TIMEFRAMES = Map.of(
         "1m", Duration.ofMinutes(1),
         "5m", Duration.ofMinutes(5),
@@ -68,6 +71,8 @@ public final class Main {
         properties.put(StreamsConfig.STATE_DIR_CONFIG, stateFolder);
         properties.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, 1);
         properties.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, 1_000);
+        properties.put(StreamsConfig.WINDOW_STORE_CHANGE_LOG_ADDITIONAL_RETENTION_MS_CONFIG,
+            CHANGELOG_RETENTION.toMillis());
         properties.put(StreamsConfig.BUFFERED_RECORDS_PER_PARTITION_CONFIG, 10_000);
         properties.put(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG, "earliest");
         properties.put(ConsumerConfig.MAX_POLL_RECORDS_CONFIG, 5_000);
