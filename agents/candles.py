@@ -82,8 +82,8 @@ def apply(batch: RecordBatch) -> None:
     good, trades, letters = records.read(batch)
     changes = partitions[batch.tp.partition].apply(trades, now)
     publisher.hold(batch.tp.partition, changes.updated)
-    for row, letter in letters.items():
-        publisher.hold_record(topics.DLQ, batch.keys[row] or b"", deadletter.encode(letter))
+    for letter in letters.values():
+        publisher.hold_record(topics.DLQ, letter.topic.encode(), deadletter.encode(letter))
         metrics.REJECTED.labels(letter.exchange, "candles").inc()
     for row in changes.late.tolist():
         publisher.hold_record(topics.LATE, good.keys[row] or b"", good.values[row] or b"")

@@ -19,6 +19,13 @@ Identity = tuple[str, str, str, int, int]
 """Stage, reader, topic, partition, offset."""
 
 
+MAX_CAUSE = 1000
+"""Characters of a cause; JSON may make six bytes of one."""
+
+MAX_NAME = 64
+"""Characters of an exchange that a record's key names."""
+
+
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One record of the dead-letter topic (JSON). `original` is base64; `time` µs since 1970.
 
@@ -63,7 +70,7 @@ def of_record(
     cause, kept = shortened(cause, batch.values[row] or b"")
     return DeadLetter(
         cause=cause,
-        exchange=exchange,
+        exchange=exchange[:MAX_NAME],
         time=time,
         original=kept,
         stage=stage,
@@ -85,7 +92,8 @@ def original(data: bytes) -> str:
 
 
 def shortened(cause: str, data: bytes) -> tuple[str, str]:
-    """Cause and `DeadLetter.original` of bytes of any size: only the first MAX_ORIGINAL are kept."""
+    """Cause and `DeadLetter.original` of text and bytes of any size: only their beginnings are kept."""
+    cause = cause[:MAX_CAUSE]
     if len(data) > MAX_ORIGINAL:
         cause += f" (first {MAX_ORIGINAL} of {len(data)} bytes kept)"
     return cause, original(data[:MAX_ORIGINAL])

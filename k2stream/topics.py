@@ -18,6 +18,12 @@ DLQ_REPLAYS = "market.crypto.trades.dlq.replays"
 LATE = "market.crypto.trades.late"
 FEED_EVENTS = "market.crypto.feed.events"
 
+MAX_BYTES = 899_000
+"""Of a record's key and value: a batch has 900,000 with its overhead, a broker takes 1 MB by default."""
+
+MAX_RAW_BYTES = 400_000
+"""Of a raw record's value: no field stands more than twice in the canonical record that is made of it."""
+
 _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
 

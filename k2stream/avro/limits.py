@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from k2stream.faults import Unreadable
+from k2stream.topics import MAX_BYTES
 
 TIME_LIMIT = 10**16
 """Times are at or above 0 and below it, µs: the year 2286."""
@@ -16,7 +17,22 @@ TIME_LIMIT = 10**16
 _DECIMAL = 10**38
 _HIGH = _DECIMAL >> 64
 
+_TOO_LARGE = f"key and value larger than {MAX_BYTES} bytes"
+
 Ints = NDArray[np.int64]
+
+
+def check_sizes(keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> None:
+    """Raise Unreadable for records that nobody can write again, to the late topic for instance."""
+    if _longest(values) + _longest(keys) > MAX_BYTES:
+        pairs = enumerate(zip(keys, values, strict=True))
+        bad = [row for row, pair in pairs if sum(len(part or b"") for part in pair) > MAX_BYTES]
+        if bad:
+            raise Unreadable(dict.fromkeys(bad, _TOO_LARGE))
+
+
+def _longest(values: Sequence[bytes | None]) -> int:
+    return max(map(len, filter(None, values)), default=0)
 
 
 def check_times(times: Sequence[Ints], unit: int = 1) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from k2stream import clock, deadletter, faults
-from k2stream.avro.limits import check_times
+from k2stream.avro.limits import check_sizes, check_times
 from k2stream.avro.trades import decode_hot
 from k2stream.batch import RecordBatch
 from k2stream.deadletter import DeadLetter
@@ -24,6 +24,7 @@ def read(batch: RecordBatch) -> tuple[RecordBatch, HotTrades, dict[int, DeadLett
 
 
 def _decode(batch: RecordBatch) -> HotTrades:
+    check_sizes(batch.keys, batch.values)
     trades = decode_hot(batch.values, batch.keys)
     check_times([trades.timestamp, trades.receive_time])
     return trades

@@ -16,9 +16,6 @@ from k2stream.feed.subscriptions import Change, Subscriptions
 from k2stream.frames import FrameCounter, Missing
 from k2stream.settings import Settings
 
-MAX_RECORD = 900_000
-"""Bytes of one record's value: Kafka takes 1 MB with its overhead."""
-
 REORDER_US = 5_000_000
 """A frame that comes so much later than one behind it is lost."""
 
@@ -96,8 +93,9 @@ class Batcher:
             self._count(link, frame.sequence, received_us)
         for trade in frame.trades:
             value = raw.record(trade, received_us, link.source(trade.symbol), link.trades, unread=unread_us)
-            if len(value) > MAX_RECORD:
-                self.reject(link, Reject(f"trade larger than {MAX_RECORD} bytes", trade.body), received_us)
+            if len(value) > topics.MAX_RAW_BYTES:
+                cause = f"trade larger than {topics.MAX_RAW_BYTES} bytes"
+                self.reject(link, Reject(cause, trade.body), received_us)
                 continue
             key, partition = self._route(trade.symbol)
             batch.to(self._topic, partition).append(key, value, received_us)

@@ -14,6 +14,7 @@ from k2stream.exchanges.spec import Exchange
 from k2stream.normalizer import records, uniform
 from k2stream.normalizer.records import AHEAD
 from k2stream.normalizer.result import Normalised, Position
+from k2stream.topics import MAX_RAW_BYTES
 
 UNIFORM_FROM = 200
 """Records from which on a batch is worth trying by column: it costs about 0.5 ms, then 1 µs a record."""
@@ -34,7 +35,8 @@ def normalise(
     `process_time` is in µs since 1970.
     """
     options = {"schema_id": schema_id, "process_time": process_time}
-    if len(batch) >= UNIFORM_FROM and exchange.layout is not None:
+    large = max(map(len, filter(None, batch.values)), default=0) > MAX_RAW_BYTES
+    if len(batch) >= UNIFORM_FROM and exchange.layout is not None and not large:
         try:
             return uniform.normalise(exchange, exchange.layout, batch, position_of, canonical, **options)
         except Misfit:

@@ -17,6 +17,7 @@ from k2stream.deadletter import DeadLetter
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Continuity, Exchange
 from k2stream.normalizer.result import Normalised, Position
+from k2stream.topics import MAX_RAW_BYTES
 from k2stream.trade import AHEAD_US, BACKFILLED, EARLIEST_US, TRADE_DIGITS, Decimals, TradeColumns
 
 AHEAD = "timestamp ahead of receive time"
@@ -25,6 +26,9 @@ AHEAD = "timestamp ahead of receive time"
 TOO_LARGE = f"quantity, or price times quantity, has more than {TRADE_DIGITS} integer digits"
 
 TOO_EARLY = "time before 2009"
+
+MAX_KEY_BYTES = 256
+"""Of the key of an unreadable record: it stands for its symbol, which is a key of the positions."""
 
 AGGREGATED = "aggregated"
 """The trade condition of a trade whose id is of that numbering: it stands for several."""
@@ -45,8 +49,10 @@ def normalise(
     process_time: int,
 ) -> Normalised:
     """As `k2stream.normalizer.normalise`."""
-    records, unreadable = raw.decode(exchange, batch.values)
-    faults.check(batch, unreadable)
+    values, large = _without_large(batch.values)
+    records, unreadable = raw.decode(exchange, values)
+    faults.check(batch, {row: cause for row, cause in unreadable.items() if row not in large})
+    unreadable |= large
     columns = exchange.normalise(records)
     if any(record.k2_backfilled for record in records):
         columns = replace(columns, backfilled=list(map(_fetch, records)))
@@ -114,13 +120,22 @@ def _fetch(record: Any) -> str:
     return f"{record.k2_conn}:{record.k2_seq}" if record.k2_backfilled else ""
 
 
+def _without_large(values: list[bytes | None]) -> tuple[list[bytes | None], dict[int, str]]:
+    """The values without those too large, and the cause for each of them."""
+    if max(map(len, filter(None, values)), default=0) <= MAX_RAW_BYTES:
+        return values, {}
+    cause = f"record larger than {MAX_RAW_BYTES} bytes"
+    large = {row: cause for row, value in enumerate(values) if value and len(value) > MAX_RAW_BYTES}
+    return [None if row in large else value for row, value in enumerate(values)], large
+
+
 def _symbols(columns: TradeColumns, unreadable: Mapping[int, str], batch: RecordBatch) -> list[str]:
     """The native symbol of each record; an unreadable one's is its key."""
     if not unreadable:
         return columns.symbol
     symbols = list(columns.symbol)
     for row in sorted(unreadable):
-        symbols.insert(row, (batch.keys[row] or b"").decode(errors="replace"))
+        symbols.insert(row, (batch.keys[row] or b"")[:MAX_KEY_BYTES].decode(errors="replace"))
     return symbols
 
 

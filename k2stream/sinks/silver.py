@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from k2stream import topics
 from k2stream.avro import trades
 from k2stream.avro.added import LAID_OUT
-from k2stream.avro.limits import check_fixed16, check_times
+from k2stream.avro.limits import check_fixed16, check_sizes, check_times
 from k2stream.batch import RecordBatch
 from k2stream.sinks.route import Marks, Route, delivered
 from k2stream.sinks.schema import SILVER, WORD
@@ -22,6 +22,7 @@ _DERIVED = {"side", "vendor_data"}
 
 def columns(batch: RecordBatch) -> pa.Table:
     """Canonical records to rows. Raises ValueError, and LookupError for an unknown schema."""
+    check_sizes(batch.keys, batch.values)
     decoded = trades.decode(batch.values)
     check_times([decoded.timestamp, decoded.receive_time, decoded.process_time])
     check_fixed16([decoded.price, decoded.quantity])

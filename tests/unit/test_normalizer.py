@@ -10,7 +10,7 @@ from faust.types import TP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from k2stream import decimals, exchanges, topics
+from k2stream import deadletter, decimals, exchanges, topics
 from k2stream.avro import registry, trades, wire
 from k2stream.batch import RecordBatch
 from k2stream.continuity import recent
@@ -328,3 +328,29 @@ def test_a_usable_trade_is_wanted_after_an_unusable_one_of_its_id():
     again = run(BINANCE, [backfilled(binance(2)), binance(2), binance(4)], first.positions, first_offset=3)
     assert trades.decode(again.values).trade_id.tolist() == ["2", "4"]
     assert again.counted(EventKind.DUPLICATE) == 1 and again.counted(EventKind.GAP) == 0
+
+
+@pytest.mark.parametrize("size", [399_700, 400_100, 899_950, 1_040_000])
+@pytest.mark.parametrize("exchange", ["kraken", "coinbase"])
+def test_a_record_of_any_size_gives_records_that_can_be_written(exchange, size):
+    """One near 1 MB made a canonical record above the producer's limit, and ended the normaliser."""
+    if exchange == "kraken":
+        fields = {"pair": "XBT/USD", "price": "1", "volume": "1", "time": "1700000000.1", "side": "b"}
+        large = record("XBT/USD", fields | {"orderType": "l", "misc": "m" * (size - 200)})
+    else:
+        fields = {"product_id": "BTC-USD", "price": "1", "size": "1", "side": "BUY", "type": "update"}
+        long = {"trade_id": "7" * (size - 200), "time": "2023-11-14T22:13:20.5Z"}
+        large = record("BTC-USD", fields | long)
+    key = fields.get("pair") or fields["product_id"]
+    good = kraken() if exchange == "kraken" else coinbase(5)
+    done = run(exchanges.get(exchange), [(key, large), good])
+    assert len(done.values) + len(done.dead_letters) == 2
+    written = [*map(deadletter.encode, done.dead_letters), *done.values]
+    assert all(len(value) + 100 <= topics.MAX_BYTES for value in written)
+    if len(large) > topics.MAX_RAW_BYTES:
+        assert done.dead_letters[0].cause.startswith("record larger than 400000 bytes")
+
+
+def test_an_unreadable_record_with_an_endless_key_gives_a_short_position():
+    done = run(BINANCE, [("k" * 1_000_000, b"x")])
+    assert [len(symbol) for symbol in done.positions] == [256]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from faust.types import TP
 
-from k2stream import decimals
+from k2stream import deadletter, decimals, topics
 from k2stream.avro import registry, trades, wire
 from k2stream.batch import RecordBatch
 from k2stream.candles import records
@@ -59,3 +59,12 @@ def test_anything_else_is_a_dead_letter_with_its_position_and_bytes(bad):
 def test_a_batch_of_nothing_but_junk_is_empty():
     _, hot, letters = records.read(batch(b"x", b"y"))
     assert (len(hot), sorted(letters)) == (0, [0, 1])
+
+
+def test_a_record_near_a_megabyte_is_a_letter_that_can_be_written():
+    """Its letter held all of it: it was too large for Kafka, and ended the worker again and again."""
+    _, hot, letters = records.read(batch(value(0), b"x" * 1_000_000))
+    assert (len(hot), list(letters)) == (1, [1])
+    assert len(deadletter.encode(letters[1])) <= topics.MAX_BYTES
+    long = RecordBatch(TP("n", 3), np.arange(1), np.arange(1), [b"k" * topics.MAX_BYTES], [value(0)])
+    assert len(records.read(long)[2]) == 1  # as a late trade it could not be written again

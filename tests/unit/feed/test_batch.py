@@ -9,7 +9,7 @@ from k2stream import exchanges, topics
 from k2stream.deadletter import MAX_ORIGINAL
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Answer, Frame, Kind, RawTrade, Reject, Request, Subscription
-from k2stream.feed.batch import MAX_RECORD, REORDER_US, Batcher, Link
+from k2stream.feed.batch import REORDER_US, Batcher, Link
 from k2stream.feed.subscriptions import Subscriptions
 from k2stream.settings import Settings
 
@@ -82,19 +82,33 @@ def test_a_large_original_is_cut_to_fit_a_record():
     batches = batcher(parse=lambda data: Frame(Kind.REJECTED, rejects=(Reject("no JSON", data),)))
     batches.add(Link("binance-1"), NOW, b"x" * 10_000_000)
     (value,) = batches.take().columns[topics.DLQ, 0].values
-    assert len(value) <= MAX_RECORD
+    assert len(value) <= topics.MAX_BYTES
     letter = json.loads(value)
     assert letter["cause"] == f"no JSON (first {MAX_ORIGINAL} of 10000000 bytes kept)"
     assert len(base64.b64decode(letter["original"])) == MAX_ORIGINAL
 
 
-def test_a_trade_too_large_for_a_record_is_dead_lettered():
-    body = b'{"s":"BTCUSDT","x":"%s"}' % (b"y" * MAX_RECORD)
+@pytest.mark.parametrize("size", [topics.MAX_RAW_BYTES, 899_980, 2_000_000])
+def test_a_trade_too_large_for_a_record_is_dead_lettered(size):
+    """One of 899,980 bytes passed, made a batch above the producer's limit, and ended ingest."""
+    body = b'{"s":"BTCUSDT","x":"%s"}' % (b"y" * size)
     batches = batcher(parse=lambda data: Frame(Kind.TRADES, (RawTrade("BTCUSDT", body),)))
     batches.add(Link("binance-1"), NOW, b"")
     batch = batches.take()
     assert batch.trades == 0
     assert set(batch.columns) == {(topics.DLQ, 0)}
+    assert max(map(len, batch.columns[topics.DLQ, 0].values)) <= topics.MAX_BYTES
+
+
+def test_a_cause_as_long_as_its_frame_makes_no_letter_too_large():
+    def parse(data):
+        raise RuntimeError("\0" * 2_000_000)
+
+    batches = batcher(parse=parse)
+    batches.add(Link("binance-1"), NOW, b"x" * 2_000_000)
+    (value,) = batches.take().columns[topics.DLQ, 0].values
+    assert len(value) <= topics.MAX_BYTES
+    assert "bytes kept" in json.loads(value)["cause"]
 
 
 @pytest.mark.parametrize(
