@@ -27,6 +27,8 @@ from benchmarks.runner import Bench, bench
 from benchmarks.stages.registry import STAGES, Kind, Stage
 from k2stream.local.errors import StackError
 
+_INTERRUPTED = "interrupted"
+
 console = Console(width=None if sys.stdout.isatty() else 120)
 
 
@@ -40,8 +42,8 @@ console = Console(width=None if sys.stdout.isatty() else 120)
 def main(quick: bool, only: str, runs: int, records: int, add: bool, keep: bool) -> None:
     """Measure, print the tables, write benchmarks/results/.
 
-    Fails when a stage's output is wrong or a stage fails, never on speed. Peers that cannot run here are left
-    out.
+    Ctrl-C ends it; what was measured by then is kept. Fails when a stage's output is wrong or a stage fails,
+    never on speed. Peers that cannot run here are left out.
     """
     chosen = {stage: _records(stage, quick, records) for stage in STAGES if _wanted(stage, only)}
     chosen = {stage: count for stage, count in chosen.items() if count}
@@ -53,6 +55,8 @@ def main(quick: bool, only: str, runs: int, records: int, add: bool, keep: bool)
     try:
         name = "quick" if quick else "latest" if add or not (only or records) else "partial"
         taken = asyncio.run(_run(folder, chosen, runs or (1 if quick else 3)))
+        if _INTERRUPTED in taken.failed and not add:
+            name = "partial"
         _report(taken, name, add)
     finally:
         if keep:
@@ -94,11 +98,15 @@ async def _run(folder: Path, chosen: dict[Stage, int], runs: int) -> Taken:
         f"up to {taken.loaded.records:,} trades of {taken.loaded.symbols} symbols, "
         f"{taken.loaded.partitions} partitions"
     )
-    async with bench(folder, taken.loaded) as ready:
-        for number in range(runs):
-            for stage, count in chosen.items():
-                if stage not in taken.out:
-                    await _take(ready, stage, count, taken, f"{number + 1}/{runs} {stage.kind} {stage.name}")
+    try:
+        async with bench(folder, taken.loaded) as ready:
+            for number in range(runs):
+                for stage, count in chosen.items():
+                    if stage not in taken.out:
+                        label = f"{number + 1}/{runs} {stage.kind} {stage.name}"
+                        await _take(ready, stage, count, taken, label)
+    except asyncio.CancelledError:  # Ctrl-C
+        taken.failed.append(_INTERRUPTED)
     return taken
 
 
