@@ -8,12 +8,15 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import CodeType
 from typing import Any, NamedTuple
 
 import pytest
 
+OPTIONS = ("-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", "--hypothesis-profile=mutation")
 KILLED, SURVIVED, TIMEOUT = "killed", "survived", "timeout"
 MOST_BYTES = 8 << 30  # of address space: a mutant may loop and allocate
 
@@ -60,14 +63,21 @@ def replace_source(path: Path, source: bytes) -> None:
 class Child:
     """A fork that tries one mutant."""
 
-    def __init__(self, path: Path, source: bytes, tests: list[str], limit: float) -> None:
+    def __init__(self, tries: Callable[[], str], limit: float) -> None:
+        """`tries` says SURVIVED, or the test that failed."""
         self._began, self._limit = time.monotonic(), limit
         self._pipe, write = os.pipe()
         self._pid = os.fork()
         if not self._pid:
             try:
                 os.setsid()
-                os.write(write, _try(path, source, tests).encode())
+                resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
+                with Path(os.devnull).open("w") as nothing:
+                    for stream in (1, 2):
+                        os.dup2(nothing.fileno(), stream)
+                os.write(write, tries().encode())
+            except BaseException as error:
+                os.write(write, repr(error).encode())
             finally:
                 os._exit(0)
         os.close(write)
@@ -80,7 +90,8 @@ class Child:
             said = os.read(self._pipe, 1 << 16).decode()
             trial = Trial(SURVIVED, "", seconds) if said == SURVIVED else Trial(KILLED, said, seconds)
         elif seconds > self._limit:
-            os.waitpid(self._pid, 0) if self._kill() else None
+            self._kill()
+            os.waitpid(self._pid, 0)
             trial = Trial(TIMEOUT, "", seconds)
         else:
             return None
@@ -88,26 +99,49 @@ class Child:
         os.close(self._pipe)
         return trial
 
-    def _kill(self) -> bool:
-        try:
+    def _kill(self) -> None:
+        with suppress(ProcessLookupError):
             os.killpg(self._pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return False
-        return True
 
 
-def _try(path: Path, source: bytes, tests: list[str]) -> str:
-    """SURVIVED, or the test that failed."""
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
-    with Path(os.devnull).open("w") as nothing:
-        for stream in (1, 2):
-            os.dup2(nothing.fileno(), stream)
+def anew(path: Path, source: bytes, tests: list[str]) -> str:
+    """Import all with the mutant in it; for a process that has imported nothing of ours."""
     replace_source(path, source)
     chosen = Chosen(tests)
     files = sorted({test.partition("::")[0] for test in tests})
-    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", "--hypothesis-profile=mutation"]
-    code = pytest.main([*files, *options], [chosen])
+    code = pytest.main([*files, "-x", *OPTIONS], [chosen])
     return SURVIVED if code == pytest.ExitCode.OK else chosen.failed or f"import: {code}"
+
+
+class Server:
+    """A pytest plugin that collects all tests once; `serve` gets what runs some of them, in a fork."""
+
+    def __init__(self, serve: Callable[[Callable[[list[str]], str]], None]) -> None:
+        self._serve = serve
+        self._items: dict[str, pytest.Item] = {}
+        self._failed = ""
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        self._items = {item.nodeid: item for item in session.items}
+        self._serve(self._run)
+        return True
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and not self._failed:
+            self._failed = report.nodeid
+
+    def _run(self, tests: list[str]) -> str:
+        items = [self._items[test] for test in tests]
+        for item, after in zip(items, [*items[1:], None], strict=True):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=after)
+            if self._failed:
+                return self._failed
+        return SURVIVED
+
+
+def serve(tests: list[str], loop: Callable[[Callable[[list[str]], str]], None]) -> None:
+    """Collect the tests, then let `loop` fork."""
+    pytest.main([*tests, *OPTIONS], [Server(loop)])
 
 
 def preload(modules: list[str]) -> None:
