@@ -58,7 +58,21 @@ async def _publish(task: Task, event: FeedEvent) -> int:
             if not beyond:
                 await asyncio.sleep(AGAIN_SECONDS)
         count += len(told)
+        if not told and await _leaves_out(task, event, range(start, last + 1)):
+            break
     return count
+
+
+async def _leaves_out(task: Task, event: FeedEvent, ids: range) -> bool:
+    """Whether an answer reaches across all the ids without one of them: then no page of them is asked for."""
+    history = task.client.history
+    assert history.by_id
+    for start in {ids[0], max(ids[0], ids[-1] - history.limit + 1)}:
+        request = history.by_id(event.symbol, event.numbering, start, min(start + history.limit - 1, ids[-1]))
+        trades = (await task.client.fetch(request)).trades
+        if trades and (trades[0].id > ids[-1] or trades[-1].id < ids[0]):
+            return True
+    return False
 
 
 async def _is_beyond(task: Task, event: FeedEvent, last: int) -> bool:

@@ -85,6 +85,15 @@ async def test_ids_of_a_jump_may_be_of_no_trade():
     assert answers(publisher)[0].detail == "1001 ids are of no trade that the exchange tells"
 
 
+@pytest.mark.parametrize("name", ["binance", "coinbase"])
+async def test_a_million_ids_that_the_exchange_left_out_are_asked_for_in_a_few_requests(name):
+    work, publisher = task(exchanges.get(name), {"BTCUSDT": numbered(1, 1_000_002)})
+    await ids.fill(work, gap(2, 1_000_001, exchange=name))
+    assert not published(publisher, name)
+    assert len(work.client.asked) <= 4
+    assert answers(publisher)[0].detail.startswith("1000000 are missing for good")
+
+
 async def test_a_young_gap_is_asked_for_again_until_rest_has_it(monkeypatch):
     monkeypatch.setattr(ids, "AGAIN_SECONDS", 0)
     work, publisher = task(exchanges.get("binance"), {"BTCUSDT": numbered(1, 2)})
