@@ -60,7 +60,13 @@ def read(
 
 
 def check(batch: RecordBatch, causes: Mapping[int, str]) -> None:
-    """Raise Broken when all of a large delivery is unreadable for one cause."""
+    """Raise Broken when all of a large delivery is unreadable for one cause.
+
+    Raises StateRefused when the registry gives the records' ids to other schemas.
+    """
+    from k2stream.avro import renumbered
+
+    renumbered.check(batch, causes)
     alike = {_VALUES.sub("…", cause) for cause in causes.values()}
     if len(batch) >= BROKEN_FROM and len(causes) == len(batch) and len(alike) == 1:
         where = f"{batch.tp.topic}[{batch.tp.partition}]"

@@ -35,6 +35,7 @@ UNKNOWN_SECONDS = 10.0  # then an id that the registry did not have is asked for
 _REFUSALS = {409, 422}  # Confluent's API: incompatible, invalid
 _UNREACHABLE = (httpx.TransportError, json.JSONDecodeError)  # no answer, or not the registry's
 
+_registered: dict[int, str] = {}  # by id, the schema that this process registered
 _writers: dict[int, Any] = {}
 _layouts: dict[int, str] = {}
 _unknown: dict[int, float] = {}
@@ -73,7 +74,24 @@ def _register(client: SchemaRegistryClient, subject: str, name: str) -> int:
             f"it must stay {COMPATIBILITY} compatible; give new fields a default, or use a new topic"
         ) from None
     learn(schema_id, schema)
+    _registered[schema_id] = name
     return schema_id
+
+
+def moved(url: str | None = None) -> tuple[str, int] | None:
+    """A schema that this process registered and that the registry has no longer under its id, and that id.
+
+    None also while the registry does not answer.
+    """
+    for schema_id, name in _registered.items():
+        client = _client(url or settings.get().registry_url)
+        try:
+            found = _retried(lambda: client.get_by_id(schema_id, timeout=LOOK_UP_SECONDS), schema_id, client)  # noqa: B023
+        except LookupError:
+            return None
+        if found is None or wire.layout(found.raw_schema) != wire.layout(wire.declared(name)):
+            return name, schema_id
+    return None
 
 
 def learn(schema_id: int, schema: Any) -> None:
@@ -105,6 +123,12 @@ def writer_schema(schema_id: int, url: str | None = None) -> Any:
             raise UnknownSchema(_no_schema(schema_id, client))
         learn(schema_id, schema.raw_schema)
     return _writers[schema_id]
+
+
+def is_named(schema_id: int, name: str) -> bool:
+    """Whether the registry has said that an id is of a version of schemas/avro/<name>.avsc."""
+    known = _writers.get(schema_id)
+    return isinstance(known, dict) and known.get("name") == wire.declared_plain(name)["name"]
 
 
 def look_up(values: Iterable[bytes | None], url: str) -> None:

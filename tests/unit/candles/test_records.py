@@ -8,6 +8,8 @@ from k2stream import deadletter, decimals, topics
 from k2stream.avro import registry, trades, wire
 from k2stream.batch import RecordBatch
 from k2stream.candles import records
+from k2stream.errors import StateRefused
+from k2stream.faults import UnknownSchema
 from k2stream.trade import TradeColumns
 
 KEY = b"binance:BTC/USDT"
@@ -20,7 +22,9 @@ def schema():
 
 def batch(*values):
     count = len(values)
-    return RecordBatch(TP("n", 3), np.arange(40, 40 + count), np.arange(count), [KEY] * count, list(values))
+    return RecordBatch(
+        TP(topics.NORMALIZED, 3), np.arange(40, 40 + count), np.arange(count), [KEY] * count, list(values)
+    )
 
 
 def value(offset):
@@ -52,7 +56,7 @@ def test_anything_else_is_a_dead_letter_with_its_position_and_bytes(bad):
     assert hot.raw_offset.tolist() == [0, 2]
     assert good.offsets.tolist() == [40, 42]
     letter = letters[1]
-    assert (letter.topic, letter.partition, letter.offset) == ("n", 3, 41)
+    assert (letter.topic, letter.partition, letter.offset) == (topics.NORMALIZED, 3, 41)
     assert (letter.exchange, letter.original_bytes) == ("binance", bad or b"")
 
 
@@ -68,3 +72,44 @@ def test_a_record_near_a_megabyte_is_a_letter_that_can_be_written():
     assert len(deadletter.encode(letters[1])) <= topics.MAX_BYTES
     long = RecordBatch(TP("n", 3), np.arange(1), np.arange(1), [b"k" * topics.MAX_BYTES], [value(0)])
     assert len(records.read(long)[2]) == 1  # as a late trade it could not be written again
+
+
+def renumbered(name):
+    """As a registry that was made anew says: another schema under the trades' id, and they under another."""
+    registry.learn(7, wire.declared(name))
+    registry.learn(8, wire.declared("trade"))
+
+
+def test_trades_under_an_id_that_is_another_schema_by_now_are_refused_and_no_dead_letters():
+    written = [value(n) for n in range(3)]
+    renumbered("candle")
+    with pytest.raises(
+        StateRefused, match=r"normalized\[3\], offset 40: a trade under id 7.*`k2 mend candles --rebuild`"
+    ):
+        records.read(batch(*written))
+
+
+def test_one_among_others_is_refused_too():
+    before = value(0)
+    renumbered("candle")
+    after = before[:1] + (8).to_bytes(4, "big") + before[5:]
+    with pytest.raises(StateRefused):
+        records.read(batch(after, before, after))
+
+
+def test_junk_under_any_id_is_a_dead_letter(monkeypatch):
+    def unknown(_, schema_id, __):
+        raise UnknownSchema(f"no schema {schema_id}")
+
+    monkeypatch.setattr(registry, "_retried", unknown)
+    junk = b"\x00" + (999).to_bytes(4, "big") + b"junk"
+    _, hot, letters = records.read(batch(value(0), junk, value(2)))
+    assert hot.raw_offset.tolist() == [0, 2]
+    assert "no schema 999" in letters[1].cause
+
+
+def test_a_trade_that_is_bad_in_itself_is_a_dead_letter_under_its_own_id():
+    written = batch(value(0), value(1))
+    written.keys[1] = None
+    _, _, letters = records.read(written)
+    assert list(letters) in ([], [1])

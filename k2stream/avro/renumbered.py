@@ -1,0 +1,52 @@
+"""Whether records cannot be read because the registry numbers the schemas otherwise by now.
+
+A registry that was lost and fills again gives ids in the order in which workers happen to come. Records from
+before then carry another schema's id: they are no bad records, and no dead letters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from k2stream import topics
+from k2stream.avro import registry, wire
+from k2stream.batch import RecordBatch
+from k2stream.candle import TIMEFRAMES
+from k2stream.errors import StateRefused
+
+SCHEMAS = {
+    topics.NORMALIZED: "trade",
+    topics.LATE: "trade",
+    **dict.fromkeys(map(topics.ohlcv, TIMEFRAMES), "candle"),
+}
+"""What our Avro topics carry, of schemas/avro."""
+
+
+def check(batch: RecordBatch, unreadable: Iterable[int]) -> None:
+    """Of a delivery these rows cannot be read: raise StateRefused where it is the registry that is wrong."""
+    name = SCHEMAS.get(batch.tp.topic)
+    if name is None:
+        return
+    for row in unreadable:
+        if is_ours(value := batch.values[row], name):
+            raise StateRefused(
+                f"{batch.tp.topic}[{batch.tp.partition}], offset {int(batch.offsets[row])}: a {name} "
+                f"under id {wire.schema_id(value)}, which in the registry is another schema's, or none's: "
+                "it was made anew. Restore its data; else `k2 mend candles --rebuild` goes on at the end"
+            )
+    if moved := registry.moved():
+        raise StateRefused(
+            f"the registry has no longer schema {moved[0]} under id {moved[1]}: it was made anew. "
+            "Restore its data; else start all workers again"
+        )
+
+
+def is_ours(value: bytes | None, name: str) -> bool:
+    """Whether a record's bytes are exactly one of schemas/avro/<name>.avsc under the id of something else."""
+    try:
+        if registry.is_named(wire.schema_id(value), name):
+            return False
+        wire.read(value or b"", wire.declared_plain(name), name)
+    except (ValueError, OverflowError, MemoryError):
+        return False
+    return True
