@@ -22,6 +22,10 @@ class StateRefused(ConfigError):
     exit_code = 78
 
 
+class Expired(ConfigError):
+    """A stretch of a topic that was to be read is not there any more, or never was: it is not empty."""
+
+
 def refusal(error: BaseException | None) -> StateRefused | None:
     """The StateRefused that an error is, or was caused by."""
     seen: set[int] = set()

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import faust
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    OffsetOutOfRangeError,
+    TopicAlreadyExistsError,
+)
 
 from k2stream import topics
-from k2stream.errors import ConfigError
+from k2stream.errors import ConfigError, Expired
 from k2stream.settings import Settings
 
 
@@ -31,6 +37,21 @@ def client_options(settings: Settings) -> dict[str, Any]:
             "sasl_plain_password": settings.kafka_sasl_password,
         }
     return options
+
+
+@contextmanager
+def all_there(what: str) -> Iterator[None]:
+    """Around reads of a client with `auto_offset_reset="none"`: raise Expired where it finds no such offset.
+
+    Any other setting goes on elsewhere without a word, and takes an expired stretch for an empty one.
+    """
+    try:
+        yield
+    except OffsetOutOfRangeError as error:
+        lost = ", ".join(f"{tp.topic}[{tp.partition}] has no offset {at}" for tp, at in error.args[0].items())
+        raise Expired(
+            f"{what}: {lost} (any more): it expired while it was read, or the topic was made anew; try again"
+        ) from None
 
 
 def credentials(settings: Settings) -> Any:

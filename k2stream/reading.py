@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from k2stream.batch.fetch import install
 from k2stream.errors import ConfigError
-from k2stream.kafka import client_options
+from k2stream.kafka import all_there, client_options
 from k2stream.settings import Settings
 
 Stretches = Mapping[int, tuple[int, int]]
@@ -22,7 +22,10 @@ class Reader:
 
     def __init__(self, settings: Settings, *, columnar: bool = False) -> None:
         self._consumer = AIOKafkaConsumer(
-            **client_options(settings), max_poll_records=20_000, enable_auto_commit=False
+            **client_options(settings),
+            max_poll_records=20_000,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
         )
         self._columnar = columnar
 
@@ -59,7 +62,7 @@ class Reader:
     async def read(self, topic: str, stretches: Stretches) -> AsyncIterator[Any]:
         """What lies in the stretches, each partition in order; a RecordBatch may reach beyond the end.
 
-        A RecordBatch has records.
+        A RecordBatch has records. Raises Expired when a part of them is not there.
         """
         ends = {
             TopicPartition(topic, number): end for number, (begin, end) in stretches.items() if begin < end
@@ -70,7 +73,9 @@ class Reader:
         for tp in ends:
             self._consumer.seek(tp, stretches[tp.partition][0])
         while any([await self._consumer.position(tp) < end for tp, end in ends.items()]):
-            for tp, items in (await self._consumer.getmany(timeout_ms=500)).items():
+            with all_there(f"reading {topic}"):
+                polled = await self._consumer.getmany(timeout_ms=500)
+            for tp, items in polled.items():
                 for item in items:
                     if len(item) if self._columnar else item.offset < ends[tp]:
                         yield item

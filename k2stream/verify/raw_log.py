@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from k2stream import topics
-from k2stream.kafka import client_options
+from k2stream.kafka import all_there, client_options
 from k2stream.settings import Settings
 
 _SCHEMA = pa.schema(
@@ -39,8 +39,16 @@ async def dump(settings: Settings, topic: str, path: Path) -> int:
 
 
 async def read_to_end(settings: Settings, topic: str) -> Any:
-    """Yield (partition, records) from the beginning to the end offsets as they are at the call."""
-    consumer = AIOKafkaConsumer(**client_options(settings), max_poll_records=20_000, enable_auto_commit=False)
+    """Yield (partition, records) from the beginning to the end offsets as they are at the call.
+
+    Raises Expired when retention overtakes it.
+    """
+    consumer = AIOKafkaConsumer(
+        **client_options(settings),
+        max_poll_records=20_000,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+    )
     await consumer.start()
     try:
         partitions = [TopicPartition(topic, p) for p in sorted(await _partitions(consumer, topic))]
@@ -50,7 +58,9 @@ async def read_to_end(settings: Settings, topic: str) -> Any:
         await consumer.seek_to_beginning(*partitions)
         end = await consumer.end_offsets(partitions)
         while any([await consumer.position(tp) < end[tp] for tp in partitions]):
-            for tp, records in (await consumer.getmany(timeout_ms=500)).items():
+            with all_there(f"reading {topic}"):
+                polled = await consumer.getmany(timeout_ms=500)
+            for tp, records in polled.items():
                 kept = [record for record in records if record.offset < end[tp]]
                 if kept:
                     yield tp.partition, kept

@@ -19,7 +19,7 @@ from k2stream.avro import candles, registry, trades
 from k2stream.batch import RecordBatch
 from k2stream.cold.audit.compare import Source
 from k2stream.deadletter import DeadLetter
-from k2stream.kafka import client_options
+from k2stream.kafka import all_there, client_options
 from k2stream.settings import Settings
 
 _AT_ONCE = 20_000
@@ -130,7 +130,9 @@ class Topics:
             self._consumer.seek(tp, first)
         left = dict(wanted)
         while left:
-            for tp, records in (await self._consumer.getmany(*left, timeout_ms=_POLL_MS)).items():
+            with all_there(f"reading {topic}"):
+                polled = await self._consumer.getmany(*left, timeout_ms=_POLL_MS)
+            for tp, records in polled.items():
                 kept = [record for record in records if record.offset < wanted[tp][1]]
                 if kept:
                     yield tp.partition, kept
@@ -145,8 +147,12 @@ class Topics:
 @asynccontextmanager
 async def reader(settings: Settings) -> AsyncIterator[Topics]:
     """A connected reader."""
-    options = client_options(settings)
-    consumer = AIOKafkaConsumer(**options, enable_auto_commit=False, max_poll_records=_AT_ONCE)
+    consumer = AIOKafkaConsumer(
+        **client_options(settings),
+        enable_auto_commit=False,
+        max_poll_records=_AT_ONCE,
+        auto_offset_reset="none",
+    )
     await consumer.start()
     try:
         yield Topics(settings, consumer)

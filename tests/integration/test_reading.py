@@ -1,0 +1,71 @@
+"""What expired before it was read is an error of its own, in every reader: it is not empty."""
+
+import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+
+from k2stream import settings
+from k2stream.cold.audit.topics import reader as audit_reader
+from k2stream.errors import Expired
+from k2stream.local.platform import local_settings
+from k2stream.reading import Reader
+from k2stream.verify import raw_log
+
+pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
+
+TOPIC = "expiring"
+
+
+@pytest.fixture
+def at(stack):
+    return local_settings(settings.load(), stack)
+
+
+async def filled(at, name):
+    """A topic of 100 records."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=at.kafka_bootstrap)
+    await admin.start()
+    await admin.create_topics([NewTopic(name, 1, 1)])
+    await admin.close()
+    async with AIOKafkaProducer(bootstrap_servers=at.kafka_bootstrap) as producer:
+        for n in range(100):
+            await producer.send_and_wait(name, b"%d" % n, partition=0)
+
+
+async def expire(at, name, before):
+    admin = AIOKafkaAdminClient(bootstrap_servers=at.kafka_bootstrap)
+    await admin.start()
+    await admin.delete_records({TopicPartition(name, 0): RecordsToDelete(before_offset=before)})
+    await admin.close()
+
+
+@pytest.mark.parametrize("columnar", [False, True])
+async def test_a_stretch_whose_beginning_expired_is_not_empty(at, columnar):
+    name = f"{TOPIC}-{columnar}"
+    await filled(at, name)
+    async with Reader(at, columnar=columnar) as reader:
+        held = await reader.held(name, 1)
+        await expire(at, name, 10)
+        with pytest.raises(Expired, match=rf"{name}\[0\] has no offset 0"):
+            async for _ in reader.read(name, held):
+                pass
+
+
+async def test_the_audit_and_the_oracle_do_not_take_it_for_empty(at, monkeypatch):
+    name = f"{TOPIC}-audit"
+    await filled(at, name)
+    async with audit_reader(at) as topics:
+        await expire(at, name, 10)
+        with pytest.raises(Expired):
+            async for _ in topics._read(name, {0: (0, 100)}):
+                pass
+    monkeypatch.setattr(raw_log.AIOKafkaConsumer, "seek_to_beginning", seek_to_zero)
+    with pytest.raises(Expired):
+        async for _ in raw_log.read_to_end(at, name):
+            pass
+
+
+async def seek_to_zero(consumer, *partitions):
+    """As if the beginning had been there a moment ago."""
+    for tp in partitions:
+        consumer.seek(tp, 0)
