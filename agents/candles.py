@@ -108,6 +108,7 @@ async def recovered() -> None:
             grace=settings.grace_us,
             idle=settings.idle_us,
             retention=settings.candle_retention,
+            least=tables.least_retention(number, settings.candle_retention),
             now=now,
         )
     producer: Any = app.producer

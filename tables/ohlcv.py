@@ -8,6 +8,7 @@ from typing import Any
 
 import faust
 
+from k2stream import topics
 from k2stream.batch import BatchTable
 from k2stream.batch.windows import WINDOW_GAP
 from k2stream.candle import TIMEFRAMES
@@ -23,6 +24,10 @@ from k2stream.candles.state import State
 # Small segments: what recovery reads is mostly compacted.
 _CHANGELOG = {"segment.bytes": str(16 << 20), "min.cleanable.dirty.ratio": "0.1"}
 
+RETENTION = b"retention"
+EARLIER_RETENTION = 500
+"""The default of releases that did not note it."""
+
 
 @dataclass(frozen=True, slots=True)
 class CandleTables:
@@ -36,6 +41,14 @@ class CandleTables:
         return {
             name: PartitionWindows(self.windows[name], partition, TIMEFRAMES[name]) for name in TIMEFRAMES
         }
+
+    def least_retention(self, partition: int, retention: int) -> int:
+        """The smallest retention that a partition's windows were ever kept by, from now on with this one."""
+        known = self.progress.fact(partition, RETENTION)
+        kept = len(self.progress.partition_items(partition)) and EARLIER_RETENTION
+        least = min(int(known or kept or retention), retention)
+        self.progress.keep(partition, RETENTION, b"%d" % least)
+        return least
 
     def progress_store(self, partition: int) -> PartitionProgress:
         """The progress of one partition's keys."""
@@ -54,6 +67,7 @@ def declare(app: faust.App, partitions: int) -> CandleTables:
             dumps_value=dumps_state,
             loads_value=loads_state,
             supersedes=_newer_state,
+            source=topics.NORMALIZED,
             extra_topic_configs=_CHANGELOG,
         )
         table.tumbling(length / 1000)
@@ -69,6 +83,7 @@ def declare(app: faust.App, partitions: int) -> CandleTables:
         loads_value=loads_progress,
         supersedes=_newer_progress,
         flush_stage=1,
+        source=topics.NORMALIZED,
         extra_topic_configs=_CHANGELOG,
     )
     app.tables.add(progress)

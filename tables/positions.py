@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 import faust
 import msgspec
 
+from k2stream import topics
 from k2stream.batch import BatchTable
 from k2stream.normalizer import Position
 
@@ -24,6 +27,8 @@ def declare(app: faust.App, exchange: str, partitions: int) -> BatchTable:
         partitions=partitions,
         loads_value=msgspec.json.Decoder(Position).decode,
         supersedes=_newer,
+        source=topics.raw(exchange),
+        reach=attrgetter("raw_offset"),
         extra_topic_configs=_CHANGELOG,
     )
     app.tables.add(table)

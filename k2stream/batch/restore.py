@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from k2stream.batch.records import RecordBatch
-from k2stream.batch.table import BatchTable
+from k2stream.batch.table import RESERVED, BatchTable
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ class Reach:
             if key in self._seen:
                 self._compacted = False
                 return
-            if key is not None:
+            if key is not None and not key.startswith(RESERVED):
                 self._seen.add(key)
                 if not early:
                     self._later[key] = None

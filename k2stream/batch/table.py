@@ -11,10 +11,16 @@ from faust import Table
 from faust.exceptions import ImproperlyConfigured
 from faust.types import TP
 
-from k2stream.batch import windows
+from k2stream.batch import proof, windows
 from k2stream.batch.store import PartitionedStore
 
 _TOMBSTONE = object()
+
+RESERVED = b"\x00"
+"""How changelog keys begin that are none of the table's: no codec of ours writes such a key."""
+
+NOTE_KEY = RESERVED + b"source"
+"""Changelog key of the note that says up to which record of its source a table is written."""
 
 
 class Changes(NamedTuple):
@@ -38,6 +44,10 @@ class BatchTable(Table[Any, Any]):
     Codecs default to JSON; equal keys must encode to equal bytes. ``supersedes(new, old)`` keeps the old
     value on recovery when it returns False: it shields state that carries its position from the late entries
     of a zombie. Of one flush, tables of a higher ``flush_stage`` are written once the lower ones are durable.
+
+    ``source`` names the topic that the table is made from, partition by partition: the changelog then says
+    how far it is in it, and the table is refused when it is behind what was committed. ``reach`` gives the
+    highest source offset that a value knows of, where values say so.
     """
 
     app: Any
@@ -53,9 +63,16 @@ class BatchTable(Table[Any, Any]):
         loads_value: Callable[[bytes], Any] = msgspec.json.decode,
         supersedes: Callable[[Any, Any], bool] | None = None,
         flush_stage: int = 0,
+        source: str = "",
+        reach: Callable[[Any], int] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(app, **options)
+        self.source, self._reach = source, reach
+        self.notes: dict[int, proof.Note] = {}
+        self._new_notes: dict[int, proof.Note] = {}
+        self.facts: dict[int, dict[bytes, bytes]] = {}
+        self._new_facts: defaultdict[int, dict[bytes, bytes]] = defaultdict(dict)
         store = str(self._store or app.conf.store)
         if not store.startswith("memory:"):
             raise ImproperlyConfigured(f"table {self.name}: store {store} is not supported, use memory://")
@@ -95,6 +112,26 @@ class BatchTable(Table[Any, Any]):
         items: ItemsView[Any, Any] = self.data.partitions.get(partition, {}).items()
         return items
 
+    def note(self, partition: int, note: proof.Note) -> None:
+        """Write with the next flush up to which record of its source a partition is."""
+        if note != self.notes.get(partition):
+            self._new_notes[partition] = note
+
+    def keep(self, partition: int, name: bytes, value: bytes) -> None:
+        """Keep a fact about a partition in its changelog, beside the entries (`facts`)."""
+        if self.facts.setdefault(partition, {}).get(RESERVED + name) != value:
+            self.facts[partition][RESERVED + name] = self._new_facts[partition][RESERVED + name] = value
+
+    def fact(self, partition: int, name: bytes) -> bytes | None:
+        """What was stated of a partition."""
+        return self.facts.get(partition, {}).get(RESERVED + name)
+
+    def reach(self, partition: int) -> int:
+        """The highest source offset that the contents of a partition know of, -1 for none."""
+        if self._reach is None:
+            return -1
+        return max(map(self._reach, self.data.partitions.get(partition, {}).values()), default=-1)
+
     def __setitem__(self, key: Any, value: Any) -> None:
         self.put(self._current_partition(), key, value)
 
@@ -125,15 +162,24 @@ class BatchTable(Table[Any, Any]):
         A partition that was written with nothing has no changes: a delivery of replays only, say.
         """
         dirty, self._dirty = self._dirty, defaultdict(dict)
+        notes, self._new_notes = self._new_notes, {}
+        self.notes |= notes
         dumps_key, dumps_value = self.key_codec()[0], self._dumps_value
         taken = []
-        for partition, changed in dirty.items():
-            if not changed:
-                continue
+        facts, self._new_facts = self._new_facts, defaultdict(dict)
+        for partition in dirty.keys() | notes.keys() | facts.keys():
+            changed = dirty.get(partition, {})
             contents = self.data.partition(partition)
             values = [contents.get(key, _TOMBSTONE) for key in changed]
             encoded = [None if value is _TOMBSTONE else dumps_value(value) for value in values]
-            taken.append(Changes(partition, contents, list(map(dumps_key, changed)), encoded))
+            keys = list(map(dumps_key, changed))
+            keys += facts.get(partition, {}).keys()
+            encoded += facts.get(partition, {}).values()
+            if partition in notes:  # last: a changelog that was cut amid a flush lacks it
+                keys.append(NOTE_KEY)
+                encoded.append(proof.write(notes[partition]).encode())
+            if keys:
+                taken.append(Changes(partition, contents, keys, encoded))
         return taken
 
     def on_durable(self, changes: Changes, last_offset: int) -> None:
@@ -153,6 +199,12 @@ class BatchTable(Table[Any, Any]):
         if supersedes is None:
             entries = dict(entries).items()
         for raw_key, raw_value in entries:
+            if raw_key == NOTE_KEY:
+                self._recall(partition, raw_value)
+                continue
+            if raw_key is not None and raw_key.startswith(RESERVED):
+                self.facts.setdefault(partition, {})[raw_key] = raw_value or b""
+                continue
             key = loads_key(raw_key)
             if raw_value is None:
                 contents.pop(key, None)
@@ -161,6 +213,12 @@ class BatchTable(Table[Any, Any]):
             if supersedes is None or key not in contents or supersedes(value, contents[key]):
                 contents[key] = value
         self._offsets[partition] = offset
+
+    def _recall(self, partition: int, text: bytes | None) -> None:
+        """Of notes the one furthest on counts: an earlier one may be a zombie's."""
+        found, known = proof.read(text), self.notes.get(partition)
+        if found is not None and (known is None or found.place >= known.place):
+            self.notes[partition] = found
 
     def persisted_offset(self, tp: TP) -> int | None:
         """Changelog offset that memory is current to: a partition that stays is not replayed."""
@@ -176,12 +234,16 @@ class BatchTable(Table[Any, Any]):
 
     def forget(self) -> None:
         """Drop everything, also what is not in the changelog: that is read anew, from its beginning."""
-        for state in (self.data.partitions, self._dirty, self._offsets):
+        for state in self._by_partition():
             state.clear()
         recovery = self.app.tables.recovery  # it would go on from where it once was
         for offsets in (recovery.active_offsets, recovery.standby_offsets):
             for tp in [tp for tp in offsets if tp.topic == self.changelog_topic_name]:
                 del offsets[tp]
+
+    def _by_partition(self) -> tuple[dict[int, Any], ...]:
+        stated = (self.notes, self._new_notes, self.facts, self._new_facts)
+        return self.data.partitions, self._dirty, self._offsets, *stated
 
     # Faust's life cycle
 
@@ -215,7 +277,7 @@ class BatchTable(Table[Any, Any]):
     ) -> None:
         """Forget the partitions whose changelog this worker no longer reads."""
         held = {tp.partition for tp in assigned if tp.topic == self.changelog_topic_name}
-        for state in (self.data.partitions, self._dirty, self._offsets):
+        for state in self._by_partition():
             for partition in state.keys() - held:
                 del state[partition]
 

@@ -60,13 +60,14 @@ class Partition:
         idle: int,
         retention: int,
         now: int,
+        least: int | None = None,
     ) -> None:
-        """Start from what the stores hold: `stores` by timeframe."""
+        """Start from what the stores hold: `stores` by timeframe; `least` as of Windows."""
         self._stores = stores
         self._progress = progress
         self._grace = grace
         self._idle = idle
-        self.windows = Windows(retention)
+        self.windows = Windows(retention, least)
         self._started = now
         self._seen: dict[str, int] = {}
         reached: dict[str, int] = {}

@@ -17,8 +17,10 @@ _NEVER = 1 << 62
 class Windows:
     """The index of one partition's windows; the states themselves are in the tables. Times in ms."""
 
-    def __init__(self, retention: int) -> None:
+    def __init__(self, retention: int, least: int | None = None) -> None:
+        """`least` is the smallest retention that these windows were ever kept by, this one if None."""
         self._retention = retention
+        self._least = retention if least is None else least
         self._open: dict[str, dict[tuple[str, int], int]] = defaultdict(dict)  # key: window: its end
         self._next_end: dict[str, int] = {}
         self._closed: dict[tuple[str, str], list[int]] = defaultdict(list)
@@ -58,7 +60,11 @@ class Windows:
         """
         closed = self._closed.get((timeframe, key), [])
         passed = open_time + TIMEFRAMES[timeframe] <= watermark
-        return passed and len(closed) >= self._retention and open_time < closed[-self._retention]
+        if not passed or not closed or len(closed) < min(self._least, self._retention):
+            return False
+        # Under a retention that was raised: whatever is older than the oldest one here was dropped before.
+        oldest = closed[-self._retention] if len(closed) >= self._retention else closed[0]
+        return open_time < oldest
 
     def of(self, timeframe: str, key: str) -> list[int]:
         """Open times of the key's windows, ascending."""

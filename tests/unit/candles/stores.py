@@ -91,12 +91,18 @@ class ProgressStore(Store):
 class Worker:
     """A partition with its stores: flush as the producer does it, crash in the middle of one."""
 
-    def __init__(self, durable=None, *, retention=1000, now=0):
+    def __init__(self, durable=None, *, retention=1000, least=None, now=0):
         durable = durable or {}
         self.stores = {tf: WindowStore(dumps_state, loads_state, durable.get(tf)) for tf in TIMEFRAMES}
         self.progress = ProgressStore(dumps_progress, loads_progress, durable.get("progress"))
         self.partition = Partition(
-            self.stores, self.progress, grace=GRACE, idle=1_000_000, retention=retention, now=now
+            self.stores,
+            self.progress,
+            grace=GRACE,
+            idle=1_000_000,
+            retention=retention,
+            least=least,
+            now=now,
         )
         self.published = []
 

@@ -87,3 +87,21 @@ def test_an_open_state_does_not_replace_the_final_one_of_the_same_record():
         key = table.key_codec()[0]((KEY, (0.0, 59.9)))
         table.apply_changelog(0, [key] * 2, list(map(dumps_state, order)), 1)
         assert [state.final for *_, state in tables.stores(0)["1m"].windows()] == [True]
+
+
+def test_a_retention_that_is_raised_remembers_the_smaller_one():
+    tables, later = declared()[1], declared()[1]
+    assert tables.least_retention(0, 3) == 3
+    tables.progress_store(0).put(KEY, Progress(9, 4))
+    (changes,) = tables.progress.take_changes()
+    later.progress.apply_changelog(0, changes.keys, changes.values, 5)
+    assert dict(later.progress.partition_items(0)) == {KEY: Progress(9, 4)}
+    assert later.least_retention(0, 10) == 3
+    assert later.least_retention(1, 10) == 10  # of a partition that held nothing before
+
+
+def test_a_retention_that_an_earlier_release_did_not_note_is_its_default():
+    tables = declared()[1]
+    tables.progress_store(0).put(KEY, Progress(9, 4))
+    assert tables.least_retention(0, 1000) == 500
+    assert tables.least_retention(0, 20) == 20

@@ -142,6 +142,21 @@ def test_closed_windows_leave_one_flush_after_their_retention_with_a_tombstone()
     ]
 
 
+def test_a_raised_retention_does_not_open_again_what_a_smaller_one_dropped():
+    """What is fetched for a window that was dropped would make a final candle of a part of its trades."""
+    worker = Worker(retention=2)
+    for minute in range(6):
+        worker.apply([trade(minute, T0 + minute * MINUTE)])
+    worker.flush()
+    worker.flush()
+    again = Worker(worker.durable(), retention=10, least=2)
+    held = [time for time, _ in again.partition.states("1m", KEY, lambda times: times)]
+    assert T0 // 1000 + MINUTE // 1000 not in held
+    fetched = trade(7, T0 + MINUTE + 1)._replace(backfilled=True)
+    assert not [window for window in again.apply([fetched]).updated if window[0] == "1m"]
+    assert [time for time, _ in again.partition.states("1m", KEY, lambda times: times)] == held
+
+
 def test_what_only_the_clock_closed_is_kept():
     windows = Windows(0)
     windows.opened("1m", KEY, 0)
