@@ -90,6 +90,8 @@ def comes_back_empty_and_gets_the_same_again(chain):
     trades(chain)
     chain.flow()
     chain.restore("hot", 0)
+    chain.sinks["hot"].check()
+    chain.flow()
 
 
 # Faults
