@@ -55,16 +55,15 @@ class Asker:
             await self._ask_again()
 
     async def _ask_again(self) -> None:
-        """One at a time, each after its own backoff: then it is plain what an answer answers."""
+        """After a backoff, and one request at a time: then it is plain what an answer answers."""
         loop = asyncio.get_running_loop()
         most = 1 if self._exchange.refuses_whole else None
         while True:
             self.changed.clear()
             down, now = self._subscriptions.down, loop.time()
-            self._due = {
-                symbol: self._due[symbol] if symbol in self._due else now + self._wait(symbol, now)
-                for symbol in down
-            }
+            waits = [self._wait(symbol, now) for symbol in down if symbol not in self._due]
+            again = now + max(waits, default=0.0)  # those that went down together are asked for together
+            self._due = {symbol: self._due.get(symbol, again) for symbol in down}
             if due := [symbol for symbol in down if self._due[symbol] <= now][:most]:
                 await self._ask(due)
                 await self._answered(due)

@@ -251,18 +251,22 @@ async def test_an_exchange_that_always_shuts_down_is_not_asked_in_a_storm():
 
 
 async def test_an_error_of_kraken_without_an_event_is_an_error_with_its_text(caplog):
+    symbols = ["XBT/USD", "ETH/USD", "SOL/USD"]
+
     async def play(exchange, socket):
         await exchange.recv(socket)
         await socket.send('{"Error":"Exceeded msg rate"}')
         await exchange.recv(socket)
-        await socket.send(status("XBT/USD"))
+        for symbol in symbols:
+            await socket.send(status(symbol))
 
     with caplog.at_level(logging.ERROR):
-        async with scripted("kraken", ["XBT/USD"], play) as exchange:
+        async with scripted("kraken", symbols, play) as exchange:
             await exchange.until(lambda: exchange.feed.status.connected)
             assert (exchange.feed.status.errors, exchange.feed.status.unknown) == (1, 0)
     assert exchange.told("exchange_error") == [("", "Exceeded msg rate")]
-    assert exchange.told("refused") == [("XBT/USD", "Exceeded msg rate")]
+    assert exchange.told("refused") == [(symbol, "Exceeded msg rate") for symbol in symbols]
+    assert pairs_of(exchange.asked) == [set(symbols)] * 2  # not one by one: there were too many messages
     assert "the exchange answered with an error: Exceeded msg rate" in caplog.text
 
 
