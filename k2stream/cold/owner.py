@@ -16,7 +16,9 @@ from uuid import uuid4
 
 import msgspec
 from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchNamespaceError
 from pyiceberg.table import Table
+from sqlalchemy.exc import IntegrityError
 
 from k2stream import clock
 from k2stream.cold.catalog import sqlite_path
@@ -28,7 +30,7 @@ MARKER = ".k2-owner.json"
 """Beside the table's folder, in which others list files."""
 
 _SQLITE = "sqlite "
-PROPERTY = "k2.catalog"
+NAMESPACE, PROPERTY = "k2_catalog", "k2.catalog"
 ATTEMPTS, PAUSE_SECONDS = 20, 0.05
 
 
@@ -44,16 +46,19 @@ class Claim(msgspec.Struct, frozen=True):
     taken: bool = False
 
 
-def identity(catalog: Catalog, namespace: str) -> str:
-    """Tells catalogs apart: where a SQLite file is, else an id that is kept in the catalog itself."""
+def identity(catalog: Catalog) -> str:
+    """Tells catalogs apart: where a SQLite file is, else an id that is kept in the catalog itself.
+
+    It is a namespace's, since of several that are made at once a catalog keeps one.
+    """
     uri = catalog.properties.get("uri", "")
     if uri.startswith("sqlite"):
         return _SQLITE + str(sqlite_path(uri).resolve())
-    known = catalog.load_namespace_properties(namespace).get(PROPERTY)
-    if known is None:
-        catalog.update_namespace_properties(namespace, updates={PROPERTY: uuid4().hex})
-        known = catalog.load_namespace_properties(namespace)[PROPERTY]
-    return f"catalog {known}"
+    with suppress(NoSuchNamespaceError):
+        return f"catalog {catalog.load_namespace_properties(NAMESPACE)[PROPERTY]}"
+    with suppress(NamespaceAlreadyExistsError, IntegrityError):  # another worker was faster
+        catalog.create_namespace(NAMESPACE, {PROPERTY: uuid4().hex})
+    return f"catalog {catalog.load_namespace_properties(NAMESPACE)[PROPERTY]}"
 
 
 def own(catalog: Catalog, name: str) -> Table:
@@ -69,13 +74,14 @@ def claim(catalog: Catalog, table: Table, *, created: bool) -> Claim:
     Raises StateRefused when it is another's, or lies where this catalog makes no tables.
     """
     mine, found = _claim(catalog, table), read(table)
-    replaced = created and found is not None and found.catalog == mine.catalog  # a table that was dropped
+    # Of a table of this catalog that was dropped.
+    replaced = found is not None and found.catalog == mine.catalog and found.table != mine.table
     if found is None or replaced:
-        if not created and not _inside(catalog, table):
+        if not (created or replaced or _inside(catalog, table)):
             raise StateRefused(f"{_where(table)} is not in this catalog's warehouse: {_ADOPT}")
         with suppress(FileExistsError):  # another worker was faster
             _write(table, mine, overwrite=replaced)
-        if not created:
+        if not (created or replaced):
             logger.warning("%s: adopted from an earlier release", _where(table))
         found = read(table) or mine
     if not _same(found, mine):
@@ -130,8 +136,7 @@ def _same(one: Claim | None, other: Claim) -> bool:
 
 
 def _claim(catalog: Catalog, table: Table) -> Claim:
-    namespace, *_ = table.name()
-    return Claim(identity(catalog, namespace), str(table.metadata.table_uuid), clock.now_us() // 1000)
+    return Claim(identity(catalog), str(table.metadata.table_uuid), clock.now_us() // 1000)
 
 
 def _write(table: Table, made: Claim, *, overwrite: bool) -> None:
