@@ -13,7 +13,7 @@ from rich.table import Table
 
 from k2stream import clock, topics
 from k2stream import settings as settings_module
-from k2stream.deadletter import DeadLetter
+from k2stream.deadletter import DeadLetter, Identity
 from k2stream.dlq import letters as dead
 from k2stream.dlq.letters import Cause, Choice
 from k2stream.dlq.notes import Id, Origins, Replay, by_place
@@ -50,11 +50,12 @@ async def _list(settings: Settings, choice: Choice, limit: int, summary: bool) -
     newest: deque[tuple[int, DeadLetter]] = deque(maxlen=limit)
     causes: Counter[Cause] = Counter()
     count = 0
+    seen: set[Identity] = set()
     async with Reader(settings) as reader:
         async for number, letter in dead.read(reader):
             if letter is None:
                 click.echo(f"{topics.DLQ} offset {number} is no dead letter", err=True)
-            elif choice.takes(number, letter):
+            elif choice.takes(number, letter) and dead.is_first(letter, seen):
                 count += 1
                 if summary:
                     causes.update(dead.summary([letter]))
@@ -147,8 +148,9 @@ async def _show(settings: Settings, number: int, original: bool) -> None:
 def replay_letters(numbers: tuple[int, ...], cause: str, everything: bool, exchange: str | None) -> None:
     """Put the originals of dead letters back into the pipeline, each at most once.
 
-    A raw record goes to the end of its raw topic, under its key; a frame is parsed again. Letters of other
-    stages are refused. Exits 1 when a letter named by --offset did not go back.
+    A raw record goes to the end of its raw topic, under its key; a frame is parsed again; what a sink could
+    not read goes into the table that lacks it, and nowhere else. Letters of candles are refused. Exits 1 when
+    a letter named by --offset did not go back.
     """
     if bool(numbers) + bool(cause) + everything != 1:
         raise click.UsageError("choose letters by one of --offset, --cause and --all")
@@ -158,14 +160,17 @@ def replay_letters(numbers: tuple[int, ...], cause: str, everything: bool, excha
 
 async def _replay(settings: Settings, choice: Choice) -> int:
     async with Reader(settings) as reader:
+        seen: set[Identity] = set()
         chosen = [
             (number, letter)
             async for number, letter in dead.read(reader)
-            if letter is not None and choice.takes(number, letter)
+            if letter is not None and dead.is_first(letter, seen) and choice.takes(number, letter)
         ]
     missing = set(choice.numbers or ()) - {number for number, _ in chosen}
     for number in sorted(missing):
-        click.echo(f"{number}: refused: {topics.DLQ} has no such dead letter")
+        click.echo(
+            f"{number}: refused: {topics.DLQ} has no such dead letter, or an earlier one of its record"
+        )
     back = trades = 0
     async for outcome in replay(settings, chosen):
         click.echo(f"{outcome.number}: {outcome.text}")

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from k2stream import topics
-from k2stream.deadletter import DeadLetter
+from k2stream.deadletter import DeadLetter, Identity
 from k2stream.reading import Reader, Stretches
 
 _decoder = msgspec.json.Decoder(DeadLetter)
@@ -75,6 +75,15 @@ async def _read(reader: Reader, stretches: Stretches) -> AsyncIterator[Numbered]
             yield Numbered(record.offset, _decoder.decode(record.value or b""))
         except msgspec.DecodeError:
             yield Numbered(record.offset, None)
+
+
+def is_first(letter: DeadLetter, seen: set[Identity]) -> bool:
+    """Whether it is the first of its record and reader: a crash may bring one again. Adds it to `seen`."""
+    if letter.identity is None:
+        return True
+    first = letter.identity not in seen
+    seen.add(letter.identity)
+    return first
 
 
 def summary(letters: Iterable[DeadLetter]) -> Counter[Cause]:

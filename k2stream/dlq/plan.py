@@ -6,16 +6,14 @@ from typing import NamedTuple
 
 from k2stream import exchanges, topics
 from k2stream.deadletter import DeadLetter
+from k2stream.dlq.refusal import Refused as Refused
+from k2stream.dlq.sinks import route_of
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Exchange
 from k2stream.settings import Settings
 
 HEADER = "k2-dead-letter"
 """Header of a record put back: the number of its dead letter, ":", and which record of the letter it is."""
-
-
-class Refused(Exception):
-    """A letter that cannot go back, and why."""
 
 
 class Row(NamedTuple):
@@ -29,22 +27,28 @@ class Row(NamedTuple):
 class Plan(NamedTuple):
     """What a letter gives; a key is empty where only the raw topic can tell it.
 
-    `rejects` are causes of trades of a frame that are still of no use.
+    `rejects` are causes of trades of a frame that are still of no use. The letter of a sink goes back to the
+    table that lacks its record: `topic` is then the table.
     """
 
     topic: str
     rows: tuple[Row, ...]
     rejects: tuple[str, ...] = ()
+    letter: DeadLetter | None = None
+    """A sink's."""
 
 
 def plan(letter: DeadLetter, settings: Settings) -> Plan:
     """The records that a letter's original is, or gives. Raises Refused."""
-    if letter.stage not in ("ingest", "normalize"):
+    if letter.stage not in ("ingest", "normalize", "hot", "cold"):
         raise Refused(
-            f"it comes from stage {letter.stage}; only what ingest and normalize rejected can go back"
+            f"it comes from stage {letter.stage}, whose letters cannot go back (k2 replay rebuilds)"
         )
     if not letter.complete:
         raise Refused("the letter does not hold all of its original")
+    if letter.stage in ("hot", "cold"):
+        table = route_of(letter).table
+        return Plan(table, (Row(letter.partition, letter.reader.encode(), b""),), letter=letter)
     if letter.exchange not in exchanges.REGISTRY:
         raise Refused(f"unknown exchange {letter.exchange!r}")
     exchange = exchanges.get(letter.exchange)

@@ -14,6 +14,7 @@ from k2stream import clock, topics
 from k2stream.deadletter import DeadLetter
 from k2stream.dlq.notes import Id, Note, Replay, fold
 from k2stream.dlq.plan import HEADER, Plan, Refused, plan
+from k2stream.dlq.sinks import put
 from k2stream.kafka import client_options, ensure_topics
 from k2stream.reading import Reader, Stretches
 from k2stream.settings import Settings
@@ -132,12 +133,15 @@ class _Run:
                 count = self._settings.raw_partitions(exchange)
                 ends[topics.raw(exchange)] = await self._reader.held(topics.raw(exchange), count)
         for item in items:
-            after = {row.partition: ends[item.plan.topic][row.partition][1] for row in item.plan.rows}
+            raw = ends.get(item.plan.topic)  # none of a sink's letter
+            after = {row.partition: raw[row.partition][1] for row in item.plan.rows} if raw else {}
             await self._note(Note(item.id, self._name, item.plan.topic, after))
         await self._producer.flush()
 
     async def _write(self, item: Item, earlier: _Earlier) -> Outcome:
         """Write the records that no earlier run has written."""
+        if item.plan.letter is not None:
+            return await self._put(item, item.plan.letter)
         sent, places = [], {}
         for index, row in enumerate(item.plan.rows):
             mark = _mark(item.id, index)
@@ -161,6 +165,17 @@ class _Run:
             text += f"; {len(item.plan.rejects)} of its trades are still rejected: {item.plan.rejects[0]}"
         return Outcome(item.id.number, len(written), text)
 
+    async def _put(self, item: Item, letter: DeadLetter) -> Outcome:
+        """Write the row of a sink's letter, where its table lacks it."""
+        try:
+            rows = await asyncio.to_thread(put, self._settings, letter)
+        except Refused as reason:
+            return Outcome(item.id.number, 0, f"refused: {reason}")
+        written = [(letter.partition, letter.offset)]
+        await (await self._note(Note(item.id, self._name, item.plan.topic, written=written)))
+        held = "" if rows else ", which had it already"
+        return Outcome(item.id.number, 1, f"put back: into {letter.reader}{held}")
+
     async def _note(self, note: Note) -> asyncio.Future[object]:
         key, value = str(note.letter.number).encode(), msgspec.json.encode(note)
         sent: asyncio.Future[object] = await self._producer.send(topics.DLQ_REPLAYS, value, key, partition=0)
@@ -169,7 +184,8 @@ class _Run:
     async def _earlier(self, again: Sequence[tuple[Item, Replay]]) -> _Earlier:
         """What runs that were broken off had written of these letters."""
         earlier = _Earlier({}, set())
-        for topic in {replay.topic for _, replay in again}:
+        raws = set(map(topics.raw, topics.EXCHANGES))
+        for topic in {replay.topic for _, replay in again} & raws:
             exchange = next(name for name in topics.EXCHANGES if topics.raw(name) == topic)
             held = await self._reader.held(topic, self._settings.raw_partitions(exchange))
             after: dict[int, int] = {}

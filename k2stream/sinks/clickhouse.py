@@ -146,6 +146,11 @@ class ClickHouse:
             self._insert(route.table, rows, {**self._insert_settings, **token})
         return len(rows)
 
+    def add(self, route: Route, rows: pa.Table) -> int:
+        """Insert rows beside the batches: those that are there already collapse with them."""
+        self._insert(route.table, rows, self._insert_settings)
+        return len(rows)
+
     def open(self, positions: Mapping[Key, Position]) -> None:
         """One row a partition into sink_positions, of the newest epoch."""
         rows = [

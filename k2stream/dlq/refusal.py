@@ -1,0 +1,5 @@
+"""Why a letter does not go back."""
+
+
+class Refused(Exception):
+    """A letter that cannot go back, and why."""

@@ -1,0 +1,84 @@
+"""Putting a sink's dead letter back: the row of its record, into the one table that lacks it.
+
+Nobody else reads it again: what other readers made of the record stays as it is.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import datetime
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+from faust.types import TP
+
+from k2stream import faults
+from k2stream.avro import registry
+from k2stream.batch import RecordBatch
+from k2stream.cold import owner
+from k2stream.cold.catalog import open_catalog
+from k2stream.cold.commit import committed
+from k2stream.cold.tables import TABLES, rows_for
+from k2stream.deadletter import DeadLetter
+from k2stream.dlq.refusal import Refused
+from k2stream.settings import Settings
+from k2stream.sinks import bronze, gold, silver
+from k2stream.sinks.clickhouse import ClickHouse
+from k2stream.sinks.route import Route
+from k2stream.sinks.schema import stored
+
+_HOT = {route.table: route for route in (*bronze.ROUTES, silver.ROUTE, *gold.ROUTES)}
+
+
+def route_of(letter: DeadLetter) -> Route:
+    """The route of the table that a letter names. Raises Refused."""
+    cold = TABLES.get(letter.reader) if letter.stage == "cold" else None
+    found = cold.route if cold else _HOT.get(letter.reader) if letter.stage == "hot" else None
+    if found is None or found.topic != letter.topic:
+        raise Refused(f"no table {letter.reader!r} of stage {letter.stage} reads {letter.topic}")
+    return found
+
+
+def put(settings: Settings, letter: DeadLetter) -> int:
+    """Write the row, unless the table has it; how many rows. Raises Refused when it still cannot be read."""
+    route = route_of(letter)
+    rows = _row(settings, route, letter)
+    if letter.stage == "cold":
+        return committed(partial(_append, settings, route, rows))
+    with closing(ClickHouse(settings)) as destination:
+        return destination.add(route, rows)
+
+
+def _row(settings: Settings, route: Route, letter: DeadLetter) -> pa.Table:
+    value = letter.original_bytes
+    registry.look_up([value], settings.registry_url)
+    at = np.array([letter.offset], np.int64)
+    batch = RecordBatch(TP(letter.topic, letter.partition), at, at * 0, [b""], [value])
+    _, rows, causes = faults.read(batch, route.columns)
+    if causes:
+        raise Refused(f"{letter.reader} still cannot read it: {causes[0]}")
+    return stored(rows)
+
+
+def _append(settings: Settings, route: Route, rows: pa.Table) -> int:
+    table = owner.own(open_catalog(settings), route.table)
+    names = [name for name in _IDENTITY if name in rows.column_names]
+    names = [*gold.IDENTITY, "revision"] if "revision" in rows.column_names else names
+    row = rows_for(table, rows)
+    same = " and ".join(f"{name} == {_literal(row, name)}" for name in names)
+    if len(table.scan(row_filter=same, selected_fields=("raw_offset",)).to_arrow()):
+        return 0
+    table.append(row)
+    return len(row)
+
+
+_IDENTITY = ("exchange", "raw_partition", "raw_offset")
+
+
+def _literal(row: pa.Table, name: str) -> str:
+    value = row[name][0].as_py()
+    if isinstance(value, int):
+        return str(value)
+    text = value.isoformat() if isinstance(value, datetime) else str(value)
+    return f"'{text.replace(chr(39), chr(39) * 2)}'"

@@ -1,0 +1,93 @@
+"""The letter of a sink goes back into the one table that lacks its record, once."""
+
+import pytest
+
+from k2stream import deadletter, topics
+from k2stream.avro import registry, wire
+from k2stream.cold import tables
+from k2stream.cold.catalog import open_catalog
+from k2stream.deadletter import DeadLetter
+from k2stream.dlq import letters
+from k2stream.dlq.plan import Refused, plan
+from k2stream.dlq.sinks import put
+from k2stream.settings import Settings
+
+COLD = "cold.silver_trades"
+TRADE = {
+    "timestamp": 5,
+    "receive_time": 6,
+    "process_time": 7,
+    "side": "BUY",
+    "exchange": "kraken",
+    **{name: (5).to_bytes(16, "big") for name in ("price", "quantity")},
+    "raw_offset": 41,
+    "sequence": 1,
+    "raw_partition": 0,
+    "trade_count": 1,
+    "symbol": "a'b",
+    "canonical_symbol": "A/B",
+    "trade_id": "1",
+    "vendor_data": {},
+    "trade_conditions": [],
+    "validation_errors": [],
+}
+
+
+def letter(value, *, reader=COLD, topic=topics.NORMALIZED, stage="cold"):
+    kept = deadletter.original(value)
+    return DeadLetter(
+        cause="unknown schema", exchange="kraken", time=1, original=kept, stage=stage, reader=reader,
+        topic=topic, partition=0, offset=7,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def settings(tmp_path):
+    registry.learn(7, wire.declared("trade"))
+    settings = Settings(data_dir=str(tmp_path))
+    tables.ensure(open_catalog(settings), tables.TABLES[COLD])
+    return settings
+
+
+def held(settings):
+    return open_catalog(settings).load_table(COLD).scan().to_arrow()["raw_offset"].to_pylist()
+
+
+def test_a_row_comes_into_the_table_once_however_often_it_is_put_back(settings):
+    value = wire.write(TRADE, "trade", 7)
+    assert [put(settings, letter(value)) for _ in range(2)] == [1, 0]
+    assert held(settings) == [41]
+
+
+def test_a_candle_comes_into_its_table_once(settings):
+    registry.learn(8, wire.declared("candle"))
+    tables.ensure(open_catalog(settings), tables.TABLES["cold.gold_ohlcv_1m"])
+    fields = wire.declared("candle")["fields"]
+    plain = {"string": "a", "long": 1, "int": 0, "boolean": True}
+    row = {one["name"]: plain.get(one["type"]) if isinstance(one["type"], str) else 60_000 for one in fields}
+    row |= {one["name"]: b"\x05" for one in fields if "precision" in str(one["type"])}
+    value = wire.write(row, "candle", 8)
+    found = letter(value, reader="cold.gold_ohlcv_1m", topic=topics.ohlcv("1m"))
+    assert [put(settings, found) for _ in range(2)] == [1, 0]
+
+
+def test_what_still_cannot_be_read_is_refused(settings):
+    with pytest.raises(Refused, match=r"cold\.silver_trades still cannot read it: not a record"):
+        put(settings, letter(b"hello"))
+    assert held(settings) == []
+
+
+def test_the_plan_names_the_table_alone():
+    found = plan(letter(b"x"), Settings())
+    assert (found.topic, found.letter) == (COLD, letter(b"x"))
+    hot = letter(b"x", stage="hot", reader="ohlcv_1m", topic=topics.ohlcv("1m"))
+    assert plan(hot, Settings()).topic == "ohlcv_1m"
+    for other in (letter(b"x", reader="other"), letter(b"x", topic=topics.ohlcv("1m"))):
+        with pytest.raises(Refused, match="no table"):
+            plan(other, Settings())
+
+
+def test_a_letter_that_came_again_is_the_same():
+    seen = set()
+    assert [letters.is_first(letter(b"x"), seen) for _ in range(2)] == [True, False]
+    assert letters.is_first(letter(b"x", stage="hot", reader="silver_trades"), seen)
