@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import closing
 
 import msgspec
 import pytest
@@ -71,13 +70,14 @@ async def test_the_hot_worker_dead_letters_what_it_cannot_read_and_goes_on(stack
     log = tmp_path / "hot.log"
     process = worker(config, log)
     try:
-        with closing(connect(config)) as client:
-            deadline = time.monotonic() + 60
-            while not all(offset <= held(client).get(table, -1) for table, offset in places):
-                assert process.poll() is None, log.read_text()[-2000:]
-                assert time.monotonic() < deadline, log.read_text()[-2000:]
-                await asyncio.sleep(0.1)
-            client.execute("DROP DATABASE poison")
+        client = connect(config)
+        deadline = time.monotonic() + 60
+        while not all(offset <= held(client).get(table, -1) for table, offset in places):
+            assert process.poll() is None, log.read_text()[-2000:]
+            assert time.monotonic() < deadline, log.read_text()[-2000:]
+            await asyncio.sleep(0.1)
+        client.execute("DROP DATABASE poison")
+        client.disconnect()
         process.send_signal(signal.SIGTERM)
         process.wait(20)
     finally:
