@@ -22,6 +22,8 @@ class EventKind(StrEnum):
     JUMP = "jump"  # the same where ids rise but may skip: perhaps nothing is missing
     BACKFILLED = "backfilled"  # an answer to those that tell of a loss: `count` trades were fetched over REST
     RESTART = "restart"  # trade ids started again: from here on they are of epoch `epoch`
+    CLAIMED = "claimed"  # `connection` waits for its turn to publish what it has fetched
+    RELEASED = "released"  # and has had it
     DUPLICATE = "duplicate"  # an id that was seen before, dropped
 
 

@@ -14,6 +14,7 @@ from k2stream.backfill.down import last_up
 from k2stream.backfill.filler import Filler
 from k2stream.backfill.output import Output
 from k2stream.backfill.task import Task
+from k2stream.backfill.turn import Turns
 from k2stream.exchanges.spec import Exchange
 from k2stream.feed.publisher import Publisher
 from k2stream.instruments import Instrument
@@ -40,7 +41,9 @@ def filler(
         return None
     client = client_of(settings, exchange)
     symbols = [item.symbol for item in instruments]
-    return Filler(Task(exchange, symbols, client, Output(name, publisher, settings), settings, settled))
+    output = Output(name, publisher, settings)
+    turns = Turns(name, output, settings)
+    return Filler(Task(exchange, symbols, client, output, settings, settled, turn=turns.take))
 
 
 __all__ = ["Filler", "filler", "last_up"]

@@ -42,24 +42,37 @@ def link_of(record: Any) -> str:
     return "" if record.k2_backfilled else str(record.k2_conn)
 
 
-async def read_held(exchange: Exchange, settings: Settings, start: int, end: int) -> Held:
-    """What was traded from one time of our clock to another, µs, by a clock at most CLOCK_US away.
+class Holdings:
+    """What was traded from one time of our clock to another, µs, by a clock at most CLOCK_US away."""
 
-    Read to the end of the topic, where trades are that were fetched before.
-    """
-    ahead: list[int] = []
-    held: defaultdict[str, contents.Held] = defaultdict(contents.Held)
-    topic, partitions = topics.raw(exchange.name), settings.raw_partitions(exchange.name)
-    async with Reader(settings, columnar=True) as reader:
-        stretches = await reader.since(topic, partitions, (start - CLOCK_US) // 1000)
-        async for batch in reader.read(topic, stretches):
-            for record, symbol, content, time in trades_of(exchange, batch.values):
-                if start - CLOCK_US <= time <= end + CLOCK_US:
-                    held[symbol].add(content, time, link_of(record))
-                    if not (record.k2_backfilled or record.k2_unread):
-                        ahead.append(time - record.k2_recv)
-    times = {symbol: found.times() for symbol, found in held.items()}
-    return Held(times, int(median(ahead)) if ahead else 0)
+    def __init__(self, exchange: Exchange, settings: Settings, start: int, end: int) -> None:
+        self._exchange, self._settings = exchange, settings
+        self._start, self._end = start - CLOCK_US, end + CLOCK_US
+        self._ahead: list[int] = []
+        self._held: defaultdict[str, contents.Held] = defaultdict(contents.Held)
+        self._next: dict[int, int] = {}
+
+    async def read(self) -> Held:
+        """All that the topic has now, up to its end, where trades are that were fetched before."""
+        topic = topics.raw(self._exchange.name)
+        partitions = self._settings.raw_partitions(self._exchange.name)
+        async with Reader(self._settings, columnar=True) as reader:
+            stretches = await reader.since(topic, partitions, self._start // 1000)
+            stretches = {
+                number: (self._next.get(number, begin), end) for number, (begin, end) in stretches.items()
+            }
+            async for batch in reader.read(topic, stretches):
+                self._add(batch.values[: sum(batch.offsets < stretches[batch.tp.partition][1])])
+        self._next = {number: end for number, (_, end) in stretches.items()}
+        times = {symbol: found.times() for symbol, found in self._held.items()}
+        return Held(times, int(median(self._ahead)) if self._ahead else 0)
+
+    def _add(self, values: Sequence[bytes | None]) -> None:
+        for record, symbol, content, time in trades_of(self._exchange, values):
+            if self._start <= time <= self._end:
+                self._held[symbol].add(content, time, link_of(record))
+                if not (record.k2_backfilled or record.k2_unread):
+                    self._ahead.append(time - record.k2_recv)
 
 
 async def last_received(exchange: Exchange, settings: Settings) -> dict[int, int]:

@@ -13,42 +13,50 @@ from k2stream.backfill.held import CLOCK_US, link_of, trades_of
 from k2stream.backfill.span import Span
 from k2stream.batch import RecordBatch
 from k2stream.cold.catalog import open_catalog
-from k2stream.exchanges.spec import Exchange
 from k2stream.instruments import Instrument
 from k2stream.reading import Reader
 from k2stream.replay import native
 from k2stream.settings import Settings
 
 
-async def known(settings: Settings, instrument: Instrument, span: Span) -> Mapping[Content, list[int]]:
-    """Times (µs, ascending) of the span's trades by content."""
-    exchange = exchanges.get(instrument.exchange)
-    topic = topics.raw(exchange.name)
-    partition = topics.partition_of(instrument.symbol, settings.raw_partitions(exchange.name))
-    found = Held()
-    async with Reader(settings, columnar=True) as reader:
-        held = await reader.held(topic, settings.raw_partitions(exchange.name))
-        begin = held[partition][0]
-        if begin:
-            cold = await asyncio.to_thread(_cold, settings, instrument, span, partition, begin)
-            _add(found, exchange, cold, span)
-        stretches = await reader.since(topic, len(held), (span.start - CLOCK_US) // 1000)
-        async for batch in reader.read(topic, {partition: stretches[partition]}):
-            _add(found, exchange, _of_symbol(batch, instrument), span)
-    return found.times()
+class Known:
+    """The trades of a span."""
+
+    def __init__(self, settings: Settings, instrument: Instrument, span: Span) -> None:
+        self._settings, self._instrument, self._span = settings, instrument, span
+        self._exchange = exchanges.get(instrument.exchange)
+        self._held = Held()
+        self._next: int | None = None
+
+    async def times(self) -> Mapping[Content, list[int]]:
+        """Their times (µs, ascending) by content, of all that is there now."""
+        name, span = self._exchange.name, self._span
+        topic, partitions = topics.raw(name), self._settings.raw_partitions(name)
+        partition = topics.partition_of(self._instrument.symbol, partitions)
+        async with Reader(self._settings, columnar=True) as reader:
+            begin, end = (await reader.held(topic, partitions))[partition]
+            if self._next is None:
+                if begin:
+                    where = self._settings, self._instrument, span, partition, begin
+                    self._add(await asyncio.to_thread(_cold, *where))
+                since = await reader.since(topic, partitions, (span.start - CLOCK_US) // 1000)
+                self._next = since[partition][0]
+            async for batch in reader.read(topic, {partition: (self._next, end)}):
+                self._add(_of_symbol(batch, self._instrument, end))
+            self._next = max(self._next, end)
+        return self._held.times()
+
+    def _add(self, values: list[bytes | None]) -> None:
+        if values:
+            for record, _, content, time in trades_of(self._exchange, values):
+                if self._span.start - 1 <= time <= self._span.end:
+                    self._held.add(content, time, link_of(record))
 
 
-def _of_symbol(batch: RecordBatch, instrument: Instrument) -> list[bytes | None]:
+def _of_symbol(batch: RecordBatch, instrument: Instrument, end: int) -> list[bytes | None]:
     key = instrument.symbol.encode()
-    return [value for name, value in zip(batch.keys, batch.values, strict=True) if name == key]
-
-
-def _add(found: Held, exchange: Exchange, values: list[bytes | None], span: Span) -> None:
-    if not values:
-        return
-    for record, _, content, time in trades_of(exchange, values):
-        if span.start - 1 <= time <= span.end:
-            found.add(content, time, link_of(record))
+    rows = zip(batch.keys, batch.values, batch.offsets.tolist(), strict=True)
+    return [value for name, value, offset in rows if name == key and offset < end]
 
 
 def _cold(

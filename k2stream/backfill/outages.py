@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 
 import msgspec
 
 from k2stream.backfill.contents import absent
-from k2stream.backfill.held import read_held
+from k2stream.backfill.held import Held, Holdings
 from k2stream.backfill.span import Span, chunks
 from k2stream.backfill.task import Task
+from k2stream.continuity.told import ROUNDING_US
 from k2stream.events import EventKind, FeedEvent
 from k2stream.exchanges.rest.spec import HistoryError, Past
 
 log = logging.getLogger(__name__)
+
+AGAIN_SECONDS = 5.0
 
 ENDS = (EventKind.CONNECTED, EventKind.SUBSCRIBED)
 """Events that tell of an outage by its end: of the whole feed, of one symbol."""
@@ -43,23 +47,38 @@ async def fill(task: Task, event: FeedEvent) -> None:
         log.warning("%s: %s", name, note)
     await task.until(end + margin)
     await task.settled()
-    held = await read_held(task.exchange, task.settings, start, end)
+    holdings = Holdings(task.exchange, task.settings, start, end)
+    held = await holdings.read()
     count = 0
     for symbol in [event.symbol] if event.symbol else task.symbols:
         try:
-            told = await _told(task, symbol, start + held.ahead, end + held.ahead)
+            told = await _told(task, symbol, Span(start + held.ahead, end + held.ahead + 1), held)
         except HistoryError as error:
             log.warning("%s %s: nothing fetched: %s", name, symbol, error)
             await task.done(event, symbol, event.since, 0, f"nothing fetched: {error}")
             continue
-        missing = absent(task.exchange, told, held.times.get(symbol, {}))
-        await task.output.trades(missing)
+        async with task.turn():
+            now = await holdings.read()
+            missing = absent(task.exchange, told, now.times.get(symbol, {}))
+            await task.output.trades(missing)
         await task.done(event, symbol, event.since, len(missing), note)
         count += len(missing)
     log.info("%s: %d trades fetched of %.1f s without a feed", name, count, (event.time - event.since) / 1e6)
 
 
-async def _told(task: Task, symbol: str, start: int, end: int) -> Sequence[Past]:
-    """What REST tells of a symbol from one time of the exchange to another, µs; raises HistoryError."""
-    pages = chunks(task.client, symbol, "", Span(start, end + 1))
-    return [item async for page in pages for item in page.trades]
+async def _told(task: Task, symbol: str, span: Span, held: Held) -> Sequence[Past]:
+    """What REST tells of a symbol and a span, once it has got to what the feed told; raises HistoryError."""
+    held_times = (time for times in held.times.get(symbol, {}).values() for time in times if time < span.end)
+    newest = max(held_times, default=0)
+    beyond = False
+    while True:
+        pages = chunks(task.client, symbol, "", span)
+        told = [item async for page in pages for item in page.trades]
+        if beyond or not newest or (told and told[-1].time >= newest - ROUNDING_US):
+            return told
+        by_time = task.client.history.by_time
+        assert by_time
+        later = await task.client.fetch(by_time(symbol, span.end * 1000))
+        beyond = any(item.time >= span.end for item in later.trades)
+        if not beyond:
+            await asyncio.sleep(AGAIN_SECONDS)

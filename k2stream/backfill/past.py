@@ -6,8 +6,9 @@ here, from all trades that the platform holds of it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,14 +18,17 @@ from aiokafka import AIOKafkaProducer
 from k2stream import clock, exchanges, topics
 from k2stream.backfill.client import client_of
 from k2stream.backfill.contents import absent
-from k2stream.backfill.known import known
+from k2stream.backfill.held import last_received
+from k2stream.backfill.known import Known
 from k2stream.backfill.output import Output
 from k2stream.backfill.recompute import recompute
 from k2stream.backfill.resume import Note, Progress
-from k2stream.backfill.span import Chunk, Span, chunks
+from k2stream.backfill.span import Span, chunks
+from k2stream.backfill.turn import Turns
 from k2stream.errors import ConfigError
 from k2stream.events import EventKind, FeedEvent
-from k2stream.exchanges.rest.spec import HistoryError, Past
+from k2stream.exchanges.rest.spec import HistoryError
+from k2stream.exchanges.spec import Exchange
 from k2stream.feed import Columns
 from k2stream.instruments import Instrument
 from k2stream.kafka import client_options, ensure_topics
@@ -33,6 +37,13 @@ from k2stream.status.lag import LagReader
 
 WITHIN_SECONDS = 120.0
 """For the workers to take in what was published."""
+
+
+RECENT_US = 600 * 1_000_000
+"""Of so recent a time trades may be on their way through the feed."""
+
+WAITS, WAIT_SECONDS = 20, 0.5
+"""For a trade that the feed received later: then those before are durable. A quiet or dead feed has none."""
 
 
 class Result(NamedTuple):
@@ -76,6 +87,7 @@ async def run(settings: Settings, instrument: Instrument, span: Span, report: Re
     """
     note = Note(settings.data_path, instrument, span)
     await ensure_topics(settings, topics.declared(settings))
+    span = await settled(settings, exchanges.get(instrument.exchange), span, report)
     async with _publisher(settings) as publisher:
         progress = note.read()
         if progress.cursor is not None:
@@ -111,13 +123,19 @@ async def _fetch(
     """Publish what the exchange tells, chunk by chunk, each noted once it is durable."""
     async with client_of(settings, exchanges.get(instrument.exchange)) as client:
         # Ids are told apart by the normaliser; without ids what is held is not published again.
-        held = None if client.history.by_id else await known(settings, instrument, span)
+        held = None if client.history.by_id else Known(settings, instrument, span)
+        turns = Turns(instrument.exchange, output, settings)
+        if held:
+            await held.times()  # most of it; what comes in the meantime is compared in each turn
         try:
             async for chunk in chunks(
                 client, instrument.symbol, client.history.numbering(instrument), span, progress.cursor
             ):
-                trades = _missing(instrument, chunk, held)
-                await output.trades(trades)
+                trades = chunk.trades
+                async with turns.take() if held and trades else nullcontext():
+                    if held:
+                        trades = absent(exchanges.get(instrument.exchange), trades, await held.times())
+                    await output.trades(trades)
                 progress = Progress(
                     chunk.cursor, progress.told + len(chunk.trades), progress.published + len(trades)
                 )
@@ -130,10 +148,26 @@ async def _fetch(
     return progress
 
 
-def _missing(
-    instrument: Instrument, chunk: Chunk, held: Mapping[tuple[object, ...], list[int]] | None
-) -> Sequence[Past]:
-    return chunk.trades if held is None else absent(exchanges.get(instrument.exchange), chunk.trades, held)
+async def settled(settings: Settings, exchange: Exchange, span: Span, report: Report) -> Span:
+    """The part of a span of which all trades that the feed will bring are durable.
+
+    Raises ConfigError when there is none.
+    """
+    margin = int(settings.gap_fill_margin_seconds * 1e6)
+    end = min(span.end, clock.now_us() - margin)
+    if end <= span.start:
+        raise ConfigError(
+            f"--from {clock.spoken(span.start // 1000)} is not {margin / 1e6:g} s ago: "
+            "trades since then come with the feed"
+        )
+    if end < span.end:
+        report.step(f"up to {clock.spoken(end // 1000)}: later trades come with the feed")
+    if end > clock.now_us() - RECENT_US:
+        for _ in range(WAITS):
+            if max((await last_received(exchange, settings)).values(), default=0) >= end:
+                break
+            await asyncio.sleep(WAIT_SECONDS)
+    return Span(span.start, end)
 
 
 def _event(settings: Settings, instrument: Instrument, span: Span, count: int) -> FeedEvent:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
 from k2stream import clock
@@ -27,6 +28,8 @@ class Task:
     """Returns once all that the feed has received is durable."""
 
     now_us: Callable[[], int] = clock.now_us
+    turn: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
+    """A turn to compare and publish: see Turns."""
 
     @property
     def margin_us(self) -> int:

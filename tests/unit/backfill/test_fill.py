@@ -10,6 +10,7 @@ from k2stream.backfill import ids, outages
 from k2stream.backfill.down import down_since
 from k2stream.backfill.held import Held
 from k2stream.backfill.output import Output
+from k2stream.backfill.span import Span
 from k2stream.backfill.task import Task
 from k2stream.events import EventKind, FeedEvent
 from k2stream.exchanges.rest.spec import HistoryError, Past
@@ -178,10 +179,15 @@ def held(monkeypatch):
     """What the raw topic is taken to hold: times by symbol and content, and the clocks' difference."""
     found = Held({}, 0)
 
-    async def read_held(exchange, settings, start, end):
-        return found
+    class Holdings:
+        def __init__(self, exchange, settings, start, end):
+            pass
 
-    monkeypatch.setattr(outages, "read_held", read_held)
+        async def read(self):
+            return found
+
+    monkeypatch.setattr(outages, "Holdings", Holdings)
+    return found
 
 
 async def test_an_outage_is_asked_for_by_symbol_and_page(held):
@@ -220,8 +226,30 @@ async def test_pages_that_end_amid_trades_of_one_time_lose_none(held, together):
     times = [LONG_AGO - 100 + number // together for number in range(2500)]
     work, _ = task(exchanges.get("kraken"), {"XBT/USD": kraken(*times)})
     start, end = LONG_AGO - 1000, LONG_AGO + 10_000
-    told = await outages._told(work, "XBT/USD", start, end)
+    told = await outages._told(work, "XBT/USD", Span(start, end + 1), held)
     assert [item.id for item in told] == list(range(2500))
+
+
+async def test_an_outage_is_asked_for_until_rest_has_got_to_what_the_feed_told(monkeypatch):
+    monkeypatch.setattr(outages, "AGAIN_SECONDS", 0)
+    everything = kraken(*range(LONG_AGO - 10, LONG_AGO + 3))
+    work, _ = task(exchanges.get("kraken"), {"XBT/USD": everything[:1]})
+    asked = []
+
+    async def fetch(request, ask=work.client.fetch):
+        asked.append(request)
+        work.client.trades["XBT/USD"] = everything[: 1 + len(asked)]
+        return await ask(request)
+
+    work.client.fetch = fetch
+    told_live = Held({"XBT/USD": {"any": [LONG_AGO - 5, LONG_AGO - 3]}}, 0)
+    told = await outages._told(work, "XBT/USD", Span(LONG_AGO - 10, LONG_AGO), told_live)
+    assert told[-1].time >= LONG_AGO - 3
+    # What it told live and never over REST is waited for until REST tells something later.
+    never = Held({"XBT/USD": {"any": [LONG_AGO - 1]}}, 0)
+    everything = [item for item in everything if item.time != LONG_AGO - 1]
+    asked.clear()
+    assert len(await outages._told(work, "XBT/USD", Span(LONG_AGO - 10, LONG_AGO), never)) == 9
 
 
 async def test_the_first_connection_ever_asks_nothing(held):

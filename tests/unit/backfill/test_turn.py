@@ -1,0 +1,186 @@
+"""What is compared is published before anybody else compares, and what comes in between is not doubled."""
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+
+import pytest
+
+from k2stream import clock, exchanges, topics
+from k2stream.backfill import outages, past, turn
+from k2stream.backfill.contents import Held, contents
+from k2stream.backfill.held import Held as Holding
+from k2stream.backfill.output import Output
+from k2stream.backfill.past import Report
+from k2stream.backfill.resume import Note, Progress
+from k2stream.backfill.span import Span
+from k2stream.backfill.task import Task
+from k2stream.backfill.turn import LEASE_US, Turns, holder
+from k2stream.errors import ConfigError
+from k2stream.events import EventKind, FeedEvent
+from k2stream.exchanges import raw
+from k2stream.feed import Columns, MemoryPublisher
+from k2stream.instruments import Instrument
+from k2stream.settings import Settings
+from tests.unit.backfill.told import Told
+
+from .test_fill import connected, kraken
+
+KRAKEN = exchanges.get("kraken")
+PAIR = Instrument("kraken", "XBT/USD", "BTC/USD")
+START = 1_700_000_000_000_000
+SETTINGS = Settings()
+
+
+def event(kind, connection, time=0):
+    return FeedEvent(kind=kind, exchange="kraken", time=time, connection=connection)
+
+
+CLAIMED, RELEASED = EventKind.CLAIMED, EventKind.RELEASED
+
+
+def test_turns_go_in_the_order_of_the_claims():
+    events = [event(CLAIMED, "a"), event(CLAIMED, "b"), event(EventKind.CONNECTED, "a")]
+    assert holder([], 0) == "" and holder(events, 0) == "a"
+    assert holder([*events, event(RELEASED, "a")], 0) == "b"
+    assert holder([*events, event(CLAIMED, "a")], 0) == "b"
+    assert holder([*events, event(RELEASED, "b"), event(RELEASED, "a")], 0) == ""
+
+
+def test_a_claim_that_nobody_released_ends_by_itself():
+    events = [event(CLAIMED, "a", 0), event(CLAIMED, "b", LEASE_US // 2)]
+    assert holder(events, LEASE_US - 1) == "a" and holder(events, LEASE_US) == "b"
+
+
+class Topic:
+    """A raw topic and the feed events in memory, as Kafka orders them."""
+
+    def __init__(self):
+        self.publisher = MemoryPublisher()
+
+    def output(self):
+        return Output("kraken", self, SETTINGS)
+
+    async def publish(self, columns):
+        await asyncio.sleep(0)  # others get on
+        await self.publisher.publish(columns)
+
+    def values(self):
+        return [record.value for record in self.publisher.topics.get(topics.raw("kraken"), [])]
+
+    def times(self):
+        """Of all records by content."""
+        held = Held()
+        records, _ = raw.decode(KRAKEN, self.values())
+        columns = KRAKEN.normalise(records)
+        for record, content, time in zip(records, contents(columns), columns.timestamp, strict=True):
+            held.add(content, time, "" if record.k2_backfilled else record.k2_conn)
+        return held.times()
+
+    async def live(self, *trades):
+        for item in trades:
+            columns = {(topics.raw("kraken"), 0): Columns()}
+            columns[topics.raw("kraken"), 0].append(b"", raw.record(item.trade, item.time, "kraken-1", 0), 0)
+            await self.publisher.publish(columns)
+
+
+@pytest.fixture
+def topic(monkeypatch):
+    made = Topic()
+
+    class Known:
+        def __init__(self, *_):
+            pass
+
+        async def times(self):
+            await asyncio.sleep(0)
+            return made.times()
+
+    class Holdings(Known):
+        async def read(self):
+            await asyncio.sleep(0)
+            return Holding({"XBT/USD": made.times()}, 0)
+
+    async def events(self):
+        await asyncio.sleep(0)
+        found = made.publisher.topics.get(topics.FEED_EVENTS, [])
+        return [turn._EVENT.decode(record.value) for record in found]
+
+    monkeypatch.setattr(past, "Known", Known)
+    monkeypatch.setattr(outages, "Holdings", Holdings)
+    monkeypatch.setattr(Turns, "events", events)
+    monkeypatch.setattr(turn, "AGAIN_SECONDS", 0)
+    return made
+
+
+def backfill(topic, tmp_path, monkeypatch, client):
+    @asynccontextmanager
+    async def client_of(*_):
+        yield client
+
+    monkeypatch.setattr(past, "client_of", client_of)
+    span = Span(START, START + 10_000)
+    return past._fetch(SETTINGS, PAIR, span, topic.output(), Note(tmp_path, PAIR, span), Progress(), SILENT)
+
+
+SILENT = Report(lambda text: None, lambda done, told: None)
+
+
+async def test_live_trades_that_come_while_a_backfill_fetches_are_not_doubled(topic, tmp_path, monkeypatch):
+    trades = kraken(*range(START, START + 9000, 3))
+    client = Told(KRAKEN, {"XBT/USD": trades}, 1000)
+
+    async def fetch(request, ask=client.fetch):
+        page = 1000 * len(client.asked)
+        await topic.live(*trades[page + 900 : page + 1000])
+        return await ask(request)
+
+    client.fetch = fetch
+    progress = await backfill(topic, tmp_path, monkeypatch, client)
+    told = [json.loads(value)["time"] for value in topic.values()]
+    assert progress.told == 3000 and len(told) == len(set(told)) == 3000
+
+
+async def test_two_backfills_and_the_gap_filler_at_once_publish_each_trade_once(topic, tmp_path, monkeypatch):
+    trades = [
+        item for time in range(START, START + 4500, 3) for item in kraken(time, time)
+    ]  # each is real twice
+    for number, item in enumerate(trades):
+        trades[number] = item._replace(id=number)
+    await topic.live(*trades[::2])
+    client = Told(KRAKEN, {"XBT/USD": trades})
+    output = topic.output()
+
+    async def settled():
+        pass
+
+    work = Task(
+        KRAKEN, ["XBT/USD"], client, output, SETTINGS, settled, turn=Turns("kraken", output, SETTINGS).take
+    )
+    await asyncio.gather(
+        backfill(topic, tmp_path / "a", monkeypatch, client),
+        backfill(topic, tmp_path / "b", monkeypatch, client),
+        outages.fill(work, connected(START + 5, START + 4400)),
+    )
+    assert sorted(json.loads(value)["time"] for value in topic.values()) == sorted(
+        json.loads(item.trade.body)["time"] for item in trades
+    )
+
+
+async def test_a_backfill_ends_where_trades_come_with_the_feed(monkeypatch):
+    now, steps, received = START, [], iter([START - 6_000_000, START - 4_000_000])
+    monkeypatch.setattr(clock, "now_us", lambda: now)
+    monkeypatch.setattr(past, "WAIT_SECONDS", 0)
+
+    async def last_received(*_):
+        return {0: next(received)}
+
+    monkeypatch.setattr(past, "last_received", last_received)
+    report = Report(steps.append, lambda done, told: None)
+    span = await past.settled(SETTINGS, KRAKEN, Span(START - 60_000_000, START + 60_000_000), report)
+    assert span == Span(START - 60_000_000, START - 5_000_000) and "come with the feed" in steps[0]
+    assert next(received, None) is None  # waited for a trade that was received later
+    old = Span(START - 9_000_000_000, START - 8_000_000_000)
+    assert await past.settled(SETTINGS, KRAKEN, old, report) == old
+    with pytest.raises(ConfigError, match="come with the feed"):
+        await past.settled(SETTINGS, KRAKEN, Span(START, START + 60_000_000), report)
