@@ -19,6 +19,13 @@ async def go_back(consumer: Any, offsets: Mapping[TP, int], between: Callable[[]
         await _go_back(consumer, offsets, between)
 
 
+def committed(consumer: Any) -> dict[TP, int]:
+    """The offsets from which the worker's partitions go on after a crash; none while they are dealt out."""
+    if consumer.app.rebalancing:
+        return {}
+    return {tp: end for tp in consumer.assignment() if (end := consumer._committed_offset.get(tp))}
+
+
 async def _go_back(consumer: Any, offsets: Mapping[TP, int], between: Callable[[], None]) -> None:
     app = consumer.app
     consumer.stop_flow()

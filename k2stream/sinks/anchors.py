@@ -123,6 +123,18 @@ class Anchors:
         if held is not None:
             await self.compare({(route.table, at): held.get(at.partition) for at in mine})
 
+    async def look(self, route: Route, passed: Mapping[Partition, int]) -> None:
+        """The same of partitions that have brought nothing yet: the group has `passed` what is below."""
+        if not passed:
+            return
+        held = await self._retry(route.table, partial(self._destination.positions, route))
+        if held is None:
+            return
+        for partition, first in passed.items():
+            found = held.get(partition.partition, Position())
+            if first > found.offset + 1 and first > (earliest := await self._earliest(partition)):
+                await self._return((route.table, partition), found, earliest)
+
     async def _return(self, key: Key, held: Position, earliest: int) -> None:
         table, partition = key
         wanted = held.offset + 1

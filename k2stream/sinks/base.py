@@ -54,16 +54,17 @@ class Sink:
         earliest: Callable[[Partition], Awaitable[int]],
         go_back: Callable[[Mapping[Partition, int], Callable[[], None]], Awaitable[None]],
         bury: Callable[[Sequence[DeadLetter]], Awaitable[None]] | None = None,
+        passed: Callable[[], Sequence[tuple[Route, Mapping[Partition, int]]]] = list,
     ) -> None:
         """`earliest` tells a partition's first offset that Kafka still has.
 
         `go_back` makes the consumer read partitions again from given offsets, and all others from what was
         acknowledged; it calls what it is given when nothing is delivered any more. `bury` makes dead letters
-        durable.
+        durable. `passed` tells what the group has committed, by route and the partitions that are ours.
         """
         self._destination, self._policy, self._go_back = destination, policy, go_back
         self._anchors = Anchors(destination, earliest, self._retry)
-        self._bury = bury
+        self._bury, self._passed = bury, passed
         self._tables: dict[str, Table] = {}
         self._unsaved: list[tuple[str, Rows, list[Acknowledge]]] = []
         self._saved_at = self._checked_at = time.monotonic()
@@ -272,6 +273,9 @@ class Sink:
 
     async def _check(self) -> None:
         """See whether the destination still has what it had, also where nothing is written."""
+        for route, passed in self._passed():
+            begun = self._table(route).arrived
+            await self._anchors.look(route, {at: end for at, end in passed.items() if begun(at) is None})
         for table in list(self._tables.values()):
             await self._anchors.check(table.route)
         self._checked_at = time.monotonic()

@@ -13,7 +13,7 @@ from k2stream import clock, deadletter, metrics, topics
 from k2stream.app import App
 from k2stream.batch import BatchSchema
 from k2stream.batch.producer import Producer
-from k2stream.batch.returning import go_back
+from k2stream.batch.returning import committed, go_back
 from k2stream.deadletter import DeadLetter
 from k2stream.settings import Settings
 from k2stream.sinks.base import Away, Destination, Policy, Sink, backoff
@@ -33,7 +33,7 @@ class SinkWorker:
         self._max_unacked = policy.max_rows + policy.max_rows // 2
         self._routes: list[Route] = []
         self._assigned = asyncio.Event()
-        self.sink = Sink(destination, policy, self._earliest, self._go_back, self._bury)
+        self.sink = Sink(destination, policy, self._earliest, self._go_back, self._bury, self._passed)
         app.preparations.append(self._prepare)
         app.task(self.sink.run)
         app.on_partitions_assigned.connect(self._note_assignment, weak=False)
@@ -70,6 +70,13 @@ class SinkWorker:
 
     async def _go_back(self, offsets: Mapping[Partition, int], between: Callable[[], None]) -> None:
         await go_back(self._app.consumer, {TP(*at): offset for at, offset in offsets.items()}, between)
+
+    def _passed(self) -> list[tuple[Route, dict[Partition, int]]]:
+        found = committed(self._app.consumer)
+        return [
+            (route, {Partition(*tp): end for tp, end in found.items() if tp.topic == route.topic})
+            for route in self._routes
+        ]
 
     async def _bury(self, letters: Sequence[DeadLetter]) -> None:
         """Return when Kafka has acknowledged them; raises ProducerSendError."""

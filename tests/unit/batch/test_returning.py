@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from faust.types import TP
 
-from k2stream.batch.returning import go_back
+from k2stream.batch.returning import committed, go_back
 
 A, B, C = TP("t", 0), TP("t", 1), TP("t", 2)
 
@@ -66,3 +66,11 @@ async def test_two_sinks_of_a_worker_go_back_one_after_the_other():
     whole = consumer.said.index("go") + 1
     assert consumer.said[:whole].count("between") == 1
     assert len(consumer.said) == 2 * whole
+
+
+def test_what_is_committed_is_told_of_ones_own_partitions_unless_they_are_dealt_out():
+    consumer = Consumer()
+    consumer._committed_offset = {A: 5, B: None, C: 7}
+    assert committed(consumer) == {A: 5}
+    consumer.app.rebalancing = True
+    assert committed(consumer) == {}

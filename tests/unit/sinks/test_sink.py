@@ -283,6 +283,26 @@ async def test_a_destination_that_went_back_while_nothing_comes_is_noticed(acks)
     assert consumer.asked == [{Partition(TOPIC, 0): 0}]
 
 
+@pytest.mark.parametrize(("passed", "asked"), [(5, []), (9, [{Partition(TOPIC, 0): 5}])])
+async def test_a_worker_that_has_read_nothing_since_its_start_looks_too(acks, passed, asked):
+    """The group has passed offsets of an idle partition that the destination, restored since, has not."""
+    consumer, store = Consumer(), Memory({0: Position(4, epoch=named("", 1, "a"))})
+    looked = asyncio.Event()
+
+    def committed():
+        looked.set()
+        return [(ROUTE, {Partition(TOPIC, 0): 5 if consumer.asked else passed})]
+
+    policy = Policy(60, 10**6, 10**9, 0, check_seconds=0.001)
+    sink = Sink(store, policy, beginning, consumer.go_back, passed=committed)
+    running = asyncio.create_task(sink.run())
+    async with asyncio.timeout(5):
+        await (consumer.went if asked else looked).wait()
+    await sink.close()
+    await running
+    assert consumer.asked == asked
+
+
 async def test_what_kafka_does_not_have_any_more_stops_the_worker(acks):
     first = 0
 
