@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from math import inf
 from time import monotonic, time
@@ -25,6 +25,12 @@ FETCH_MAX_WAIT_MS = 100
 # A fetch of so many bytes is worth a longer pause, one of so many shows a backlog: the next follows at once.
 BUSY_BYTES, BACKLOG_BYTES = 16 << 10, 1 << 20
 NO_GATHER = (0.0, 0.0)
+# For the consumer's thread to answer once the worker has failed.
+ANSWER_SECONDS = 1.0
+
+
+class ThreadFailed(Exception):
+    """The consumer's thread serves no calls any more."""
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -57,9 +63,32 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         asked: dict[TP, float] = getattr(self._ensure_consumer()._fetcher, "asked", {})
         return asked.get(tp, -inf)
 
+    async def call_thread(self, fun: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
+        """As stock, but it raises ThreadFailed once the worker has failed and there is no answer.
+
+        A thread that has failed serves no call any more, and stock waits for the answer for ever: a worker
+        whose agent failed at such a moment did not end.
+        """
+        call = asyncio.ensure_future(super().call_thread(fun, *args, **kwargs))
+        try:
+            failed = False
+            while not call.done():
+                if failed:
+                    raise ThreadFailed(
+                        f"no answer from the consumer's thread: {getattr(fun, '__name__', fun)}"
+                    )
+                failed = self.crashed or self.consumer.crashed
+                await asyncio.wait({call}, timeout=ANSWER_SECONDS)
+            return call.result()
+        finally:
+            call.cancel()
+
     async def is_member(self) -> bool:
         """Ask the group; False also while it cannot be reached. A worker that stood still may be replaced."""
-        return bool(await self.call_thread(self._heartbeat))
+        try:
+            return bool(await self.call_thread(self._heartbeat))
+        except ThreadFailed:
+            return False
 
     async def _heartbeat(self) -> bool:
         return bool(await self._ensure_consumer()._coordinator._do_heartbeat())

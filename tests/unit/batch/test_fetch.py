@@ -177,3 +177,54 @@ async def test_an_answer_is_as_old_as_its_question(monkeypatch):
     fetcher.gather, fetcher.asked, fetcher._records = (0.0, 0.0), {}, {}
     await fetcher._fetch(assignment, 1, SimpleNamespace(topics=[("t", [(0, 5, 1), (1, 5, 1)])]))
     assert fetcher.asked == {TP("t", 0): 100.0}
+
+
+@pytest.mark.parametrize("which", ["thread", "consumer"])
+async def test_a_thread_that_failed_keeps_nobody_waiting(monkeypatch, which):
+    """A worker whose agent failed waited for its heartbeat for ever: now and then a test saw it."""
+    monkeypatch.setattr(fetch, "ANSWER_SECONDS", 0.01)
+
+    async def never(*_, **__):
+        await asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr(fetch.driver.AIOKafkaConsumerThread, "call_thread", never)
+    thread = object.__new__(fetch.ConsumerThread)
+    crashes = {"thread": SimpleNamespace(is_set=lambda: failed), "consumer": failed_consumer(lambda: failed)}
+    failed = False
+    thread._crashed = crashes["thread"] if which == "thread" else SimpleNamespace(is_set=lambda: False)
+    thread.consumer = crashes["consumer"] if which == "consumer" else failed_consumer(lambda: False)
+    asked = asyncio.ensure_future(thread.is_member())
+    await asyncio.sleep(0.05)
+    assert not asked.done()
+    failed = True
+    assert await asyncio.wait_for(asked, 5) is False
+    with pytest.raises(fetch.ThreadFailed, match="never"):
+        await thread.call_thread(never)
+
+
+def failed_consumer(crashed):
+    class Consumer:
+        @property
+        def crashed(self):
+            return crashed()
+
+    return Consumer()
+
+
+async def test_an_answer_of_the_thread_is_passed_on(monkeypatch):
+    async def answer(self, fun, *args, **kwargs):
+        return await fun(*args, **kwargs)
+
+    async def fails():
+        raise KeyError("seen")
+
+    async def double(number):
+        return 2 * number
+
+    monkeypatch.setattr(fetch.driver.AIOKafkaConsumerThread, "call_thread", answer)
+    thread = object.__new__(fetch.ConsumerThread)
+    thread._crashed = SimpleNamespace(is_set=lambda: False)
+    thread.consumer = failed_consumer(lambda: False)
+    assert await thread.call_thread(double, 4) == 8
+    with pytest.raises(KeyError, match="seen"):
+        await thread.call_thread(fails)
