@@ -27,6 +27,10 @@ class EventKind(StrEnum):
     DUPLICATE = "duplicate"  # an id that was seen before, dropped
 
 
+MAX_DETAIL = 2000
+"""Characters of an event's detail: a record has a size."""
+
+
 class FeedEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One event; `time` µs since 1970, `symbol` native, empty when it concerns the whole connection.
 
@@ -52,5 +56,7 @@ class FeedEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def encode(event: FeedEvent) -> bytes:
-    """The record's JSON."""
+    """The record's JSON; what others say in it is cut."""
+    if len(event.detail) > MAX_DETAIL:
+        event = msgspec.structs.replace(event, detail=event.detail[:MAX_DETAIL])
     return msgspec.json.encode(event)

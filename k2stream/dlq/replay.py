@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
@@ -48,8 +49,11 @@ async def replays(reader: Reader) -> dict[Id, Replay]:
     if not await reader.exists(topics.DLQ_REPLAYS):
         return {}
     held = await reader.held(topics.DLQ_REPLAYS, 1)
-    log = reader.read(topics.DLQ_REPLAYS, held)
-    return fold([(record.timestamp, _decoder.decode(record.value)) async for record in log])
+    log: list[tuple[int, Note]] = []
+    async for record in reader.read(topics.DLQ_REPLAYS, held):
+        with suppress(msgspec.DecodeError):  # of others: ours are all notes
+            log.append((record.timestamp, _decoder.decode(record.value or b"")))
+    return fold(log)
 
 
 async def replay(settings: Settings, letters: Sequence[tuple[int, DeadLetter]]) -> AsyncIterator[Outcome]:
