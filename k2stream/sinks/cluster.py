@@ -22,6 +22,7 @@ _CREATE_TABLE = re.compile(
 _ORDER = re.compile(r"ORDER BY \(([^)]*)\)")
 _CREATE_OTHER = re.compile(r"CREATE (OR REPLACE VIEW|DATABASE IF NOT EXISTS|VIEW IF NOT EXISTS) ([\w.]+)")
 _KEY = re.compile(r",\s*MODIFY ORDER BY \([^)]*\)")
+_CODEC = re.compile(r" CODEC\((?:[^()]|\([^()]*\))*\)")
 _ALTER = re.compile(r"ALTER TABLE ([\w.]+)\s+(.*)", re.DOTALL)
 
 _SHARDED_BY = 2
@@ -45,7 +46,8 @@ def clustered(statement: str, cluster: str) -> list[str]:
         table, change = found.groups()
         local = f"ALTER TABLE {table}_local {on} {change}"
         added = _KEY.sub("", change)  # what is distributed has no sorting key
-        return [local, f"ALTER TABLE {table} {on} {added}"] if change.startswith("ADD COLUMN") else [local]
+        of_both = change.startswith(("ADD COLUMN", "MODIFY COLUMN"))
+        return [local, f"ALTER TABLE {table} {on} {_CODEC.sub('', added)}"] if of_both else [local]
     raise ValueError(f"no form for a cluster is known of: {statement[:80]}")
 
 

@@ -170,7 +170,17 @@ def _enum(array: pa.Array, inner: str, dtype: np.dtype[np.signedinteger]) -> byt
 
 def _decimals(array: pa.Array, kind: str) -> bytes:
     match = _DECIMAL.match(kind)
-    if match is None or not 18 < int(match[1]) <= 38:
-        raise UnsupportedType(f"ClickHouse type {kind}: only Decimal(19 to 38, S) is encoded")
-    array = array.cast(pa.decimal128(int(match[1]), int(match[2])))
-    return memoryview(array.buffers()[1])[16 * array.offset : 16 * (array.offset + len(array))].tobytes()
+    if match is None or int(match[1]) <= 18:
+        raise UnsupportedType(f"ClickHouse type {kind}: only Decimal(19 to 76, S) is encoded")
+    array = array.cast(pa.decimal128(min(int(match[1]), 38), int(match[2])))
+    narrow = memoryview(array.buffers()[1])[16 * array.offset : 16 * (array.offset + len(array))]
+    return narrow.tobytes() if int(match[1]) <= 38 else _widened(narrow)
+
+
+def _widened(narrow: memoryview) -> bytes:
+    """Values of 16 bytes as of 32: the sign goes on."""
+    halves = np.frombuffer(narrow, "<i8").reshape(-1, 2)
+    wide = np.empty((len(halves), 4), "<i8")
+    wide[:, :2] = halves
+    wide[:, 2:] = halves[:, 1:] >> 63
+    return wide.tobytes()

@@ -291,9 +291,11 @@ async def test_rows_expire_by_the_rule_of_their_layer(healthy):
         {"name": config.clickhouse_database},
     )
     created = dict(rows)
-    assert "TTL toDateTime(timestamp) + toIntervalDay(30)" in created["silver_trades"]
+    assert "TTL toDateTime(least(timestamp, " in created["silver_trades"]
+    assert " + toIntervalDay(30)" in created["silver_trades"]
     for name in BRONZE:
-        assert "TTL toDateTime(receive_time) + toIntervalDay(7)" in created[f"bronze_trades_{name}"]
+        assert "TTL toDateTime(least(receive_time, " in created[f"bronze_trades_{name}"]
+        assert " + toIntervalDay(7)" in created[f"bronze_trades_{name}"]
     for route in gold.ROUTES:
         assert "TTL" not in created[route.table]
 

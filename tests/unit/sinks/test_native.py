@@ -58,6 +58,7 @@ CASES = [
     ("Bool", pa.bool_(), st.booleans()),
     ("Nullable(Bool)", pa.bool_(), st.none() | st.booleans()),
     ("Decimal(38, 18)", pa.decimal128(38, 18), MONEY),
+    ("Decimal(76, 18)", pa.decimal128(38, 18), MONEY),
     ("Array(String)", pa.list_(pa.string()), st.lists(TEXT, max_size=3)),
     ("Map(String, String)", pa.map_(pa.string(), pa.string()), st.dictionaries(TEXT, TEXT, max_size=3)),
     (
