@@ -82,6 +82,7 @@ class SinkWorker:
         """Return when Kafka has acknowledged them; raises ProducerSendError."""
         for letter in letters:
             metrics.SINK_SKIPPED.labels(letter.reader).inc()
+            metrics.REJECTED.labels(letter.exchange, letter.stage).inc()
             where = f"{letter.topic}[{letter.partition}] offset {letter.offset}"
             self._app.log.error("%s is no row of %s: %s", where, letter.reader, letter.cause)
         keys = [letter.topic.encode() for letter in letters]
