@@ -12,11 +12,14 @@ from k2stream.backfill.contents import Content, Held
 from k2stream.backfill.held import CLOCK_US, link_of, trades_of
 from k2stream.backfill.span import Span
 from k2stream.batch import RecordBatch
+from k2stream.cold import writer
 from k2stream.cold.catalog import open_catalog
+from k2stream.errors import ConfigError
 from k2stream.instruments import Instrument
 from k2stream.reading import Reader
 from k2stream.replay import native
 from k2stream.settings import Settings
+from k2stream.sinks.progress import Partition, Position
 
 
 class Known:
@@ -29,18 +32,21 @@ class Known:
         self._next: int | None = None
 
     async def times(self) -> Mapping[Content, list[int]]:
-        """Their times (µs, ascending) by content, of all that is there now."""
+        """Their times (µs, ascending) by content, of all that is there now.
+
+        Raises ConfigError when some that were there are nowhere any more: they would be published again.
+        """
         name, span = self._exchange.name, self._span
         topic, partitions = topics.raw(name), self._settings.raw_partitions(name)
         partition = topics.partition_of(self._instrument.symbol, partitions)
         async with Reader(self._settings, columnar=True) as reader:
             begin, end = (await reader.held(topic, partitions))[partition]
             if self._next is None:
-                if begin:
-                    where = self._settings, self._instrument, span, partition, begin
-                    self._add(await asyncio.to_thread(_cold, *where))
                 since = await reader.since(topic, partitions, (span.start - CLOCK_US) // 1000)
                 self._next = since[partition][0]
+                if begin and self._next <= begin:  # else all since then is in the topic
+                    where = self._settings, self._instrument, span, partition, begin
+                    self._add(await asyncio.to_thread(_cold, *where))
             async for batch in reader.read(topic, {partition: (self._next, end)}):
                 self._add(_of_symbol(batch, self._instrument, end))
             self._next = max(self._next, end)
@@ -62,11 +68,19 @@ def _of_symbol(batch: RecordBatch, instrument: Instrument, end: int) -> list[byt
 def _cold(
     settings: Settings, instrument: Instrument, span: Span, partition: int, begin: int
 ) -> list[bytes | None]:
-    """Raw records of the span below an offset, from bronze; nothing where there is no cold tier."""
+    """Raw records of the span below an offset, from bronze. Raises ConfigError where it ends before."""
+    end, topic = 0, topics.raw(instrument.exchange)
     try:
         table = open_catalog(settings).load_table(f"cold.bronze_trades_{instrument.exchange}")
+        end = writer.positions(table).get(Partition(topic, partition), Position()).offset + 1
     except NoSuchTableError:
-        return []
+        pass
+    if end < begin:
+        raise ConfigError(
+            f"offsets {end} to {begin - 1} of {topic}:{partition} have expired, and Iceberg's bronze ends "
+            f"before them: what is held of {instrument.key} since {clock.spoken(span.start // 1000)} cannot be "
+            "told, and would be published twice; begin the span after them"
+        )
     since = clock.iso((span.start - CLOCK_US) // 1000)
     where = (
         f"{native.SYMBOL[instrument.exchange]} == '{instrument.symbol}' and raw_partition == {partition} "

@@ -1,15 +1,17 @@
-"""No candle is folded from a part of its trades: what is nowhere any more is said."""
+"""Nothing is made of a part of the trades: what is nowhere any more is said."""
 
 import asyncio
 from decimal import Decimal
 
 import pytest
 
+from k2stream.backfill import known
 from k2stream.backfill import recompute as module
 from k2stream.backfill.canonical import Canonical
 from k2stream.backfill.span import Span
 from k2stream.errors import ConfigError
 from k2stream.feed import MemoryPublisher
+from k2stream.instruments import Instrument
 from k2stream.settings import Settings
 from tests.property.test_recompute import DAY, INSTRUMENT, KEY, MINUTE, Trade, table
 
@@ -50,3 +52,46 @@ def test_with_all_trades_it_is(monkeypatch):
     count, publisher = recompute(monkeypatch, None)
     assert count >= 1
     assert publisher.topics
+
+
+KRAKEN = Instrument("kraken", "XBT/USD", "BTC/USD")
+
+
+@pytest.mark.parametrize(
+    ("begin", "since", "held"),
+    [
+        (20, 20, None),  # the span reaches into what has expired, and no cold tier has it
+        (20, 25, []),  # all since its beginning is in the topic
+        (0, 0, []),
+    ],
+)
+async def test_what_was_held_is_not_compared_in_part(monkeypatch, tmp_path, begin, since, held):
+    """At 1ee9d02 trades that had expired were published again: Kraken numbers none."""
+
+    class Topic:
+        def __init__(self, *_, **__):
+            pass
+
+        async def __aenter__(self):
+            return self
+
+        async def __aexit__(self, *_):
+            pass
+
+        async def held(self, *_):
+            return {0: (begin, 30)}
+
+        async def since(self, *_):
+            return {0: (since, 30)}
+
+        async def read(self, *_):
+            return
+            yield
+
+    monkeypatch.setattr(known, "Reader", Topic)
+    asked = known.Known(Settings(data_dir=str(tmp_path)), KRAKEN, Span(THEN, THEN + MINUTE))
+    if held is None:
+        with pytest.raises(ConfigError, match=r"offsets 0 to 19 of market\S+:0 have expired"):
+            await asked.times()
+    else:
+        assert list(await asked.times()) == held
