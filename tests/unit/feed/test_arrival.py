@@ -70,7 +70,7 @@ async def test_an_outage_behind_frames_that_waited_for_kafka_is_told_from_its_be
 
     async with scripted("kraken", [PAIR], play, publisher=publisher, pending_bytes=5000) as exchange:
         await exchange.until(lambda: dropped)
-        await asyncio.sleep(0.3)  # the outage
+        await asyncio.sleep(1.0)  # the outage
         back = clock.now_us()
         publisher.open.set()
         await exchange.until(lambda: len(publisher.trades) == 102)
@@ -84,7 +84,7 @@ async def test_an_outage_behind_frames_that_waited_for_kafka_is_told_from_its_be
         arrived = record.get("k2_unread", record["k2_recv"])
         assert arrived <= dropped[0]
         if "k2_unread" not in record:
-            assert 0 <= arrived - happened(record) < 100_000
+            assert 0 <= arrived - happened(record) < 500_000
     assert max(received[:-1]) <= dropped[0] or queue == 4
     assert exchange.healthy(PAIR, dropped[0], back) is False
 
@@ -178,7 +178,7 @@ async def test_an_outage_behind_frames_that_waited_for_a_frozen_worker_is_told_f
 
     with elsewhere(play) as url:
         settings = Settings(
-            kraken_ws_url=url, silence_seconds=1.0, reconnect_base_seconds=0.01, reconnect_cap_seconds=0.05
+            kraken_ws_url=url, silence_seconds=3.0, reconnect_base_seconds=0.01, reconnect_cap_seconds=0.05
         )
         publisher = Gate()
         feed = Feed(exchanges.get("kraken"), [Instrument("kraken", PAIR, "BTC/USD")], publisher, settings)
@@ -187,7 +187,7 @@ async def test_an_outage_behind_frames_that_waited_for_a_frozen_worker_is_told_f
             while not feed.status.connected:  # noqa: ASYNC110
                 await asyncio.sleep(0.002)
             frozen.set()
-            time.sleep(0.5)  # noqa: ASYNC251 - as SIGSTOP does
+            time.sleep(1.0)  # noqa: ASYNC251 - as SIGSTOP does
             thawed = clock.now_us()
             while feed.status.reconnects == 0 or not feed.status.connected:  # noqa: ASYNC110
                 await asyncio.sleep(0.002)
