@@ -22,17 +22,24 @@ _TOO_LARGE = f"key and value larger than {MAX_BYTES} bytes"
 Ints = NDArray[np.int64]
 
 
-def check_sizes(keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> None:
-    """Raise Unreadable for records that nobody can write again, to the late topic for instance."""
-    if _longest(values) + _longest(keys) > MAX_BYTES:
+def check_sizes(values: Sequence[bytes | None], keys: Sequence[bytes | None], longest_key: int) -> None:
+    """Raise Unreadable for records that nobody can write again, to the late topic for instance.
+
+    `longest_key` is in bytes: who reads records knows it without a look at every key.
+    """
+    if longest(values) + longest_key > MAX_BYTES:
         pairs = enumerate(zip(keys, values, strict=True))
         bad = [row for row, pair in pairs if sum(len(part or b"") for part in pair) > MAX_BYTES]
         if bad:
             raise Unreadable(dict.fromkeys(bad, _TOO_LARGE))
 
 
-def _longest(values: Sequence[bytes | None]) -> int:
-    return max(map(len, filter(None, values)), default=0)
+def longest(values: Sequence[bytes | None]) -> int:
+    """Bytes of the longest value."""
+    try:
+        return max(map(len, values), default=0)  # type: ignore[arg-type]
+    except TypeError:  # one is None
+        return max(map(len, filter(None, values)), default=0)
 
 
 def check_times(times: Sequence[Ints], unit: int = 1) -> None:

@@ -24,8 +24,8 @@ def read(batch: RecordBatch) -> tuple[RecordBatch, HotTrades, dict[int, DeadLett
 
 
 def _decode(batch: RecordBatch) -> HotTrades:
-    check_sizes(batch.keys, batch.values)
     trades = decode_hot(batch.values, batch.keys)
+    check_sizes(batch.values, batch.keys, max((len(key.encode()) for key in trades.keys), default=0))
     check_times([trades.timestamp, trades.receive_time])
     return trades
 

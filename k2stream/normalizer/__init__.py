@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from k2stream.avro.limits import longest
 from k2stream.batch import RecordBatch
 from k2stream.exchanges.scan import Misfit
 from k2stream.exchanges.spec import Exchange
@@ -35,7 +36,7 @@ def normalise(
     `process_time` is in µs since 1970.
     """
     options = {"schema_id": schema_id, "process_time": process_time}
-    large = max(map(len, filter(None, batch.values)), default=0) > MAX_RAW_BYTES
+    large = longest(batch.values) > MAX_RAW_BYTES
     if len(batch) >= UNIFORM_FROM and exchange.layout is not None and not large:
         try:
             return uniform.normalise(exchange, exchange.layout, batch, position_of, canonical, **options)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from k2stream import continuity, deadletter, decimals, faults
 from k2stream.avro import trades
+from k2stream.avro.limits import longest
 from k2stream.batch import RecordBatch
 from k2stream.continuity import content
 from k2stream.deadletter import DeadLetter
@@ -122,7 +123,7 @@ def _fetch(record: Any) -> str:
 
 def _without_large(values: list[bytes | None]) -> tuple[list[bytes | None], dict[int, str]]:
     """The values without those too large, and the cause for each of them."""
-    if max(map(len, filter(None, values)), default=0) <= MAX_RAW_BYTES:
+    if longest(values) <= MAX_RAW_BYTES:
         return values, {}
     cause = f"record larger than {MAX_RAW_BYTES} bytes"
     large = {row: cause for row, value in enumerate(values) if value and len(value) > MAX_RAW_BYTES}

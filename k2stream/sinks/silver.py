@@ -22,7 +22,7 @@ _DERIVED = {"side", "vendor_data"}
 
 def columns(batch: RecordBatch) -> pa.Table:
     """Canonical records to rows. Raises ValueError, and LookupError for an unknown schema."""
-    check_sizes(batch.keys, batch.values)
+    check_sizes(batch.values, batch.keys, 0)
     decoded = trades.decode(batch.values)
     check_times([decoded.timestamp, decoded.receive_time, decoded.process_time])
     check_fixed16([decoded.price, decoded.quantity])
