@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from k2stream.continuity.content import Hashes
 
-LIMIT = 512
+LIMIT = 256
 """How many are remembered: more than any exchange repeats after a connect."""
 
 Pairs = NDArray[np.uint64]
@@ -32,7 +32,7 @@ def appended(packed: bytes, added: Pairs) -> bytes:
     if len(added) >= LIMIT:
         packed = b""
     kept = packed[max(0, len(packed) + 16 * (len(added) - LIMIT)) :]
-    return kept + added[-LIMIT:].astype("<u8").tobytes()
+    return kept + added[-LIMIT:].astype("<u8", copy=False).tobytes()
 
 
 class Recent:

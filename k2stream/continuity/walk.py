@@ -162,15 +162,20 @@ class Walk:
     def _came(self, at: int) -> None:
         """Its id was told: what lies between it and the highest before was not."""
         group, ids, number = self._group, self._ids, int(self._group.number[at])
-        goes_on = group.aggregated and int(group.first[at]) == ids.last + 1
-        if number > ids.high + 1 and not goes_on:
+        first = int(group.first[at]) if group.aggregated else -1
+        if number > ids.high + 1 and not (group.aggregated and first == ids.last + 1):
             ids.holes.append((ids.high + 1, number - 1))
-            event = self._event(self._unseen, at, ids.epoch, number - ids.high - 1)
-            missing = {"first_missing": ids.high + 1, "last_missing": number - 1}
-            self._found.tell(msgspec.structs.replace(event, **missing), int(group.rows[at]))
+            self._missing(at, ids.high + 1, number - 1, group.numbering)
+        elif 0 <= ids.last < first - 1:  # no aggregated trade is missing, but trades are
+            self._missing(at, ids.last + 1, first - 1, "")
         ids.high = max(ids.high, number)
         if group.aggregated:
             ids.last = max(ids.last, int(group.last[at]))
+
+    def _missing(self, at: int, first: int, last: int, numbering: str) -> None:
+        event = self._event(self._unseen, at, self._ids.epoch, last - first + 1)
+        missing = {"first_missing": first, "last_missing": last, "numbering": numbering}
+        self._found.tell(msgspec.structs.replace(event, **missing), int(self._group.rows[at]))
 
     def _of_before(self, at: int) -> bool:
         """A trade of an epoch that has ended, told late."""

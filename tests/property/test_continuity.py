@@ -165,7 +165,7 @@ def told(rows):
     return made
 
 
-@given(restarting, cuts, st.sampled_from([2, 512]))
+@given(restarting, cuts, st.sampled_from([2, 256]))
 def test_restarts_and_doubts_are_the_same_in_any_batches(rows, at, limit):
     def checked(bounds):
         keep, epoch, doubts, happened, states = [], [], [], [], {}
@@ -182,7 +182,7 @@ def test_restarts_and_doubts_are_the_same_in_any_batches(rows, at, limit):
         patch.setattr(recent, "LIMIT", limit)
         whole = checked([0, len(rows)])
         assert checked([0, *sorted(cut(rows, at)), len(rows)]) == whole
-    if limit == 512:  # all is remembered: each content of an id is there once, and none is lost
+    if limit == 256:  # all is remembered: each content of an id is there once, and none is lost
         kept = [row for row, good in zip(rows, whole[0], strict=True) if good]
         assert len(set(kept)) == len(kept)
         lost = set(rows) - set(kept) - {rows[row] for row in whole[2]}

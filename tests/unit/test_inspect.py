@@ -94,6 +94,14 @@ def test_an_aggregated_trade_is_told_apart_by_the_ids_it_stands_for():
     assert [line["kind"] for line in of_binance("events", *other)] == []
 
 
+def test_trades_that_no_aggregated_trade_stands_for_are_missing():
+    lines = [aggregated(10, 100, 104), aggregated(11, 108, 109, time=10), aggregated(12, 110, 110, time=20)]
+    (event,) = of_binance("events", *lines)
+    assert (event["kind"], event["first_missing"], event["last_missing"]) == ("gap", 105, 107)
+    (skipped,) = of_binance("summary", lines[0], aggregated(12, 105, 107, time=10))  # none is missing
+    assert (skipped["trades"], skipped["gaps"]) == (2, 0)
+
+
 def test_an_aggregated_trade_of_which_a_part_was_seen_is_doubtful():
     lines = [aggregated(10, 100, 104), aggregated(11, 103, 106, time=10)]
     (event,) = of_binance("events", *lines)
