@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+import numpy as np
+
 from k2stream import topics
 from k2stream.backfill import contents
 from k2stream.backfill.contents import Content
@@ -62,7 +64,9 @@ class Holdings:
                 number: (self._next.get(number, begin), end) for number, (begin, end) in stretches.items()
             }
             async for batch in reader.read(topic, stretches):
-                self._add(batch.values[: sum(batch.offsets < stretches[batch.tp.partition][1])])
+                begin, end = stretches[batch.tp.partition]
+                inside = (batch.offsets >= begin) & (batch.offsets < end)
+                self._add([batch.values[row] for row in np.flatnonzero(inside).tolist()])
         self._next = {number: end for number, (_, end) in stretches.items()}
         times = {symbol: found.times() for symbol, found in self._held.items()}
         return Held(times, int(median(self._ahead)) if self._ahead else 0)

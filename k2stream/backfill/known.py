@@ -48,7 +48,7 @@ class Known:
                     where = self._settings, self._instrument, span, partition, begin
                     self._add(await asyncio.to_thread(_cold, *where))
             async for batch in reader.read(topic, {partition: (self._next, end)}):
-                self._add(_of_symbol(batch, self._instrument, end))
+                self._add(_of_symbol(batch, self._instrument, range(self._next, end)))
             self._next = max(self._next, end)
         return self._held.times()
 
@@ -59,10 +59,10 @@ class Known:
                     self._held.add(content, time, link_of(record))
 
 
-def _of_symbol(batch: RecordBatch, instrument: Instrument, end: int) -> list[bytes | None]:
+def _of_symbol(batch: RecordBatch, instrument: Instrument, offsets: range) -> list[bytes | None]:
     key = instrument.symbol.encode()
     rows = zip(batch.keys, batch.values, batch.offsets.tolist(), strict=True)
-    return [value for name, value, offset in rows if name == key and offset < end]
+    return [value for name, value, offset in rows if name == key and offset in offsets]
 
 
 def _cold(
