@@ -10,6 +10,7 @@ import numpy as np
 from faust.types import TP
 
 from k2stream.batch import RecordBatch
+from k2stream.batch.proof import Note, Shown, proof_of
 
 INCARNATIONS = count(1)
 
@@ -30,6 +31,12 @@ class Log:
         self.incarnation = next(INCARNATIONS)
         self.records: list[Record | None] = []
         self.begin = 0
+        self.cuts = 0
+
+    @property
+    def state(self) -> tuple[int, int]:
+        """Changes when clients lose their connections to it."""
+        return self.incarnation, self.cuts
 
     @property
     def end(self) -> int:
@@ -40,6 +47,18 @@ class Log:
         """The offset it got."""
         self.records.append(record)
         return self.end - 1
+
+    def cut(self, end: int) -> None:
+        """Lose the records from `end` on; their offsets are used again."""
+        del self.records[end:]
+        self.cuts += 1
+
+    def shown(self, kept: Note | None) -> Shown:
+        """What a client sees of it that asks for the record of a note; ids of topics are off."""
+        offset = -1 if kept is None else kept.proof.offset
+        record = self.records[offset] if self.begin <= offset < self.end else None
+        proof = record and proof_of(offset, record.timestamp, record.key, record.value)
+        return Shown(self.begin, self.end, proof or None)
 
     def read(self, start: int, limit: int) -> RecordBatch:
         """Up to `limit` offsets from `start` on, perhaps without a record among them."""
@@ -62,7 +81,9 @@ class Broker:
     def __init__(self) -> None:
         self.logs: dict[str, Log] = {}
         self.committed: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        self.notes: defaultdict[str, dict[str, Note]] = defaultdict(dict)
         self.owner: dict[str, object] = {}
+        self.said: list[str] = []  # what workers reported and went on from
 
     def log(self, topic: str) -> Log:
         """The topic's log, created when it is asked for."""
@@ -78,9 +99,16 @@ class Broker:
         """What a heartbeat answers."""
         return self.owner.get(group) is worker
 
-    def commit(self, group: str, worker: object, offsets: dict[str, int]) -> bool:
+    def make_anew(self, topic: str) -> None:
+        """The topic is deleted and created again."""
+        self.logs[topic] = Log(topic)
+
+    def commit(
+        self, group: str, worker: object, offsets: dict[str, int], notes: dict[str, Note] | None = None
+    ) -> bool:
         """Only a member's counts."""
         if not self.is_member(group, worker):
             return False
         self.committed[group] |= offsets
+        self.notes[group] |= notes or {}
         return True

@@ -25,6 +25,7 @@ class Feed:
         self.time = T0
         self._ids = dict.fromkeys(SYMBOLS, 0)
         self._last: Record | None = None
+        self._offsets: dict[tuple[str, int], int] = {}
         self.told: dict[tuple[str, int], Trade] = {}
 
     def publish(self, symbol: str, seconds: int, price: int) -> None:
@@ -39,11 +40,28 @@ class Feed:
         }  # fmt: skip
         value = raw.record(RawTrade(symbol, json.dumps(trade).encode()), received, "conn-1", number)
         self._last = Record(symbol.encode(), value, received // 1000)
-        offset = self._broker.log(RAW).append(self._last)
+        offset = self._offsets[symbol, number] = self._broker.log(RAW).append(self._last)
         self.told[symbol, number] = Trade(
             f"binance:{SYMBOLS[symbol]}", time, number, offset, Decimal(f"{price}.5"), Decimal(2),
             price % 2 == 1, 1, received,
         )  # fmt: skip
+
+    def cut(self, end: int) -> None:
+        """The raw topic loses its end; of what nobody had read there is no trace."""
+        self._broker.log(RAW).cut(end)
+        self._forget(end)
+
+    def make_anew(self, read: int) -> None:
+        """The raw topic is deleted and created again, when up to an offset it had been read."""
+        self._broker.make_anew(RAW)
+        self._forget(read)
+        self._offsets = {}
+
+    def _forget(self, end: int) -> None:
+        self._last = None
+        for name in [name for name, offset in self._offsets.items() if offset >= end]:
+            del self._offsets[name]
+            self.told.pop(name)
 
     def repeat(self) -> None:
         """The newest trade once more, as after a reconnect."""

@@ -14,7 +14,7 @@ import faust
 
 from k2stream import topics
 from k2stream.avro import registry, wire
-from k2stream.batch import BatchTable, RecordBatch, batch_app_options
+from k2stream.batch import BatchTable, RecordBatch, batch_app_options, proof
 from k2stream.candles import records
 from k2stream.candles.partition import Partition
 from k2stream.candles.state import State
@@ -49,13 +49,35 @@ class Worker:
         self.broker = broker
         self.app = faust.App(f"k2-{self.group}", **batch_app_options("127.0.0.1:1"))
         self.tables = self.declared()
+        self.refused = ""
         broker.join(self.group, self)
         for table in self.tables:
             self._recover(table)
         log = broker.log(self.source)
         self.at = broker.committed[self.group].get(self.source, log.begin)
+        committed = broker.committed[self.group].get(self.source, 0)
+        self.note = broker.notes[self.group].get(self.source)
+        for table in self.tables:
+            held, empty = table.notes.get(0), not broker.log(table.changelog_topic_name).end
+            self._heed(proof.judge_table(self.note, held, committed, empty=empty))
+            if held is not None:
+                self._heed(proof.judge(held.proof.offset + 1, held, log.shown(held)))
+        self._look()
         self.sent: list[tuple[str, Any]] = []
         self.committing: Iterator[None] = iter(())
+
+    def _look(self) -> None:
+        """At assignment, at a connection made again, before each commit: is it still what was read?"""
+        log = self.broker.log(self.source)
+        self._seen = log.state
+        self._heed(proof.judge(self.at, self.note, log.shown(self.note)))
+
+    def _heed(self, found: proof.Judgement) -> None:
+        if found.verdict is proof.Verdict.REFUSE:
+            self.refused = self.refused or found.seen
+        elif found.verdict is proof.Verdict.EXPIRED:
+            self.broker.said.append(found.seen)
+            self.at = self.broker.log(self.source).begin
 
     def declared(self) -> list[BatchTable]:
         """The worker's tables."""
@@ -75,10 +97,16 @@ class Worker:
     def deliver(self, limit: int) -> None:
         """Fetch once."""
         log = self.broker.log(self.source)
+        if log.state != self._seen or self.at < log.begin:
+            self._look()
+        if self.refused:
+            return
+        self.at = max(self.at, log.begin)  # as a client does whose position has expired
         batch = log.read(self.at, limit)
         if batch.last_offset >= batch.first_offset:
             self.at = batch.last_offset + 1
-            if len(batch):
+            if last := proof.last_of(batch):
+                self.note = proof.note(last)
                 self.apply(batch)
 
     def arrive(self, limit: int) -> None:
@@ -95,8 +123,14 @@ class Worker:
         if not self.broker.is_member(self.group, self):
             return
         yield
+        self._look()
+        if self.refused:
+            return
         self.before_flush()
-        reached, under_way = self.at, len(self.sent)
+        reached, note, under_way = self.at, self.note, len(self.sent)
+        for table in self.tables:
+            if note is not None:
+                table.note(0, note)
         changes = [(table, change) for table in self.tables for change in table.take_changes()]
         for _ in range(under_way):
             if not self.sent:
@@ -107,7 +141,8 @@ class Worker:
             for table, change in changes:
                 if table.flush_stage == stage:
                     yield from self._write(table, change)
-        self.broker.commit(self.group, self, {self.source: reached})
+        notes = {} if note is None else {self.source: note}
+        self.broker.commit(self.group, self, {self.source: reached}, notes)
 
     def _write(self, table: BatchTable, change: Any) -> Iterator[None]:
         for key, value in zip(change.keys, change.values, strict=True):
@@ -168,6 +203,7 @@ class Candles(Worker):
             grace=GRACE,
             idle=IDLE,
             retention=self.retention,
+            least=self.own.least_retention(0, self.retention),
             now=0,
         )
 

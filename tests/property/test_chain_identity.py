@@ -1,0 +1,156 @@
+"""The chain when what its positions refer to is lost, cut, made anew or expired: exact, or refused.
+
+A worker looks at its source when it starts, when its connection is made again and before each commit, and at
+its tables when it starts (`batch/proof.py`). Without such a loss nothing is refused.
+"""
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import rule, run_state_machine_as_test
+
+from k2stream import topics
+from k2stream.avro.trades import decode
+from k2stream.batch import proof
+from tests.property.chain.feed import RAW
+from tests.property.test_chain import KIND, WHO, Chain
+
+LOSSES = ("topic anew", "log cut", "changelog anew", "offsets", "expired")
+
+
+class Losing(Chain):
+    """Without stores: theirs are in test_chain.py."""
+
+    def __init__(self):
+        super().__init__()
+        self.stores, self.sinks = {}, {}
+        self.losses = []
+
+    @rule(what=st.sampled_from(LOSSES), who=WHO, share=st.integers(0, 9))
+    def lose(self, what, who, share):
+        """Once: of two losses the one may take what would show the other."""
+        if self.losses:
+            return
+        worker = self.workers[who]
+        log = self.broker.log(worker.source)
+        self.losses.append(what)
+        if what == "changelog anew":
+            self.broker.make_anew(worker.tables[share % len(worker.tables)].changelog_topic_name)
+            self.work(who, 0, 0, "dies")  # a running one has all in memory
+        elif what == "offsets":
+            self.broker.committed[worker.group].clear()
+            self.broker.notes[worker.group].clear()
+        elif what == "expired":
+            log.begin = max(log.begin, log.end * share // 10)
+        elif who == "normaliser":
+            self.lose_raw(what, log.end * share // 10)
+        elif what == "log cut":
+            log.cut(log.end * share // 10)
+        else:
+            self.broker.make_anew(worker.source)
+
+    def lose_raw(self, what, end):
+        """Not where outputs of a worker that had not committed are there, and its source is not.
+
+        Nothing tells then that the offsets in them are of other records: docs/guarantees.md.
+        """
+        committed = self.broker.committed["normalize"].get(RAW, 0)
+        if what == "topic anew":
+            end = 0
+        if committed > end or end > self.reached():
+            self.feed.cut(end) if what == "log cut" else self.feed.make_anew(
+                max(committed, self.reached() + 1)
+            )
+
+    def reached(self):
+        """The highest raw offset in any canonical record, arrived or under way."""
+        workers = [self.workers["normaliser"], *self.zombies]
+        under_way = [row.value for each in workers for topic, row in each.sent if topic == topics.NORMALIZED]
+        arrived = [row.value for row in self.broker.log(topics.NORMALIZED).records if row is not None]
+        values = [*under_way, *arrived]
+        return int(decode(values).raw_offset.max()) if values else -1
+
+    def happen(self, what):
+        """A source of nothing but markers is another matter."""
+        marked = {"raw marker": RAW, "canonical marker": topics.NORMALIZED}.get(what)
+        if marked is None or any(self.broker.log(marked).records):
+            super().happen(what)
+
+    def restore(self, store, which):
+        pass
+
+    def work_of_a_sink(self, store, count, fates, fate):
+        pass
+
+    def finish(self):
+        for who in KIND:
+            self.work(who, 1000, 1000, "dies")
+        super().finish()
+
+    def told(self):
+        """What was refused or reported."""
+        return [worker.refused for worker in self.workers.values() if worker.refused] + self.broker.said
+
+    def check(self):
+        assert self.losses or not self.told()
+        if not self.told():
+            offsets = [trade.raw_offset for trade in self.feed.told.values()]
+            assert len(set(offsets)) == len(offsets), "offsets that were read came again unnoticed"
+            super().check()
+
+
+def test_the_chain_is_exact_or_refuses():
+    examples = 4 * settings().max_examples
+    run_state_machine_as_test(Losing, settings=settings(max_examples=examples, stateful_step_count=30))
+
+
+def trades(chain):
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        chain.publish(symbol, [1] * 4, 1)
+
+
+def loses(what, who, share=0):
+    def story(chain):
+        trades(chain)
+        chain.flow()
+        chain.lose(what, who, share)
+        trades(chain)
+        trades(chain)
+        chain.flow()
+
+    return story
+
+
+def expires_before_it_is_read(chain):
+    trades(chain)
+    chain.work("normaliser", 1000, 1000, "lives")
+    chain.workers["candles"].deliver(1)
+    trades(chain)
+    chain.work("normaliser", 1000, 1000, "lives")
+    chain.lose("expired", "candles", 9)
+
+
+STORIES = {
+    "a topic made anew": loses("topic anew", "normaliser"),  # A1
+    "a topic made anew, of canonical trades": loses("topic anew", "candles"),
+    "a log that was cut": loses("log cut", "normaliser", 5),  # A2
+    "a changelog that was lost": loses("changelog anew", "candles"),  # A5
+    "records that expired unread": expires_before_it_is_read,  # A6
+}
+
+
+@pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
+def test_what_is_lost_is_said_and_would_be_wrong_unsaid(story, monkeypatch):
+    chain = Losing()
+    story(chain)
+    chain.finish()
+    assert chain.told()
+    for name in ("judge", "judge_table"):
+        monkeypatch.setattr(proof, name, lambda *_, **__: proof.Judgement(proof.Verdict.CONTINUE))
+    silent = Losing()
+    story(silent)
+    silent.finish()
+    with pytest.raises(AssertionError):
+        silent.check()
+    for each in (chain, silent):
+        each.loop.close()
