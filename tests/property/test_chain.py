@@ -66,7 +66,9 @@ class Chain(RuleBasedStateMachine):
         elif what == "close":
             self.workers["candles"].close_silent(self.feed.time + IDLE)
         else:
-            self.broker.log(RAW if what == "raw marker" else topics.NORMALIZED).append(None)
+            log = self.broker.log(RAW if what == "raw marker" else topics.NORMALIZED)
+            if any(log.records):  # a source of nothing but markers shows no record to know it by
+                log.append(None)
 
     @rule(who=WHO, count=COUNT, steps=STEPS, fate=st.sampled_from(["lives", "lives", "dies", "freezes"]))
     def work(self, who, count, steps, fate):

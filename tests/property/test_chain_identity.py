@@ -70,12 +70,6 @@ class Losing(Chain):
         values = [*under_way, *arrived]
         return int(decode(values).raw_offset.max()) if values else -1
 
-    def happen(self, what):
-        """A source of nothing but markers is another matter."""
-        marked = {"raw marker": RAW, "canonical marker": topics.NORMALIZED}.get(what)
-        if marked is None or any(self.broker.log(marked).records):
-            super().happen(what)
-
     def restore(self, store, which):
         pass
 
