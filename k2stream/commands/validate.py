@@ -14,6 +14,9 @@ from k2stream.sinks.clickhouse import connect
 from k2stream.verify import checks
 from k2stream.verify.checks import Finding, Range
 
+_PATIENCE = 10.0
+"""Seconds that rows on their way are waited for."""
+
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[CHECK]...")
@@ -28,7 +31,8 @@ from k2stream.verify.checks import Finding, Range
 def validate(names: tuple[str, ...], hours: float, settle: float, listing: bool) -> None:
     """Run the checks of schemas/clickhouse/validate.sql, or those named; exits 1 when one fails.
 
-    Looks into the running platform, or into the server of K2_CLICKHOUSE_….
+    Looks into the running platform, or into the server of K2_CLICKHOUSE_…. Rows that are on their way are
+    waited for.
     """
     wanted = _wanted(names)
     if listing:
@@ -42,7 +46,7 @@ def validate(names: tuple[str, ...], hours: float, settle: float, listing: bool)
     client = connect(settings)
     failed = 0
     try:
-        for finding in checks.run(client, settings, wanted, within):
+        for finding in checks.run(client, settings, wanted, within, _PATIENCE):
             failed += not finding.ok
             click.echo(_line(finding))
     finally:

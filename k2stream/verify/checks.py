@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from string import Template
@@ -18,6 +19,7 @@ from k2stream.settings import Settings
 FILE = SCHEMAS / "clickhouse" / "validate.sql"
 
 _HEAD = re.compile(r"^-- check: (\w+) \| (.+)$")
+_AGAIN_SECONDS = 1.0
 _OPTIONS = {"max_execution_time": 600, "join_use_nulls": 0}
 
 
@@ -69,8 +71,20 @@ def read(path: Path = FILE) -> list[Check]:
     return checks
 
 
-def run(client: Any, settings: Settings, checks: list[Check], within: Range) -> Iterator[Finding]:
-    """Run each check. Raises ConfigError when the server cannot be reached."""
+def run(
+    client: Any,
+    settings: Settings,
+    checks: list[Check],
+    within: Range,
+    patience: float = 0.0,
+    pause: Callable[[float], None] = time.sleep,
+) -> Iterator[Finding]:
+    """Run each check. Raises ConfigError when the server cannot be reached.
+
+    The tables of a query are read one after the other while workers write: what a check finds wrong may be
+    rows on their way. It is asked again about the same span, for `patience` seconds over all checks.
+    """
+    left = patience
     values = {
         "database": settings.clickhouse_database,
         "grace": str(settings.grace_us),
@@ -78,8 +92,13 @@ def run(client: Any, settings: Settings, checks: list[Check], within: Range) -> 
         "settled": _literal(within.settled),
     }
     for check in checks:
+        sql = Template(check.sql).substitute(values)
         try:
-            finding = _finding(client, check, Template(check.sql).substitute(values))
+            finding = _finding(client, check, sql)
+            while finding.rows and left > 0:
+                pause(_AGAIN_SECONDS)
+                left -= _AGAIN_SECONDS
+                finding = _finding(client, check, sql)
         except (OSError, EOFError, errors.NetworkError, errors.SocketTimeoutError) as error:
             where = f"{settings.clickhouse_host}:{settings.clickhouse_port}"
             raise ConfigError(

@@ -1,21 +1,17 @@
-"""What a layer holds against what the oracle says (pure)."""
+"""What a layer holds against what the oracle says: row by row, column by column, in both directions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from k2stream.verify.oracle import CandleKey, LayerSum, OracleCandle
+from k2stream.verify.engine import Engine
+from k2stream.verify.trades import COMPARED
 
-NOTHING = LayerSum(0, 0, 0)
-
-
-class LayerCandle(NamedTuple):
-    """A candle as a layer has it: the oracle's whole numbers, with revision and final for `records`."""
-
-    values: OracleCandle
-    final: bool
+KEY = ("exchange", "raw_partition", "raw_offset")
+MOST = 100_000
+"""Differences of one kind that are told; more would fill the memory and help nobody."""
 
 
 class Difference(NamedTuple):
@@ -33,81 +29,108 @@ class Difference(NamedTuple):
 
 @dataclass(slots=True)
 class Comparison:
-    """How a layer compares: candles compared, those that moved on since the oracle looked, differences."""
+    """How a layer compares: what was, what of it came after the oracle first looked, what was not."""
 
     layer: str
     compared: int = 0
     newer: int = 0
+    skipped: int = 0
+    reason: str = ""
     differences: list[Difference] = field(default_factory=list)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether it differs by what is missing alone, which may be on its way."""
+        return bool(self.differences) and all(
+            item.found in ("missing", "behind") for item in self.differences
+        )
 
-def compare_candles(
-    layer: str,
-    expected: Mapping[CandleKey, OracleCandle],
-    found: Mapping[CandleKey, LayerCandle],
-    retention: int | None = None,
-) -> Comparison:
-    """Compare candle by candle, field by field.
 
-    A candle whose raw_offset is beyond the oracle's has moved on and is not compared. With `retention`, a
-    layer may lack a candle that has so many newer ones of its symbol and timeframe.
+class Layer(NamedTuple):
+    """A table of the engine that holds a layer's rows, and what it is held to.
+
+    `expected` is a table with the columns of KEY and `columns`, `required`, and whatever the conditions use:
+    `lasting`, SQL of the expected rows that the layer must still have, and `unsure`, of those nobody can
+    tell. `since`: SQL of the held rows that can be compared. `repeats`: whether a row may be there again.
     """
-    result = Comparison(layer)
-    kept = _oldest_kept(expected, retention) if retention else {}
-    newest: dict[tuple[str, str], int] = {}
-    for (exchange, symbol, _, _), candle in expected.items():
-        newest[exchange, symbol] = max(newest.get((exchange, symbol), -1), candle.raw_offset)
-    for key, candle in expected.items():
-        other = found.get(key)
-        if other is None:
-            if key[3] >= kept.get(key[:3], key[3]):
-                result.differences.append(Difference(layer, _name(key), "candle", "present", "missing"))
-        elif other.values.raw_offset > candle.raw_offset:
-            result.newer += 1
-        else:
-            result.compared += 1
-            result.differences += _fields(layer, key, candle, other)
-    for key, other in found.items():
-        if key not in expected:
-            if other.values.raw_offset > newest.get(key[:2], -1):
-                result.newer += 1
-            else:
-                result.differences.append(Difference(layer, _name(key), "candle", "absent", "present"))
+
+    name: str
+    held: str
+    expected: str
+    columns: Sequence[str] = COMPARED
+    lasting: str = "1"
+    since: str = "1"
+    unsure: str = "unsure"
+    repeats: bool = False
+    reason: str = "older than the first raw record that is left"
+
+
+def compare(engine: Engine, layer: Layer) -> Comparison:
+    """Hold a layer's rows to the oracle's."""
+    result = Comparison(layer.name, reason=layer.reason)
+    known = f"(SELECT *, {layer.unsure} AS open FROM {layer.expected})"
+    joined = f"""(SELECT * FROM {layer.held} WHERE {layer.since}) AS f
+        ANY LEFT JOIN (SELECT *, 1 AS present FROM {known}) AS e ON {_same("f", "e")}"""
+    result.compared = engine.number(f"SELECT count() FROM {joined} WHERE NOT e.open")
+    held = engine.number(f"SELECT count() FROM {layer.held}")
+    result.skipped = held - result.compared
+    told = ", ".join(
+        f"('{name}', ifNull(toString(e.{name}), 'none'), ifNull(toString(f.{name}), 'none'))"
+        for name in layer.columns
+    )
+    different = f"arrayFilter(x -> x.2 != x.3, [{told}])"
+    for *key, present, fields in engine.rows(
+        f"""SELECT f.exchange, f.raw_partition, f.raw_offset, e.present, {different} AS fields FROM {joined}
+        WHERE NOT e.open AND (e.present = 0 OR notEmpty(fields)) LIMIT {MOST}"""
+    ):
+        what = _name(key)
+        if not int(present):
+            result.differences.append(Difference(layer.name, what, "row", "absent", "present"))
+            continue
+        result.differences += [Difference(layer.name, what, *item) for item in fields]
+    result.differences += _missing(engine, layer, known)
+    if not layer.repeats:
+        result.differences += _doubled(engine, layer)
     return result
 
 
-def _oldest_kept(
-    expected: Mapping[CandleKey, OracleCandle], retention: int
-) -> dict[tuple[str, str, str], int]:
-    opened: dict[tuple[str, str, str], list[int]] = {}
-    for exchange, symbol, timeframe, open_time in expected:
-        opened.setdefault((exchange, symbol, timeframe), []).append(open_time)
-    return {key: sorted(times)[-retention] for key, times in opened.items() if len(times) > retention}
+def _missing(engine: Engine, layer: Layer, known: str) -> list[Difference]:
+    rows = engine.rows(
+        f"""SELECT e.exchange, e.raw_partition, e.raw_offset
+        FROM (SELECT * FROM {known} WHERE required AND NOT open AND ({layer.lasting})) AS e
+        LEFT ANTI JOIN {layer.held} AS f ON {_same("e", "f")} LIMIT {MOST}"""
+    )
+    return [Difference(layer.name, _name(key), "row", "present", "missing") for key in rows]
 
 
-def _fields(layer: str, key: CandleKey, candle: OracleCandle, other: LayerCandle) -> list[Difference]:
-    wanted = candle._replace(records=candle.records + other.final)
+def _doubled(engine: Engine, layer: Layer) -> list[Difference]:
+    rows = engine.rows(
+        f"""SELECT {", ".join(KEY)}, toUInt32(count()) AS times FROM {layer.held}
+        GROUP BY {", ".join(KEY)} HAVING times > 1 LIMIT {MOST}"""
+    )
+    return [Difference(layer.name, _name(key), "rows", 1, int(times)) for *key, times in rows]
+
+
+def _same(a: str, b: str) -> str:
+    return " AND ".join(f"{a}.{name} = {b}.{name}" for name in KEY)
+
+
+def _name(key: Sequence[Any]) -> str:
+    exchange, partition, offset = key
+    return f"{exchange} raw record {partition}:{offset}"
+
+
+def processed(engine: Engine, layer: Layer, topic: str) -> list[Difference]:
+    """Rows whose process time none of the topic's records of the same trade has.
+
+    A rebuilt layer has the receive time there: when it was processed first is not known any more.
+    """
+    where = ", ".join(KEY)
+    rows = engine.rows(
+        f"""SELECT {where}, process_time FROM {layer.held}
+        WHERE process_time != receive_time AND ({where}) IN (SELECT {where} FROM {topic})
+            AND ({where}, process_time) NOT IN (SELECT {where}, process_time FROM {topic}) LIMIT {MOST}"""
+    )
     return [
-        Difference(layer, _name(key), "revision" if name == "records" else name, want, got)
-        for name, want, got in zip(OracleCandle._fields, wanted, other.values, strict=True)
-        if want != got
+        Difference(layer.name, _name(key), "process_time", "as in the topic", time) for *key, time in rows
     ]
-
-
-def compare_counts(
-    layer: str, expected: Mapping[str, LayerSum], found: Mapping[str, LayerSum], live: bool = False
-) -> Comparison:
-    """Compare rows and sums per exchange; while feeds run (`live`) a layer may hold more than expected."""
-    result = Comparison(layer)
-    for name in sorted(expected.keys() | found.keys()):
-        wanted, held = expected.get(name, NOTHING), found.get(name, NOTHING)
-        if live and held.rows > wanted.rows:
-            result.newer += 1
-        elif wanted != held:
-            result.differences.append(Difference(layer, name, "rows and sums", wanted, held))
-    return result
-
-
-def _name(key: CandleKey) -> str:
-    exchange, symbol, timeframe, opened = key
-    return f"{exchange} {symbol} {timeframe} candle at {opened}"

@@ -1,148 +1,151 @@
-"""What each layer holds, read through the layer's own public interface."""
+"""Every layer against the oracle: which rows each must still have."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal, localcontext
-from typing import Any
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
 
-import httpx
-import pyarrow as pa
-import pyarrow.compute as pc
+from k2stream import topics
+from k2stream.verify import bronze, windows
+from k2stream.verify.compare import Comparison, Layer, compare, processed
+from k2stream.verify.compare_candles import compare_candles
+from k2stream.verify.engine import Engine
+from k2stream.verify.letters import compare_letters
+from k2stream.verify.oracle import NEVER, from_offset
+from k2stream.verify.raw import Extent
+from k2stream.verify.raw_log import Bounds
 
-from k2stream.candle import TIMEFRAMES
-from k2stream.cold.catalog import open_catalog
-from k2stream.instruments import Instruments
-from k2stream.settings import Settings
-from k2stream.sinks.clickhouse import connect
-from k2stream.topics import EXCHANGES
-from k2stream.verify.compare import LayerCandle
-from k2stream.verify.oracle import CandleKey, LayerSum, OracleCandle
+Work = Mapping[str, Callable[[], Comparison]]
+"""What compares each layer, by its name."""
 
-_DECIMALS = OracleCandle._fields[:9]
-_SCALE = 18
-_MICROSECONDS = 1_000
-_AT_ONCE = 8
+GOLD = {
+    "candle tables": "table_candles",
+    "candle topics": "topic_candles",
+    "ClickHouse gold": "hot_candles",
+    "Iceberg gold": "cold_candles",
+}
+EVERY_REVISION = ("candle topics", "Iceberg gold")
 
-Candles = dict[CandleKey, LayerCandle]
+_DAY_US = 86_400_000_000
+SILVER_US, BRONZE_US = 30 * _DAY_US, 7 * _DAY_US
+"""How long ClickHouse keeps trades (by their time) and raw records (by their receipt)."""
 
-
-def scaled(value: object) -> int:
-    """A decimal, or its text, as a whole number at scale 18. Raises ValueError when digits would be lost."""
-    with localcontext(prec=100):
-        number = Decimal(str(value)).scaleb(_SCALE)
-        if number != int(number):
-            raise ValueError(f"{value} has more than {_SCALE} fraction digits")
-        return int(number)
+_MARGIN_US = _DAY_US
+"""Rows are dropped by whole parts, at some time after they may be."""
 
 
-async def table_candles(url: str, instruments: Instruments, limit: int) -> Candles:
-    """The candle tables, over the REST interface of the candles worker."""
-    gate = asyncio.Semaphore(_AT_ONCE)
-    found: Candles = {}
+def work(
+    engine: Engine, folder: Path, extent: Extent, held: Mapping[str, Bounds], retention: int | None
+) -> Work:
+    """The comparisons; `held` are the bounds of the derived topics, `retention` that of the candle tables.
 
-    async def read(client: httpx.AsyncClient, exchange: str, symbol: str, name: str, timeframe: str) -> None:
-        path = f"{url}/ohlcv/{exchange}/{name.replace('/', '-')}/{timeframe}"
-        async with gate:
-            answer = await client.get(path, params={"limit": limit, "source": "tables"})
-        answer.raise_for_status()
-        for candle in answer.json()["candles"]:
-            found[exchange, symbol, timeframe, int(candle["open_time"])] = _candle(candle)
-
-    async with httpx.AsyncClient(timeout=30) as client, asyncio.TaskGroup() as group:
-        for item in instruments:
-            for timeframe in TIMEFRAMES:
-                group.create_task(read(client, item.exchange, item.symbol, item.canonical, timeframe))
+    Without a retention there are no candle tables.
+    """
+    gold = {name: table for name, table in GOLD.items() if name != "candle tables" or retention is not None}
+    windows.told(engine, [*gold.values(), "needed"])
+    letters_held = not any(part.begin for part in held[topics.DLQ].values())
+    found: dict[str, Callable[[], Comparison]] = {}
+    for name, table in gold.items():
+        kept = retention if name == "candle tables" else None
+        found[name] = partial(compare_candles, engine, name, table, kept, revisions=name in EVERY_REVISION)
+    found |= _trades(engine, extent, held)
+    for name in ("ClickHouse bronze", "Iceberg bronze"):
+        found[name] = partial(_bronze, engine, extent, name)
+    found["dead letters"] = partial(compare_letters, engine, folder, all_held=letters_held)
     return found
 
 
-def _candle(fields: Mapping[str, Any]) -> LayerCandle:
-    numbers = [scaled(fields[name]) for name in _DECIMALS]
-    rest = (fields["trade_count"], fields["first_trade_time"], fields["last_trade_time"])
-    last = (int(fields["revision"]), int(fields["raw_offset"]))
-    return LayerCandle(OracleCandle._make((*numbers, *map(int, rest), *last)), bool(fields["final"]))
+def _trades(engine: Engine, extent: Extent, held: Mapping[str, Bounds]) -> Work:
+    since = from_offset(extent.first)
+    late = "(SELECT * FROM silver WHERE late)"
+    young = f"timestamp > {time.time_ns() // 1000 - SILVER_US + _MARGIN_US}"
 
+    def topic(name: str, table: str, expected: str, bounds: Bounds) -> Comparison:
+        lasting = _kept(engine, table, bounds)
+        layer = Layer(name, table, expected, lasting=lasting, since=since, repeats=True)
+        return _silver(engine, layer)
 
-def clickhouse_candles(settings: Settings) -> Candles:
-    """The gold views in ClickHouse."""
-    client = connect(settings)
-    decimals = ", ".join(f"toString({name})" for name in _DECIMALS)
-    found: Candles = {}
-    for timeframe in TIMEFRAMES:
-        rows = client.execute(
-            f"""SELECT exchange, symbol, toUnixTimestamp64Milli(open_time), {decimals}, trade_count,
-                       toUnixTimestamp64Micro(first_trade_time), toUnixTimestamp64Micro(last_trade_time),
-                       revision, final, raw_offset
-                FROM {settings.clickhouse_database}.ohlcv_{timeframe}_view"""
-        )
-        found.update(_rows(timeframe, rows))
-    return found
+    def tier(name: str, table: str, lasting: str) -> Comparison:
+        return _silver(engine, Layer(name, table, "silver", lasting=lasting, since=since))
 
-
-def _rows(timeframe: str, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[CandleKey, LayerCandle]]:
-    for exchange, symbol, open_time, *values in rows:
-        *numbers, revision, final, raw_offset = values
-        decimals = [scaled(number) for number in numbers[:9]]
-        candle = OracleCandle._make((*decimals, *map(int, numbers[9:]), int(revision), int(raw_offset)))
-        yield (str(exchange), str(symbol), timeframe, int(open_time)), LayerCandle(candle, bool(final))
-
-
-def iceberg_candles(settings: Settings) -> Candles:
-    """The gold tables in Iceberg: the highest revision of each candle."""
-    catalog = open_catalog(settings)
-    found: Candles = {}
-    for timeframe in TIMEFRAMES:
-        table = catalog.load_table(f"cold.gold_ohlcv_{timeframe}").scan().to_arrow()
-        columns = [table["exchange"], table["symbol"], _epoch(table["open_time"], _MICROSECONDS)]
-        columns += [table[name] for name in (*_DECIMALS, "trade_count")]
-        columns += [_epoch(table[name], 1) for name in ("first_trade_time", "last_trade_time")]
-        columns += [table[name] for name in ("revision", "final", "raw_offset")]
-        rows = zip(*(column.to_pylist() for column in columns), strict=True)
-        for key, candle in _rows(timeframe, list(rows)):
-            if key not in found or found[key].values.records < candle.values.records:
-                found[key] = candle
-    return found
-
-
-def _epoch(column: Any, divisor: int) -> Any:
-    micros = pc.cast(pc.cast(column, pa.timestamp("us", tz="UTC")), pa.int64())
-    return pc.divide(micros, divisor)
-
-
-def clickhouse_sums(settings: Settings) -> dict[str, dict[str, LayerSum]]:
-    """Rows and sums per exchange of silver, and rows of bronze (as {exchange: rows, 0, 0})."""
-    client = connect(settings)
-    database = settings.clickhouse_database
-    silver = client.execute(
-        f"""SELECT exchange, count(), toString(sum(toDecimal256(price, 18))),
-                   toString(sum(toDecimal256(quantity, 18)))
-            FROM {database}.silver_trades FINAL GROUP BY exchange"""
-    )
-    bronze = {}
-    for name in EXCHANGES:
-        (rows,) = client.execute(f"SELECT count() FROM {database}.bronze_trades_{name} FINAL")[0]
-        bronze[name] = LayerSum(rows, 0, 0)
+    normalized = partial(topic, "canonical topic", "canonical", "silver", held[topics.NORMALIZED])
     return {
-        "silver": {
-            str(name): LayerSum(rows, scaled(price), scaled(size)) for name, rows, price, size in silver
-        },
-        "bronze": {name: held for name, held in bronze.items() if held.rows},
+        "canonical topic": normalized,
+        "late topic": partial(topic, "late topic", "late", late, held[topics.LATE]),
+        "ClickHouse silver": partial(tier, "ClickHouse silver", "hot_silver", young),
+        "Iceberg silver": partial(tier, "Iceberg silver", "cold_silver", "1"),
     }
 
 
-def iceberg_sums(settings: Settings) -> dict[str, dict[str, LayerSum]]:
-    """The same as `clickhouse_sums`, of the cold tier; a row that stands twice counts twice."""
-    catalog = open_catalog(settings)
-    columns = ("exchange", "price", "quantity")
-    table = catalog.load_table("cold.silver_trades").scan(selected_fields=columns).to_arrow()
-    silver = {}
-    for name in pc.unique(table["exchange"]).to_pylist():
-        part = table.filter(pc.equal(table["exchange"], name))
-        silver[name] = LayerSum(
-            part.num_rows, scaled(pc.sum(part["price"])), scaled(pc.sum(part["quantity"]))
+def _silver(engine: Engine, layer: Layer) -> Comparison:
+    compared = compare(engine, layer)
+    if layer.held != "canonical":
+        compared.differences += processed(engine, layer, "canonical")
+    return compared
+
+
+def _kept(engine: Engine, table: str, bounds: Bounds) -> str:
+    """SQL of what a topic that may have expired in part must still have: what came after its first record.
+
+    A canonical partition holds the raw partition of its number; a topic of one partition holds all.
+    """
+    begun = {number for number, part in bounds.items() if part.begin}
+    if not begun:
+        return "1"
+    first = {
+        (str(exchange), int(number)): int(offset)
+        for exchange, number, offset in engine.rows(
+            f"SELECT exchange, raw_partition, min(raw_offset) FROM {table} GROUP BY exchange, raw_partition"
         )
-    bronze = {}
-    for name in EXCHANGES:
-        bronze[name] = LayerSum(catalog.load_table(f"cold.bronze_trades_{name}").scan().count(), 0, 0)
-    return {"silver": silver, "bronze": {name: held for name, held in bronze.items() if held.rows}}
+    }
+    partitions = engine.number("SELECT max(raw_partition) + 1 FROM read_trades")
+    places = [(name, number) for name in topics.EXCHANGES for number in range(partitions)]
+    cut = [place for place in places if place[1] in begun or len(bounds) == 1]
+    return from_offset({place: first.get(place, NEVER) for place in cut})
+
+
+def _bronze(engine: Engine, extent: Extent, name: str) -> Comparison:
+    """What the raw records were read from where they have expired cannot be held to itself."""
+    total = Comparison(name)
+    tier, start, lasting = "cold", extent.begin, "NOT cold"
+    if name == "ClickHouse bronze":
+        kept = time.time_ns() // 1000 - BRONZE_US + _MARGIN_US
+        tier, start, lasting = "hot", extent.first, f"received > {kept} AND NOT cold"
+    for exchange in topics.EXCHANGES:
+        held, expected = f"{tier}_bronze_{exchange}", f"bronze_{exchange}"
+        layer = Layer(name, held, expected, bronze.columns(exchange), lasting, from_offset(start), "0")
+        found = compare(engine, layer)
+        total.compared += found.compared
+        total.skipped += found.skipped
+        total.reason = found.reason
+        total.differences += found.differences
+    return total
+
+
+def counts(engine: Engine) -> dict[str, dict[str, int]]:
+    """Rows by exchange and layer."""
+    distinct = "uniqExact(raw_partition, raw_offset)"
+    sources = {
+        "duplicates": ("countIf(duplicate)", "trades"),
+        "dead letters": ("count()", "letters"),
+        "normalized": (distinct, "canonical"),
+        "late": (distinct, "late"),
+        "bronze": ("count()", "hot_bronze_{}"),
+        "silver": ("count()", "hot_silver"),
+        "cold bronze": ("count()", "cold_bronze_{}"),
+        "cold silver": ("count()", "cold_silver"),
+    }
+    return {
+        exchange: {
+            "raw": engine.number(f"SELECT count() FROM judged WHERE topic = '{topics.raw(exchange)}'"),
+            **{
+                layer: engine.number(
+                    f"SELECT {count} FROM {source.format(exchange)} WHERE exchange = '{exchange}'"
+                )
+                for layer, (count, source) in sources.items()
+            },
+        }
+        for exchange in topics.EXCHANGES
+    }

@@ -1,80 +1,91 @@
-"""The raw topics as Parquet files, for the oracle to read."""
+"""Topics, read whole: what is there at the call, each record with its position. Own connections."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import OffsetOutOfRangeError
 
-from k2stream import topics
-from k2stream.kafka import all_there, client_options
+from k2stream.errors import ConfigError
 from k2stream.settings import Settings
 
-_SCHEMA = pa.schema(
-    [("partition", pa.int32()), ("offset", pa.int64()), ("key", pa.binary()), ("value", pa.binary())]
-)
+_AT_ONCE = 20_000
+_WAIT_MS = 500
 
 
-async def dump(settings: Settings, topic: str, path: Path) -> int:
-    """Write all records of a topic that exist now to a Parquet file; returns how many."""
-    count = 0
-    with pq.ParquetWriter(path, _SCHEMA, compression="lz4") as writer:
-        async for partition, records in read_to_end(settings, topic):
-            writer.write_table(
-                pa.table(
-                    {
-                        "partition": pa.array([partition] * len(records), pa.int32()),
-                        "offset": pa.array([record.offset for record in records], pa.int64()),
-                        "key": pa.array([record.key for record in records], pa.binary()),
-                        "value": pa.array([record.value for record in records], pa.binary()),
-                    },
-                    schema=_SCHEMA,
-                )
-            )
-            count += len(records)
-    return count
+class Held(NamedTuple):
+    """What a partition holds: offsets from `begin` up to, not including, `end`."""
+
+    begin: int
+    end: int
 
 
-async def read_to_end(settings: Settings, topic: str) -> Any:
-    """Yield (partition, records) from the beginning to the end offsets as they are at the call.
+Bounds = dict[int, Held]
+"""By partition."""
 
-    Raises Expired when retention overtakes it.
-    """
+
+@asynccontextmanager
+async def _connected(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+    options: dict[str, Any] = {"security_protocol": settings.kafka_security_protocol}
+    if settings.kafka_security_protocol.endswith("SSL"):
+        options["ssl_context"] = ssl.create_default_context()
+    if settings.kafka_sasl_mechanism:
+        options["sasl_mechanism"] = settings.kafka_sasl_mechanism
+        options["sasl_plain_username"] = settings.kafka_sasl_username
+        options["sasl_plain_password"] = settings.kafka_sasl_password
     consumer = AIOKafkaConsumer(
-        **client_options(settings),
-        max_poll_records=20_000,
-        enable_auto_commit=False,
+        bootstrap_servers=settings.kafka_bootstrap,
         auto_offset_reset="none",
+        enable_auto_commit=False,
+        max_poll_records=_AT_ONCE,
+        **options,
     )
     await consumer.start()
     try:
-        partitions = [TopicPartition(topic, p) for p in sorted(await _partitions(consumer, topic))]
-        if not partitions:
-            return
-        consumer.assign(partitions)
-        await consumer.seek_to_beginning(*partitions)
-        end = await consumer.end_offsets(partitions)
-        while any([await consumer.position(tp) < end[tp] for tp in partitions]):
-            with all_there(f"reading {topic}"):
-                polled = await consumer.getmany(timeout_ms=500)
-            for tp, records in polled.items():
-                kept = [record for record in records if record.offset < end[tp]]
-                if kept:
-                    yield tp.partition, kept
+        yield consumer
     finally:
         await consumer.stop()
 
 
-async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
-    await consumer._client.force_metadata_update()  # noqa: SLF001 - partitions_for_topic reads cached metadata only
-    return set(consumer.partitions_for_topic(topic) or ())
+async def held(settings: Settings, topic: str) -> Bounds:
+    """What each partition of a topic holds now; nothing when there is no such topic."""
+    async with _connected(settings) as consumer:
+        await consumer._client.force_metadata_update()  # noqa: SLF001 - partitions_for_topic reads cached metadata only
+        numbers = sorted(consumer.partitions_for_topic(topic) or ())
+        partitions = [TopicPartition(topic, number) for number in numbers]
+        begin = await consumer.beginning_offsets(partitions)
+        end = await consumer.end_offsets(partitions)
+        return {tp.partition: Held(begin[tp], end[tp]) for tp in partitions}
 
 
-async def dump_raw(settings: Settings, folder: Path) -> dict[str, int]:
-    """All raw topics to `<folder>/<exchange>.parquet`; returns the record counts."""
-    return {
-        name: await dump(settings, topics.raw(name), folder / f"{name}.parquet") for name in topics.EXCHANGES
-    }
+async def read_to_end(
+    settings: Settings, topic: str, bounds: Bounds | None = None
+) -> AsyncIterator[tuple[int, Sequence[Any]]]:
+    """Yield (partition, records) of the bounds, by default of all that the topic holds at the call.
+
+    Raises ConfigError when offsets expire before they are read: what is left would look like all there is.
+    """
+    bounds = await held(settings, topic) if bounds is None else bounds
+    wanted = {TopicPartition(topic, number): part for number, part in bounds.items()}
+    wanted = {tp: part for tp, part in wanted.items() if part.begin < part.end}
+    if not wanted:
+        return
+    async with _connected(settings) as consumer:
+        consumer.assign(list(wanted))
+        for tp, part in wanted.items():
+            consumer.seek(tp, part.begin)
+        while any([await consumer.position(tp) < part.end for tp, part in wanted.items()]):
+            try:
+                answer = await consumer.getmany(timeout_ms=_WAIT_MS)
+            except OffsetOutOfRangeError as error:
+                raise ConfigError(
+                    f"{topic}: offsets expired or were cut off while they were read ({error}); run it again"
+                ) from None
+            for tp, records in answer.items():
+                kept = [record for record in records if record.offset < wanted[tp].end]
+                if kept:
+                    yield tp.partition, kept

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections import Counter
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
-
-from k2stream import instruments, topics
-from k2stream.avro import registry
-from k2stream.avro.trades import decode_hot
-from k2stream.deadletter import DeadLetter
+from k2stream import topics
 from k2stream.settings import Settings
-from k2stream.verify import layers
-from k2stream.verify.compare import NOTHING, Comparison, compare_candles, compare_counts
-from k2stream.verify.oracle import LayerSum, Oracle
-from k2stream.verify.raw_log import dump_raw, read_to_end
+from k2stream.verify import bronze, candles, raw, trades, unreadable
+from k2stream.verify.candles import listed
+from k2stream.verify.compare import Comparison
+from k2stream.verify.engine import Engine
+from k2stream.verify.layers import counts, work
+from k2stream.verify.oracle import expect
+from k2stream.verify.raw_log import Bounds, held
+from k2stream.verify.windows import TIMEFRAMES
+
+Say = Callable[[str], None]
+Settle = Callable[[], Awaitable[None]]
+
+AGAIN_SECONDS = 60.0
+"""How long rows of a running platform may take to come."""
 
 
 @dataclass(slots=True)
@@ -35,100 +40,93 @@ class Report:
         """Disagreements over all layers."""
         return sum(len(item.differences) for item in self.comparisons)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether nothing is wrong but that rows are missing."""
+        wrong = [item for item in self.comparisons if item.differences]
+        return bool(wrong) and all(item.waiting for item in wrong)
+
 
 async def verify(
     settings: Settings,
     candles_url: str | None,
-    on_step: Callable[[str], None] = lambda text: None,
-    settle: Callable[[], Awaitable[None]] | None = None,
+    on_step: Say = lambda text: None,
+    settle: Settle | None = None,
 ) -> Report:
-    """Recompute everything from the raw topics and compare each layer with it.
+    """Recompute everything from the raw records and compare each layer with it.
 
     `candles_url` is the candles worker's base URL; without it the tables are not compared. `settle` is for a
-    platform that runs on: it waits until all layers have what the oracle has read; they may then have more.
+    platform that runs on: it waits until all layers have what the raw topics hold now. What comes later may
+    be there, and is compared as well; what is missing may be on its way, and is looked for again.
     """
-    on_step("reading the raw topics")
-    with tempfile.TemporaryDirectory(prefix="k2-verify-") as folder:
-        raw = await dump_raw(settings, Path(folder))
-        on_step(f"recomputing {sum(raw.values()):,} trades with the oracle")
-        oracle = await asyncio.to_thread(Oracle, Path(folder), settings.grace_us)
-        try:
-            if settle:
-                on_step("waiting for the layers to get so far")
-                await settle()
-            return await _compare(settings, candles_url, oracle, on_step, live=settle is not None)
-        finally:
-            oracle.close()
+    required = await raw.ends(settings)
+    deadline = time.monotonic() + AGAIN_SECONDS
+    while True:
+        if settle:
+            on_step("waiting for the layers to have what the raw topics hold")
+            await settle()
+        report = await _once(settings, candles_url, on_step, required)
+        if not (settle and report.waiting) or time.monotonic() > deadline:
+            return report
+        on_step(f"{report.differences:,} rows are missing, looking again")
 
 
-async def _compare(
-    settings: Settings, candles_url: str | None, oracle: Oracle, on_step: Callable[[str], None], *, live: bool
+async def _once(
+    settings: Settings, candles_url: str | None, on_step: Say, required: Mapping[str, Bounds]
 ) -> Report:
-    report = Report()
-    candles = oracle.candles()
-    report.candles = len(candles)
-    listed = instruments.load(settings.instruments_file)
-    if candles_url:
-        on_step("comparing the candle tables")
-        limit = settings.candle_retention
-        found = await layers.table_candles(candles_url, listed, limit)
-        report.comparisons.append(compare_candles("candle tables", candles, found, limit))
-    on_step("comparing ClickHouse")
-    found = await asyncio.to_thread(layers.clickhouse_candles, settings)
-    report.comparisons.append(compare_candles("ClickHouse gold", candles, found))
-    on_step("comparing Iceberg")
-    found = await asyncio.to_thread(layers.iceberg_candles, settings)
-    report.comparisons.append(compare_candles("Iceberg gold", candles, found))
-    await _counts(settings, oracle, report, live)
-    return report
+    with tempfile.TemporaryDirectory(prefix="k2-verify-") as name, Engine() as engine:
+        folder = Path(name)
+        on_step("reading the layers")
+        held_by = await _topics(settings, engine, folder)
+        if candles_url:
+            path = folder / "tables.parquet"
+            await candles.tables(settings, engine, "table_candles", candles_url, path)
+        await asyncio.to_thread(_stores, settings, engine, folder)
+        on_step("reading the raw topics")
+        extent = await raw.dump(settings, folder, required)
+        on_step(f"recomputing {extent.records:,} trades and comparing every layer")
+        return await asyncio.to_thread(
+            _compared, settings, engine, folder, extent, held_by, tables=candles_url is not None
+        )
 
 
-async def _counts(settings: Settings, oracle: Oracle, report: Report, live: bool) -> None:
-    raw, good = oracle.layer(), oracle.layer("good AND NOT duplicate")
-    rows_only = {name: LayerSum(held.rows, 0, 0) for name, held in raw.items()}
-    normalized = await _normalized(settings)
-    hot = await asyncio.to_thread(layers.clickhouse_sums, settings)
-    cold = await asyncio.to_thread(layers.iceberg_sums, settings)
-    wanted = {name: LayerSum(held.rows, 0, 0) for name, held in good.items()}
-    positions = {name: LayerSum(rows, 0, 0) for name, rows in normalized.items()}
-    report.comparisons += [
-        compare_counts("normalized topic", wanted, positions, live),
-        compare_counts("ClickHouse bronze", rows_only, hot["bronze"], live),
-        compare_counts("ClickHouse silver", good, hot["silver"], live),
-        compare_counts("Iceberg bronze", rows_only, cold["bronze"], live),
-        compare_counts("Iceberg silver", good, cold["silver"], live),
-    ]
-    duplicates, late = oracle.layer("good AND duplicate"), oracle.late()
-    dead = await _dead_letters(settings)
-    for name in topics.EXCHANGES:
-        report.counts[name] = {
-            "raw": raw.get(name, NOTHING).rows,
-            "duplicates": duplicates.get(name, NOTHING).rows,
-            "dead letters": dead[name],
-            "normalized": normalized.get(name, 0),
-            "late": late.get(name, 0),
-            "bronze": hot["bronze"].get(name, NOTHING).rows,
-            "silver": hot["silver"].get(name, NOTHING).rows,
-            "cold bronze": cold["bronze"].get(name, NOTHING).rows,
-            "cold silver": cold["silver"].get(name, NOTHING).rows,
-        }
+async def _topics(settings: Settings, engine: Engine, folder: Path) -> dict[str, Bounds]:
+    """Read what the derived topics hold; the bounds by topic."""
+    bad = unreadable.Unreadable()
+    ohlcv = {timeframe: topics.ohlcv(timeframe) for timeframe in TIMEFRAMES}
+    names = (topics.NORMALIZED, topics.LATE, topics.DLQ, *ohlcv.values())
+    bounds = {name: await held(settings, name) for name in names}
+    for topic, table in ((topics.NORMALIZED, "canonical"), (topics.LATE, "late")):
+        path = folder / f"{table}.parquet"
+        await trades.topic(settings, engine, table, (topic, bounds[topic]), path, bad)
+    by_timeframe = {timeframe: bounds[topic] for timeframe, topic in ohlcv.items()}
+    await candles.topic(settings, engine, "topic_candles", by_timeframe, folder / "candles.parquet", bad)
+    await unreadable.letters(settings, engine, bounds[topics.DLQ], folder / "letters.parquet", bad)
+    bad.table(engine, folder / "unreadable.parquet")
+    return bounds
 
 
-async def _normalized(settings: Settings) -> dict[str, int]:
-    """Distinct raw positions in the normalized topic, per exchange."""
-    seen: dict[str, set[tuple[int, int]]] = {}
-    async for _, records in read_to_end(settings, topics.NORMALIZED):
-        registry.look_up((record.value for record in records), settings.registry_url)
-        hot = decode_hot([record.value for record in records], [record.key for record in records])
-        exchanges = [key.partition(":")[0] for key in hot.keys]
-        positions = zip(hot.key.tolist(), hot.raw_partition.tolist(), hot.raw_offset.tolist(), strict=True)
-        for key, partition, offset in positions:
-            seen.setdefault(exchanges[key], set()).add((partition, offset))
-    return {name: len(positions) for name, positions in seen.items()}
+def _stores(settings: Settings, engine: Engine, folder: Path) -> None:
+    for tier, silver, gold in (("hot", trades.hot, candles.hot), ("cold", trades.cold, candles.cold)):
+        silver(settings, engine, f"{tier}_silver", folder / f"{tier}-silver.parquet")
+        gold(settings, engine, f"{tier}_candles", folder)
+    for exchange in topics.EXCHANGES:
+        for tier, read in (("hot", bronze.hot), ("cold", bronze.cold)):
+            path = folder / f"{tier}-bronze-{exchange}.parquet"
+            read(settings, engine, exchange, f"{tier}_bronze_{exchange}", path)
 
 
-async def _dead_letters(settings: Settings) -> Counter[str]:
-    count: Counter[str] = Counter()
-    async for _, records in read_to_end(settings, topics.DLQ):
-        count.update(msgspec.json.decode(record.value, type=DeadLetter).exchange for record in records)
-    return count
+def _compared(
+    settings: Settings,
+    engine: Engine,
+    folder: Path,
+    extent: raw.Extent,
+    held_by: Mapping[str, Bounds],
+    *,
+    tables: bool,
+) -> Report:
+    expect(engine, folder, extent, listed(settings), settings.grace_us)
+    retention = settings.candle_retention if tables else None
+    comparisons = [compare() for compare in work(engine, folder, extent, held_by, retention).values()]
+    found = engine.number("SELECT count() FROM needed")
+    return Report(counts(engine), found, comparisons)

@@ -21,18 +21,22 @@ def show(report: Report, console: Console) -> None:
     console.print(table)
     console.print()
     compared = Table(box=None, pad_edge=False)
-    for heading in ("layer", "candles compared", "moved on", "differences"):
+    for heading in ("layer", "compared", "moved on", "not compared", "differences"):
         compared.add_column(heading, justify="left" if heading == "layer" else "right")
     for item in report.comparisons:
         style = "bold red" if item.differences else ""
         compared.add_row(
             item.layer,
-            f"{item.compared:,}" if item.compared or item.newer else "-",
+            f"{item.compared:,}",
             f"{item.newer:,}" if item.newer else "",
+            f"{item.skipped:,}" if item.skipped else "",
             f"{len(item.differences):,}",
             style=style,
         )
     console.print(compared)
+    for item in report.comparisons:
+        if item.skipped:
+            console.print(f"  {item.layer}: {item.skipped:,} not compared: {item.reason}", highlight=False)
     differences = [difference for item in report.comparisons for difference in item.differences]
     for difference in differences[:_SHOWN]:
         console.print(f"  {difference}", style="red", highlight=False)

@@ -105,7 +105,8 @@ WHERE (b.copy = 1 OR b.id = '') AND (b.exchange, b.raw_partition, b.raw_offset) 
                 WHERE receive_time >= ${since} - INTERVAL 1 DAY AND connection NOT LIKE '%-rest-%'
             )
         )
-        WHERE copy > 1) AND b.receive_time >= ${since} AND b.raw_offset <= mark.raw_offset
+        WHERE copy > 1) AND b.receive_time >= ${since} AND b.receive_time < ${settled}
+    AND b.raw_offset <= mark.raw_offset
     AND b.timestamp >= now() - INTERVAL 30 DAY;
 
 -- check: silver_unknown | every trade of silver has its raw record in bronze

@@ -17,7 +17,7 @@ import pytest
 from k2stream import instruments, topics
 from k2stream.candle import TIMEFRAMES
 from k2stream.status.lag import SOURCES, LagReader
-from k2stream.verify.layers import _candle, table_candles
+from k2stream.verify import candles
 from tests.fault import report
 from tests.fault.chaos import ROLES, Chaos
 from tests.fault.platforms import (
@@ -278,13 +278,20 @@ def same(before, after):
 
 async def rest(platform):
     """Every candle that REST serves from the tables."""
-    listed = instruments.load(platform.settings.instruments_file)
-    return await table_candles(platform.urls["candles"], listed, platform.settings.candle_retention)
+    listed = candles.listed(platform.settings)
+    found = await candles.served(platform.settings, platform.urls["candles"], listed)
+    return {
+        (item["exchange"], item["symbol"], item["timeframe"], item["open_time"]): {
+            name: value for name, value in item.items() if name not in candles.TEXT
+        }
+        for item in found
+    }
 
 
 def unclosed(candle):
     """Its content before the clock closed it."""
-    return candle.values._replace(records=candle.values.records - candle.final)
+    volatile = {"final": None, "feed_healthy": None, "revision": candle["revision"] - candle["final"]}
+    return candle | volatile
 
 
 async def polled(platform, served, statuses):
@@ -305,7 +312,7 @@ async def polled(platform, served, statuses):
                 mine = (item.exchange, item.symbol, timeframe)
                 wanted = {key[3]: unclosed(candle) for key, candle in served.items() if key[:3] == mine}
                 listing = answer.json()["candles"]
-                found = {candle["open_time"]: unclosed(_candle(candle)) for candle in listing}
+                found = {candle["open_time"]: unclosed(candle) for candle in listing}
                 assert found == wanted, (item, timeframe)
                 compared += len(found)
     return compared

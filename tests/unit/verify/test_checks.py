@@ -63,6 +63,27 @@ def test_a_check_fails_with_its_count_and_an_example():
     assert [finding.ok for finding in checks.run(Server(), Settings(), wanted, DAY)] == [True]
 
 
+def test_rows_that_are_on_their_way_are_waited_for():
+    class Writing(Server):
+        def execute(self, query, **options):
+            self.rows = max(0, self.rows - 1)
+            return super().execute(query, **options)
+
+    pauses = []
+    wanted = [Check("a", "b", "SELECT 1"), Check("c", "d", "SELECT 2")]
+    found = checks.run(Writing(rows=4), Settings(), wanted, DAY, 10, pauses.append)
+    assert [finding.ok for finding in found] == [True, True]
+    assert sum(pauses) == 3
+    found = checks.run(Server(rows=4), Settings(), wanted, DAY, 10, pauses.append)
+    assert [finding.rows for finding in found] == [4, 4]
+    assert sum(pauses) == 3 + 10  # over all checks
+
+
+def test_what_is_missing_is_asked_of_rows_that_had_time_to_come():
+    (missing,) = (check for check in checks.read() if check.name == "silver_missing")
+    assert "b.receive_time < ${settled}" in missing.sql
+
+
 def test_a_query_that_fails_is_no_pass():
     error = errors.ServerException("Unknown table t. Stack trace: 0. here", 60)
     (finding,) = checks.run(Server(error=error), Settings(), [Check("a", "b", "SELECT 1")], DAY)

@@ -1,0 +1,71 @@
+"""Iceberg's tables, by pyiceberg alone, as Parquet files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyiceberg.catalog import load_catalog
+from pyiceberg.exceptions import NoSuchTableError
+
+from k2stream.settings import Settings
+
+RENAMED = {"E": "event_time", "T": "trade_time", "M": "best_match"}
+"""Columns that have another name than in the exchange's records."""
+
+
+def load(settings: Settings, name: str) -> Any:
+    """A table of the cold tier as it is now, None when there is none."""
+    folder = settings.data_path / "iceberg"
+    uri = settings.iceberg_catalog_uri
+    if not uri and not (folder / "catalog.db").exists():
+        return None
+    kind = "rest" if uri.startswith(("http://", "https://")) else "sql"
+    options = {
+        "type": kind,
+        "uri": uri or f"sqlite:///{folder}/catalog.db",
+        "warehouse": settings.iceberg_warehouse or f"file://{folder}/warehouse",
+    }
+    try:
+        return load_catalog("k2", **options).load_table(f"cold.{name}")
+    except NoSuchTableError:
+        return None
+
+
+def pieces(table: Any, where: str = "") -> Iterator[pa.Table]:
+    """The rows of a table, some at a time, in no order."""
+    scan = table.scan(row_filter=where) if where else table.scan()
+    for batch in scan.to_arrow_batch_reader():
+        if batch.num_rows:
+            yield pa.Table.from_batches([batch])
+
+
+def reaches(table: Any, where: str, offset: int) -> bool:
+    """Whether rows of a partition go on to an offset or beyond it, dead letters left out."""
+    near = f"{where} and raw_offset >= {offset - 1}"
+    return any(piece.num_rows for piece in pieces(table, near))
+
+
+def micros(column: Any) -> Any:
+    """A column of times as µs."""
+    return pc.cast(pc.cast(column, pa.timestamp("us", tz="UTC")), pa.int64())
+
+
+def dump(settings: Settings, name: str, path: Path) -> bool:
+    """A table's rows to a Parquet file, its times in µs; False when there is none, or no row."""
+    table = load(settings, name)
+    writer = None
+    for piece in pieces(table) if table is not None else ():
+        for index, field in enumerate(piece.schema):
+            if pa.types.is_timestamp(field.type):
+                piece = piece.set_column(index, field.name, micros(piece[field.name]))
+        writer = writer or pq.ParquetWriter(path, piece.schema, compression="lz4")
+        writer.write_table(piece.cast(writer.schema))
+    if writer is None:
+        return False
+    writer.close()
+    return True
