@@ -25,6 +25,7 @@ STOP_SECONDS = 1.0  # then Kafka is taken to be away
 SESSION_MS, HEARTBEAT_MS = 6_000, 1_000
 LONGEST_FILL_MS = 24 * 3_600_000
 
+_BY_ID = {EventKind.GAP, EventKind.JUMP}
 _EVENT = msgspec.json.Decoder(FeedEvent)
 
 
@@ -51,7 +52,7 @@ class Filler:
         self._task = task
         self._key = task.exchange.name.encode()
         by_id = task.client.history.by_id is not None
-        self._answered = {EventKind.GAP, EventKind.JUMP} if by_id else set(outages.ENDS)
+        self._answered = _BY_ID if by_id else set(outages.ENDS)
 
     async def run(self) -> None:
         """Follow the events until cancelled."""
@@ -106,7 +107,12 @@ class Filler:
         except msgspec.DecodeError as error:
             log.warning("%s offset %d is not a feed event: %s", topics.FEED_EVENTS, record.offset, error)
             return None
-        return _Job(event, record.offset + 1) if event.kind in self._answered else None
+        if event.kind not in self._answered:
+            return None
+        if event.kind in _BY_ID and (event.first_missing is None or event.last_missing is None):
+            log.warning("%s offset %d names no ids: %s", topics.FEED_EVENTS, record.offset, event.kind)
+            return None
+        return _Job(event, record.offset + 1)
 
     def _joined(self, jobs: Iterable[_Job]) -> list[_Job]:
         joined: list[_Job] = []

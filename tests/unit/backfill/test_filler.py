@@ -6,6 +6,7 @@ The mutant "commits before its answer is durable" fails
 
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from k2stream import events, exchanges, topics
@@ -51,6 +52,14 @@ async def test_an_event_whose_answer_fails_is_not_committed():
     with pytest.raises(RuntimeError):
         await Filler(work)._answer(group, TP, [record(5, gap(1, 2))])
     assert group.commits == []
+
+
+async def test_a_gap_without_ids_does_not_stop_those_behind_it():
+    work, publisher = task(exchanges.get("binance"), {"BTCUSDT": numbered(*range(20))})
+    group = Group(publisher)
+    broken = msgspec.structs.replace(gap(1, 2), last_missing=None)
+    await Filler(work)._answer(group, TP, [record(5, broken), record(6, gap(4, 4))])
+    assert group.commits == [(7, 1), (7, 1)]
 
 
 async def test_events_of_others_and_what_is_none_are_passed_over():
