@@ -41,6 +41,7 @@ class Program:
     log: Path
     aot: Path  # the AOT cache, which need not exist
     ready: Callable[[], Awaitable[bool]]
+    folder: Path | None = None  # where it runs: paths below it are relative, whatever its name means in a URL
 
     async def start(self) -> Child:
         """Start it and wait until it serves. Raises StackError with the tail of its log."""
@@ -59,7 +60,7 @@ class Program:
         child = await self._run("-XX:AOTMode=record", f"-XX:AOTConfiguration={recording}", niceness=19)
         await child.stop(_WRITTEN_WITHIN)
         create = ("-XX:AOTMode=create", f"-XX:AOTConfiguration={recording}", f"-XX:AOTCache={cache}")
-        child = await Child.spawn(self.name, self._command(*create), self.log, niceness=19)
+        child = await Child.spawn(self.name, self._command(*create), self.log, niceness=19, cwd=self.folder)
         try:
             if await child.wait() != 0:
                 raise StackError(child.obituary())
@@ -69,7 +70,9 @@ class Program:
         cache.replace(self.aot)
 
     async def _run(self, *aot: str, niceness: int = 0) -> Child:
-        child = await Child.spawn(self.name, self._command(*aot), self.log, niceness=niceness)
+        child = await Child.spawn(
+            self.name, self._command(*aot), self.log, niceness=niceness, cwd=self.folder
+        )
         await child.until_ready(self.ready, _READY_WITHIN)
         return child
 

@@ -17,6 +17,7 @@ from k2stream.local.process import Child
 
 _HERE = Path(__file__).parent
 _FORMATTED_WITHIN = 60.0  # seconds
+_PROPERTIES, _LOGGING = "server.properties", "log4j2.properties"  # in the broker's folder, where it runs
 
 
 @dataclass(frozen=True)
@@ -54,33 +55,32 @@ class Broker:
         return jvm.Program(
             name=self.name,
             flags=(f"-Xmx{self.heap_mb}m", f"-Xms{min(64, self.heap_mb)}m", *self._paths()),
-            main=("-cp", self._class_path(), "kafka.Kafka", str(self._properties())),
+            main=("-cp", self._class_path(), "kafka.Kafka", _PROPERTIES),
             log=self.log,
             aot=jvm.aot_file(self.cache, self.name, self._class_path()),
             ready=self._serves,
+            folder=self.folder,
         )
 
     def _paths(self) -> tuple[str, str]:
         return (
             f"-Djava.io.tmpdir={self.folder / 'tmp'}",  # native libraries are unpacked there
-            f"-Dlog4j2.configurationFile={_HERE / 'kafka.log4j2.properties'}",
+            f"-Dlog4j2.configurationFile={_LOGGING}",
         )
 
     def _class_path(self) -> str:
         return ":".join(map(str, self.jars))
 
-    def _properties(self) -> Path:
-        return self.folder / "server.properties"
-
     def _configure(self) -> None:
         (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
         controller = free_port(frozenset({self.port}))  # only the node itself ever connects to it
-        self._properties().write_text(
+        (self.folder / _LOGGING).write_bytes((_HERE / "kafka.log4j2.properties").read_bytes())
+        (self.folder / _PROPERTIES).write_text(
             (_HERE / "kafka.properties").read_text()
             + f"listeners=CLIENT://{HOST}:{self.port},CONTROLLER://{HOST}:{controller}\n"
             f"advertised.listeners=CLIENT://{HOST}:{self.port}\n"
             f"controller.quorum.voters=1@{HOST}:{controller}\n"
-            f"log.dirs={self.folder / 'log'}\n"
+            "log.dirs=log\n"
         )
 
     async def _format(self) -> None:
@@ -92,9 +92,10 @@ class Broker:
             (
                 *(jvm.JAVA, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *self._paths()),
                 *("-cp", self._class_path(), "kafka.tools.StorageTool"),
-                *("format", "--ignore-formatted", "-t", cluster, "-c", str(self._properties())),
+                *("format", "--ignore-formatted", "-t", cluster, "-c", _PROPERTIES),
             ),
             self.log,
+            cwd=self.folder,
         )
         try:
             if await child.wait() != 0:

@@ -52,8 +52,9 @@ class Child:
         *,
         env: Mapping[str, str] | None = None,
         niceness: int = 0,
+        cwd: Path | None = None,
     ) -> Child:
-        """Start `command` with stdout and stderr in `log`; the previous log is kept as `<log>.1`.
+        """Start `command` in `cwd` with stdout and stderr in `log`; the previous log is kept as `<log>.1`.
 
         Raises StackError when the command cannot be started.
         """
@@ -78,6 +79,7 @@ class Child:
                     env=env,
                     start_new_session=True,
                     preexec_fn=before_exec,
+                    cwd=cwd,
                 )
             except OSError as error:
                 raise StackError(f"{name} cannot be started: {error}") from None

@@ -60,12 +60,13 @@ class Registry:
                 "-Dapicurio.storage.kind=sql",
                 "-Dapicurio.storage.sql.kind=h2",
                 # WRITE_DELAY=0, or a kill loses schemas acknowledged in the last 500 ms
-                f"-Dapicurio.datasource.url=jdbc:h2:file:{self.folder / 'db'};WRITE_DELAY=0",
+                "-Dapicurio.datasource.url=jdbc:h2:file:./db;WRITE_DELAY=0",
             ),
             main=("-jar", str(runner)),
             log=self.log,
             aot=jvm.aot_file(self.cache, self.name, str(runner)),
             ready=self._serves,
+            folder=self.folder,
         )
 
     async def _serves(self) -> bool:

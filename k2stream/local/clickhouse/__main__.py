@@ -62,6 +62,15 @@ async def _listen(
         raise ConfigError(f"ClickHouse cannot listen on {HOST}:{port}: {error}") from error
 
 
+def _reachable(folder: Path) -> Path:
+    """The folder as the engine's connection string can hold it: relative where its parents' names cannot."""
+    if set("?%#&=") & set(str(folder.parent)):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        os.chdir(folder.parent)
+        return Path(folder.name)
+    return folder
+
+
 def main(arguments: list[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s clickhouse %(levelname)s %(message)s")
     try:
@@ -71,7 +80,7 @@ def main(arguments: list[str]) -> int:
         print(USAGE, file=sys.stderr)
         return 1
     try:
-        asyncio.run(serve(Path(folder).absolute(), *ports))
+        asyncio.run(serve(_reachable(Path(folder).absolute()), *ports))
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
