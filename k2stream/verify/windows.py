@@ -34,34 +34,44 @@ def told(engine: Engine, layers: list[str]) -> None:
     asked = " UNION DISTINCT ".join(
         f"SELECT exchange, symbol, timeframe, open_time, raw_offset FROM {layer}" for layer in layers
     )
-    engine.table("asked", asked, "(timeframe, exchange, symbol, open_time)")
+    engine.table("asked", asked)
     columns = ", ".join(f"{sql} AS {name}" for name, sql in _COLUMNS.items())
     for index, (timeframe, seconds) in enumerate(TIMEFRAMES.items()):
+        opened = f"intDiv(ts, {seconds * 1_000_000}) * {seconds * 1000}"
         query = f"""
-            SELECT exchange, symbol, '{timeframe}' AS timeframe, opened AS open_time, upto AS raw_offset,
-                opened + {seconds * 1000 - 1} AS close_time, {columns}
+            SELECT exchange, symbol, '{timeframe}' AS timeframe, open_time, raw_offset,
+                open_time + {seconds * 1000 - 1} AS close_time, {columns}
             FROM (
-                SELECT t.exchange AS exchange, t.symbol AS symbol, t.canonical_symbol AS canonical,
-                    t.opened AS opened, asked.raw_offset AS upto,
-                    {_SUMS}
-                FROM (SELECT *, intDiv(ts, {seconds * 1_000_000}) * {seconds * 1000} AS opened
-                      FROM timed WHERE NOT late) AS t
-                INNER JOIN (SELECT * FROM asked WHERE timeframe = '{timeframe}') AS asked
-                    ON asked.exchange = t.exchange AND asked.symbol = t.symbol AND asked.open_time = t.opened
-                WHERE t.raw_offset <= asked.raw_offset
-                GROUP BY exchange, symbol, canonical, opened, upto)"""
+                SELECT exchange, symbol, canonical_symbol AS canonical, open_time, raw_offset, raw_partition,
+                    {_SO_FAR}
+                FROM (SELECT *, {opened} AS open_time FROM timed WHERE NOT late)
+                WINDOW so_far AS (PARTITION BY exchange, symbol, open_time ORDER BY raw_offset
+                                  ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW))
+            WHERE (exchange, symbol, open_time, raw_offset) IN (
+                SELECT exchange, symbol, open_time, raw_offset FROM asked WHERE timeframe = '{timeframe}')"""
         if index == 0:
-            engine.table("told", query, "(exchange, symbol, timeframe, open_time, raw_offset)")
+            engine.table("told", query)
         else:
             engine.run(f"INSERT INTO told {query}")
 
 
-_SUMS = f"""
-    argMin(price, {_ORDER}) AS o, max(price) AS h, min(price) AS l, argMax(price, {_ORDER}) AS c,
-    sum(quantity) AS v, sum(price * quantity) AS qv,
-    sumIf(quantity, taker = 'BUY') AS tv, sumIf(price * quantity, taker = 'BUY') AS tqv,
-    sum(weight) AS trades, argMin(ts, {_ORDER}) AS first_ts, argMax(ts, {_ORDER}) AS last_ts,
-    count() AS records, max(t.raw_offset) AS last_offset, any(raw_partition) AS raw_partition"""
+_SUMS = {
+    "o": f"argMin(price, {_ORDER})",
+    "h": "max(price)",
+    "l": "min(price)",
+    "c": f"argMax(price, {_ORDER})",
+    "v": "sum(quantity)",
+    "qv": "sum(price * quantity)",
+    "tv": "sumIf(quantity, taker = 'BUY')",
+    "tqv": "sumIf(price * quantity, taker = 'BUY')",
+    "trades": "sum(weight)",
+    "first_ts": f"argMin(ts, {_ORDER})",
+    "last_ts": f"argMax(ts, {_ORDER})",
+    "records": "count()",
+    "last_offset": "max(raw_offset)",
+}
+_SO_FAR = ", ".join(f"{sql} OVER so_far AS {name}" for name, sql in _SUMS.items())
+"""Added up trade by trade: as often as a layer tells a candle, it costs no more."""
 
 
 def _half_even(dividend: str, divisor: str) -> str:
