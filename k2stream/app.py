@@ -46,7 +46,9 @@ class App(faust.App):
         self.conf.datadir.mkdir(parents=True, exist_ok=True)
         settings = settings_module.get()
         # Changelogs too: a partition assigned before its changelog exists would find no table.
-        await ensure_topics(settings, [*topics.declared(settings), *self._changelogs()])
+        written = topics.written_by_feed(settings.exchange) if self.producer_only else ()
+        declared = [*topics.declared(settings), *self.changelogs()]
+        await ensure_topics(settings, declared, anew=written, leave=self.producer_only)
         for prepare in self.preparations:
             await prepare()
         self.prepared = True
@@ -54,12 +56,14 @@ class App(faust.App):
         gc.set_threshold(*GC_THRESHOLDS)
         await super().on_first_start()
 
-    def _changelogs(self) -> list[topics.Topic]:
+    def changelogs(self) -> list[topics.Topic]:
+        """The changelog topics of its tables."""
         return [
             topics.changelog(
                 table.changelog_topic_name,
                 table.partitions or self.conf.topic_partitions,
                 {name: str(value) for name, value in (table.extra_topic_configs or {}).items()},
+                getattr(table, "source", ""),
             )
             for table in self.tables.values()
         ]

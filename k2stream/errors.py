@@ -26,6 +26,16 @@ class Expired(ConfigError):
     """A stretch of a topic that was to be read is not there any more, or never was: it is not empty."""
 
 
+def mending(topic: str, reader: str) -> str:
+    """The command that mends positions in a topic of `reader`: a role, or a sink's table."""
+    if reader in ("normalize", "candles"):
+        return f"`k2 mend {reader}` says what can be done"
+    if topic.endswith(".raw"):
+        return "`k2 mend normalize` says what can be done"
+    table = "TABLE" if reader in ("hot", "cold") else reader
+    return f"`k2 refill {table} --all` reads it from its beginning"
+
+
 def refusal(error: BaseException | None) -> StateRefused | None:
     """The StateRefused that an error is, or was caused by."""
     seen: set[int] = set()

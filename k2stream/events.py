@@ -24,6 +24,7 @@ class EventKind(StrEnum):
     RESTART = "restart"  # trade ids started again: from here on they are of epoch `epoch`
     CLAIMED = "claimed"  # `connection` waits for its turn to publish what it has fetched
     RELEASED = "released"  # and has had it
+    EXPIRED = "expired"  # raw records since `since` expired before they were normalised
     DUPLICATE = "duplicate"  # an id that was seen before, dropped
 
 

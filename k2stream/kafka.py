@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import faust
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
     KafkaConnectionError,
     KafkaError,
+    NotCoordinatorForGroupError,
     OffsetOutOfRangeError,
     TopicAlreadyExistsError,
 )
 
 from k2stream import topics
-from k2stream.errors import ConfigError, Expired
+from k2stream.errors import ConfigError, Expired, StateRefused
 from k2stream.settings import Settings
+
+GROUPS = ("k2-normalize", "k2-candles", "k2-hot", "k2-cold")
+"""The consumer groups of the roles that read."""
+
+_GROUPS_TOPIC = "__consumer_offsets"
+_ATTEMPTS, _PAUSE_SECONDS = 50, 0.2
 
 
 def client_options(settings: Settings) -> dict[str, Any]:
@@ -67,10 +76,15 @@ def credentials(settings: Settings) -> Any:
     return faust.SSLCredentials(context=context) if context else None
 
 
-async def ensure_topics(settings: Settings, declared: Sequence[topics.Topic]) -> None:
+async def ensure_topics(
+    settings: Settings, declared: Sequence[topics.Topic], *, anew: Collection[str] = (), leave: bool = False
+) -> None:
     """Create the topics that are missing; safe when several workers do it at once.
 
-    Raises ConfigError when a topic exists with another partition count, or the broker cannot be reached.
+    One in which a group of ours has read, or whose source one has, is no new one but lost: that raises
+    StateRefused, unless it is named by `anew`, or it is left missing where the caller does not need it
+    (`leave`). Raises ConfigError when a topic exists with another partition count, or the broker cannot be
+    reached.
     """
     admin = AIOKafkaAdminClient(**client_options(settings))
     try:
@@ -83,11 +97,49 @@ async def ensure_topics(settings: Settings, declared: Sequence[topics.Topic]) ->
     try:
         existing = set(await admin.list_topics())
         missing = [topic for topic in declared if topic.name not in existing]
+        if missing and _GROUPS_TOPIC in existing:
+            lost = await _lost(admin, [topic for topic in missing if topic.name not in anew])
+            if lost and not leave:
+                raise StateRefused(_said(lost))
+            missing = [topic for topic in missing if topic.name not in lost]
+            declared = [topic for topic in declared if topic.name not in lost]
         if missing:
             await _create(admin, missing, settings)
         await _check_partitions(admin, declared)
     finally:
         await admin.close()
+
+
+async def _lost(admin: AIOKafkaAdminClient, missing: Sequence[topics.Topic]) -> dict[str, tuple[str, str]]:
+    """Of missing topics those that were read, or made from what was read: the group, and what it read."""
+    found: dict[str, tuple[str, str]] = {}
+    for group in GROUPS if missing else ():
+        offsets = await _offsets(admin, group)
+        read = {tp.topic for tp, given in offsets.items() if given.offset > 0}
+        for topic in missing:
+            if (source := topic.source or topic.name) in read:
+                found.setdefault(topic.name, (group, source))
+    return found
+
+
+async def _offsets(admin: AIOKafkaAdminClient, group: str) -> Mapping[Any, Any]:
+    for _ in range(_ATTEMPTS):
+        try:
+            found: Mapping[Any, Any] = await admin.list_consumer_group_offsets(group)
+        except (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError, GroupLoadInProgressError):
+            await asyncio.sleep(_PAUSE_SECONDS)  # a broker that has just started
+        else:
+            return found
+    raise ConfigError(f"the broker does not say what group {group} has read: try again")
+
+
+def _said(lost: dict[str, tuple[str, str]]) -> str:
+    name, (group, source) = next(iter(lost.items()))
+    others = f" (and {len(lost) - 1} more)" if len(lost) > 1 else ""
+    return (
+        f"topic {name}{others} does not exist, but group {group} has read {source}: it was lost or deleted; "
+        f"`k2 mend {group.removeprefix('k2-')}` says what can be done"
+    )
 
 
 async def _create(admin: AIOKafkaAdminClient, missing: list[topics.Topic], settings: Settings) -> None:

@@ -101,6 +101,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     log_level: LogLevel = "info"
     commit_seconds: Seconds = 1.0
     stall_seconds: Seconds = 30.0  # a partition with lag and no progress for so long restarts its worker
+    refused_seconds: Annotated[float, Meta(ge=0)] = 0.0  # a worker that refused its state says so first
     broker_heap_mb: Positive = 256  # heap of the embedded Kafka broker
 
     def ws_url(self, exchange: str) -> str:

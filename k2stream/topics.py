@@ -48,11 +48,13 @@ class Topic:
     key: str
     schema: str
     config: Mapping[str, str] = field(default_factory=dict)  # of the broker, beside the retention
+    source: str = ""  # the topic that a table is made from, of its changelog
 
 
-def changelog(name: str, partitions: int, config: Mapping[str, str]) -> Topic:
+def changelog(name: str, partitions: int, config: Mapping[str, str], source: str = "") -> Topic:
     """The changelog topic of a table: compacted, kept for ever."""
-    return Topic(name, partitions, -1, "table key", "table", {"cleanup.policy": "compact", **config})
+    compacted = {"cleanup.policy": "compact", **config}
+    return Topic(name, partitions, -1, "table key", "table", compacted, source)
 
 
 def declared(settings: Settings) -> list[Topic]:
@@ -78,6 +80,11 @@ def declared(settings: Settings) -> list[Topic]:
         Topic(LATE, 1, 30 * _DAY_MS, "exchange:SYMBOL", "trade"),
         Topic(FEED_EVENTS, 1, 30 * _DAY_MS, "exchange", "json"),
     ]
+
+
+def written_by_feed(exchange: str) -> tuple[str, ...]:
+    """What an ingest worker writes to: it never waits for anybody to say what became of a lost topic."""
+    return raw(exchange), FEED_EVENTS, DLQ
 
 
 def partition_of(symbol: str, partitions: int) -> int:

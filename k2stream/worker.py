@@ -17,7 +17,9 @@ from typing import Any, NoReturn
 
 import faust
 
+from k2stream import settings as settings_module
 from k2stream.errors import refusal
+from k2stream.standing import stand
 
 STOP_SECONDS = 15.0
 """For a stop in order: work in hand is finished and committed."""
@@ -69,7 +71,9 @@ class Worker(faust.Worker):
         crash = self.crash_reason or self.app.crash_reason
         refused = refusal(end) or refusal(crash)
         if refused is not None:
-            _exit(refused.exit_code, refused.message)
+            _say(refused.message)
+            stand(self.app, refused, settings_module.get().refused_seconds)
+            _exit(refused.exit_code)
         if end is not None and not end.code and crash is None:
             _exit(0)
         reason = crash or (end and end.__context__)
@@ -78,10 +82,14 @@ class Worker(faust.Worker):
         _exit(1, " ".join(str(reason).split()) or type(reason).__name__)
 
 
+def _say(cause: str) -> None:
+    print(f"Error: {cause}", file=sys.__stderr__, flush=True)
+
+
 def _exit(code: int, cause: str = "") -> NoReturn:
     """End the process now: threads that hang would keep the interpreter from it."""
     if cause:
-        print(f"Error: {cause}", file=sys.__stderr__)
+        _say(cause)
     streams: tuple[Any, ...] = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
     logging.shutdown()
     for stream in streams:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, NamedTuple, Protocol
 
+from k2stream.batch.proof import Proof
+
 
 class Acknowledged(Protocol):
     """A delivered message; Faust sets ``acked`` when the last stream is done with it."""
@@ -16,6 +18,7 @@ class Delivery(NamedTuple):
     message: Any
     last_offset: int
     records: int
+    proof: Proof | None = None
 
 
 class _Done:
@@ -34,10 +37,13 @@ class AckLedger:
     def __init__(self) -> None:
         self._open: deque[Delivery] = deque()
         self._position: int | None = None
+        self._proofs: deque[tuple[int, Proof]] = deque()
 
-    def deliver(self, message: Acknowledged, last_offset: int, records: int) -> None:
-        """Add the next range; ``last_offset`` is its last offset, inclusive."""
-        self._open.append(Delivery(message, last_offset, records))
+    def deliver(
+        self, message: Acknowledged, last_offset: int, records: int, proof: Proof | None = None
+    ) -> None:
+        """Add the next range; ``last_offset`` is its last offset, inclusive, ``proof`` its last record's."""
+        self._open.append(Delivery(message, last_offset, records, proof))
 
     def skip(self, last_offset: int) -> None:
         """Go past a range that holds no records, once what is before it is acknowledged."""
@@ -46,8 +52,19 @@ class AckLedger:
     def position(self) -> int | None:
         """Offset after everything acknowledged from the front; None before the first acknowledgement."""
         while self._open and self._open[0].message.acked:
-            self._position = self._open.popleft().last_offset + 1
+            done = self._open.popleft()
+            self._position = done.last_offset + 1
+            if done.proof is not None:
+                self._proofs.append((self._position, done.proof))
         return self._position
+
+    def proof_at(self, position: int) -> Proof | None:
+        """The proof of the last record before a position, None without one; earlier ones are forgotten."""
+        self.position()
+        found = None
+        while self._proofs and self._proofs[0][0] <= position:
+            found = self._proofs.popleft()[1]
+        return found
 
     def unacked(self) -> int:
         """Records delivered and not acknowledged."""

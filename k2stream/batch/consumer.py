@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any
 
+from aiokafka.errors import OffsetOutOfRangeError
 from faust.exceptions import ImproperlyConfigured
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
@@ -16,27 +16,25 @@ from faust.types import TP
 from k2stream.batch import agents
 from k2stream.batch.acks import AckLedger
 from k2stream.batch.fetch import ConsumerThread
+from k2stream.batch.measured import Measured
 from k2stream.batch.message import message_of
 from k2stream.batch.producer import Producer
+from k2stream.batch.proof import last_of
 from k2stream.batch.records import RecordBatch
 from k2stream.batch.replay import replay
 from k2stream.batch.schema import BatchSchema
-from k2stream.batch.stall import Work
 from k2stream.batch.table import BatchTable
 
 # A fetch that finds nothing returns after this; a seek waits for it.
 POLL_SECONDS = 0.25
 # The same while a topic is at its bound: it may resume at any acknowledgement.
 PAUSED_POLL_SECONDS = 0.05
-# A high-water mark asked for longer ago is none: this worker may have stood still, and been replaced.
-HIGHWATER_SECONDS = 2.0
+# Before Faust's own limit of a seek, after which it goes on as if the worker had been told to stop.
+SEEK_MARGIN_SECONDS = 2.0
 
 
-class Consumer(driver.Consumer):
+class Consumer(Measured):
     """Where a method replaces one of Faust's, its docstring says what stock Faust does wrong there."""
-
-    app: Any
-    _thread: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._ledgers: dict[TP, AckLedger] = {}
@@ -73,10 +71,6 @@ class Consumer(driver.Consumer):
 
     def _is_batch(self, tp: TP) -> bool:
         return self._schemas.get(tp.topic) is not None
-
-    def _batch_table(self, topic: str) -> BatchTable | None:
-        table = self.app.tables._changelogs.get(topic)
-        return table if isinstance(table, BatchTable) else None
 
     def is_columnar(self, topic: str) -> bool:
         """Whether fetches of the topic arrive as RecordBatch; called in the consumer thread."""
@@ -127,6 +121,9 @@ class Consumer(driver.Consumer):
         self._fetch_idle.clear()
         try:
             return await self._getmany(active, min(timeout, PAUSED_POLL_SECONDS if full else POLL_SECONDS))
+        except OffsetOutOfRangeError as error:
+            await self._out_of_range(error)
+            return {}
         finally:
             self._fetch_idle.set()
 
@@ -146,7 +143,8 @@ class Consumer(driver.Consumer):
 
     def _deliver(self, tp: TP, batch: RecordBatch) -> Any:
         message = message_of(tp, batch, self.app.consumer_generation_id)
-        self._ledgers.setdefault(tp, AckLedger()).deliver(message, batch.last_offset, len(batch))
+        proof = last_of(batch)
+        self._ledgers.setdefault(tp, AckLedger()).deliver(message, batch.last_offset, len(batch), proof)
         self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
         return message
 
@@ -168,16 +166,26 @@ class Consumer(driver.Consumer):
         """Seek to the committed offsets with flow stopped and no fetch in flight; the caller resumes flow.
 
         Stock leaves both running although the caller clears the agents' queues next, and does not move
-        never-committed partitions.
+        never-committed partitions; a seek that takes too long leaves its worker waiting for ever.
         """
+        try:
+            async with asyncio.timeout(self.app.conf.broker_request_timeout - SEEK_MARGIN_SECONDS):
+                await self._seek_to_positions()
+        except TimeoutError as exc:
+            await self.give_up(exc)
+            raise
+
+    async def _seek_to_positions(self) -> None:
         self.stop_flow()
         self.app.flow_control.suspend()
         await self._fetch_idle.wait()
         self._forget(set(self._ledgers))
         await super().perform_seek()
+        batched = {tp for tp in self.assignment() if self._is_batch(tp)}
+        await self._check_positions([topic for topic, schema in self._schemas.items() if schema], batched)
         if self.app.conf.consumer_auto_offset_reset != "earliest":
             return
-        fresh = [tp for tp in self.assignment() if self._is_batch(tp) and not self._committed_offset[tp]]
+        fresh = [tp for tp in batched if not self._committed_offset[tp]]
         if fresh:
             await self._thread.seek_to_beginning(*map(driver.ensure_aiokafka_TP, fresh))
         for tp in fresh:
@@ -203,43 +211,6 @@ class Consumer(driver.Consumer):
         ledger = self._ledgers.get(tp)
         return None if ledger is None else ledger.position()
 
-    def remaining(self, tp: TP) -> int | None:
-        """Records up to the high-water mark of now that are not acknowledged; None while it is not known."""
-        if tp not in self.assignment() or (end := self.highwater(tp)) is None:
-            return None
-        if time.monotonic() - self._thread.asked(tp) > HIGHWATER_SECONDS:
-            return None
-        ledger = self._ledgers.get(tp)
-        position = None if ledger is None else ledger.position()
-        return int(end - (self._committed_offset.get(tp) or 0 if position is None else position))
-
-    async def work(self) -> dict[TP, Work]:
-        """What each partition has to do, by the broker's own end offsets; changelogs while they recover.
-
-        Empty during a rebalance. A topic at its bound whose agent acknowledges by hand is left out: its sink
-        waits for its destination, and a restart would not help.
-        """
-        recovery = self.app.tables.recovery
-        if recovery.in_recovery:
-            return {tp: Work(left, left) for tp, left in recovery.active_remaining().items()}
-        if self.app.rebalancing:
-            return {}
-        manual, full = agents.manual_topics(self.app), self._full_topics()
-        watched = {tp for tp in self.assignment() if self._is_batch(tp)}
-        watched = {tp for tp in watched if tp.topic not in manual or tp.topic not in full}
-        ends = await self.highwaters(*watched) if watched else {}
-        found = {}
-        for tp, end in ends.items():
-            ledger, read = self._ledgers.get(tp), await self.position(tp) or 0
-            held = 0 if ledger is None or tp.topic in manual else ledger.unacked()
-            found[tp] = Work(int(end) - read + held, (read, held))
-        return found
-
-    async def give_up(self, exc: BaseException) -> None:
-        """Stop the worker with a failure: nothing is acknowledged or committed from here on."""
-        self._halt(exc)
-        await self.crash(exc)
-
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         if not self._is_batch(tp):
             await super()._add_gap(tp, offset_from, offset_to)
@@ -250,6 +221,8 @@ class Consumer(driver.Consumer):
         A worker that its group has replaced commits nothing, and must not write its tables' changelogs.
         """
         if self._halted is not None or self.crashed or not await self._thread.is_member():
+            return False
+        if not await self._may_commit(offsets):
             return False
         try:
             await self.app.producer.barrier()

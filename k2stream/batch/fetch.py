@@ -4,18 +4,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from math import inf
 from time import monotonic, time
-from typing import Any
+from typing import Any, cast
 
 from aiokafka import TopicPartition
-from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
-from aiokafka.errors import CorruptRecordException
+from aiokafka.consumer.fetcher import Fetcher, FetchResult, OffsetResetStrategy, PartitionRecords
+from aiokafka.errors import CorruptRecordException, KafkaError, NoOffsetForPartitionError
+from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from k2stream.batch import witness
+from k2stream.batch.proof import Proof, Shown
 from k2stream.batch.records import RecordBatch
 
 # A compressed fetch may unpack to far more than its size: it is cut, at the next broker batch, at this size.
@@ -41,7 +44,22 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS  # Faust hard-codes 1500
+        self._write_notes(consumer)
         return consumer
+
+    def _write_notes(self, consumer: Any) -> None:
+        """Faust commits bare offsets: put the note of each beside it."""
+        commit = consumer.commit
+
+        async def noted(offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
+            found = {
+                tp: self.notes.get((tp.topic, tp.partition, given.offset), "")
+                for tp, given in offsets.items()
+            }
+            await commit({tp: OffsetAndMetadata(given.offset, found[tp]) for tp, given in offsets.items()})
+
+        self.notes: dict[tuple[str, int, int], str] = {}
+        consumer.commit = noted
 
     async def on_start(self) -> None:
         await super().on_start()
@@ -83,6 +101,37 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         finally:
             call.cancel()
 
+    async def look(self, wanted: Mapping[TP, int]) -> dict[TP, Shown]:
+        """What the broker shows of partitions and of one offset each; raises KafkaError without an answer."""
+        return cast("dict[TP, Shown]", await self.call_thread(witness.look, self._ensure_consumer(), wanted))
+
+    async def records_at(self, wanted: Mapping[TP, int]) -> dict[TP, Proof | None]:
+        """The record at an offset of each partition; raises KafkaError without an answer."""
+        client = self._ensure_consumer()._client
+        return cast("dict[TP, Proof | None]", await self.call_thread(witness.records_at, client, wanted))
+
+    async def gone(self, topics: Iterable[str]) -> list[str]:
+        """Topics that the brokers do not know."""
+        return cast("list[str]", await self.call_thread(self._gone, list(topics)))
+
+    async def _gone(self, topics: list[str]) -> list[str]:
+        client = self._ensure_consumer()._client
+        if all(map(client.cluster.partitions_for_topic, topics)):
+            return []
+        # A member that does not lead its group may not have asked for them yet.
+        try:
+            known = (await client.fetch_all_metadata()).topics()
+        except KafkaError:
+            return []
+        return [topic for topic in topics if topic not in known]
+
+    async def committed(self, tps: Iterable[TP]) -> dict[TP, OffsetAndMetadata]:
+        """What the group has committed, with what was noted beside it."""
+        coordinator = self._ensure_consumer()._coordinator
+        asked = [TopicPartition(*tp) for tp in tps]
+        found = await self.call_thread(coordinator.fetch_committed_offsets, asked)
+        return {TP(*tp): given for tp, given in found.items()}
+
     async def is_member(self) -> bool:
         """Ask the group; False also while it cannot be reached. A worker that stood still may be replaced."""
         try:
@@ -104,6 +153,7 @@ class ColumnFetcher(Fetcher):  # type: ignore[misc]
     columnar: Callable[[str], bool]
     gather: tuple[float, float]
     asked: dict[TP, float]
+    fresh: int
 
     async def close(self) -> None:
         """Stock cancels its requests and raises what that does to one that has hardly begun.
@@ -117,6 +167,14 @@ class ColumnFetcher(Fetcher):  # type: ignore[misc]
         await asyncio.gather(*self._pending_tasks, return_exceptions=True)
         self._pending_tasks.clear()
         await super().close()
+
+    def _set_error(self, tp: TopicPartition, error: Exception) -> None:
+        """A partition without a position begins where stock begins; one out of range is an error."""
+        if isinstance(error, NoOffsetForPartitionError):
+            if (subscription := self._subscriptions.subscription) and subscription.assignment:
+                subscription.assignment.state_value(tp).await_reset(self.fresh)
+        else:
+            super()._set_error(tp, error)
 
     async def _proc_fetch_request(self, assignment: Any, node_id: int, request: Any) -> Any:
         try:
@@ -163,6 +221,7 @@ def install(
     """Make a fetcher that AIOKafkaConsumer.start() has built deliver ``columnar`` topics as RecordBatch."""
     fetcher.__class__ = ColumnFetcher
     fetcher.columnar, fetcher.gather, fetcher.asked = columnar, gather, {}
+    fetcher.fresh, fetcher._default_reset_strategy = fetcher._default_reset_strategy, OffsetResetStrategy.NONE
 
 
 def make_columnar(records: PartitionRecords) -> int:

@@ -125,7 +125,8 @@ def judge(position: int, kept: Note | None, shown: Shown) -> Judgement:
     if kept.topic_id and shown.topic_id and kept.topic_id != shown.topic_id:
         where = "" if shown.cluster == kept.cluster else f", of cluster {shown.cluster}, not {kept.cluster}"
         return Judgement(
-            Verdict.REFUSE, f"it is topic {shown.topic_id}{where}, what was read was topic {kept.topic_id}"
+            Verdict.REFUSE,
+            f"it was made anew: it is topic {shown.topic_id}{where}, what was read was {kept.topic_id}",
         )
     if kept.proof.offset < shown.begin:
         return Judgement(Verdict.CONTINUE)

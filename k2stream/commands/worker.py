@@ -25,9 +25,10 @@ def worker(role: str, exchange: str | None) -> None:
     if exchange:
         os.environ["K2_EXCHANGE"] = exchange
     settings = settings_module.get()
-    asyncio.run(
-        ensure_topics(settings, topics.declared(settings))
-    )  # what is wrong is said before Faust starts
+    feed = role == "ingest"
+    written = topics.written_by_feed(settings.exchange) if feed else ()
+    # What is wrong is said before Faust starts.
+    asyncio.run(ensure_topics(settings, topics.declared(settings), anew=written, leave=feed))
     from faust.cli.faust import cli
 
     level = {"warning": "warn", "critical": "crit"}.get(settings.log_level, settings.log_level)

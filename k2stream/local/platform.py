@@ -28,6 +28,9 @@ from k2stream.local.stack import Endpoints, Stack
 from k2stream.settings import Settings, environment
 
 NOTE = "workers.json"
+MENDED = "mended"
+"""File that names roles whose state was mended: workers of theirs that refused it are started again."""
+
 _WORKER_GRACE = 5.0  # seconds to finish and commit at a stop
 _SIMULATOR_GRACE = 1.0
 _READY_WITHIN = 90.0
@@ -126,7 +129,7 @@ class Platform:
         self.settings = local_settings(self.settings, self.stack.endpoints)
         if self._simulation:
             await self._start_simulator(self._simulation)
-        await ensure_topics(self.settings, topics.declared(self.settings))
+        await ensure_topics(self.settings, topics.declared(self.settings), leave=True)
         for spec in WORKERS:
             await self._start_worker(spec)
         self._note()
@@ -234,6 +237,7 @@ class Platform:
         self.stack.check()
         if self._simulator and self._simulator.returncode is not None:
             raise StackError(self._simulator.obituary())
+        await self._start_mended()
         for spec in WORKERS:
             child = self.workers[spec.name]
             if child.returncode == StateRefused.exit_code:
@@ -251,6 +255,16 @@ class Platform:
             self._ended[name] = self._ended[name].again()
             self.restarts[name] += 1
             await self._start_worker(spec)
+
+    async def _start_mended(self) -> None:
+        note = self.settings.data_path / MENDED
+        if note.exists():
+            roles = note.read_text().split()
+            note.unlink()
+            for spec in WORKERS:
+                if spec.role in roles and self.refused.pop(spec.name, ""):
+                    await self._start_worker(spec)
+            self._note()
 
     def memory(self) -> dict[str, int]:
         """Resident memory of every process in bytes, by name."""

@@ -21,6 +21,13 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
+Check = Callable[[Route, Partition, Position], Awaitable[None]]
+
+
+async def unchecked(route: Route, partition: Partition, position: Position) -> None:
+    """A position is what it seems."""
+
+
 class Retry(Protocol):
     """Makes a call of the destination until it succeeds; None when the sink closes meanwhile."""
 
@@ -31,9 +38,15 @@ class Anchors:
     """Positions as the destination last confirmed them; `returning`: offsets to read again from."""
 
     def __init__(
-        self, destination: Destination, earliest: Callable[[Partition], Awaitable[int]], retry: Retry
+        self,
+        destination: Destination,
+        earliest: Callable[[Partition], Awaitable[int]],
+        retry: Retry,
+        check: Check,
     ) -> None:
+        """`check` raises StateRefused for a position that is of another log by now."""
         self._destination, self._earliest, self._retry = destination, earliest, retry
+        self._check = check
         self._held: dict[Key, Position] = {}
         self._returned: dict[Key, int] = {}
         self.returning: dict[Partition, int] = {}
@@ -59,6 +72,8 @@ class Anchors:
             return None
         key, found = (route.table, partition), positions.get(partition.partition)
         held = found or Position()
+        if held.offset >= 0:
+            await self._check(route, partition, held)
         if first > held.offset + 1:
             earliest = await self._earliest(partition)
             if first > earliest:

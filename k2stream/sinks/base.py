@@ -24,7 +24,7 @@ import pyarrow as pa
 from k2stream import clock, metrics
 from k2stream.batch import RecordBatch
 from k2stream.deadletter import DeadLetter
-from k2stream.sinks.anchors import Anchors
+from k2stream.sinks.anchors import Anchors, Check, unchecked
 from k2stream.sinks.destination import Away as Away
 from k2stream.sinks.destination import Destination as Destination
 from k2stream.sinks.destination import MissingRows as MissingRows
@@ -55,15 +55,16 @@ class Sink:
         go_back: Callable[[Mapping[Partition, int], Callable[[], None]], Awaitable[None]],
         bury: Callable[[Sequence[DeadLetter]], Awaitable[None]] | None = None,
         passed: Callable[[], Sequence[tuple[Route, Mapping[Partition, int]]]] = list,
+        check: Check = unchecked,
     ) -> None:
-        """`earliest` tells a partition's first offset that Kafka still has.
+        """`earliest` tells a partition's first offset that Kafka still has; `check` as in Anchors.
 
         `go_back` makes the consumer read partitions again from given offsets, and all others from what was
         acknowledged; it calls what it is given when nothing is delivered any more. `bury` makes dead letters
         durable. `passed` tells what the group has committed, by route and the partitions that are ours.
         """
         self._destination, self._policy, self._go_back = destination, policy, go_back
-        self._anchors = Anchors(destination, earliest, self._retry)
+        self._anchors = Anchors(destination, earliest, self._retry, check)
         self._bury, self._passed = bury, passed
         self._tables: dict[str, Table] = {}
         self._unsaved: list[tuple[str, Rows, list[Acknowledge]]] = []

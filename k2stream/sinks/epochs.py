@@ -56,7 +56,7 @@ def refilled(held: Position, begin: int, *, everything: bool) -> Position | None
     Marks tell replays of what came before: nothing did where `everything` is read again.
     """
     if everything:
-        return replace(held, offset=begin - 1, marks={})
+        return replace(held, offset=begin - 1, marks={}, source="")
     return replace(held, offset=begin - 1) if begin > held.offset + 1 else None
 
 

@@ -51,7 +51,7 @@ class Hole(ValueError):
 class Piece(Generic[Rows, Receipt]):
     """What one delivery brought: rows (maybe none) of offsets first to last, and what acknowledges it.
 
-    Epoch and source are those of the position before it.
+    The epoch is that of the position before it, `source` says what the offsets up to the last one are of.
     """
 
     partition: Partition
@@ -141,21 +141,22 @@ class Progress(Generic[Rows, Receipt]):
         rows: Rows,
         size: int,
         receipt: Receipt,
+        source: str = "",
     ) -> None:
         """Add what a delivery of offsets first to last brought beyond what was read before.
 
+        `source` says what the offsets are of; that of the position before it where it is empty.
         A delivery that brings nothing new has no rows and is acknowledged in its turn. Raises KeyError for a
         partition that is not assigned, Hole when offsets are missing before it.
         """
         read = self._read[partition]
         if first > read.offset + 1:
             raise Hole(f"{partition}: offset {first} comes after {read.offset}")
-        position = replace(read, offset=max(last, read.offset), marks=marks)
+        source = source if source and last > read.offset else read.source
+        position = replace(read, offset=max(last, read.offset), marks=marks, source=source)
         self._read[partition] = position
         first, last = read.offset + 1, position.offset
-        self._buffer.append(
-            Piece(partition, first, last, marks, rows, size, receipt, read.epoch, read.source)
-        )
+        self._buffer.append(Piece(partition, first, last, marks, rows, size, receipt, read.epoch, source))
 
     def compact(self, merge: Callable[[list[Rows]], tuple[Rows, int]], nothing: Rows) -> None:
         """Replace the buffered rows of each partition by fewer ones that say as much.

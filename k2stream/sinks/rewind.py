@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.structs import OffsetAndMetadata
 
 from k2stream import metrics, topics
-from k2stream.errors import ConfigError, StateRefused
+from k2stream.batch.guard import PAUSE_SECONDS, SETTLE_SECONDS
+from k2stream.errors import ConfigError, StateRefused, mending
 from k2stream.kafka import client_options
 from k2stream.settings import Settings
 from k2stream.sinks.anchors import renamed
@@ -36,14 +39,13 @@ def target(
 ) -> int | None:
     """The offset to go back to, None to stay (pure).
 
-    `held` is the last offset that is durable, -1 for none. Raises ConfigError when the topic ends before it,
-    StateRefused when some of what was durable once is neither there nor in Kafka.
+    `held` is the last offset that is durable, -1 for none. Raises StateRefused when the topic ends before it,
+    or when some of what was durable once is neither there nor in Kafka.
     """
     if held >= end:
-        raise ConfigError(
+        raise StateRefused(
             f"{where[0]}: {where[1]} is durable up to offset {held}, but the topic ends at {end}: "
-            "it was created again; delete the table's positions to read it from its beginning "
-            "(docs/operations.md)"
+            f"it was made anew, or its log was cut; {mending(where[1].topic, where[0])}"
         )
     if committed is None or committed <= held + 1:
         return None
@@ -74,24 +76,39 @@ async def rewind(
         assigned = [tp for found in partitions.values() for tp in found]
         consumer.assign(assigned)
         consumer.pause(*assigned)
-        back: dict[TopicPartition, int] = {}
+        back: dict[TopicPartition, OffsetAndMetadata] = {}
         for route in routes:
-            back |= await _behind(consumer, route, partitions[route.topic], destination)
+            back |= await _settled(consumer, route, partitions[route.topic], destination)
         if back:
             await _commit(consumer, group, back)
     finally:
         await consumer.stop()
 
 
+async def _settled(
+    consumer: AIOKafkaConsumer, route: Route, partitions: list[TopicPartition], destination: Destination
+) -> dict[TopicPartition, OffsetAndMetadata]:
+    """As `_behind`; a leader just elected, whose end may be behind, is asked again."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        try:
+            return await _behind(consumer, route, partitions, destination)
+        except StateRefused:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(PAUSE_SECONDS)
+
+
 async def _behind(
     consumer: AIOKafkaConsumer, route: Route, partitions: list[TopicPartition], destination: Destination
-) -> dict[TopicPartition, int]:
+) -> dict[TopicPartition, OffsetAndMetadata]:
     # In this order: beside running workers all of it goes on.
     beginning = await consumer.beginning_offsets(partitions)
     committed = {tp: await consumer.committed(tp) for tp in partitions}
     held = await asyncio.to_thread(destination.positions, route)
     end = await consumer.end_offsets(partitions)
-    found, opened = {}, {}
+    found: dict[TopicPartition, OffsetAndMetadata] = {}
+    opened: dict[tuple[str, Partition], Position] = {}
     for tp in partitions:
         at = Partition(*tp)
         last = held.get(tp.partition, Position())
@@ -100,13 +117,16 @@ async def _behind(
             where = f"{route.table}: {at}"
             logger.warning("%s: the table lacks rows: reading from %d, not %d", where, wanted, committed[tp])
             metrics.SINK_REFILLS.labels(route.table).inc()
-            found[tp], opened[route.table, at] = wanted, renamed(last)
+            found[tp] = OffsetAndMetadata(wanted, last.source)
+            opened[route.table, at] = renamed(last)
     if opened:
         await asyncio.to_thread(destination.open, opened)
     return found
 
 
-async def _commit(consumer: AIOKafkaConsumer, group: str, offsets: Mapping[TopicPartition, int]) -> None:
+async def _commit(
+    consumer: AIOKafkaConsumer, group: str, offsets: Mapping[TopicPartition, OffsetAndMetadata]
+) -> None:
     for _ in range(MEMBERS_LEAVE_SECONDS):
         try:
             await consumer.commit(dict(offsets))

@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from k2stream import faults
-from k2stream.batch import RecordBatch
+from k2stream.batch import RecordBatch, proof
+from k2stream.batch.proof import last_of
 from k2stream.deadletter import DeadLetter
 from k2stream.sinks.progress import Batch, Hole, Partition, Position, Progress
 from k2stream.sinks.route import Route, beyond, joined, keep_all, nothing
@@ -113,8 +114,8 @@ class Table:
                 if self._stay is not stay:
                     return
                 self._letters += letters
-                first, last = batch.first_offset, batch.last_offset
-                self.progress.put(partition, first, last, marks, rows, len(rows), _all(deliveries))
+                first, last, source = batch.first_offset, batch.last_offset, _source(batch)
+                self.progress.put(partition, first, last, marks, rows, len(rows), _all(deliveries), source)
                 self._let_go(partition, deliveries)
                 self._added(rows)
 
@@ -180,6 +181,12 @@ def _all(deliveries: Sequence[Delivery]) -> Acknowledge:
             await delivery.acknowledge()
 
     return acknowledge
+
+
+def _source(batch: RecordBatch) -> str:
+    """What the batch's offsets are of: a note of its last record."""
+    last = last_of(batch)
+    return "" if last is None else proof.write(proof.note(last))
 
 
 def _rows(

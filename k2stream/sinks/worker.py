@@ -15,6 +15,7 @@ from k2stream.batch import BatchSchema
 from k2stream.batch.producer import Producer
 from k2stream.batch.returning import committed, go_back
 from k2stream.deadletter import DeadLetter
+from k2stream.errors import StateRefused
 from k2stream.settings import Settings
 from k2stream.sinks.base import Away, Destination, Policy, Sink, backoff
 from k2stream.sinks.lean import keep_lean
@@ -33,7 +34,9 @@ class SinkWorker:
         self._max_unacked = policy.max_rows + policy.max_rows // 2
         self._routes: list[Route] = []
         self._assigned = asyncio.Event()
-        self.sink = Sink(destination, policy, self._earliest, self._go_back, self._bury, self._passed)
+        self.sink = Sink(
+            destination, policy, self._earliest, self._go_back, self._bury, self._passed, self._check
+        )
         app.preparations.append(self._prepare)
         app.task(self.sink.run)
         app.on_partitions_assigned.connect(self._note_assignment, weak=False)
@@ -67,6 +70,13 @@ class SinkWorker:
     async def _earliest(self, partition: Partition) -> int:
         tp = TP(partition.topic, partition.partition)
         return int((await self._app.consumer.earliest_offsets(tp))[tp])
+
+    async def _check(self, route: Route, partition: Partition, position: Position) -> None:
+        consumer: Any = self._app.consumer
+        try:
+            await consumer.check_position(TP(*partition), position.offset + 1, position.source)
+        except StateRefused as refused:
+            raise StateRefused(f"{route.table}: {refused.message}") from None
 
     async def _go_back(self, offsets: Mapping[Partition, int], between: Callable[[], None]) -> None:
         await go_back(self._app.consumer, {TP(*at): offset for at, offset in offsets.items()}, between)

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 Healthy = Callable[[int, int], bool | None]
 """Whether a feed was up and lost nothing in [start, end), in µs; None where that is not known."""
 
-_LOST = (EventKind.GAP, EventKind.LOST_FRAMES)
+_LOST = (EventKind.GAP, EventKind.LOST_FRAMES, EventKind.EXPIRED)
 _DOWN = (EventKind.DISCONNECTED, EventKind.SILENCE, EventKind.REFUSED, EventKind.WITHDRAWN)
 
 

@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from k2stream import topics
+from k2stream.batch.table import RESERVED
 from k2stream.candle import TIMEFRAMES
 from k2stream.candles.codec import dumps_state, loads_state
 from k2stream.cold.catalog import open_catalog
@@ -192,7 +193,8 @@ async def damage(settings):
     changelog = "k2-candles-ohlcv_1m-changelog"
     async with Reader(settings) as reader:
         held = await reader.held(changelog, settings.normalized_partitions)
-        record = [record async for record in reader.read(changelog, held)][-1]
+        entries = [record async for record in reader.read(changelog, held)]
+        record = [record for record in entries if not record.key.startswith(RESERVED)][-1]
     wrong = msgspec.structs.replace(loads_state(record.value), high=10**30, raw_offset=10**9)
     async with AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap) as producer:
         await producer.send_and_wait(changelog, dumps_state(wrong), record.key, partition=record.partition)

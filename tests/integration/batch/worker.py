@@ -9,15 +9,18 @@ import time
 import faust
 import numpy as np
 
-from k2stream.batch import BatchSchema, BatchTable, batch_app_options
+from k2stream.batch import BatchSchema, BatchTable, batch_app_options, guard
+from k2stream.worker import Worker
 
 ENV = os.environ
 PARTITIONS = int(ENV.get("PARTITIONS", "4"))
 SOURCE, OUT = ENV["SOURCE"], ENV.get("OUT", "")
 PAUSE = float(ENV.get("PAUSE", "0"))
+guard.SETTLE_SECONDS = 2.0  # of one broker on this machine
 
 app = faust.App(
     ENV["APP_ID"],
+    Worker=Worker,
     **batch_app_options(
         ENV["BOOTSTRAP"],
         datadir=ENV["DATADIR"],
@@ -41,7 +44,7 @@ def report(**facts):
 
 
 def state_table():
-    return app.tables.add(BatchTable(app, name="state", partitions=PARTITIONS))
+    return app.tables.add(BatchTable(app, name="state", partitions=PARTITIONS, source=SOURCE))
 
 
 def forward():

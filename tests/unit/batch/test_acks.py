@@ -72,3 +72,18 @@ def test_position_is_the_end_of_the_acknowledged_prefix(lengths, data):
         assert (ledger.position() or 0) == prefix
         assert ledger.unacked() == sum(lengths) - len(acknowledged)
     assert ledger.position() == sum(lengths)
+
+
+def test_a_position_has_the_proof_of_the_last_record_before_it():
+    ledger, messages = AckLedger(), [message() for _ in range(3)]
+    for number, each in enumerate(messages):
+        ledger.deliver(each, 10 * number + 9, 10, f"proof {number}")
+    ledger.skip(35)  # offsets without records
+    assert ledger.proof_at(40) is None
+    messages[0].acked = messages[1].acked = True
+    assert ledger.position() == 20
+    assert ledger.proof_at(20) == "proof 1"
+    messages[2].acked = True
+    assert ledger.position() == 36
+    assert ledger.proof_at(36) == "proof 2"
+    assert ledger.proof_at(36) is None  # once: the last one stands

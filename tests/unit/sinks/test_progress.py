@@ -183,3 +183,13 @@ def test_a_batch_that_was_given_up_acknowledges_nothing():
     again = progress.take()
     assert progress.done(batch) == []  # nor does it end the one in flight now
     assert progress.done(again) == ["second stay"]
+
+
+def test_a_position_says_what_its_offsets_are_of():
+    progress = Progress()
+    progress.assign(PARTITIONS[0], Position(9, epoch="e", source="ten"))
+    progress.put(PARTITIONS[0], 5, 9, {}, [], 0, "replay", "five to nine")  # brings nothing new
+    assert progress.read(PARTITIONS[0]).source == "ten"
+    progress.put(PARTITIONS[0], 10, 14, {}, [], 0, "next", "up to fourteen")
+    progress.put(PARTITIONS[0], 15, 16, {}, [], 0, "marker")  # no record in it
+    assert progress.take().positions == {PARTITIONS[0]: Position(16, {}, "e", "up to fourteen")}

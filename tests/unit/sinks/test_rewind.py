@@ -1,6 +1,6 @@
 import pytest
 
-from k2stream.errors import ConfigError, StateRefused
+from k2stream.errors import StateRefused
 from k2stream.sinks.progress import Partition
 from k2stream.sinks.rewind import target
 
@@ -25,7 +25,7 @@ def test_where_a_group_goes_back_to(held, committed, beginning, wanted):
 
 
 def test_a_topic_that_ends_before_the_table_was_created_again():
-    with pytest.raises(ConfigError, match="t: x:0 is durable up to offset 200, but the topic ends at 200"):
+    with pytest.raises(StateRefused, match="t: x:0 is durable up to offset 200, but the topic ends at 200"):
         target(200, 0, 0, 200, WHERE)
 
 

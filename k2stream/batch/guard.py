@@ -1,0 +1,213 @@
+"""Positions are checked against what they refer to: at each assignment, and before each commit."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndMetadata
+from faust.types import TP
+
+from k2stream import metrics
+from k2stream.batch import proof
+from k2stream.batch.proof import Judgement, Note, Shown, Verdict
+from k2stream.errors import StateRefused, mending
+
+logger = logging.getLogger(__name__)
+
+SETTLE_SECONDS = 12.0
+"""What speaks against a position is asked for again so long: a leader just elected may be behind."""
+
+ANSWER_SECONDS = 22.0
+"""Without an answer for so long the worker ends, to be restarted."""
+
+LOOK_SECONDS = 6.0
+"""Of one question."""
+
+PAUSE_SECONDS = 0.5
+
+
+class Unanswered(Exception):
+    """The broker does not say what it holds."""
+
+
+class Guard:
+    """The notes beside a consumer's positions."""
+
+    def __init__(self, consumer: Any, group: str) -> None:
+        self._consumer, self._role = consumer, group.removeprefix("k2-")
+        self._notes: dict[TP, Note] = {}
+        self._ids: dict[TP, tuple[str, str]] = {}  # of topic and cluster
+
+    async def check(self, tps: set[TP]) -> None:
+        """After an assignment, tables recovered: raise StateRefused where a position means something else.
+
+        What has no note is noted now, so that it is checked from here on. Raises Unanswered.
+        """
+        if not tps:
+            return
+        committed = await self._consumer._thread.committed(tps)  # noqa: SLF001
+        found = {tp: self._newest(tp, committed.get(tp)) for tp in tps}
+        positions = {tp: self._position(tp, committed.get(tp), found[tp]) for tp in tps}
+        wanted = {tp: positions[tp] - 1 if kept is None else kept.proof.offset for tp, kept in found.items()}
+        shown = await self._settled(wanted, lambda tp, held: proof.judge(positions[tp], found[tp], held))
+        self._ids = {tp: (held.topic_id, held.cluster) for tp, held in shown.items()}
+        for tp, held in shown.items():
+            judgement = proof.judge(positions[tp], found[tp], held)
+            if judgement.verdict is Verdict.REFUSE:
+                raise self._refusal(tp, judgement)
+            self._check_tables(tp, committed.get(tp))
+            self._mark_expired(tp, judgement)
+        self._notes = {tp: kept for tp, kept in found.items() if kept is not None}
+        await self._adopt({tp: given.offset for tp, given in committed.items() if found[tp] is None}, shown)
+
+    def _newest(self, tp: TP, committed: OffsetAndMetadata | None) -> Note | None:
+        """Of what is noted of a partition, beside the offset and in tables, that which is furthest on."""
+        notes = [table.notes.get(tp.partition) for table in self._tables(tp)]
+        notes.append(proof.read(committed.metadata) if committed else None)
+        return max((kept for kept in notes if kept is not None), key=lambda kept: kept.place, default=None)
+
+    def _position(self, tp: TP, committed: OffsetAndMetadata | None, kept: Note | None) -> int:
+        known: list[int] = [table.reach(tp.partition) for table in self._tables(tp)]
+        known.append(committed.offset - 1 if committed else -1)
+        known.append(kept.proof.offset if kept else -1)
+        return max(known) + 1
+
+    def _tables(self, tp: TP) -> list[Any]:
+        return self._consumer.tables_of(tp.topic)  # type: ignore[no-any-return]
+
+    def _check_tables(self, tp: TP, committed: OffsetAndMetadata | None) -> None:
+        kept = proof.read(committed.metadata) if committed else None
+        for table in self._tables(tp):
+            number = tp.partition
+            empty = not table.partition_items(number)
+            position = committed.offset if committed else 0
+            judgement = proof.judge_table(kept, table.notes.get(number), position, empty=empty)
+            if judgement.verdict is Verdict.REFUSE:
+                raise StateRefused(
+                    f"table {table.name}, partition {number}, made from {_named(tp)}: {judgement.seen}; "
+                    f"{mending(tp.topic, self._role)}"
+                )
+
+    async def lost(self, offsets: Mapping[TP, int]) -> dict[TP, int]:
+        """Where reading goes on of offsets that the broker does not have; nothing for those it has by now.
+
+        Raises StateRefused, also where a table would lack what has expired; Unanswered.
+        """
+
+        def judged(tp: TP, held: Shown) -> Judgement:
+            return proof.judge(offsets[tp], None, held)
+
+        shown = await self._settled(dict.fromkeys(offsets, -1), judged)
+        found = {tp: judged(tp, held) for tp, held in shown.items()}
+        for tp, judgement in found.items():
+            if judgement.verdict is Verdict.REFUSE:
+                raise self._refusal(tp, judgement)
+            self._mark_expired(tp, judgement)
+        return {
+            tp: shown[tp].begin for tp, judgement in found.items() if judgement.verdict is Verdict.EXPIRED
+        }
+
+    async def check_position(self, tp: TP, position: int, source: str) -> None:
+        """Raise StateRefused where a position kept elsewhere (the next offset to read) is of another log."""
+        kept = proof.read(source)
+
+        def judged(tp: TP, held: Shown) -> Judgement:
+            return proof.judge(position, kept, held)
+
+        shown = await self._settled({tp: kept.proof.offset if kept else position - 1}, judged)
+        if (judgement := judged(tp, shown[tp])).verdict is Verdict.REFUSE:
+            raise self._refusal(tp, judgement)
+
+    def _mark_expired(self, tp: TP, judgement: Judgement) -> None:
+        if judgement.verdict is Verdict.EXPIRED:
+            if self._tables(tp):
+                raise self._refusal(tp, judgement)
+            metrics.EXPIRED.labels(tp.topic).inc()
+            logger.error("%s: %s", _named(tp), judgement.seen)
+
+    def _refusal(self, tp: TP, judgement: Judgement) -> StateRefused:
+        return StateRefused(f"{_named(tp)}: {judgement.seen}; {mending(tp.topic, self._role)}")
+
+    async def _adopt(self, offsets: Mapping[TP, int], shown: Mapping[TP, Shown]) -> None:
+        """Note what committed offsets of earlier releases refer to."""
+        fresh = {tp: shown[tp].record for tp, offset in offsets.items() if offset > 0}
+        notes = {
+            tp: proof.note(record, 0, shown[tp].topic_id, shown[tp].cluster)
+            for tp, record in fresh.items()
+            if record is not None
+        }
+        if notes:
+            taken = {tp: offsets[tp] for tp in notes}
+            for tp, kept in notes.items():
+                for table in self._tables(tp):
+                    table.note(tp.partition, kept)
+            self._write(taken, notes)
+            await self._consumer.commit_noted(taken)
+            self._notes |= notes
+            logger.warning(
+                "positions without a note of what they refer to are taken to be right, once: %s",
+                ", ".join(f"{_named(tp)} at {offset}" for tp, offset in sorted(taken.items())),
+            )
+
+    async def still(self, tps: set[TP]) -> None:
+        """Before a commit: the log is still the one that was read. Raises StateRefused, KafkaError."""
+        known = {tp: self._notes[tp] for tp in tps if tp in self._notes}
+        if not known:
+            return
+        offsets = {tp: kept.proof.offset for tp, kept in known.items()}
+        found = await self._consumer._thread.records_at(offsets)  # noqa: SLF001
+        doubtful = {tp: offset for tp, offset in offsets.items() if found[tp] != known[tp].proof}
+        if not doubtful:
+            return
+
+        def judged(tp: TP, held: Shown) -> Judgement:
+            return proof.judge(known[tp].proof.offset + 1, known[tp], held)
+
+        for tp, held in (await self._settled(doubtful, judged)).items():
+            if (judgement := judged(tp, held)).verdict is Verdict.REFUSE:
+                raise self._refusal(tp, judgement)
+
+    def note(self, proofs: Mapping[TP, proof.Proof], offsets: Mapping[TP, int]) -> None:
+        """Before the flush of a commit: tables and offsets are written with what they refer to."""
+        generations = {tp: kept.generation for tp, kept in self._notes.items()}
+        notes = {
+            tp: proof.note(found, generations.get(tp, 0), *self._ids.get(tp, ()))
+            for tp, found in proofs.items()
+        }
+        for tp, kept in notes.items():
+            for table in self._tables(tp):
+                table.note(tp.partition, kept)
+        self._notes |= notes
+        self._write(offsets, self._notes)
+
+    def _write(self, offsets: Mapping[TP, int], notes: Mapping[TP, Note]) -> None:
+        texts = {(*tp, offset): proof.write(notes[tp]) for tp, offset in offsets.items() if tp in notes}
+        self._consumer._thread.notes = texts  # noqa: SLF001
+
+    async def _settled(self, wanted: Mapping[TP, int], judged: Any) -> dict[TP, Shown]:
+        """What the broker shows once nothing speaks against a position any more, or still does."""
+        clock = asyncio.get_running_loop().time
+        began = answered = clock()
+        while True:
+            try:
+                async with asyncio.timeout(LOOK_SECONDS):
+                    shown: dict[TP, Shown] = await self._consumer._thread.look(wanted)  # noqa: SLF001
+            except (KafkaError, TimeoutError, OSError) as error:
+                if clock() > began + ANSWER_SECONDS:
+                    raise Unanswered(f"the broker does not say what it holds: {error!r}") from error
+                answered = clock()  # what it says next may be of a new leader
+            else:
+                refused = any(judged(tp, held).verdict is Verdict.REFUSE for tp, held in shown.items())
+                if not refused or clock() > answered + SETTLE_SECONDS:
+                    return shown
+                if clock() > began + ANSWER_SECONDS:
+                    raise Unanswered("the broker has not settled what it holds")
+            await asyncio.sleep(PAUSE_SECONDS)
+
+
+def _named(tp: TP) -> str:
+    return f"{tp.topic}[{tp.partition}]"

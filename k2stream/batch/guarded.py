@@ -1,0 +1,100 @@
+"""A consumer that refuses positions which mean something else by now."""
+# ruff: noqa: SLF001 - private parts of pinned versions; tests/unit/batch/test_assumptions.py guards them
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from k2stream.batch.acks import AckLedger
+from k2stream.batch.guard import Guard, Unanswered
+from k2stream.batch.table import BatchTable
+from k2stream.errors import StateRefused
+
+logger = logging.getLogger(__name__)
+
+
+class SourceGone(Exception):
+    """A topic that is read does not exist, or its broker does not know it yet."""
+
+
+class Guarded(driver.Consumer):
+    """Where a consumer asks its guard: at a seek, out of range, and before a commit."""
+
+    app: Any
+    _thread: Any
+    _ledgers: dict[TP, AckLedger]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._guard = Guard(self, self.app.conf.id)
+
+    async def give_up(self, exc: BaseException) -> None:
+        """Stop the worker with a failure: nothing is acknowledged or committed from here on."""
+        self._halt(exc)
+        await self.crash(exc)
+
+    @abstractmethod
+    def _halt(self, exc: BaseException) -> None:
+        """No delivery, acknowledgement, flush or commit from here on."""
+
+    def _batch_table(self, topic: str) -> BatchTable | None:
+        table = self.app.tables._changelogs.get(topic)
+        return table if isinstance(table, BatchTable) else None
+
+    def tables_of(self, topic: str) -> list[BatchTable]:
+        """The tables that are made from a topic."""
+        tables = self.app.tables.values()
+        return [table for table in tables if isinstance(table, BatchTable) and table.source == topic]
+
+    async def _check_positions(self, topics: Sequence[str], tps: set[TP]) -> None:
+        """Before delivery: raise, with the worker given up, when a position means something else.
+
+        Also when a topic is gone: Faust goes on without it, and a new one of its name is found minutes later.
+        """
+        try:
+            if topics and (gone := await self._thread.gone(topics)):
+                raise SourceGone(f"topic {', '.join(gone)} is gone: the worker ends, to be restarted")
+            await self._guard.check(tps)
+        except (StateRefused, SourceGone, Unanswered) as exc:
+            await self.give_up(exc)
+            raise
+
+    async def commit_noted(self, offsets: Mapping[TP, int]) -> bool:
+        """Commit offsets that the guard has noted, once what tables note is durable."""
+        await self.app.producer.barrier()
+        return bool(await self._thread.commit(offsets))
+
+    async def check_position(self, tp: TP, position: int, source: str) -> None:
+        """Check a position that is kept elsewhere, with its note; raises StateRefused and Unanswered."""
+        await self._guard.check_position(tp, position, source)
+
+    async def _out_of_range(self, error: OffsetOutOfRangeError) -> None:
+        """Stock goes on at the log's beginning without a word."""
+        try:
+            found = await self._guard.lost({TP(*tp): at for tp, at in error.args[0].items()})
+            if found:  # not by seek_wait of this consumer: that waits for the fetch under way
+                await self._thread.seek_wait(found)
+        except (StateRefused, Unanswered) as exc:
+            await self.give_up(exc)
+
+    async def _may_commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Whether the logs are still those that were read; tables and offsets are noted if so."""
+        ledgers = {tp: self._ledgers[tp] for tp in offsets if tp in self._ledgers}
+        proofs = {tp: ledger.proof_at(offsets[tp]) for tp, ledger in ledgers.items()}
+        try:
+            await self._guard.still(set(ledgers))
+        except KafkaError as error:
+            logger.warning("not committed, the broker does not show what was read: %r", error)
+            return False
+        except (StateRefused, Unanswered) as exc:
+            await self.give_up(exc)
+            return False
+        self._guard.note({tp: found for tp, found in proofs.items() if found is not None}, offsets)
+        return True

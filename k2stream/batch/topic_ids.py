@@ -1,0 +1,108 @@
+"""The ids of a cluster and its topics (KIP-516), which aiokafka's metadata requests do not ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from io import BytesIO
+from typing import Any
+
+from aiokafka.errors import IncompatibleBrokerVersion, KafkaError
+from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.types import (
+    Boolean,
+    CompactArray,
+    CompactString,
+    Int16,
+    Int32,
+    Schema,
+    TaggedFields,
+)
+
+_BYTES = 16
+_NONE = bytes(_BYTES)
+
+
+class _Uuid:
+    @classmethod
+    def encode(cls, value: bytes) -> bytes:
+        return value
+
+    @classmethod
+    def decode(cls, data: BytesIO) -> bytes:
+        return data.read(_BYTES)
+
+
+_TEXT = CompactString("utf-8")
+_TAGS = ("tags", TaggedFields)
+
+
+class _Response(Response):  # type: ignore[misc]
+    API_KEY = 3
+    API_VERSION = 12
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        ("brokers", CompactArray(("id", Int32), ("host", _TEXT), ("port", Int32), ("rack", _TEXT), _TAGS)),
+        ("cluster_id", _TEXT),
+        ("controller_id", Int32),
+        (
+            "topics",
+            CompactArray(
+                ("error_code", Int16),
+                ("name", _TEXT),
+                ("topic_id", _Uuid),
+                ("is_internal", Boolean),
+                (
+                    "partitions",
+                    CompactArray(
+                        ("error_code", Int16),
+                        ("partition", Int32),
+                        ("leader", Int32),
+                        ("leader_epoch", Int32),
+                        ("replicas", CompactArray(Int32)),
+                        ("isr", CompactArray(Int32)),
+                        ("offline", CompactArray(Int32)),
+                        _TAGS,
+                    ),
+                ),
+                ("authorized_operations", Int32),
+                _TAGS,
+            ),
+        ),
+        _TAGS,
+    )
+
+
+class _RequestV12(RequestStruct):  # type: ignore[misc]
+    FLEXIBLE_VERSION = True
+    API_KEY = 3
+    API_VERSION = 12
+    RESPONSE_TYPE = _Response
+    SCHEMA = Schema(
+        ("topics", CompactArray(("topic_id", _Uuid), ("name", _TEXT), _TAGS)),
+        ("allow_auto_topic_creation", Boolean),
+        ("include_authorized_operations", Boolean),
+        _TAGS,
+    )
+
+
+class _Request(Request[_RequestV12]):  # type: ignore[misc]
+    API_KEY = 3
+
+    def __init__(self, topics: list[str]) -> None:
+        self._topics = topics
+
+    def build(self, request_struct_class: type[_RequestV12]) -> _RequestV12:
+        return request_struct_class([(_NONE, name, {}) for name in self._topics], False, False, {})
+
+
+async def ids(client: Any, topics: Iterable[str]) -> tuple[str, dict[str, str]]:
+    """The cluster's id and those of topics, in hexadecimal; empty where a broker has none or does not say."""
+    node = client.get_random_node()
+    if node is None:
+        return "", {}
+    try:
+        answer = await client.send(node, _Request(sorted(set(topics))))
+    except (KafkaError, IncompatibleBrokerVersion, NotImplementedError):
+        return "", {}
+    found = {name: topic_id.hex() for code, name, topic_id, *_ in answer.topics if not code}
+    return answer.cluster_id or "", {name: found_id for name, found_id in found.items() if int(found_id, 16)}

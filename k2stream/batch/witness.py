@@ -1,0 +1,81 @@
+"""What a broker shows of a partition: first and last offset, and the record at one offset."""
+# ruff: noqa: SLF001 - private parts of pinned versions; tests/unit/batch/test_assumptions.py guards them
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiokafka import TopicPartition
+from aiokafka.errors import LeaderNotAvailableError, OffsetOutOfRangeError, for_code
+from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.record.memory_records import MemoryRecords
+from faust.types import TP
+
+from k2stream.batch import topic_ids
+from k2stream.batch.proof import Proof, Shown, proof_of
+
+WAIT_MS, READ_BYTES = 0, 1 << 12
+_READ_UNCOMMITTED = 0
+
+
+async def look(consumer: Any, wanted: Mapping[TP, int]) -> dict[TP, Shown]:
+    """What is there, and the record at the wanted offset of each partition (-1: of none).
+
+    Raises KafkaError when a partition's leader gives no answer.
+    """
+    tps = [TopicPartition(*tp) for tp in wanted]
+    begins, ends = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
+    there = {
+        tp: offset
+        for tp, offset in wanted.items()
+        if begins[TopicPartition(*tp)] <= offset < ends[TopicPartition(*tp)]
+    }
+    records = await records_at(consumer._client, there)
+    cluster, ids = await topic_ids.ids(consumer._client, (tp.topic for tp in wanted))
+    return {
+        tp: Shown(
+            begins[TopicPartition(*tp)],
+            ends[TopicPartition(*tp)],
+            records.get(tp),
+            ids.get(tp.topic, ""),
+            cluster,
+        )
+        for tp in wanted
+    }
+
+
+async def records_at(client: Any, wanted: Mapping[TP, int]) -> dict[TP, Proof | None]:
+    """The record at an offset of each partition; None where there is none. Raises KafkaError as `look`."""
+    return {tp: await _record_at(client, tp, offset) for tp, offset in wanted.items()}
+
+
+async def _record_at(client: Any, tp: TP, offset: int) -> Proof | None:
+    leader = client.cluster.leader_for_partition(TopicPartition(*tp))
+    if leader is None or leader == -1:
+        client.force_metadata_update()
+        raise LeaderNotAvailableError(f"{tp.topic}[{tp.partition}]")
+    asked = [(tp.topic, [(tp.partition, offset, READ_BYTES)])]
+    request = FetchRequest(WAIT_MS, 1, READ_BYTES, _READ_UNCOMMITTED, asked)
+    answer = await client.send(leader, request)
+    ((_, ((_, code, *_, data),)),) = answer.topics
+    error = for_code(code)
+    if error is OffsetOutOfRangeError:
+        return None
+    if code:
+        client.force_metadata_update()
+        raise error(f"{tp.topic}[{tp.partition}]")
+    return _find(data, offset)
+
+
+def _find(data: bytes, offset: int) -> Proof | None:
+    source = MemoryRecords(data)
+    while source.has_next():
+        batch = source.next_batch()
+        if batch.next_offset <= offset or batch.is_control_batch:
+            continue
+        for record in batch:
+            if record.offset >= offset:
+                same = record.offset == offset
+                return proof_of(offset, record.timestamp, record.key, record.value) if same else None
+    return None

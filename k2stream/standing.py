@@ -1,0 +1,44 @@
+"""What a worker that refused its state shows before it ends."""
+
+from __future__ import annotations
+
+import json
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from k2stream import metrics
+from k2stream.errors import StateRefused
+
+
+def stand(app: Any, refused: StateRefused, seconds: float) -> None:
+    """Answer `/health` with 503 and the reason, and `/metrics`: some supervisors start it again at once."""
+    if seconds <= 0:
+        return
+    conf = app.conf
+    metrics.REFUSED.labels(conf.id).set(1)
+    known = {"app": conf.id, "status": "refused", "reason": refused.message}
+
+    class Pages(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            code, kind, body = 503, "application/json", json.dumps(known).encode()
+            if self.path == "/metrics":
+                code, kind, body = 200, CONTENT_TYPE_LATEST, generate_latest()
+            self.send_response(code)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    try:
+        server = ThreadingHTTPServer((conf.web_bind, conf.web_port), Pages)
+    except OSError:
+        return  # the worker's own pages are still there
+    Thread(target=server.serve_forever, daemon=True).start()
+    time.sleep(seconds)

@@ -1,0 +1,136 @@
+"""State is refused when the topics it refers to are others by now."""
+
+import asyncio
+import time
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+
+from k2stream.errors import StateRefused
+from k2stream.kafka import ensure_topics
+from k2stream.settings import Settings
+from k2stream.topics import changelog
+
+pytestmark = pytest.mark.integration
+
+REFUSED = 78
+
+
+def applied(worker):
+    return worker.sum("batch")
+
+
+async def run(start, kafka, records):
+    """A worker that applies `records` and stops in order."""
+    await kafka.create(start.out)
+    async with start("forward") as worker:
+        await worker.until(lambda _: applied(worker) >= records)
+        await worker.stop()
+
+
+async def made_anew(kafka, topic):
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    await admin.start()
+    await admin.delete_topics([topic])
+    deadline = time.monotonic() + 20
+    while topic in await admin.list_topics():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+    await admin.close()
+    await kafka.create(topic)
+
+
+async def refusal(start):
+    async with start("forward") as worker:
+        assert await worker.end(60) == REFUSED
+        return worker.log.read_text().splitlines()[-1], worker.facts
+
+
+async def test_a_source_made_anew_is_refused_also_when_it_has_outgrown_the_old_one(start, kafka):
+    await kafka.fill(start.source, 400)
+    await run(start, kafka, 400)
+    await made_anew(kafka, start.source)
+    await kafka.fill(start.source, 4000, value=b"new %d")
+    line, facts = await refusal(start)
+    assert f"{start.source}[" in line
+    assert "made anew" in line
+    assert not any("batch" in fact for fact in facts)
+
+
+async def test_a_source_that_ends_before_what_was_read_is_refused(start, kafka):
+    await kafka.fill(start.source, 400)
+    await run(start, kafka, 400)
+    await made_anew(kafka, start.source)
+    await kafka.fill(start.source, 40, value=b"new %d")
+    line, _ = await refusal(start)
+    assert "ends at offset 10, but everything before 100 was read" in line
+
+
+async def test_a_source_made_anew_under_a_running_worker_is_refused(start, kafka):
+    """Faust went on without the topic, and for minutes without the new one."""
+    await kafka.fill(start.source, 400)
+    await kafka.create(start.out)
+    async with start("forward") as worker:
+        await worker.until(lambda _: applied(worker) >= 400)
+        await kafka.caught_up(start.app, start.source)
+        await made_anew(kafka, start.source)
+        await kafka.fill(start.source, 4000, value=b"new %d")
+        assert await worker.end(60) in (1, REFUSED)  # 1: the topic was gone for a while
+    line, facts = await refusal(start)
+    assert "made anew" in line
+    assert not any("batch" in fact for fact in facts)
+
+
+async def test_a_changelog_made_anew_is_refused(start, kafka):
+    await kafka.fill(start.source, 400)
+    await run(start, kafka, 400)
+    await made_anew(kafka, f"{start.app}-state-changelog")
+    line, facts = await refusal(start)
+    assert "table state" in line
+    assert "covers nothing" in line
+    assert not any("batch" in fact for fact in facts)
+
+
+async def test_what_expired_unread_is_refused(start, kafka):
+    await kafka.fill(start.source, 400)
+    await run(start, kafka, 400)
+    await kafka.fill(start.source, 400)
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    await admin.start()
+    await admin.delete_records({TopicPartition(start.source, 1): RecordsToDelete(before_offset=150)})
+    await admin.close()
+    line, _ = await refusal(start)
+    assert f"{start.source}[1]: offsets 100 to 149 (50 records) have expired" in line
+
+
+async def test_offsets_of_an_earlier_release_are_noted_once(start, kafka):
+    await kafka.fill(start.source, 400)
+    await run(start, kafka, 400)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=kafka.bootstrap, group_id=start.app, enable_auto_commit=False
+    )
+    await consumer.start()
+    tps = [TopicPartition(start.source, number) for number in range(4)]
+    consumer.assign(tps)
+    await consumer.commit(dict.fromkeys(tps, 100))  # without a note
+    await consumer.stop()
+    await made_anew(kafka, f"{start.app}-state-changelog")
+    await kafka.fill(start.source, 4)
+    line, _ = await refusal(start)
+    assert "it is empty, but everything before offset 100 was committed" in line
+
+
+async def test_a_topic_that_was_read_from_is_not_made_again_silently(start, kafka, monkeypatch):
+    await kafka.fill(start.source, 400)
+    await run(start, kafka, 400)
+    monkeypatch.setattr("k2stream.kafka.GROUPS", (start.app,))
+    at = Settings(kafka_bootstrap=kafka.bootstrap)
+    lost = changelog(f"{start.app}-other-changelog", 4, {}, start.source)
+    with pytest.raises(StateRefused, match=f"{lost.name} does not exist, but group {start.app} has read"):
+        await ensure_topics(at, [lost])
+    await ensure_topics(at, [lost], leave=True)  # left missing
+    with pytest.raises(StateRefused):
+        await ensure_topics(at, [lost])
+    await ensure_topics(at, [lost], anew=[lost.name])
+    await ensure_topics(at, [lost])

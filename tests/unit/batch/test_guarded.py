@@ -1,0 +1,122 @@
+"""A consumer asks its guard before it commits, when it seeks, and when an offset is out of range."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from aiokafka.errors import KafkaConnectionError, OffsetOutOfRangeError
+from aiokafka.structs import TopicPartition
+from faust.types import TP
+
+from k2stream.batch import BatchTable, RecordBatch, proof
+from k2stream.batch import guard as module
+from k2stream.errors import StateRefused
+from tests.unit.batch.test_guard import Thread, log
+
+TP0 = TP("raw", 0)
+
+
+class Client(Thread):
+    """A broker with one log, as the consumer's thread shows it."""
+
+    def __init__(self, records):
+        super().__init__(records)
+        self.committed_with, self.sought, self.unknown = [], [], []
+
+    async def gone(self, topics):
+        return [topic for topic in topics if topic in self.unknown]
+
+    async def is_member(self):
+        return True
+
+    def assignment(self):
+        return {TP0}
+
+    async def commit(self, offsets):
+        self.committed_with.append({tp: self.notes.get((*tp, offset)) for tp, offset in offsets.items()})
+        return True
+
+    async def seek_wait(self, partitions):
+        self.sought += partitions.items()
+
+
+@pytest.fixture
+async def consumer(app, monkeypatch):
+    monkeypatch.setattr(module, "SETTLE_SECONDS", 0.02)
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.01)
+    consumer = app.consumer
+    consumer._thread = Client(log(20))
+    consumer.table = app.tables.add(BatchTable(app, name="made", partitions=1, source="raw"))
+
+    async def barrier():
+        consumer.table.take_changes()
+
+    async def crash(reason):
+        consumer.reason = reason
+
+    app.producer.barrier, consumer.crash, consumer.reason = barrier, crash, None
+    monkeypatch.setattr(app, "monitor", SimpleNamespace(
+        track_tp_end_offset=lambda *_: None, on_tp_commit=lambda *_: None
+    ))  # fmt: skip
+    consumer.highwater = lambda tp: 20
+    return consumer
+
+
+def deliver(consumer, first, last):
+    records = consumer._thread.log[first : last + 1]
+    times, keys, values = zip(*records, strict=True)
+    batch = RecordBatch(TP0, np.arange(first, last + 1), np.array(times), list(keys), list(values))
+    message = consumer._deliver(TP0, batch)
+    message.acked = True
+
+
+async def test_a_commit_says_beside_the_offset_and_in_the_tables_what_was_read(consumer):
+    deliver(consumer, 0, 9)
+    assert await consumer._commit_offsets({TP0: 10})
+    ((text,),) = [list(noted.values()) for noted in consumer._thread.committed_with]
+    assert proof.read(text).proof == consumer._thread._record(9)
+    assert consumer.table.notes[0].proof == consumer._thread._record(9)
+
+
+async def test_nothing_is_committed_once_the_log_is_another_and_the_worker_is_given_up(consumer):
+    deliver(consumer, 0, 9)
+    assert await consumer._commit_offsets({TP0: 10})
+    consumer._thread.log = log(50, b"new")
+    deliver(consumer, 10, 19)
+    assert not await consumer._commit_offsets({TP0: 20})
+    assert len(consumer._thread.committed_with) == 1
+    assert isinstance(consumer.reason, StateRefused)
+    assert consumer.table.notes[0].proof.offset == 9
+
+
+async def test_a_broker_that_is_away_only_puts_a_commit_off(consumer, monkeypatch):
+    deliver(consumer, 0, 9)
+    assert await consumer._commit_offsets({TP0: 10})
+
+    async def away(wanted):
+        raise KafkaConnectionError
+
+    deliver(consumer, 10, 14)
+    monkeypatch.setattr(consumer._thread, "records_at", away)
+    assert not await consumer._commit_offsets({TP0: 15})
+    assert consumer.reason is None
+    monkeypatch.undo()
+
+
+async def test_an_offset_out_of_range_is_judged_and_not_jumped(consumer):
+    consumer._thread.begin = 15
+    await consumer._out_of_range(OffsetOutOfRangeError({TopicPartition("raw", 0): 10}))
+    assert isinstance(consumer.reason, StateRefused)
+    assert consumer._thread.sought == []
+    consumer.reason = None
+    await consumer._out_of_range(OffsetOutOfRangeError({TopicPartition("other", 0): 10}))
+    assert consumer.reason is None
+    assert consumer._thread.sought == [(TP("other", 0), 15)]
+
+
+async def test_a_topic_that_is_gone_ends_the_worker_before_anything_is_read(consumer):
+    await consumer._check_positions(["raw"], set())
+    consumer._thread.unknown = ["raw"]
+    with pytest.raises(Exception, match="topic raw is gone"):
+        await consumer._check_positions(["raw"], set())
+    assert consumer.reason is not None
