@@ -49,6 +49,10 @@ _SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "k2stream.commands.backfill:backfill",
             "Fetch past trades over REST, and revise their candles.",
         ),
+        "mend": (
+            "k2stream.commands.mend:mend",
+            "Say what of a role's state is not so any more, and mend it.",
+        ),
         "migrate": (
             "k2stream.commands.migrate:migrate",
             "Bring registry, ClickHouse and Iceberg up to date.",

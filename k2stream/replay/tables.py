@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
+from msgspec import structs
 
 from k2stream import clock
 from k2stream.batch import BatchTable
@@ -64,10 +65,11 @@ class Tables:
                 _compare(layer, part, bounds, behind)
             yield layer
 
-    async def repair(self, settings: Settings) -> int:
+    async def repair(self, settings: Settings, *, reopen: bool = False) -> int:
         """Write what differs to the changelogs; how many keys. No worker may hold the tables.
 
-        A window that only the clock closed is written open: the worker closes it and publishes that again.
+        With `reopen` all windows are written open: the worker closes them and publishes them again; without
+        it those that only the clock had closed.
         """
         count = 0
         async with AIOKafkaProducer(
@@ -77,22 +79,25 @@ class Tables:
             for name in sorted(self.held, key="candle_progress".__eq__):
                 for part in self._parts(name):
                     changed = [key for key in part.found.keys() | part.rebuilt.keys() if _wrong(part, key)]
-                    await self._write(producer, name, part, changed)
+                    await self._write(producer, name, part, changed, reopen=reopen)
                     count += len(changed)
         return count
 
-    async def _write(self, producer: Any, name: str, part: Part, changed: Iterable[Any]) -> None:
+    async def _write(
+        self, producer: Any, name: str, part: Part, changed: Iterable[Any], *, reopen: bool
+    ) -> None:
         """A tombstone before each entry: recovery would keep one that looks newer."""
         table = self.held[name]
         store = _windows(table, part.number)
         for key in changed:
             store.delete(key[0], key[1]) if store else table.delete(part.number, key)
-        await _send(producer, table)
+        await send_changes(producer, table)
         for key in changed:
             if key in part.rebuilt:
                 value = part.rebuilt[key]
+                value = structs.replace(value, final=False) if store and reopen else value
                 store.put(key[0], key[1], value) if store else table.put(part.number, key, value)
-        await _send(producer, table)
+        await send_changes(producer, table)
 
     def _parts(self, name: str) -> Iterator[Part]:
         table = self.held[name]
@@ -146,7 +151,8 @@ def _wrong(part: Part, key: Any) -> bool:
     return bool(part.found[key] != part.rebuilt.get(key))
 
 
-async def _send(producer: Any, table: BatchTable) -> None:
+async def send_changes(producer: Any, table: BatchTable) -> None:
+    """Write what was put into a table to its changelog."""
     sent = [
         await producer.send(table.changelog_topic_name, value, key, changes.partition)
         for changes in table.take_changes()

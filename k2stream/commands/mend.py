@@ -1,0 +1,60 @@
+"""`k2 mend`: what a role's state refers to, and what can be done where that is not so."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+from clickhouse_driver.errors import NetworkError
+
+from k2stream import settings as settings_module
+from k2stream.errors import ConfigError
+from k2stream.local.platform import MENDED
+from k2stream.local.running import find
+from k2stream.mend import act
+from k2stream.mend.look import SOURCES, look
+from k2stream.replay.groups import members
+from k2stream.settings import Settings
+from k2stream.sinks.base import Away
+
+
+@click.command()
+@click.argument("role", type=click.Choice(tuple(SOURCES)))
+@click.option("--rebuild", is_flag=True, help="Rebuild the candle tables also where nothing is found wrong.")
+@click.option("--yes", is_flag=True, help="Do it without asking.")
+def mend(role: str, rebuild: bool, yes: bool) -> None:
+    """Look at what the state of ROLE refers to, say what is wrong and what mending loses, ask, and do it.
+
+    For a worker that refused its state (exit code 78). Feeds go on meanwhile; ROLE must not run, and where a
+    raw topic was made anew hot and cold neither. Exits 1 when something is wrong and not mended.
+    """
+    try:
+        running = find(settings_module.get())
+        settings = running.settings if running else settings_module.get()
+        asyncio.run(_mend(settings, role, rebuild=rebuild, yes=yes))
+        if running:
+            (running.settings.data_path / MENDED).write_text(f"{role} hot cold")
+    except (Away, NetworkError) as error:
+        raise ConfigError(" ".join(str(error).split())) from None
+
+
+async def _mend(settings: Settings, role: str, *, rebuild: bool, yes: bool) -> None:
+    found, held = await look(settings, role)
+    made = await act.plan(settings, role, found, rebuild=rebuild)
+    if not made.found:
+        click.echo(f"{role}: {len(found)} partitions are what its state refers to")
+        return
+    for item in made.found:
+        for line in item.lines():
+            click.echo(f"seen: {line}")
+    for step in made.steps:
+        click.echo(f"will do: {step}")
+    for loss in made.losses:
+        click.echo(f"lost by it: {loss}")
+    must_rest = {f"k2-{role}"} | ({"k2-hot", "k2-cold"} if made.lifts else set())
+    if running := sorted(must_rest & await members(settings)):
+        raise ConfigError(f"workers of {', '.join(running)} are running: stop them first")
+    if not (yes or click.confirm("do it?")):
+        raise SystemExit(1)
+    await act.do(settings, made, held, click.echo)
+    click.echo(f"mended: start the {role} worker again (`k2 up` does so by itself)")

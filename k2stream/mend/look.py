@@ -1,0 +1,123 @@
+"""What a role's state refers to, and what of it is not so: as its worker looks, without the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
+from faust.types import TP
+
+from k2stream import topics
+from k2stream.batch import BatchTable, proof, witness
+from k2stream.batch.proof import Judgement, Note, Shown, Verdict
+from k2stream.errors import ConfigError
+from k2stream.kafka import client_options
+from k2stream.reading import Reader
+from k2stream.settings import Settings
+from k2stream.tables.catalog import catalog
+from k2stream.tables.reading import load
+
+SOURCES = {"normalize": tuple(map(topics.raw, topics.EXCHANGES)), "candles": (topics.NORMALIZED,)}
+"""What the roles whose state can be mended read."""
+
+
+@dataclass(slots=True)
+class Found:
+    """One source partition: how far it was read, what the broker shows, and what is wrong of the tables."""
+
+    tp: TP
+    committed: int
+    position: int
+    note: Note | None
+    shown: Shown
+    judgement: Judgement
+    tables: dict[str, Judgement] = field(default_factory=dict)
+
+    @property
+    def lost_tables(self) -> list[str]:
+        """Tables that cannot be used."""
+        return [name for name, judged in self.tables.items() if judged.verdict is Verdict.REFUSE]
+
+    @property
+    def is_right(self) -> bool:
+        """Whether a worker would go on, or take it to be right."""
+        return self.judgement.verdict in (Verdict.CONTINUE, Verdict.ADOPT) and not self.lost_tables
+
+    def lines(self) -> list[str]:
+        """What is wrong, in words."""
+        where = f"{self.tp.topic}[{self.tp.partition}]"
+        own = [] if self.judgement.verdict in (Verdict.CONTINUE, Verdict.ADOPT) else [self.judgement.seen]
+        tables = [f"table {name}: {self.tables[name].seen}" for name in self.lost_tables]
+        return [f"{where}: {seen}" for seen in (*own, *tables)]
+
+
+async def look(settings: Settings, role: str) -> tuple[list[Found], dict[str, BatchTable]]:
+    """Every source partition of a role, and its tables as their changelogs have them."""
+    held = {
+        name: item.table for name, item in catalog(settings).items() if item.table.source in SOURCES[role]
+    }
+    async with Reader(settings, columnar=True) as reader:
+        for table in held.values():
+            if await reader.exists(table.changelog_topic_name):
+                await load(reader, table)
+        missing = [topic for topic in SOURCES[role] if not await reader.exists(topic)]
+    if missing:
+        raise ConfigError(f"topic {missing[0]} does not exist: start its writer first (`k2 up`)")
+    counts = {topic.name: topic.partitions for topic in topics.declared(settings)}
+    tps = [TP(topic, number) for topic in SOURCES[role] for number in range(counts[topic])]
+    committed = await _committed(settings, f"k2-{role}")
+    return await _judged(settings, tps, committed, list(held.values())), held
+
+
+async def _judged(
+    settings: Settings, tps: list[TP], committed: Mapping[TP, Any], tables: list[BatchTable]
+) -> list[Found]:
+    notes: dict[TP, Note | None] = {}
+    positions: dict[TP, int] = {}
+    for tp in tps:
+        own = [table for table in tables if table.source == tp.topic]
+        given = committed.get(tp)
+        known = [table.notes.get(tp.partition) for table in own]
+        known.append(proof.read(given.metadata) if given else None)
+        newest = max((note for note in known if note), key=lambda note: note.place, default=None)
+        notes[tp] = newest
+        reached = [table.reach(tp.partition) for table in own]
+        reached += [given.offset - 1 if given else -1, newest.proof.offset if newest else -1]
+        positions[tp] = max(reached) + 1
+    wanted = {tp: note.proof.offset if note else positions[tp] - 1 for tp, note in notes.items()}
+    shown = await shown_at(settings, wanted)
+    found = []
+    for tp in tps:
+        given = committed.get(tp)
+        offset, kept = (given.offset, proof.read(given.metadata)) if given else (0, None)
+        judged = proof.judge(positions[tp], notes[tp], shown[tp])
+        item = Found(tp, offset, positions[tp], notes[tp], shown[tp], judged)
+        for table in tables:
+            if table.source == tp.topic:
+                empty, note = not table.partition_items(tp.partition), table.notes.get(tp.partition)
+                item.tables[table.name] = proof.judge_table(kept, note, offset, empty=empty)
+        found.append(item)
+    return found
+
+
+async def shown_at(settings: Settings, wanted: Mapping[TP, int]) -> dict[TP, Shown]:
+    """What the broker shows of partitions, and of one offset each."""
+    consumer = AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False)
+    await consumer.start()
+    try:
+        return await witness.look(consumer, wanted)
+    finally:
+        await consumer.stop()
+
+
+async def _committed(settings: Settings, group: str) -> dict[TP, Any]:
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    await admin.start()
+    try:
+        found: Mapping[Any, Any] = await admin.list_consumer_group_offsets(group)
+        return {TP(*tp): given for tp, given in found.items() if given.offset >= 0}
+    finally:
+        await admin.close()
