@@ -10,6 +10,7 @@ from k2stream.sinks.anchors import renamed
 from k2stream.sinks.base import Policy, Sink
 from k2stream.sinks.progress import Partition, Position
 from k2stream.sinks.rewind import target
+from k2stream.sinks.route import Route
 from k2stream.sinks.silver import ROUTE
 from tests.property.chain.broker import Broker
 from tests.property.chain.store import Hot
@@ -27,7 +28,7 @@ class SinkWorker:
         self.group = f"sink-{type(store).__name__}"
         broker.join(self.group, self)
         self._rewind()
-        self.sink = Sink(store, NEVER, self._earliest, self._go_back)
+        self.sink = Sink(store, NEVER, self._earliest, self._go_back, passed=self._passed)
         self.at = 0
         self.start()
 
@@ -46,6 +47,9 @@ class SinkWorker:
         if back is not None:
             self.store.held[0] = renamed(held)
             self.broker.committed[self.group][ROUTE.topic] = back
+
+    def _passed(self) -> list[tuple[Route, dict[Partition, int]]]:
+        return [(ROUTE, {AT: self.committed})] if self.committed else []
 
     async def _earliest(self, partition: Partition) -> int:
         return self.broker.log(partition.topic).begin
