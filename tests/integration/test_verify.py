@@ -55,7 +55,7 @@ async def found(tmp_path_factory):
         async with LagReader(platform.settings) as lags:
             while sum((await held(platform.settings, topics.NORMALIZED))[0]) < ENOUGH:
                 await lags.passed("k2-normalize", 1)
-        running = Running(platform.settings, platform.urls)
+        running = Running(platform.settings, platform.urls, platform.refused)
         made.running = await made.now(lambda: settle(running))
         await platform.stop_feeds()
         await drain(platform)
