@@ -138,6 +138,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             return bool(await self.call_thread(self._heartbeat))
         except ThreadFailed:
             return False
+        except RuntimeError:  # its event loop is closed: it has ended
+            if not (self.crashed or self.consumer.crashed):
+                raise
+            return False
 
     async def _heartbeat(self) -> bool:
         return bool(await self._ensure_consumer()._coordinator._do_heartbeat())

@@ -134,7 +134,7 @@ class Worker:
         self.process.terminate()
         return await asyncio.wait_for(self.process.wait(), 15)
 
-    async def end(self, seconds=20):
+    async def end(self, seconds=60):
         """Exit status of a worker that ends by itself."""
         return await asyncio.wait_for(self.process.wait(), seconds)
 

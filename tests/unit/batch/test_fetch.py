@@ -228,3 +228,17 @@ async def test_an_answer_of_the_thread_is_passed_on(monkeypatch):
     assert await thread.call_thread(double, 4) == 8
     with pytest.raises(KeyError, match="seen"):
         await thread.call_thread(fails)
+
+
+async def test_a_thread_that_has_ended_is_no_member(monkeypatch):
+    async def closed(*_, **__):
+        raise RuntimeError("Event loop is closed")
+
+    monkeypatch.setattr(fetch.driver.AIOKafkaConsumerThread, "call_thread", closed)
+    thread = object.__new__(fetch.ConsumerThread)
+    thread._crashed = SimpleNamespace(is_set=lambda: False)
+    thread.consumer = failed_consumer(lambda: True)
+    assert await thread.is_member() is False
+    thread.consumer = failed_consumer(lambda: False)
+    with pytest.raises(RuntimeError):
+        await thread.is_member()
