@@ -34,6 +34,7 @@ class Worker(faust.Worker):
     """Exits with 78 when state was refused, with 1 after any other failure."""
 
     _ends_at: float | None = None  # monotonic
+    _failure: BaseException | None = None
 
     def execute_from_commandline(self) -> NoReturn:
         """Run until stopped; Faust leaves the failure behind as what the exit came amid."""
@@ -44,7 +45,8 @@ class Worker(faust.Worker):
             self._leave(end)
 
     def on_worker_shutdown(self) -> None:
-        """Stopped, failed, or did not start."""
+        """Stopped, failed, or did not start: then the failure is under way, and the stop may hang."""
+        self._failure = sys.exc_info()[1]
         self._end_within(STOP_SECONDS if self._signal_stop_time else FAIL_SECONDS)
         super().on_worker_shutdown()
 
@@ -68,7 +70,7 @@ class Worker(faust.Worker):
         self._leave(None)
 
     def _leave(self, end: SystemExit | None) -> NoReturn:
-        crash = self.crash_reason or self.app.crash_reason
+        crash = self.crash_reason or self.app.crash_reason or self._failure
         refused = refusal(end) or refusal(crash)
         if refused is not None:
             _say(refused.message)

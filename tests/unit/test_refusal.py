@@ -42,6 +42,19 @@ def test_a_refused_state_has_its_own_exit_code(error, code, tmp_path):
         assert done.stderr.splitlines()[-1] == "Error: the topic is another one; run k2 mend"
 
 
+def test_a_refused_start_whose_stop_hangs_keeps_its_exit_code_and_its_cause(tmp_path):
+    """It ended with 1 and "not stopped within 15 s", and was started again and again."""
+    hanging = (
+        "    async def on_stop(self):\n        import asyncio\n        await asyncio.sleep(60)\n\napp = App("
+    )
+    code = WORKER.format(error="StateRefused", port=1).replace("app = App(", hanging)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == StateRefused.exit_code, done.stderr
+    assert done.stderr.splitlines()[-1] == "Error: the topic is another one; run k2 mend"
+
+
 def test_a_refusal_can_be_read_before_the_worker_ends(tmp_path):
     """Where a supervisor starts whatever ends again, nobody would see it otherwise."""
     port = free_port()
