@@ -1,0 +1,46 @@
+"""Runs with the code of an earlier release: a platform that trades, then one trade dated a day ahead.
+
+python earlier_release.py FOLDER SECONDS, in a folder that has that release's `k2stream`.
+"""
+
+import asyncio
+import json
+import sys
+import time
+
+from aiokafka import AIOKafkaProducer
+
+from k2stream import topics
+from k2stream.commands.demo import drain
+from k2stream.local.platform import Platform, Simulation
+from k2stream.settings import Settings, load
+
+DAY_SECONDS = 86_400
+
+
+async def main(folder: str, seconds: float) -> None:
+    settings = Settings(data_dir=folder, cache_dir=load().cache_dir, cold_commit_seconds=5.0)
+    async with Platform(settings, Simulation(100, 7)) as platform:
+        await asyncio.sleep(seconds)
+        await platform.stop_feeds()
+        await drain(platform)
+        now = time.time_ns() // 1000
+        trade = {"pair": "XBT/USD", "price": "50000.10000", "volume": "0.10000000"}
+        trade |= {
+            "time": f"{now // 1_000_000 + DAY_SECONDS}.000000",
+            "side": "b",
+            "orderType": "l",
+            "misc": "",
+        }
+        trade |= {"k2_recv": now, "k2_conn": "ahead", "k2_seq": 0}
+        async with AIOKafkaProducer(bootstrap_servers=platform.settings.kafka_bootstrap) as producer:
+            await producer.send_and_wait(
+                topics.raw("kraken"),
+                json.dumps(trade, separators=(",", ":")).encode(),
+                b"XBT/USD",
+                partition=0,
+            )
+        await drain(platform)
+
+
+asyncio.run(main(sys.argv[1], float(sys.argv[2])))
