@@ -81,9 +81,9 @@ async def ensure_topics(
 ) -> None:
     """Create the topics that are missing; safe when several workers do it at once.
 
-    One in which a group of ours has read, or whose source one has, is no new one but lost: that raises
-    StateRefused, unless it is named by `anew`, or it is left missing where the caller does not need it
-    (`leave`). Raises ConfigError when a topic exists with another partition count, or the broker cannot be
+    One in which a group of ours has read, or of a table whose own group has read its source, is lost: that
+    raises StateRefused, unless it is named by `anew`, or it is left missing where the caller does not need
+    it (`leave`). Raises ConfigError when a topic exists with another partition count, or the broker cannot be
     reached.
     """
     admin = AIOKafkaAdminClient(**client_options(settings))
@@ -117,7 +117,8 @@ async def _lost(admin: AIOKafkaAdminClient, missing: Sequence[topics.Topic]) -> 
         offsets = await _offsets(admin, group)
         read = {tp.topic for tp, given in offsets.items() if given.offset > 0}
         for topic in missing:
-            if (source := topic.source or topic.name) in read:
+            theirs = topic.source and not topic.name.startswith(f"{group}-")  # the table of another group
+            if not theirs and (source := topic.source or topic.name) in read:
                 found.setdefault(topic.name, (group, source))
     return found
 

@@ -70,7 +70,7 @@ def everything(config):
     hot.write(HOT, rows(HOT, [candle(n, 2) for n in range(10, 40)], 100))
     hot.write(HOT, rows(HOT, [candle(0, 9, ETH)], 200))
     cold.write(COLD, rows(COLD, [candle(n, 1) for n in range(20)], 0))
-    cold.write(COLD, rows(COLD, [candle(n, 2 if n < 15 else 1) for n in range(30)], 100))
+    cold.write(COLD, rows(COLD, [candle(n, 2 if n < 15 else 1) for n in range(30)], 20))
     yield newest(candle(n) for n in range(40))
     client = connect(config)
     client.execute("DROP DATABASE history")

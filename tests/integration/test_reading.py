@@ -6,7 +6,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
 from k2stream import settings
 from k2stream.cold.audit.topics import reader as audit_reader
-from k2stream.errors import Expired
+from k2stream.errors import ConfigError, Expired
 from k2stream.local.platform import local_settings
 from k2stream.reading import Reader
 from k2stream.verify import raw_log
@@ -51,7 +51,7 @@ async def test_a_stretch_whose_beginning_expired_is_not_empty(at, columnar):
                 pass
 
 
-async def test_the_audit_and_the_oracle_do_not_take_it_for_empty(at, monkeypatch):
+async def test_the_audit_and_the_oracle_do_not_take_it_for_empty(at):
     name = f"{TOPIC}-audit"
     await filled(at, name)
     async with audit_reader(at) as topics:
@@ -59,13 +59,6 @@ async def test_the_audit_and_the_oracle_do_not_take_it_for_empty(at, monkeypatch
         with pytest.raises(Expired):
             async for _ in topics._read(name, {0: (0, 100)}):
                 pass
-    monkeypatch.setattr(raw_log.AIOKafkaConsumer, "seek_to_beginning", seek_to_zero)
-    with pytest.raises(Expired):
-        async for _ in raw_log.read_to_end(at, name):
+    with pytest.raises(ConfigError, match="expired or were cut off"):
+        async for _ in raw_log.read_to_end(at, name, {0: raw_log.Held(0, 100)}):  # as it was a moment ago
             pass
-
-
-async def seek_to_zero(consumer, *partitions):
-    """As if the beginning had been there a moment ago."""
-    for tp in partitions:
-        consumer.seek(tp, 0)

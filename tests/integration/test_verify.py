@@ -1,4 +1,7 @@
-"""`k2 verify` finds what is made wrong in a platform's own stores and topics, beside feeds and after them."""
+"""`k2 verify` finds what is made wrong in a platform's own stores and topics, beside feeds and after them.
+
+In `make fault`, for it takes minutes: the short form is tests/unit/verify/test_compare.py.
+"""
 
 import io
 import json
@@ -25,7 +28,7 @@ from k2stream.verify.raw_log import held, read_to_end
 from k2stream.verify.run import verify
 from k2stream.verify.settle import settle
 
-pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [pytest.mark.integration, pytest.mark.fault, pytest.mark.asyncio(loop_scope="session")]
 
 KINDS = ("lost", "doubled", "side", "time", "symbol", "price")
 ENOUGH = 600  # canonical trades
