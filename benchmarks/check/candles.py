@@ -14,6 +14,18 @@ from benchmarks.check.verdict import Verdict
 
 _FLOAT_ERROR = 1e-9  # relative: a sum of a window's float products
 
+AMOUNTS = (
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "taker_buy_volume",
+    "quote_volume",
+    "taker_buy_quote_volume",
+)
+"""The fields of a candle that are amounts, in the order in which peers write them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Revision:

@@ -13,22 +13,12 @@ from typing import Any, NamedTuple
 
 import fastavro
 
-from benchmarks.check.candles import Revision
+from benchmarks.check.candles import AMOUNTS, Revision
 from benchmarks.check.truth import Window
 
 _SCHEMAS = Path(__file__).parents[2] / "schemas" / "avro"
 _HEADER = 5
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_AMOUNTS = (
-    "open",
-    "high",
-    "low",
-    "close",
-    "volume",
-    "taker_buy_volume",
-    "quote_volume",
-    "taker_buy_quote_volume",
-)
 _FLOATS = (
     "open", "high", "low", "close", "volume", "quote_volume", "taker_buy_volume", "taker_buy_quote_volume",
     "trade_count",
@@ -75,7 +65,7 @@ def streams_state(record: Record) -> Revision:
     at = iter(_cut(record.value, [16] * 6 + [32] * 2 + [8] * 8))
     scales = (10**18,) * 6 + (10**36,) * 2
     fields: dict[str, Any] = {
-        name: Fraction(next(at), scale) for name, scale in zip(_AMOUNTS, scales, strict=True)
+        name: Fraction(next(at), scale) for name, scale in zip(AMOUNTS, scales, strict=True)
     }
     fields["first_trade_time"], _, fields["last_trade_time"], _ = (next(at) for _ in range(4))
     fields["trade_count"] = next(at)

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from benchmarks import load
-from benchmarks.check.candles import Revision
+from benchmarks.check.candles import AMOUNTS, Revision
 from benchmarks.check.truth import Window
 from benchmarks.check.verdict import Verdict
 
@@ -60,20 +60,10 @@ def _units(column: pa.ChunkedArray, digits: int) -> NDArray[np.int64]:
 
 def candles(path: Path) -> list[Revision]:
     """The 1m candles."""
-    amounts = (
-        "open",
-        "high",
-        "low",
-        "close",
-        "volume",
-        "taker_buy_volume",
-        "quote_volume",
-        "taker_buy_quote_volume",
-    )
     return [
         Revision(
             Window(f"{row['exchange']}:{row['canonical_symbol']}", "1m", row["open_ms"]),
-            {name: Fraction(row[name]) for name in amounts} | {"trade_count": row["trade_count"]},
+            {name: Fraction(row[name]) for name in AMOUNTS} | {"trade_count": row["trade_count"]},
         )
         for row in pq.read_table(path).to_pylist()
     ]

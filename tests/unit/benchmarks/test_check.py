@@ -181,8 +181,8 @@ def _decimal(value):
 
 def test_the_state_of_kafka_streams_is_read_by_its_layout():
     window, fields = next(iter(WINDOWS.items()))
-    scales = [(name, 10**18, 16) for name in formats._AMOUNTS[:6]] + [
-        (name, 10**36, 32) for name in formats._AMOUNTS[6:]
+    scales = [(name, 10**18, 16) for name in formats.AMOUNTS[:6]] + [
+        (name, 10**36, 32) for name in formats.AMOUNTS[6:]
     ]
     value = b"".join(int(fields[name] * scale).to_bytes(size, "big") for name, scale, size in scales)
     first, last = fields["first_trade_time"], fields["last_trade_time"]
