@@ -7,7 +7,7 @@ import logging
 
 from k2stream.backfill.task import Task
 from k2stream.events import EventKind, FeedEvent
-from k2stream.exchanges.rest.spec import HistoryError
+from k2stream.exchanges.rest.spec import HistoryError, Page
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +40,8 @@ async def _publish(task: Task, event: FeedEvent) -> int:
     """
     history, first, last = task.client.history, event.first_missing, event.last_missing
     assert history.by_id and first is not None and last is not None
-    count = 0
-    for start in range(max(first, last - MOST_IDS + 1), last + 1, history.limit):
+    count, start = 0, max(first, last - MOST_IDS + 1)
+    while start <= last:
         wanted = range(start, min(start + history.limit, last + 1))
         request = history.by_id(event.symbol, event.numbering, wanted[0], wanted[-1])
         told: set[int] = set()
@@ -58,21 +58,20 @@ async def _publish(task: Task, event: FeedEvent) -> int:
             if not beyond:
                 await asyncio.sleep(AGAIN_SECONDS)
         count += len(told)
-        if not told and await _leaves_out(task, event, range(start, last + 1)):
-            break
+        start = wanted[-1] + 1 if told else await _next(task, event, wanted[-1] + 1, last, page)
     return count
 
 
-async def _leaves_out(task: Task, event: FeedEvent, ids: range) -> bool:
-    """Whether an answer reaches across all the ids without one of them: then no page of them is asked for."""
+async def _next(task: Task, event: FeedEvent, start: int, last: int, page: Page) -> int:
+    """The lowest id from `start` on that may be of a trade, after a page of none: a restart leaves millions out."""
     history = task.client.history
     assert history.by_id
-    for start in {ids[0], max(ids[0], ids[-1] - history.limit + 1)}:
-        request = history.by_id(event.symbol, event.numbering, start, min(start + history.limit - 1, ids[-1]))
-        trades = (await task.client.fetch(request)).trades
-        if trades and (trades[0].id > ids[-1] or trades[-1].id < ids[0]):
-            return True
-    return False
+    if not history.upward and start <= last:
+        lowest = max(start, last - history.limit + 1)
+        page = await task.client.fetch(history.by_id(event.symbol, event.numbering, lowest, last))
+        if len(page.trades) >= history.limit and page.trades[0].id > start:
+            return start  # the answer is full before it gets there
+    return next((item.id for item in page.trades if item.id >= start), last + 1)
 
 
 async def _is_beyond(task: Task, event: FeedEvent, last: int) -> bool:

@@ -78,5 +78,6 @@ HISTORY = History(
     limit=LIMIT,
     parse=parse,
     by_id=by_id,
+    upward=False,
     newest=newest,
 )

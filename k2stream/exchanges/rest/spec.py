@@ -63,6 +63,9 @@ class History:
     by_id: Callable[[str, str, int, int], Request] | None = None
     """For (symbol, numbering, first id, last id): at most `limit` ids. Others may be in the answer."""
 
+    upward: bool = True
+    """Whether such an answer begins at the first id and goes up until it is full; else at the last and down."""
+
     numbering: Callable[[Instrument], str] = lambda instrument: ""
     """The numbering that an instrument's trades are of, as in TradeColumns."""
 

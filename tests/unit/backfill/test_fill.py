@@ -95,6 +95,23 @@ async def test_a_million_ids_that_the_exchange_left_out_are_asked_for_in_a_few_r
     assert answers(publisher)[0].detail.startswith("1000000 are missing for good")
 
 
+@pytest.mark.parametrize("before", [[1], []], ids=["told", "not told"])
+@pytest.mark.parametrize("name", ["binance", "coinbase"])
+async def test_trades_after_ids_that_a_restart_left_out_are_found_at_once(name, before):
+    """The exchange traded before the feed was back; it may have forgotten what was before its restart."""
+    trades = [*before, 999_990, 999_995, 1_000_002]
+    work, publisher = task(exchanges.get(name), {"BTCUSDT": numbered(*trades)})
+    await ids.fill(work, gap(2, 1_000_001, exchange=name))
+    assert [record["t"] for record in published(publisher, name)] == [999_990, 999_995]
+    assert len(work.client.asked) <= 8
+
+
+async def test_a_full_answer_from_above_says_nothing_of_the_ids_below_it():
+    work, publisher = task(exchanges.get("coinbase"), {"BTCUSDT": numbered(*range(3000, 8000))})
+    await ids.fill(work, gap(1, 7000, exchange="coinbase"))
+    assert [record["t"] for record in published(publisher, "coinbase")] == list(range(3000, 7001))
+
+
 async def test_a_young_gap_is_asked_for_again_until_rest_has_it(monkeypatch):
     monkeypatch.setattr(ids, "AGAIN_SECONDS", 0)
     work, publisher = task(exchanges.get("binance"), {"BTCUSDT": numbered(1, 2)})
