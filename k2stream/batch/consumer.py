@@ -69,6 +69,9 @@ class Consumer(Measured):
             raise ImproperlyConfigured(f"topic {topic}: BatchSchema in some agents only, use it in all")
         return min(marks, key=lambda schema: schema.max_unacked) if marks else None
 
+    def batch_topics(self) -> list[str]:
+        return [topic for topic, schema in self._schemas.items() if schema]
+
     def _is_batch(self, tp: TP) -> bool:
         return self._schemas.get(tp.topic) is not None
 
@@ -182,7 +185,7 @@ class Consumer(Measured):
         self._forget(set(self._ledgers))
         await super().perform_seek()
         batched = {tp for tp in self.assignment() if self._is_batch(tp)}
-        await self._check_positions([topic for topic, schema in self._schemas.items() if schema], batched)
+        await self._check_positions(self.batch_topics(), batched)
         if self.app.conf.consumer_auto_offset_reset != "earliest":
             return
         fresh = [tp for tp in batched if not self._committed_offset[tp]]

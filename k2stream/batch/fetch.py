@@ -17,7 +17,7 @@ from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from k2stream.batch import witness
+from k2stream.batch import topic_ids, witness
 from k2stream.batch.proof import Proof, Shown
 from k2stream.batch.records import RecordBatch
 
@@ -124,6 +124,12 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         except KafkaError:
             return []
         return [topic for topic in topics if topic not in known]
+
+    async def topic_ids(self, topics: Iterable[str]) -> dict[str, str | None]:
+        """The ids of topics, as topic_ids.ids has them."""
+        client = self._ensure_consumer()._client
+        _, found = await self.call_thread(topic_ids.ids, client, topics)
+        return cast("dict[str, str | None]", found)
 
     async def committed(self, tps: Iterable[TP]) -> dict[TP, OffsetAndMetadata]:
         """What the group has committed, with what was noted beside it."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,13 +12,17 @@ from typing import Any
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+from mode import Service
 
 from k2stream.batch.acks import AckLedger
-from k2stream.batch.guard import Guard, Unanswered
+from k2stream.batch.guard import SETTLE_SECONDS, Guard, Unanswered
+from k2stream.batch.same_topics import SameTopics
 from k2stream.batch.table import BatchTable
-from k2stream.errors import StateRefused
+from k2stream.errors import StateRefused, mending
 
 logger = logging.getLogger(__name__)
+
+WATCH_SECONDS = 5.0
 
 
 class SourceGone(Exception):
@@ -34,6 +39,7 @@ class Guarded(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._guard = Guard(self, self.app.conf.id)
+        self._same_topics = SameTopics()
 
     async def give_up(self, exc: BaseException) -> None:
         """Stop the worker with a failure: nothing is acknowledged or committed from here on."""
@@ -66,6 +72,38 @@ class Guarded(driver.Consumer):
             await self.give_up(exc)
             raise
 
+    @Service.task  # type: ignore[untyped-decorator]
+    async def _watch_topics(self) -> None:
+        """An idle consumer does not see for minutes that its topic is another."""
+        while not self.should_stop:
+            await self.sleep(WATCH_SECONDS)
+            if self.app.started and not self.app.rebalancing:
+                await self.check_topics()
+
+    async def check_topics(self) -> bool:
+        """Whether the topics read, and those of tables, are still the same ones.
+
+        The worker is given up once they have been others for SETTLE_SECONDS. A commit would note in a new
+        changelog that it holds the whole table.
+        """
+        topics = {*self.batch_topics(), *self.app.tables._changelogs}
+        changes = self._same_topics.observe(time.monotonic(), await self._thread.topic_ids(topics))
+        for change in changes:
+            if change.seconds >= SETTLE_SECONDS:
+                role = self.app.conf.id.removeprefix("k2-")
+                gone = f"{change}: the worker ends, to be restarted"
+                await self.give_up(
+                    SourceGone(gone)
+                    if change.now is None
+                    else StateRefused(f"{change}; {mending(change.topic, role)}")
+                )
+                break
+        return not changes
+
+    @abstractmethod
+    def batch_topics(self) -> list[str]:
+        """The topics that are delivered in batches."""
+
     async def commit_noted(self, offsets: Mapping[TP, int]) -> bool:
         """Commit offsets that the guard has noted, once what tables note is durable."""
         await self.app.producer.barrier()
@@ -86,6 +124,8 @@ class Guarded(driver.Consumer):
 
     async def _may_commit(self, offsets: Mapping[TP, int]) -> bool:
         """Whether the logs are still those that were read; tables and offsets are noted if so."""
+        if not await self.check_topics():
+            return False
         ledgers = {tp: self._ledgers[tp] for tp in offsets if tp in self._ledgers}
         proofs = {tp: ledger.proof_at(offsets[tp]) for tp, ledger in ledgers.items()}
         try:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from io import BytesIO
 from typing import Any
 
-from aiokafka.errors import IncompatibleBrokerVersion, KafkaError
+from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, UnknownTopicOrPartitionError
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
     Boolean,
@@ -95,8 +95,11 @@ class _Request(Request[_RequestV12]):  # type: ignore[misc]
         return request_struct_class([(_NONE, name, {}) for name in self._topics], False, False, {})
 
 
-async def ids(client: Any, topics: Iterable[str]) -> tuple[str, dict[str, str]]:
-    """The cluster's id and those of topics, in hexadecimal; empty where a broker has none or does not say."""
+async def ids(client: Any, topics: Iterable[str]) -> tuple[str, dict[str, str | None]]:
+    """The cluster's id and those of topics, in hexadecimal; empty where a broker has none or does not say.
+
+    None is the id of a topic that does not exist.
+    """
     node = client.get_random_node()
     if node is None:
         return "", {}
@@ -104,5 +107,8 @@ async def ids(client: Any, topics: Iterable[str]) -> tuple[str, dict[str, str]]:
         answer = await client.send(node, _Request(sorted(set(topics))))
     except (KafkaError, IncompatibleBrokerVersion, NotImplementedError):
         return "", {}
-    found = {name: topic_id.hex() for code, name, topic_id, *_ in answer.topics if not code}
-    return answer.cluster_id or "", {name: found_id for name, found_id in found.items() if int(found_id, 16)}
+    return answer.cluster_id or "", {
+        name: None if code else topic_id.hex() if topic_id != _NONE else ""
+        for code, name, topic_id, *_ in answer.topics
+        if code in (0, UnknownTopicOrPartitionError.errno)
+    }

@@ -38,7 +38,7 @@ async def look(consumer: Any, wanted: Mapping[TP, int]) -> dict[TP, Shown]:
             begins[TopicPartition(*tp)],
             ends[TopicPartition(*tp)],
             records.get(tp),
-            ids.get(tp.topic, ""),
+            ids.get(tp.topic) or "",
             cluster,
         )
         for tp in wanted

@@ -67,12 +67,8 @@ async def test_a_source_that_ends_before_what_was_read_is_refused(start, kafka):
     assert "ends at offset 10, but everything before 100 was read" in line
 
 
-@pytest.mark.fault
 async def test_a_source_made_anew_under_a_running_worker_is_refused(start, kafka):
-    """Faust went on without the topic, and for minutes without the new one.
-
-    In `make fault`: in some runs the client does not look at the topic again for minutes, its metadata's age.
-    """
+    """Faust went on without the topic, and for minutes without the new one."""
     await kafka.fill(start.source, 400)
     await kafka.create(start.out)
     async with start("forward") as worker:
@@ -80,9 +76,24 @@ async def test_a_source_made_anew_under_a_running_worker_is_refused(start, kafka
         await kafka.caught_up(start.app, start.source)
         await made_anew(kafka, start.source)
         await kafka.fill(start.source, 4000, value=b"new %d")
-        assert await worker.end(400) in (1, REFUSED)  # 1: the topic was gone for a while
+        assert await worker.end(60) in (1, REFUSED)  # 1: the topic was gone for a while
     line, facts = await refusal(start)
     assert "made anew" in line
+    assert not any("batch" in fact for fact in facts)
+
+
+async def test_a_changelog_made_anew_under_a_running_worker_is_refused(start, kafka):
+    """The next commit noted in the new one that it holds the whole table."""
+    await kafka.fill(start.source, 400)
+    await kafka.create(start.out)
+    async with start("forward") as worker:
+        await worker.until(lambda _: applied(worker) >= 400)
+        await kafka.caught_up(start.app, start.source)
+        await made_anew(kafka, f"{start.app}-state-changelog")
+        await kafka.fill(start.source, 400)
+        assert await worker.end(60) in (1, REFUSED)
+    line, facts = await refusal(start)
+    assert "table state" in line
     assert not any("batch" in fact for fact in facts)
 
 

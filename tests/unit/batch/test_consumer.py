@@ -26,6 +26,9 @@ class Client:
     async def is_member(self):
         return self.member
 
+    async def topic_ids(self, topics):
+        return {}
+
     def assignment(self):
         return self.assigned
 

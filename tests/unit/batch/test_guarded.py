@@ -1,5 +1,6 @@
 """A consumer asks its guard before it commits, when it seeks, and when an offset is out of range."""
 
+import asyncio
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +9,7 @@ from aiokafka.errors import KafkaConnectionError, OffsetOutOfRangeError
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 
-from k2stream.batch import BatchTable, RecordBatch, proof
+from k2stream.batch import BatchSchema, BatchTable, RecordBatch, guarded, proof
 from k2stream.batch import guard as module
 from k2stream.errors import StateRefused
 from tests.unit.batch.test_guard import Thread, log
@@ -22,6 +23,10 @@ class Client(Thread):
     def __init__(self, records):
         super().__init__(records)
         self.committed_with, self.sought, self.unknown = [], [], []
+        self.ids = {}
+
+    async def topic_ids(self, topics):
+        return {topic: self.ids[topic] for topic in topics if topic in self.ids}
 
     async def gone(self, topics):
         return [topic for topic in topics if topic in self.unknown]
@@ -87,6 +92,27 @@ async def test_nothing_is_committed_once_the_log_is_another_and_the_worker_is_gi
     assert len(consumer._thread.committed_with) == 1
     assert isinstance(consumer.reason, StateRefused)
     assert consumer.table.notes[0].proof.offset == 9
+
+
+@pytest.mark.parametrize("topic", ["raw", "changelog"])
+async def test_a_topic_made_anew_under_a_running_worker_stops_commits_and_then_the_worker(
+    consumer, monkeypatch, topic
+):
+    """The new changelog would say that it holds the whole table."""
+    monkeypatch.setattr(guarded, "SETTLE_SECONDS", 0.02)
+    consumer._schemas = {"raw": BatchSchema()}
+    names = {"raw": "raw", "changelog": consumer.table.changelog_topic_name}
+    consumer._thread.ids = dict.fromkeys(names.values(), "1a")
+    assert await consumer.check_topics()
+    deliver(consumer, 0, 9)
+    consumer._thread.ids[names[topic]] = "9z"
+    assert not await consumer._commit_offsets({TP0: 10})
+    assert consumer.reason is None
+    await asyncio.sleep(0.03)
+    assert not await consumer.check_topics()
+    assert isinstance(consumer.reason, StateRefused)
+    assert f"{names[topic]} was made anew" in str(consumer.reason) and "`k2 " in str(consumer.reason)
+    assert consumer._thread.committed_with == [] and not consumer.table.notes
 
 
 async def test_a_broker_that_is_away_only_puts_a_commit_off(consumer, monkeypatch):

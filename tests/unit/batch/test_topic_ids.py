@@ -36,7 +36,10 @@ class Client(SimpleNamespace):
 
 async def test_topics_that_have_an_id_are_told():
     client = Client(node=1, answer=answered())
-    assert await topic_ids.ids(client, ["raw", "old", "gone"]) == ("a-cluster", {"raw": ID.hex()})
+    assert await topic_ids.ids(client, ["raw", "old", "gone"]) == (
+        "a-cluster",
+        {"raw": ID.hex(), "old": "", "gone": None},
+    )
 
 
 @pytest.mark.parametrize("answer", [KafkaConnectionError(), NotImplementedError()])
