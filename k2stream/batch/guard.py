@@ -156,6 +156,7 @@ class Guard:
     async def still(self, tps: set[TP]) -> None:
         """Before a commit: the log is still the one that was read. Raises StateRefused, KafkaError."""
         known = {tp: self._notes[tp] for tp in tps if tp in self._notes}
+        known = {tp: kept for tp, kept in known.items() if kept.proof != proof.NOTHING}
         if not known:
             return
         offsets = {tp: kept.proof.offset for tp, kept in known.items()}
@@ -173,6 +174,8 @@ class Guard:
 
     def note(self, proofs: Mapping[TP, proof.Proof], offsets: Mapping[TP, int]) -> None:
         """Before the flush of a commit: tables and offsets are written with what they refer to."""
+        unread = {tp: proof.NOTHING for tp in offsets if tp not in proofs and tp not in self._notes}
+        proofs = unread | dict(proofs)
         generations = {tp: kept.generation for tp, kept in self._notes.items()}
         notes = {
             tp: proof.note(found, generations.get(tp, 0), *self._ids.get(tp, ()))

@@ -24,6 +24,10 @@ class Proof(NamedTuple):
     crc: int
 
 
+NOTHING = Proof(-1, -1, 0)
+"""No record was there before a position: only what transactions leave."""
+
+
 class Note(msgspec.Struct, frozen=True, array_like=True):
     """What is kept beside a position: the last record before it; ids are empty where a broker has none.
 
@@ -149,7 +153,7 @@ def judge_table(committed: Note | None, held: Note | None, position: int, *, emp
         upto = "nothing" if held is None else f"offset {held.proof.offset}"
         return Judgement(
             Verdict.REFUSE,
-            f"it covers {upto}, but everything up to {committed.proof.offset} was committed: its changelog "
+            f"it covers {upto}, but everything before {position} was committed: its changelog "
             "was lost, made anew or cut",
         )
     if committed is None and held is None and empty and position > 0:

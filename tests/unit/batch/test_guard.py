@@ -119,6 +119,23 @@ async def test_one_that_was_made_anew_is_refused_at_assignment_and_before_a_comm
         await guard.still({TP0})
 
 
+async def test_a_log_of_nothing_but_markers_of_transactions_is_gone_on_with():
+    """A position without a record before it, and a table that holds nothing, were taken for a lost one."""
+    made = table(items=())
+    consumer = Consumer(log(0), made)
+    guard = Guard(consumer, "k2-normalize")
+    await guard.check({TP0})
+    consumer._thread._record = lambda offset: None
+    consumer._thread.log = log(6)
+    guard.note({}, {TP0: 6})
+    await consumer.commit_noted({TP0: 6})
+    await guard.still({TP0})
+    await Guard(consumer, "k2-normalize").check({TP0})
+    made.notes.clear()
+    with pytest.raises(StateRefused, match="covers nothing"):
+        await Guard(consumer, "k2-normalize").check({TP0})
+
+
 async def test_no_answer_is_no_mismatch():
     consumer = Consumer(log(20))
     await committed(consumer, Guard(consumer, "k2-normalize"), 10)
