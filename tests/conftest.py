@@ -58,16 +58,17 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_runtest_makereport(item, call):
-    outcome, seconds = item.config.outcomes.get(item.nodeid, ("passed", 0.0))
+    """A part of a long suite runs for half an hour: what failed is told, and what was found kept, at once."""
+    config = item.config
+    outcome, seconds = config.outcomes.get(item.nodeid, ("passed", 0.0))
     if call.excinfo and not call.excinfo.errisinstance(pytest.skip.Exception):
         outcome = "failed"
-    item.config.outcomes[item.nodeid] = outcome, seconds + call.duration
-
-
-def pytest_sessionfinish(session):
-    config = session.config
-    if config.part and config.outcomes:
-        parts.keep((name, *outcome) for name, outcome in config.outcomes.items())
+        if config.part:
+            with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+                print(f"\n{item.nodeid}\n{item.repr_failure(call.excinfo)}", flush=True)
+    config.outcomes[item.nodeid] = outcome, seconds + call.duration
+    if config.part and call.when == "teardown":
+        parts.keep([(item.nodeid, *config.outcomes[item.nodeid])])
 
 
 def pytest_xdist_make_scheduler(config, log):

@@ -63,7 +63,10 @@ async def _publish(task: Task, event: FeedEvent) -> int:
 
 
 async def _next(task: Task, event: FeedEvent, start: int, last: int, page: Page) -> int:
-    """The lowest id from `start` on that may be of a trade, after a page of none: a restart leaves millions out."""
+    """The lowest id from `start` on that may be of a trade, after a page of none.
+
+    A restart of an exchange leaves millions out.
+    """
     history = task.client.history
     assert history.by_id
     if not history.upward and start <= last:

@@ -72,7 +72,7 @@ class Guarded(driver.Consumer):
             await self.give_up(exc)
             raise
 
-    @Service.task  # type: ignore[untyped-decorator]
+    @Service.task
     async def _watch_topics(self) -> None:
         """An idle consumer does not see for minutes that its topic is another."""
         while not self.should_stop:

@@ -64,7 +64,7 @@ class History:
     """For (symbol, numbering, first id, last id): at most `limit` ids. Others may be in the answer."""
 
     upward: bool = True
-    """Whether such an answer begins at the first id and goes up until it is full; else at the last and down."""
+    """Whether such an answer goes up from the first id until it is full; else down from the last."""
 
     numbering: Callable[[Instrument], str] = lambda instrument: ""
     """The numbering that an instrument's trades are of, as in TradeColumns."""
