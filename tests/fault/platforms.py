@@ -229,9 +229,9 @@ def snapshots(platform):
         before = {}
         for snapshot in catalog.load_table(name).snapshots():
             count += 1
-            text = snapshot.summary[writer.PROPERTY]
-            held = writer._decode(text) if text else before
-            if snapshot.summary.operation.value == "append":
+            told = snapshot.summary.additional_properties
+            held = writer._decode(told) if told.get(writer.PROPERTY) else before
+            if int(told.get("added-records", 0)) and snapshot.summary.operation.value == "append":
                 forward = [
                     item for item in held if item not in before or held[item].offset > before[item].offset
                 ]

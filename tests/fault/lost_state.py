@@ -1,0 +1,208 @@
+"""State that is lost, cut, put back or expired under a running platform, and what mends it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import struct
+import sys
+from contextlib import asynccontextmanager
+
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+
+from k2stream import topics
+from k2stream.candle import TIMEFRAMES
+from k2stream.kafka import client_options
+from k2stream.settings import environment
+from tests.fault.platforms import caught_up, quiet, recovered, until
+
+MEND_SECONDS = 180
+BATCH_HEAD = struct.Struct(">qi")
+"""Of a broker batch: base offset, and bytes after these twelve."""
+
+CHANGELOGS = {
+    "normalize": [f"k2-normalize-positions_{exchange}-changelog" for exchange in topics.EXCHANGES],
+    "candles": [
+        *(f"k2-candles-ohlcv_{timeframe}-changelog" for timeframe in TIMEFRAMES),
+        "k2-candles-candle_progress-changelog",
+    ],
+}
+
+
+class LostState:
+    """One fault after the other, each healed before the next; `refusals` counts what was refused."""
+
+    def __init__(self, platform, random):
+        self._platform, self._random = platform, random
+        self.refusals = 0
+        self.kinds = {
+            "changelogs made anew": self.changelogs,
+            "raw topic made anew": self.raw_made_anew,
+            "raw log cut": self.raw_cut,
+            "raw expired unread": self.raw_expired,
+            "canonical expired unread": self.canonical_expired,
+            "ClickHouse put back": self.clickhouse_restored,
+            "Iceberg put back": self.iceberg_restored,
+        }
+
+    async def any(self):
+        """One of them, and its mend; what it was."""
+        name = self._random.choice(list(self.kinds))
+        await self.kinds[name]()
+        return name
+
+    async def changelogs(self):
+        """A role's changelogs are gone: refused, and rebuilt."""
+        role = self._random.choice(list(CHANGELOGS))
+        names = self._random.sample(CHANGELOGS[role], k=2)
+        await self._stop(role)
+        await self._delete(names)
+        await self._refused_and_mended(role)
+
+    async def raw_made_anew(self):
+        """A raw topic is deleted under all that read and write it."""
+        exchange = self._random.choice(topics.EXCHANGES)
+        await caught_up(self._platform, 120)
+        await self._delete([topics.raw(exchange)])
+        await self._refused_and_mended("normalize", "hot", "cold")
+
+    async def raw_cut(self):
+        """A raw log lacks its newest batches after the broker's start, as after an unclean election."""
+        topic = topics.raw(self._random.choice(topics.EXCHANGES))
+        await caught_up(self._platform, 120)
+        kafka = self._platform.stack.children["kafka"]
+        await kafka.stop(5)
+        folder = self._platform.settings.data_path / "kafka" / "log"
+        cut(folder / f"{topic}-0", self._random.randint(1, 5))
+        (folder / ".kafka_cleanshutdown").unlink(missing_ok=True)
+        await self._platform.stack.restart("kafka")
+        await self._refused_and_mended("normalize", "hot", "cold")
+
+    async def raw_expired(self):
+        """Retention overtakes the normaliser."""
+        topic = topics.raw(self._random.choice(topics.EXCHANGES))
+        await self._stop("normalize")
+        async with self._held_back("normalize"):
+            await quiet(self._platform, 5)
+            await caught_up(self._platform, 120, ["k2-hot", "k2-cold"])
+            await self._expire(topic)
+        await self._refused_and_mended("normalize")
+
+    async def canonical_expired(self):
+        """Retention overtakes the candles; what the sinks have read is not theirs to lose."""
+        async with self._held_back("candles"):
+            await quiet(self._platform, 5)
+            await caught_up(self._platform, 120, ["k2-hot", "k2-cold"])
+            await self._expire(topics.NORMALIZED)
+        await self._refused_and_mended("candles")
+
+    async def clickhouse_restored(self):
+        """ClickHouse is put back to what it was some seconds ago."""
+        await self._put_back("clickhouse", self._clickhouse_stopped)
+
+    async def iceberg_restored(self):
+        """So are the Iceberg tables, with their catalog."""
+        await self._put_back("iceberg", lambda: self._held_back("cold"))
+
+    async def _put_back(self, name, stopped):
+        data, copy = self._platform.settings.data_path / name, self._platform.settings.data_path / "copy"
+        async with stopped():
+            await asyncio.to_thread(shutil.copytree, data, copy, symlinks=True)
+        await quiet(self._platform, self._random.uniform(3, 12))
+        async with stopped():
+            await asyncio.to_thread(shutil.rmtree, data)
+            await asyncio.to_thread(copy.rename, data)
+        await recovered(self._platform)
+
+    @asynccontextmanager
+    async def _clickhouse_stopped(self):
+        await self._platform.stack.children["clickhouse"].stop(5)
+        yield
+        await self._platform.stack.restart("clickhouse")
+
+    @asynccontextmanager
+    async def _held_back(self, role):
+        """Without a worker of a role: the supervisor takes it for one that refused."""
+        await self._stop(role)
+        child = self._platform.workers[role]
+        restart, self._platform._restart = self._platform._restart, _none_of(self._platform._restart, role)
+        try:
+            yield child
+        finally:
+            self._platform._restart = restart
+            await self._platform.heal()
+
+    async def _stop(self, role):
+        child = self._platform.workers[role]
+        await child.stop(10)
+        child.stopping = False
+
+    async def _refused_and_mended(self, role, *others):
+        """Wait until the role and the others refuse, none else, and heal with `k2 mend`."""
+
+        async def refused():
+            return {role, *others} <= set(self._platform.refused)
+
+        await until(refused, 120, f"{role} {others} refuse: {self._platform.refused}", self._platform)
+        unasked = set(self._platform.refused) - {role, *others}
+        assert not unasked, self._platform.refused
+        self.refusals += len(self._platform.refused)
+        await self._mend(role)
+        await recovered(self._platform)
+        assert not self._platform.refused
+
+    async def _mend(self, role):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "k2stream", "mend", role, "--yes",
+            env={**os.environ, **environment(self._platform.settings)},
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        said = (await asyncio.wait_for(process.communicate(), MEND_SECONDS))[0].decode()
+        assert process.returncode == 0, said
+        return said
+
+    async def _delete(self, names):
+        async with self._admin() as admin:
+            await admin.delete_topics(names)
+
+    async def _expire(self, topic):
+        """Half of what is still unread is gone."""
+        async with self._admin() as admin:
+            at = TopicPartition(topic, 0)
+            group = "k2-candles" if topic == topics.NORMALIZED else "k2-normalize"
+            read = (await admin.list_consumer_group_offsets(group))[at].offset
+            before = read + 1 + self._random.randint(0, 20)
+            await admin.delete_records({at: RecordsToDelete(before_offset=before)})
+
+    @asynccontextmanager
+    async def _admin(self):
+        admin = AIOKafkaAdminClient(**client_options(self._platform.settings))
+        await admin.start()
+        try:
+            yield admin
+        finally:
+            await admin.close()
+
+
+def _none_of(restart, role):
+    async def held(spec, child):
+        if spec.role != role:
+            await restart(spec, child)
+
+    return held
+
+
+def cut(folder, batches):
+    """Take the newest broker batches off a partition's log; its indexes are made again from it."""
+    (log,) = sorted(folder.glob("*.log"))[-1:]
+    data, starts, at = log.read_bytes(), [], 0
+    while at + BATCH_HEAD.size <= len(data):
+        starts.append(at)
+        at += BATCH_HEAD.size + BATCH_HEAD.unpack_from(data, at)[1]
+    with log.open("r+b") as file:
+        file.truncate(starts[-min(batches, len(starts))])
+    for kind in ("index", "timeindex", "snapshot"):
+        for index in folder.glob(f"*.{kind}"):
+            index.unlink()

@@ -1,0 +1,32 @@
+"""Lost, cut, expired and put back: refused or read again, mended, and nothing differs afterwards."""
+
+import random
+
+import pytest
+
+from tests.fault import report
+from tests.fault.lost_state import LostState
+from tests.fault.platforms import exact, quiet, running
+
+pytestmark = [pytest.mark.fault, pytest.mark.asyncio(loop_scope="session")]
+
+KINDS = [
+    "changelogs made anew",
+    "raw topic made anew",
+    "raw log cut",
+    "raw expired unread",
+    "canonical expired unread",
+    "ClickHouse put back",
+    "Iceberg put back",
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_lost_state_is_refused_or_read_again_and_nothing_differs_once_it_is_mended(kind, tmp_path):
+    async with running(tmp_path, rate=60) as platform:
+        lost = LostState(platform, random.Random(kind))
+        await quiet(platform, 12)
+        await lost.kinds[kind]()
+        await quiet(platform, 8)
+        checked = await exact(platform)
+    report.record(f"state: {kind}", {"faults": 1, "refusals": lost.refusals}, checked)
