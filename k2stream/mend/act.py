@@ -16,11 +16,12 @@ from k2stream.app import create_app
 from k2stream.batch import BatchTable, proof
 from k2stream.batch.proof import Note, Proof, Verdict
 from k2stream.cold.catalog import open_catalog
+from k2stream.cold.tables import TABLES
 from k2stream.events import EventKind, FeedEvent
 from k2stream.kafka import client_options, ensure_topics
 from k2stream.mend import lift
 from k2stream.mend.lift import Lift, Say
-from k2stream.mend.look import Found, shown_at
+from k2stream.mend.look import SOURCES, Found, shown_at
 from k2stream.reading import Reader
 from k2stream.replay import source
 from k2stream.replay.rebuild import Rebuild
@@ -31,9 +32,6 @@ from k2stream.sinks import bronze
 from k2stream.sinks.clickhouse import ClickHouse
 from k2stream.sinks.iceberg import Iceberg
 from k2stream.sinks.progress import Position
-
-_ROUTES = dict(zip(map(topics.raw, topics.EXCHANGES), bronze.ROUTES, strict=True))
-
 
 @dataclass(slots=True)
 class Plan:
@@ -84,10 +82,11 @@ async def plan(settings: Settings, role: str, found: Sequence[Found], *, rebuild
 async def _sinks(settings: Settings, found: Sequence[Found]) -> dict[TP, list[Position]]:
     """How far the sinks are in raw topics; a partition is wrong as well when it is so to one of them."""
     held: dict[TP, list[Position]] = {item.tp: [] for item in found}
-    for sink in (ClickHouse(settings), Iceberg(settings)):
-        for topic, route in _ROUTES.items():
+    cold = [table.route for table in TABLES.values() if table.route.topic in SOURCES["normalize"]]
+    for sink, routes in ((ClickHouse(settings), bronze.ROUTES), (Iceberg(settings), cold)):
+        for route in routes:
             for number, position in (await asyncio.to_thread(sink.positions, route)).items():
-                held.setdefault(TP(topic, number), []).append(position)
+                held.setdefault(TP(route.topic, number), []).append(position)
         sink.close()
     for item in found:
         for position in held[item.tp]:
