@@ -38,12 +38,15 @@ class AckLedger:
         self._open: deque[Delivery] = deque()
         self._position: int | None = None
         self._proofs: deque[tuple[int, Proof]] = deque()
+        self.newest: Proof | None = None  # of what was delivered
+        self.breaks = 0
 
     def deliver(
         self, message: Acknowledged, last_offset: int, records: int, proof: Proof | None = None
     ) -> None:
         """Add the next range; ``last_offset`` is its last offset, inclusive, ``proof`` its last record's."""
         self._open.append(Delivery(message, last_offset, records, proof))
+        self.newest = proof or self.newest
 
     def skip(self, last_offset: int) -> None:
         """Go past a range that holds no records, once what is before it is acknowledged."""

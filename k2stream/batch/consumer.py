@@ -103,7 +103,10 @@ class Consumer(Measured):
                 if table is not None:
                     replay(self.app, table, tp, batch)
                     await asyncio.sleep(0)
-                elif len(batch) or self._wants_empty(tp):
+                    continue
+                if not await self._follows_on(tp, batch.breaks) or self._session is not session:
+                    return
+                if len(batch) or self._wants_empty(tp):
                     yield tp, self._deliver(tp, batch)
                 else:
                     self._ledgers.setdefault(tp, AckLedger()).skip(batch.last_offset)

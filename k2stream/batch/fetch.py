@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from math import inf
@@ -163,6 +164,7 @@ class ColumnFetcher(Fetcher):  # type: ignore[misc]
     columnar: Callable[[str], bool]
     gather: tuple[float, float]
     asked: dict[TP, float]
+    breaks: Counter[TP]
     fresh: int
 
     async def close(self) -> None:
@@ -206,7 +208,7 @@ class ColumnFetcher(Fetcher):  # type: ignore[misc]
         # No await since the results were stored: nobody has read them yet.
         for tp, result in self._records.items():
             if type(result) is FetchResult and result.has_more() and self.columnar(tp.topic):
-                size += make_columnar(result._partition_records)
+                size += make_columnar(result._partition_records, self.breaks[TP(*tp)])
         pause = self.gather[size >= BUSY_BYTES]
         if not (arrived and pause and size < BACKLOG_BYTES):
             return arrived
@@ -217,12 +219,17 @@ class ColumnFetcher(Fetcher):  # type: ignore[misc]
         return False  # whoever waits has been woken
 
     def _note_answers(self, assignment: Any, request: Any, sent: float, since: int) -> None:
-        """An answer says how things were when it was asked for, however late it is read."""
+        """An answer says how things were when it was asked for, however late it is read.
+
+        Without one a connection was lost, or the leader was another: its log may be too.
+        """
         for topic, partitions in request.topics if assignment.active else ():
             for partition, *_ in partitions:
                 state = assignment.state_value(TopicPartition(topic, partition))
                 if (state.timestamp or 0) >= since:
                     self.asked[TP(topic, partition)] = sent
+                else:
+                    self.breaks[TP(topic, partition)] += 1
 
 
 def install(
@@ -230,19 +237,19 @@ def install(
 ) -> None:
     """Make a fetcher that AIOKafkaConsumer.start() has built deliver ``columnar`` topics as RecordBatch."""
     fetcher.__class__ = ColumnFetcher
-    fetcher.columnar, fetcher.gather, fetcher.asked = columnar, gather, {}
+    fetcher.columnar, fetcher.gather, fetcher.asked, fetcher.breaks = columnar, gather, {}, Counter()
     fetcher.fresh, fetcher._default_reset_strategy = fetcher._default_reset_strategy, OffsetResetStrategy.NONE
 
 
-def make_columnar(records: PartitionRecords) -> int:
+def make_columnar(records: PartitionRecords, breaks: int = 0) -> int:
     """Replace the record iterator of one fetched partition; its bytes, 0 where that was done before."""
     if getattr(records._records_iterator, "gi_code", None) is unpack.__code__:
         return 0
-    records._records_iterator = unpack(records)
+    records._records_iterator = unpack(records, breaks)
     return int(records._records.size_in_bytes())
 
 
-def unpack(fetched: PartitionRecords) -> Iterator[RecordBatch]:
+def unpack(fetched: PartitionRecords, breaks: int = 0) -> Iterator[RecordBatch]:
     """PartitionRecords._unpack_records by column, for isolation level read_uncommitted.
 
     What holds no records (the markers of transactions, what compaction emptied) is part of the batch around
@@ -265,7 +272,7 @@ def unpack(fetched: PartitionRecords) -> Iterator[RecordBatch]:
             records += batch if batch.base_offset >= start else [r for r in batch if r.offset >= start]
         fetched.next_fetch_offset = batch.next_offset
         if len(records) >= MAX_RECORDS:
-            yield RecordBatch.from_records(tp, records, begin, fetched.next_fetch_offset)
+            yield RecordBatch.from_records(tp, records, begin, fetched.next_fetch_offset, breaks)
             begin, records = fetched.next_fetch_offset, []
     if fetched.next_fetch_offset > begin:
-        yield RecordBatch.from_records(tp, records, begin, fetched.next_fetch_offset)
+        yield RecordBatch.from_records(tp, records, begin, fetched.next_fetch_offset, breaks)

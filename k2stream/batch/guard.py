@@ -111,6 +111,22 @@ class Guard:
             tp: shown[tp].begin for tp, judgement in found.items() if judgement.verdict is Verdict.EXPIRED
         }
 
+    async def follows(self, tp: TP, newest: proof.Proof | None) -> None:
+        """A fetch has failed since: the log still has the newest record that was delivered.
+
+        None was since the assignment: then what was noted there. Raises StateRefused, Unanswered.
+        """
+        kept = proof.note(newest, 0, *self._ids.get(tp, ())) if newest else self._notes.get(tp)
+        if kept is None:
+            return
+
+        def judged(tp: TP, held: Shown) -> Judgement:
+            return proof.judge(kept.proof.offset + 1, kept, held)
+
+        shown = await self._settled({tp: kept.proof.offset}, judged)
+        if (judgement := judged(tp, shown[tp])).verdict is Verdict.REFUSE:
+            raise self._refusal(tp, judgement)
+
     async def check_position(self, tp: TP, position: int, source: str) -> None:
         """Raise StateRefused where a position kept elsewhere (the next offset to read) is of another log."""
         kept = proof.read(source)

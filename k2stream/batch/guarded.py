@@ -113,6 +113,21 @@ class Guarded(driver.Consumer):
         """Check a position that is kept elsewhere, with its note; raises StateRefused and Unanswered."""
         await self._guard.check_position(tp, position, source)
 
+    async def _follows_on(self, tp: TP, breaks: int) -> bool:
+        """Whether what was fetched may be delivered: in the log is still what was delivered before it.
+
+        The next batch of a log that was cut, and has grown again, looks like any other.
+        """
+        ledger = self._ledgers.setdefault(tp, AckLedger())
+        if breaks != ledger.breaks:
+            try:
+                await self._guard.follows(tp, ledger.newest)
+            except (StateRefused, Unanswered) as exc:
+                await self.give_up(exc)
+                return False
+            ledger.breaks = breaks
+        return True
+
     async def _out_of_range(self, error: OffsetOutOfRangeError) -> None:
         """Stock goes on at the log's beginning without a word."""
         try:

@@ -35,9 +35,17 @@ class RecordBatch:
     end: int | None = None
     """The position after it; None for the one after its last record."""
 
+    breaks: int = 0
+    """How often fetches of the partition had failed before it: the log may be another after each."""
+
     @classmethod
     def from_records(
-        cls, tp: TP, records: Sequence[Any], begin: int | None = None, end: int | None = None
+        cls,
+        tp: TP,
+        records: Sequence[Any],
+        begin: int | None = None,
+        end: int | None = None,
+        breaks: int = 0,
     ) -> RecordBatch:
         """Columns of aiokafka records (anything with offset, timestamp, key and value)."""
         count = len(records)
@@ -52,6 +60,7 @@ class RecordBatch:
             values=list(map(_value, records)),
             begin=begin,
             end=end,
+            breaks=breaks,
         )
 
     def take(self, rows: Sequence[int]) -> RecordBatch:
@@ -65,6 +74,7 @@ class RecordBatch:
             [self.values[row] for row in rows],
             self.first_offset,
             self.last_offset + 1,
+            self.breaks,
         )
 
     @property

@@ -33,6 +33,7 @@ from k2stream.sinks.clickhouse import ClickHouse
 from k2stream.sinks.iceberg import Iceberg
 from k2stream.sinks.progress import Position
 
+
 @dataclass(slots=True)
 class Plan:
     """What will be done, in the order in which it is; `losses` are said before."""

@@ -178,7 +178,7 @@ async def exact(platform, *, whole=True):
         line
         for item in report.comparisons
         if item.differences
-        for line in (f"{item.name}: {len(item.differences)} of", *map(str, item.differences[:5]))
+        for line in (f"{item.layer}: {len(item.differences)} of", *map(str, item.differences[:5]))
     ]
     assert not found, f"{report.differences} differences\n" + "\n".join(found)
     counts = Counter()
@@ -187,7 +187,9 @@ async def exact(platform, *, whole=True):
     assert counts["raw"] > 0
     assert report.candles > 0
     refused = counts["raw"] - counts["normalized"] - counts["duplicates"]
-    assert not whole or 0 <= refused <= counts["dead letters"], counts  # frames that nobody could read are letters too
+    assert not whole or 0 <= refused <= counts["dead letters"], (
+        counts
+    )  # frames that nobody could read are letters too
     return {
         "raw trades": counts["raw"],
         "canonical trades": counts["normalized"],

@@ -1,5 +1,6 @@
 import asyncio
 import time
+from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
@@ -174,9 +175,10 @@ async def test_an_answer_is_as_old_as_its_question(monkeypatch):
     monkeypatch.setattr(Fetcher, "_proc_fetch_request", request)
     monkeypatch.setattr(fetch, "monotonic", lambda: next(moments))
     fetcher = object.__new__(fetch.ColumnFetcher)
-    fetcher.gather, fetcher.asked, fetcher._records = (0.0, 0.0), {}, {}
+    fetcher.gather, fetcher.asked, fetcher.breaks, fetcher._records = (0.0, 0.0), {}, Counter(), {}
     await fetcher._fetch(assignment, 1, SimpleNamespace(topics=[("t", [(0, 5, 1), (1, 5, 1)])]))
     assert fetcher.asked == {TP("t", 0): 100.0}
+    assert fetcher.breaks == {TP("t", 1): 1}
 
 
 @pytest.mark.parametrize("which", ["thread", "consumer"])

@@ -94,6 +94,26 @@ async def test_nothing_is_committed_once_the_log_is_another_and_the_worker_is_gi
     assert consumer.table.notes[0].proof.offset == 9
 
 
+async def test_a_log_cut_after_a_batch_was_delivered_is_seen_before_the_next_one_is(consumer):
+    """It had grown beyond the position: the new records below it were read by nobody."""
+    deliver(consumer, 0, 9)
+    assert await consumer._follows_on(TP0, 0)
+    consumer._thread.log = [*log(6), *log(50, b"new")[6:]]
+    assert await consumer._follows_on(TP0, 0)  # no fetch has failed: it cannot be another
+    assert not await consumer._follows_on(TP0, 1)
+    assert isinstance(consumer.reason, StateRefused)
+    assert "offset 9 is not there" in str(consumer.reason)
+
+
+async def test_a_broker_that_was_away_is_asked_once_and_reading_goes_on(consumer):
+    assert await consumer._follows_on(TP0, 1)  # nothing was delivered
+    deliver(consumer, 0, 9)
+    looks = consumer._thread.looks
+    assert await consumer._follows_on(TP0, 2)
+    assert await consumer._follows_on(TP0, 2)
+    assert consumer._thread.looks == looks + 1
+
+
 @pytest.mark.parametrize("topic", ["raw", "changelog"])
 async def test_a_topic_made_anew_under_a_running_worker_stops_commits_and_then_the_worker(
     consumer, monkeypatch, topic
