@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from pyiceberg.catalog import load_catalog
 from pyiceberg.exceptions import NoSuchTableError
 
@@ -44,10 +46,10 @@ def pieces(table: Any, where: str = "") -> Iterator[pa.Table]:
             yield pa.Table.from_batches([batch])
 
 
-def reaches(table: Any, where: str, offset: int) -> bool:
-    """Whether rows of a partition go on to an offset or beyond it, dead letters left out."""
-    near = f"{where} and raw_offset >= {offset - 1}"
-    return any(piece.num_rows for piece in pieces(table, near))
+def offsets(table: Any, where: str) -> NDArray[np.int64]:
+    """The raw offsets of rows, in no order."""
+    found = table.scan(row_filter=where, selected_fields=("raw_offset",)).to_arrow()["raw_offset"]
+    return np.asarray(found.to_numpy(), np.int64)
 
 
 def micros(column: Any) -> Any:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from k2stream import topics
 from k2stream.settings import Settings
@@ -32,6 +34,9 @@ SCHEMA = pa.schema(
     ]
 )
 
+Lettered = Callable[[str, int], NDArray[np.int64]]
+"""The offsets of a topic's partition that have dead letters: bronze has no row of them."""
+
 _FETCHED = "-rest-"
 """Part of the connection of trades that were fetched over REST: bronze has no other mark of them."""
 
@@ -50,7 +55,9 @@ async def ends(settings: Settings) -> dict[str, Bounds]:
     return {name: await held(settings, topics.raw(name)) for name in topics.EXCHANGES}
 
 
-async def dump(settings: Settings, folder: Path, required: Mapping[str, Bounds]) -> Extent:
+async def dump(
+    settings: Settings, folder: Path, required: Mapping[str, Bounds], lettered: Lettered
+) -> Extent:
     """All raw records to `<folder>/<exchange>.parquet`; those below the ends of `required` are marked."""
     extent = Extent()
     for exchange in topics.EXCHANGES:
@@ -60,7 +67,8 @@ async def dump(settings: Settings, folder: Path, required: Mapping[str, Bounds])
             for number, part in bounds.items():
                 extent.first[exchange, number] = extent.begin[exchange, number] = part.begin
                 if part.begin:
-                    _cold(settings, writer, exchange, number, part.begin, extent)
+                    first = _cold(settings, writer, exchange, number, part.begin, lettered)
+                    extent.first[exchange, number] = first
             async for number, records in read_to_end(settings, topics.raw(exchange), bounds):
                 rows = ((record.offset, record.value) for record in records)
                 writer.rows(_judged(exchange, number, rows, wanted.get(number, 0), cold=False))
@@ -75,19 +83,31 @@ def _judged(
         yield (number, offset, value or b"", offset < end, cold, *judge(exchange, value))
 
 
-def _cold(settings: Settings, writer: Writer, exchange: str, number: int, begin: int, extent: Extent) -> None:
-    """What bronze has of the offsets below a topic's beginning, if nothing lies between the two."""
+def _cold(
+    settings: Settings, writer: Writer, exchange: str, number: int, begin: int, lettered: Lettered
+) -> int:
+    """What bronze has of the offsets right below a topic's beginning; the first that is known."""
     table = iceberg.load(settings, f"bronze_trades_{exchange}")
-    mine = f"raw_partition == {number}"
-    if table is None or not iceberg.reaches(table, mine, begin):
-        return
-    first = begin
-    for piece in iceberg.pieces(table, f"{mine} and raw_offset < {begin}"):
-        offsets = piece["raw_offset"].to_pylist()
-        first = min([first, *offsets])
-        rows = zip(offsets, _bodies(exchange, piece), strict=True)
+    if table is None:
+        return begin
+    mine = f"raw_partition == {number} and raw_offset < {begin}"
+    held = iceberg.offsets(table, mine)
+    first = unbroken(np.concatenate((held, lettered(topics.raw(exchange), number))), begin)
+    for piece in iceberg.pieces(table, f"{mine} and raw_offset >= {first}"):
+        rows = zip(piece["raw_offset"].to_pylist(), _bodies(exchange, piece), strict=True)
         writer.rows(_judged(exchange, number, rows, begin, cold=True))
-    extent.first[exchange, number] = first
+    return first
+
+
+def unbroken(held: NDArray[np.int64], begin: int) -> int:
+    """From where on no offset below `begin` is missing among those held.
+
+    A log that was cut or made anew takes records with it that nobody can tell of.
+    """
+    below = np.unique(held[held < begin])
+    gaps = np.flatnonzero(np.diff(np.append(below, begin)) != 1)
+    known = below[gaps[-1] + 1 :] if len(gaps) else below
+    return int(known[0]) if len(known) else begin
 
 
 def _bodies(exchange: str, rows: pa.Table) -> Iterator[bytes]:

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from k2stream import topics
@@ -83,7 +84,7 @@ async def _once(
             await candles.tables(settings, engine, "table_candles", candles_url, path)
         await asyncio.to_thread(_stores, settings, engine, folder)
         on_step("reading the raw topics")
-        extent = await raw.dump(settings, folder, required)
+        extent = await raw.dump(settings, folder, required, partial(unreadable.lettered, engine))
         on_step(f"recomputing {extent.records:,} trades and comparing every layer")
         return await asyncio.to_thread(
             _compared, settings, engine, folder, extent, held_by, tables=candles_url is not None

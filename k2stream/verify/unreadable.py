@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from k2stream import topics
 from k2stream.settings import Settings
@@ -51,6 +53,12 @@ async def letters(settings: Settings, engine: Engine, bounds: Bounds, path: Path
         async for partition, records in read_to_end(settings, topics.DLQ, bounds):
             writer.rows(_letters(partition, records, bad))
     engine.load("letters", path)
+
+
+def lettered(engine: Engine, topic: str, partition: int) -> NDArray[np.int64]:
+    """The offsets of a topic's partition of which there are dead letters."""
+    rows = engine.rows(f"SELECT offset FROM letters WHERE topic = '{topic}' AND partition = {partition}")
+    return np.array([offset for (offset,) in rows], np.int64)
 
 
 def _letters(partition: int, records: Any, bad: Unreadable) -> Iterator[tuple[Any, ...]]:

@@ -69,13 +69,16 @@ class LostState:
         await self._refused_and_mended("normalize", "hot", "cold")
 
     async def raw_cut(self):
-        """A raw log lacks its newest batches after the broker's start, as after an unclean election."""
+        """A raw log lacks its newest batches after the broker's start, as after an unclean election.
+
+        So many that some had been read.
+        """
         topic = topics.raw(self._random.choice(topics.EXCHANGES))
         await caught_up(self._platform, 120)
         kafka = self._platform.stack.children["kafka"]
         await kafka.stop(5)
         folder = self._platform.settings.data_path / "kafka" / "log"
-        cut(folder / f"{topic}-0", self._random.randint(1, 5))
+        cut(folder / f"{topic}-0", self._random.randint(10, 20))
         (folder / ".kafka_cleanshutdown").unlink(missing_ok=True)
         await self._platform.stack.restart("kafka")
         await self._refused_and_mended("normalize", "hot", "cold")

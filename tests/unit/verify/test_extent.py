@@ -1,7 +1,9 @@
 """What is compared beside a running platform, and of layers that have expired in part."""
 
+import numpy as np
 import pytest
 
+from k2stream.verify.raw import unbroken
 from tests.unit.verify.kit import Layers
 from tests.unit.verify.test_compare import BAD, BASE, LETTERS, RAW, binance
 
@@ -98,3 +100,18 @@ def test_a_trade_in_doubt_is_there_or_a_dead_letter(build):
     given_up = build({"binance": values}, "b", letters=[(LETTERS[0][0], 2, values[2])])
     assert given_up.found() == []
     assert BAD not in values
+
+
+@pytest.mark.parametrize(
+    ("held", "first"),
+    [
+        ([5, 6, 7, 8, 9], 5),
+        ([9, 7, 8, 5, 6, 12], 5),  # in no order, and of the new log
+        ([5, 6, 8, 9], 8),  # one that only a cut log had
+        ([5, 6, 7, 8, 11], 10),  # nothing is known of the one right below
+        ([12], 10),
+        ([], 10),
+    ],
+)
+def test_what_is_known_below_a_topics_beginning_ends_at_the_last_hole(held, first):
+    assert unbroken(np.array(held, np.int64), 10) == first
