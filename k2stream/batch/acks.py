@@ -38,6 +38,7 @@ class AckLedger:
         self._open: deque[Delivery] = deque()
         self._position: int | None = None
         self._proofs: deque[tuple[int, Proof]] = deque()
+        self._past: Proof | None = None
         self.newest: Proof | None = None  # of what was delivered
         self.breaks = 0
 
@@ -64,10 +65,9 @@ class AckLedger:
     def proof_at(self, position: int) -> Proof | None:
         """The proof of the last record before a position, None without one; earlier ones are forgotten."""
         self.position()
-        found = None
         while self._proofs and self._proofs[0][0] <= position:
-            found = self._proofs.popleft()[1]
-        return found
+            self._past = self._proofs.popleft()[1]
+        return self._past
 
     def unacked(self) -> int:
         """Records delivered and not acknowledged."""

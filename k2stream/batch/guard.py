@@ -188,6 +188,16 @@ class Guard:
             if (judgement := judged(tp, held)).verdict is Verdict.REFUSE:
                 raise self._refusal(tp, judgement)
 
+    async def of_both(self, newest: Mapping[TP, proof.Proof]) -> set[TP]:
+        """Partitions of which records of two logs were delivered: what was noted is gone, the newest there."""
+        noted = {tp: self._notes[tp].proof for tp in newest if tp in self._notes}
+        noted = {tp: kept for tp, kept in noted.items() if kept != proof.NOTHING}
+        found = [
+            await self._consumer._thread.records_at({tp: kept.offset for tp, kept in proofs.items()})  # noqa: SLF001
+            for proofs in (noted, newest)
+        ]
+        return {tp for tp in noted if found[0][tp] != noted[tp] and found[1][tp] == newest[tp]}
+
     def note(self, proofs: Mapping[TP, proof.Proof], offsets: Mapping[TP, int]) -> None:
         """Before the flush of a commit: tables and offsets are written with what they refer to."""
         unread = {tp: proof.NOTHING for tp in offsets if tp not in proofs and tp not in self._notes}

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
@@ -23,6 +25,8 @@ from k2stream.errors import StateRefused, mending
 logger = logging.getLogger(__name__)
 
 WATCH_SECONDS = 5.0
+KEEP_SECONDS = 10.0
+"""For what is done to be noted before a refusal."""
 
 
 class SourceGone(Exception):
@@ -45,6 +49,43 @@ class Guarded(driver.Consumer):
         """Stop the worker with a failure: nothing is acknowledged or committed from here on."""
         self._halt(exc)
         await self.crash(exc)
+
+    async def _refuse(self, exc: BaseException) -> None:
+        """Give the worker up; what was made of the log as it was is first noted to be done.
+
+        Its outputs are durable. Without the state that knows of them, a trade that comes again in the new log
+        would be a new one.
+        """
+        with suppress(KafkaError, TimeoutError):
+            async with asyncio.timeout(KEEP_SECONDS):
+                await self._keep()
+        await self.give_up(exc)
+
+    async def _keep(self) -> None:
+        self.stop_flow()
+        self.app.flow_control.suspend()
+        self.app.flow_control.clear()
+        await self._wait_for_agents()
+        if not await self._thread.is_member():
+            return
+        newest = {tp: ledger.newest for tp, ledger in self._ledgers.items() if tp in self.assignment()}
+        both = await self._guard.of_both({tp: found for tp, found in newest.items() if found})
+        done = {tp: self._ledgers[tp].position() for tp in newest.keys() - both}
+        offsets = {tp: position for tp, position in done.items() if position is not None}
+        if offsets:
+            self._note(offsets)
+            await self.app.producer.barrier()
+            await self._thread.commit(offsets)
+
+    def _note(self, offsets: Mapping[TP, int]) -> None:
+        """Tables and offsets are written with what they refer to."""
+        known = [(tp, ledger) for tp in offsets if (ledger := self._ledgers.get(tp))]
+        proofs = {tp: ledger.proof_at(offsets[tp]) for tp, ledger in known}
+        self._guard.note({tp: found for tp, found in proofs.items() if found is not None}, offsets)
+
+    @abstractmethod
+    async def _wait_for_agents(self) -> None:
+        """Wait, for a while, until no agent has a batch in hand."""
 
     @abstractmethod
     def _halt(self, exc: BaseException) -> None:
@@ -91,12 +132,10 @@ class Guarded(driver.Consumer):
         for change in changes:
             if change.seconds >= SETTLE_SECONDS:
                 role = self.app.conf.id.removeprefix("k2-")
-                gone = f"{change}: the worker ends, to be restarted"
-                await self.give_up(
-                    SourceGone(gone)
-                    if change.now is None
-                    else StateRefused(f"{change}; {mending(change.topic, role)}")
-                )
+                gone = SourceGone(f"{change}: the worker ends, to be restarted")
+                anew = StateRefused(f"{change}; {mending(change.topic, role)}")
+                tables = any(item.topic in self.app.tables._changelogs for item in changes)
+                await (self.give_up if tables else self._refuse)(gone if change.now is None else anew)
                 break
         return not changes
 
@@ -123,7 +162,7 @@ class Guarded(driver.Consumer):
             try:
                 await self._guard.follows(tp, ledger.newest)
             except (StateRefused, Unanswered) as exc:
-                await self.give_up(exc)
+                await self._refuse(exc)
                 return False
             ledger.breaks = breaks
         return True
@@ -135,21 +174,19 @@ class Guarded(driver.Consumer):
             if found:  # not by seek_wait of this consumer: that waits for the fetch under way
                 await self._thread.seek_wait(found)
         except (StateRefused, Unanswered) as exc:
-            await self.give_up(exc)
+            await self._refuse(exc)
 
     async def _may_commit(self, offsets: Mapping[TP, int]) -> bool:
         """Whether the logs are still those that were read; tables and offsets are noted if so."""
         if not await self.check_topics():
             return False
-        ledgers = {tp: self._ledgers[tp] for tp in offsets if tp in self._ledgers}
-        proofs = {tp: ledger.proof_at(offsets[tp]) for tp, ledger in ledgers.items()}
         try:
-            await self._guard.still(set(ledgers))
+            await self._guard.still({tp for tp in offsets if tp in self._ledgers})
         except KafkaError as error:
             logger.warning("not committed, the broker does not show what was read: %r", error)
             return False
         except (StateRefused, Unanswered) as exc:
-            await self.give_up(exc)
+            await self._refuse(exc)
             return False
-        self._guard.note({tp: found for tp, found in proofs.items() if found is not None}, offsets)
+        self._note(offsets)
         return True

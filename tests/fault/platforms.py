@@ -227,7 +227,8 @@ def repeated_ids(platform):
     cold = open_catalog(platform.settings).load_table("cold.silver_trades")
     held = cold.scan(selected_fields=columns).to_arrow()
     distinct = held.group_by(list(columns)).aggregate([]).num_rows
-    assert (rows - ids, rows - positions, held.num_rows - distinct) == (0, 0, 0)
+    repeated = {"ids": rows - ids, "positions": rows - positions, "cold ids": held.num_rows - distinct}
+    assert not any(repeated.values()), repeated
     return 0
 
 
