@@ -33,6 +33,11 @@ def raw(exchange: str) -> str:
     return f"market.crypto.trades.{exchange}.raw"
 
 
+def exchange_of(topic: str) -> str:
+    """The exchange whose raw topic it is."""
+    return next(name for name in EXCHANGES if raw(name) == topic)
+
+
 def ohlcv(timeframe: str) -> str:
     """The candle topic of a timeframe: Avro, each revision and the final record, key = exchange:SYMBOL."""
     return f"market.crypto.ohlcv.{timeframe}"

@@ -189,7 +189,7 @@ class Guard:
                 raise self._refusal(tp, judgement)
 
     async def of_both(self, newest: Mapping[TP, proof.Proof]) -> set[TP]:
-        """Partitions of which records of two logs were delivered: what was noted is gone, the newest there."""
+        """Partitions of which records of two logs were delivered: the noted one is gone, the newest there."""
         noted = {tp: self._notes[tp].proof for tp in newest if tp in self._notes}
         noted = {tp: kept for tp, kept in noted.items() if kept != proof.NOTHING}
         found = [

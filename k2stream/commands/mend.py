@@ -11,7 +11,7 @@ from k2stream import settings as settings_module
 from k2stream.errors import ConfigError
 from k2stream.local.platform import MENDED
 from k2stream.local.running import find
-from k2stream.mend import act
+from k2stream.mend import act, plan
 from k2stream.mend.look import SOURCES, look
 from k2stream.replay.groups import members
 from k2stream.settings import Settings
@@ -40,7 +40,7 @@ def mend(role: str, rebuild: bool, yes: bool) -> None:
 
 async def _mend(settings: Settings, role: str, *, rebuild: bool, yes: bool) -> None:
     found, held = await look(settings, role)
-    made = await act.plan(settings, role, found, rebuild=rebuild)
+    made = await plan.plan(settings, role, found, rebuild=rebuild)
     if not made.found:
         click.echo(f"{role}: {len(found)} partitions are what its state refers to")
         return

@@ -190,7 +190,7 @@ class _Run:
         earlier = _Earlier({}, set())
         raws = set(map(topics.raw, topics.EXCHANGES))
         for topic in {replay.topic for _, replay in again} & raws:
-            exchange = next(name for name in topics.EXCHANGES if topics.raw(name) == topic)
+            exchange = topics.exchange_of(topic)
             held = await self._reader.held(topic, self._settings.raw_partitions(exchange))
             after: dict[int, int] = {}
             for item, replay in again:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -14,90 +13,20 @@ from faust.types import TP
 from k2stream import clock, events, topics
 from k2stream.app import create_app
 from k2stream.batch import BatchTable, proof
-from k2stream.batch.proof import Note, Proof, Verdict
+from k2stream.batch.proof import Note, Proof
 from k2stream.cold.catalog import open_catalog
-from k2stream.cold.tables import TABLES
 from k2stream.events import EventKind, FeedEvent
 from k2stream.kafka import client_options, ensure_topics
-from k2stream.mend import lift
-from k2stream.mend.lift import Lift, Say
-from k2stream.mend.look import SOURCES, Found, shown_at
+from k2stream.mend import fill, lift
+from k2stream.mend.lift import Say
+from k2stream.mend.look import Found, shown_at
+from k2stream.mend.plan import Plan
 from k2stream.reading import Reader
 from k2stream.replay import source
 from k2stream.replay.rebuild import Rebuild
 from k2stream.replay.run import BATCH_RECORDS
 from k2stream.replay.tables import Tables, send_changes
 from k2stream.settings import Settings
-from k2stream.sinks import bronze
-from k2stream.sinks.clickhouse import ClickHouse
-from k2stream.sinks.iceberg import Iceberg
-from k2stream.sinks.progress import Position
-
-
-@dataclass(slots=True)
-class Plan:
-    """What will be done, in the order in which it is; `losses` are said before."""
-
-    role: str
-    found: list[Found]
-    lifts: list[Lift] = field(default_factory=list)
-    skips: list[Found] = field(default_factory=list)
-    rebuilds: bool = False
-    steps: list[str] = field(default_factory=list)
-    losses: list[str] = field(default_factory=list)
-
-
-async def plan(settings: Settings, role: str, found: Sequence[Found], *, rebuild: bool = False) -> Plan:
-    """What mends the partitions that are wrong, to the role or, of a raw topic, to the sinks."""
-    held = await _sinks(settings, found) if role == "normalize" else {}
-    wrong = [item for item in found if not item.is_right or (rebuild and role == "candles")]
-    made = Plan(role, wrong)
-    if role == "candles":
-        made.rebuilds = bool(wrong)
-        if wrong:
-            made.steps.append("the candle tables are rebuilt from the raw topics, and Iceberg before them")
-            made.losses.append("no trade; candles that change are published again, final ones by a revision")
-        return made
-    for item in wrong:
-        where = f"{item.tp.topic}[{item.tp.partition}]"
-        if item.judgement.verdict is Verdict.REFUSE:
-            newest = item.note.proof.timestamp if item.note else 0
-            used = max([item.position, *(position.offset + 1 for position in held[item.tp])])
-            todo = await lift.plan(settings, item.tp.topic, item.tp.partition, used, newest)
-            made.lifts.append(todo)
-            made.steps.append(
-                f"{where}: offsets below {todo.used} are taken, {todo.copies} new records below it are "
-                "published again above it, marked as fetched afterwards"
-            )
-            made.losses.append(f"{where}: what the old log held and nobody had read")
-        elif item.judgement.verdict is Verdict.EXPIRED:
-            made.skips.append(item)
-            made.steps.append(f"{where}: reading goes on at offset {item.shown.begin}")
-            made.losses.append(f"{where}: {item.judgement.seen}; candles of that time say feed_healthy false")
-        if item.lost_tables:
-            made.rebuilds = True
-            made.steps.append(f"{where}: {', '.join(item.lost_tables)} rebuilt from raw records")
-    return made
-
-
-async def _sinks(settings: Settings, found: Sequence[Found]) -> dict[TP, list[Position]]:
-    """How far the sinks are in raw topics; a partition is wrong as well when it is so to one of them."""
-    held: dict[TP, list[Position]] = {item.tp: [] for item in found}
-    cold = [table.route for table in TABLES.values() if table.route.topic in SOURCES["normalize"]]
-    for sink, routes in ((ClickHouse(settings), bronze.ROUTES), (Iceberg(settings), cold)):
-        for route in routes:
-            for number, position in (await asyncio.to_thread(sink.positions, route)).items():
-                held.setdefault(TP(route.topic, number), []).append(position)
-        sink.close()
-    for item in found:
-        for position in held[item.tp]:
-            kept = proof.read(position.source)
-            wanted = {item.tp: kept.proof.offset if kept else position.offset}
-            shown = (await shown_at(settings, wanted))[item.tp]
-            judged = proof.judge(position.offset + 1, kept, shown)
-            if judged.verdict is Verdict.REFUSE and item.judgement.verdict is not Verdict.REFUSE:
-                item.judgement = judged
-    return held
 
 
 async def do(settings: Settings, made: Plan, held: dict[str, BatchTable], say: Say) -> None:
@@ -109,6 +38,10 @@ async def do(settings: Settings, made: Plan, held: dict[str, BatchTable], say: S
     for todo in made.lifts:
         begin = await lift.lift(settings, todo, say)
         goals[TP(todo.topic, todo.partition)] = begin, _after(made, TP(todo.topic, todo.partition), begin)
+    for tp, offsets in made.fills.items():
+        (table,) = [table for table in held.values() if table.source == tp.topic]
+        count = await fill.fill(settings, open_catalog(settings), tp, offsets, table)
+        say(f"{tp.topic}[{tp.partition}]: {count} trades normalised from Iceberg")
     for item in made.skips:
         goals[item.tp] = item.shown.begin, _after(made, item.tp, item.shown.begin)
     if made.rebuilds:
@@ -119,8 +52,12 @@ async def do(settings: Settings, made: Plan, held: dict[str, BatchTable], say: S
             if item.tp not in goals and (item.note is not None or item.shown.record is not None):
                 kept = item.note or proof.note(item.shown.record)  # type: ignore[arg-type]
                 goals[item.tp] = item.committed, Note(kept.version, kept.generation + 1, kept.proof)
-    await _tell(settings, made.skips)
+    await _tell(settings, [item for item in made.skips if not _is_filled(made, item)])
     await _write(settings, f"k2-{made.role}", goals, held)
+
+
+def _is_filled(made: Plan, item: Found) -> bool:
+    return item.tp in made.fills and made.fills[item.tp].stop == item.shown.begin
 
 
 def _after(made: Plan, tp: TP, begin: int) -> Note:
@@ -169,7 +106,7 @@ async def _tell(settings: Settings, skips: Sequence[Found]) -> None:
     now = clock.now_us()
     async with AIOKafkaProducer(**client_options(settings), acks="all") as producer:
         for item in skips:
-            exchange = next(name for name in topics.EXCHANGES if topics.raw(name) == item.tp.topic)
+            exchange = topics.exchange_of(item.tp.topic)
             since = item.note.proof.timestamp * 1000 if item.note else 0
             event = FeedEvent(
                 kind=EventKind.EXPIRED, exchange=exchange, time=now, since=since, detail=item.judgement.seen

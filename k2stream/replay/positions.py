@@ -51,7 +51,7 @@ def _written(route: Route, held: Mapping[int, Position]) -> Iterator[tuple[Sourc
                 exchange, _, partition = mark.rpartition(":")
                 yield (exchange, int(partition)), offset + 1
         else:
-            exchange = next(name for name in topics.EXCHANGES if topics.raw(name) == route.topic)
+            exchange = topics.exchange_of(route.topic)
             yield (exchange, number), position.offset + 1
 
 

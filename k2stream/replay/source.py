@@ -100,7 +100,8 @@ async def _all(
 ) -> AsyncIterator[RecordBatch]:
     first = None
     for start in range(0, part.begin, COLD_OFFSETS):
-        batch = await asyncio.to_thread(_cold, catalog, part, start, min(start + COLD_OFFSETS, part.begin))
+        end = min(start + COLD_OFFSETS, part.begin)
+        batch = await asyncio.to_thread(cold_batch, catalog, part.exchange, part.partition, start, end)
         if batch is not None:
             first = batch.first_offset if first is None else first
             yield batch
@@ -115,21 +116,21 @@ async def _all(
             yield inside
 
 
-def _cold(catalog: Catalog, part: Stretch, start: int, end: int) -> RecordBatch | None:
+def cold_batch(catalog: Catalog, exchange: str, partition: int, start: int, end: int) -> RecordBatch | None:
     """Raw records of offsets [start, end) from bronze, where dead letters are not."""
-    where = f"raw_partition == {part.partition} and raw_offset >= {start} and raw_offset < {end}"
-    rows = catalog.load_table(_bronze(part.exchange)).scan(row_filter=where).to_arrow()
+    where = f"raw_partition == {partition} and raw_offset >= {start} and raw_offset < {end}"
+    rows = catalog.load_table(_bronze(exchange)).scan(row_filter=where).to_arrow()
     if not len(rows):
         return None
     offsets, order = np.unique(rows["raw_offset"].to_numpy(), return_index=True)
     rows = rows.take(pa.array(order))
-    symbols = rows[native.SYMBOL[part.exchange]].to_pylist()
+    symbols = rows[native.SYMBOL[exchange]].to_pylist()
     return RecordBatch(
-        TP(topics.raw(part.exchange), part.partition),
+        TP(topics.raw(exchange), partition),
         offsets,
         rows["receive_time"].cast(pa.int64()).to_numpy() // 1000,
         [symbol.encode() for symbol in symbols],
-        list(native.records(part.exchange, rows)),
+        list(native.records(exchange, rows)),
     )
 
 

@@ -1,0 +1,63 @@
+"""Raw records that expired before they were normalised, normalised from Iceberg's bronze.
+
+They keep their offsets, and are published before anything newer of their partition is read: what follows is
+as if they had been read in time. Killed anywhere, another run publishes them again, which readers drop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from aiokafka import AIOKafkaProducer
+from faust.types import TP
+from pyiceberg.catalog import Catalog
+
+from k2stream import clock, deadletter, events, exchanges, instruments, topics
+from k2stream.avro import registry
+from k2stream.batch import BatchTable
+from k2stream.kafka import client_options
+from k2stream.normalizer import Normalised, normalise
+from k2stream.replay.source import COLD_OFFSETS, cold_batch
+from k2stream.settings import Settings
+
+
+async def fill(settings: Settings, catalog: Catalog, tp: TP, offsets: range, table: BatchTable) -> int:
+    """Normalise the offsets of a raw partition; how many canonical trades there were.
+
+    `table` is the exchange's positions; its changes are the caller's to write.
+    """
+    of = exchanges.get(topics.exchange_of(tp.topic))
+    listed = instruments.load(settings.instruments_file).of(of.name)
+    spelled = {item.symbol: item.canonical for item in listed}
+    schema_id = await registry.register(topics.NORMALIZED, "trade", settings.registry_url)
+    count = 0
+    async with AIOKafkaProducer(**client_options(settings), acks="all", enable_idempotence=True) as producer:
+        for start in range(offsets.start, offsets.stop, COLD_OFFSETS):
+            end = min(start + COLD_OFFSETS, offsets.stop)
+            batch = await asyncio.to_thread(cold_batch, catalog, of.name, tp.partition, start, end)
+            if batch is None:
+                continue
+            done = normalise(
+                of,
+                batch,
+                partial(table.get_from, tp.partition),
+                lambda symbol: spelled.get(symbol) or of.canonical(symbol),
+                schema_id=schema_id,
+                process_time=clock.now_us(),
+            )
+            await _publish(producer, tp, done)
+            table.put_many(tp.partition, done.positions)
+            count += len(done.values)
+    return count
+
+
+async def _publish(producer: AIOKafkaProducer, tp: TP, done: Normalised) -> None:
+    """As the normaliser: canonical trades stay in their raw partition."""
+    for key, value in zip(done.keys, done.values, strict=True):
+        await producer.send(topics.NORMALIZED, value, key, partition=tp.partition)
+    for letter in done.dead_letters:
+        await producer.send(topics.DLQ, deadletter.encode(letter), tp.topic.encode(), partition=0)
+    for event in done.events:
+        await producer.send(topics.FEED_EVENTS, events.encode(event), event.exchange.encode(), partition=0)
+    await producer.flush()

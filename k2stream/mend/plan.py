@@ -1,0 +1,121 @@
+"""What mends a role's state, and what is lost by it: said before anything is done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from faust.types import TP
+
+from k2stream.batch import proof
+from k2stream.batch.proof import Verdict
+from k2stream.cold.tables import TABLES
+from k2stream.mend import lift
+from k2stream.mend.lift import Lift
+from k2stream.mend.look import SOURCES, Found, shown_at
+from k2stream.settings import Settings
+from k2stream.sinks import bronze
+from k2stream.sinks.clickhouse import ClickHouse
+from k2stream.sinks.destination import Destination
+from k2stream.sinks.iceberg import Iceberg
+from k2stream.sinks.progress import Position
+from k2stream.sinks.route import Route
+
+
+@dataclass(slots=True)
+class Plan:
+    """What will be done, in the order in which it is; `losses` are said before."""
+
+    role: str
+    found: list[Found]
+    lifts: list[Lift] = field(default_factory=list)
+    skips: list[Found] = field(default_factory=list)
+    fills: dict[TP, range] = field(default_factory=dict)  # offsets that only Iceberg has
+    rebuilds: bool = False
+    steps: list[str] = field(default_factory=list)
+    losses: list[str] = field(default_factory=list)
+
+
+async def plan(settings: Settings, role: str, found: Sequence[Found], *, rebuild: bool = False) -> Plan:
+    """What mends the partitions that are wrong, to the role or, of a raw topic, to the sinks."""
+    held = await _sinks(settings, found) if role == "normalize" else {}
+    wrong = [item for item in found if not item.is_right or (rebuild and role == "candles")]
+    made = Plan(role, wrong)
+    if role == "candles":
+        made.rebuilds = bool(wrong)
+        if wrong:
+            made.steps.append("the candle tables are rebuilt from the raw topics, and Iceberg before them")
+            made.losses.append("no trade; candles that change are published again, final ones by a revision")
+        return made
+    for item in wrong:
+        where = f"{item.tp.topic}[{item.tp.partition}]"
+        if item.judgement.verdict is Verdict.REFUSE:
+            newest = item.note.proof.timestamp if item.note else 0
+            used = max([item.position, *(position.offset + 1 for position in held[item.tp].all)])
+            todo = await lift.plan(settings, item.tp.topic, item.tp.partition, used, newest)
+            made.lifts.append(todo)
+            made.steps.append(
+                f"{where}: offsets below {todo.used} are taken, {todo.copies} new records below it are "
+                "published again above it, marked as fetched afterwards"
+            )
+            made.losses.append(f"{where}: what the old log held and nobody had read")
+        elif item.judgement.verdict is Verdict.EXPIRED:
+            _plan_expired(made, item, max((at.offset for at in held[item.tp].cold), default=-1) + 1)
+        if item.lost_tables:
+            made.rebuilds = True
+            made.steps.append(f"{where}: {', '.join(item.lost_tables)} rebuilt from raw records")
+    return made
+
+
+def _plan_expired(made: Plan, item: Found, cold_end: int) -> None:
+    """Iceberg has what expired up to `cold_end`."""
+    where, begin = f"{item.tp.topic}[{item.tp.partition}]", item.shown.begin
+    end = max(min(cold_end, begin), item.position)
+    made.skips.append(item)
+    if item.position < end:
+        made.fills[item.tp] = range(item.position, end)
+        made.steps.append(f"{where}: offsets {item.position} to {end - 1} are normalised from Iceberg")
+    made.steps.append(f"{where}: reading goes on at offset {begin}")
+    if end < begin:
+        made.losses.append(
+            f"{where}: offsets {end} to {begin - 1} ({begin - end} records) have expired and were never "
+            "read; candles of that time say feed_healthy false"
+        )
+
+
+class _Sinks(NamedTuple):
+    """How far the sinks are in a raw partition."""
+
+    hot: list[Position]
+    cold: list[Position]
+
+    @property
+    def all(self) -> list[Position]:
+        return [*self.hot, *self.cold]
+
+
+async def _sinks(settings: Settings, found: Sequence[Found]) -> dict[TP, _Sinks]:
+    """How far the sinks are in raw topics; a partition is wrong as well when it is so to one of them."""
+    held = {item.tp: _Sinks([], []) for item in found}
+    cold = [table.route for table in TABLES.values() if table.route.topic in SOURCES["normalize"]]
+    tiers: list[tuple[Destination, Sequence[Route]]] = [
+        (ClickHouse(settings), bronze.ROUTES),
+        (Iceberg(settings), cold),
+    ]
+    for tier, (sink, routes) in enumerate(tiers):
+        for route in routes:
+            for number, position in (await asyncio.to_thread(sink.positions, route)).items():
+                if (at := held.get(TP(route.topic, number))) is not None:
+                    at[tier].append(position)
+        sink.close()
+    for item in found:
+        for position in held[item.tp].all:
+            kept = proof.read(position.source)
+            wanted = {item.tp: kept.proof.offset if kept else position.offset}
+            shown = (await shown_at(settings, wanted))[item.tp]
+            judged = proof.judge(position.offset + 1, kept, shown)
+            if judged.verdict is Verdict.REFUSE and item.judgement.verdict is not Verdict.REFUSE:
+                item.judgement = judged
+    return held
