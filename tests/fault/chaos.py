@@ -13,6 +13,8 @@ import httpx
 from k2stream import topics
 from k2stream.local.platform import WORKERS, Platform
 from k2stream.local.simulate.faults import Kind
+from tests.fault.lost_state import LostState
+from tests.fault.platforms import recovered
 
 ROLES = tuple(spec.name for spec in WORKERS)
 PARTS = ("kafka", "registry", "clickhouse")
@@ -31,6 +33,7 @@ EXCHANGE = {
     Kind.REORDER: {"count": 10, "seconds": 2.0},
     Kind.DROP: {"count": 5},
     Kind.LATE: {"count": 5, "seconds": 120.0},
+    Kind.AHEAD: {"count": 3, "seconds": 3600.0},
     Kind.ABORT: {},
     Kind.CLOSE: {},
     Kind.REFUSE: {"seconds": 5.0},
@@ -50,10 +53,14 @@ class Chaos:
         self.done: Counter[str] = Counter()
         self._platform = platform
         self._random = random.Random(seed)
+        self.lost = LostState(platform, self._random)
 
     async def any(self) -> str:
         """Inject one fault of any kind, wait until it is over, and say what it was."""
         draw = self._random.random()
+        if draw < 0.10:
+            await recovered(self._platform)
+            return self._note(await self.lost.any())
         if draw < 0.45:
             return await self.kill(self._random.choice(ROLES))
         if draw < 0.60:

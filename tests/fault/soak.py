@@ -15,6 +15,7 @@ import click
 from rich.console import Console
 
 from k2stream.commands.demo import drain
+from k2stream.errors import StateRefused
 from k2stream.local.platform import Platform, Simulation
 from k2stream.settings import Settings
 from k2stream.status.lag import LagReader
@@ -34,19 +35,19 @@ console = Console()
 def main(minutes: float, seed: int, rate: int, every: float) -> None:
     """Exits 0 only when nothing differs."""
     with tempfile.TemporaryDirectory(prefix="k2-soak-", ignore_cleanup_errors=True) as folder:
-        report, done = asyncio.run(soak(Path(folder), minutes * 60, seed, rate, every))
+        report, chaos = asyncio.run(soak(Path(folder), minutes * 60, seed, rate, every))
+    done = chaos.done
     console.print(f"injected: {', '.join(f'{count} × {name}' for name, count in sorted(done.items()))}")
     show(report, console)
     console.print(
-        f"{sum(done.values())} faults, {report.candles:,} candles, {report.differences} differences"
+        f"{sum(done.values())} faults, {chaos.lost.refusals} refusals, each drawn and mended, "
+        f"{report.candles:,} candles, {report.differences} differences"
     )
     raise SystemExit(1 if report.differences or not report.candles else 0)
 
 
-async def soak(
-    folder: Path, seconds: float, seed: int, rate: int, every: float
-) -> tuple[Report, dict[str, int]]:
-    """Run, break, drain and verify; what was found, and how often each fault was injected."""
+async def soak(folder: Path, seconds: float, seed: int, rate: int, every: float) -> tuple[Report, Chaos]:
+    """Run, break, drain and verify; what was found, and what was injected."""
     moments = random.Random(f"moments:{seed}")
     settings = Settings(data_dir=str(folder), cold_commit_seconds=15.0)
     async with Platform(settings, Simulation(rate, seed), _say) as platform:
@@ -63,7 +64,7 @@ async def soak(
         await _settle(platform)
         await platform.stop_feeds()
         await drain(platform)
-        return await verify(platform.settings, platform.urls["candles"], console.print), dict(chaos.done)
+        return await verify(platform.settings, platform.urls["candles"], console.print), chaos
 
 
 def _say(text: str) -> None:
@@ -75,6 +76,8 @@ async def _quiet(platform: Platform, seconds: float) -> None:
     while (left := end - time.monotonic()) > 0:
         await asyncio.sleep(min(left, 0.5))
         await platform.heal()
+        if platform.refused:
+            raise StateRefused(f"nothing was drawn that is to be refused: {platform.refused}")
 
 
 async def _settle(platform: Platform) -> None:

@@ -29,6 +29,7 @@ class Kind(StrEnum):
 
     OUT_OF_RANGE = "out_of_range"  # an order whose price no decimal(38, 18) holds
     LATE = "late"  # an order whose time is `seconds` ago
+    AHEAD = "ahead"  # an order whose time is `seconds` from now
     REORDER = "reorder"  # a trade message held back for up to `seconds`
     SWAP = "swap"  # a trade message after the one that follows it
     DROP = "drop"  # a trade message that is not sent
@@ -60,6 +61,7 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of those that concern one; empty for the next that comes, or the first that is subscribed."""
 
 
+_OF_ORDERS = {Kind.OUT_OF_RANGE, Kind.LATE, Kind.AHEAD}
 _EXTRA = (Kind.GARBAGE, Kind.BINARY, Kind.TRUNCATED, Kind.HUGE, Kind.ERROR)
 
 
@@ -93,7 +95,7 @@ class Faults:
 
     def orders(self, orders: list[Order]) -> list[Order]:
         """The orders with those changed that are due."""
-        if Kind.OUT_OF_RANGE not in self._due and Kind.LATE not in self._due:
+        if not self._due.keys() & _OF_ORDERS:
             return orders
         return [self._change(order) for order in orders]
 
@@ -128,9 +130,10 @@ class Faults:
         if self._take(Kind.OUT_OF_RANGE):
             self.note(Kind.OUT_OF_RANGE, symbol=order.symbol, ids=[order.first_id, order.last_id])
             return order._replace(price=HUGE_PRICE)
-        if fault := self._take(Kind.LATE):
-            self.note(Kind.LATE, symbol=order.symbol, ids=[order.first_id, order.last_id])
-            return order._replace(time_us=order.time_us - int(fault.seconds * 1e6))
+        for kind, sign in ((Kind.LATE, -1), (Kind.AHEAD, 1)):
+            if fault := self._take(kind):
+                self.note(kind, symbol=order.symbol, ids=[order.first_id, order.last_id])
+                return order._replace(time_us=order.time_us + sign * int(fault.seconds * 1e6))
         return order
 
     def _extras(self, kind: Kind, client: Client) -> list[Message]:
