@@ -139,6 +139,8 @@ class Guard:
             raise self._refusal(tp, judgement)
 
     def _mark_expired(self, tp: TP, judgement: Judgement) -> None:
+        if judgement.verdict is Verdict.CONTINUE and judgement.seen:
+            logger.warning("%s: %s", _named(tp), judgement.seen)
         if judgement.verdict is Verdict.EXPIRED:
             if self._tables(tp):
                 raise self._refusal(tp, judgement)

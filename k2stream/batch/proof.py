@@ -118,7 +118,10 @@ def judge(position: int, kept: Note | None, shown: Shown) -> Judgement:
         return Judgement(
             Verdict.REFUSE, f"it ends at offset {shown.end}, but everything before {position} was read"
         )
-    if shown.begin > position and (position or kept is not None):  # a new reader begins where the log does
+    if shown.begin > position:
+        if not position and kept is None:
+            seen = f"it begins at offset {shown.begin}: what was before has expired, and nobody here read it"
+            return Judgement(Verdict.CONTINUE, seen)
         gone = shown.begin - position
         return Judgement(
             Verdict.EXPIRED,

@@ -75,6 +75,8 @@ class Worker:
     def _heed(self, found: proof.Judgement) -> None:
         if found.verdict is proof.Verdict.REFUSE:
             self.refused = self.refused or found.seen
+        elif found.verdict is proof.Verdict.CONTINUE and found.seen:
+            self.broker.said.append(found.seen)
         elif found.verdict is proof.Verdict.EXPIRED:
             self.broker.said.append(found.seen)
             self.at = self.broker.log(self.source).begin
