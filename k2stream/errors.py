@@ -36,6 +36,10 @@ def mending(topic: str, reader: str) -> str:
     return f"`k2 refill {table} --all` reads it from its beginning"
 
 
+FILLING = "`k2 replay --swap` fills the tables from the raw topics and Iceberg"
+"""What helps rows that expired in Kafka before a sink read them."""
+
+
 def refusal(error: BaseException | None) -> StateRefused | None:
     """The StateRefused that an error is, or was caused by."""
     seen: set[int] = set()

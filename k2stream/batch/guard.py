@@ -14,7 +14,7 @@ from faust.types import TP
 from k2stream import metrics
 from k2stream.batch import proof
 from k2stream.batch.proof import Judgement, Note, Shown, Verdict
-from k2stream.errors import StateRefused, mending
+from k2stream.errors import FILLING, StateRefused, mending
 
 logger = logging.getLogger(__name__)
 
@@ -145,7 +145,7 @@ class Guard:
             if self._tables(tp):
                 raise self._refusal(tp, judgement)
             metrics.EXPIRED.labels(tp.topic).inc()
-            logger.error("%s: %s", _named(tp), judgement.seen)
+            logger.error("%s: %s; %s", _named(tp), judgement.seen, FILLING)
 
     def _refusal(self, tp: TP, judgement: Judgement) -> StateRefused:
         return StateRefused(f"{_named(tp)}: {judgement.seen}; {mending(tp.topic, self._role)}")

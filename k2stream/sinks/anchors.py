@@ -10,7 +10,7 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from k2stream import clock, metrics
-from k2stream.errors import StateRefused
+from k2stream.errors import FILLING, StateRefused
 from k2stream.sinks.destination import Destination, MissingRows, WentBack
 from k2stream.sinks.epochs import Key, Move, Verdict, judge, lost, named
 from k2stream.sinks.progress import Partition, Position
@@ -81,8 +81,8 @@ class Anchors:
                 return None
             if found is not None:
                 logger.error(
-                    "%s: offsets %d to %d of %s are gone from Kafka and were never written",
-                    route.table, held.offset + 1, first - 1, partition,
+                    "%s: offsets %d to %d of %s are gone from Kafka and were never written; %s",
+                    route.table, held.offset + 1, first - 1, partition, FILLING,
                 )  # fmt: skip
             held = replace(held, offset=first - 1)
         if found is not None and not found.epoch:
