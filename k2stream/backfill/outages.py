@@ -23,6 +23,9 @@ AGAIN_SECONDS = 5.0
 ENDS = (EventKind.CONNECTED, EventKind.SUBSCRIBED)
 """Events that tell of an outage by its end: of the whole feed, of one symbol."""
 
+PATIENCE_US = 3_600_000_000
+"""How long REST may take to get to what the feed told: of a symbol that trades no more it may never do."""
+
 MOST_US = 24 * 3_600_000_000
 """Of a longer outage only the end is fetched."""
 
@@ -75,6 +78,11 @@ async def _told(task: Task, symbol: str, span: Span, held: Held) -> Sequence[Pas
         pages = chunks(task.client, symbol, "", span)
         told = [item async for page in pages for item in page.trades]
         if beyond or not newest or (told and told[-1].time >= newest - ROUNDING_US):
+            return told
+        if task.now_us() > span.end + PATIENCE_US:
+            log.warning(
+                "%s %s: REST does not tell the newest trade that the feed told", task.exchange.name, symbol
+            )
             return told
         by_time = task.client.history.by_time
         assert by_time

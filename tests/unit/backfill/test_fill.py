@@ -247,6 +247,14 @@ async def test_pages_that_end_amid_trades_of_one_time_lose_none(held, together):
     assert [item.id for item in told] == list(range(2500))
 
 
+async def test_a_trade_that_rest_never_tells_does_not_keep_all_other_outages_waiting():
+    """Of a symbol that trades no more nothing ever comes after it."""
+    past = LONG_AGO - 10
+    work, _ = task(exchanges.get("kraken"), {"XBT/USD": kraken(past - 9)})
+    told_live = Held({"XBT/USD": {"any": [past - 3]}}, 0)
+    assert len(await outages._told(work, "XBT/USD", Span(past - 10, past), told_live)) == 1
+
+
 async def test_an_outage_is_asked_for_until_rest_has_got_to_what_the_feed_told(monkeypatch):
     monkeypatch.setattr(outages, "AGAIN_SECONDS", 0)
     everything = kraken(*range(LONG_AGO - 10, LONG_AGO + 3))
