@@ -130,6 +130,8 @@ class Guard:
     async def check_position(self, tp: TP, position: int, source: str) -> None:
         """Raise StateRefused where a position kept elsewhere (the next offset to read) is of another log."""
         kept = proof.read(source)
+        if kept and tp in self._notes and kept.proof == self._notes[tp].proof:
+            return  # judged at the assignment
 
         def judged(tp: TP, held: Shown) -> Judgement:
             return proof.judge(position, kept, held)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from math import inf
 from typing import Protocol, TypeVar
 
 from k2stream import clock, metrics
@@ -17,6 +19,8 @@ from k2stream.sinks.progress import Partition, Position
 from k2stream.sinks.route import Route
 
 logger = logging.getLogger(__name__)
+
+TOGETHER_SECONDS = 2.0
 
 Result = TypeVar("Result")
 
@@ -49,6 +53,7 @@ class Anchors:
         self._check = check
         self._held: dict[Key, Position] = {}
         self._returned: dict[Key, int] = {}
+        self._asked: dict[str, tuple[float, Mapping[int, Position]]] = {}
         self.returning: dict[Partition, int] = {}
 
     def reset(self) -> None:
@@ -59,6 +64,7 @@ class Anchors:
     def gone_back(self) -> None:
         """The consumer has gone back: partitions begin anew, at what is asked for."""
         self._held.clear()
+        self._asked.clear()
         self.returning.clear()
 
     async def begin(self, route: Route, partition: Partition, first: int) -> Position | None:
@@ -67,7 +73,7 @@ class Anchors:
         None when the sink closes, or when offsets before it are to be read again (`returning`). Raises
         StateRefused when Kafka does not have them all.
         """
-        positions = await self._retry(route.table, partial(self._destination.positions, route))
+        positions = await self._positions(route)
         if positions is None:
             return None
         key, found = (route.table, partition), positions.get(partition.partition)
@@ -94,6 +100,20 @@ class Anchors:
             held = opened
         self._held[key] = held
         self._returned.pop(key, None)
+        return held
+
+    async def _positions(self, route: Route) -> Mapping[int, Position] | None:
+        """Those of a table, for all of its partitions that begin at about the same time.
+
+        Asked for one by one they kept a worker busy for longer than the next rebalance took to come.
+        """
+        asked_at, found = self._asked.get(route.table, (-inf, {}))
+        if time.monotonic() < asked_at + TOGETHER_SECONDS:
+            return found
+        now = time.monotonic()
+        held = await self._retry(route.table, partial(self._destination.positions, route))
+        if held is not None:
+            self._asked[route.table] = now, held
         return held
 
     def confirm(self, moves: Mapping[Key, Move]) -> None:
