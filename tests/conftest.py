@@ -20,18 +20,23 @@ settings.register_profile(
 settings.load_profile("ordinary")
 
 
-IN_ORDER = ("tests/integration/", "tests/unit/feed/", "tests/unit/simulate/", "tests/unit/backfill/")
+IN_ORDER = {
+    "stack": "tests/integration/",
+    "sockets": ("tests/unit/feed/", "tests/unit/simulate/", "tests/unit/backfill/"),
+}
+"""Tests that run one after the other, by what they share."""
+
 BY_FILE = ("tests/integration/test_cold_", "tests/integration/test_sinks_iceberg")
 """Of those, the ones that need no stack: files and catalogs of their own."""
 
 
 class Stack(LoadScopeScheduling):
-    """With `pytest -n 2`, tests on the stack and on sockets run one after the other, beside the others."""
+    """With `pytest -n 2`, tests on the stack run one after the other beside the others, as do those on sockets."""
 
     def _split_scope(self, nodeid):
         if nodeid.startswith(BY_FILE):
             return nodeid.partition("::")[0]
-        return "stack" if nodeid.startswith(IN_ORDER) else nodeid
+        return next((name for name, start in IN_ORDER.items() if nodeid.startswith(start)), nodeid)
 
 
 def pytest_addoption(parser):

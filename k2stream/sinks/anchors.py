@@ -166,9 +166,13 @@ class Anchors:
         if held is None:
             return
         for partition, first in passed.items():
-            found = held.get(partition.partition, Position())
-            if first > found.offset + 1 and first > (earliest := await self._earliest(partition)):
-                await self._return((route.table, partition), found, earliest)
+            key, found = (route.table, partition), held.get(partition.partition, Position())
+            if first <= found.offset + 1:
+                continue
+            if self._returned.get(key) == found.offset + 1:  # what was asked for is still on its way
+                self.returning[partition] = found.offset + 1
+            elif first > (earliest := await self._earliest(partition)):
+                await self._return(key, found, earliest)
 
     async def _return(self, key: Key, held: Position, earliest: int) -> None:
         table, partition = key

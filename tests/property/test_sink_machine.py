@@ -69,10 +69,13 @@ class Store:
         self._call(lambda: self._save(moves))
 
     def copy(self):
-        return Counter(self.rows), dict(self.held)
+        return Counter(self.rows), dict(self.held), set(self.tokens)
 
     def restore(self, copy):
+        """What was deleted by hand leaves the tokens; a backup has its own."""
         self.rows, self.held = Counter(copy[0]), dict(copy[1])
+        if self.held:
+            self.tokens = set(copy[2])
 
     def close(self):
         pass

@@ -1,7 +1,10 @@
 """Where partitions begin, by what their destination says of them."""
 
+import pytest
+
 from k2stream.sinks import silver
 from k2stream.sinks.anchors import Anchors
+from k2stream.sinks.destination import MissingRows
 from k2stream.sinks.progress import Partition, Position
 
 ROUTE = silver.ROUTE
@@ -48,3 +51,14 @@ async def test_a_table_is_asked_once_for_the_partitions_that_begin_together_and_
             assert found.offset == 99
         assert destination.asked == 1
         begun.reset()
+
+
+async def test_what_was_asked_for_again_and_has_not_come_yet_is_asked_for_once_more():
+    """It is missing only when it was delivered without."""
+    begun, at = anchors(Destination({})), Partition(ROUTE.topic, 0)
+    for _ in (1, 2):
+        await begun.look(ROUTE, {at: 7})
+        assert begun.returning == {at: 0}
+        begun.gone_back()
+    with pytest.raises(MissingRows):
+        await begun.begin(ROUTE, at, 5)
