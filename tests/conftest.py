@@ -31,7 +31,7 @@ BY_FILE = ("tests/integration/test_cold_", "tests/integration/test_sinks_iceberg
 
 
 class Stack(LoadScopeScheduling):
-    """With `pytest -n 2`, tests on the stack run one after the other beside the others, as do those on sockets."""
+    """With `pytest -n 2`, tests on the stack run in order, and those on sockets, beside the others."""
 
     def _split_scope(self, nodeid):
         if nodeid.startswith(BY_FILE):
