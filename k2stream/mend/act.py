@@ -45,8 +45,7 @@ async def do(settings: Settings, made: Plan, held: dict[str, BatchTable], say: S
     for item in made.skips:
         goals[item.tp] = item.shown.begin, _after(made, item.tp, item.shown.begin)
     if made.rebuilds:
-        limits = {item.tp: item.committed for item in made.found} if made.role == "normalize" else {}
-        keys = await _rebuild(settings, held, limits, say)
+        keys = await _rebuild(settings, made, held, say)
         say(f"{keys:,} table entries written")
         for item in made.found:
             if item.tp not in goals and (item.note is not None or item.shown.record is not None):
@@ -82,8 +81,18 @@ async def _ends(settings: Settings, tps: Sequence[TP], found: Sequence[Found]) -
     return goals
 
 
-async def _rebuild(settings: Settings, held: dict[str, BatchTable], limits: dict[TP, int], say: Say) -> int:
-    """Tables as all raw records make them, up to the limits; how many entries were other."""
+async def _rebuild(settings: Settings, made: Plan, held: dict[str, BatchTable], say: Say) -> int:
+    """Tables as all raw records make them; how many entries were other.
+
+    Those of the normaliser up to what it has committed, and only those that are lost: feeds go on, and what a
+    table says to be done is never read again.
+    """
+    limits: dict[TP, int] = {}
+    if made.role == "normalize":
+        lost = {name for item in made.found for name in item.lost_tables}
+        held = {name: table for name, table in held.items() if name in lost}
+        sources = {table.source for table in held.values()}
+        limits = {tp: end if tp.topic in sources else 0 for tp, end in made.committed.items()}
     built, catalog = Rebuild(settings), open_catalog(settings)
     async with Reader(settings, columnar=True) as reader:
         for part in await source.plan(settings, reader, catalog, "auto"):

@@ -30,6 +30,7 @@ class Plan:
 
     role: str
     found: list[Found]
+    committed: dict[TP, int]  # of all partitions, also of those that are right
     lifts: list[Lift] = field(default_factory=list)
     skips: list[Found] = field(default_factory=list)
     fills: dict[TP, range] = field(default_factory=dict)  # offsets that only Iceberg has
@@ -42,7 +43,7 @@ async def plan(settings: Settings, role: str, found: Sequence[Found], *, rebuild
     """What mends the partitions that are wrong, to the role or, of a raw topic, to the sinks."""
     held = await _sinks(settings, found) if role == "normalize" else {}
     wrong = [item for item in found if not item.is_right or (rebuild and role == "candles")]
-    made = Plan(role, wrong)
+    made = Plan(role, wrong, {item.tp: item.committed for item in found})
     if role == "candles":
         made.rebuilds = bool(wrong)
         if wrong:

@@ -8,6 +8,7 @@ import shutil
 import struct
 import sys
 from contextlib import asynccontextmanager
+from functools import partial
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
@@ -38,7 +39,7 @@ class LostState:
         self._platform, self._random = platform, random
         self.refusals = 0
         self.kinds = {
-            "changelogs made anew": self.changelogs,
+            **{f"changelogs of {role} made anew": partial(self.changelogs, role) for role in CHANGELOGS},
             "raw topic made anew": self.raw_made_anew,
             "raw log cut": self.raw_cut,
             "raw expired unread": self.raw_expired,
@@ -53,12 +54,12 @@ class LostState:
         await self.kinds[name]()
         return name
 
-    async def changelogs(self):
-        """A role's changelogs are gone: refused, and rebuilt."""
-        role = self._random.choice(list(CHANGELOGS))
+    async def changelogs(self, role):
+        """Some of a role's changelogs are gone: refused, and rebuilt; the others are right."""
         names = self._random.sample(CHANGELOGS[role], k=2)
-        await self._stop(role)
-        await self._delete(names)
+        async with self._held_back(role):
+            await self._delete(names)
+            await quiet(self._platform, self._random.uniform(2, 8))  # there is something to do
         await self._refused_and_mended(role)
 
     async def raw_made_anew(self):
@@ -86,7 +87,6 @@ class LostState:
     async def raw_expired(self):
         """Retention overtakes the normaliser."""
         topic = topics.raw(self._random.choice(topics.EXCHANGES))
-        await self._stop("normalize")
         async with self._held_back("normalize"):
             await quiet(self._platform, 5)
             await caught_up(self._platform, 120, ["k2-hot", "k2-cold"])

@@ -11,7 +11,8 @@ from tests.fault.platforms import exact, quiet, running
 pytestmark = [pytest.mark.fault, pytest.mark.asyncio(loop_scope="session")]
 
 KINDS = [
-    "changelogs made anew",
+    "changelogs of normalize made anew",
+    "changelogs of candles made anew",
     "raw topic made anew",
     "raw log cut",
     "raw expired unread",
