@@ -7,7 +7,7 @@ import os
 import shutil
 import struct
 import sys
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 from aiokafka import TopicPartition
@@ -20,6 +20,8 @@ from k2stream.settings import environment
 from tests.fault.platforms import caught_up, quiet, recovered, until
 
 MEND_SECONDS = 180
+TOGETHER_SECONDS = 20.0
+"""In which all refuse that have read what is lost."""
 BATCH_HEAD = struct.Struct(">qi")
 """Of a broker batch: base offset, and bytes after these twelve."""
 
@@ -143,16 +145,21 @@ class LostState:
         child.stopping = False
 
     async def _refused_and_mended(self, role, *others):
-        """Wait until the role and the others refuse, none else, and heal with `k2 mend`."""
+        """Wait until those of the roles that had read it refuse, none else, and heal with `k2 mend`."""
+        roles, platform = {role, *others}, self._platform
 
         async def refused():
-            return {role, *others} <= set(self._platform.refused)
+            return roles & set(platform.refused)
 
-        await until(refused, 120, f"{role} {others} refuse: {self._platform.refused}", self._platform)
-        unasked = set(self._platform.refused) - {role, *others}
-        assert not unasked, self._platform.refused
-        self.refusals += len(self._platform.refused)
-        await self._mend(role)
+        await until(refused, 120, f"one of {roles} refuses", platform)
+        if others:
+            await quiet(platform, TOGETHER_SECONDS)
+        assert set(platform.refused) <= roles, platform.refused
+        self.refusals += len(platform.refused)
+        async with AsyncExitStack() as stopped:  # the others are to be stopped by hand, as `k2 mend` says
+            for running in roles - set(platform.refused):
+                await stopped.enter_async_context(self._held_back(running))
+            await self._mend(role)
         await recovered(self._platform)
         assert not self._platform.refused
 
