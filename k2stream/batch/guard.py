@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiokafka.errors import KafkaError
@@ -117,22 +117,17 @@ class Guard:
         None was since the assignment: then what was noted there. Raises StateRefused, Unanswered.
         """
         kept = proof.note(newest, 0, *self._ids.get(tp, ())) if newest else self._notes.get(tp)
-        if kept is None:
-            return
-
-        def judged(tp: TP, held: Shown) -> Judgement:
-            return proof.judge(kept.proof.offset + 1, kept, held)
-
-        shown = await self._settled({tp: kept.proof.offset}, judged)
-        if (judgement := judged(tp, shown[tp])).verdict is Verdict.REFUSE:
-            raise self._refusal(tp, judgement)
+        if kept is not None:
+            await self._check_one(tp, kept.proof.offset + 1, kept)
 
     async def check_position(self, tp: TP, position: int, source: str) -> None:
         """Raise StateRefused where a position kept elsewhere (the next offset to read) is of another log."""
         kept = proof.read(source)
         if kept and tp in self._notes and kept.proof == self._notes[tp].proof:
             return  # judged at the assignment
+        await self._check_one(tp, position, kept)
 
+    async def _check_one(self, tp: TP, position: int, kept: Note | None) -> None:
         def judged(tp: TP, held: Shown) -> Judgement:
             return proof.judge(position, kept, held)
 
@@ -175,8 +170,7 @@ class Guard:
 
     async def still(self, tps: set[TP]) -> None:
         """Before a commit: the log is still the one that was read. Raises StateRefused, KafkaError."""
-        known = {tp: self._notes[tp] for tp in tps if tp in self._notes}
-        known = {tp: kept for tp, kept in known.items() if kept.proof != proof.NOTHING}
+        known = self._of_records(tps)
         if not known:
             return
         offsets = {tp: kept.proof.offset for tp, kept in known.items()}
@@ -192,10 +186,14 @@ class Guard:
             if (judgement := judged(tp, held)).verdict is Verdict.REFUSE:
                 raise self._refusal(tp, judgement)
 
+    def _of_records(self, tps: Iterable[TP]) -> dict[TP, Note]:
+        """The notes of a record that can be asked for."""
+        known = {tp: self._notes[tp] for tp in tps if tp in self._notes}
+        return {tp: kept for tp, kept in known.items() if kept.proof != proof.NOTHING}
+
     async def of_both(self, newest: Mapping[TP, proof.Proof]) -> set[TP]:
         """Partitions of which records of two logs were delivered: the noted one is gone, the newest there."""
-        noted = {tp: self._notes[tp].proof for tp in newest if tp in self._notes}
-        noted = {tp: kept for tp, kept in noted.items() if kept != proof.NOTHING}
+        noted = {tp: kept.proof for tp, kept in self._of_records(newest).items()}
         found = [
             await self._consumer._thread.records_at({tp: kept.offset for tp, kept in proofs.items()})  # noqa: SLF001
             for proofs in (noted, newest)
