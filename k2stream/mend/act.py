@@ -38,10 +38,6 @@ async def do(settings: Settings, made: Plan, held: dict[str, BatchTable], say: S
     for todo in made.lifts:
         begin = await lift.lift(settings, todo, say)
         goals[TP(todo.topic, todo.partition)] = begin, _after(made, TP(todo.topic, todo.partition), begin)
-    for tp, offsets in made.fills.items():
-        (table,) = [table for table in held.values() if table.source == tp.topic]
-        count = await fill.fill(settings, open_catalog(settings), tp, offsets, table)
-        say(f"{tp.topic}[{tp.partition}]: {count} trades normalised from Iceberg")
     for item in made.skips:
         goals[item.tp] = item.shown.begin, _after(made, item.tp, item.shown.begin)
     if made.rebuilds:
@@ -51,6 +47,10 @@ async def do(settings: Settings, made: Plan, held: dict[str, BatchTable], say: S
             if item.tp not in goals and (item.note is not None or item.shown.record is not None):
                 kept = item.note or proof.note(item.shown.record)  # type: ignore[arg-type]
                 goals[item.tp] = item.committed, Note(kept.version, kept.generation + 1, kept.proof)
+    for tp, offsets in made.fills.items():  # after what its table has to know
+        (table,) = [table for table in held.values() if table.source == tp.topic]
+        count = await fill.fill(settings, open_catalog(settings), tp, offsets, table)
+        say(f"{tp.topic}[{tp.partition}]: {count} trades normalised from Iceberg")
     await _tell(settings, [item for item in made.skips if not _is_filled(made, item)])
     await _write(settings, f"k2-{made.role}", goals, held)
 
