@@ -187,9 +187,8 @@ async def exact(platform, *, whole=True):
     assert counts["raw"] > 0
     assert report.candles > 0
     refused = counts["raw"] - counts["normalized"] - counts["duplicates"]
-    assert not whole or 0 <= refused <= counts["dead letters"], (
-        counts
-    )  # frames that nobody could read are letters too
+    # Frames that nobody could read are letters too.
+    assert not whole or 0 <= refused <= counts["dead letters"], counts
     return {
         "raw trades": counts["raw"],
         "canonical trades": counts["normalized"],
