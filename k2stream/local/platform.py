@@ -224,6 +224,10 @@ class Platform:
         """Make the simulated exchanges trade no more; their connections stay."""
         (await self._http.post(f"{self.control_url}/stop-feeds")).raise_for_status()
 
+    async def start_feeds(self) -> None:
+        """Make the simulated exchanges trade again."""
+        (await self._http.post(f"{self.control_url}/start-feeds")).raise_for_status()
+
     async def is_ready(self) -> bool:
         """Whether every worker runs and is ready."""
         return all(await asyncio.gather(*(self._probe(name)() for name in self.workers)))

@@ -3,8 +3,8 @@
 import asyncio
 import os
 import sys
-import time
 
+import httpx
 import msgspec
 import pytest
 import pytest_asyncio
@@ -19,8 +19,6 @@ from k2stream.cold.catalog import open_catalog
 from k2stream.cold.tables import TABLES
 from k2stream.commands.demo import drain
 from k2stream.errors import ConfigError
-from k2stream.exchanges import raw
-from k2stream.exchanges.spec import RawTrade
 from k2stream.local.platform import WORKERS, Platform, Simulation
 from k2stream.reading import Reader
 from k2stream.replay import run, swap
@@ -33,7 +31,7 @@ from k2stream.sinks.clickhouse import ClickHouse, connect
 from k2stream.sinks.iceberg import Iceberg
 from k2stream.sinks.progress import Partition, Position
 from k2stream.verify.run import verify
-from tests.fault.platforms import recovered
+from tests.fault.platforms import recovered, until
 from tests.integration.partitions import TWO
 from tests.integration.sink_samples import batch, piece, trade
 
@@ -163,17 +161,22 @@ async def start(platform):
     await recovered(platform)
 
 
-async def more_trades(settings, count):
-    """Raw records of a pair of Kraken's, now."""
-    symbol = "XBT/USD"
-    number = topics.partition_of(symbol, settings.kraken_partitions)
-    async with AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap) as producer:
-        for sequence in range(count):
-            now = time.time_ns() // 1000
-            fields = {"pair": symbol, "price": f"{80_000 + sequence}.5", "volume": "0.25"}
-            fields |= {"time": f"{now / 1e6:.6f}", "side": "b", "orderType": "l", "misc": ""}
-            value = raw.record(RawTrade(symbol, msgspec.json.encode(fields)), now, "more-1", sequence)
-            await producer.send_and_wait(topics.raw("kraken"), value, symbol.encode(), partition=number)
+async def more_trades(platform, count):
+    """What the exchanges go on with: each has traded some more."""
+    await platform.start_feeds()
+    async with httpx.AsyncClient(base_url=platform.control_url) as client:
+
+        async def made():
+            exchanges = (await client.get("/stats")).json()["exchanges"]
+            return {name: counts["generated_trades"] for name, counts in exchanges.items()}
+
+        before = await made()
+
+        async def grown():
+            return all(now >= before[name] + count for name, now in (await made()).items())
+
+        await until(grown, 60, "more trades")
+    await platform.stop_feeds()
 
 
 async def damage(settings):
@@ -236,8 +239,7 @@ async def test_a_replay_repairs_what_was_damaged_and_the_workers_go_on_exactly(t
         assert status == 0, said
 
         await start(platform)
-        await drain(platform)  # the exchange answers for the outage: what comes next is none of its trades
-        await more_trades(reached, 50)
+        await more_trades(platform, 50)
         await drain(platform)
         report = await verify(reached, platform.urls["candles"])
         assert not report.differences, [str(item) for part in report.comparisons for item in part.differences]
@@ -258,7 +260,7 @@ async def test_a_replay_repairs_what_was_damaged_and_the_workers_go_on_exactly(t
         status, said = await k2(given, "replay", "--swap", "--yes")
         assert status == 0, said
         await start(platform)
-        await more_trades(reached, 10)
+        await more_trades(platform, 10)
         await drain(platform)
         status, said = await k2(given, "replay")
         assert status == 0, said

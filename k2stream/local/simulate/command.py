@@ -53,7 +53,7 @@ class _RepeatedFault(click.ParamType):
 @click.option("--binance-port", default=0, help="0: any free port, as for the others.")
 @click.option("--kraken-port", default=0)
 @click.option("--coinbase-port", default=0)
-@click.option("--control-port", default=0, help="HTTP: /fault, /stop-feeds, /stats, /faults.")
+@click.option("--control-port", default=0, help="HTTP: /fault, /stop-feeds, /start-feeds, /stats, /faults.")
 @click.option("--record", type=click.Path(dir_okay=False, path_type=Path), help="JSON lines of all trades.")
 @click.option(
     "--binance-close-seconds",

@@ -3,6 +3,7 @@
 POST /fault       {"exchange": "kraken", "kind": "garbage", "count": 1, "seconds": 2, "bytes": 1000000,
                    "symbol": "XBT/USD"}
 POST /stop-feeds  no new trades; connections stay alive with heartbeats
+POST /start-feeds trades again, as after a halt: there are none of the time between
 GET  /stats       exact counts for each exchange
 GET  /faults      the faults that happened, in order, with the ids they concern
 """
@@ -28,6 +29,7 @@ class Control:
         routes = [
             web.post("/fault", self._fault),
             web.post("/stop-feeds", self._stop_feeds),
+            web.post("/start-feeds", self._start_feeds),
             web.get("/stats", self._stats),
             web.get("/faults", self._faults),
         ]
@@ -60,6 +62,10 @@ class Control:
 
     async def _stop_feeds(self, request: web.Request) -> web.Response:
         self._simulator.stop_trading()
+        return _json(self._simulator.stats())
+
+    async def _start_feeds(self, request: web.Request) -> web.Response:
+        self._simulator.start_trading()
         return _json(self._simulator.stats())
 
     async def _stats(self, request: web.Request) -> web.Response:

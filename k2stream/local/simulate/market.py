@@ -80,6 +80,10 @@ class Market:
             self._next_us += self._random.expovariate(self._rate)
         return orders
 
+    def halted(self, until_us: int) -> None:
+        """Nobody has traded up to a time."""
+        self._next_us = max(self._next_us, until_us)
+
     def _order(self, time_us: int) -> Order:
         book, draw = self._choose(), self._random.random
         asset, style = book.asset, self._style

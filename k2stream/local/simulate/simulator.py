@@ -143,6 +143,11 @@ class Simulator:
         for venue in self.venues.values():
             venue.stop_trading()
 
+    def start_trading(self) -> None:
+        """Trades again after `stop_trading`."""
+        for venue in self.venues.values():
+            venue.start_trading()
+
     def stats(self) -> dict[str, Any]:
         """Exact counts for each exchange."""
         return {

@@ -105,6 +105,12 @@ class Venue:
         """No trade from now on; connections stay alive."""
         self._stopped = True
 
+    def start_trading(self) -> None:
+        """Trades again, from now on."""
+        if self._stopped:
+            self._market.halted(self._now_us())
+        self._stopped = False
+
     def tick(self) -> None:
         """Trade up to now, and send to each connection what it has subscribed to."""
         now_us = self._now_us()

@@ -37,6 +37,18 @@ def test_an_exchange_that_starts_again_goes_on_above_its_old_ids():
         assert order.first_id > ended[order.symbol]
 
 
+def test_nobody_trades_in_a_halt():
+    resumed = START + 2 * MINUTE
+    halting = market()
+    (*_, last) = halting.until(START + MINUTE)
+    halting.halted(resumed)
+    orders = halting.until(resumed + MINUTE)
+    assert orders
+    assert all(order.time_us >= resumed for order in orders)
+    ids = [order.first_id for order in orders if order.symbol == last.symbol]
+    assert ids[0] == last.last_id + 1
+
+
 def test_the_rate_is_that_of_trades():
     trades = sum(len(order.quantities) for order in market(rate=1000).until(START + MINUTE))
     assert trades == pytest.approx(60_000, rel=0.03)

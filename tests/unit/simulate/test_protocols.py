@@ -278,6 +278,10 @@ async def test_the_control_endpoint(simulate):
         assert stats["simulated"] is True
         for name, counts in stats["exchanges"].items():
             assert counts["generated_trades"] == stopped["exchanges"][name]["generated_trades"]
+        await client.post("/start-feeds")
+        for name, counts in stopped["exchanges"].items():
+            made = simulator.venues[name].counts
+            await until(lambda made=made, before=counts: made.generated_trades > before["generated_trades"])
         assert (await client.get("/faults")).json() == [{"exchange": "binance", "fault": "refuse"}]
 
 
