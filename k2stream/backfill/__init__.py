@@ -43,7 +43,7 @@ def filler(
     symbols = [item.symbol for item in instruments]
     output = Output(name, publisher, settings)
     turns = Turns(name, output, settings)
-    return Filler(Task(exchange, symbols, client, output, settings, settled, turn=turns.take))
+    return Filler(Task(exchange, symbols, client, output, settings, settled, turns=turns))
 
 
 __all__ = ["Filler", "filler", "last_up"]

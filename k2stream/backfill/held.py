@@ -5,31 +5,39 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
 from typing import Any
 
 import numpy as np
 
 from k2stream import topics
 from k2stream.backfill import contents
+from k2stream.backfill.clocks import Clocks
 from k2stream.backfill.contents import Content
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Exchange
 from k2stream.reading import Reader
 from k2stream.settings import Settings
 
-CLOCK_US = 60_000_000
-"""How far this machine's clock, which receive times are of, may be from the exchange's."""
+LATE_US = 60_000_000
+"""How long after its trade a record may have been received."""
+
+FURTHER_US = 3_600_000_000
+"""How much further back trades are looked for where none is near."""
+
+RECENT = 1_000
+"""Records at the end of each partition that say how far the clocks differ."""
 
 RECORDS = (10, 10_000)  # looked at from the end of each partition, before all of them
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """`times` of trades by symbol and content, ascending; how far `ahead` the exchange's clock is. All µs."""
+    """`times` of trades by symbol and content, ascending, and how far the exchange's clock was ahead of ours
+    `before` an outage and `after` it. All µs."""
 
     times: Mapping[str, Mapping[Content, list[int]]]
-    ahead: int
+    before: int
+    after: int
 
 
 def trades_of(exchange: Exchange, values: Sequence[bytes | None]) -> Iterator[tuple[Any, str, Content, int]]:
@@ -45,17 +53,35 @@ def link_of(record: Any) -> str:
 
 
 class Holdings:
-    """What was traded from one time of our clock to another, µs, by a clock at most CLOCK_US away."""
+    """What was received from a time of our clock on, µs, around the beginning of a connection.
 
-    def __init__(self, exchange: Exchange, settings: Settings, start: int, end: int) -> None:
+    By whichever clock: none of what is received later lies before it, also where the clock has gone back.
+    """
+
+    def __init__(self, exchange: Exchange, settings: Settings, start: int, connection: str) -> None:
         self._exchange, self._settings = exchange, settings
-        self._start, self._end = start - CLOCK_US, end + CLOCK_US
-        self._ahead: list[int] = []
+        self._start, self._connection = start - LATE_US, connection
+        self._further = False
+        self._clocks = Clocks()
         self._held: defaultdict[str, contents.Held] = defaultdict(contents.Held)
         self._next: dict[int, int] = {}
 
     async def read(self) -> Held:
         """All that the topic has now, up to its end, where trades are that were fetched before."""
+        await self._read_on()
+        before, after = self._clocks.around(self._connection)
+        if before is None and not self._further:  # else our clock may have been another one than it is now
+            self._further = True
+            self._start -= FURTHER_US
+            self._next.clear()
+            self._held.clear()
+            self._clocks = Clocks()
+            return await self.read()
+        times = {symbol: found.times() for symbol, found in self._held.items()}
+        known = [item for item in (before, after) if item is not None] or [0]
+        return Held(times, known[0], known[-1])
+
+    async def _read_on(self) -> None:
         topic = topics.raw(self._exchange.name)
         partitions = self._settings.raw_partitions(self._exchange.name)
         async with Reader(self._settings, columnar=True) as reader:
@@ -66,17 +92,27 @@ class Holdings:
             async for batch in reader.read(topic, stretches):
                 begin, end = stretches[batch.tp.partition]
                 inside = (batch.offsets >= begin) & (batch.offsets < end)
-                self._add([batch.values[row] for row in np.flatnonzero(inside).tolist()])
+                self._add(batch.tp.partition, [batch.values[row] for row in np.flatnonzero(inside).tolist()])
         self._next = {number: end for number, (_, end) in stretches.items()}
-        times = {symbol: found.times() for symbol, found in self._held.items()}
-        return Held(times, int(median(self._ahead)) if self._ahead else 0)
 
-    def _add(self, values: Sequence[bytes | None]) -> None:
+    def _add(self, partition: int, values: Sequence[bytes | None]) -> None:
         for record, symbol, content, time in trades_of(self._exchange, values):
-            if self._start <= time <= self._end:
-                self._held[symbol].add(content, time, link_of(record))
+            self._held[symbol].add(content, time, link_of(record))
+            if not (record.k2_backfilled or record.k2_unread):
+                self._clocks.add(partition, record.k2_conn, symbol, time, record.k2_recv)
+
+
+async def exchange_ahead(exchange: Exchange, settings: Settings) -> int:
+    """How far the exchange's clock is ahead of ours by the newest trades, µs; 0 where there are none."""
+    topic, clocks = topics.raw(exchange.name), Clocks()
+    async with Reader(settings, columnar=True) as reader:
+        held = await reader.held(topic, settings.raw_partitions(exchange.name))
+        stretches = {number: (max(begin, end - RECENT), end) for number, (begin, end) in held.items()}
+        async for batch in reader.read(topic, stretches):
+            for record, symbol, _, time in trades_of(exchange, batch.values):
                 if not (record.k2_backfilled or record.k2_unread):
-                    self._ahead.append(time - record.k2_recv)
+                    clocks.add(batch.tp.partition, record.k2_conn, symbol, time, record.k2_recv)
+    return clocks.around("")[0] or 0
 
 
 async def last_received(exchange: Exchange, settings: Settings) -> dict[int, int]:

@@ -22,7 +22,7 @@ AGAIN_SECONDS = 5.0
 
 async def fill(task: Task, event: FeedEvent) -> None:
     """Publish the trades of a GAP or JUMP."""
-    await task.until(event.time + task.margin_us)
+    await task.settle(event.time, 1)
     try:
         count = await _publish(task, event)
         note = _note(event, event.count - count)
@@ -41,6 +41,7 @@ async def _publish(task: Task, event: FeedEvent) -> int:
     history, first, last = task.client.history, event.first_missing, event.last_missing
     assert history.by_id and first is not None and last is not None
     count, start = 0, max(first, last - MOST_IDS + 1)
+    is_old = task.patience(event.time, PATIENCE_US)
     while start <= last:
         wanted = range(start, min(start + history.limit, last + 1))
         request = history.by_id(event.symbol, event.numbering, wanted[0], wanted[-1])
@@ -53,8 +54,7 @@ async def _publish(task: Task, event: FeedEvent) -> int:
             told.update(item.id for item in found)
             if beyond or len(told) == len(wanted):
                 break
-            old = task.now_us() >= event.time + PATIENCE_US
-            beyond = old and await _is_beyond(task, event, wanted[-1])
+            beyond = is_old() and await _is_beyond(task, event, wanted[-1])
             if not beyond:
                 await asyncio.sleep(AGAIN_SECONDS)
         count += len(told)

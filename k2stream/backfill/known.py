@@ -9,7 +9,7 @@ from pyiceberg.exceptions import NoSuchTableError
 
 from k2stream import clock, exchanges, topics
 from k2stream.backfill.contents import Content, Held
-from k2stream.backfill.held import CLOCK_US, link_of, trades_of
+from k2stream.backfill.held import FURTHER_US, link_of, trades_of
 from k2stream.backfill.span import Span
 from k2stream.batch import RecordBatch
 from k2stream.cold import writer
@@ -23,7 +23,7 @@ from k2stream.sinks.progress import Partition, Position
 
 
 class Known:
-    """The trades of a span."""
+    """The trades of a span, whose receive times are at most FURTHER_US before their trade times."""
 
     def __init__(self, settings: Settings, instrument: Instrument, span: Span) -> None:
         self._settings, self._instrument, self._span = settings, instrument, span
@@ -42,7 +42,7 @@ class Known:
         async with Reader(self._settings, columnar=True) as reader:
             begin, end = (await reader.held(topic, partitions))[partition]
             if self._next is None:
-                since = await reader.since(topic, partitions, (span.start - CLOCK_US) // 1000)
+                since = await reader.since(topic, partitions, (span.start - FURTHER_US) // 1000)
                 self._next = since[partition][0]
                 if begin and self._next <= begin:  # else all since then is in the topic
                     where = self._settings, self._instrument, span, partition, begin
@@ -81,7 +81,7 @@ def _cold(
             f"before them: what is held of {instrument.key} since {clock.spoken(span.start // 1000)} cannot "
             "be told, and would be published twice; begin the span after them"
         )
-    since = clock.iso((span.start - CLOCK_US) // 1000)
+    since = clock.iso((span.start - FURTHER_US) // 1000)
     where = (
         f"{native.SYMBOL[instrument.exchange]} == '{instrument.symbol}' and raw_partition == {partition} "
         f"and raw_offset < {begin} and receive_time >= '{since}'"

@@ -40,46 +40,51 @@ def join(before: FeedEvent, event: FeedEvent, margin_us: int) -> FeedEvent | Non
 
 async def fill(task: Task, event: FeedEvent) -> None:
     """Publish what REST tells of the time of an outage and the raw topic does not hold."""
-    if not 0 < event.since < event.time:
-        return  # it was never up before, or all of its symbols are by now
+    if event.since in (0, event.time):
+        return  # it was never up before, or its symbols' outages are told one by one
     name, margin = task.exchange.name, task.margin_us
+    # By two clocks, where ours was set right in between: the one may be later than the other.
     start, end = max(event.since - margin, event.time - MOST_US), event.time + margin
     note = ""
     if start > event.since:
         note = f"only the last {MOST_US / 3.6e9:g} of {(event.time - event.since) / 3.6e9:.1f} h are fetched"
         log.warning("%s: %s", name, note)
-    await task.until(end + margin)
+    await task.settle(event.time, 2)
     await task.settled()
-    holdings = Holdings(task.exchange, task.settings, start, end)
+    holdings = Holdings(task.exchange, task.settings, min(start, end), event.connection)
     held = await holdings.read()
+    span = Span(*sorted((start + held.before, end + held.after + 1)))
     count = 0
     for symbol in [event.symbol] if event.symbol else task.symbols:
         try:
-            told = await _told(task, symbol, Span(start + held.ahead, end + held.ahead + 1), held)
+            told = await _told(task, symbol, span, held)
         except HistoryError as error:
             log.warning("%s %s: nothing fetched: %s", name, symbol, error)
             await task.done(event, symbol, event.since, 0, f"nothing fetched: {error}")
             continue
-        async with task.turn():
+
+        async def compared(symbol: str = symbol, told: Sequence[Past] = told) -> Sequence[Past]:
             now = await holdings.read()
-            missing = absent(task.exchange, told, now.times.get(symbol, {}))
-            await task.output.trades(missing)
-        await task.done(event, symbol, event.since, len(missing), note)
-        count += len(missing)
-    log.info("%s: %d trades fetched of %.1f s without a feed", name, count, (event.time - event.since) / 1e6)
+            return absent(task.exchange, told, now.times.get(symbol, {}))
+
+        missing = await task.publish(compared)
+        await task.done(event, symbol, event.since, missing, note)
+        count += missing
+    log.info("%s: %d trades fetched of %.1f s without a feed", name, count, (span.end - span.start) / 1e6)
 
 
 async def _told(task: Task, symbol: str, span: Span, held: Held) -> Sequence[Past]:
     """What REST tells of a symbol and a span, once it has got to what the feed told; raises HistoryError."""
     held_times = (time for times in held.times.get(symbol, {}).values() for time in times if time < span.end)
     newest = max(held_times, default=0)
+    is_old = task.patience(span.end, PATIENCE_US)
     beyond = False
     while True:
         pages = chunks(task.client, symbol, "", span)
         told = [item async for page in pages for item in page.trades]
         if beyond or not newest or (told and told[-1].time >= newest - ROUNDING_US):
             return told
-        if task.now_us() > span.end + PATIENCE_US:
+        if is_old():
             log.warning(
                 "%s %s: REST does not tell the newest trade that the feed told", task.exchange.name, symbol
             )

@@ -7,9 +7,10 @@ here, from all trades that the platform holds of it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -18,7 +19,7 @@ from aiokafka import AIOKafkaProducer
 from k2stream import clock, exchanges, topics
 from k2stream.backfill.client import client_of
 from k2stream.backfill.contents import absent
-from k2stream.backfill.held import last_received
+from k2stream.backfill.held import exchange_ahead, last_received
 from k2stream.backfill.known import Known
 from k2stream.backfill.output import Output
 from k2stream.backfill.recompute import recompute
@@ -27,7 +28,7 @@ from k2stream.backfill.span import Span, chunks
 from k2stream.backfill.turn import Turns
 from k2stream.errors import ConfigError
 from k2stream.events import EventKind, FeedEvent
-from k2stream.exchanges.rest.spec import HistoryError
+from k2stream.exchanges.rest.spec import HistoryError, Past
 from k2stream.exchanges.spec import Exchange
 from k2stream.feed import Columns
 from k2stream.instruments import Instrument
@@ -132,13 +133,12 @@ async def _fetch(
                 client, instrument.symbol, client.history.numbering(instrument), span, progress.cursor
             ):
                 trades = chunk.trades
-                async with turns.take() if held and trades else nullcontext():
-                    if held:
-                        trades = absent(exchanges.get(instrument.exchange), trades, await held.times())
+                if held and trades:
+                    published = await turns.publish(partial(_missing, instrument, held, trades))
+                else:
+                    published = len(trades)
                     await output.trades(trades)
-                progress = Progress(
-                    chunk.cursor, progress.told + len(chunk.trades), progress.published + len(trades)
-                )
+                progress = Progress(chunk.cursor, progress.told + len(trades), progress.published + published)
                 note.write(progress)
                 if chunk.trades:
                     reached = (chunk.trades[-1].time - span.start) / (span.end - span.start)
@@ -148,13 +148,18 @@ async def _fetch(
     return progress
 
 
+async def _missing(instrument: Instrument, held: Known, told: Sequence[Past]) -> Sequence[Past]:
+    return absent(exchanges.get(instrument.exchange), told, await held.times())
+
+
 async def settled(settings: Settings, exchange: Exchange, span: Span, report: Report) -> Span:
     """The part of a span of which all trades that the feed will bring are durable.
 
     Raises ConfigError when there is none.
     """
     margin = int(settings.gap_fill_margin_seconds * 1e6)
-    end = min(span.end, clock.now_us() - margin)
+    behind = max(-await exchange_ahead(exchange, settings), 0)
+    end = min(span.end, clock.now_us() - margin - behind)
     if end <= span.start:
         raise ConfigError(
             f"--from {clock.spoken(span.start // 1000)} is not {margin / 1e6:g} s ago: "
@@ -164,7 +169,7 @@ async def settled(settings: Settings, exchange: Exchange, span: Span, report: Re
         report.step(f"up to {clock.spoken(end // 1000)}: later trades come with the feed")
     if end > clock.now_us() - RECENT_US:
         for _ in range(WAITS):
-            if max((await last_received(exchange, settings)).values(), default=0) >= end:
+            if max((await last_received(exchange, settings)).values(), default=0) >= end + behind:
                 break
             await asyncio.sleep(WAIT_SECONDS)
     return Span(span.start, end)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
 from k2stream import clock
 from k2stream.backfill.client import Client
 from k2stream.backfill.output import Output
+from k2stream.backfill.turn import Turns
 from k2stream.events import EventKind, FeedEvent
+from k2stream.exchanges.rest.spec import Past
 from k2stream.exchanges.spec import Exchange
 from k2stream.settings import Settings
 
@@ -28,17 +30,31 @@ class Task:
     """Returns once all that the feed has received is durable."""
 
     now_us: Callable[[], int] = clock.now_us
-    turn: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
-    """A turn to compare and publish: see Turns."""
+    turns: Turns | None = None
+    """None where nobody else fetches."""
 
     @property
     def margin_us(self) -> int:
         """How long REST may take to tell a trade."""
         return int(self.settings.gap_fill_margin_seconds * 1e6)
 
-    async def until(self, time_us: int) -> None:
-        """Wait for a moment."""
-        await asyncio.sleep((time_us - self.now_us()) / 1e6)
+    async def settle(self, time_us: int, margins: int) -> None:
+        """Wait until so many margins after a moment of the past, whatever our clock says."""
+        margin = self.margin_us
+        await asyncio.sleep(min(time_us + margins * margin - self.now_us(), margins * margin) / 1e6)
+
+    def patience(self, time_us: int, patience_us: int) -> Callable[[], bool]:
+        """Tells whether so long has passed since a moment: by our clock, or by how long we have waited."""
+        begun = time.monotonic()
+        return lambda: self.now_us() > time_us + patience_us or (time.monotonic() - begun) * 1e6 > patience_us
+
+    async def publish(self, compare: Callable[[], Awaitable[Sequence[Past]]]) -> int:
+        """Publish what a comparison with what is held says is missing; how many that were."""
+        if self.turns:
+            return await self.turns.publish(compare)
+        missing = await compare()
+        await self.output.trades(missing)
+        return len(missing)
 
     async def done(self, event: FeedEvent, symbol: str, since: int, count: int, note: str) -> None:
         """Answer an event for a symbol."""

@@ -40,7 +40,7 @@ class Socket(ClientConnection):
 
         self._now_us = now_us
         self.up_until = self._heard = now_us()
-        self._quiet_us = float("inf")
+        self._quiet = float("inf")  # seconds
         self._unread = False  # reading stood still since the last bytes
         self._stood = False  # and did so again since the exchange was asked
         self._asking: asyncio.Task[None] | None = None
@@ -53,15 +53,15 @@ class Socket(ClientConnection):
 
     def data_received(self, data: bytes) -> None:
         """Note the time, then do what websockets does."""
-        now = self._now_us()
-        if self._unread or now - self._heard > self._quiet_us:
+        now, heard = self._now_us(), self.loop.time()
+        if self._unread or heard - self.last_heard > self._quiet:
             self._stood = True
             if self._asking is None:
                 self._asking = self.loop.create_task(self._ask())
         elif self._asking is None:
             self.up_until = now
         self._heard = now
-        self.last_heard = self.loop.time()
+        self.last_heard = heard
         super().data_received(data)
         self._unread = self.recv_messages.paused
 
@@ -73,7 +73,7 @@ class Socket(ClientConnection):
 
     def watch(self, seconds: float) -> None:
         """Abort the connection when nothing is heard for so long."""
-        self._quiet_us = seconds * 1e6 / QUIET_SHARE
+        self._quiet = seconds / QUIET_SHARE
         if self.recv_messages.paused:  # unread data waits: we are slow, the exchange is not silent
             self.last_heard = self.loop.time()
         idle = self.loop.time() - self.last_heard

@@ -7,6 +7,7 @@ import os
 import random
 import signal
 from collections import Counter
+from pathlib import Path
 
 import httpx
 
@@ -18,6 +19,10 @@ from tests.fault.platforms import recovered
 
 ROLES = tuple(spec.name for spec in WORKERS)
 PARTS = ("kafka", "registry", "clickhouse")
+
+CLOCKS = Path(__file__).parent / "clocks"
+CLOCK_SECONDS = 600
+"""By which a worker's clock may be wrong."""
 
 BEYOND_SESSION = 8.0
 """Seconds: the group gives a worker up after 6, and it wakes as a zombie."""
@@ -53,6 +58,7 @@ class Chaos:
         self.done: Counter[str] = Counter()
         self._platform = platform
         self._random = random.Random(seed)
+        self._clocks = Path(os.environ["MOVED_CLOCKS"])
         self.lost = LostState(platform, self._random)
 
     async def any(self) -> str:
@@ -65,7 +71,9 @@ class Chaos:
             return await self.kill(self._random.choice(ROLES))
         if draw < 0.60:
             return await self.freeze(self._random.choice(ROLES), BEYOND_SESSION)
-        if draw < 0.70:
+        if draw < 0.65:
+            return self.move_clock(self._random.choice(ROLES), self._random.randint(-1, 1) * CLOCK_SECONDS)
+        if draw < 0.75:
             return await self.restart(self._random.choice(PARTS), self._random.uniform(0.0, 10.0))
         return await self.exchange(self._random.choice(topics.EXCHANGES), self._random.choice(list(EXCHANGE)))
 
@@ -100,6 +108,11 @@ class Chaos:
             await self._platform.heal()
         await stack.restart(part)
         return self._note(f"kill -9 {part}")
+
+    def move_clock(self, role: str, seconds: int) -> str:
+        """The wall clock of one worker jumps to so many seconds off the right time, and stays so."""
+        (self._clocks / role).write_text(str(seconds))
+        return self._note(f"clock {seconds:+d} s {role}")
 
     async def exchange(self, exchange: str, kind: Kind) -> str:
         """Make a simulated exchange misbehave."""

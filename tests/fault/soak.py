@@ -6,6 +6,7 @@ python -m tests.fault.soak --minutes 20 [--seed 1] [--rate 200] [--every 10]
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import tempfile
 import time
@@ -22,7 +23,7 @@ from k2stream.status.lag import LagReader
 from k2stream.status.scrape import scrape
 from k2stream.verify.run import Report, verify
 from k2stream.verify.show import show
-from tests.fault.chaos import Chaos
+from tests.fault.chaos import CLOCKS, Chaos
 
 console = Console()
 
@@ -50,6 +51,7 @@ async def soak(folder: Path, seconds: float, seed: int, rate: int, every: float)
     """Run, break, drain and verify; what was found, and what was injected."""
     moments = random.Random(f"moments:{seed}")
     settings = Settings(data_dir=str(folder), cold_commit_seconds=15.0)
+    os.environ |= {"PYTHONPATH": str(CLOCKS), "MOVED_CLOCKS": str(folder)}
     async with Platform(settings, Simulation(rate, seed), _say) as platform:
         platform.longest_pause = 0.0  # its faults kill them far more often than anything else does
         chaos = Chaos(platform, seed)

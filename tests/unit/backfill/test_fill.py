@@ -1,12 +1,15 @@
 """What is asked for a gap or an outage, and what is said of it."""
 
+import dataclasses
 import json
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 
 from k2stream import events, exchanges, topics
 from k2stream.backfill import ids, outages
+from k2stream.backfill import task as task_module
 from k2stream.backfill.down import down_since
 from k2stream.backfill.held import Held
 from k2stream.backfill.output import Output
@@ -194,10 +197,10 @@ def connected(since, time=LONG_AGO):
 @pytest.fixture
 def held(monkeypatch):
     """What the raw topic is taken to hold: times by symbol and content, and the clocks' difference."""
-    found = Held({}, 0)
+    found = Held({}, 0, 0)
 
     class Holdings:
-        def __init__(self, exchange, settings, start, end):
+        def __init__(self, exchange, settings, start, connection):
             pass
 
         async def read(self):
@@ -226,16 +229,16 @@ async def test_an_outage_is_asked_for_from_a_margin_before_it_to_a_margin_after_
     """Trades on their way when the connection came up belong to neither connection; REST may be late too."""
     waited = []
 
-    async def until(self, time_us):
-        waited.append(time_us)
+    async def settle(self, time_us, margins):
+        waited.append((time_us, margins))
 
-    monkeypatch.setattr(Task, "until", until)
+    monkeypatch.setattr(Task, "settle", settle)
     margin, since = 1000, LONG_AGO - 500_000
     times = [since - margin - 1, since - margin, LONG_AGO + margin, LONG_AGO + margin + 1]
     work, publisher = task(exchanges.get("kraken"), {"XBT/USD": kraken(*times)})
     await outages.fill(work, connected(since))
     found = [json.loads(record["time"].replace(".", "")) for record in published(publisher, "kraken")]
-    assert found == times[1:3] and waited == [LONG_AGO + 2 * margin]
+    assert found == times[1:3] and waited == [(LONG_AGO, 2)]
 
 
 @pytest.mark.parametrize("together", [1, 3, 999])
@@ -251,7 +254,7 @@ async def test_a_trade_that_rest_never_tells_does_not_keep_all_other_outages_wai
     """Of a symbol that trades no more nothing ever comes after it."""
     past = LONG_AGO - 10
     work, _ = task(exchanges.get("kraken"), {"XBT/USD": kraken(past - 9)})
-    told_live = Held({"XBT/USD": {"any": [past - 3]}}, 0)
+    told_live = Held({"XBT/USD": {"any": [past - 3]}}, 0, 0)
     assert len(await outages._told(work, "XBT/USD", Span(past - 10, past), told_live)) == 1
 
 
@@ -267,14 +270,33 @@ async def test_an_outage_is_asked_for_until_rest_has_got_to_what_the_feed_told(m
         return await ask(request)
 
     work.client.fetch = fetch
-    told_live = Held({"XBT/USD": {"any": [LONG_AGO - 5, LONG_AGO - 3]}}, 0)
+    told_live = Held({"XBT/USD": {"any": [LONG_AGO - 5, LONG_AGO - 3]}}, 0, 0)
     told = await outages._told(work, "XBT/USD", Span(LONG_AGO - 10, LONG_AGO), told_live)
     assert told[-1].time >= LONG_AGO - 3
     # What it told live and never over REST is waited for until REST tells something later.
-    never = Held({"XBT/USD": {"any": [LONG_AGO - 1]}}, 0)
+    never = Held({"XBT/USD": {"any": [LONG_AGO - 1]}}, 0, 0)
     everything = [item for item in everything if item.time != LONG_AGO - 1]
     asked.clear()
     assert len(await outages._told(work, "XBT/USD", Span(LONG_AGO - 10, LONG_AGO), never)) == 9
+
+
+@pytest.mark.parametrize("now", [LONG_AGO - 600_000_000, LONG_AGO + 1, NOW])
+async def test_nothing_is_waited_for_longer_because_our_clock_went_back(now, monkeypatch):
+    waited = []
+
+    async def sleep(seconds):
+        waited.append(seconds)
+
+    monkeypatch.setattr(task_module, "asyncio", SimpleNamespace(sleep=sleep))
+    work, _ = task(exchanges.get("kraken"), {})
+    work = dataclasses.replace(work, now_us=lambda: now)
+    await work.settle(LONG_AGO, 2)
+    assert waited[0] <= 2 * work.margin_us / 1e6
+    now += 600_000_000
+    monkeypatch.setattr(task_module, "time", SimpleNamespace(monotonic=iter([7, 7, 68]).__next__))
+    is_old = work.patience(now, ids.PATIENCE_US)
+    assert not is_old()
+    assert is_old()
 
 
 async def test_the_first_connection_ever_asks_nothing(held):

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,7 +16,7 @@ from k2stream.backfill.past import Report
 from k2stream.backfill.resume import Note, Progress
 from k2stream.backfill.span import Span
 from k2stream.backfill.task import Task
-from k2stream.backfill.turn import LEASE_US, Turns, holder
+from k2stream.backfill.turn import LEASE_SECONDS, OLD_US, Claims, Turns
 from k2stream.errors import ConfigError
 from k2stream.events import EventKind, FeedEvent
 from k2stream.exchanges import raw
@@ -39,17 +40,31 @@ def event(kind, connection, time=0):
 CLAIMED, RELEASED = EventKind.CLAIMED, EventKind.RELEASED
 
 
+def claims(*events, now=0.0, now_us=0):
+    made = Claims()
+    made.take(events, now, now_us)
+    return made
+
+
 def test_turns_go_in_the_order_of_the_claims():
     events = [event(CLAIMED, "a"), event(CLAIMED, "b"), event(EventKind.CONNECTED, "a")]
-    assert holder([], 0) == "" and holder(events, 0) == "a"
-    assert holder([*events, event(RELEASED, "a")], 0) == "b"
-    assert holder([*events, event(CLAIMED, "a")], 0) == "b"
-    assert holder([*events, event(RELEASED, "b"), event(RELEASED, "a")], 0) == ""
+    assert claims().holder(0) == "" and claims(*events).holder(0) == "a"
+    assert claims(*events, event(RELEASED, "a")).holder(0) == "b"
+    assert claims(*events, event(CLAIMED, "a")).holder(0) == "b"
+    assert claims(*events, event(RELEASED, "b"), event(RELEASED, "a")).holder(0) == ""
 
 
-def test_a_claim_that_nobody_released_ends_by_itself():
-    events = [event(CLAIMED, "a", 0), event(CLAIMED, "b", LEASE_US // 2)]
-    assert holder(events, LEASE_US - 1) == "a" and holder(events, LEASE_US) == "b"
+@pytest.mark.parametrize("wrong", [0, 300_000_000, -300_000_000])
+def test_a_claim_that_nobody_released_ends_by_itself_whatever_the_clocks(wrong):
+    """Its writer's clock, five minutes ahead of ours or behind it, neither shortens nor prolongs it."""
+    made = claims(event(CLAIMED, "a", START + wrong), now=7.0, now_us=START)
+    made.take([event(CLAIMED, "b", START)], 8.0, START)
+    assert made.holder(7.0 + LEASE_SECONDS - 0.1) == "a" and made.holder(7.0 + LEASE_SECONDS) == "b"
+    assert made.holder(8.0 + LEASE_SECONDS) == ""
+
+
+def test_a_claim_of_long_ago_is_not_waited_for():
+    assert claims(event(CLAIMED, "a", START - OLD_US), now_us=START).holder(0) == ""
 
 
 class Topic:
@@ -99,11 +114,12 @@ def topic(monkeypatch):
     class Holdings(Known):
         async def read(self):
             await asyncio.sleep(0)
-            return Holding({"XBT/USD": made.times()}, 0)
+            return Holding({"XBT/USD": made.times()}, 0, 0)
 
     async def events(self):
         await asyncio.sleep(0)
-        found = made.publisher.topics.get(topics.FEED_EVENTS, [])
+        found = made.publisher.topics.get(topics.FEED_EVENTS, [])[self._next :]
+        self._next = (self._next or 0) + len(found)
         return [turn._EVENT.decode(record.value) for record in found]
 
     monkeypatch.setattr(past, "Known", Known)
@@ -155,7 +171,7 @@ async def test_two_backfills_and_the_gap_filler_at_once_publish_each_trade_once(
         pass
 
     work = Task(
-        KRAKEN, ["XBT/USD"], client, output, SETTINGS, settled, turn=Turns("kraken", output, SETTINGS).take
+        KRAKEN, ["XBT/USD"], client, output, SETTINGS, settled, turns=Turns("kraken", output, SETTINGS)
     )
     await asyncio.gather(
         backfill(topic, tmp_path / "a", monkeypatch, client),
@@ -167,6 +183,21 @@ async def test_two_backfills_and_the_gap_filler_at_once_publish_each_trade_once(
     )
 
 
+async def test_who_stood_still_while_comparing_compares_again(topic, monkeypatch):
+    """Others have taken their turn since, and published."""
+    missing, passed = kraken(START), [0.0]
+    monkeypatch.setattr(turn, "time", SimpleNamespace(monotonic=lambda: passed[0]))
+
+    async def compare():
+        passed[0] += LEASE_SECONDS
+        monkeypatch.setattr(turn, "LEASE_SECONDS", 1e9)
+        found, missing[:] = list(missing), []
+        return found
+
+    assert await Turns("kraken", topic.output(), SETTINGS).publish(compare) == 0
+    assert not topic.values() and not missing
+
+
 async def test_a_backfill_ends_where_trades_come_with_the_feed(monkeypatch):
     now, steps, received = START, [], iter([START - 6_000_000, START - 4_000_000])
     monkeypatch.setattr(clock, "now_us", lambda: now)
@@ -175,7 +206,12 @@ async def test_a_backfill_ends_where_trades_come_with_the_feed(monkeypatch):
     async def last_received(*_):
         return {0: next(received)}
 
+    async def exchange_ahead(*_):
+        return ahead
+
+    ahead = 0
     monkeypatch.setattr(past, "last_received", last_received)
+    monkeypatch.setattr(past, "exchange_ahead", exchange_ahead)
     report = Report(steps.append, lambda done, told: None)
     span = await past.settled(SETTINGS, KRAKEN, Span(START - 60_000_000, START + 60_000_000), report)
     assert span == Span(START - 60_000_000, START - 5_000_000) and "come with the feed" in steps[0]
