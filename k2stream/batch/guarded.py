@@ -118,8 +118,8 @@ class Guarded(driver.Consumer):
         """An idle consumer does not see for minutes that its topic is another."""
         while not self.should_stop:
             await self.sleep(WATCH_SECONDS)
-            if self.app.started and not self.app.rebalancing:
-                await self.check_topics()
+            if self.app.started and not self.app.rebalancing and await self.check_topics():
+                await self._check_records()
 
     async def check_topics(self) -> bool:
         """Whether the topics read, and those of tables, are still the same ones.
@@ -138,6 +138,15 @@ class Guarded(driver.Consumer):
                 await (self.give_up if tables else self._refuse)(gone if change.now is None else anew)
                 break
         return not changes
+
+    async def _check_records(self) -> None:
+        """Of topics whose ids the broker does not tell, only records do: those last noted are still there."""
+        try:
+            await self._guard.still({tp for tp in self.assignment() if tp.topic not in self._same_topics})
+        except StateRefused as exc:
+            await self._refuse(exc)
+        except (KafkaError, Unanswered) as exc:
+            logger.warning("the topics read could not be looked at: %r", exc)
 
     @abstractmethod
     def batch_topics(self) -> list[str]:

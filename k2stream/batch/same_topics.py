@@ -27,6 +27,10 @@ class SameTopics:
         self._known: dict[str, str] = {}
         self._since: dict[str, float] = {}
 
+    def __contains__(self, topic: object) -> bool:
+        """Whether the topic's id is known."""
+        return topic in self._known
+
     def observe(self, now: float, shown: Mapping[str, str | None]) -> list[Change]:
         """Changes by now (s, from a monotonic clock); `shown` has "" for no id, None for no such topic."""
         for topic, found in shown.items():

@@ -21,10 +21,14 @@ def applied(worker):
     return worker.sum("batch")
 
 
-async def run(start, kafka, records):
+BROKERS = pytest.mark.parametrize("ids", ["on", "off"])
+"""Topic ids add to what the records prove, where a broker has them."""
+
+
+async def run(start, kafka, records, ids="on"):
     """A worker that applies `records` and stops in order."""
     await kafka.create(start.out)
-    async with start("forward") as worker:
+    async with start("forward", TOPIC_IDS=ids) as worker:
         await worker.until(lambda _: applied(worker) >= records)
         await worker.stop()
 
@@ -41,50 +45,53 @@ async def made_anew(kafka, topic):
     await kafka.create(topic)
 
 
-async def refusal(start):
-    async with start("forward") as worker:
+async def refusal(start, ids="on"):
+    async with start("forward", TOPIC_IDS=ids) as worker:
         assert await worker.end(60) == REFUSED
         return worker.log.read_text().splitlines()[-1], worker.facts
 
 
-async def test_a_source_made_anew_is_refused_also_when_it_has_outgrown_the_old_one(start, kafka):
+@BROKERS
+async def test_a_source_made_anew_is_refused_also_when_it_has_outgrown_the_old_one(start, kafka, ids):
     await kafka.fill(start.source, 400)
-    await run(start, kafka, 400)
+    await run(start, kafka, 400, ids)
     await made_anew(kafka, start.source)
     await kafka.fill(start.source, 4000, value=b"new %d")
-    line, facts = await refusal(start)
+    line, facts = await refusal(start, ids)
     assert f"{start.source}[" in line
-    assert "made anew" in line
+    assert ("made anew" if ids == "on" else "is not there") in line
     assert not any("batch" in fact for fact in facts)
 
 
-async def test_a_source_that_ends_before_what_was_read_is_refused(start, kafka):
+@BROKERS
+async def test_a_source_that_ends_before_what_was_read_is_refused(start, kafka, ids):
     await kafka.fill(start.source, 400)
-    await run(start, kafka, 400)
+    await run(start, kafka, 400, ids)
     await made_anew(kafka, start.source)
     await kafka.fill(start.source, 40, value=b"new %d")
-    line, _ = await refusal(start)
+    line, _ = await refusal(start, ids)
     assert "ends at offset 10, but everything before 100 was read" in line
 
 
-async def anew_under_a_running_worker(start, kafka, topic, count, value):
+async def anew_under_a_running_worker(start, kafka, topic, count, value, ids="on"):
     """A topic made anew once 400 records are applied, and `count` new ones; how the next worker refuses."""
     await kafka.fill(start.source, 400)
     await kafka.create(start.out)
-    async with start("forward") as worker:
+    async with start("forward", TOPIC_IDS=ids) as worker:
         await worker.until(lambda _: applied(worker) >= 400)
         await kafka.caught_up(start.app, start.source)
         await made_anew(kafka, topic)
         await kafka.fill(start.source, count, value=value)
         assert await worker.end(60) in (1, REFUSED)  # 1: the topic was gone for a while
-    line, facts = await refusal(start)
+    line, facts = await refusal(start, ids)
     assert not any("batch" in fact for fact in facts)
     return line
 
 
-async def test_a_source_made_anew_under_a_running_worker_is_refused(start, kafka):
+@BROKERS
+async def test_a_source_made_anew_under_a_running_worker_is_refused(start, kafka, ids):
     """Faust went on without the topic, and for minutes without the new one."""
-    line = await anew_under_a_running_worker(start, kafka, start.source, 4000, b"new %d")
+    line = await anew_under_a_running_worker(start, kafka, start.source, 4000, b"new %d", ids)
     assert "made anew" in line
 
 
@@ -94,11 +101,12 @@ async def test_a_changelog_made_anew_under_a_running_worker_is_refused(start, ka
     assert "table state" in line
 
 
-async def test_a_changelog_made_anew_is_refused(start, kafka):
+@BROKERS
+async def test_a_changelog_made_anew_is_refused(start, kafka, ids):
     await kafka.fill(start.source, 400)
-    await run(start, kafka, 400)
+    await run(start, kafka, 400, ids)
     await made_anew(kafka, f"{start.app}-state-changelog")
-    line, facts = await refusal(start)
+    line, facts = await refusal(start, ids)
     assert "table state" in line
     assert "covers nothing" in line
     assert not any("batch" in fact for fact in facts)
