@@ -30,6 +30,8 @@ from k2stream.sinks import silver
 from k2stream.sinks.clickhouse import ClickHouse, connect
 from k2stream.sinks.iceberg import Iceberg
 from k2stream.sinks.progress import Partition, Position
+from k2stream.status.lag import LagReader
+from k2stream.status.scrape import scrape
 from k2stream.verify.run import verify
 from tests.fault.platforms import recovered, until
 from tests.integration.partitions import TWO
@@ -203,11 +205,11 @@ async def damage(settings):
         await producer.send_and_wait(changelog, dumps_state(wrong), record.key, partition=record.partition)
 
 
-async def expire(settings, exchange, number, offset):
+async def expire(settings, topic, number, offset):
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
     await admin.start()
     try:
-        await admin.delete_records({TopicPartition(topics.raw(exchange), number): RecordsToDelete(offset)})
+        await admin.delete_records({TopicPartition(topic, number): RecordsToDelete(offset)})
     finally:
         await admin.close()
 
@@ -248,8 +250,8 @@ async def test_a_replay_repairs_what_was_damaged_and_the_workers_go_on_exactly(t
         await stop(platform)
         async with Reader(reached) as reader:
             ends = await reader.held(topics.raw("binance"), 2)
-        await expire(reached, "binance", 0, ends[0][1] // 2)
-        await expire(reached, "binance", 1, ends[1][1])
+        await expire(reached, topics.raw("binance"), 0, ends[0][1] // 2)
+        await expire(reached, topics.raw("binance"), 1, ends[1][1])
         for origin in ("auto", "cold"):
             status, said = await k2(given, "replay", "--from", origin)
             assert status == 0, said
@@ -267,3 +269,38 @@ async def test_a_replay_repairs_what_was_damaged_and_the_workers_go_on_exactly(t
         status, said = await k2(given, "replay", "--drop")
         assert status == 0, said
         assert not open_catalog(reached).namespace_exists(FRESH)
+
+
+@pytest.mark.fault
+async def test_what_expired_before_a_sink_read_it_is_reported_and_filled_by_a_replay(tmp_path):
+    """Retention overtakes hot in the canonical topic: its rows are made again of the raw ones."""
+    given = Settings(data_dir=str(tmp_path / "data"), cache_dir=load().cache_dir, **TWO)
+    async with Platform(given, Simulation(300, 3)) as platform:
+        reached = platform.settings
+        await asyncio.sleep(8)
+        await platform.workers["hot"].stop(10)
+        await asyncio.sleep(4)
+        await platform.stop_feeds()
+        async with LagReader(reached) as lags:
+            for group in ("k2-normalize", "k2-candles", "k2-cold"):
+                assert await lags.passed(group, 60), group
+        async with Reader(reached) as reader:
+            ends = await reader.held(topics.NORMALIZED, reached.normalized_partitions)
+        for number, (_, end) in ends.items():
+            await expire(reached, topics.NORMALIZED, number, end)
+        await platform._start_worker(next(spec for spec in WORKERS if spec.role == "hot"))
+        await drain(platform)
+        log = platform._log("hot").read_text()
+        assert "have expired and were never read; `k2 replay --swap` fills the tables" in log
+        expired = (await scrape({"hot": platform.urls["hot"]})).get("k2_expired_stretches_total")
+        assert expired == len(ends)
+        found = await verify(reached, platform.urls["candles"])
+        assert found.differences > 0
+
+        await stop(platform)
+        status, said = await k2(given, "replay", "--swap", "--yes")
+        assert status == 0, said
+        await start(platform)
+        await drain(platform)
+        report = await verify(reached, platform.urls["candles"])
+        assert not report.differences, [str(item) for part in report.comparisons for item in part.differences]
