@@ -18,6 +18,8 @@ from k2stream.candles import records
 from k2stream.candles.partition import Partition
 from k2stream.candles.publisher import Publisher
 from k2stream.history import reader as history
+from k2stream.history.clickhouse import HotTier
+from k2stream.history.iceberg import ColdTier
 from k2stream.tables import ohlcv
 from k2stream.web.health import FeedHealth
 from k2stream.web.pages import add_pages
@@ -49,7 +51,7 @@ publisher = Publisher(
     time.monotonic,
 )
 health = FeedHealth()
-add_pages(app, tables, partitions, listed, settings, health, history.of(settings))
+add_pages(app, tables, partitions, listed, settings, health, history.of(settings, HotTier, ColdTier))
 
 
 async def register() -> None:

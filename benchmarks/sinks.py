@@ -40,8 +40,7 @@ from k2stream.sinks import silver
 from k2stream.sinks.base import Destination, Policy, Sink
 from k2stream.sinks.clickhouse import ClickHouse, connect
 from k2stream.sinks.iceberg import Iceberg
-from k2stream.sinks.route import Route
-from k2stream.sinks.schema import stored
+from k2stream.sinks.route import Route, stored
 
 SCHEMA_ID = 1007
 DELIVERY_RECORDS = 3_000

@@ -3,6 +3,9 @@
 import time
 from datetime import UTC, datetime, timedelta
 
+TIME_LIMIT = 10**16
+"""Times are at or above 0 and below it, µs: the year 2286."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 

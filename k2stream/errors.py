@@ -1,5 +1,7 @@
 """Errors that are told to a person in one line, without a traceback."""
 
+from collections.abc import Mapping
+
 import click
 
 
@@ -24,6 +26,18 @@ class StateRefused(ConfigError):
 
 class Expired(ConfigError):
     """A stretch of a topic that was to be read is not there any more, or never was: it is not empty."""
+
+
+class Unreadable(ValueError):
+    """Records of a batch that cannot be read: the cause of each, by row."""
+
+    def __init__(self, causes: Mapping[int, str]) -> None:
+        super().__init__(next(iter(causes.values()), ""))
+        self.causes = causes
+
+
+class UnknownSchema(LookupError):
+    """The registry answers, and has no schema of that id."""
 
 
 def mending(topic: str, reader: str) -> str:

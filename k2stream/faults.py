@@ -11,8 +11,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from k2stream.avro import renumbered
 from k2stream.batch import RecordBatch
-from k2stream.errors import ConfigError
+from k2stream.errors import ConfigError, UnknownSchema, Unreadable
 
 BROKEN_FROM = 100
 """So many records of one delivery, all unreadable for one cause, are no coincidence."""
@@ -22,20 +23,8 @@ _VALUES = re.compile(r"'[^']*'|b?\"[^\"]*\"|\d+")
 Columns = TypeVar("Columns")
 
 
-class Unreadable(ValueError):
-    """Records of a batch that cannot be read: the cause of each, by row."""
-
-    def __init__(self, causes: Mapping[int, str]) -> None:
-        super().__init__(next(iter(causes.values()), ""))
-        self.causes = causes
-
-
 class Broken(ConfigError):
     """The environment does not fit: what is wrong, with the records that show it."""
-
-
-class UnknownSchema(LookupError):
-    """The registry answers, and has no schema of that id."""
 
 
 _BAD = (ValueError, OverflowError, UnknownSchema)
@@ -64,8 +53,6 @@ def check(batch: RecordBatch, causes: Mapping[int, str]) -> None:
 
     Raises StateRefused when the registry gives the records' ids to other schemas.
     """
-    from k2stream.avro import renumbered
-
     renumbered.check(batch, causes)
     alike = {_VALUES.sub("…", cause) for cause in causes.values()}
     if len(batch) >= BROKEN_FROM and len(causes) == len(batch) and len(alike) == 1:

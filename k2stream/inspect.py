@@ -23,7 +23,7 @@ from k2stream.capture import Batch, read
 from k2stream.errors import ConfigError
 from k2stream.events import EventKind
 from k2stream.exchanges.spec import Exchange, Kind
-from k2stream.instruments import Instruments
+from k2stream.instrument import Instruments
 from k2stream.trade import HotTrades
 
 Line = dict[str, Any]

@@ -1,48 +1,17 @@
-"""Instruments: which symbols are traded where, read from config/instruments.yaml."""
+"""Reading config/instruments.yaml."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from k2stream.errors import ConfigError
-from k2stream.topics import EXCHANGES
+from k2stream.exchanges import REGISTRY
+from k2stream.instrument import STREAMS, Instrument, Instruments
 
-STREAMS = ("trade", "aggTrade")
 _FIELDS = {"symbol", "canonical", "stream"}
-
-
-@dataclass(frozen=True, slots=True)
-class Instrument:
-    """One symbol of one exchange. `stream` matters to Binance only."""
-
-    exchange: str
-    symbol: str
-    canonical: str
-    stream: str = "trade"
-
-    @property
-    def key(self) -> str:
-        """The key of its records from the normalized layer on."""
-        return f"{self.exchange}:{self.canonical}"
-
-
-class Instruments(tuple[Instrument, ...]):
-    """All instruments, in the file's order."""
-
-    def of(self, exchange: str) -> list[Instrument]:
-        """The instruments of one exchange."""
-        return [item for item in self if item.exchange == exchange]
-
-    def find(self, exchange: str, name: str) -> Instrument | None:
-        """By native symbol, canonical symbol, or canonical with `-` for `/` (as in URLs)."""
-        for item in self.of(exchange):
-            if name in (item.symbol, item.canonical, item.canonical.replace("/", "-")):
-                return item
-        return None
 
 
 def load(path: str | Path) -> Instruments:
@@ -65,12 +34,12 @@ def _instruments(path: Path, root: Any) -> list[Instrument]:
     found: list[Instrument] = []
     seen: dict[tuple[str, str], int] = {}
     if not isinstance(root, yaml.MappingNode):
-        raise ConfigError(f"{path}:1: expected a mapping of exchanges, one of {', '.join(EXCHANGES)}")
+        raise ConfigError(f"{path}:1: expected a mapping of exchanges, one of {', '.join(REGISTRY)}")
     for name_node, list_node in root.value:
         exchange = str(name_node.value)
-        if exchange not in EXCHANGES:
+        if exchange not in REGISTRY:
             raise _mistake(
-                path, name_node, f"unknown exchange {exchange!r}; use one of {', '.join(EXCHANGES)}"
+                path, name_node, f"unknown exchange {exchange!r}; use one of {', '.join(REGISTRY)}"
             )
         if not isinstance(list_node, yaml.SequenceNode):
             raise _mistake(path, list_node, f"{exchange}: expected a list of {{symbol: …, canonical: …}}")

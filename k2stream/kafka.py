@@ -27,6 +27,12 @@ from k2stream.settings import Settings
 GROUPS = ("k2-normalize", "k2-candles", "k2-hot", "k2-cold")
 """The consumer groups of the roles that read."""
 
+
+def gap_fill_group(exchange: str) -> str:
+    """The consumer group of an exchange's gap filler: what it has committed is answered."""
+    return f"k2-gap-fill-{exchange}"
+
+
 _GROUPS_TOPIC = "__consumer_offsets"
 _ATTEMPTS, _PAUSE_SECONDS = 50, 0.2
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from aiokafka.partitioner import murmur2
 
 from k2stream.candle import TIMEFRAMES
+from k2stream.exchanges import REGISTRY
 from k2stream.settings import Settings
 
-EXCHANGES = ("binance", "kraken", "coinbase")
+EXCHANGES = tuple(REGISTRY)
 
 NORMALIZED = "market.crypto.trades.normalized"
 DLQ = "market.crypto.trades.dlq"

@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from k2stream.faults import Unreadable
+from k2stream.clock import TIME_LIMIT
+from k2stream.errors import Unreadable
 from k2stream.topics import MAX_BYTES
-
-TIME_LIMIT = 10**16
-"""Times are at or above 0 and below it, µs: the year 2286."""
 
 _DECIMAL = 10**38
 _HIGH = _DECIMAL >> 64

@@ -19,7 +19,7 @@ from k2stream.backfill.span import Span
 from k2stream.candles.watermark import event_time
 from k2stream.cold import writer
 from k2stream.cold.catalog import open_catalog
-from k2stream.instruments import Instrument
+from k2stream.instrument import Instrument
 from k2stream.reading import Reader
 from k2stream.settings import Settings
 from k2stream.sinks import silver

@@ -17,7 +17,7 @@ from k2stream.backfill import ids, outages
 from k2stream.backfill.task import Task
 from k2stream.events import EventKind, FeedEvent
 from k2stream.feed.backoff import Backoff
-from k2stream.kafka import client_options
+from k2stream.kafka import client_options, gap_fill_group
 
 log = logging.getLogger(__name__)
 
@@ -27,11 +27,6 @@ LONGEST_FILL_MS = 24 * 3_600_000
 
 _BY_ID = {EventKind.GAP, EventKind.JUMP}
 _EVENT = msgspec.json.Decoder(FeedEvent)
-
-
-def group(exchange: str) -> str:
-    """The consumer group of an exchange's filler: what it has committed is answered."""
-    return f"k2-gap-fill-{exchange}"
 
 
 class _Job(NamedTuple):
@@ -77,7 +72,7 @@ class Filler:
     async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
         consumer = AIOKafkaConsumer(
             topics.FEED_EVENTS,
-            group_id=group(self._task.exchange.name),
+            group_id=gap_fill_group(self._task.exchange.name),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             session_timeout_ms=SESSION_MS,

@@ -15,7 +15,7 @@ from k2stream.batch import RecordBatch
 from k2stream.cold import writer
 from k2stream.cold.catalog import open_catalog
 from k2stream.errors import ConfigError
-from k2stream.instruments import Instrument
+from k2stream.instrument import Instrument
 from k2stream.reading import Reader
 from k2stream.replay import native
 from k2stream.settings import Settings

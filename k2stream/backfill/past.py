@@ -31,7 +31,7 @@ from k2stream.events import EventKind, FeedEvent
 from k2stream.exchanges.rest.spec import HistoryError, Past
 from k2stream.exchanges.spec import Exchange
 from k2stream.feed import Columns
-from k2stream.instruments import Instrument
+from k2stream.instrument import Instrument
 from k2stream.kafka import client_options, ensure_topics
 from k2stream.settings import Settings
 from k2stream.status.lag import LagReader

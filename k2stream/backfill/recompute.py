@@ -16,7 +16,7 @@ from k2stream.candles.state import State, closed, to_row
 from k2stream.candles.watermark import admit
 from k2stream.errors import ConfigError
 from k2stream.feed import Columns, Publisher
-from k2stream.instruments import Instrument
+from k2stream.instrument import Instrument
 from k2stream.settings import Settings
 from k2stream.trade import HotTrades
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
@@ -23,6 +23,22 @@ NAME = f"{NAMESPACE}.maintenance_log"
 ORDER = ("started", "table", "step")
 
 Status = Literal["OK", "MISSING", "ERROR"]
+
+
+class Problem(NamedTuple):
+    """One disagreement, for a person to read."""
+
+    status: Status
+    text: str
+
+
+class Verdict(NamedTuple):
+    """What an audit of a table says; `rows` were audited."""
+
+    status: Status
+    rows: int
+    detail: str
+
 
 _COLUMNS = pa.schema(
     [

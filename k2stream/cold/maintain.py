@@ -17,8 +17,7 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
 
 from k2stream.cold import compact, expire, log, orphans, owner
-from k2stream.cold.audit.compare import Verdict
-from k2stream.cold.log import Entry, Status
+from k2stream.cold.log import Entry, Status, Verdict
 from k2stream.cold.owner import Claim
 from k2stream.cold.tables import TABLES
 from k2stream.errors import ConfigError

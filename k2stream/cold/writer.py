@@ -19,8 +19,7 @@ from k2stream.errors import ConfigError
 from k2stream.sinks.destination import Away, WentBack
 from k2stream.sinks.epochs import follows
 from k2stream.sinks.progress import Partition, Position
-from k2stream.sinks.route import Route, beyond, joined
-from k2stream.sinks.schema import stored
+from k2stream.sinks.route import Route, beyond, joined, stored
 from k2stream.sinks.table import Rows
 
 PROPERTY = "k2.positions"

@@ -18,7 +18,7 @@ from k2stream.backfill import past
 from k2stream.backfill.past import Report
 from k2stream.backfill.span import Span
 from k2stream.errors import ConfigError
-from k2stream.instruments import Instrument
+from k2stream.instrument import Instrument
 from k2stream.local.running import reached
 from k2stream.settings import Settings
 

@@ -21,8 +21,10 @@ from k2stream import settings as settings_module
 from k2stream.candle import TIMEFRAMES
 from k2stream.errors import ConfigError
 from k2stream.history import reader
+from k2stream.history.clickhouse import HotTier
+from k2stream.history.iceberg import ColdTier
 from k2stream.history.reader import Missing
-from k2stream.instruments import Instrument
+from k2stream.instrument import Instrument
 from k2stream.local.running import find
 from k2stream.settings import Settings
 from k2stream.topics import EXCHANGES
@@ -97,7 +99,7 @@ def _source(settings: Settings, url: str | None, timeframe: str, query: Query) -
     if base is None:
         logging.getLogger("k2stream").addHandler(logging.NullHandler())  # the answer names who is away
         missing = Missing(_TABLES, f"nothing runs on {settings.data_path}")
-        history = reader.of(running.settings if running else settings)
+        history = reader.of(running.settings if running else settings, HotTier, ColdTier)
 
         def colder(item: Instrument) -> dict[str, Any]:
             found = history.read(item, timeframe, query.span)

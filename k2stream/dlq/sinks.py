@@ -25,8 +25,7 @@ from k2stream.dlq.refusal import Refused
 from k2stream.settings import Settings
 from k2stream.sinks import bronze, gold, silver
 from k2stream.sinks.clickhouse import ClickHouse
-from k2stream.sinks.route import Route
-from k2stream.sinks.schema import stored
+from k2stream.sinks.route import Route, stored
 
 _HOT = {route.table: route for route in (*bronze.ROUTES, silver.ROUTE, *gold.ROUTES)}
 

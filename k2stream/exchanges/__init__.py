@@ -5,7 +5,7 @@ from k2stream.exchanges.binance import BINANCE
 from k2stream.exchanges.coinbase import COINBASE
 from k2stream.exchanges.kraken import KRAKEN
 from k2stream.exchanges.spec import Exchange
-from k2stream.instruments import Instruments
+from k2stream.instrument import Instruments
 
 REGISTRY: dict[str, Exchange] = {exchange.name: exchange for exchange in (BINANCE, KRAKEN, COINBASE)}
 

@@ -24,7 +24,7 @@ from k2stream.exchanges.spec import (
     Request,
     Subscription,
 )
-from k2stream.instruments import Instrument
+from k2stream.instrument import Instrument
 from k2stream.trade import TradeColumns
 
 MAX_STREAMS = 1024  # a connection

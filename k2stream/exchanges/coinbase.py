@@ -25,7 +25,7 @@ from k2stream.exchanges.spec import (
     Request,
     Subscription,
 )
-from k2stream.instruments import Instrument
+from k2stream.instrument import Instrument
 from k2stream.trade import TradeColumns
 
 _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{0,9}))?(?:Z|\+00:00)")

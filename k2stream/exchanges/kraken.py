@@ -21,7 +21,7 @@ from k2stream.exchanges.spec import (
     Request,
     Subscription,
 )
-from k2stream.instruments import Instrument
+from k2stream.instrument import Instrument
 from k2stream.trade import TradeColumns
 
 FIELDS = ("price", "volume", "time", "side", "orderType", "misc")

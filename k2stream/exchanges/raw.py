@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from k2stream.avro.limits import TIME_LIMIT as TIME_LIMIT
+from k2stream.clock import TIME_LIMIT as TIME_LIMIT
 from k2stream.exchanges.spec import Exchange, Frame, Kind, RawTrade, Reject
 
 Symbol = Annotated[str, Meta(min_length=1, max_length=64)]

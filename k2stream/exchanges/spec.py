@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from k2stream.instruments import Instrument
+from k2stream.instrument import Instrument
 from k2stream.trade import TradeColumns
 
 if TYPE_CHECKING:

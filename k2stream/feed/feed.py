@@ -25,7 +25,7 @@ from k2stream.feed.publisher import Publisher
 from k2stream.feed.socket import Socket, open_socket
 from k2stream.feed.status import Status
 from k2stream.feed.subscriptions import Subscriptions
-from k2stream.instruments import Instrument
+from k2stream.instrument import Instrument
 from k2stream.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from typing import Any
 
 from k2stream.candle import Candle
 from k2stream.history.seams import Span
-from k2stream.instruments import Instrument
+from k2stream.instrument import Instrument
 from k2stream.settings import Settings
 
 LIMITS = {"max_execution_time": 20}

@@ -9,7 +9,7 @@ from typing import Any
 from k2stream import clock
 from k2stream.candle import Candle
 from k2stream.history.seams import Span, newest
-from k2stream.instruments import Instrument
+from k2stream.instrument import Instrument
 from k2stream.settings import Settings
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -12,10 +12,8 @@ from typing import NamedTuple, Protocol
 
 from k2stream import clock as clocks
 from k2stream.candle import Candle
-from k2stream.history.clickhouse import HotTier
-from k2stream.history.iceberg import ColdTier
 from k2stream.history.seams import Hole, Span, newest, rest
-from k2stream.instruments import Instrument
+from k2stream.instrument import Instrument
 from k2stream.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -164,6 +162,6 @@ def _lagging(tier: Tier, hole: Hole) -> Missing:
     )
 
 
-def of(settings: Settings) -> History:
-    """The history in the settings' ClickHouse and Iceberg."""
-    return History([HotTier(settings), ColdTier(settings)], grace_ms=-(-settings.grace_us // 1000))
+def of(settings: Settings, *stores: Callable[[Settings], Tier]) -> History:
+    """The history in the settings' stores, warmest first."""
+    return History([store(settings) for store in stores], grace_ms=-(-settings.grace_us // 1000))

@@ -17,7 +17,7 @@ from k2stream.errors import ConfigError
 from k2stream.replay.rebuild import Rows
 from k2stream.sinks.anchors import renamed
 from k2stream.sinks.progress import Partition, Position
-from k2stream.sinks.schema import stored
+from k2stream.sinks.route import stored
 
 FRESH = f"{NAMESPACE}_replay"
 """The namespace that a replay writes."""

@@ -13,10 +13,10 @@ import pyarrow as pa
 
 from k2stream import exchanges, topics
 from k2stream.batch import RecordBatch
+from k2stream.errors import Unreadable
 from k2stream.exchanges import raw
 from k2stream.exchanges.scan import Misfit
 from k2stream.exchanges.spec import Exchange
-from k2stream.faults import Unreadable
 from k2stream.sinks import uniform
 from k2stream.sinks.route import Route, delivered
 from k2stream.sinks.schema import BRONZE, WORD

@@ -27,8 +27,7 @@ from k2stream.sinks.destination import Away, WentBack
 from k2stream.sinks.epochs import Key, Move
 from k2stream.sinks.migrate import migrate
 from k2stream.sinks.progress import Partition, Position
-from k2stream.sinks.route import Route
-from k2stream.sinks.schema import stored
+from k2stream.sinks.route import Route, stored
 from k2stream.sinks.table import Rows, rows_of
 
 CONNECT_SECONDS, ANSWER_SECONDS = 5, 60

@@ -11,7 +11,10 @@ import pyarrow as pa
 from k2stream import clock, deadletter, topics
 from k2stream.batch import RecordBatch
 from k2stream.deadletter import DeadLetter
-from k2stream.sinks.schema import DELIVERY, OFFSET
+
+OFFSET = "_offset"
+DELIVERY = pa.schema([pa.field(OFFSET, pa.int64())])
+"""What a row carries on its way and no table stores: the offset in its topic."""
 
 Marks = Mapping[str, int]
 
@@ -76,3 +79,8 @@ def beyond(rows: pa.Table, offset: int) -> pa.Table:
 def joined(pieces: list[pa.Table]) -> pa.Table:
     """Rows of several deliveries as one table: nothing is copied, a destination copies what it writes."""
     return pa.concat_tables(pieces).unify_dictionaries()
+
+
+def stored(rows: pa.Table) -> pa.Table:
+    """The rows without what they carry on their way only."""
+    return rows.drop_columns([name for name in DELIVERY.names if name in rows.column_names])

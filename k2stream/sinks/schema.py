@@ -15,10 +15,6 @@ UTC_MICROSECONDS = pa.timestamp("us", tz="UTC")
 WORD = pa.dictionary(pa.int32(), pa.string())
 """A string of few different values."""
 
-OFFSET = "_offset"
-DELIVERY = pa.schema([pa.field(OFFSET, pa.int64())])
-"""What a row carries on its way and no table stores: the offset in its topic."""
-
 _WORDS = {"exchange", "symbol", "canonical_symbol", "timeframe", "side"}
 _PRIMITIVE = {
     "long": pa.int64(),
@@ -103,8 +99,3 @@ BRONZE = {
         type=WORD,
     ),
 }
-
-
-def stored(rows: pa.Table) -> pa.Table:
-    """The rows without what they carry on their way only."""
-    return rows.drop_columns([name for name in DELIVERY.names if name in rows.column_names])

@@ -12,9 +12,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from k2stream import topics
-from k2stream.backfill.filler import group as filler_group
 from k2stream.candle import TIMEFRAMES
-from k2stream.kafka import client_options
+from k2stream.kafka import client_options, gap_fill_group
 from k2stream.settings import Settings
 
 _PERIOD = 0.2
@@ -38,7 +37,7 @@ class LagReader:
         self._admin = AIOKafkaAdminClient(**client_options(settings))
         self._consumer = AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False)
         self.fillers = {
-            filler_group(name): (topics.FEED_EVENTS,)
+            gap_fill_group(name): (topics.FEED_EVENTS,)
             for name in topics.EXCHANGES
             if settings.fills_gaps(name)
         }

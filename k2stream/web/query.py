@@ -10,7 +10,7 @@ from typing import TypeVar
 from k2stream import clock
 from k2stream.candle import TIMEFRAMES
 from k2stream.history.seams import Span
-from k2stream.instruments import Instrument, Instruments
+from k2stream.instrument import Instrument, Instruments
 from k2stream.topics import EXCHANGES
 
 T = TypeVar("T")

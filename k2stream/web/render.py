@@ -12,7 +12,7 @@ import msgspec
 from k2stream.candle import TIMEFRAMES, Candle
 from k2stream.history.reader import Missing
 from k2stream.history.seams import Hole
-from k2stream.instruments import Instrument, Instruments
+from k2stream.instrument import Instrument, Instruments
 from k2stream.web.health import Healthy
 from k2stream.web.query import Query, url_name
 

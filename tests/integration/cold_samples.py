@@ -3,8 +3,8 @@
 from collections import Counter
 
 from k2stream.cold import log, maintain, tables
-from k2stream.cold.audit.compare import Verdict
 from k2stream.cold.catalog import open_catalog
+from k2stream.cold.log import Verdict
 from k2stream.sinks.iceberg import Iceberg
 from tests.integration.sink_samples import batch, candle, native, piece, trade
 

@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from k2stream.sinks import bronze, gold, silver
 from k2stream.sinks.progress import Batch, Partition, Piece
-from k2stream.sinks.schema import DELIVERY, OFFSET, UTC_MICROSECONDS
+from k2stream.sinks.route import DELIVERY, OFFSET
+from k2stream.sinks.schema import UTC_MICROSECONDS
 
 SILVER, GOLD = silver.ROUTE, gold.ROUTES[0]
 KRAKEN = bronze.ROUTES[1]

@@ -18,7 +18,6 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from k2stream import clock, decimals, exchanges, instruments, topics
 from k2stream.avro import registry, trades
 from k2stream.backfill import outages
-from k2stream.backfill.filler import group
 from k2stream.backfill.held import last_received
 from k2stream.backfill.output import Output
 from k2stream.backfill.task import Task
@@ -28,6 +27,7 @@ from k2stream.exchanges.rest.spec import Page, Past
 from k2stream.exchanges.spec import RawTrade
 from k2stream.feed import Columns
 from k2stream.kafka import ensure_topics
+from k2stream.kafka import gap_fill_group as group
 from k2stream.local.simulate import Options, Simulator
 from k2stream.local.simulate.faults import Fault, Kind
 from k2stream.settings import environment

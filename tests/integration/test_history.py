@@ -11,7 +11,7 @@ from k2stream.history.iceberg import ColdTier
 from k2stream.history.reader import Answer, History
 from k2stream.history.reader import of as history_of
 from k2stream.history.seams import Span, newest
-from k2stream.instruments import Instrument
+from k2stream.instrument import Instrument
 from k2stream.sinks import gold
 from k2stream.sinks.clickhouse import ClickHouse, connect
 from k2stream.sinks.iceberg import Iceberg
@@ -86,7 +86,7 @@ SPANS = [
 
 
 async def test_the_tiers_answer_as_one(config, everything):
-    history = history_of(config)
+    history = history_of(config, HotTier, ColdTier)
     for span in SPANS:
         tables = {time: held for time, held in everything.items() if time >= candle(30).open_time}
         held = span.cut(tables)

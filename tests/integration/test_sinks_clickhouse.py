@@ -27,7 +27,7 @@ from k2stream.sinks.destination import WentBack
 from k2stream.sinks.epochs import Move, named
 from k2stream.sinks.migrate import migrate
 from k2stream.sinks.progress import Partition, Position, Progress
-from k2stream.sinks.schema import stored
+from k2stream.sinks.route import stored
 from tests.integration.partitions import TWO
 from tests.integration.sink_samples import GOLD, KRAKEN, SILVER, batch, candle, native, piece, trade
 

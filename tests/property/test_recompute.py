@@ -12,7 +12,7 @@ from k2stream.backfill.canonical import COLUMNS, Canonical, hot_trades
 from k2stream.backfill.recompute import forgotten
 from k2stream.backfill.span import Span
 from k2stream.candles.state import to_candle
-from k2stream.instruments import Instrument
+from k2stream.instrument import Instrument
 from k2stream.sinks.schema import SILVER
 from tests.property.test_candles import KEYS, START, chunks, cuts, expected, small, streams
 from tests.unit.candles.reference import Trade

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from k2stream.cold.log import Status
+from k2stream.cold.log import Problem, Verdict
 
 Source = tuple[str, int]
 """Exchange and raw partition: raw offsets rise in it."""
@@ -19,21 +19,6 @@ Candles = Mapping[tuple[str, str, Any], Sequence[Any]]
 
 _SHOWN = 3
 _NONE = np.empty(0, np.int64)
-
-
-class Problem(NamedTuple):
-    """One disagreement, for a person to read."""
-
-    status: Status
-    text: str
-
-
-class Verdict(NamedTuple):
-    """What an audit of a table says; `rows` were audited."""
-
-    status: Status
-    rows: int
-    detail: str
 
 
 def verdict(rows: int, problems: Sequence[Problem]) -> Verdict:

@@ -17,9 +17,10 @@ from pyiceberg.table import Table
 from k2stream import topics
 from k2stream.cold import writer
 from k2stream.cold.audit import compare
-from k2stream.cold.audit.compare import Candles, Problem, Source, Verdict
+from k2stream.cold.audit.compare import Candles, Source
 from k2stream.cold.audit.hot import Bounds, Hot
 from k2stream.cold.audit.topics import Span, Topics, reader
+from k2stream.cold.log import Problem, Verdict
 from k2stream.cold.tables import TABLES, ColdTable
 from k2stream.settings import Settings
 from k2stream.sinks import gold

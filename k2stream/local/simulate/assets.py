@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from zlib import crc32
 
-from k2stream.instruments import Instrument
+from k2stream.instrument import Instrument
 
 
 @dataclass(frozen=True, slots=True)

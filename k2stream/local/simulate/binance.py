@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from k2stream.instruments import STREAMS, Instrument
+from k2stream.instrument import STREAMS, Instrument
 from k2stream.local.simulate.assets import STYLES, decimal
 from k2stream.local.simulate.denials import Denials
 from k2stream.local.simulate.market import Order

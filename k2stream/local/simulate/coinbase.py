@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from k2stream.instruments import Instrument
+from k2stream.instrument import Instrument
 from k2stream.local.simulate.denials import Denials
 from k2stream.local.simulate.market import Order
 from k2stream.local.simulate.wire import Client, Message

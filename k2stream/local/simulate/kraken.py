@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from k2stream.instruments import Instrument
+from k2stream.instrument import Instrument
 from k2stream.local.simulate.denials import Denials
 from k2stream.local.simulate.market import Order
 from k2stream.local.simulate.wire import Client, Message

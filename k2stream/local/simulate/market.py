@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import NamedTuple
 
-from k2stream.instruments import Instrument
+from k2stream.instrument import Instrument
 from k2stream.local.simulate.assets import STYLES, Asset, asset_of, decimal
 
 _FILLS = (0.8, 0.95)  # a taker order is filled by one, two or three makers: by 1.25 on average

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self, TextIO
 
 from k2stream import clock
-from k2stream.instruments import Instrument
+from k2stream.instrument import Instrument
 from k2stream.local.simulate.binance import DAY_SECONDS, Binance
 from k2stream.local.simulate.coinbase import Coinbase
 from k2stream.local.simulate.control import Control

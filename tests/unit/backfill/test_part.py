@@ -11,7 +11,7 @@ from k2stream.backfill.canonical import Canonical
 from k2stream.backfill.span import Span
 from k2stream.errors import ConfigError
 from k2stream.feed import MemoryPublisher
-from k2stream.instruments import Instrument
+from k2stream.instrument import Instrument
 from k2stream.settings import Settings
 from tests.property.test_recompute import DAY, INSTRUMENT, KEY, MINUTE, Trade, table
 

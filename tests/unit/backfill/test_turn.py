@@ -21,7 +21,7 @@ from k2stream.errors import ConfigError
 from k2stream.events import EventKind, FeedEvent
 from k2stream.exchanges import raw
 from k2stream.feed import Columns, MemoryPublisher
-from k2stream.instruments import Instrument
+from k2stream.instrument import Instrument
 from k2stream.settings import Settings
 from tests.unit.backfill.told import Told
 

@@ -8,8 +8,7 @@ from k2stream import deadletter, decimals, topics
 from k2stream.avro import registry, trades, wire
 from k2stream.batch import RecordBatch
 from k2stream.candles import records
-from k2stream.errors import StateRefused
-from k2stream.faults import UnknownSchema
+from k2stream.errors import StateRefused, UnknownSchema
 from k2stream.trade import TradeColumns
 
 KEY = b"binance:BTC/USDT"

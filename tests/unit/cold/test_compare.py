@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from k2stream.cold.audit import compare
-from k2stream.cold.audit.compare import Problem
+from k2stream.cold.log import Problem
 
 KRAKEN = ("kraken", 0)
 OPENED = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)

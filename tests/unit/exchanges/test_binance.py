@@ -8,7 +8,7 @@ from k2stream import exchanges
 from k2stream.errors import ConfigError
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Answer, Kind, Subscription
-from k2stream.instruments import Instrument
+from k2stream.instrument import Instrument
 
 BINANCE = exchanges.get("binance")
 

@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from k2stream import clock, exchanges, topics
 from k2stream.events import FeedEvent
 from k2stream.feed import Feed, MemoryPublisher
-from k2stream.instruments import Instrument
+from k2stream.instrument import Instrument
 from k2stream.settings import Settings
 from k2stream.web.health import FeedHealth
 

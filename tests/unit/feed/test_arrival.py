@@ -14,7 +14,7 @@ from k2stream import clock, exchanges, topics
 from k2stream.events import EventKind
 from k2stream.feed import Feed, MemoryPublisher
 from k2stream.feed import socket as socket_module
-from k2stream.instruments import Instrument
+from k2stream.instrument import Instrument
 from k2stream.settings import Settings
 from tests.unit.feed.scripted import scripted
 

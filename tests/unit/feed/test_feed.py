@@ -13,7 +13,7 @@ from k2stream import exchanges, instruments, topics
 from k2stream.errors import ConfigError
 from k2stream.feed import Columns, Feed, MemoryPublisher, asking
 from k2stream.feed import feed as feed_module
-from k2stream.instruments import Instrument
+from k2stream.instrument import Instrument
 from k2stream.local.simulate.faults import Fault, Kind
 from k2stream.settings import Settings
 

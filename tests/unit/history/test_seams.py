@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from k2stream.candle import Candle
 from k2stream.history.reader import AWAY_SECONDS, OLDEST_SECONDS, Answer, History, Missing
 from k2stream.history.seams import Hole, Span, newest, rest
-from k2stream.instruments import Instrument
+from k2stream.instrument import Instrument
 
 BTC = Instrument("kraken", "XBT/USD", "BTC/USD")
 ONE = Decimal(1)

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from k2stream import instruments
-from k2stream.instruments import Instrument
+from k2stream.instrument import Instrument
 from k2stream.local.simulate.assets import decimal
 from k2stream.local.simulate.market import Market
 from k2stream.settings import Settings

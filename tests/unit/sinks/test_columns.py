@@ -15,8 +15,7 @@ from k2stream.avro import registry, wire
 from k2stream.batch import RecordBatch
 from k2stream.exchanges import raw
 from k2stream.sinks import bronze, gold, silver
-from k2stream.sinks.route import beyond
-from k2stream.sinks.schema import OFFSET, stored
+from k2stream.sinks.route import OFFSET, beyond, stored
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TRADE_ID, CANDLE_ID = 7001, 7002

@@ -12,7 +12,7 @@ from k2stream.candle import Candle
 from k2stream.events import EventKind, FeedEvent
 from k2stream.history.reader import History, Missing
 from k2stream.history.seams import newest
-from k2stream.instruments import Instrument, Instruments
+from k2stream.instrument import Instrument, Instruments
 from k2stream.web import render
 from k2stream.web.health import FeedHealth, Spans
 from k2stream.web.query import Query
