@@ -1,7 +1,8 @@
 """raw topics ─► bronze_trades_binance, bronze_trades_kraken, bronze_trades_coinbase."""
 
 from k2stream.app import create_app
-from k2stream.sinks import bronze, hot
+from k2stream.clickhouse import sinks as hot
+from k2stream.layers import bronze
 
 app = create_app("hot")
 

@@ -8,18 +8,19 @@ from typing import Any
 
 from faust.types import TP
 
-from k2stream import clock, deadletter, instruments, metrics, topics
+from k2stream import deadletter, instruments, metrics, topics
 from k2stream import settings as settings_module
 from k2stream.app import create_app, is_ready
 from k2stream.avro import registry
 from k2stream.batch import BatchSchema, RecordBatch
-from k2stream.candle import TIMEFRAMES
 from k2stream.candles import records
 from k2stream.candles.partition import Partition
 from k2stream.candles.publisher import Publisher
+from k2stream.clickhouse.candles import HotTier
 from k2stream.history import reader as history
-from k2stream.history.clickhouse import HotTier
-from k2stream.history.iceberg import ColdTier
+from k2stream.iceberg.candles import ColdTier
+from k2stream.model import clock
+from k2stream.model.candle import TIMEFRAMES
 from k2stream.tables import ohlcv
 from k2stream.web.health import FeedHealth
 from k2stream.web.pages import add_pages

@@ -10,11 +10,11 @@ from faust.web import View
 from k2stream import settings as settings_module
 from k2stream import topics
 from k2stream.app import create_app
-from k2stream.cold import daily
-from k2stream.cold.tables import TABLES
-from k2stream.sinks.base import Policy
-from k2stream.sinks.iceberg import Iceberg
-from k2stream.sinks.worker import SinkWorker
+from k2stream.delivery.sink import Policy
+from k2stream.delivery.worker import SinkWorker
+from k2stream.iceberg.destination import Iceberg
+from k2stream.iceberg.maintenance import daily
+from k2stream.iceberg.tables import TABLES
 
 MAX_BYTES = 24 << 20  # of all buffers
 FLUSH_WAIT_SECONDS = 60.0

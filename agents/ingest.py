@@ -11,8 +11,8 @@ from k2stream import backfill, exchanges, instruments
 from k2stream import settings as settings_module
 from k2stream.app import create_app
 from k2stream.batch.producer import Producer
-from k2stream.errors import ConfigError
 from k2stream.feed import Columns, Feed
+from k2stream.model.errors import ConfigError
 
 DRAIN_SECONDS = 3.0  # at a stop, for what has been received; then Kafka is taken to be away
 

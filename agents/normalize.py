@@ -9,14 +9,15 @@ from typing import Any, cast
 
 import msgspec
 
-from k2stream import clock, deadletter, events, exchanges, instruments, metrics, topics
+from k2stream import deadletter, exchanges, instruments, metrics, topics
 from k2stream import settings as settings_module
 from k2stream.app import create_app
 from k2stream.avro import registry
 from k2stream.batch import BatchSchema, RecordBatch
 from k2stream.batch.producer import Producer
-from k2stream.events import EventKind
 from k2stream.exchanges.spec import Exchange
+from k2stream.model import clock, events
+from k2stream.model.events import EventKind
 from k2stream.normalizer import Normalised, normalise
 from k2stream.tables import positions
 

@@ -13,11 +13,11 @@ from aiokafka.errors import KafkaError, NonEmptyGroup
 from aiokafka.protocol.admin import DeleteGroupsRequest
 
 from k2stream import settings as settings_module
-from k2stream.local import jars
-from k2stream.local.kafka import Broker
-from k2stream.local.ports import HOST, free_port
-from k2stream.local.process import Child
-from k2stream.local.registry import Registry
+from k2stream.embedded import jars
+from k2stream.embedded.kafka import Broker
+from k2stream.embedded.ports import HOST, free_port
+from k2stream.embedded.process import Child
+from k2stream.embedded.registry import Registry
 
 HEAP_MB = 1024  # of a broker; it runs with the normal JIT
 _STOP_WITHIN = 5.0

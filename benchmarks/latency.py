@@ -22,10 +22,10 @@ from rich.table import Table
 from benchmarks import results
 from benchmarks.machine import machine, versions
 from benchmarks.measure import cpu_seconds, rss_mb
-from k2stream.local.platform import Platform, Simulation
+from k2stream.kafka.lag import LagReader
+from k2stream.platform.platform import Platform, Simulation
+from k2stream.platform.scrape import Samples, scrape
 from k2stream.settings import Settings
-from k2stream.status.lag import LagReader
-from k2stream.status.scrape import Samples, scrape
 
 HOPS = ("normalized", "candle", "silver", "gold")
 QUANTILES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}

@@ -11,10 +11,11 @@ import numpy as np
 from aiokafka import AIOKafkaProducer
 from numpy.typing import NDArray
 
-from k2stream import decimals, topics
+from k2stream import topics
 from k2stream.avro import trades as codec
 from k2stream.exchanges.binance import BINANCE
-from k2stream.trade import TradeColumns
+from k2stream.model import decimals
+from k2stream.model.trade import TradeColumns
 
 RAW = topics.raw("binance")
 START_MS = 1_700_000_040_000  # a whole minute

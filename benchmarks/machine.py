@@ -9,7 +9,7 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-from k2stream.local.jars import locked
+from k2stream.embedded.jars import locked
 
 _PEERS = Path(__file__).parent / "peers"
 _JAVA = {"kafka_streams": ("kafka", "avro", "jackson"), "flink": ("flink", "flink.kafka")}

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from benchmarks.progress import Counter
-from k2stream.local.process import Child
+from k2stream.embedded.process import Child
 
 INTERVAL = 0.02  # seconds between two looks
 _STALLED = 60.0  # seconds without progress

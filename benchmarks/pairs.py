@@ -31,7 +31,7 @@ from benchmarks.measure import Figures, StageError
 from benchmarks.peers.build import ROOT
 from benchmarks.runner import Bench, bench
 from benchmarks.stages.registry import STAGES, Kind
-from k2stream.local.errors import StackError
+from k2stream.embedded.errors import StackError
 
 ALLOWED = 1.03  # new by old, CPU seconds
 ROLES = {"normalise": "normalize", "candles": "candles", "hot": "hot", "cold": "cold"}

@@ -25,7 +25,7 @@ from benchmarks.measure import Figures, StageError
 from benchmarks.peers import build
 from benchmarks.runner import Bench, bench
 from benchmarks.stages.registry import STAGES, Kind, Stage
-from k2stream.local.errors import StackError
+from k2stream.embedded.errors import StackError
 
 _INTERRUPTED = "interrupted"
 

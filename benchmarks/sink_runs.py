@@ -23,8 +23,8 @@ from benchmarks.measure import Figures, counted, measure
 from benchmarks.place import Place
 from benchmarks.runner import Bench, bench_environment, outputs
 from k2stream import topics
-from k2stream.local.front import ClickHouse
-from k2stream.local.ports import HOST, free_port
+from k2stream.embedded.front import ClickHouse
+from k2stream.embedded.ports import HOST, free_port
 from k2stream.settings import Settings, environment
 
 _DATABASE = "k2"

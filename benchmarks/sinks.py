@@ -31,16 +31,16 @@ from benchmarks import load, results
 from k2stream import topics
 from k2stream.avro import registry, wire
 from k2stream.batch import RecordBatch
-from k2stream.cold import tables
-from k2stream.cold.catalog import open_catalog
-from k2stream.local.platform import local_settings
-from k2stream.local.stack import Stack
+from k2stream.clickhouse.destination import ClickHouse, connect
+from k2stream.delivery.route import Route, stored
+from k2stream.delivery.sink import Destination, Policy, Sink
+from k2stream.embedded.stack import Stack
+from k2stream.iceberg import tables
+from k2stream.iceberg.catalog import open_catalog
+from k2stream.iceberg.destination import Iceberg
+from k2stream.layers import silver
+from k2stream.platform.platform import local_settings
 from k2stream.settings import Settings
-from k2stream.sinks import silver
-from k2stream.sinks.base import Destination, Policy, Sink
-from k2stream.sinks.clickhouse import ClickHouse, connect
-from k2stream.sinks.iceberg import Iceberg
-from k2stream.sinks.route import Route, stored
 
 SCHEMA_ID = 1007
 DELIVERY_RECORDS = 3_000

@@ -18,7 +18,7 @@ from k2stream import metrics, proxies, topics
 from k2stream import settings as settings_module
 from k2stream.batch.app import batch_app_options
 from k2stream.batch.stall import watch
-from k2stream.kafka import credentials, ensure_topics
+from k2stream.kafka.client import credentials, ensure_topics
 from k2stream.worker import Worker
 
 # After a small fetch, and a larger one: a delivery for every trade would fill a core with Faust's work.

@@ -17,7 +17,7 @@ _SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "k2stream.commands.worker:worker",
             "Run one worker: ingest, normalize, candles, hot or cold.",
         ),
-        "simulate": ("k2stream.local.simulate.command:simulate_command", "Run simulated exchanges."),
+        "simulate": ("k2stream.simulator.command:simulate_command", "Run simulated exchanges."),
         "reset": ("k2stream.commands.reset:reset", "Delete the data folder of the embedded stack."),
     },
     "Look": {
@@ -29,7 +29,7 @@ _SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "dlq": ("k2stream.commands.dlq:dlq", "List dead letters, show one, put them back."),
         "table": ("k2stream.commands.table:table", "Read a table, now or as it stood at a time."),
-        "inspect": ("k2stream.inspect:inspect_command", "Read captured frames without any server."),
+        "inspect": ("k2stream.commands.inspect:inspect_command", "Read captured frames without any server."),
         "settings": ("k2stream.commands.settings:settings", "List every setting and its value."),
     },
     "Check and keep": {

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from k2stream.avro import renumbered
 from k2stream.batch import RecordBatch
-from k2stream.errors import ConfigError, UnknownSchema, Unreadable
+from k2stream.model.errors import ConfigError, UnknownSchema, Unreadable
 
 BROKEN_FROM = 100
 """So many records of one delivery, all unreadable for one cause, are no coincidence."""

@@ -7,9 +7,9 @@ from typing import Any
 
 import yaml
 
-from k2stream.errors import ConfigError
 from k2stream.exchanges import REGISTRY
-from k2stream.instrument import STREAMS, Instrument, Instruments
+from k2stream.model.errors import ConfigError
+from k2stream.model.instrument import STREAMS, Instrument, Instruments
 
 _FIELDS = {"symbol", "canonical", "stream"}
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from k2stream.errors import ConfigError
+from k2stream.model.errors import ConfigError
 from k2stream.resources import CONFIG
 
 Positive = Annotated[int, Meta(gt=0)]

@@ -11,7 +11,7 @@ from typing import Any
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from k2stream import metrics
-from k2stream.errors import StateRefused
+from k2stream.model.errors import StateRefused
 
 
 def stand(app: Any, refused: StateRefused, seconds: float) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from aiokafka.partitioner import murmur2
 
-from k2stream.candle import TIMEFRAMES
 from k2stream.exchanges import REGISTRY
+from k2stream.model.candle import TIMEFRAMES
 from k2stream.settings import Settings
 
 EXCHANGES = tuple(REGISTRY)

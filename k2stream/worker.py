@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import faust
 
 from k2stream import settings as settings_module
-from k2stream.errors import refusal
+from k2stream.model.errors import refusal
 from k2stream.standing import stand
 
 STOP_SECONDS = 15.0

@@ -13,13 +13,13 @@ import msgspec
 from k2stream import instruments, topics
 from k2stream.app import create_app
 from k2stream.batch import BatchTable
-from k2stream.candle import TIMEFRAMES
 from k2stream.candles.codec import Progress
 from k2stream.candles.state import State, to_candle
+from k2stream.model.candle import TIMEFRAMES
+from k2stream.model.decimals import plain
 from k2stream.normalizer import Position
 from k2stream.settings import Settings
 from k2stream.tables import ohlcv, positions
-from k2stream.web.render import text
 
 Row = dict[str, Any]
 
@@ -61,7 +61,8 @@ def _candle(timeframe: str, native: dict[str, str], window: Any, state: State) -
     symbol = native.get(key, key.partition(":")[2])
     candle = to_candle(state, key, symbol, timeframe, round(start * 1000))
     return {
-        name: text(value) if isinstance(value, Decimal) else value for name, value in candle._asdict().items()
+        name: plain(value) if isinstance(value, Decimal) else value
+        for name, value in candle._asdict().items()
     }
 
 

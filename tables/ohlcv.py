@@ -11,7 +11,6 @@ import faust
 from k2stream import topics
 from k2stream.batch import BatchTable
 from k2stream.batch.windows import WINDOW_GAP
-from k2stream.candle import TIMEFRAMES
 from k2stream.candles.codec import (
     Progress,
     dumps_progress,
@@ -20,6 +19,7 @@ from k2stream.candles.codec import (
     loads_state,
 )
 from k2stream.candles.state import State
+from k2stream.model.candle import TIMEFRAMES
 
 # Small segments: what recovery reads is mostly compacted.
 _CHANGELOG = {"segment.bytes": str(16 << 20), "min.cleanable.dirty.ratio": "0.1"}

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from k2stream import clock
 from k2stream.batch import BatchTable
 from k2stream.batch.restore import Reach, apply
-from k2stream.errors import ConfigError
-from k2stream.reading import Reader
+from k2stream.kafka.reader import Reader
+from k2stream.model import clock
+from k2stream.model.errors import ConfigError
 from k2stream.settings import Settings
 from k2stream.tables.catalog import Readable, Row
 

@@ -22,7 +22,7 @@ settings.load_profile("ordinary")
 
 IN_ORDER = {
     "stack": "tests/integration/",
-    "sockets": ("tests/unit/feed/", "tests/unit/simulate/", "tests/unit/backfill/"),
+    "sockets": ("tests/unit/feed/", "tests/unit/simulator/", "tests/unit/backfill/"),
 }
 """Tests that run one after the other, by what they share."""
 

@@ -13,7 +13,7 @@ from typing import Any
 import fastavro
 
 from k2stream.avro import wire
-from k2stream.errors import ConfigError
+from k2stream.model.errors import ConfigError
 
 LAID_OUT = (
     *("timestamp", "receive_time", "process_time", "price", "quantity", "side", "raw_offset", "sequence"),

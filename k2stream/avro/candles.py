@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from k2stream import decimals
 from k2stream.avro import registry, wire
-from k2stream.candle import Candle
+from k2stream.model import decimals
+from k2stream.model.candle import Candle
 
 _LIMIT = 10**38
 DECIMALS = tuple(

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from k2stream.clock import TIME_LIMIT
-from k2stream.errors import Unreadable
+from k2stream.model.clock import TIME_LIMIT
+from k2stream.model.errors import Unreadable
 from k2stream.topics import MAX_BYTES
 
 _DECIMAL = 10**38

@@ -19,7 +19,7 @@ from schema_registry.client.errors import ClientError
 
 from k2stream import settings
 from k2stream.avro import wire
-from k2stream.errors import ConfigError, UnknownSchema
+from k2stream.model.errors import ConfigError, UnknownSchema
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from k2stream import topics
 from k2stream.avro import registry, wire
 from k2stream.batch import RecordBatch
-from k2stream.candle import TIMEFRAMES
-from k2stream.errors import StateRefused
+from k2stream.model.candle import TIMEFRAMES
+from k2stream.model.errors import StateRefused
 
 SCHEMAS = {
     topics.NORMALIZED: "trade",

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from k2stream import decimals
-from k2stream.avro import added, registry, varint, wire
-from k2stream.avro.texts import Ints, TextLists, Texts, starts
-from k2stream.trade import BACKFILLED, HotTrades
+from k2stream.avro import added, registry, wire
+from k2stream.columnar import varint
+from k2stream.columnar.texts import Ints, TextLists, Texts, starts
+from k2stream.model import decimals
+from k2stream.model.trade import BACKFILLED, HotTrades
 
 _TIMES, _PRICE, _QUANTITY, _SIDE, _NUMBERS = 5, 29, 45, 61, 62
 _WIDTH = _NUMBERS + 4 * 10 + 10

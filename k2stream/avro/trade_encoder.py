@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from k2stream import decimals
-from k2stream.avro import added, varint, wire
-from k2stream.avro.shapes import constant, joined
-from k2stream.trade import Decimals, TradeColumns
+from k2stream.avro import added, wire
+from k2stream.columnar import varint
+from k2stream.columnar.shapes import constant, joined
+from k2stream.model import decimals
+from k2stream.model.trade import Decimals, TradeColumns
 
 MISFIT = "\x80"  # stands for a length above 63, which takes more than the one byte the fast path has
 

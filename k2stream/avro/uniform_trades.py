@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from k2stream import decimals
-from k2stream.avro import added, varint
-from k2stream.avro.shapes import Part, constant, joined
+from k2stream.avro import added
 from k2stream.avro.trade_encoder import fixed_part, texts
-from k2stream.exchanges.scan import Misfit
-from k2stream.trade import Decimals
+from k2stream.columnar import varint
+from k2stream.columnar.scan import Misfit
+from k2stream.columnar.shapes import Part, constant, joined
+from k2stream.model import decimals
+from k2stream.model.trade import Decimals
 
 Ints = NDArray[np.int64]
 

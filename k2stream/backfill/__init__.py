@@ -17,7 +17,7 @@ from k2stream.backfill.task import Task
 from k2stream.backfill.turn import Turns
 from k2stream.exchanges.spec import Exchange
 from k2stream.feed.publisher import Publisher
-from k2stream.instrument import Instrument
+from k2stream.model.instrument import Instrument
 from k2stream.settings import Settings
 
 

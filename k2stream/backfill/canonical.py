@@ -13,19 +13,20 @@ from numpy.typing import NDArray
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.table import Table
 
-from k2stream import clock, decimals, faults, topics
+from k2stream import faults, topics
 from k2stream.avro import registry
 from k2stream.backfill.span import Span
 from k2stream.candles.watermark import event_time
-from k2stream.cold import writer
-from k2stream.cold.catalog import open_catalog
-from k2stream.instrument import Instrument
-from k2stream.reading import Reader
+from k2stream.delivery.progress import Partition, Position
+from k2stream.iceberg import writer
+from k2stream.iceberg.catalog import open_catalog
+from k2stream.kafka.reader import Reader
+from k2stream.layers import silver
+from k2stream.layers.schema import SILVER
+from k2stream.model import clock, decimals
+from k2stream.model.instrument import Instrument
+from k2stream.model.trade import BACKFILLED, Decimals, HotTrades
 from k2stream.settings import Settings
-from k2stream.sinks import silver
-from k2stream.sinks.progress import Partition, Position
-from k2stream.sinks.schema import SILVER
-from k2stream.trade import BACKFILLED, Decimals, HotTrades
 
 COLUMNS = (
     *("timestamp", "receive_time", "price", "quantity", "side", "sequence"),

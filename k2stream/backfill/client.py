@@ -10,10 +10,10 @@ from typing import Self
 import httpx
 
 from k2stream import metrics
-from k2stream.errors import ConfigError
 from k2stream.exchanges.rest.spec import History, HistoryError, Page, Request, refusal
 from k2stream.exchanges.spec import Exchange
 from k2stream.feed.backoff import Backoff
+from k2stream.model.errors import ConfigError
 from k2stream.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -7,11 +7,11 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 
-from k2stream.continuity.told import ROUNDING_US
 from k2stream.exchanges import raw
 from k2stream.exchanges.rest.spec import Past
 from k2stream.exchanges.spec import Exchange
-from k2stream.trade import TradeColumns
+from k2stream.model.trade import TradeColumns
+from k2stream.normalizer.continuity.told import ROUNDING_US
 
 Content = tuple[object, ...]
 
@@ -42,7 +42,7 @@ def _number(text: str) -> Decimal | str:
 class Held:
     """Trades of one symbol without ids, by content: each as often as it happened, whoever told it.
 
-    Records are added in raw order, by the rule of k2stream/continuity/told.py.
+    Records are added in raw order, by the rule of k2stream/normalizer/continuity/told.py.
     """
 
     def __init__(self) -> None:

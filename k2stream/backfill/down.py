@@ -10,9 +10,9 @@ import msgspec
 from k2stream import topics
 from k2stream.backfill.held import last_received
 from k2stream.backfill.outages import ENDS
-from k2stream.events import EventKind, FeedEvent
 from k2stream.exchanges.spec import Exchange
-from k2stream.reading import Reader
+from k2stream.kafka.reader import Reader
+from k2stream.model.events import EventKind, FeedEvent
 from k2stream.settings import Settings
 
 log = logging.getLogger(__name__)

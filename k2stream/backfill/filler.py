@@ -15,9 +15,9 @@ from aiokafka.errors import KafkaError
 from k2stream import metrics, topics
 from k2stream.backfill import ids, outages
 from k2stream.backfill.task import Task
-from k2stream.events import EventKind, FeedEvent
 from k2stream.feed.backoff import Backoff
-from k2stream.kafka import client_options, gap_fill_group
+from k2stream.kafka.client import client_options, gap_fill_group
+from k2stream.model.events import EventKind, FeedEvent
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from k2stream.backfill.clocks import Clocks
 from k2stream.backfill.contents import Content
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Exchange
-from k2stream.reading import Reader
+from k2stream.kafka.reader import Reader
 from k2stream.settings import Settings
 
 LATE_US = 60_000_000

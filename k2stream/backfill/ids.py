@@ -6,8 +6,8 @@ import asyncio
 import logging
 
 from k2stream.backfill.task import Task
-from k2stream.events import EventKind, FeedEvent
 from k2stream.exchanges.rest.spec import HistoryError, Page
+from k2stream.model.events import EventKind, FeedEvent
 
 log = logging.getLogger(__name__)
 

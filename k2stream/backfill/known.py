@@ -7,19 +7,20 @@ from collections.abc import Mapping
 
 from pyiceberg.exceptions import NoSuchTableError
 
-from k2stream import clock, exchanges, topics
+from k2stream import exchanges, topics
 from k2stream.backfill.contents import Content, Held
 from k2stream.backfill.held import FURTHER_US, link_of, trades_of
 from k2stream.backfill.span import Span
 from k2stream.batch import RecordBatch
-from k2stream.cold import writer
-from k2stream.cold.catalog import open_catalog
-from k2stream.errors import ConfigError
-from k2stream.instrument import Instrument
-from k2stream.reading import Reader
+from k2stream.delivery.progress import Partition, Position
+from k2stream.iceberg import writer
+from k2stream.iceberg.catalog import open_catalog
+from k2stream.kafka.reader import Reader
+from k2stream.model import clock
+from k2stream.model.errors import ConfigError
+from k2stream.model.instrument import Instrument
 from k2stream.replay import native
 from k2stream.settings import Settings
-from k2stream.sinks.progress import Partition, Position
 
 
 class Known:

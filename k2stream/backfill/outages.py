@@ -12,9 +12,9 @@ from k2stream.backfill.contents import absent
 from k2stream.backfill.held import Held, Holdings
 from k2stream.backfill.span import Span, chunks
 from k2stream.backfill.task import Task
-from k2stream.continuity.told import ROUNDING_US
-from k2stream.events import EventKind, FeedEvent
 from k2stream.exchanges.rest.spec import HistoryError, Past
+from k2stream.model.events import EventKind, FeedEvent
+from k2stream.normalizer.continuity.told import ROUNDING_US
 
 log = logging.getLogger(__name__)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 
-from k2stream import clock, events, metrics, topics
-from k2stream.events import FeedEvent
+from k2stream import metrics, topics
 from k2stream.exchanges import raw
 from k2stream.exchanges.rest.spec import Past
 from k2stream.feed.columns import Columns
 from k2stream.feed.publisher import Publisher
+from k2stream.model import clock, events
+from k2stream.model.events import FeedEvent
 from k2stream.settings import Settings
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 from aiokafka import AIOKafkaProducer
 
-from k2stream import clock, exchanges, topics
+from k2stream import exchanges, topics
 from k2stream.backfill.client import client_of
 from k2stream.backfill.contents import absent
 from k2stream.backfill.held import exchange_ahead, last_received
@@ -26,15 +26,16 @@ from k2stream.backfill.recompute import recompute
 from k2stream.backfill.resume import Note, Progress
 from k2stream.backfill.span import Span, chunks
 from k2stream.backfill.turn import Turns
-from k2stream.errors import ConfigError
-from k2stream.events import EventKind, FeedEvent
 from k2stream.exchanges.rest.spec import HistoryError, Past
 from k2stream.exchanges.spec import Exchange
 from k2stream.feed import Columns
-from k2stream.instrument import Instrument
-from k2stream.kafka import client_options, ensure_topics
+from k2stream.kafka.client import client_options, ensure_topics
+from k2stream.kafka.lag import LagReader
+from k2stream.model import clock
+from k2stream.model.errors import ConfigError
+from k2stream.model.events import EventKind, FeedEvent
+from k2stream.model.instrument import Instrument
 from k2stream.settings import Settings
-from k2stream.status.lag import LagReader
 
 WITHIN_SECONDS = 120.0
 """For the workers to take in what was published."""

@@ -10,15 +10,15 @@ from k2stream.avro import registry
 from k2stream.avro.candles import encode
 from k2stream.backfill.canonical import canonical
 from k2stream.backfill.span import Span
-from k2stream.candle import TIMEFRAMES
 from k2stream.candles.fold import fold
 from k2stream.candles.state import State, closed, to_row
 from k2stream.candles.watermark import admit
-from k2stream.errors import ConfigError
 from k2stream.feed import Columns, Publisher
-from k2stream.instrument import Instrument
+from k2stream.model.candle import TIMEFRAMES
+from k2stream.model.errors import ConfigError
+from k2stream.model.instrument import Instrument
+from k2stream.model.trade import HotTrades
 from k2stream.settings import Settings
-from k2stream.trade import HotTrades
 
 DAY_US = TIMEFRAMES["1d"] * 1000
 """The longest window: what is recomputed at once."""

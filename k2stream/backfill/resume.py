@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from k2stream.backfill.span import Span
-from k2stream.instrument import Instrument
+from k2stream.model.instrument import Instrument
 
 
 class Progress(msgspec.Struct, frozen=True):

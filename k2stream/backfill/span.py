@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
 from k2stream.backfill.client import Client
-from k2stream.continuity.told import ROUNDING_US
 from k2stream.exchanges.rest.spec import Past
+from k2stream.normalizer.continuity.told import ROUNDING_US
 
 
 class Span(NamedTuple):

@@ -7,13 +7,13 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from k2stream import clock
 from k2stream.backfill.client import Client
 from k2stream.backfill.output import Output
 from k2stream.backfill.turn import Turns
-from k2stream.events import EventKind, FeedEvent
 from k2stream.exchanges.rest.spec import Past
 from k2stream.exchanges.spec import Exchange
+from k2stream.model import clock
+from k2stream.model.events import EventKind, FeedEvent
 from k2stream.settings import Settings
 
 

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from k2stream import clock, topics
+from k2stream import topics
 from k2stream.backfill.output import Output
-from k2stream.events import EventKind, FeedEvent
 from k2stream.exchanges.rest.spec import Past
-from k2stream.reading import Reader
+from k2stream.kafka.reader import Reader
+from k2stream.model import clock
+from k2stream.model.events import EventKind, FeedEvent
 from k2stream.settings import Settings
 
 LEASE_SECONDS = 60.0

@@ -14,7 +14,7 @@ from faust.types import TP
 from k2stream import metrics
 from k2stream.batch import proof
 from k2stream.batch.proof import Judgement, Note, Shown, Verdict
-from k2stream.errors import FILLING, StateRefused, mending
+from k2stream.model.errors import FILLING, StateRefused, mending
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from k2stream.batch.acks import AckLedger
 from k2stream.batch.guard import SETTLE_SECONDS, Guard, Unanswered
 from k2stream.batch.same_topics import SameTopics
 from k2stream.batch.table import BatchTable
-from k2stream.errors import StateRefused, mending
+from k2stream.model.errors import StateRefused, mending
 
 logger = logging.getLogger(__name__)
 

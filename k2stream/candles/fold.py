@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from k2stream.candle import TIMEFRAMES, Candle
 from k2stream.candles.state import State, merge, to_candle
 from k2stream.candles.watermark import Rows, by_key
-from k2stream.decimals import sum_products, sums
-from k2stream.trade import SCALE, Decimals, HotTrades
+from k2stream.model.candle import TIMEFRAMES, Candle
+from k2stream.model.decimals import sum_products, sums
+from k2stream.model.trade import SCALE, Decimals, HotTrades
 
 Partial = tuple[int, int, State]
 """What one batch adds to one window: key (an index into HotTrades.keys), open time in ms, state."""

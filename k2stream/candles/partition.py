@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from k2stream.candle import TIMEFRAMES
 from k2stream.candles.codec import Progress
 from k2stream.candles.fold import fold, unapplied
 from k2stream.candles.state import State, closed, merge
 from k2stream.candles.watermark import Rows, admit, furthest
 from k2stream.candles.windows import Window, Windows
-from k2stream.trade import HotTrades
+from k2stream.model.candle import TIMEFRAMES
+from k2stream.model.trade import HotTrades
 
 
 class WindowStore(Protocol):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 
-from k2stream import clock, deadletter, faults
+from k2stream import deadletter, faults
 from k2stream.avro.limits import check_sizes, check_times
 from k2stream.avro.trades import decode_hot
 from k2stream.batch import RecordBatch
 from k2stream.deadletter import DeadLetter
-from k2stream.trade import HotTrades
+from k2stream.model import clock
+from k2stream.model.trade import HotTrades
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from k2stream.candle import TIMEFRAMES, Candle
-from k2stream.trade import SCALE
+from k2stream.model.candle import TIMEFRAMES, Candle
+from k2stream.model.trade import SCALE
 
 Order = tuple[int, int, int]
 """Where a trade stands inside its window: (timestamp in µs, sequence, raw_offset), see `place`."""

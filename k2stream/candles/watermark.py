@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from k2stream.candles.codec import Progress
 from k2stream.candles.state import State
-from k2stream.trade import HotTrades
+from k2stream.model.trade import HotTrades
 
 MINUTE_US = 60_000_000
 

@@ -6,7 +6,7 @@ from bisect import insort
 from collections import defaultdict
 from collections.abc import Callable
 
-from k2stream.candle import TIMEFRAMES
+from k2stream.model.candle import TIMEFRAMES
 
 Window = tuple[str, str, int]
 """(timeframe, key, open time in ms)."""

@@ -12,14 +12,15 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from k2stream import clock, instruments, topics
+from k2stream import instruments, topics
 from k2stream import settings as settings_module
 from k2stream.backfill import past
 from k2stream.backfill.past import Report
 from k2stream.backfill.span import Span
-from k2stream.errors import ConfigError
-from k2stream.instrument import Instrument
-from k2stream.local.running import reached
+from k2stream.model import clock
+from k2stream.model.errors import ConfigError
+from k2stream.model.instrument import Instrument
+from k2stream.platform.running import reached
 from k2stream.settings import Settings
 
 _LINE_EVERY = 5.0  # seconds, where no terminal is

@@ -18,14 +18,15 @@ from rich.table import Table
 
 from k2stream import instruments
 from k2stream import settings as settings_module
-from k2stream.candle import TIMEFRAMES
-from k2stream.errors import ConfigError
+from k2stream.clickhouse.candles import HotTier
 from k2stream.history import reader
-from k2stream.history.clickhouse import HotTier
-from k2stream.history.iceberg import ColdTier
 from k2stream.history.reader import Missing
-from k2stream.instrument import Instrument
-from k2stream.local.running import find
+from k2stream.iceberg.candles import ColdTier
+from k2stream.model.candle import TIMEFRAMES
+from k2stream.model.decimals import shortened
+from k2stream.model.errors import ConfigError
+from k2stream.model.instrument import Instrument
+from k2stream.platform.running import find
 from k2stream.settings import Settings
 from k2stream.topics import EXCHANGES
 from k2stream.web import render
@@ -130,7 +131,7 @@ def _table(ask: Ask, wanted: list[Instrument], timeframe: str) -> Table:
         missing |= {tier["tier"]: Missing(**tier) for tier in answer.get("missing", ())}
         for candle in answer["candles"]:
             opened = datetime.fromtimestamp(int(candle["open_time"]) // 1000, UTC)
-            values = (_short(str(candle[name])) for name in _COLUMNS)
+            values = (shortened(str(candle[name])) for name in _COLUMNS)
             told = "final" if candle["final"] else "open"
             told += ", feed was down" if candle["feed_healthy"] is False else ""
             table.add_row(item.exchange, f"{opened:%m-%d %H:%M}", *values, told)
@@ -143,11 +144,6 @@ def _table(ask: Ask, wanted: list[Instrument], timeframe: str) -> Table:
 
 def _sentence(missing: Mapping[str, Missing]) -> str:
     return ", ".join(f"{tier.tier} ({tier.reason})" for tier in missing.values())
-
-
-def _short(number: str) -> str:
-    """A decimal without the zeros that say nothing."""
-    return number.rstrip("0").rstrip(".") if "." in number else number
 
 
 def _get(client: httpx.Client, path: str, parameters: dict[str, int]) -> Any:

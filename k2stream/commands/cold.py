@@ -15,11 +15,12 @@ from rich.console import Console
 from rich.table import Table
 
 from k2stream import settings as settings_module
-from k2stream.cold import log, maintain, owner
-from k2stream.cold.catalog import open_catalog
-from k2stream.cold.maintain import Limits
-from k2stream.errors import ConfigError
-from k2stream.local.running import find, reached
+from k2stream.iceberg import owner
+from k2stream.iceberg.catalog import open_catalog
+from k2stream.iceberg.maintenance import log, maintain
+from k2stream.iceberg.maintenance.maintain import Limits
+from k2stream.model.errors import ConfigError
+from k2stream.platform.running import find, reached
 
 
 @click.group()
@@ -65,7 +66,7 @@ def maintain_command(tables: tuple[str, ...], dry_run: bool, as_json: bool) -> N
         for name, step, text in maintain.plan(catalog, names, limits):
             click.echo(f"{name:25} {step:8} {text}")
         return
-    from k2stream.cold.audit.run import audit
+    from k2stream.reconcile.audit.run import audit
 
     good = True
     for entry in maintain.maintain(catalog, names, limits, partial(audit, settings, catalog)):
@@ -106,7 +107,7 @@ def adopt(yes: bool) -> None:
 
 @cold.command()
 @click.argument("table")
-@click.option("--where", default="", help="""A filter, e.g. "exchange = 'kraken' and price > 80000".""")
+@click.option("--where", default="", help="""A filter, e.g. "trade_count > 5 and volume > 80000".""")
 @click.option("--columns", default="", help="Only these, separated by commas.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="Rows at most.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a row.")

@@ -11,16 +11,17 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from k2stream import clock, topics
 from k2stream import settings as settings_module
+from k2stream import topics
 from k2stream.deadletter import DeadLetter, Identity
 from k2stream.dlq import letters as dead
 from k2stream.dlq.letters import Cause, Choice
 from k2stream.dlq.notes import Id, Origins, Replay, by_place
 from k2stream.dlq.replay import before, replay, replays
-from k2stream.errors import ConfigError
-from k2stream.local.running import reached
-from k2stream.reading import Reader
+from k2stream.kafka.reader import Reader
+from k2stream.model import clock
+from k2stream.model.errors import ConfigError
+from k2stream.platform.running import reached
 from k2stream.settings import Settings
 
 _STAGES = ("ingest", "normalize", "candles", "hot", "cold")

@@ -8,14 +8,14 @@ import click
 from clickhouse_driver.errors import NetworkError
 
 from k2stream import settings as settings_module
-from k2stream.errors import ConfigError
-from k2stream.local.platform import MENDED
-from k2stream.local.running import find
+from k2stream.delivery.sink import Away
 from k2stream.mend import act, plan
 from k2stream.mend.look import SOURCES, look
+from k2stream.model.errors import ConfigError
+from k2stream.platform.platform import MENDED
+from k2stream.platform.running import find
 from k2stream.replay.groups import members
 from k2stream.settings import Settings
-from k2stream.sinks.base import Away
 
 
 @click.command()

@@ -11,14 +11,14 @@ from pyiceberg.catalog import Catalog
 from k2stream import settings as settings_module
 from k2stream import topics
 from k2stream.avro import registry
-from k2stream.cold import tables
-from k2stream.cold.catalog import open_catalog
-from k2stream.errors import ConfigError
-from k2stream.local.running import reached
+from k2stream.clickhouse.destination import connect
+from k2stream.clickhouse.migrate import migrate as apply
+from k2stream.iceberg import tables
+from k2stream.iceberg.catalog import open_catalog
+from k2stream.model.errors import ConfigError
+from k2stream.platform.running import reached
 from k2stream.resources import SCHEMAS
 from k2stream.settings import Settings
-from k2stream.sinks.clickhouse import connect
-from k2stream.sinks.migrate import migrate as apply
 
 _REGISTRY_SECONDS = 15.0
 

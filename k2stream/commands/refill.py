@@ -9,19 +9,19 @@ import click
 
 from k2stream import settings as settings_module
 from k2stream import topics
-from k2stream.cold.tables import TABLES
-from k2stream.errors import ConfigError
-from k2stream.local.running import reached
-from k2stream.reading import Reader, Stretches
+from k2stream.clickhouse.destination import ClickHouse
+from k2stream.delivery.anchors import renamed
+from k2stream.delivery.destination import Away, Destination, WentBack
+from k2stream.delivery.epochs import refilled
+from k2stream.delivery.progress import Partition, Position
+from k2stream.delivery.route import Route
+from k2stream.iceberg.destination import Iceberg
+from k2stream.iceberg.tables import TABLES
+from k2stream.kafka.reader import Reader, Stretches
+from k2stream.model.errors import ConfigError
+from k2stream.platform.running import reached
 from k2stream.replay.clickhouse import ROUTES
 from k2stream.settings import Settings
-from k2stream.sinks.anchors import renamed
-from k2stream.sinks.clickhouse import ClickHouse
-from k2stream.sinks.destination import Away, Destination, WentBack
-from k2stream.sinks.epochs import refilled
-from k2stream.sinks.iceberg import Iceberg
-from k2stream.sinks.progress import Partition, Position
-from k2stream.sinks.route import Route
 
 
 @click.command()

@@ -10,9 +10,11 @@ from clickhouse_driver.errors import NetworkError
 
 from k2stream import settings as settings_module
 from k2stream.batch import BatchTable
-from k2stream.cold.catalog import open_catalog
-from k2stream.errors import ConfigError
-from k2stream.local.running import Running, find
+from k2stream.delivery.sink import Away
+from k2stream.iceberg.catalog import open_catalog
+from k2stream.model.errors import ConfigError
+from k2stream.platform.running import Running, find
+from k2stream.reconcile.oracle.settle import settle
 from k2stream.replay import run, swap
 from k2stream.replay.clickhouse import Hot
 from k2stream.replay.groups import check_still, members, still
@@ -21,9 +23,7 @@ from k2stream.replay.show import Meter, line
 from k2stream.replay.source import Origin
 from k2stream.replay.tables import Tables
 from k2stream.settings import Settings
-from k2stream.sinks.base import Away
 from k2stream.tables.catalog import catalog
-from k2stream.verify.settle import settle
 
 
 @click.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from k2stream import settings as settings_module
-from k2stream.local import datadir
+from k2stream.embedded import datadir
 
 
 @click.command()

@@ -12,13 +12,15 @@ import click
 from rich.console import Console
 from rich.live import Live
 
+from k2stream import instruments
 from k2stream import settings as settings_module
-from k2stream.errors import ConfigError
-from k2stream.local.running import Running, find
+from k2stream.kafka.lag import LagReader
+from k2stream.model.errors import ConfigError
+from k2stream.platform.running import Running, find
+from k2stream.platform.scrape import Samples, scrape
+from k2stream.platform.view import Snapshot, render
 from k2stream.settings import Settings
-from k2stream.status.lag import LagReader
-from k2stream.status.scrape import Samples, scrape
-from k2stream.status.view import Snapshot, render
+from k2stream.web.query import example
 
 _PERIOD = 1.0
 
@@ -38,7 +40,8 @@ def status(watch: bool, svg: Path | None) -> None:
 
 async def _show(running: Running, watch: bool, svg: Path | None) -> None:
     console = Console(record=svg is not None)
-    rest_url = running.urls.get("candles", "")
+    listed = instruments.load(running.settings.instruments_file)
+    shown = example(running.urls.get("candles", ""), listed)
 
     def refused() -> Mapping[str, str]:
         now = find(settings_module.get())
@@ -47,9 +50,9 @@ async def _show(running: Running, watch: bool, svg: Path | None) -> None:
     if watch:
         with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
             async for snapshot in watch_status(running.settings, running.urls, refused=refused):
-                live.update(render(snapshot, rest_url), refresh=True)
+                live.update(render(snapshot, shown), refresh=True)
     async for snapshot in watch_status(running.settings, running.urls, refused=refused):
-        console.print(render(snapshot, rest_url))
+        console.print(render(snapshot, shown))
         if svg:
             console.save_svg(str(svg), title="k2 status")
         return

@@ -12,11 +12,11 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from k2stream import clock
 from k2stream import settings as settings_module
-from k2stream.errors import ConfigError
-from k2stream.local.running import reached
-from k2stream.reading import Reader
+from k2stream.kafka.reader import Reader
+from k2stream.model import clock
+from k2stream.model.errors import ConfigError
+from k2stream.platform.running import reached
 from k2stream.settings import Settings
 from k2stream.tables.catalog import Readable, Row, catalog
 from k2stream.tables.reading import Contents, read

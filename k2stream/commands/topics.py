@@ -11,8 +11,8 @@ from rich.table import Table
 
 from k2stream import settings as settings_module
 from k2stream import topics as declared
-from k2stream.kafka import client_options
-from k2stream.local.running import reached
+from k2stream.kafka.client import client_options
+from k2stream.platform.running import reached
 from k2stream.settings import Settings
 
 _HOUR_MS = 3_600_000

@@ -12,9 +12,10 @@ from rich.live import Live
 from k2stream import exchanges, instruments
 from k2stream import settings as settings_module
 from k2stream.commands.status import watch_status
-from k2stream.local.platform import Platform, Simulation
+from k2stream.platform.platform import Platform, Simulation
+from k2stream.platform.view import render
 from k2stream.settings import Settings
-from k2stream.status.view import render
+from k2stream.web.query import example
 
 
 @click.command()
@@ -63,16 +64,16 @@ async def _run(settings: Settings, simulation: Simulation | None, plain: bool) -
 
 
 async def _watch(platform: Platform, console: Console, stop: asyncio.Event, plain: bool) -> None:
-    rest_url = platform.urls["candles"]
+    shown = example(platform.urls["candles"], instruments.load(platform.settings.instruments_file))
     ticks = 0
     with Live(console=console, auto_refresh=False, transient=False) if not plain else _Nothing() as live:
         snapshots = watch_status(platform.settings, platform.urls, platform.memory, lambda: platform.refused)
         async for snapshot in snapshots:
             await platform.heal()
             if isinstance(live, Live):
-                live.update(render(snapshot, rest_url), refresh=True)
+                live.update(render(snapshot, shown), refresh=True)
             elif ticks % 10 == 0:
-                console.print(render(snapshot, rest_url))
+                console.print(render(snapshot, shown))
             ticks += 1
             if stop.is_set():
                 return

@@ -12,7 +12,7 @@ import msgspec
 
 from k2stream import topics
 from k2stream.deadletter import DeadLetter, Identity
-from k2stream.reading import Reader, Stretches
+from k2stream.kafka.reader import Reader, Stretches
 
 _decoder = msgspec.json.Decoder(DeadLetter)
 _VARIABLE = re.compile(r"'[^']*'|\d+")

@@ -11,13 +11,14 @@ from typing import NamedTuple
 import msgspec
 from aiokafka import AIOKafkaProducer
 
-from k2stream import clock, topics
+from k2stream import topics
 from k2stream.deadletter import DeadLetter
 from k2stream.dlq.notes import Id, Note, Replay, fold
 from k2stream.dlq.plan import HEADER, Plan, Refused, plan
 from k2stream.dlq.sinks import put
-from k2stream.kafka import client_options, ensure_topics
-from k2stream.reading import Reader, Stretches
+from k2stream.kafka.client import client_options, ensure_topics
+from k2stream.kafka.reader import Reader, Stretches
+from k2stream.model import clock
 from k2stream.settings import Settings
 
 CHUNK = 200

@@ -16,16 +16,16 @@ from faust.types import TP
 from k2stream import faults
 from k2stream.avro import registry
 from k2stream.batch import RecordBatch
-from k2stream.cold import owner
-from k2stream.cold.catalog import open_catalog
-from k2stream.cold.commit import committed
-from k2stream.cold.tables import TABLES, rows_for
+from k2stream.clickhouse.destination import ClickHouse
 from k2stream.deadletter import DeadLetter
+from k2stream.delivery.route import Route, stored
 from k2stream.dlq.refusal import Refused
+from k2stream.iceberg import owner
+from k2stream.iceberg.catalog import open_catalog
+from k2stream.iceberg.commit import committed
+from k2stream.iceberg.tables import TABLES, rows_for
+from k2stream.layers import bronze, gold, silver
 from k2stream.settings import Settings
-from k2stream.sinks import bronze, gold, silver
-from k2stream.sinks.clickhouse import ClickHouse
-from k2stream.sinks.route import Route, stored
 
 _HOT = {route.table: route for route in (*bronze.ROUTES, silver.ROUTE, *gold.ROUTES)}
 

@@ -1,11 +1,11 @@
 """The exchanges, by name. To add one: a file beside these, a line here, a folder in tests/playback."""
 
-from k2stream.errors import ConfigError
 from k2stream.exchanges.binance import BINANCE
 from k2stream.exchanges.coinbase import COINBASE
 from k2stream.exchanges.kraken import KRAKEN
 from k2stream.exchanges.spec import Exchange
-from k2stream.instrument import Instruments
+from k2stream.model.errors import ConfigError
+from k2stream.model.instrument import Instruments
 
 REGISTRY: dict[str, Exchange] = {exchange.name: exchange for exchange in (BINANCE, KRAKEN, COINBASE)}
 

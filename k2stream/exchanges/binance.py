@@ -9,7 +9,6 @@ import msgspec
 import numpy as np
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
-from k2stream.errors import ConfigError
 from k2stream.exchanges import raw
 from k2stream.exchanges.rest.binance import HISTORY
 from k2stream.exchanges.spec import (
@@ -24,8 +23,9 @@ from k2stream.exchanges.spec import (
     Request,
     Subscription,
 )
-from k2stream.instrument import Instrument
-from k2stream.trade import TradeColumns
+from k2stream.model.errors import ConfigError
+from k2stream.model.instrument import Instrument
+from k2stream.model.trade import TradeColumns
 
 MAX_STREAMS = 1024  # a connection
 STREAMS_A_FRAME = 256  # so that subscribing to all of them stays below 5 messages a second

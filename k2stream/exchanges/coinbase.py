@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from k2stream.errors import ConfigError
 from k2stream.exchanges import raw
 from k2stream.exchanges.rest.coinbase import HISTORY
 from k2stream.exchanges.spec import (
@@ -25,8 +24,9 @@ from k2stream.exchanges.spec import (
     Request,
     Subscription,
 )
-from k2stream.instrument import Instrument
-from k2stream.trade import TradeColumns
+from k2stream.model.errors import ConfigError
+from k2stream.model.instrument import Instrument
+from k2stream.model.trade import TradeColumns
 
 _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{0,9}))?(?:Z|\+00:00)")
 

@@ -21,8 +21,8 @@ from k2stream.exchanges.spec import (
     Request,
     Subscription,
 )
-from k2stream.instrument import Instrument
-from k2stream.trade import TradeColumns
+from k2stream.model.instrument import Instrument
+from k2stream.model.trade import TradeColumns
 
 FIELDS = ("price", "volume", "time", "side", "orderType", "misc")
 OWN_NAMES = {"XBT": "BTC", "XDG": "DOGE"}

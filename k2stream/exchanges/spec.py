@@ -12,8 +12,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from k2stream.instrument import Instrument
-from k2stream.trade import TradeColumns
+from k2stream.model.instrument import Instrument
+from k2stream.model.trade import TradeColumns
 
 if TYPE_CHECKING:
     from k2stream.exchanges.rest.spec import History

@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from k2stream.exchanges.spec import Exchange
 from k2stream.feed.backoff import Backoff
 from k2stream.feed.subscriptions import Subscriptions
-from k2stream.instrument import Instrument
+from k2stream.model.instrument import Instrument
 
 SPACING_SECONDS = 0.25  # Binance takes 5 messages a second
 ANSWER_SECONDS = 10.0  # an exchange that has not answered by then sends no trades either

@@ -6,14 +6,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from k2stream import deadletter, events, topics
+from k2stream import deadletter, topics
 from k2stream.deadletter import DeadLetter
-from k2stream.events import EventKind, FeedEvent
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Exchange, Frame, Kind, Reject
 from k2stream.feed.columns import Columns
 from k2stream.feed.subscriptions import Change, Subscriptions
-from k2stream.frames import FrameCounter, Missing
+from k2stream.model import events
+from k2stream.model.events import EventKind, FeedEvent
+from k2stream.model.frames import FrameCounter, Missing
 from k2stream.settings import Settings
 
 REORDER_US = 5_000_000

@@ -13,9 +13,6 @@ from websockets.exceptions import ConnectionClosed, InvalidURI, WebSocketExcepti
 from websockets.frames import CloseCode
 from websockets.uri import parse_uri
 
-from k2stream import clock
-from k2stream.errors import ConfigError
-from k2stream.events import EventKind
 from k2stream.exchanges.spec import Exchange, Frame, Reject, Subscription
 from k2stream.feed.arrival import Arrival
 from k2stream.feed.asking import STABLE_SECONDS, Asker
@@ -25,7 +22,10 @@ from k2stream.feed.publisher import Publisher
 from k2stream.feed.socket import Socket, open_socket
 from k2stream.feed.status import Status
 from k2stream.feed.subscriptions import Subscriptions
-from k2stream.instrument import Instrument
+from k2stream.model import clock
+from k2stream.model.errors import ConfigError
+from k2stream.model.events import EventKind
+from k2stream.model.instrument import Instrument
 from k2stream.settings import Settings
 
 log = logging.getLogger(__name__)

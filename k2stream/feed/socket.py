@@ -13,8 +13,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import DATA_OPCODES, Frame
 
-from k2stream import clock
 from k2stream.feed.arrival import Arrival
+from k2stream.model import clock
 
 CLOSE_SECONDS = 1.0
 QUEUE_FRAMES = 1024

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from k2stream.events import EventKind
 from k2stream.exchanges.spec import Answer, Request, Subscription
+from k2stream.model.events import EventKind
 
 LEFT_OUT = "not among what the exchange says is subscribed"
 UNANSWERED = "no answer"

@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import NamedTuple, Protocol
 
-from k2stream import clock as clocks
-from k2stream.candle import Candle
 from k2stream.history.seams import Hole, Span, newest, rest
-from k2stream.instrument import Instrument
+from k2stream.model import clock as clocks
+from k2stream.model.candle import Candle
+from k2stream.model.instrument import Instrument
 from k2stream.settings import Settings
 
 logger = logging.getLogger(__name__)

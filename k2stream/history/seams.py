@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from k2stream.candle import Candle
+from k2stream.model.candle import Candle
 
 
 class Hole(NamedTuple):

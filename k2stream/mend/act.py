@@ -10,18 +10,19 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 from faust.types import TP
 
-from k2stream import clock, events, topics
+from k2stream import topics
 from k2stream.app import create_app
 from k2stream.batch import BatchTable, proof
 from k2stream.batch.proof import Note, Proof
-from k2stream.cold.catalog import open_catalog
-from k2stream.events import EventKind, FeedEvent
-from k2stream.kafka import client_options, ensure_topics
+from k2stream.iceberg.catalog import open_catalog
+from k2stream.kafka.client import client_options, ensure_topics
+from k2stream.kafka.reader import Reader
 from k2stream.mend import fill, lift
 from k2stream.mend.lift import Say
 from k2stream.mend.look import Found, shown_at
 from k2stream.mend.plan import Plan
-from k2stream.reading import Reader
+from k2stream.model import clock, events
+from k2stream.model.events import EventKind, FeedEvent
 from k2stream.replay import source
 from k2stream.replay.rebuild import Rebuild
 from k2stream.replay.run import BATCH_RECORDS

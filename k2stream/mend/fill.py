@@ -13,10 +13,11 @@ from aiokafka import AIOKafkaProducer
 from faust.types import TP
 from pyiceberg.catalog import Catalog
 
-from k2stream import clock, deadletter, events, exchanges, instruments, topics
+from k2stream import deadletter, exchanges, instruments, topics
 from k2stream.avro import registry
 from k2stream.batch import BatchTable
-from k2stream.kafka import client_options
+from k2stream.kafka.client import client_options
+from k2stream.model import clock, events
 from k2stream.normalizer import Normalised, normalise
 from k2stream.replay.source import COLD_OFFSETS, cold_batch
 from k2stream.settings import Settings

@@ -15,8 +15,8 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from k2stream.exchanges import raw
-from k2stream.kafka import client_options
-from k2stream.reading import Reader
+from k2stream.kafka.client import client_options
+from k2stream.kafka.reader import Reader
 from k2stream.settings import Settings
 
 FILL_RECORDS = 100_000

@@ -13,9 +13,9 @@ from faust.types import TP
 from k2stream import topics
 from k2stream.batch import BatchTable, proof, witness
 from k2stream.batch.proof import Judgement, Note, Shown, Verdict
-from k2stream.errors import ConfigError
-from k2stream.kafka import client_options
-from k2stream.reading import Reader
+from k2stream.kafka.client import client_options
+from k2stream.kafka.reader import Reader
+from k2stream.model.errors import ConfigError
 from k2stream.settings import Settings
 from k2stream.tables.catalog import catalog
 from k2stream.tables.reading import load

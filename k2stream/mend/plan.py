@@ -11,17 +11,17 @@ from faust.types import TP
 
 from k2stream.batch import proof
 from k2stream.batch.proof import Verdict
-from k2stream.cold.tables import TABLES
+from k2stream.clickhouse.destination import ClickHouse
+from k2stream.delivery.destination import Destination
+from k2stream.delivery.progress import Position
+from k2stream.delivery.route import Route
+from k2stream.iceberg.destination import Iceberg
+from k2stream.iceberg.tables import TABLES
+from k2stream.layers import bronze
 from k2stream.mend import lift
 from k2stream.mend.lift import Lift
 from k2stream.mend.look import SOURCES, Found, shown_at
 from k2stream.settings import Settings
-from k2stream.sinks import bronze
-from k2stream.sinks.clickhouse import ClickHouse
-from k2stream.sinks.destination import Destination
-from k2stream.sinks.iceberg import Iceberg
-from k2stream.sinks.progress import Position
-from k2stream.sinks.route import Route
 
 
 @dataclass(slots=True)

@@ -9,17 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from k2stream import continuity, deadletter, decimals, faults
+from k2stream import deadletter, faults
 from k2stream.avro import trades
 from k2stream.avro.limits import longest
 from k2stream.batch import RecordBatch
-from k2stream.continuity import content
 from k2stream.deadletter import DeadLetter
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Continuity, Exchange
+from k2stream.model import decimals
+from k2stream.model.trade import AHEAD_US, BACKFILLED, EARLIEST_US, TRADE_DIGITS, Decimals, TradeColumns
+from k2stream.normalizer import continuity
+from k2stream.normalizer.continuity import content
 from k2stream.normalizer.result import Normalised, Position
 from k2stream.topics import MAX_RAW_BYTES
-from k2stream.trade import AHEAD_US, BACKFILLED, EARLIEST_US, TRADE_DIGITS, Decimals, TradeColumns
 
 AHEAD = "timestamp ahead of receive time"
 """The validation error of an accepted trade whose time is more than five minutes ahead."""

@@ -8,9 +8,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from k2stream import continuity
 from k2stream.deadletter import DeadLetter
-from k2stream.events import EventKind, FeedEvent
+from k2stream.model.events import EventKind, FeedEvent
+from k2stream.normalizer import continuity
 
 
 class Position(msgspec.Struct, frozen=True):

@@ -10,15 +10,15 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from k2stream import decimals
 from k2stream.avro import uniform_trades
 from k2stream.batch import RecordBatch
-from k2stream.continuity import Ids, State, content, recent
+from k2stream.columnar.scan import Misfit, Scan
 from k2stream.exchanges import raw
-from k2stream.exchanges.scan import Misfit, Scan
 from k2stream.exchanges.spec import Exchange, Layout
+from k2stream.model import decimals
+from k2stream.model.trade import AHEAD_US, EARLIEST_US, TRADE_DIGITS, Decimals
+from k2stream.normalizer.continuity import Ids, State, content, recent
 from k2stream.normalizer.result import Normalised, Position
-from k2stream.trade import AHEAD_US, EARLIEST_US, TRADE_DIGITS, Decimals
 
 Ints = NDArray[np.int64]
 

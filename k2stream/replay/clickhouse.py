@@ -7,15 +7,15 @@ from typing import Any
 
 import msgspec
 
-from k2stream.errors import ConfigError
+from k2stream.clickhouse.destination import POSITIONS, ClickHouse, connect
+from k2stream.clickhouse.migrate import migrate
+from k2stream.delivery.anchors import renamed
+from k2stream.delivery.buffer import Acknowledge
+from k2stream.delivery.progress import Batch, Partition, Piece, Position
+from k2stream.layers import bronze, gold, silver
+from k2stream.model.errors import ConfigError
 from k2stream.replay.rebuild import Rows
 from k2stream.settings import Settings
-from k2stream.sinks import bronze, gold, silver
-from k2stream.sinks.anchors import renamed
-from k2stream.sinks.clickhouse import POSITIONS, ClickHouse, connect
-from k2stream.sinks.migrate import migrate
-from k2stream.sinks.progress import Batch, Partition, Piece, Position
-from k2stream.sinks.table import Acknowledge
 
 ROUTES = {route.table: route for route in (*bronze.ROUTES, silver.ROUTE, *gold.ROUTES)}
 """By table."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from k2stream.candle import TIMEFRAMES
+from k2stream.model.candle import TIMEFRAMES
 from k2stream.replay.clickhouse import ROUTES, Hot
 from k2stream.replay.compare import ALL, SHOWN, Layer, bounded, fields
 from k2stream.replay.rebuild import Source

@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
 
-from k2stream.candle import TIMEFRAMES
+from k2stream.layers import gold
+from k2stream.model.candle import TIMEFRAMES
 from k2stream.replay.compare import KEY, Layer, bounded, rows
 from k2stream.replay.iceberg import NAMES, fresh_name
 from k2stream.replay.rebuild import Source
-from k2stream.sinks import gold
 
 OFFSETS = 200_000
 """Offsets of a source that are compared at once: both sides' rows are in memory."""

@@ -7,10 +7,10 @@ import asyncio
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
-from k2stream.errors import ConfigError
-from k2stream.kafka import client_options
+from k2stream.kafka.client import client_options
+from k2stream.kafka.lag import SOURCES, LagReader
+from k2stream.model.errors import ConfigError
 from k2stream.settings import Settings
-from k2stream.status.lag import SOURCES, LagReader
 
 _ATTEMPTS, _PAUSE_SECONDS = 50, 0.2
 

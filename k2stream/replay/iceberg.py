@@ -11,13 +11,13 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchNamespaceError
 from pyiceberg.table import Table
 
-from k2stream.cold import owner, tables, writer
-from k2stream.cold.tables import NAMESPACE, TABLES
-from k2stream.errors import ConfigError
+from k2stream.delivery.anchors import renamed
+from k2stream.delivery.progress import Partition, Position
+from k2stream.delivery.route import stored
+from k2stream.iceberg import owner, tables, writer
+from k2stream.iceberg.tables import NAMESPACE, TABLES
+from k2stream.model.errors import ConfigError
 from k2stream.replay.rebuild import Rows
-from k2stream.sinks.anchors import renamed
-from k2stream.sinks.progress import Partition, Position
-from k2stream.sinks.route import stored
 
 FRESH = f"{NAMESPACE}_replay"
 """The namespace that a replay writes."""

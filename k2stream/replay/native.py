@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import pyarrow as pa
 
-from k2stream.cold.tables import RENAMED
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import RawTrade
-from k2stream.sinks.schema import BRONZE
+from k2stream.iceberg.tables import RENAMED
+from k2stream.layers.schema import BRONZE
 
 SYMBOL = {"binance": "s", "kraken": "pair", "coinbase": "product_id"}
 """The field of the native symbol, which is a raw record's key."""

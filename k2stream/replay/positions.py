@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from k2stream import topics
-from k2stream.candle import TIMEFRAMES
-from k2stream.reading import Reader
+from k2stream.delivery.progress import Partition, Position
+from k2stream.delivery.route import Route
+from k2stream.delivery.sink import Destination
+from k2stream.kafka.reader import Reader
+from k2stream.model.candle import TIMEFRAMES
 from k2stream.replay.clickhouse import ROUTES
 from k2stream.replay.rebuild import Source
 from k2stream.replay.source import Stretch
 from k2stream.settings import Settings
-from k2stream.sinks.base import Destination
-from k2stream.sinks.progress import Partition, Position
-from k2stream.sinks.route import Route
 
 Ends = Mapping[Source, int]
 """By source the raw offset after the last."""

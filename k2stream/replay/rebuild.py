@@ -14,15 +14,15 @@ from faust.types import TP
 from k2stream import exchanges, faults, instruments, topics
 from k2stream.avro import candles, registry, wire
 from k2stream.batch import RecordBatch
-from k2stream.candle import TIMEFRAMES
 from k2stream.candles import records
 from k2stream.candles.codec import Progress
 from k2stream.candles.partition import Partition
 from k2stream.candles.state import State, to_row
+from k2stream.delivery.route import Route
+from k2stream.layers import bronze, gold, silver
+from k2stream.model.candle import TIMEFRAMES
 from k2stream.normalizer import Position, normalise
 from k2stream.settings import Settings
-from k2stream.sinks import bronze, gold, silver
-from k2stream.sinks.route import Route
 
 logger = logging.getLogger(__name__)
 

@@ -12,9 +12,12 @@ import pyarrow as pa
 
 from k2stream import topics
 from k2stream.batch import RecordBatch
-from k2stream.cold.tables import TABLES
-from k2stream.kafka import ensure_topics
-from k2stream.reading import Reader
+from k2stream.clickhouse.destination import ClickHouse
+from k2stream.delivery.route import joined
+from k2stream.iceberg.destination import Iceberg
+from k2stream.iceberg.tables import TABLES
+from k2stream.kafka.client import ensure_topics
+from k2stream.kafka.reader import Reader
 from k2stream.replay import compare_clickhouse, compare_iceberg, groups, positions, source
 from k2stream.replay.clickhouse import ROUTES, Hot
 from k2stream.replay.compare import ALL, Layer
@@ -24,9 +27,6 @@ from k2stream.replay.rebuild import Rebuild, Rows
 from k2stream.replay.source import Origin
 from k2stream.replay.tables import Tables
 from k2stream.settings import Settings
-from k2stream.sinks.clickhouse import ClickHouse
-from k2stream.sinks.iceberg import Iceberg
-from k2stream.sinks.route import joined
 
 BATCH_RECORDS = 10_000
 """Raw records that are normalised at once."""

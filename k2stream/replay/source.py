@@ -13,13 +13,13 @@ from pyiceberg.catalog import Catalog
 
 from k2stream import topics
 from k2stream.batch import RecordBatch
-from k2stream.cold import writer
-from k2stream.errors import ConfigError
-from k2stream.reading import Reader
+from k2stream.delivery.buffer import together
+from k2stream.delivery.progress import Partition, Position
+from k2stream.iceberg import writer
+from k2stream.kafka.reader import Reader
+from k2stream.model.errors import ConfigError
 from k2stream.replay import native
 from k2stream.settings import Settings
-from k2stream.sinks.progress import Partition, Position
-from k2stream.sinks.table import together
 
 Origin = Literal["auto", "topics", "cold"]
 

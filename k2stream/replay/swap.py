@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from k2stream import topics
-from k2stream.errors import ConfigError
-from k2stream.reading import Reader
+from k2stream.kafka.reader import Reader
+from k2stream.model.errors import ConfigError
 from k2stream.replay import positions
 from k2stream.replay.clickhouse import Hot
 from k2stream.replay.groups import check_still

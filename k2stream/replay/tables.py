@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaProducer
 from msgspec import structs
 
-from k2stream import clock
 from k2stream.batch import BatchTable
-from k2stream.candle import TIMEFRAMES
-from k2stream.kafka import client_options
-from k2stream.reading import Reader
+from k2stream.kafka.client import client_options
+from k2stream.kafka.reader import Reader
+from k2stream.model import clock
+from k2stream.model.candle import TIMEFRAMES
 from k2stream.replay.compare import Layer, bounded, entries, same_window
 from k2stream.replay.rebuild import Rebuild, Source, Window
 from k2stream.settings import Settings

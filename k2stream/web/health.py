@@ -11,8 +11,8 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from k2stream import topics
-from k2stream.events import EventKind, FeedEvent
-from k2stream.kafka import client_options
+from k2stream.kafka.client import client_options
+from k2stream.model.events import EventKind, FeedEvent
 from k2stream.settings import Settings
 
 logger = logging.getLogger(__name__)

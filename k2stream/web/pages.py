@@ -12,7 +12,7 @@ from k2stream.app import is_ready
 from k2stream.candles.partition import Partition
 from k2stream.candles.state import to_candle
 from k2stream.history.reader import Answer, History
-from k2stream.instrument import Instrument, Instruments
+from k2stream.model.instrument import Instrument, Instruments
 from k2stream.settings import Settings
 from k2stream.tables.ohlcv import CandleTables
 from k2stream.web import render

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from k2stream import clock
-from k2stream.candle import TIMEFRAMES
 from k2stream.history.seams import Span
-from k2stream.instrument import Instrument, Instruments
+from k2stream.model import clock
+from k2stream.model.candle import TIMEFRAMES
+from k2stream.model.instrument import Instrument, Instruments
 from k2stream.topics import EXCHANGES
 
 T = TypeVar("T")
@@ -105,6 +105,12 @@ def find(instruments: Instruments, exchange: str, symbol: str, timeframe: str) -
 def url_name(instrument: Instrument) -> str:
     """BTC-USDT for BTC/USDT."""
     return instrument.canonical.replace("/", "-")
+
+
+def example(base: str, listed: Instruments) -> str:
+    """The URL of some candles of the first symbol listed."""
+    first = listed[0]
+    return f"{base}/ohlcv/{first.exchange}/{url_name(first)}/1m"
 
 
 def _limit(text: str, largest: int) -> int:

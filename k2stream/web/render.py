@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 
-from k2stream.candle import TIMEFRAMES, Candle
 from k2stream.history.reader import Missing
 from k2stream.history.seams import Hole
-from k2stream.instrument import Instrument, Instruments
+from k2stream.model.candle import TIMEFRAMES, Candle
+from k2stream.model.decimals import plain
+from k2stream.model.instrument import Instrument, Instruments
 from k2stream.web.health import Healthy
 from k2stream.web.query import Query, url_name
 
@@ -116,7 +117,8 @@ def _quiet(before: Candle, open_time: int) -> Candle:
 
 def _fields(candle: Candle, healthy: Healthy) -> dict[str, Any]:
     fields = {
-        name: text(value) if isinstance(value, Decimal) else value for name, value in candle._asdict().items()
+        name: plain(value) if isinstance(value, Decimal) else value
+        for name, value in candle._asdict().items()
     }
     for name in ("exchange", "symbol", "canonical_symbol", "timeframe"):
         del fields[name]
@@ -126,11 +128,5 @@ def _fields(candle: Candle, healthy: Healthy) -> dict[str, Any]:
     return {**fields, "filled": filled, "feed_healthy": feed_healthy}
 
 
-def text(value: Decimal) -> str:
-    """A plain decimal string, without an exponent or zeros that say nothing."""
-    plain = f"{value:f}"
-    return plain.rstrip("0").rstrip(".") if "." in plain else plain
-
-
 def _plain(value: Decimal) -> Decimal:
-    return Decimal(text(value))
+    return Decimal(plain(value))

@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 
 from k2stream import topics
-from k2stream.local.platform import WORKERS, Platform
-from k2stream.local.simulate.faults import Kind
+from k2stream.platform.platform import WORKERS, Platform
+from k2stream.simulator.faults import Kind
 from tests.fault.lost_state import LostState
 from tests.fault.platforms import recovered
 

@@ -8,9 +8,9 @@ import sys
 import time
 
 from k2stream import settings
-from k2stream.cold import tables
-from k2stream.sinks.base import Away
-from k2stream.sinks.iceberg import Iceberg
+from k2stream.delivery.sink import Away
+from k2stream.iceberg import tables
+from k2stream.iceberg.destination import Iceberg
 from tests.integration.sink_samples import batch, piece, trade
 
 SILVER = tables.TABLES["cold.silver_trades"].route

@@ -18,12 +18,12 @@ import numpy as np
 from faust.types import TP
 
 from k2stream.batch import RecordBatch
-from k2stream.cold import tables
+from k2stream.clickhouse.destination import ClickHouse
+from k2stream.delivery.sink import Policy, Sink
+from k2stream.iceberg import tables
+from k2stream.iceberg.destination import Iceberg
+from k2stream.layers import silver
 from k2stream.settings import Settings
-from k2stream.sinks import silver
-from k2stream.sinks.base import Policy, Sink
-from k2stream.sinks.clickhouse import ClickHouse
-from k2stream.sinks.iceberg import Iceberg
 from tests.integration.sink_samples import piece, trade
 
 PARTITIONS, ROUNDS, EACH = 2, 2, 20

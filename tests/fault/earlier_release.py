@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaProducer
 
 from k2stream import topics
 from k2stream.commands.demo import drain
-from k2stream.local.platform import Platform, Simulation
+from k2stream.platform.platform import Platform, Simulation
 from k2stream.settings import Settings, load
 
 DAY_SECONDS = 86_400

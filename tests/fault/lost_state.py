@@ -14,8 +14,8 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from k2stream import topics
-from k2stream.candle import TIMEFRAMES
-from k2stream.kafka import client_options
+from k2stream.kafka.client import client_options
+from k2stream.model.candle import TIMEFRAMES
 from k2stream.settings import environment
 from tests.fault.platforms import caught_up, quiet, recovered, until
 

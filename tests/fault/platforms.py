@@ -18,19 +18,19 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from k2stream import topics
 from k2stream.avro import candles, registry
-from k2stream.candle import TIMEFRAMES
-from k2stream.cold import tables, writer
-from k2stream.cold.catalog import open_catalog
+from k2stream.clickhouse.destination import connect
 from k2stream.commands.demo import drain
-from k2stream.kafka import client_options
-from k2stream.local.platform import Platform, Simulation
-from k2stream.local.ports import HOST, free_port
-from k2stream.local.process import Child
+from k2stream.embedded.ports import HOST, free_port
+from k2stream.embedded.process import Child
+from k2stream.iceberg import tables, writer
+from k2stream.iceberg.catalog import open_catalog
+from k2stream.kafka.client import client_options
+from k2stream.kafka.lag import LagReader
+from k2stream.model.candle import TIMEFRAMES
+from k2stream.platform.platform import Platform, Simulation
+from k2stream.reconcile.oracle.raw_log import read_to_end
+from k2stream.reconcile.oracle.run import verify
 from k2stream.settings import Settings, load
-from k2stream.sinks.clickhouse import connect
-from k2stream.status.lag import LagReader
-from k2stream.verify.raw_log import read_to_end
-from k2stream.verify.run import verify
 
 FOUR = dict.fromkeys(
     ("binance_partitions", "kraken_partitions", "coinbase_partitions", "normalized_partitions"), 4

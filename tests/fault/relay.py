@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from contextlib import suppress
 
-from k2stream.local.ports import HOST
+from k2stream.embedded.ports import HOST
 
 _INSERT = re.compile(rb"INSERT INTO \w+\.(\w+)")
 

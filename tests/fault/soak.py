@@ -16,13 +16,13 @@ import click
 from rich.console import Console
 
 from k2stream.commands.demo import drain
-from k2stream.errors import StateRefused
-from k2stream.local.platform import Platform, Simulation
+from k2stream.kafka.lag import LagReader
+from k2stream.model.errors import StateRefused
+from k2stream.platform.platform import Platform, Simulation
+from k2stream.platform.scrape import scrape
+from k2stream.reconcile.oracle.run import Report, verify
+from k2stream.reconcile.oracle.show import show
 from k2stream.settings import Settings
-from k2stream.status.lag import LagReader
-from k2stream.status.scrape import scrape
-from k2stream.verify.run import Report, verify
-from k2stream.verify.show import show
 from tests.fault.chaos import CLOCKS, Chaos
 
 console = Console()

@@ -5,12 +5,13 @@ from collections import Counter
 
 import pytest
 
-from k2stream import clock, instruments, topics
+from k2stream import instruments, topics
 from k2stream.backfill import past
 from k2stream.backfill.past import Report
 from k2stream.backfill.resume import Note
 from k2stream.backfill.span import Span
-from k2stream.local.simulate.faults import Kind
+from k2stream.model import clock
+from k2stream.simulator.faults import Kind
 from tests.fault import report
 from tests.fault.platforms import exact, quiet, running, stats
 from tests.fault.test_exchanges import canonical, inject

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 import pytest
 
 from k2stream import topics
-from k2stream.verify.raw_log import read_to_end
+from k2stream.reconcile.oracle.raw_log import read_to_end
 from tests.fault import report
 from tests.fault.chaos import Chaos
 from tests.fault.platforms import caught_up, exact, quiet, running, stats

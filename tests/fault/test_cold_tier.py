@@ -16,12 +16,12 @@ from pyiceberg.exceptions import CommitStateUnknownException
 from sqlalchemy.exc import OperationalError
 
 from k2stream import topics
-from k2stream.cold import tables
-from k2stream.cold.catalog import open_catalog
+from k2stream.delivery.progress import Position
+from k2stream.delivery.sink import Away
+from k2stream.iceberg import tables
+from k2stream.iceberg.catalog import open_catalog
+from k2stream.iceberg.destination import Iceberg
 from k2stream.settings import Settings, environment
-from k2stream.sinks.base import Away
-from k2stream.sinks.iceberg import Iceberg
-from k2stream.sinks.progress import Position
 from tests.fault import report
 from tests.fault.platforms import exact, quiet, running
 from tests.fault.test_broker import raw_records

@@ -5,8 +5,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from k2stream.local import datadir
-from k2stream.status.lag import LagReader
+from k2stream.embedded import datadir
+from k2stream.kafka.lag import LagReader
 from tests.fault import report
 from tests.fault.full_disks import Tmpfs, limited, mountable
 from tests.fault.platforms import caught_up, exact, quiet, recovered, running
@@ -21,7 +21,7 @@ async def test_a_full_disk_below_clickhouse_and_iceberg(tmp_path):
     """A tmpfs below each tier is filled to the last byte. Needs the right to mount.
 
     Short form:
-    tests/unit/sinks/test_sink.py::test_a_destination_that_is_away_gets_the_same_batch_until_it_has_it.
+    tests/unit/delivery/test_sink.py::test_a_destination_that_is_away_gets_the_same_batch_until_it_has_it.
     """
     if reason := mountable(tmp_path / "trial"):
         pytest.skip(f"no tmpfs can be mounted: {reason}")
@@ -38,7 +38,7 @@ async def test_files_that_may_not_grow_below_iceberg(tmp_path):
 
     ClickHouse is left out: engine 26.9 acknowledges an insert whose last file it could not write.
     Short form:
-    tests/unit/sinks/test_sink.py::test_a_destination_that_is_away_gets_the_same_batch_until_it_has_it.
+    tests/unit/delivery/test_sink.py::test_a_destination_that_is_away_gets_the_same_batch_until_it_has_it.
     """
     async with running(tmp_path, seed=22) as platform:
         writers = {"cold": lambda: limited(platform.workers["cold"].pid)}

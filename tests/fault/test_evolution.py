@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 import k2stream
-from k2stream.cold.catalog import open_catalog
-from k2stream.local import datadir
-from k2stream.local.platform import local_settings
+from k2stream.clickhouse.destination import connect
+from k2stream.embedded import datadir
+from k2stream.iceberg.catalog import open_catalog
+from k2stream.platform.platform import local_settings
 from k2stream.settings import Settings
-from k2stream.sinks.clickhouse import connect
 from tests.fault import report
 
 pytestmark = pytest.mark.fault

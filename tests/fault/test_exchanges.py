@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from k2stream import instruments, topics
-from k2stream.events import EventKind, FeedEvent
-from k2stream.local.simulate.faults import Kind
-from k2stream.verify import avro
-from k2stream.verify.raw_log import read_to_end
+from k2stream.model.events import EventKind, FeedEvent
+from k2stream.reconcile.oracle import avro
+from k2stream.reconcile.oracle.raw_log import read_to_end
+from k2stream.simulator.faults import Kind
 from tests.fault import report
 from tests.fault.platforms import exact, quiet, running, stats, until
 

@@ -13,10 +13,10 @@ from k2stream import topics
 from k2stream.avro import registry, wire
 from k2stream.batch import RecordBatch
 from k2stream.deadletter import DeadLetter
-from k2stream.events import EventKind
 from k2stream.exchanges import REGISTRY
 from k2stream.exchanges.spec import Frame, Kind
 from k2stream.feed.batch import Batcher, Link
+from k2stream.model.events import EventKind
 from k2stream.normalizer import normalise
 from k2stream.settings import Settings
 from tests.fault import report

@@ -11,9 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from k2stream.local import jars
-from k2stream.local.ports import HOST, free_port
-from k2stream.local.registry import Registry
+from k2stream.embedded import jars
+from k2stream.embedded.ports import HOST, free_port
+from k2stream.embedded.registry import Registry
 from k2stream.settings import load
 from tests.fault import report
 from tests.fault.platforms import GROUPS, answers, caught_up, exact, quiet, recovered, running

@@ -11,11 +11,11 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from k2stream.cold.catalog import open_catalog
-from k2stream.local.front import ClickHouse
-from k2stream.local.ports import free_port
+from k2stream.clickhouse.destination import connect
+from k2stream.embedded.front import ClickHouse
+from k2stream.embedded.ports import free_port
+from k2stream.iceberg.catalog import open_catalog
 from k2stream.settings import Settings
-from k2stream.sinks.clickhouse import connect
 from tests.fault import report
 from tests.fault.dying_sink import EACH, PARTITIONS, ROUNDS, Run, acknowledged
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from k2stream import topics
+from k2stream.clickhouse.destination import connect
 from k2stream.settings import load
-from k2stream.sinks.clickhouse import connect
 from tests.fault import report
 from tests.fault.platforms import exact, quiet, running
 

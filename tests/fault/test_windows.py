@@ -11,15 +11,15 @@ import httpx
 import pytest
 
 from k2stream import instruments, topics
-from k2stream.candle import TIMEFRAMES
 from k2stream.candles.codec import dumps_state
 from k2stream.candles.state import to_candle
-from k2stream.cold.catalog import open_catalog
-from k2stream.local.simulate.faults import Kind
+from k2stream.iceberg.catalog import open_catalog
+from k2stream.model.candle import TIMEFRAMES
+from k2stream.reconcile.oracle.raw_log import read_to_end
 from k2stream.replay import run
 from k2stream.replay.clickhouse import Hot
 from k2stream.replay.iceberg import Cold
-from k2stream.verify.raw_log import read_to_end
+from k2stream.simulator.faults import Kind
 from tests.fault import report
 from tests.fault.platforms import FOUR, exact, published, quiet, recovered, running, until
 from tests.fault.test_exchanges import happened, inject

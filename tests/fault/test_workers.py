@@ -15,9 +15,9 @@ import httpx
 import pytest
 
 from k2stream import instruments, topics
-from k2stream.candle import TIMEFRAMES
-from k2stream.status.lag import SOURCES, LagReader
-from k2stream.verify import candles
+from k2stream.kafka.lag import SOURCES, LagReader
+from k2stream.model.candle import TIMEFRAMES
+from k2stream.reconcile.oracle import candles
 from tests.fault import report
 from tests.fault.chaos import ROLES, Chaos
 from tests.fault.platforms import (

@@ -11,8 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from k2stream import settings
-from k2stream.local import jvm, maven
-from k2stream.local.ports import HOST, free_port
+from k2stream.embedded import jvm, maven
+from k2stream.embedded.ports import HOST, free_port
 
 REST_SERVER = "org.apache.iceberg:iceberg-open-api:jar:1.10.0"  # 212 MB: all of it in one jar
 SECONDS = 30

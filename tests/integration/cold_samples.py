@@ -2,10 +2,11 @@
 
 from collections import Counter
 
-from k2stream.cold import log, maintain, tables
-from k2stream.cold.catalog import open_catalog
-from k2stream.cold.log import Verdict
-from k2stream.sinks.iceberg import Iceberg
+from k2stream.iceberg import tables
+from k2stream.iceberg.catalog import open_catalog
+from k2stream.iceberg.destination import Iceberg
+from k2stream.iceberg.maintenance import log, maintain
+from k2stream.iceberg.maintenance.log import Verdict
 from tests.integration.sink_samples import batch, candle, native, piece, trade
 
 SILVER, GOLD, KRAKEN = (

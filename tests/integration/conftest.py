@@ -11,7 +11,7 @@ from pyarrow.fs import S3FileSystem
 from pyiceberg.utils.config import Config
 
 from k2stream import settings
-from k2stream.local.stack import Stack
+from k2stream.embedded.stack import Stack
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

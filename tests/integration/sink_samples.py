@@ -6,10 +6,10 @@ from decimal import Decimal
 import numpy as np
 import pyarrow as pa
 
-from k2stream.sinks import bronze, gold, silver
-from k2stream.sinks.progress import Batch, Partition, Piece
-from k2stream.sinks.route import DELIVERY, OFFSET
-from k2stream.sinks.schema import UTC_MICROSECONDS
+from k2stream.delivery.progress import Batch, Partition, Piece
+from k2stream.delivery.route import DELIVERY, OFFSET
+from k2stream.layers import bronze, gold, silver
+from k2stream.layers.schema import UTC_MICROSECONDS
 
 SILVER, GOLD = silver.ROUTE, gold.ROUTES[0]
 KRAKEN = bronze.ROUTES[1]

@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 from faust.types import TP
 
-from k2stream import decimals, settings
+from k2stream import settings
 from k2stream.avro import trades
 from k2stream.batch import RecordBatch
-from k2stream.cold import tables, writer
-from k2stream.cold.catalog import open_catalog
-from k2stream.errors import ConfigError
-from k2stream.sinks import silver
-from k2stream.sinks.clickhouse import ClickHouse, connect
-from k2stream.sinks.cluster import clustered
-from k2stream.sinks.migrate import FOLDER, migrate, statements
-from k2stream.trade import TradeColumns
+from k2stream.clickhouse.cluster import clustered
+from k2stream.clickhouse.destination import ClickHouse, connect
+from k2stream.clickhouse.migrate import FOLDER, migrate, statements
+from k2stream.iceberg import tables, writer
+from k2stream.iceberg.catalog import open_catalog
+from k2stream.layers import silver
+from k2stream.model import decimals
+from k2stream.model.errors import ConfigError
+from k2stream.model.trade import TradeColumns
 from tests.integration.sink_samples import NOW, SILVER, batch, piece, trade
 from tests.property.test_added_fields import NEW, NEW_ID, declared
 

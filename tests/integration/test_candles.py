@@ -15,12 +15,14 @@ import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from k2stream import decimals, instruments, kafka, settings, topics
+from k2stream import instruments, settings, topics
 from k2stream.avro import candles, registry, trades
-from k2stream.candle import TIMEFRAMES
-from k2stream.local.ports import free_port
-from k2stream.local.stack import Stack
-from k2stream.trade import TradeColumns
+from k2stream.embedded.ports import free_port
+from k2stream.embedded.stack import Stack
+from k2stream.kafka import client as kafka
+from k2stream.model import decimals
+from k2stream.model.candle import TIMEFRAMES
+from k2stream.model.trade import TradeColumns
 from tests.integration.partitions import TWO, settings_on
 from tests.integration.repetition import repeated
 from tests.unit.candles import reference

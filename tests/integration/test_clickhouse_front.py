@@ -17,8 +17,8 @@ import pytest
 from clickhouse_driver import Client
 from clickhouse_driver.errors import ServerException
 
-from k2stream.local.clickhouse.blocks import string, varint
-from k2stream.local.clickhouse.protocol import REVISION
+from k2stream.embedded.clickhouse.blocks import string, varint
+from k2stream.embedded.clickhouse.protocol import REVISION
 
 pytestmark = pytest.mark.integration
 
@@ -34,7 +34,7 @@ def free_ports(count):
 
 
 def command(folder, *ports):
-    return [sys.executable, "-m", "k2stream.local.clickhouse", folder, *map(str, ports)]
+    return [sys.executable, "-m", "k2stream.embedded.clickhouse", folder, *map(str, ports)]
 
 
 class Front:

@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from k2stream import settings
-from k2stream.cold import tables, writer
-from k2stream.cold.catalog import open_catalog
-from k2stream.sinks.base import Away
-from k2stream.sinks.iceberg import Iceberg
+from k2stream.delivery.sink import Away
+from k2stream.iceberg import tables, writer
+from k2stream.iceberg.catalog import open_catalog
+from k2stream.iceberg.destination import Iceberg
 from tests.integration.catalog_servers import Postgres, Rest
 from tests.integration.cold_samples import SILVER, fill, held, once, opened, run
 from tests.integration.sink_samples import batch, piece, trade

@@ -12,12 +12,13 @@ import pytest
 from click.testing import CliRunner
 
 from k2stream import settings
-from k2stream.cold import compact, log, maintain, orphans, rewrite, tables, writer
-from k2stream.cold.catalog import open_catalog
 from k2stream.commands.cold import cold
-from k2stream.errors import ConfigError
-from k2stream.sinks.iceberg import Iceberg
-from k2stream.sinks.progress import Position
+from k2stream.delivery.progress import Position
+from k2stream.iceberg import tables, writer
+from k2stream.iceberg.catalog import open_catalog
+from k2stream.iceberg.destination import Iceberg
+from k2stream.iceberg.maintenance import compact, log, maintain, orphans, rewrite
+from k2stream.model.errors import ConfigError
 from tests.integration.cold_samples import (
     GOLD,
     KRAKEN,
@@ -244,16 +245,16 @@ def test_appends_go_on_while_it_runs(config, store):
 
 
 KILLS = {
-    "before a rewrite": "k2stream.cold.compact.rewrite",
-    "after a rewrite": "k2stream.cold.compact.committed",
+    "before a rewrite": "k2stream.iceberg.maintenance.compact.rewrite",
+    "after a rewrite": "k2stream.iceberg.maintenance.compact.committed",
     "before the catalog's commit": "sqlalchemy.orm.Session.commit",
     "after the catalog's commit": "after pyiceberg.catalog.sql.SqlCatalog.commit_table",
-    "after the first bin of two": "2 k2stream.cold.compact.committed",
+    "after the first bin of two": "2 k2stream.iceberg.maintenance.compact.committed",
     "before expiry": "pyiceberg.table.update.snapshot.ExpireSnapshots.commit",
     "after expiry": "after pyiceberg.table.update.snapshot.ExpireSnapshots.commit",
-    "before orphans are removed": "k2stream.cold.orphans.remove",
+    "before orphans are removed": "k2stream.iceberg.maintenance.orphans.remove",
     "amid the orphans": "",
-    "before the log is written": "k2stream.cold.log.append",
+    "before the log is written": "k2stream.iceberg.maintenance.log.append",
 }
 """Where the process dies: at the first (or nth) call of it, or after that."""
 
@@ -263,7 +264,7 @@ POINTS = [pytest.param(point, marks=[] if point in TELLING else pytest.mark.faul
 SCRIPT = """
 import importlib, os, signal, sys
 from k2stream import settings
-from k2stream.cold import orphans
+from k2stream.iceberg.maintenance import orphans
 from tests.integration.cold_samples import run
 
 if sys.argv[1].startswith("amid"):

@@ -7,12 +7,12 @@ import pytest
 from click.testing import CliRunner
 
 from k2stream import settings
-from k2stream.cold import owner
-from k2stream.cold.catalog import open_catalog
 from k2stream.commands.cold import cold
-from k2stream.errors import StateRefused
+from k2stream.iceberg import owner
+from k2stream.iceberg.catalog import open_catalog
+from k2stream.iceberg.destination import Iceberg
+from k2stream.model.errors import StateRefused
 from k2stream.replay.iceberg import Cold
-from k2stream.sinks.iceberg import Iceberg
 from tests.integration.cold_samples import SILVER, held, once, opened, run, write_trades
 
 pytestmark = pytest.mark.integration

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pytest
 
 from k2stream import settings
-from k2stream.cold import tables
-from k2stream.cold.catalog import open_catalog
-from k2stream.sinks.iceberg import Iceberg
+from k2stream.iceberg import tables
+from k2stream.iceberg.catalog import open_catalog
+from k2stream.iceberg.destination import Iceberg
 from tests.integration.cold_samples import run
 from tests.integration.sink_samples import batch, piece
 

@@ -10,13 +10,13 @@ from faust.types import TP
 
 from k2stream import settings
 from k2stream.batch import RecordBatch
-from k2stream.cold import writer
-from k2stream.cold.catalog import open_catalog
-from k2stream.errors import StateRefused
-from k2stream.sinks.base import Policy, Sink
-from k2stream.sinks.destination import WentBack
-from k2stream.sinks.iceberg import Iceberg
-from k2stream.sinks.progress import Partition
+from k2stream.delivery.destination import WentBack
+from k2stream.delivery.progress import Partition
+from k2stream.delivery.sink import Policy, Sink
+from k2stream.iceberg import writer
+from k2stream.iceberg.catalog import open_catalog
+from k2stream.iceberg.destination import Iceberg
+from k2stream.model.errors import StateRefused
 from tests.integration.cold_samples import SILVER, held, once, opened, write_trades
 from tests.integration.sink_samples import piece, trade
 

@@ -3,7 +3,7 @@
 import pytest
 
 from k2stream import settings
-from k2stream.cold.catalog import open_catalog
+from k2stream.iceberg.catalog import open_catalog
 from tests.integration.cold_samples import KRAKEN, SILVER, fill, held, once, opened, run
 
 pytestmark = pytest.mark.integration

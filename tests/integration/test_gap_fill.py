@@ -15,22 +15,23 @@ import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from k2stream import clock, decimals, exchanges, instruments, topics
+from k2stream import exchanges, instruments, topics
 from k2stream.avro import registry, trades
 from k2stream.backfill import outages
 from k2stream.backfill.held import last_received
 from k2stream.backfill.output import Output
 from k2stream.backfill.task import Task
-from k2stream.events import EventKind, FeedEvent
 from k2stream.exchanges import raw
 from k2stream.exchanges.rest.spec import Page, Past
 from k2stream.exchanges.spec import RawTrade
 from k2stream.feed import Columns
-from k2stream.kafka import ensure_topics
-from k2stream.kafka import gap_fill_group as group
-from k2stream.local.simulate import Options, Simulator
-from k2stream.local.simulate.faults import Fault, Kind
+from k2stream.kafka.client import ensure_topics
+from k2stream.kafka.client import gap_fill_group as group
+from k2stream.model import clock, decimals
+from k2stream.model.events import EventKind, FeedEvent
 from k2stream.settings import environment
+from k2stream.simulator import Options, Simulator
+from k2stream.simulator.faults import Fault, Kind
 from tests.integration.partitions import settings_on
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]

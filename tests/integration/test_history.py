@@ -5,16 +5,16 @@ import pyarrow as pa
 import pytest
 
 from k2stream import settings
-from k2stream.cold.tables import TABLES
-from k2stream.history.clickhouse import HotTier
-from k2stream.history.iceberg import ColdTier
+from k2stream.clickhouse.candles import HotTier
+from k2stream.clickhouse.destination import ClickHouse, connect
 from k2stream.history.reader import Answer, History
 from k2stream.history.reader import of as history_of
 from k2stream.history.seams import Span, newest
-from k2stream.instrument import Instrument
-from k2stream.sinks import gold
-from k2stream.sinks.clickhouse import ClickHouse, connect
-from k2stream.sinks.iceberg import Iceberg
+from k2stream.iceberg.candles import ColdTier
+from k2stream.iceberg.destination import Iceberg
+from k2stream.iceberg.tables import TABLES
+from k2stream.layers import gold
+from k2stream.model.instrument import Instrument
 from tests.integration.sink_samples import batch, piece
 from tests.unit.history.test_seams import candle as unit_candle
 

@@ -9,9 +9,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from k2stream import settings
-from k2stream.local.platform import local_settings
+from k2stream.kafka.reader import Reader
 from k2stream.mend import lift
-from k2stream.reading import Reader
+from k2stream.platform.platform import local_settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 

@@ -15,11 +15,12 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from faust.types import TP
 
-from k2stream import exchanges, instruments, kafka, normalizer, topics
+from k2stream import exchanges, instruments, normalizer, topics
 from k2stream.avro import registry, trades
 from k2stream.batch import RecordBatch
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import RawTrade
+from k2stream.kafka import client as kafka
 from k2stream.settings import Settings, environment
 from tests.integration.partitions import settings_on
 from tests.integration.repetition import repeated

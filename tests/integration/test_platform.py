@@ -14,11 +14,12 @@ import httpx
 import pyarrow as pa
 import pytest
 
-from k2stream import clock, instruments, settings, topics
-from k2stream.candle import TIMEFRAMES
-from k2stream.cold import tables
-from k2stream.cold.catalog import open_catalog
-from k2stream.cold.commit import committed
+from k2stream import instruments, settings, topics
+from k2stream.iceberg import tables
+from k2stream.iceberg.catalog import open_catalog
+from k2stream.iceberg.commit import committed
+from k2stream.model import clock
+from k2stream.model.candle import TIMEFRAMES
 from tests.integration.partitions import TWO
 from tests.integration.repetition import repeated
 

@@ -11,12 +11,13 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from k2stream import kafka, settings, topics
+from k2stream import settings, topics
+from k2stream.clickhouse.destination import connect
 from k2stream.deadletter import DeadLetter
-from k2stream.local.ports import free_port
-from k2stream.reading import Reader
-from k2stream.sinks.clickhouse import connect
-from k2stream.sinks.gold import ROUTES as GOLD
+from k2stream.embedded.ports import free_port
+from k2stream.kafka import client as kafka
+from k2stream.kafka.reader import Reader
+from k2stream.layers.gold import ROUTES as GOLD
 from tests.integration.partitions import TWO
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]

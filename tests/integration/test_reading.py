@@ -5,11 +5,11 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
 from k2stream import settings
-from k2stream.cold.audit.topics import reader as audit_reader
-from k2stream.errors import ConfigError, Expired
-from k2stream.local.platform import local_settings
-from k2stream.reading import Reader
-from k2stream.verify import raw_log
+from k2stream.kafka.reader import Reader
+from k2stream.model.errors import ConfigError, Expired
+from k2stream.platform.platform import local_settings
+from k2stream.reconcile.audit.topics import reader as audit_reader
+from k2stream.reconcile.oracle import raw_log
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 

@@ -9,10 +9,10 @@ import pytest
 
 from k2stream import settings
 from k2stream.avro import registry, wire
-from k2stream.errors import ConfigError
-from k2stream.local import jars
-from k2stream.local.ports import HOST, free_port
-from k2stream.local.registry import Registry
+from k2stream.embedded import jars
+from k2stream.embedded.ports import HOST, free_port
+from k2stream.embedded.registry import Registry
+from k2stream.model.errors import ConfigError
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 

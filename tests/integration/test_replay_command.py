@@ -13,26 +13,26 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from k2stream import topics
 from k2stream.batch.table import RESERVED
-from k2stream.candle import TIMEFRAMES
 from k2stream.candles.codec import dumps_state, loads_state
-from k2stream.cold.catalog import open_catalog
-from k2stream.cold.tables import TABLES
+from k2stream.clickhouse.destination import ClickHouse, connect
 from k2stream.commands.demo import drain
-from k2stream.errors import ConfigError
-from k2stream.local.platform import WORKERS, Platform, Simulation
-from k2stream.reading import Reader
+from k2stream.delivery.progress import Partition, Position
+from k2stream.iceberg.catalog import open_catalog
+from k2stream.iceberg.destination import Iceberg
+from k2stream.iceberg.tables import TABLES
+from k2stream.kafka.lag import LagReader
+from k2stream.kafka.reader import Reader
+from k2stream.layers import silver
+from k2stream.model.candle import TIMEFRAMES
+from k2stream.model.errors import ConfigError
+from k2stream.platform.platform import WORKERS, Platform, Simulation
+from k2stream.platform.scrape import scrape
+from k2stream.reconcile.oracle.run import verify
 from k2stream.replay import run, swap
 from k2stream.replay.clickhouse import Hot
 from k2stream.replay.iceberg import FRESH, Cold, fresh_name
 from k2stream.replay.rebuild import Rows
 from k2stream.settings import Settings, environment, load
-from k2stream.sinks import silver
-from k2stream.sinks.clickhouse import ClickHouse, connect
-from k2stream.sinks.iceberg import Iceberg
-from k2stream.sinks.progress import Partition, Position
-from k2stream.status.lag import LagReader
-from k2stream.status.scrape import scrape
-from k2stream.verify.run import verify
 from tests.fault.platforms import recovered, until
 from tests.integration.partitions import TWO
 from tests.integration.sink_samples import batch, piece, trade

@@ -12,17 +12,19 @@ import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from k2stream import clock, deadletter, decimals, kafka, topics
+from k2stream import deadletter, topics
 from k2stream.avro import registry, trades
 from k2stream.deadletter import DeadLetter
 from k2stream.dlq import notes
 from k2stream.dlq.notes import Id, Note
 from k2stream.dlq.plan import HEADER, plan
 from k2stream.dlq.replay import replay, replays
+from k2stream.embedded.ports import free_port
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import RawTrade
-from k2stream.local.ports import free_port
-from k2stream.reading import Reader
+from k2stream.kafka import client as kafka
+from k2stream.kafka.reader import Reader
+from k2stream.model import clock, decimals
 from k2stream.settings import environment
 from tests.integration.partitions import TWO, settings_on
 

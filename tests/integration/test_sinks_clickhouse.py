@@ -15,19 +15,20 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from faust.types import TP
 
-from k2stream import kafka, settings, topics
+from k2stream import settings, topics
 from k2stream.batch import RecordBatch
-from k2stream.errors import ConfigError
+from k2stream.clickhouse.destination import ClickHouse, connect
+from k2stream.clickhouse.migrate import migrate
+from k2stream.delivery.anchors import renamed
+from k2stream.delivery.destination import WentBack
+from k2stream.delivery.epochs import Move, named
+from k2stream.delivery.progress import Partition, Position, Progress
+from k2stream.delivery.route import stored
+from k2stream.delivery.sink import Away, Policy, Sink
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import RawTrade
-from k2stream.sinks.anchors import renamed
-from k2stream.sinks.base import Away, Policy, Sink
-from k2stream.sinks.clickhouse import ClickHouse, connect
-from k2stream.sinks.destination import WentBack
-from k2stream.sinks.epochs import Move, named
-from k2stream.sinks.migrate import migrate
-from k2stream.sinks.progress import Partition, Position, Progress
-from k2stream.sinks.route import stored
+from k2stream.kafka import client as kafka
+from k2stream.model.errors import ConfigError
 from tests.integration.partitions import TWO
 from tests.integration.sink_samples import GOLD, KRAKEN, SILVER, batch, candle, native, piece, trade
 

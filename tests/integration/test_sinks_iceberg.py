@@ -12,12 +12,12 @@ from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.expressions import AlwaysTrue
 
 from k2stream import settings
-from k2stream.cold import tables, writer
-from k2stream.cold.catalog import open_catalog
-from k2stream.errors import ConfigError
-from k2stream.sinks.base import Away
-from k2stream.sinks.iceberg import Iceberg
-from k2stream.sinks.progress import Partition, Position
+from k2stream.delivery.progress import Partition, Position
+from k2stream.delivery.sink import Away
+from k2stream.iceberg import tables, writer
+from k2stream.iceberg.catalog import open_catalog
+from k2stream.iceberg.destination import Iceberg
+from k2stream.model.errors import ConfigError
 from tests.integration.sink_samples import batch, candle, native, piece, trade
 
 pytestmark = pytest.mark.integration

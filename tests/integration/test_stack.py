@@ -11,9 +11,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import MessageSizeTooLargeError
 from clickhouse_driver import Client
 
-from k2stream.local import datadir
-from k2stream.local.errors import StackError
-from k2stream.local.stack import Stack
+from k2stream.embedded import datadir
+from k2stream.embedded.errors import StackError
+from k2stream.embedded.stack import Stack
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 

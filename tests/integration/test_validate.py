@@ -13,12 +13,12 @@ import pytest
 import pytest_asyncio
 
 from k2stream import settings
-from k2stream.candle import TIMEFRAMES
-from k2stream.sinks import bronze, gold, silver
-from k2stream.sinks.clickhouse import ClickHouse, connect
-from k2stream.sinks.progress import Partition, Position
-from k2stream.sinks.schema import UTC_MICROSECONDS
-from k2stream.verify import checks
+from k2stream.clickhouse.destination import ClickHouse, connect
+from k2stream.delivery.progress import Partition, Position
+from k2stream.layers import bronze, gold, silver
+from k2stream.layers.schema import UTC_MICROSECONDS
+from k2stream.model.candle import TIMEFRAMES
+from k2stream.reconcile.oracle import checks
 from tests.integration.sink_samples import batch, piece
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]

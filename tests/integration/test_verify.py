@@ -1,6 +1,6 @@
 """`k2 verify` finds what is made wrong in a platform's own stores and topics, beside feeds and after them.
 
-In `make fault`, for it takes minutes: the short form is tests/unit/verify/test_compare.py.
+In `make fault`, for it takes minutes: the short form is tests/unit/reconcile/oracle/test_compare.py.
 """
 
 import io
@@ -15,18 +15,18 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.structs import TopicPartition
 
 from k2stream import topics
-from k2stream.cold.catalog import open_catalog
+from k2stream.clickhouse.destination import connect
 from k2stream.commands.demo import drain
-from k2stream.kafka import client_options
-from k2stream.local.platform import Platform, Simulation
-from k2stream.local.running import Running
+from k2stream.iceberg.catalog import open_catalog
+from k2stream.kafka.client import client_options
+from k2stream.kafka.lag import LagReader
+from k2stream.platform.platform import Platform, Simulation
+from k2stream.platform.running import Running
+from k2stream.reconcile.oracle.raw_log import held, read_to_end
+from k2stream.reconcile.oracle.run import verify
+from k2stream.reconcile.oracle.settle import settle
 from k2stream.resources import SCHEMAS
 from k2stream.settings import Settings, load
-from k2stream.sinks.clickhouse import connect
-from k2stream.status.lag import LagReader
-from k2stream.verify.raw_log import held, read_to_end
-from k2stream.verify.run import verify
-from k2stream.verify.settle import settle
 
 pytestmark = [pytest.mark.integration, pytest.mark.fault, pytest.mark.asyncio(loop_scope="session")]
 

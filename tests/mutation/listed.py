@@ -63,10 +63,10 @@ LISTED = (
     ),
     Listed(
         "an unusable trade's id is no hole",
-        "k2stream/continuity/walk.py",
+        "k2stream/normalizer/continuity/walk.py",
         "            self._ids.holes.append((number, number))\n",
         "",
-        "tests/unit/test_normalizer.py::test_a_usable_trade_is_wanted_after_an_unusable_one_of_its_id",
+        "tests/unit/normalizer/test_normalizer.py::test_a_usable_trade_is_wanted_after_an_unusable_one_of_its_id",
     ),
     Listed(
         "a seek that does not wait for the fetch in flight",
@@ -77,22 +77,22 @@ LISTED = (
     ),
     Listed(
         "receipts of a batch that was given up: acknowledged when it ends",
-        "k2stream/sinks/progress.py",
+        "k2stream/delivery/progress.py",
         "        if not self.holds(batch):\n            return []\n",
         "",
-        "tests/unit/sinks/test_progress.py::test_a_batch_that_was_given_up_acknowledges_nothing",
+        "tests/unit/delivery/test_progress.py::test_a_batch_that_was_given_up_acknowledges_nothing",
     ),
     Listed(
         "receipts of a batch that was given up: acknowledged when its positions are saved",
-        "k2stream/sinks/base.py",
+        "k2stream/delivery/sink.py",
         "self._unsaved = [(name, batch, []) for name, batch, _ in self._unsaved]",
         "pass",
-        "tests/unit/sinks/test_sink.py::"
+        "tests/unit/delivery/test_sink.py::"
         "test_what_was_written_before_a_rebalance_is_saved_and_not_acknowledged",
     ),
     Listed(
         "made-up Kraken ordinals forgotten by the trade's own time",
-        "k2stream/continuity/told.py",
+        "k2stream/normalizer/continuity/told.py",
         "told.seen = newest\n    told.links",
         "told.seen = time\n    told.links",
         "tests/property/test_continuity.py::"

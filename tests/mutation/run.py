@@ -26,8 +26,15 @@ from tests.mutation.mutants import Mutant, line_of, mutants
 MUTANTS = 600
 WANTED = 0.85
 ROOT = Path(__file__).parents[2]
-TARGETS = ("batch/*.py", "candles/*.py", "continuity/*.py", "feed/*.py", "sinks/base.py", "sinks/progress.py",
-           "sinks/rewind.py")  # fmt: skip
+TARGETS = (
+    "batch/*.py",
+    "candles/*.py",
+    "normalizer/continuity/*.py",
+    "feed/*.py",
+    "delivery/sink.py",
+    "delivery/progress.py",
+    "delivery/rewind.py",
+)
 TESTS = ("tests/unit", "tests/property")
 BESIDE = {
     "benchmarks", "deploy", "dlq", "exchanges", "history", "local", "simulate", "web",

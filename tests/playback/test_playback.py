@@ -8,9 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from k2stream import capture, inspect
+from k2stream.commands import inspect
 from k2stream.exchanges import REGISTRY
 from k2stream.exchanges.spec import Kind
+from k2stream.normalizer import capture
 
 FOLDER = Path(__file__).parent
 FORMS = {

@@ -12,12 +12,13 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2stream import decimals
 from k2stream.avro import added, registry, trades, uniform_trades, wire
-from k2stream.avro.shapes import constant
 from k2stream.batch import RecordBatch
-from k2stream.errors import ConfigError
-from k2stream.sinks import evolve, native, schema, silver
+from k2stream.clickhouse import evolve, native
+from k2stream.columnar.shapes import constant
+from k2stream.layers import schema, silver
+from k2stream.model import decimals
+from k2stream.model.errors import ConfigError
 from tests.property.test_trade_codec import NOW, SCHEMA_ID, batches, odd_word, records_of
 
 NEW_ID = SCHEMA_ID + 1

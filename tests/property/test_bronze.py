@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from k2stream import exchanges, faults
 from k2stream.batch import RecordBatch
-from k2stream.exchanges.scan import Misfit
-from k2stream.sinks import bronze, uniform
+from k2stream.columnar import bronze_scan as uniform
+from k2stream.columnar.scan import Misfit
+from k2stream.layers import bronze
 
 ROUTES = {route.table.removeprefix("bronze_trades_"): route for route in bronze.ROUTES}
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from k2stream.avro import candles, registry, wire
-from k2stream.candle import Candle
+from k2stream.model.candle import Candle
 
 SCHEMA_ID = 1005  # no registry of the other tests gets so far
 registry.learn(SCHEMA_ID, wire.declared("candle"))

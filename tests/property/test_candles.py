@@ -6,10 +6,10 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from k2stream.candle import TIMEFRAMES
 from k2stream.candles.codec import Progress, dumps_progress, dumps_state, loads_progress, loads_state
 from k2stream.candles.fold import candles_of
 from k2stream.candles.state import merge, to_candle
+from k2stream.model.candle import TIMEFRAMES
 from tests.unit.candles import reference
 from tests.unit.candles.reference import Trade
 from tests.unit.candles.stores import GRACE, RAW_PARTITION, Worker, columns

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 
 from k2stream import topics
 from k2stream.candles.state import to_candle
-from k2stream.sinks import base
+from k2stream.delivery import sink as base
 from tests.property.chain.broker import Broker
 from tests.property.chain.feed import RAW, SYMBOLS, Feed
 from tests.property.chain.sink import SinkWorker

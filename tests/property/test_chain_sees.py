@@ -10,9 +10,11 @@ import pytest
 
 from k2stream.batch import BatchTable
 from k2stream.candles import partition
-from k2stream.sinks import anchors, base, silver
-from k2stream.sinks.epochs import Move
-from k2stream.sinks.route import no_replays
+from k2stream.delivery import anchors
+from k2stream.delivery import sink as base
+from k2stream.delivery.epochs import Move
+from k2stream.delivery.route import no_replays
+from k2stream.layers import silver
 from tests.property import test_sink_machine
 from tests.property.chain import sink, workers
 from tests.property.test_chain import Chain

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k2stream.backfill.contents import Held
-from k2stream.continuity import State, check, holes, made, recent
-from k2stream.events import EventKind
 from k2stream.exchanges.spec import Continuity
-from k2stream.trade import TradeColumns
+from k2stream.model.events import EventKind
+from k2stream.model.trade import TradeColumns
+from k2stream.normalizer.continuity import State, check, holes, made, recent
 
 
 def columns(rows, *, numbered=True):

@@ -7,8 +7,8 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from k2stream import decimals
-from k2stream.trade import SCALE, Decimals
+from k2stream.model import decimals
+from k2stream.model.trade import SCALE, Decimals
 
 LIMIT = 10**38
 WIDE = Context(prec=200, traps=[Inexact])

@@ -10,7 +10,7 @@ from k2stream import faults
 from k2stream.avro import registry, wire
 from k2stream.batch import RecordBatch
 from k2stream.candles import records
-from k2stream.sinks import bronze, gold, silver
+from k2stream.layers import bronze, gold, silver
 
 ROUTES = (silver.ROUTE, gold.ROUTES[0], *bronze.ROUTES)
 HEADERS = st.sampled_from([b"", wire.header(7001), wire.header(7002)])

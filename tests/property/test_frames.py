@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2stream.frames import FrameCounter
+from k2stream.model.frames import FrameCounter
 
 
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=60))

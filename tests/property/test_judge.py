@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2stream import decimals, exchanges
+from k2stream import exchanges
 from k2stream.exchanges import raw
-from k2stream.sinks import bronze
-from k2stream.verify.native import judge, plain
+from k2stream.layers import bronze
+from k2stream.model import decimals
+from k2stream.reconcile.oracle.native import judge, plain
 
 INGEST = {"k2_recv": 1_700_000_000_000_000, "k2_conn": "c", "k2_seq": 7}
 PLAIN = {

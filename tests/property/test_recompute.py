@@ -7,13 +7,13 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2stream import decimals
 from k2stream.backfill.canonical import COLUMNS, Canonical, hot_trades
 from k2stream.backfill.recompute import forgotten
 from k2stream.backfill.span import Span
 from k2stream.candles.state import to_candle
-from k2stream.instrument import Instrument
-from k2stream.sinks.schema import SILVER
+from k2stream.layers.schema import SILVER
+from k2stream.model import decimals
+from k2stream.model.instrument import Instrument
 from tests.property.test_candles import KEYS, START, chunks, cuts, expected, small, streams
 from tests.unit.candles.reference import Trade
 from tests.unit.candles.stores import GRACE, RAW_PARTITION, Worker

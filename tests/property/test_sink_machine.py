@@ -19,14 +19,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from k2stream.batch import RecordBatch
-from k2stream.sinks import base
-from k2stream.sinks.anchors import renamed
-from k2stream.sinks.base import Away, Policy, Sink
-from k2stream.sinks.destination import WentBack
-from k2stream.sinks.epochs import follows
-from k2stream.sinks.progress import Partition, Position
-from k2stream.sinks.rewind import target
-from k2stream.sinks.route import Route, delivered
+from k2stream.delivery import sink as base
+from k2stream.delivery.anchors import renamed
+from k2stream.delivery.destination import WentBack
+from k2stream.delivery.epochs import follows
+from k2stream.delivery.progress import Partition, Position
+from k2stream.delivery.rewind import target
+from k2stream.delivery.route import Route, delivered
+from k2stream.delivery.sink import Away, Policy, Sink
 
 TOPIC = "trades"
 RECORDS = 40

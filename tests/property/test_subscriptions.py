@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2stream.events import EventKind
 from k2stream.exchanges.spec import Answer, Request, Subscription
 from k2stream.feed.subscriptions import Subscriptions
+from k2stream.model.events import EventKind
 
 SYMBOLS = ("A", "B", "C")
 UP, DOWN = (EventKind.CONNECTED, EventKind.SUBSCRIBED), (EventKind.REFUSED, EventKind.WITHDRAWN)

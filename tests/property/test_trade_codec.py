@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from k2stream import decimals
 from k2stream.avro import registry, trades, wire
-from k2stream.trade import TradeColumns
+from k2stream.model import decimals
+from k2stream.model.trade import TradeColumns
 
 SCHEMA_ID = 1007  # no registry of the other tests gets so far
 PARSED = fastavro.parse_schema(wire.declared("trade"))

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from k2stream import exchanges
 from k2stream.avro import registry, wire
 from k2stream.batch import RecordBatch
-from k2stream.continuity import Ids, State
-from k2stream.exchanges.scan import Misfit, Scan
+from k2stream.columnar.scan import Misfit, Scan
 from k2stream.normalizer import Position, records, uniform
+from k2stream.normalizer.continuity import Ids, State
 
 BINANCE = exchanges.get("binance")
 NOW = 1_700_000_000_000_000

@@ -9,9 +9,9 @@ from faust.types import TP
 from k2stream import deadletter, faults
 from k2stream.avro import registry, wire
 from k2stream.batch import RecordBatch
-from k2stream.errors import UnknownSchema, Unreadable
 from k2stream.faults import Broken
-from k2stream.sinks import bronze, gold, silver
+from k2stream.layers import bronze, gold, silver
+from k2stream.model.errors import UnknownSchema, Unreadable
 
 FOREIGN = wire.header(4711) + b"x" * 80
 

@@ -3,7 +3,7 @@
 import pytest
 
 from k2stream import instruments, settings
-from k2stream.errors import ConfigError
+from k2stream.model.errors import ConfigError
 
 
 def test_the_shipped_file_has_34_instruments():

@@ -4,8 +4,8 @@ import numpy as np
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from k2stream.platform.scrape import Samples
 from k2stream.rolling import RollingHistogram
-from k2stream.status.scrape import Samples
 
 
 def quantile(histogram, share):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k2stream import settings
-from k2stream.errors import ConfigError
+from k2stream.model.errors import ConfigError
 from k2stream.resources import CONFIG
 
 

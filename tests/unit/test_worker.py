@@ -11,7 +11,7 @@ SCRIPT = """
 import asyncio, sys, threading, time
 import faust
 from k2stream import worker
-from k2stream.errors import ConfigError
+from k2stream.model.errors import ConfigError
 
 worker.STOP_SECONDS = worker.FAIL_SECONDS = 1.0
 phase = sys.argv.pop(1)

@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from k2stream.exchanges.rest.spec import History, Page, Past, Request, answer, text
 from k2stream.exchanges.spec import RawTrade
-from k2stream.instrument import Instrument
+from k2stream.model.instrument import Instrument
 
 LIMIT = 1000
 MS_END = 10**13  # times beyond are µs: X-MBX-TIME-UNIT may have been set on the way

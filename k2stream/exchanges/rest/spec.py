@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from k2stream.exchanges.spec import RawTrade
-from k2stream.instrument import Instrument
+from k2stream.model.instrument import Instrument
 
 _FINAL = {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from k2stream.local.ports import free_port
+from k2stream.embedded.ports import free_port
 
 pytestmark = pytest.mark.integration
 README = Path(__file__).parents[3] / "README.md"

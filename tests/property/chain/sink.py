@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from k2stream.sinks.anchors import renamed
-from k2stream.sinks.base import Policy, Sink
-from k2stream.sinks.progress import Partition, Position
-from k2stream.sinks.rewind import target
-from k2stream.sinks.route import Route
-from k2stream.sinks.silver import ROUTE
+from k2stream.delivery.anchors import renamed
+from k2stream.delivery.progress import Partition, Position
+from k2stream.delivery.rewind import target
+from k2stream.delivery.route import Route
+from k2stream.delivery.sink import Policy, Sink
+from k2stream.layers.silver import ROUTE
 from tests.property.chain.broker import Broker
 from tests.property.chain.store import Hot
 from tests.property.test_sink_machine import Died
@@ -21,7 +21,7 @@ AT = Partition(ROUTE.topic, 0)
 
 
 class SinkWorker:
-    """Starts as `sinks/worker.py` does: the group goes back to what the destination holds."""
+    """Starts as `delivery/worker.py` does: the group goes back to what the destination holds."""
 
     def __init__(self, broker: Broker, store: Hot, loop: asyncio.AbstractEventLoop) -> None:
         self.broker, self.store, self.loop = broker, store, loop

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from k2stream.sinks.progress import Position
-from k2stream.sinks.route import beyond
+from k2stream.delivery.progress import Position
+from k2stream.delivery.route import beyond
 from tests.property.test_sink_machine import AtomicStore, Store
 
 IDENTITY = ("canonical_symbol", "trade_id", "raw_offset")

@@ -14,9 +14,9 @@ from k2stream.backfill import held, outages
 from k2stream.backfill.clocks import Clocks
 from k2stream.backfill.output import Output
 from k2stream.backfill.task import Task
-from k2stream.events import EventKind, FeedEvent
 from k2stream.exchanges import raw
 from k2stream.feed import MemoryPublisher
+from k2stream.model.events import EventKind, FeedEvent
 from k2stream.settings import Settings
 from tests.unit.backfill.told import Told
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from k2stream import events, exchanges, topics
+from k2stream import exchanges, topics
 from k2stream.backfill import ids, outages
 from k2stream.backfill import task as task_module
 from k2stream.backfill.down import down_since
@@ -15,10 +15,11 @@ from k2stream.backfill.held import Held
 from k2stream.backfill.output import Output
 from k2stream.backfill.span import Span
 from k2stream.backfill.task import Task
-from k2stream.events import EventKind, FeedEvent
 from k2stream.exchanges.rest.spec import HistoryError, Past
 from k2stream.exchanges.spec import RawTrade
 from k2stream.feed import MemoryPublisher
+from k2stream.model import events
+from k2stream.model.events import EventKind, FeedEvent
 from k2stream.settings import Settings
 from tests.unit.backfill.told import Told, numbered
 

@@ -9,9 +9,10 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from k2stream import events, exchanges, topics
+from k2stream import exchanges, topics
 from k2stream.backfill.filler import Filler
-from k2stream.events import EventKind
+from k2stream.model import events
+from k2stream.model.events import EventKind
 from tests.unit.backfill.test_fill import answers, gap, task
 from tests.unit.backfill.told import numbered
 

@@ -9,9 +9,9 @@ from k2stream.backfill import known
 from k2stream.backfill import recompute as module
 from k2stream.backfill.canonical import Canonical
 from k2stream.backfill.span import Span
-from k2stream.errors import ConfigError
 from k2stream.feed import MemoryPublisher
-from k2stream.instrument import Instrument
+from k2stream.model.errors import ConfigError
+from k2stream.model.instrument import Instrument
 from k2stream.settings import Settings
 from tests.property.test_recompute import DAY, INSTRUMENT, KEY, MINUTE, Trade, table
 

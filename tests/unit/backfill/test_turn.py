@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from k2stream import clock, exchanges, topics
+from k2stream import exchanges, topics
 from k2stream.backfill import outages, past, turn
 from k2stream.backfill.contents import Held, contents
 from k2stream.backfill.held import Held as Holding
@@ -17,11 +17,12 @@ from k2stream.backfill.resume import Note, Progress
 from k2stream.backfill.span import Span
 from k2stream.backfill.task import Task
 from k2stream.backfill.turn import LEASE_SECONDS, OLD_US, Claims, Turns
-from k2stream.errors import ConfigError
-from k2stream.events import EventKind, FeedEvent
 from k2stream.exchanges import raw
 from k2stream.feed import Columns, MemoryPublisher
-from k2stream.instrument import Instrument
+from k2stream.model import clock
+from k2stream.model.errors import ConfigError
+from k2stream.model.events import EventKind, FeedEvent
+from k2stream.model.instrument import Instrument
 from k2stream.settings import Settings
 from tests.unit.backfill.told import Told
 

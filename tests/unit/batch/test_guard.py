@@ -11,7 +11,7 @@ from k2stream.batch import guard as module
 from k2stream.batch import proof
 from k2stream.batch.guard import Guard, Unanswered
 from k2stream.batch.proof import Shown, proof_of
-from k2stream.errors import StateRefused
+from k2stream.model.errors import StateRefused
 
 TP0 = TP("raw", 0)
 

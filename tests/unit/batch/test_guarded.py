@@ -11,7 +11,7 @@ from faust.types import TP
 
 from k2stream.batch import BatchSchema, BatchTable, RecordBatch, guarded, proof
 from k2stream.batch import guard as module
-from k2stream.errors import StateRefused
+from k2stream.model.errors import StateRefused
 from tests.unit.batch.test_guard import Thread, log
 
 TP0 = TP("raw", 0)

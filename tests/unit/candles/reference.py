@@ -3,7 +3,7 @@
 from collections import namedtuple
 from decimal import Decimal, localcontext
 
-from k2stream.candle import TIMEFRAMES, Candle
+from k2stream.model.candle import TIMEFRAMES, Candle
 
 Trade = namedtuple(
     "Trade",

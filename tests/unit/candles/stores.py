@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from k2stream.candle import TIMEFRAMES
 from k2stream.candles.codec import dumps_progress, dumps_state, loads_progress, loads_state
 from k2stream.candles.partition import Partition
 from k2stream.candles.state import to_candle
-from k2stream.trade import Decimals, HotTrades
+from k2stream.model.candle import TIMEFRAMES
+from k2stream.model.trade import Decimals, HotTrades
 
 RAW_PARTITION = 3
 GRACE = 5_000_000

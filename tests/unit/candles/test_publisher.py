@@ -8,9 +8,9 @@ import pytest
 from k2stream import topics
 from k2stream.avro import registry, wire
 from k2stream.avro.candles import decode
-from k2stream.candle import TIMEFRAMES
 from k2stream.candles.publisher import Publisher
-from k2stream.trade import TRADE_DIGITS
+from k2stream.model.candle import TIMEFRAMES
+from k2stream.model.trade import TRADE_DIGITS
 from tests.unit.candles.reference import Trade
 from tests.unit.candles.stores import Worker
 

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from faust.types import TP
 
-from k2stream import deadletter, decimals, topics
+from k2stream import deadletter, topics
 from k2stream.avro import registry, trades, wire
 from k2stream.batch import RecordBatch
 from k2stream.candles import records
-from k2stream.errors import StateRefused, UnknownSchema
-from k2stream.trade import TradeColumns
+from k2stream.model import decimals
+from k2stream.model.errors import StateRefused, UnknownSchema
+from k2stream.model.trade import TradeColumns
 
 KEY = b"binance:BTC/USDT"
 

@@ -4,9 +4,9 @@ import faust
 import msgspec
 
 from k2stream.batch import batch_app_options
-from k2stream.candle import TIMEFRAMES
 from k2stream.candles.codec import Progress, dumps_state
 from k2stream.candles.state import State
+from k2stream.model.candle import TIMEFRAMES
 from k2stream.tables import ohlcv
 
 KEY = "binance:BTC/USDT"

@@ -4,10 +4,10 @@ from decimal import Decimal
 
 import pytest
 
-from k2stream.candle import TIMEFRAMES
 from k2stream.candles.codec import Progress, dumps_progress, dumps_state, loads_progress, loads_state
 from k2stream.candles.state import to_candle
 from k2stream.candles.windows import Windows
+from k2stream.model.candle import TIMEFRAMES
 from tests.unit.candles.reference import Trade
 from tests.unit.candles.stores import GRACE, Worker
 

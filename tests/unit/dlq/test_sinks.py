@@ -4,12 +4,12 @@ import pytest
 
 from k2stream import deadletter, topics
 from k2stream.avro import registry, wire
-from k2stream.cold import tables
-from k2stream.cold.catalog import open_catalog
 from k2stream.deadletter import DeadLetter
 from k2stream.dlq import letters
 from k2stream.dlq.plan import Refused, plan
 from k2stream.dlq.sinks import put
+from k2stream.iceberg import tables
+from k2stream.iceberg.catalog import open_catalog
 from k2stream.settings import Settings
 
 COLD = "cold.silver_trades"

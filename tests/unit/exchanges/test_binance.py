@@ -5,10 +5,10 @@ import json
 import pytest
 
 from k2stream import exchanges
-from k2stream.errors import ConfigError
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Answer, Kind, Subscription
-from k2stream.instrument import Instrument
+from k2stream.model.errors import ConfigError
+from k2stream.model.instrument import Instrument
 
 BINANCE = exchanges.get("binance")
 

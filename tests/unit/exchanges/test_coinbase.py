@@ -7,10 +7,10 @@ from click.testing import CliRunner
 
 from k2stream import exchanges
 from k2stream.commands.up import up
-from k2stream.errors import ConfigError
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Kind
-from k2stream.instrument import Instrument
+from k2stream.model.errors import ConfigError
+from k2stream.model.instrument import Instrument
 from k2stream.settings import Settings
 
 COINBASE = exchanges.get("coinbase")

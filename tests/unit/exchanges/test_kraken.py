@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from k2stream import continuity, exchanges
+from k2stream import exchanges
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Answer, Kind, Subscription
-from k2stream.instrument import Instrument
+from k2stream.model.instrument import Instrument
+from k2stream.normalizer import continuity
 
 KRAKEN = exchanges.get("kraken")
 ROW = ["5541.20000", "0.15850568", "1534614057.321597", "s", "l", ""]

@@ -10,9 +10,9 @@ import pytest
 
 from k2stream import exchanges, instruments, topics
 from k2stream.feed import Feed, MemoryPublisher
-from k2stream.local.simulate import Options, Simulator
-from k2stream.local.simulate.faults import Fault
 from k2stream.settings import Settings
+from k2stream.simulator import Options, Simulator
+from k2stream.simulator.faults import Fault
 
 INSTRUMENTS = instruments.load(Settings().instruments_file)
 

@@ -8,10 +8,11 @@ import msgspec
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
-from k2stream import clock, exchanges, topics
-from k2stream.events import FeedEvent
+from k2stream import exchanges, topics
 from k2stream.feed import Feed, MemoryPublisher
-from k2stream.instrument import Instrument
+from k2stream.model import clock
+from k2stream.model.events import FeedEvent
+from k2stream.model.instrument import Instrument
 from k2stream.settings import Settings
 from k2stream.web.health import FeedHealth
 

@@ -10,11 +10,12 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import serve
 
-from k2stream import clock, exchanges, topics
-from k2stream.events import EventKind
+from k2stream import exchanges, topics
 from k2stream.feed import Feed, MemoryPublisher
 from k2stream.feed import socket as socket_module
-from k2stream.instrument import Instrument
+from k2stream.model import clock
+from k2stream.model.events import EventKind
+from k2stream.model.instrument import Instrument
 from k2stream.settings import Settings
 from tests.unit.feed.scripted import scripted
 

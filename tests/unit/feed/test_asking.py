@@ -10,7 +10,7 @@ from k2stream.exchanges.spec import Answer, Subscription
 from k2stream.feed import asking
 from k2stream.feed.backoff import Backoff
 from k2stream.feed.subscriptions import Subscriptions
-from k2stream.instrument import Instrument
+from k2stream.model.instrument import Instrument
 
 
 class Asked:

@@ -10,12 +10,12 @@ from itertools import pairwise
 import pytest
 
 from k2stream import exchanges, instruments, topics
-from k2stream.errors import ConfigError
 from k2stream.feed import Columns, Feed, MemoryPublisher, asking
 from k2stream.feed import feed as feed_module
-from k2stream.instrument import Instrument
-from k2stream.local.simulate.faults import Fault, Kind
+from k2stream.model.errors import ConfigError
+from k2stream.model.instrument import Instrument
 from k2stream.settings import Settings
+from k2stream.simulator.faults import Fault, Kind
 
 INSTRUMENTS = instruments.load(Settings().instruments_file)
 EXCHANGES = ("binance", "kraken", "coinbase")
@@ -381,7 +381,7 @@ def test_an_exchange_without_symbols_is_named():
 
 
 def test_a_fault_of_an_exchange_that_is_not_there():
-    from k2stream.local.simulate import Options, Simulator
+    from k2stream.simulator import Options, Simulator
 
     simulator = Simulator([Instrument("kraken", "XBT/USD", "BTC/USD")], Options())
     with pytest.raises(ValueError, match="unknown exchange 'binance'"):

@@ -5,9 +5,10 @@ import logging
 
 import pytest
 
-from k2stream import clock, topics
+from k2stream import topics
 from k2stream.backfill.down import down_since
 from k2stream.feed import asking
+from k2stream.model import clock
 from tests.unit.feed.scripted import scripted
 
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2stream.candle import Candle
 from k2stream.history.reader import AWAY_SECONDS, OLDEST_SECONDS, Answer, History, Missing
 from k2stream.history.seams import Hole, Span, newest, rest
-from k2stream.instrument import Instrument
+from k2stream.model.candle import Candle
+from k2stream.model.instrument import Instrument
 
 BTC = Instrument("kraken", "XBT/USD", "BTC/USD")
 ONE = Decimal(1)

@@ -8,10 +8,10 @@ from msgspec.structs import replace
 
 from k2stream.candles.codec import Progress
 from k2stream.candles.state import State
+from k2stream.clickhouse.migrate import FOLDER, statements
 from k2stream.replay.compare import KEY, Layer, entries, rows, same_window
 from k2stream.replay.compare_clickhouse import LIFE
 from k2stream.replay.tables import newest
-from k2stream.sinks.migrate import FOLDER, statements
 
 STATE = State(1, 1, 1, 1, (0, 0, 0), (0, 0, 0), 1, 1, 1, 1, 1, 1, 0, 0, 7)
 

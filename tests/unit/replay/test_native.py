@@ -9,13 +9,13 @@ from faust.types import TP
 from k2stream import exchanges, topics
 from k2stream.avro import registry, wire
 from k2stream.batch import RecordBatch
-from k2stream.cold.tables import RENAMED
+from k2stream.delivery.route import Route
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import RawTrade
+from k2stream.iceberg.tables import RENAMED
+from k2stream.layers import bronze
 from k2stream.normalizer import normalise
 from k2stream.replay import native
-from k2stream.sinks import bronze
-from k2stream.sinks.route import Route
 
 SCHEMA_ID = 1004  # no registry of the other tests gets so far
 NOW = 1_700_000_000_000_000

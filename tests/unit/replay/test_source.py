@@ -5,7 +5,7 @@ import pytest
 from faust.types import TP
 
 from k2stream.batch import RecordBatch
-from k2stream.errors import ConfigError
+from k2stream.model.errors import ConfigError
 from k2stream.replay import source
 from k2stream.replay.source import Stretch, stretch
 

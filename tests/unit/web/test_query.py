@@ -2,7 +2,7 @@
 
 import pytest
 
-from k2stream.instrument import Instrument, Instruments
+from k2stream.model.instrument import Instrument, Instruments
 from k2stream.web.query import Query, RequestError, find, parse
 
 LISTED = Instruments(

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2stream.candle import Candle
-from k2stream.events import EventKind, FeedEvent
 from k2stream.history.reader import History, Missing
 from k2stream.history.seams import newest
-from k2stream.instrument import Instrument, Instruments
+from k2stream.model.candle import Candle
+from k2stream.model.events import EventKind, FeedEvent
+from k2stream.model.instrument import Instrument, Instruments
 from k2stream.web import render
 from k2stream.web.health import FeedHealth, Spans
 from k2stream.web.query import Query

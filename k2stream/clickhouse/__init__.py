@@ -1,0 +1,1 @@
+"""The hot tier: destination, schema, sinks and candles."""

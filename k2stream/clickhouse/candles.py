@@ -1,0 +1,81 @@
+"""Candles from ClickHouse's gold views."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from k2stream.history.seams import Span
+from k2stream.model.candle import Candle
+from k2stream.model.instrument import Instrument
+from k2stream.settings import Settings
+
+LIMITS = {"max_execution_time": 20}
+
+_TIMES = {
+    "open_time": "Milli",
+    "close_time": "Milli",
+    "first_trade_time": "Micro",
+    "last_trade_time": "Micro",
+}
+_COLUMNS = ", ".join(
+    f"toUnixTimestamp64{_TIMES[name]}({name})" if name in _TIMES else name for name in Candle._fields
+)
+_OF = "exchange = %(exchange)s AND canonical_symbol = %(canonical)s"
+
+
+class HotTier:
+    """ClickHouse as a tier of candles."""
+
+    name = "ClickHouse"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client: Any = None
+        # It logs a traceback for each refused connection, which the answer tells in a line.
+        logging.getLogger("clickhouse_driver").setLevel(logging.ERROR)
+
+    def oldest(self, instrument: Instrument, timeframe: str) -> int | None:
+        """From the table, merged or not: revisions share their open time."""
+        table = f"{self._settings.clickhouse_database}.ohlcv_{timeframe}"
+        ((rows, first),) = self._query(
+            f"SELECT count(), toUnixTimestamp64Milli(min(open_time)) FROM {table} WHERE {_OF}", instrument
+        )
+        return int(first) if rows else None
+
+    def latest(self, instrument: Instrument, timeframe: str) -> int | None:
+        """From the table, in the order of its key."""
+        table = f"{self._settings.clickhouse_database}.ohlcv_{timeframe}"
+        rows = self._query(
+            f"SELECT toUnixTimestamp64Milli(open_time) FROM {table} WHERE {_OF} "
+            "ORDER BY exchange DESC, canonical_symbol DESC, open_time DESC LIMIT 1",
+            instrument,
+        )
+        return int(rows[0][0]) if rows else None
+
+    def candles(self, instrument: Instrument, timeframe: str, span: Span) -> list[Candle]:
+        """From the view, which shows the highest revisions."""
+        bounds = [_OF]
+        if span.start is not None:
+            bounds.append(f"open_time >= fromUnixTimestamp64Milli({int(span.start)})")
+        if span.end is not None:
+            bounds.append(f"open_time < fromUnixTimestamp64Milli({int(span.end)})")
+        rows = self._query(
+            f"""SELECT {_COLUMNS} FROM {self._settings.clickhouse_database}.ohlcv_{timeframe}_view
+            WHERE {" AND ".join(bounds)}
+            ORDER BY open_time {"DESC" if span.start is None else "ASC"} LIMIT {int(span.limit)}""",
+            instrument,
+        )
+        return [Candle(*row) for row in rows]
+
+    def _query(self, sql: str, instrument: Instrument) -> Any:
+        from k2stream.clickhouse.destination import connect  # large: imported when first needed
+
+        if self._client is None:
+            self._client = connect(self._settings)
+        values = {"exchange": instrument.exchange, "canonical": instrument.canonical}
+        try:
+            return self._client.execute(sql, values, settings=LIMITS)
+        except BaseException:
+            self._client.disconnect()  # what is left of an answer must not be taken for the next one
+            raise

@@ -1,0 +1,254 @@
+"""ClickHouse: inserts of Arrow rows over the native protocol, and the positions kept beside them.
+
+Which rows are durable is read from `sink_positions`, which lives and dies with the tables: a database that
+was wiped or restored says so, and its rows are read again from Kafka (delivery/rewind.py). An insert carries
+its offset ranges as deduplication token, so a retry whose first try did arrive adds nothing. What a crash
+leaves between the insert and the positions is inserted once more, in other ranges, and collapses: rows carry
+their position in the sorting key of a ReplacingMergeTree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+from clickhouse_driver import Client, defines, errors
+from clickhouse_driver.block import BlockInfo
+from clickhouse_driver.protocol import ClientPacketTypes
+from clickhouse_driver.util.escape import escape_param
+from clickhouse_driver.varint import write_varint
+from clickhouse_driver.writer import write_binary_str, write_binary_uint8
+
+from k2stream.clickhouse import cluster, native
+from k2stream.clickhouse.migrate import migrate
+from k2stream.delivery.buffer import Rows, rows_of
+from k2stream.delivery.destination import Away, WentBack
+from k2stream.delivery.epochs import Key, Move
+from k2stream.delivery.progress import Partition, Position
+from k2stream.delivery.route import Route, stored
+from k2stream.model.errors import ConfigError
+from k2stream.settings import Settings
+
+CONNECT_SECONDS, ANSWER_SECONDS = 5, 60
+
+_UNREACHABLE = (errors.NetworkError, errors.SocketTimeoutError, OSError, EOFError)
+_BUSY = {
+    errors.ErrorCodes.TIMEOUT_EXCEEDED,
+    errors.ErrorCodes.TOO_MANY_SIMULTANEOUS_QUERIES,
+    errors.ErrorCodes.SOCKET_TIMEOUT,
+    errors.ErrorCodes.NETWORK_ERROR,
+    errors.ErrorCodes.MEMORY_LIMIT_EXCEEDED,
+    errors.ErrorCodes.TABLE_IS_READ_ONLY,
+    errors.ErrorCodes.NOT_ENOUGH_SPACE,
+    errors.ErrorCodes.ABORTED,
+    errors.ErrorCodes.TOO_MANY_PARTS,
+    errors.ErrorCodes.ALL_CONNECTION_TRIES_FAILED,
+    285,  # TOO_FEW_LIVE_REPLICAS
+    errors.ErrorCodes.UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE,
+    errors.ErrorCodes.UNKNOWN_STATUS_OF_INSERT,
+    errors.ErrorCodes.QUERY_WAS_CANCELLED,
+    errors.ErrorCodes.KEEPER_EXCEPTION,
+}
+_GONE = {errors.ErrorCodes.UNKNOWN_TABLE, errors.ErrorCodes.UNKNOWN_DATABASE}
+
+
+class ArrowClient(Client):  # type: ignore[misc]
+    """clickhouse-driver's client, whose inserts take one Arrow table: `execute("INSERT …", [table])`."""
+
+    def send_data(
+        self, sample_block: Any, data: Any, types_check: bool = False, columnar: bool = False
+    ) -> int:
+        """Send the table as one block, in the server's column types; lists of rows go the driver's way."""
+        if not (len(data) == 1 and isinstance(data[0], pa.Table)):
+            return int(super().send_data(sample_block, data, types_check=types_check, columnar=columnar))
+        (rows,) = data
+        columns = [(name, kind, rows[name]) for name, kind in sample_block.columns_with_types]
+        self._send_block(columns, len(rows))
+        self.receive_profile_events()
+        self._send_block([], 0)
+        self.receive_profile_events()
+        return len(rows)
+
+    def _send_block(self, columns: list[tuple[str, str, pa.ChunkedArray]], rows: int) -> None:
+        connection = self.connection
+        revision = connection.server_info.used_revision
+        write_varint(ClientPacketTypes.DATA, connection.fout)
+        write_binary_str("", connection.fout)
+        stream = connection.block_out
+        BlockInfo().write(stream.fout)
+        write_varint(len(columns), stream.fout)
+        write_varint(rows, stream.fout)
+        for name, kind, array in columns:
+            write_binary_str(name, stream.fout)
+            write_binary_str(kind, stream.fout)
+            if revision >= defines.DBMS_MIN_REVISION_WITH_CUSTOM_SERIALIZATION:
+                write_binary_uint8(0, stream.fout)
+            stream.fout.write(native.column(array, kind))
+        stream.finalize()
+
+
+def connect(settings: Settings) -> ArrowClient:
+    """A client of the settings' server; it connects at its first query."""
+    return ArrowClient(
+        host=settings.clickhouse_host,
+        port=settings.clickhouse_port or None,
+        user=settings.clickhouse_user,
+        password=settings.clickhouse_password,
+        secure=settings.clickhouse_secure,
+        connect_timeout=CONNECT_SECONDS,
+        send_receive_timeout=ANSWER_SECONDS,
+        alt_hosts=settings.clickhouse_alt_hosts or None,
+        settings=dict(cluster.INSERT) if settings.clickhouse_cluster else None,
+        client_name="k2stream",
+    )
+
+
+class ClickHouse:
+    """The hot tier as a destination."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._database = settings.clickhouse_database
+        self._client = connect(settings)
+        self._insert_settings: dict[str, Any] = dict(_INSERT)
+        self._where = f"ClickHouse at {settings.clickhouse_host}:{settings.clickhouse_port}"
+
+    def prepare(self, routes: Sequence[Route]) -> None:
+        """Apply the migrations; learn whether the server can keep room free."""
+        query = f"SELECT count() FROM system.settings WHERE name = '{_RESERVE}'"
+        ((known,),) = self._call(lambda: self._client.execute(query))
+        if known:
+            self._insert_settings[_RESERVE] = self._settings.clickhouse_reserve_bytes
+        migrate(self._client, self._settings)
+
+    def positions(self, route: Route) -> Mapping[int, Position]:
+        """Read from sink_positions; a partition that is not there was never written."""
+        found = self._positions(
+            "table = %(table)s AND topic = %(topic)s", table=route.table, topic=route.topic
+        )
+        return {at.partition: position for (_, at), position in found.items()}
+
+    def _positions(self, where: str, **given: Any) -> dict[Key, Position]:
+        query = f"""SELECT
+                table, topic, partition,
+                argMax((last_offset, marks, epoch, source), (epoch, last_offset, saved_at))
+            FROM {self._database}.{POSITIONS} WHERE {where} GROUP BY table, topic, partition"""
+        rows = self._call(lambda: self._client.execute(query, given))
+        return {(table, Partition(topic, number)): Position(*newest) for table, topic, number, newest in rows}
+
+    def write(self, route: Route, batch: Rows) -> int:
+        """One insert under the batch's token."""
+        rows = stored(rows_of(route, batch))
+        if len(rows):
+            token = {"insert_deduplication_token": batch.token}
+            self._insert(route.table, rows, {**self._insert_settings, **token})
+        return len(rows)
+
+    def add(self, route: Route, rows: pa.Table) -> int:
+        """Insert rows beside the batches: those that are there already collapse with them."""
+        self._insert(route.table, rows, self._insert_settings)
+        return len(rows)
+
+    def open(self, positions: Mapping[Key, Position]) -> None:
+        """One row a partition into sink_positions, of the newest epoch."""
+        rows = [
+            (*(table, *at), position.offset, dict(position.marks), position.epoch, position.source)
+            for (table, at), position in positions.items()
+        ]
+        self._insert_values(f"{POSITIONS} ({_COLUMNS})", rows)
+
+    def save(self, moves: Mapping[Key, Move]) -> None:
+        """One row a partition into sink_positions, where the server now holds what it goes on from.
+
+        The server itself compares: it may be another one, or the same of an earlier day, than the last that
+        answered.
+        """
+        rows = ", ".join(_literal(key, move) for key, move in moves.items())
+        query = f"""INSERT INTO {self._database}.{POSITIONS} ({_COLUMNS})
+            SETTINGS {_given(self._insert_settings)}
+            WITH held AS
+            (
+                SELECT table, topic, partition, max((epoch, last_offset)) AS newest
+                FROM {self._database}.{POSITIONS} GROUP BY table, topic, partition
+            )
+            SELECT {_COLUMNS} FROM values('{_STRUCTURE}', {rows}) AS new
+            INNER JOIN held USING (table, topic, partition)
+            WHERE newest.1 = epoch AND newest.2 >= after AND newest.2 < last_offset"""
+        self._call(lambda: self._client.execute(query))
+        tables = sorted({table for table, _ in moves})
+        found = self._positions("table IN %(tables)s", tables=tables)
+        back = {key: found.get(key) for key, move in moves.items() if not _saved(move, found.get(key))}
+        if back:
+            raise WentBack(back)
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._client.disconnect()
+
+    def _insert(self, table: str, rows: pa.Table, settings: Mapping[str, Any]) -> None:
+        names = ", ".join(f"`{name}`" for name in rows.column_names)
+        query = f"INSERT INTO {self._database}.{table} ({names}) SETTINGS {_given(settings)} VALUES"
+        self._call(lambda: self._client.execute(query, [rows]))
+
+    def _insert_values(self, into: str, rows: list[tuple[Any, ...]]) -> None:
+        query = f"INSERT INTO {self._database}.{into} SETTINGS {_given(self._insert_settings)} VALUES"
+        self._call(lambda: self._client.execute(query, rows))
+
+    def _call(self, query: Callable[[], Any]) -> Any:
+        try:
+            return query()
+        except _UNREACHABLE as error:
+            raise Away(f"{self._where} is away ({_line(error)})") from error
+        except errors.ServerException as error:
+            if error.code in _BUSY:
+                raise Away(f"{self._where} is busy ({_line(error)})") from error
+            if error.code in _GONE:
+                raise ConfigError(
+                    f"{self._where} lost database {self._database} or a table of it: start the worker again, "
+                    "it creates them and fills them from Kafka"
+                ) from error
+            raise
+
+
+POSITIONS = "sink_positions"
+_COLUMNS = "table, topic, partition, last_offset, marks, epoch, source"
+_STRUCTURE = (
+    "table String, topic String, partition Int32, last_offset Int64, marks Map(String, Int64), "
+    "epoch String, source String, after Int64"
+)
+
+
+def _literal(key: Key, move: Move) -> str:
+    table, at = key
+    position = move.position
+    marks = ", ".join(f"{_text(name)}, {offset}" for name, offset in position.marks.items())
+    texts = f"{_text(position.epoch)}, {_text(position.source)}"
+    where = f"{_text(table)}, {_text(at.topic)}, {at.partition}"
+    return f"({where}, {position.offset}, map({marks}), {texts}, {move.after})"
+
+
+def _text(value: str) -> str:
+    return str(escape_param(value, None))
+
+
+def _saved(move: Move, found: Position | None) -> bool:
+    return found is not None and found.epoch == move.position.epoch and found.offset >= move.position.offset
+
+
+_INSERT = {
+    "max_partitions_per_insert_block": 0,  # a replay of old captures spans many days
+    "async_insert": 0,  # the answer must mean that the rows are there
+}
+
+
+_RESERVE = "min_free_disk_bytes_to_perform_insert"
+"""Since 24.10: on a disk that is full to the last byte ClickHouse may leave parts that cannot be read."""
+
+
+def _given(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} = {escape_param(value, None)}" for name, value in settings.items())
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,0 +1,135 @@
+"""Applies schemas/clickhouse/*.sql, in the order of their numbers, each once; then added canonical fields.
+
+A file is a template over `${database}`. Statements are idempotent, so workers that start at once do no harm.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from clickhouse_driver import errors
+
+from k2stream.clickhouse import evolve
+from k2stream.clickhouse.cluster import clustered
+from k2stream.model.errors import ConfigError
+from k2stream.resources import SCHEMAS
+from k2stream.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+FOLDER = SCHEMAS / "clickhouse"
+
+_POSITIONS = "sink_positions"
+_MADE = re.compile(r"CREATE TABLE IF NOT EXISTS \$\{database\}\.(\w+)")
+_TABLE = """
+CREATE TABLE IF NOT EXISTS {database}.migrations
+(
+    name String,
+    sha256 FixedString(64),
+    applied_at DateTime64(3, 'UTC')
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (name, sha256)
+"""
+
+
+def migrate(client: Any, settings: Settings, folder: Path = FOLDER) -> list[str]:
+    """Apply what is new, and all again where a table is gone; the names applied.
+
+    Raises ConfigError when an applied file has changed or is missing, or the server cannot be reached.
+    """
+    database = settings.clickhouse_database
+
+    def run(statement: str) -> None:
+        for each in clustered(statement, settings.clickhouse_cluster):
+            client.execute(each)
+
+    try:
+        run(f"CREATE DATABASE IF NOT EXISTS {database}")
+        run(_TABLE.format(database=database))
+    except (OSError, EOFError, errors.NetworkError, errors.SocketTimeoutError):
+        raise ConfigError(
+            f"no ClickHouse at {settings.clickhouse_host}:{settings.clickhouse_port}; start one with `k2 up` "
+            "or set K2_CLICKHOUSE_HOST and K2_CLICKHOUSE_PORT"
+        ) from None
+    found = dict(client.execute(f"SELECT name, sha256 FROM {database}.migrations"))
+    files, applied = _files(folder, found), []
+    lost = _lost(client, database, [path for path in files if path.name in found])
+    if lost:
+        _forget(lost, database, run)
+    for path in files:
+        text = path.read_text(encoding="utf-8")
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        if path.name in found:
+            if found[path.name] != digest:
+                raise ConfigError(
+                    f"{path.name} was changed after it was applied: restore it, put the change in a new file"
+                )
+            if not lost:
+                continue
+        for statement in statements(text, database):
+            run(statement)
+        if path.name in found:
+            continue
+        now = datetime.now(UTC)
+        client.execute(f"INSERT INTO {database}.migrations VALUES", [(path.name, digest, now)])
+        applied.append(path.name)
+    return [*applied, *_evolve(client, database, run)]
+
+
+def _lost(client: Any, database: str, files: list[Path]) -> list[str]:
+    """Tables that the applied files made and that are not there any more."""
+    made = [name for path in files for name in _MADE.findall(path.read_text(encoding="utf-8"))]
+    query = "SELECT name FROM system.tables WHERE database = %(database)s"
+    if not made:
+        return []
+    held = {name for (name,) in client.execute(query, {"database": database})}
+    return [name for name in made if name not in held]
+
+
+def _forget(lost: list[str], database: str, run: Callable[[str], None]) -> None:
+    """Forget the positions that count rows of lost tables, before these are made again."""
+    logger.warning("tables of %s are gone, and made again: %s", database, ", ".join(lost))
+    if _POSITIONS not in lost:
+        names = ", ".join(f"'{name}'" for name in lost)
+        where = f"WHERE table IN ({names}) SETTINGS mutations_sync = 2"
+        run(f"ALTER TABLE {database}.{_POSITIONS} DELETE {where}")
+
+
+def _evolve(client: Any, database: str, run: Callable[[str], None]) -> list[str]:
+    """Add the columns of added canonical fields that the table does not have yet."""
+    wanted = evolve.columns()
+    if not wanted:
+        return []
+    query = "SELECT name FROM system.columns WHERE database = %(database)s AND table = %(table)s"
+    held = {name for (name,) in client.execute(query, {"database": database, "table": evolve.TABLE})}
+    new = {name: kind for name, kind in wanted.items() if name not in held}
+    for name, kind in new.items():
+        run(f"ALTER TABLE {database}.{evolve.TABLE} ADD COLUMN IF NOT EXISTS `{name}` {kind}")
+    return [f"{evolve.TABLE}.{name}" for name in new]
+
+
+def _files(folder: Path, found: dict[str, str]) -> list[Path]:
+    paths = sorted(folder.glob("[0-9]*.sql"))
+    missing = sorted(found.keys() - {path.name for path in paths})
+    if missing:
+        raise ConfigError(
+            f"{missing[0]} was applied to this database but is not in {folder.name}/: "
+            "restore it, or use the release that has it"
+        )
+    return paths
+
+
+def statements(text: str, database: str) -> Iterator[str]:
+    """A file's statements, its template filled in. Statements end with a semicolon at the end of a line."""
+    lines = (line for line in text.splitlines() if not line.lstrip().startswith("--"))
+    for statement in "\n".join(lines).split(";\n"):
+        if statement := statement.strip().rstrip(";"):
+            yield Template(statement).substitute(database=database)

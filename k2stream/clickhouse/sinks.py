@@ -1,0 +1,41 @@
+"""The sinks of the hot tier."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from k2stream import settings as settings_module
+from k2stream.app import create_app
+from k2stream.clickhouse.destination import ClickHouse
+from k2stream.delivery.sink import Policy
+from k2stream.delivery.worker import SinkWorker
+
+MAX_BYTES = 64 << 20  # of a sink's buffers
+GATHER_SECONDS = (0.03, 0.05)  # a delivery for every few trades would cost far more
+SAVE_SECONDS = 2.0  # what a crash leaves unsaved is inserted again and collapses
+CANDLE_SECONDS = 0.02  # as soon as the one before is written: an insert costs about 10 ms, however small
+
+
+@cache
+def trades() -> SinkWorker:
+    """The sink of bronze and silver, one per process: its layers share a connection."""
+    return _sink(settings_module.get().sink_flush_seconds)
+
+
+@cache
+def candles() -> SinkWorker:
+    """The sink of gold: a connection of its own, no candle waits for a large insert of trades."""
+    return _sink(min(CANDLE_SECONDS, settings_module.get().sink_flush_seconds))
+
+
+def _sink(flush_seconds: float) -> SinkWorker:
+    settings = settings_module.get()
+    app = create_app("hot")
+    app.gather_seconds = GATHER_SECONDS
+    policy = Policy(
+        flush_seconds=flush_seconds,
+        max_rows=settings.sink_max_rows,
+        max_bytes=MAX_BYTES,
+        save_seconds=SAVE_SECONDS,
+    )
+    return SinkWorker(app, settings, ClickHouse(settings), policy)

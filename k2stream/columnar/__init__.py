@@ -1,0 +1,1 @@
+"""Texts, numbers and records by column, without a Python object per value."""

@@ -1,0 +1,1 @@
+"""What a sink promises: rows, then positions, then acknowledgement, whatever the destination is."""

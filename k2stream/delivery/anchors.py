@@ -1,0 +1,210 @@
+"""What a destination is known to hold, by table and partition, and what to do when it holds another thing."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from math import inf
+from typing import Protocol, TypeVar
+
+from k2stream import metrics
+from k2stream.delivery.destination import Destination, MissingRows, WentBack
+from k2stream.delivery.epochs import Key, Move, Verdict, judge, lost, named
+from k2stream.delivery.progress import Partition, Position
+from k2stream.delivery.route import Route
+from k2stream.model import clock
+from k2stream.model.errors import FILLING, StateRefused
+
+logger = logging.getLogger(__name__)
+
+TOGETHER_SECONDS = 2.0
+
+Result = TypeVar("Result")
+
+
+Check = Callable[[Route, Partition, Position], Awaitable[None]]
+
+
+async def unchecked(route: Route, partition: Partition, position: Position) -> None:
+    """A position is what it seems."""
+
+
+class Retry(Protocol):
+    """Makes a call of the destination until it succeeds; None when the sink closes meanwhile."""
+
+    async def __call__(self, what: str, call: Callable[[], Result]) -> Result | None: ...
+
+
+class Anchors:
+    """Positions as the destination last confirmed them; `returning`: offsets to read again from."""
+
+    def __init__(
+        self,
+        destination: Destination,
+        earliest: Callable[[Partition], Awaitable[int]],
+        retry: Retry,
+        check: Check,
+    ) -> None:
+        """`check` raises StateRefused for a position that is of another log by now."""
+        self._destination, self._earliest, self._retry = destination, earliest, retry
+        self._check = check
+        self._held: dict[Key, Position] = {}
+        self._returned: dict[Key, int] = {}
+        self._asked: dict[str, tuple[float, Mapping[int, Position]]] = {}
+        self.returning: dict[Partition, int] = {}
+
+    def reset(self) -> None:
+        """Forget everything: partitions begin anew, after a rebalance."""
+        self.gone_back()
+        self._returned.clear()
+
+    def gone_back(self) -> None:
+        """The consumer has gone back: partitions begin anew, at what is asked for."""
+        self._held.clear()
+        self._asked.clear()
+        self.returning.clear()
+
+    async def begin(self, route: Route, partition: Partition, first: int) -> Position | None:
+        """The position from which a delivery that begins at `first` goes on.
+
+        None when the sink closes, or when offsets before it are to be read again (`returning`). Raises
+        StateRefused when Kafka does not have them all.
+        """
+        positions = await self._positions(route)
+        if positions is None:
+            return None
+        key, found = (route.table, partition), positions.get(partition.partition)
+        held = found or Position()
+        if held.offset >= 0:
+            await self._check(route, partition, held)
+        if first > held.offset + 1:
+            earliest = await self._earliest(partition)
+            if first > earliest:
+                await self._return(key, held, earliest)
+                return None
+            if found is not None:
+                logger.error(
+                    "%s: offsets %d to %d of %s are gone from Kafka and were never written; %s",
+                    route.table, held.offset + 1, first - 1, partition, FILLING,
+                )  # fmt: skip
+            held = replace(held, offset=first - 1)
+        if found is not None and not found.epoch:
+            logger.warning("%s: %s: adopted positions that an earlier release wrote", route.table, partition)
+        if held != found or not held.epoch:
+            opened = await self._open(key, held if held.epoch else renamed(held))
+            if opened is None:
+                return None
+            held = opened
+        self._held[key] = held
+        self._returned.pop(key, None)
+        return held
+
+    async def _positions(self, route: Route) -> Mapping[int, Position] | None:
+        """Those of a table, for all of its partitions that begin at about the same time.
+
+        Asked for one by one they kept a worker busy for longer than the next rebalance took to come.
+        """
+        asked_at, found = self._asked.get(route.table, (-inf, {}))
+        if time.monotonic() < asked_at + TOGETHER_SECONDS:
+            return found
+        now = time.monotonic()
+        held = await self._retry(route.table, partial(self._destination.positions, route))
+        if held is not None:
+            self._asked[route.table] = now, held
+        return held
+
+    def confirm(self, moves: Mapping[Key, Move]) -> None:
+        """The destination has saved them."""
+        for key, move in moves.items():
+            if key in self._held:
+                self._held[key] = move.position
+
+    async def compare(self, found: Mapping[Key, Position | None]) -> set[Key]:
+        """Where what is there is not what was known: prepared to be read again, or another worker's by now.
+
+        Raises StateRefused when Kafka has not all of it.
+        """
+        gone = set()
+        for key, position in found.items():
+            known = self._held.get(key)
+            if known is not None and not await self._differs(key, known, position):
+                continue
+            gone.add(key)
+        return gone
+
+    async def _differs(self, key: Key, known: Position, found: Position | None) -> bool:
+        table, partition = key
+        earliest = await self._earliest(partition)
+        match judge(known, found, earliest):
+            case Verdict.CONTINUE:
+                return False
+            case Verdict.FOLLOW:
+                assert found is not None
+                logger.warning("%s: %s: another worker opened a newer epoch", table, partition)
+                self.returning[partition] = found.offset + 1
+            case _:
+                await self._return(key, found or Position(source=known.source), earliest)
+        return True
+
+    async def check(self, route: Route) -> None:
+        """Ask the destination, and compare."""
+        mine = [partition for table, partition in self._held if table == route.table]
+        if not mine:
+            return
+        held = await self._retry(route.table, partial(self._destination.positions, route))
+        if held is not None:
+            await self.compare({(route.table, at): held.get(at.partition) for at in mine})
+
+    async def look(self, route: Route, passed: Mapping[Partition, int]) -> None:
+        """The same of partitions that have brought nothing yet: the group has `passed` what is below."""
+        if not passed:
+            return
+        held = await self._retry(route.table, partial(self._destination.positions, route))
+        if held is None:
+            return
+        for partition, first in passed.items():
+            key, found = (route.table, partition), held.get(partition.partition, Position())
+            if first <= found.offset + 1:
+                continue
+            if self._returned.get(key) == found.offset + 1:  # what was asked for is still on its way
+                self.returning[partition] = found.offset + 1
+            elif first > (earliest := await self._earliest(partition)):
+                await self._return(key, found, earliest)
+
+    async def _return(self, key: Key, held: Position, earliest: int) -> None:
+        table, partition = key
+        wanted = held.offset + 1
+        if earliest > wanted:
+            raise StateRefused(lost(table, partition, held.offset, earliest))
+        if self._returned.get(key) == wanted:
+            raise MissingRows(
+                f"{table}: offsets from {wanted} on of {partition} were read again and did not come"
+            )
+        logger.warning(
+            "%s: %s went back to offset %d: the rows after it are read again, under a new epoch",
+            table, partition, held.offset,
+        )  # fmt: skip
+        metrics.SINK_REFILLS.labels(table).inc()
+        if await self._open(key, renamed(held)) is not None:
+            self.returning[partition] = self._returned[key] = wanted
+
+    async def _open(self, key: Key, position: Position) -> Position | None:
+        """The position; None when the sink closes, or another worker was faster: its own goes on."""
+        try:
+            return await self._retry(key[0], partial(self._opened, key, position))
+        except WentBack as error:
+            self.returning[key[1]] = (error.found[key] or Position()).offset + 1
+            return None
+
+    def _opened(self, key: Key, position: Position) -> Position:
+        self._destination.open({key: position})
+        return position
+
+
+def renamed(position: Position) -> Position:
+    """The same in a new epoch: what is written from here on is no retry of what was written before."""
+    return replace(position, epoch=named(position.epoch, clock.now_us(), secrets.token_hex(2)))

@@ -1,0 +1,212 @@
+"""One table's buffer: deliveries as they came, then rows, then a batch."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from k2stream import faults
+from k2stream.batch import RecordBatch, proof
+from k2stream.batch.proof import last_of
+from k2stream.deadletter import DeadLetter
+from k2stream.delivery.progress import Batch, Hole, Partition, Position, Progress
+from k2stream.delivery.route import Route, beyond, joined, keep_all, nothing
+
+CHUNK_RECORDS = 2000  # deliveries become rows by so many records at most: rows take less memory
+
+Acknowledge = Callable[[], Awaitable[Any]]
+Rows = Batch[pa.Table, Acknowledge]
+
+
+class Delivery(NamedTuple):
+    """What came, what acknowledges it, and its bytes."""
+
+    batch: RecordBatch
+    acknowledge: Acknowledge
+    size: int
+
+
+class Table:
+    """One route's progress; when its buffer began, and its bytes.
+
+    Making columns of a delivery costs the same for one record as for hundreds: deliveries are kept until
+    there are many, or a batch is taken, and become rows together.
+    """
+
+    def __init__(self, route: Route, merge_bytes: int) -> None:
+        """The buffer's rows are merged once they reach `merge_bytes`, then whenever they have doubled."""
+        self.route = route
+        self.progress: Progress[pa.Table, Acknowledge] = Progress()
+        self.since = 0.0
+        self._merge_bytes = self._merge_at = merge_bytes
+        self._row_bytes = 0
+        self._arrived: dict[Partition, int] = {}
+        self._deliveries: dict[Partition, list[Delivery]] = {}
+        self._delivered, self._delivered_bytes = 0, 0
+        self._letters: list[DeadLetter] = []
+        self._converting = asyncio.Lock()
+        self._stay = object()
+
+    @property
+    def records(self) -> int:
+        """Rows, and records that are no rows yet, which wait for a batch."""
+        return self.progress.buffered + self._delivered
+
+    @property
+    def bytes(self) -> int:
+        """The memory they take, about."""
+        return self._row_bytes + self._delivered_bytes
+
+    def assign(self, partition: Partition, durable: Position) -> None:
+        """A partition came to this worker; the destination holds it up to `durable`."""
+        self.progress.assign(partition, durable)
+        self._arrived[partition] = durable.offset
+
+    def arrived(self, partition: Partition) -> int | None:
+        """The last offset that came, or is durable; None when the partition is not assigned."""
+        return self._arrived.get(partition)
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.progress.reset()
+        self._arrived.clear()
+        self._deliveries.clear()
+        self._letters.clear()
+        self._delivered, self._delivered_bytes = 0, 0
+        self._stay = object()
+        self._empty()
+
+    async def put(self, partition: Partition, batch: RecordBatch, acknowledge: Acknowledge) -> None:
+        """Add a delivery of an assigned partition. Raises Hole when offsets are missing before it."""
+        arrived = self._arrived[partition]
+        if batch.first_offset > arrived + 1:
+            raise Hole(f"{partition}: offset {batch.first_offset} comes after {arrived}")
+        if batch.first_offset <= arrived:
+            stay = self._stay
+            await self.convert()  # only what follows on each other is converted together
+            if self._stay is not stay:
+                return
+        self._arrived[partition] = max(arrived, batch.last_offset)
+        size = sum(len(value) for value in batch.values if value is not None)
+        self._deliveries.setdefault(partition, []).append(Delivery(batch, acknowledge, size))
+        self._delivered += len(batch)
+        self._delivered_bytes += size
+        self.since = self.since or time.monotonic()
+        if self._delivered >= CHUNK_RECORDS:
+            await self.convert()
+
+    async def convert(self) -> None:
+        """Make rows of the deliveries; those that a rebalance takes away meanwhile are forgotten."""
+        async with self._converting:
+            stay = self._stay
+            for partition in list(self._deliveries):
+                deliveries = list(self._deliveries[partition])
+                read = self.progress.read(partition)
+                assert read is not None
+                batch = together([delivery.batch for delivery in deliveries])
+                rows, marks, letters = await asyncio.to_thread(_rows, self.route, batch, read)
+                if self._stay is not stay:
+                    return
+                self._letters += letters
+                first, last, source = batch.first_offset, batch.last_offset, _source(batch)
+                self.progress.put(partition, first, last, marks, rows, len(rows), _all(deliveries), source)
+                self._let_go(partition, deliveries)
+                self._added(rows)
+
+    def _let_go(self, partition: Partition, deliveries: Sequence[Delivery]) -> None:
+        """Only the rows stay in memory: an event lives until it is acknowledged."""
+        for batch, _, size in deliveries:
+            self._delivered -= len(batch)
+            self._delivered_bytes -= size
+            batch.values.clear()
+            batch.keys.clear()
+        del self._deliveries[partition][: len(deliveries)]
+        if not self._deliveries[partition]:
+            del self._deliveries[partition]
+
+    def _added(self, rows: pa.Table) -> None:
+        """Count rows, and merge when there are many."""
+        self._row_bytes += rows.nbytes
+        if self.route.merge is not keep_all and self._row_bytes >= self._merge_at:
+            self._row_bytes = 0
+            self.progress.compact(self._merged, nothing(self.route))
+            self._merge_at = max(self._merge_bytes, 2 * self._row_bytes)
+
+    def _merged(self, pieces: list[pa.Table]) -> tuple[pa.Table, int]:
+        rows = self.route.merge(joined(pieces))
+        self._row_bytes += rows.nbytes
+        return rows, len(rows)
+
+    def take_letters(self) -> list[DeadLetter]:
+        """Of the records converted by now that could not be read."""
+        letters, self._letters = self._letters, []
+        return letters
+
+    def take(self) -> Rows | None:
+        """The batch to write, of what was converted."""
+        batch = self.progress.take()
+        if not self.progress.waiting:
+            self._empty()
+        return batch
+
+    def _empty(self) -> None:
+        self.since = time.monotonic() if self._deliveries else 0.0
+        self._row_bytes, self._merge_at = 0, self._merge_bytes
+
+
+def together(batches: Sequence[RecordBatch]) -> RecordBatch:
+    """Deliveries of a partition that follow on each other, as one."""
+    if len(batches) == 1:
+        return batches[0]
+    return RecordBatch(
+        batches[0].tp,
+        np.concatenate([batch.offsets for batch in batches]),
+        np.concatenate([batch.timestamps for batch in batches]),
+        [key for batch in batches for key in batch.keys],
+        [value for batch in batches for value in batch.values],
+        batches[0].first_offset,
+        batches[-1].last_offset + 1,
+    )
+
+
+def _all(deliveries: Sequence[Delivery]) -> Acknowledge:
+    async def acknowledge() -> None:
+        for delivery in deliveries:
+            await delivery.acknowledge()
+
+    return acknowledge
+
+
+def _source(batch: RecordBatch) -> str:
+    """What the batch's offsets are of: a note of its last record."""
+    last = last_of(batch)
+    return "" if last is None else proof.write(proof.note(last))
+
+
+def _rows(
+    route: Route, batch: RecordBatch, read: Position
+) -> tuple[pa.Table, Mapping[str, int], list[DeadLetter]]:
+    """The new rows of a batch, the marks after them, and letters for the records that make no rows."""
+    if not len(batch) or batch.last_offset <= read.offset:
+        return nothing(route), read.marks, []
+    _, rows, causes = faults.read(batch, partial(columns_of, route))
+    letters = [
+        route.letter(batch, row, cause) for row, cause in causes.items() if batch.offsets[row] > read.offset
+    ]
+    return *route.fresh(beyond(rows, read.offset), read.marks), letters
+
+
+def columns_of(route: Route, batch: RecordBatch) -> pa.Table:
+    """The rows of any delivery, also of one without records."""
+    return route.columns(batch) if len(batch) else nothing(route)
+
+
+def rows_of(route: Route, batch: Rows) -> pa.Table:
+    """The rows of a batch that are worth writing."""
+    return route.merge(joined([piece.rows for piece in batch.pieces]))

@@ -1,0 +1,91 @@
+"""What a destination's position says to one that was known before (pure).
+
+An epoch is one incarnation of a table's rows of a topic partition. It is opened when the partition comes to
+the table, and anew when the table lost rows that it was known to have: what is written again in the same
+ranges is then no retry. Epochs are ordered by their names, the newest one counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from enum import Enum
+from typing import Any, NamedTuple
+
+from k2stream.delivery.progress import Batch, Partition, Position
+
+_DIGITS = 16
+
+
+class Verdict(Enum):
+    """What to do about a position."""
+
+    CONTINUE = "it is where it was, or further on"
+    FOLLOW = "another worker opened a newer epoch: go on from what is there"
+    REFILL = "it went back, and Kafka still has what is missing"
+    REFUSE = "it went back, and Kafka does not have all that is missing"
+
+
+def named(previous: str, now_us: int, nonce: str) -> str:
+    """An epoch after `previous`: µs since 1970, and a nonce, as clocks and whole databases go back."""
+    after = int(previous[:_DIGITS]) + 1 if previous else 0
+    return f"{max(now_us, after):0{_DIGITS}}-{nonce}"
+
+
+def judge(known: Position, found: Position | None, earliest: int) -> Verdict:
+    """`known` was durable, `found` is there now (None: nothing), Kafka begins at `earliest`."""
+    held = found or Position()
+    if held.epoch > known.epoch:
+        return Verdict.FOLLOW
+    if found is not None and held.epoch == known.epoch and held.offset >= known.offset:
+        return Verdict.CONTINUE
+    return Verdict.REFILL if earliest <= held.offset + 1 else Verdict.REFUSE
+
+
+def follows(first: int, epoch: str, held: Position) -> bool:
+    """Whether a batch from `first` on, of an epoch, goes on from a position.
+
+    A position of an earlier release has no epoch, nor does a batch whose writer knows of none.
+    """
+    return first <= held.offset + 1 and (not epoch or held.epoch in ("", epoch))
+
+
+def refilled(held: Position, begin: int, *, everything: bool) -> Position | None:
+    """The position from which Kafka, which begins at `begin`, can fill a table; None where it is already.
+
+    Marks tell replays of what came before: nothing did where `everything` is read again.
+    """
+    if everything:
+        return replace(held, offset=begin - 1, marks={}, source="")
+    return replace(held, offset=begin - 1) if begin > held.offset + 1 else None
+
+
+class Move(NamedTuple):
+    """A position to save, and the offset that must have been reached before."""
+
+    after: int
+    position: Position
+
+
+Key = tuple[str, Partition]
+"""A table and a topic partition."""
+
+
+def moves(written: Iterable[tuple[str, Batch[Any, Any]]]) -> dict[Key, Move]:
+    """What batches of tables, in the order of their writing, make of the positions."""
+    found: dict[Key, Move] = {}
+    for table, batch in written:
+        for piece in batch.pieces:
+            key = (table, piece.partition)
+            after = found[key].after if key in found else piece.first - 1
+            found[key] = Move(after, piece.position)
+    return found
+
+
+def lost(table: str, partition: Partition, held: int, earliest: int) -> str:
+    """One line on rows that are nowhere, and what mends it."""
+    return (
+        f"{table} went back to offset {held} of {partition}, and Kafka begins at {earliest}: rows of offsets "
+        f"{held + 1} to {earliest - 1} would be lost; `k2 replay --swap` rebuilds them from raw records and "
+        f"Iceberg, `k2 refill {table}` goes on without them"
+    )

@@ -1,0 +1,140 @@
+"""At start: a consumer group goes back to what its destination holds.
+
+Kafka's committed offset says what was acknowledged once; the destination says what is there now. When the
+tables were wiped, dropped or restored from a backup, the destination is behind, and the rows between are read
+again; where Kafka does not have them all any more, a person decides. So it is when the topic was deleted and
+created again: the destination is ahead of anything Kafka has, and skipping would lose the new records.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping, Sequence
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.structs import OffsetAndMetadata
+
+from k2stream import metrics, topics
+from k2stream.batch.guard import PAUSE_SECONDS, SETTLE_SECONDS
+from k2stream.delivery.anchors import renamed
+from k2stream.delivery.destination import Destination
+from k2stream.delivery.epochs import lost
+from k2stream.delivery.progress import Partition, Position
+from k2stream.delivery.route import Route
+from k2stream.kafka.client import client_options
+from k2stream.model.errors import ConfigError, StateRefused, mending
+from k2stream.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+MEMBERS_LEAVE_SECONDS = 60
+"""How long a group may still count a killed worker as its member."""
+
+
+def target(
+    held: int, committed: int | None, beginning: int, end: int, where: tuple[str, Partition]
+) -> int | None:
+    """The offset to go back to, None to stay (pure).
+
+    `held` is the last offset that is durable, -1 for none. Raises StateRefused when the topic ends before it,
+    or when some of what was durable once is neither there nor in Kafka.
+    """
+    if held >= end:
+        raise StateRefused(
+            f"{where[0]}: {where[1]} is durable up to offset {held}, but the topic ends at {end}: "
+            f"it was made anew, or its log was cut; {mending(where[1].topic, where[0])}"
+        )
+    if committed is None or committed <= held + 1:
+        return None
+    if beginning > held + 1:
+        raise StateRefused(lost(*where, held, beginning))
+    return held + 1
+
+
+async def rewind(
+    settings: Settings,
+    group: str,
+    routes: Sequence[Route],
+    destination: Destination,
+) -> None:
+    """Move the group's committed offsets back where the destination lacks rows, under a new epoch of theirs.
+
+    Does nothing while it lacks none. Raises StateRefused when Kafka does not have them all, ConfigError when
+    another worker of the group keeps running.
+    """
+    counts = {topic.name: topic.partitions for topic in topics.declared(settings)}
+    partitions = {
+        route.topic: [TopicPartition(route.topic, number) for number in range(counts[route.topic])]
+        for route in routes
+    }
+    consumer = AIOKafkaConsumer(group_id=group, enable_auto_commit=False, **client_options(settings))
+    await consumer.start()
+    try:
+        assigned = [tp for found in partitions.values() for tp in found]
+        consumer.assign(assigned)
+        consumer.pause(*assigned)
+        back: dict[TopicPartition, OffsetAndMetadata] = {}
+        for route in routes:
+            back |= await _settled(consumer, route, partitions[route.topic], destination)
+        if back:
+            await _commit(consumer, group, back)
+    finally:
+        await consumer.stop()
+
+
+async def _settled(
+    consumer: AIOKafkaConsumer, route: Route, partitions: list[TopicPartition], destination: Destination
+) -> dict[TopicPartition, OffsetAndMetadata]:
+    """As `_behind`; a leader just elected, whose end may be behind, is asked again."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        try:
+            return await _behind(consumer, route, partitions, destination)
+        except StateRefused:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def _behind(
+    consumer: AIOKafkaConsumer, route: Route, partitions: list[TopicPartition], destination: Destination
+) -> dict[TopicPartition, OffsetAndMetadata]:
+    # In this order: beside running workers all of it goes on.
+    beginning = await consumer.beginning_offsets(partitions)
+    committed = {tp: await consumer.committed(tp) for tp in partitions}
+    held = await asyncio.to_thread(destination.positions, route)
+    end = await consumer.end_offsets(partitions)
+    found: dict[TopicPartition, OffsetAndMetadata] = {}
+    opened: dict[tuple[str, Partition], Position] = {}
+    for tp in partitions:
+        at = Partition(*tp)
+        last = held.get(tp.partition, Position())
+        wanted = target(last.offset, committed[tp], beginning[tp], end[tp], (route.table, at))
+        if wanted is not None:
+            where = f"{route.table}: {at}"
+            logger.warning("%s: the table lacks rows: reading from %d, not %d", where, wanted, committed[tp])
+            metrics.SINK_REFILLS.labels(route.table).inc()
+            found[tp] = OffsetAndMetadata(wanted, last.source)
+            opened[route.table, at] = renamed(last)
+    if opened:
+        await asyncio.to_thread(destination.open, opened)
+    return found
+
+
+async def _commit(
+    consumer: AIOKafkaConsumer, group: str, offsets: Mapping[TopicPartition, OffsetAndMetadata]
+) -> None:
+    for _ in range(MEMBERS_LEAVE_SECONDS):
+        try:
+            await consumer.commit(dict(offsets))
+            return
+        except (CommitFailedError, IllegalStateError, KafkaError) as error:
+            logger.warning("group %s still has members: %s", group, error)
+            await asyncio.sleep(1)
+    raise ConfigError(
+        f"tables lack rows that group {group} has passed, and it cannot go back while its workers run: "
+        "stop them all, then start one"
+    )

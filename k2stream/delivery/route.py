@@ -1,0 +1,87 @@
+"""Which topic fills which table, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from k2stream import deadletter, topics
+from k2stream.batch import RecordBatch
+from k2stream.deadletter import DeadLetter
+from k2stream.model import clock
+
+OFFSET = "_offset"
+DELIVERY = pa.schema([pa.field(OFFSET, pa.int64())])
+"""What a row carries on its way and no table stores: the offset in its topic."""
+
+Marks = Mapping[str, int]
+
+
+def keep_all(rows: pa.Table) -> pa.Table:
+    """Every row stands for itself."""
+    return rows
+
+
+def no_replays(rows: pa.Table, marks: Marks) -> tuple[pa.Table, Marks]:
+    """Rows that no replay can bring twice: their topic offset is their identity."""
+    return rows, marks
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A topic, its table, and the pure functions between them."""
+
+    topic: str
+    table: str
+    schema: pa.Schema
+    columns: Callable[[RecordBatch], pa.Table]
+    """A delivery to rows of `schema`, with their offsets (DELIVERY)."""
+
+    fresh: Callable[[pa.Table, Marks], tuple[pa.Table, Marks]] = no_replays
+    """Rows whose content did not come before, and the marks after them."""
+
+    merge: Callable[[pa.Table], pa.Table] = keep_all
+    """Rows of one batch to those worth writing."""
+
+    latency: str = ""
+    """Label of k2_latency_seconds{to=…}; none where it is not measured."""
+
+    since: str = "receive_time"
+    """The column (µs) from which the latency counts."""
+
+    def letter(self, batch: RecordBatch, row: int, cause: str) -> DeadLetter:
+        """The dead letter of a record that makes no row of the table."""
+        raw = {topics.raw(name): name for name in topics.EXCHANGES}
+        keyed = (batch.keys[row] or b"").decode(errors="replace").partition(":")[0]
+        exchange = raw.get(self.topic, keyed)
+        stage = "cold" if self.table.startswith("cold.") else "hot"
+        now = clock.now_us()
+        return deadletter.of_record(batch, row, cause, exchange, stage=stage, time=now, reader=self.table)
+
+
+def delivered(batch: RecordBatch, columns: Mapping[str, pa.Array], schema: pa.Schema) -> pa.Table:
+    """Columns as rows of the schema; a single value stands for the whole column."""
+    return pa.table({**{name: columns[name] for name in schema.names}, OFFSET: pa.array(batch.offsets)})
+
+
+def nothing(route: Route) -> pa.Table:
+    """No rows."""
+    return pa.schema([*route.schema, *DELIVERY]).empty_table()
+
+
+def beyond(rows: pa.Table, offset: int) -> pa.Table:
+    """The rows after an offset; rows are in offset order."""
+    return rows.slice(int(np.searchsorted(rows[OFFSET].to_numpy(), offset, side="right")))
+
+
+def joined(pieces: list[pa.Table]) -> pa.Table:
+    """Rows of several deliveries as one table: nothing is copied, a destination copies what it writes."""
+    return pa.concat_tables(pieces).unify_dictionaries()
+
+
+def stored(rows: pa.Table) -> pa.Table:
+    """The rows without what they carry on their way only."""
+    return rows.drop_columns([name for name in DELIVERY.names if name in rows.column_names])

@@ -1,0 +1,314 @@
+"""The delivery contract of every sink.
+
+A sink reads batches, makes them rows, and buffers them by table. By size, time or demand a table's buffer
+becomes a batch of fixed offset ranges, which is written until the destination has it, however long that is
+away; then its positions are saved, and only then are its records acknowledged to Kafka. Nothing is ever
+dropped: what cannot be written holds back the reading (the topic's `max_unacked`), what cannot be read is a
+dead letter (k2stream/faults.py) before its position is saved, and any other error stops the worker with
+nothing acknowledged. A destination that lost what it had gets it again (anchors.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from k2stream import metrics
+from k2stream.batch import RecordBatch
+from k2stream.deadletter import DeadLetter
+from k2stream.delivery.anchors import Anchors, Check, unchecked
+from k2stream.delivery.buffer import Acknowledge, Table
+from k2stream.delivery.buffer import Rows as Rows
+from k2stream.delivery.destination import Away as Away
+from k2stream.delivery.destination import Destination as Destination
+from k2stream.delivery.destination import MissingRows as MissingRows
+from k2stream.delivery.destination import Policy as Policy
+from k2stream.delivery.destination import WentBack
+from k2stream.delivery.destination import backoff as backoff
+from k2stream.delivery.epochs import Key, Move, moves
+from k2stream.delivery.progress import Hole, Partition, Position
+from k2stream.delivery.route import Route
+from k2stream.model import clock
+
+logger = logging.getLogger(__name__)
+
+CLOSE_SECONDS = 5.0
+
+Result = TypeVar("Result")
+
+
+class Sink:
+    """Delivers routes to one destination."""
+
+    def __init__(
+        self,
+        destination: Destination,
+        policy: Policy,
+        earliest: Callable[[Partition], Awaitable[int]],
+        go_back: Callable[[Mapping[Partition, int], Callable[[], None]], Awaitable[None]],
+        bury: Callable[[Sequence[DeadLetter]], Awaitable[None]] | None = None,
+        passed: Callable[[], Sequence[tuple[Route, Mapping[Partition, int]]]] = list,
+        check: Check = unchecked,
+    ) -> None:
+        """`earliest` tells a partition's first offset that Kafka still has; `check` as in Anchors.
+
+        `go_back` makes the consumer read partitions again from given offsets, and all others from what was
+        acknowledged; it calls what it is given when nothing is delivered any more. `bury` makes dead letters
+        durable. `passed` tells what the group has committed, by route and the partitions that are ours.
+        """
+        self._destination, self._policy, self._go_back = destination, policy, go_back
+        self._anchors = Anchors(destination, earliest, self._retry, check)
+        self._bury, self._passed = bury, passed
+        self._tables: dict[str, Table] = {}
+        self._unsaved: list[tuple[str, Rows, list[Acknowledge]]] = []
+        self._saved_at = self._checked_at = time.monotonic()
+        self._lock = asyncio.Lock()
+        self._changed, self._arrived = asyncio.Event(), asyncio.Event()
+        self._generation = 0
+        self._closing = self._closed = False
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sink")
+
+    # Reading
+
+    async def consume(self, stream: Any, route: Route) -> None:
+        """The body of an agent: every event of the stream, acknowledged once it is durable."""
+        manual = stream.noack()
+        async for event in manual.events():
+            await self.put(route, event.value, partial(manual.ack, event))
+
+    async def put(self, route: Route, batch: RecordBatch, acknowledge: Acknowledge) -> None:
+        """Buffer one delivery. Raises MissingRows when offsets before it were never written."""
+        if self._anchors.returning:
+            return  # the consumer is about to go back: it is delivered again
+        generation = self._generation
+        table = self._table(route)
+        partition = Partition(batch.tp.topic, batch.tp.partition)
+        if table.arrived(partition) is None:
+            await self._assign(table, partition, batch.first_offset)
+        if generation != self._generation or table.arrived(partition) is None:
+            return  # a rebalance came between, or the consumer goes back: the batch is delivered again
+        try:
+            await table.put(partition, batch, acknowledge)
+        except Hole as hole:
+            raise MissingRows(f"{route.table}: {hole}") from None
+        self._changed.set()
+        self._arrived.set()
+
+    def _table(self, route: Route) -> Table:
+        if route.table not in self._tables:
+            self._tables[route.table] = Table(route, self._policy.max_bytes // 16)
+        return self._tables[route.table]
+
+    async def _assign(self, table: Table, partition: Partition, first: int) -> None:
+        async with self._lock:
+            if table.arrived(partition) is not None:
+                return
+            await self._save()
+            position = await self._anchors.begin(table.route, partition, first)
+            if position is not None:
+                table.assign(partition, position)
+            self._changed.set()
+
+    def reset(self) -> None:
+        """Before a rebalance: forget what is not durable, it is read again from what was acknowledged."""
+        self._anchors.reset()
+        self._forget()
+
+    def _gone_back(self) -> None:
+        self._anchors.gone_back()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._generation += 1
+        for table in self._tables.values():
+            table.reset()
+        self._unsaved = [(name, batch, []) for name, batch, _ in self._unsaved]
+
+    async def durable(self, route: Route) -> Mapping[int, Position]:
+        """How far each partition of the route's topic is durable; nothing when the sink closes meanwhile."""
+        async with self._lock:
+            return await self._retry(route.table, partial(self._destination.positions, route)) or {}
+
+    async def reached(self, offsets: Mapping[Partition, int], seconds: float) -> bool:
+        """Wait until everything up to the offsets was read; whether it was, in time."""
+        try:
+            async with asyncio.timeout(seconds):
+                while any(self._read(partition) < offset for partition, offset in offsets.items()):
+                    self._arrived.clear()
+                    await self._arrived.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _read(self, partition: Partition) -> int:
+        found = [table.arrived(partition) for table in self._tables.values()]
+        return max((offset for offset in found if offset is not None), default=-1)
+
+    # Writing
+
+    async def run(self) -> None:
+        """Write what is due, until closed."""
+        while not self._closing:
+            await self._wait()
+            async with self._lock:
+                while (table := self._due()) is not None and await self._write(table):
+                    pass
+                if self._unsaved and time.monotonic() >= self._saved_at + self._policy.save_seconds:
+                    await self._save()
+                if time.monotonic() >= self._checked_at + self._policy.check_seconds:
+                    await self._check()
+            await self._return()
+
+    async def flush(self) -> dict[str, int]:
+        """Write all that is buffered now: rows added by table."""
+        async with self._lock:
+            added = {name: await self._write(table) or 0 for name, table in list(self._tables.items())}
+            await self._save()
+        await self._return()
+        return {name: rows for name, rows in added.items() if rows}
+
+    async def close(self) -> None:
+        """Write and acknowledge what is held, if the destination is there; then release it."""
+        self._closing = True
+        self._changed.set()
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self.flush()
+        except TimeoutError:
+            logger.warning("closing with unwritten rows: they are read again at the next start")
+        self._closed = True
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._destination.close()
+
+    async def _wait(self) -> None:
+        tables = self._tables.values()
+        deadlines = [self._policy.deadline(table) for table in tables if table.since]
+        if self._unsaved:
+            deadlines.append(self._saved_at + self._policy.save_seconds)
+        deadlines.append(self._checked_at + self._policy.check_seconds)
+        self._changed.clear()
+        timeout = min(deadlines) - time.monotonic()
+        if self._due() is None and not self._anchors.returning and timeout > 0:
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._changed.wait()
+            except TimeoutError:
+                pass  # something is due
+
+    def _due(self) -> Table | None:
+        """Of the tables that are due, the one that is overdue longest."""
+        policy, now, tables = self._policy, time.monotonic(), self._tables.values()
+        due = [
+            table
+            for table in tables
+            if table.since and (now >= policy.deadline(table) or table.records >= policy.max_rows)
+        ]
+        if due:
+            return min(due, key=policy.deadline)
+        if sum(table.bytes for table in tables) >= policy.max_bytes:
+            return max(tables, key=lambda table: table.bytes)
+        return None
+
+    async def _write(self, table: Table) -> int | None:
+        """Write one table's buffer; the rows added, None when there was nothing or it was given up."""
+        await table.convert()
+        while letters := table.take_letters():  # a position goes past them: they are durable first
+            if self._bury is None:
+                raise ValueError(letters[0].cause)
+            await self._bury(letters)
+        batch = table.take()
+        if batch is None:
+            return None
+        name = table.route.table
+        with metrics.SINK_FLUSH.labels(name).time():
+            write = partial(self._destination.write, table.route, batch)
+            try:
+                added = await self._retry(name, write, partial(table.progress.holds, batch))
+            except WentBack as error:
+                await self._anchors.compare(error.found)
+                return None
+        if added is None:
+            return None
+        self._unsaved.append((name, batch, table.progress.done(batch)))
+        metrics.SINK_ROWS.labels(name).inc(added)
+        _observe(table.route, batch)
+        if sum(held.size for _, held, _ in self._unsaved) >= self._policy.max_rows:
+            await self._save()
+        return added
+
+    async def _save(self) -> None:
+        """Save the positions of what was written, then acknowledge it."""
+        written = self._unsaved
+        if not written:
+            return
+        moved = moves((name, batch) for name, batch, _ in written)
+        try:
+            if await self._retry("sink_positions", partial(self._saved, moved)) is None:
+                return
+        except WentBack as error:
+            self._saved_at = time.monotonic()
+            gone = await self._anchors.compare(error.found)
+            self._unsaved = [
+                (name, batch, receipts)
+                for name, batch, receipts in self._unsaved
+                if not any((name, partition) in gone for partition in batch.positions)
+            ]
+            return
+        self._anchors.confirm(moved)
+        self._saved_at = time.monotonic()
+        written, self._unsaved = self._unsaved[: len(written)], self._unsaved[len(written) :]
+        for _, _, receipts in written:
+            for acknowledge in receipts:
+                await acknowledge()
+
+    def _saved(self, moved: Mapping[Key, Move]) -> bool:
+        self._destination.save(moved)
+        return True
+
+    async def _check(self) -> None:
+        """See whether the destination still has what it had, also where nothing is written."""
+        for route, passed in self._passed():
+            begun = self._table(route).arrived
+            await self._anchors.look(route, {at: end for at, end in passed.items() if begun(at) is None})
+        for table in list(self._tables.values()):
+            await self._anchors.check(table.route)
+        self._checked_at = time.monotonic()
+
+    async def _return(self) -> None:
+        """Let the consumer go back where the destination did; not under the lock: agents may wait for it."""
+        if self._anchors.returning and not self._closing:
+            await self._go_back(dict(self._anchors.returning), self._gone_back)
+
+    async def _retry(
+        self, what: str, call: Callable[[], Result], wanted: Callable[[], bool] = lambda: True
+    ) -> Result | None:
+        """The call's result; None when it failed and is not wanted any more, or the sink is closing."""
+        loop = asyncio.get_running_loop()
+        for delay in backoff():
+            if self._closed:
+                return None
+            try:
+                return await loop.run_in_executor(self._thread, call)
+            except Away as error:
+                metrics.SINK_ERRORS.labels(what).inc()
+                logger.warning("%s: %s; trying again in %.1f s", what, error, delay)
+            if self._closing or not wanted():
+                return None
+            await asyncio.sleep(delay)
+        return None
+
+
+def _observe(route: Route, batch: Rows) -> None:
+    if not route.latency:
+        return
+    times = np.concatenate([piece.rows[route.since].cast(pa.int64()).to_numpy() for piece in batch.pieces])
+    seconds = (clock.now_us() - times) / 1_000_000
+    metrics.observe_latency(route.latency, seconds)

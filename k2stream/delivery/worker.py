@@ -1,0 +1,132 @@
+"""A sink in a Faust worker: prepared before the app joins its group, reset by rebalances, closed at last."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, cast
+
+from faust.types import TP
+
+from k2stream import deadletter, metrics, topics
+from k2stream.app import App
+from k2stream.batch import BatchSchema
+from k2stream.batch.producer import Producer
+from k2stream.batch.returning import committed, go_back
+from k2stream.deadletter import DeadLetter
+from k2stream.delivery.memory import keep_lean
+from k2stream.delivery.progress import Partition, Position
+from k2stream.delivery.rewind import rewind
+from k2stream.delivery.route import Route
+from k2stream.delivery.sink import Away, Destination, Policy, Sink, backoff
+from k2stream.model import clock
+from k2stream.model.errors import StateRefused
+from k2stream.settings import Settings
+
+keep_lean()
+
+
+class SinkWorker:
+    """The sink of an app, and the agents that fill it."""
+
+    def __init__(self, app: App, settings: Settings, destination: Destination, policy: Policy) -> None:
+        self._app, self._settings, self._destination = app, settings, destination
+        self._max_unacked = policy.max_rows + policy.max_rows // 2
+        self._routes: list[Route] = []
+        self._assigned = asyncio.Event()
+        self.sink = Sink(
+            destination, policy, self._earliest, self._go_back, self._bury, self._passed, self._check
+        )
+        app.preparations.append(self._prepare)
+        app.task(self.sink.run)
+        app.on_partitions_assigned.connect(self._note_assignment, weak=False)
+        app.on_partitions_revoked.connect(self._reset, weak=False)
+        app.on_before_shutdown.connect(self._close, weak=False)
+
+    def deliver(self, routes: Sequence[Route]) -> None:
+        """Start an agent for each route."""
+        for route in routes:
+            self._routes.append(route)
+            schema = BatchSchema(max_unacked=self._max_unacked, empty=True)
+            self._app.agent(self._app.topic(route.topic, schema=schema), name=route.table)(self._body(route))
+
+    def _body(self, route: Route) -> Callable[[Any], Any]:
+        async def deliver(stream: Any) -> None:
+            await self.sink.consume(stream, route)
+
+        return deliver
+
+    async def _prepare(self) -> None:
+        """Create the tables, and go back where they lack rows; waits for a destination that is away."""
+        for delay in backoff():
+            try:
+                await asyncio.to_thread(self._destination.prepare, self._routes)
+                break
+            except Away as error:
+                self._app.log.warning("%s; trying again in %.1f s", error, delay)
+                await asyncio.sleep(delay)
+        await rewind(self._settings, self._app.conf.id, self._routes, self._destination)
+
+    async def _earliest(self, partition: Partition) -> int:
+        tp = TP(partition.topic, partition.partition)
+        return int((await self._app.consumer.earliest_offsets(tp))[tp])
+
+    async def _check(self, route: Route, partition: Partition, position: Position) -> None:
+        consumer: Any = self._app.consumer
+        try:
+            await consumer.check_position(TP(*partition), position.offset + 1, position.source)
+        except StateRefused as refused:
+            raise StateRefused(f"{route.table}: {refused.message}") from None
+
+    async def _go_back(self, offsets: Mapping[Partition, int], between: Callable[[], None]) -> None:
+        await go_back(self._app.consumer, {TP(*at): offset for at, offset in offsets.items()}, between)
+
+    def _passed(self) -> list[tuple[Route, dict[Partition, int]]]:
+        found = committed(self._app.consumer)
+        return [
+            (route, {Partition(*tp): end for tp, end in found.items() if tp.topic == route.topic})
+            for route in self._routes
+        ]
+
+    async def _bury(self, letters: Sequence[DeadLetter]) -> None:
+        """Return when Kafka has acknowledged them; raises ProducerSendError."""
+        for letter in letters:
+            metrics.SINK_SKIPPED.labels(letter.reader).inc()
+            metrics.REJECTED.labels(letter.exchange, letter.stage).inc()
+            where = f"{letter.topic}[{letter.partition}] offset {letter.offset}"
+            self._app.log.error("%s is no row of %s: %s", where, letter.reader, letter.cause)
+        keys = [letter.topic.encode() for letter in letters]
+        producer = cast(Producer, self._app.producer)
+        values = list(map(deadletter.encode, letters))
+        await producer.send_columns(topics.DLQ, 0, keys, values, clock.now_us() // 1000)
+        await producer.barrier()
+
+    async def _note_assignment(self, *_: Any, **__: Any) -> None:
+        self._assigned.set()
+
+    async def _reset(self, *_: Any, **__: Any) -> None:
+        self.sink.reset()
+
+    async def _close(self, *_: Any, **__: Any) -> None:
+        await self.sink.close()
+
+    async def flush(self, wait_seconds: float) -> dict[str, int]:
+        """Write everything that the topics hold now: rows added by table.
+
+        Records that do not arrive within `wait_seconds` are left for the next time.
+        """
+        consumer = self._app.consumer
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_seconds):
+                await self._assigned.wait()
+        wanted: dict[Partition, int] = {}
+        for route in self._routes:
+            mine = [tp for tp in consumer.assignment() if tp.topic == route.topic]
+            ends = await consumer.highwaters(*mine) if mine else {}
+            held = await self.sink.durable(route)
+            for tp, end in ends.items():
+                if int(end or 0) - 1 > held.get(tp.partition, Position()).offset:
+                    wanted[Partition(*tp)] = int(end) - 1
+        await self.sink.reached(wanted, wait_seconds)
+        return await self.sink.flush()

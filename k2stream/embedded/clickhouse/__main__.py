@@ -1,0 +1,91 @@
+"""`python -m k2stream.embedded.clickhouse DATA_DIR TCP_PORT HTTP_PORT`: prints `ready` once it serves."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from k2stream.embedded.clickhouse import http, native
+from k2stream.embedded.clickhouse.engine import Engine
+from k2stream.model.errors import ConfigError
+
+USAGE = "usage: python -m k2stream.embedded.clickhouse DATA_DIR TCP_PORT HTTP_PORT"
+HOST = "127.0.0.1"
+STOP = 1.5  # seconds for a clean stop
+
+
+async def serve(folder: Path, tcp_port: int, http_port: int) -> None:
+    """Serve until SIGTERM or SIGINT. Raises ConfigError."""
+    engine = Engine(folder)
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    clients: set[asyncio.StreamWriter] = set()
+    servers = [
+        await _listen(native.serve, tcp_port, engine, clients),
+        await _listen(http.serve, http_port, engine, clients),
+    ]
+    print("ready", flush=True)
+    await stopped.wait()
+    # A statement that does not end must not hold the stop: the engine's data survive a kill.
+    watchdog = threading.Timer(STOP, os._exit, (0,))
+    watchdog.daemon = True
+    watchdog.start()
+    for server in servers:
+        server.close()
+    for writer in clients:
+        writer.transport.abort()
+    await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}), return_exceptions=True)
+    engine.close()
+
+
+async def _listen(
+    serve_client: Callable[[asyncio.StreamReader, asyncio.StreamWriter, Engine], Awaitable[None]],
+    port: int,
+    engine: Engine,
+    clients: set[asyncio.StreamWriter],
+) -> asyncio.Server:
+    async def connected(stream: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        clients.add(writer)
+        try:
+            await serve_client(stream, writer, engine)
+        finally:
+            clients.discard(writer)
+
+    try:
+        return await asyncio.start_server(connected, HOST, port, limit=http.MAX_LINE)
+    except (OSError, OverflowError) as error:
+        raise ConfigError(f"ClickHouse cannot listen on {HOST}:{port}: {error}") from error
+
+
+def _reachable(folder: Path) -> Path:
+    """The folder as the engine's connection string can hold it: relative where its parents' names cannot."""
+    if set("?%#&=") & set(str(folder.parent)):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        os.chdir(folder.parent)
+        return Path(folder.name)
+    return folder
+
+
+def main(arguments: list[str]) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s clickhouse %(levelname)s %(message)s")
+    try:
+        folder, tcp_port, http_port = arguments
+        ports = int(tcp_port), int(http_port)
+    except ValueError:
+        print(USAGE, file=sys.stderr)
+        return 1
+    try:
+        asyncio.run(serve(_reachable(Path(folder).absolute()), *ports))
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

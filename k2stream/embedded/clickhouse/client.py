@@ -1,0 +1,38 @@
+"""One connected client: its bytes, its session of the engine, whether its blocks are compressed."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from k2stream.embedded.clickhouse import protocol
+from k2stream.embedded.clickhouse.blocks import Block, Columns
+from k2stream.embedded.clickhouse.engine import Engine, Session, run
+from k2stream.embedded.clickhouse.reader import Reader
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Client:
+    reader: Reader
+    writer: asyncio.StreamWriter
+    engine: Engine
+    session: Session
+    compressed: bool = False
+    described: dict[str, tuple[int, Columns]] = field(default_factory=dict)
+    """By DESCRIBE statement: what an insert expects, and the engine's `commands` when it was read."""
+
+    async def call(self, function: Callable[..., T], *args: Any) -> T:
+        return await self.engine.call(function, *args)
+
+    async def run(self, sql: str, format_: str = "Native") -> bytes:
+        return await self.engine.call(run, self.session, sql, format_)
+
+    async def read_data(self) -> Block:
+        return await protocol.read_data(self.reader, self.compressed)
+
+    async def send_data(self, raw: bytes) -> None:
+        """Send a block of FORMAT Native."""
+        self.writer.write(protocol.data(raw, self.compressed))
+        await self.writer.drain()

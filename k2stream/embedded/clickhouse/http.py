@@ -1,0 +1,125 @@
+"""A small HTTP/1.1 server in front of `http_query`: requests, bodies and their encodings, keep-alive."""
+
+import asyncio
+import gzip
+import io
+import logging
+import zlib
+from urllib.parse import parse_qsl, urlsplit
+
+import lz4.frame
+import zstandard
+
+from k2stream.embedded.clickhouse.engine import Engine, QueryError
+from k2stream.embedded.clickhouse.http_query import Request, Response, answer, failure
+from k2stream.embedded.clickhouse.reader import MAX_BLOCK, MalformedError
+
+log = logging.getLogger(__name__)
+
+MAX_LINE = 1 << 20  # bytes: a URL may hold a whole query
+MAX_HEADERS = 100
+
+
+async def serve(stream: asyncio.StreamReader, writer: asyncio.StreamWriter, engine: Engine) -> None:
+    """Serve requests until the client leaves. Malformed bytes end this connection, with a log line."""
+    try:
+        while request := await _read_request(stream, writer):
+            engine.commands += 1  # it may be one
+            try:
+                response = await engine.call(answer, engine, request)
+            except QueryError as error:
+                response = failure(error)
+            finally:
+                engine.commands += 1
+            writer.write(_encode(response))
+            await writer.drain()
+            if request.headers.get("connection", "").lower() == "close":
+                break
+    except (asyncio.IncompleteReadError, ConnectionError):
+        pass  # the client left
+    except MalformedError as error:
+        log.warning("HTTP client %s: %s: connection closed", writer.get_extra_info("peername"), error)
+        writer.write(_encode(Response("400 Bad Request", f"{error}\n".encode(), {"Connection": "close"})))
+    finally:
+        writer.close()
+
+
+async def _read_request(stream: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Request | None:
+    """The next request; None at the end of the connection. Raises MalformedError."""
+    start = await _line(stream)
+    if not start:
+        return None
+    match start.split(" "):
+        case [("GET" | "POST") as method, target, version] if version.startswith("HTTP/1."):
+            pass
+        case _:
+            raise MalformedError(f"not an HTTP/1 GET or POST request: {start[:80]!r}")
+    headers: dict[str, str] = {}
+    while line := await _line(stream):
+        name, _, value = line.partition(":")
+        headers[name.strip().lower()] = value.strip()
+        if len(headers) > MAX_HEADERS:
+            raise MalformedError(f"more than {MAX_HEADERS} headers")
+    if headers.get("expect", "").lower() == "100-continue":
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    if version == "HTTP/1.0":
+        headers.setdefault("connection", "close")
+    body = _decode(headers.get("content-encoding", ""), await _body(stream, headers))
+    url = urlsplit(target)
+    return Request(method, url.path, dict(parse_qsl(url.query, keep_blank_values=True)), headers, body)
+
+
+async def _line(stream: asyncio.StreamReader) -> str:
+    try:
+        return (await stream.readline()).decode("latin-1").rstrip("\r\n")
+    except ValueError as error:
+        raise MalformedError(f"a line of more than {MAX_LINE} bytes") from error
+
+
+async def _body(stream: asyncio.StreamReader, headers: dict[str, str]) -> bytes:
+    if headers.get("transfer-encoding", "").lower() != "chunked":
+        return await stream.readexactly(_size(headers.get("content-length", "0"), 10))
+    body = bytearray()
+    while size := _size((await _line(stream)).partition(";")[0], 16):
+        if len(body) + size > MAX_BLOCK:
+            raise MalformedError(f"a body of more than {MAX_BLOCK} bytes")
+        body += await stream.readexactly(size)
+        await _line(stream)
+    while await _line(stream):  # trailers
+        pass
+    return bytes(body)
+
+
+def _size(text: str, base: int) -> int:
+    try:
+        size = int(text, base)
+    except ValueError:
+        size = -1
+    if not 0 <= size <= MAX_BLOCK:
+        raise MalformedError(f"a body size of {text!r}, not within 0 and {MAX_BLOCK}")
+    return size
+
+
+def _decode(encoding: str, body: bytes) -> bytes:
+    try:
+        match encoding:
+            case "" | "identity":
+                return body
+            case "gzip":
+                return gzip.decompress(body)
+            case "deflate":
+                return zlib.decompress(body)
+            case "lz4":
+                with lz4.frame.open(io.BytesIO(body)) as frames:
+                    return bytes(frames.read())
+            case "zstd":
+                return zstandard.ZstdDecompressor().stream_reader(body, read_across_frames=True).read()
+    except (OSError, EOFError, RuntimeError, zlib.error, zstandard.ZstdError) as error:
+        raise MalformedError(f"a body that is not {encoding}: {error}") from error
+    raise MalformedError(f"content encoding {encoding!r} is not supported: gzip, deflate, lz4, zstd are")
+
+
+def _encode(response: Response) -> bytes:
+    headers = {**response.headers, "Content-Length": len(response.body)}
+    lines = [f"HTTP/1.1 {response.status}", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode() + response.body

@@ -1,0 +1,123 @@
+"""The data folder: one owner at a time, and a note of where its stack is reached."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from k2stream.embedded.endpoints import Endpoints
+from k2stream.embedded.errors import StackError
+
+LOCK = "stack.lock"
+NOTE = "stack.json"
+_BORN_BEFORE = {"workers", "logs", "iceberg", "backfill"}  # written before any stack ran on the folder
+_PATIENCE = 0.5  # seconds; `owner` holds the lock for an instant while it looks
+
+
+@contextmanager
+def owned(folder: Path) -> Iterator[None]:
+    """Own the folder, creating it if need be, until the block ends or the process dies.
+
+    The kernel drops the lock with its process, so the lock file of a dead owner is simply taken over.
+    Raises StackError when a living process owns the folder, or when the folder holds other people's files.
+    """
+    _check_ours(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("a+") as lock:
+        _acquire(lock.fileno(), folder)
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def owner(folder: Path) -> int | None:
+    """Process id of the living owner, None when nobody owns the folder."""
+    try:
+        lock = (folder / LOCK).open()
+    except FileNotFoundError:
+        return None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _pid(folder)
+    return None
+
+
+def remember(endpoints: Endpoints) -> None:
+    """Write the endpoints into their data folder; they stay there when the stack stops."""
+    fields = asdict(endpoints)
+    del fields["data_dir"]  # a folder may be moved
+    note = endpoints.data_dir / NOTE
+    fresh = note.with_suffix(".tmp")
+    fresh.write_text(json.dumps(fields, indent=1) + "\n")
+    fresh.replace(note)
+
+
+def remembered(folder: Path) -> Endpoints | None:
+    """Endpoints of the folder's running or last stack, None when there was none or the note is unreadable."""
+    try:
+        ports = {name: int(port) for name, port in json.loads((folder / NOTE).read_text()).items()}
+        return Endpoints(**ports, data_dir=folder)
+    except (FileNotFoundError, ValueError, TypeError, AttributeError):
+        return None  # ports are then chosen anew
+
+
+def running(folder: Path) -> Endpoints | None:
+    """Endpoints of the stack that runs on the folder now, None when none does."""
+    return remembered(folder) if owner(folder) is not None else None
+
+
+def wipe(folder: Path) -> None:
+    """Delete everything in the folder; a folder that does not exist is left so.
+
+    Raises StackError when a stack runs on it, or when it is not a data folder of ours.
+    """
+    if not folder.exists():
+        return
+    with owned(folder):
+        for entry in folder.iterdir():
+            if entry.name == LOCK:
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+
+
+def _check_ours(folder: Path) -> None:
+    """Refuse a folder with foreign content when it is first used, so that a wipe never meets any."""
+    if folder.exists() and not folder.is_dir():
+        raise StackError(f"{folder} is not a folder: set K2_DATA_DIR to a new or empty one")
+    if not folder.exists() or (folder / LOCK).exists():
+        return
+    if any(entry.name not in _BORN_BEFORE for entry in folder.iterdir()):
+        raise StackError(
+            f"{folder} holds files that are not K2 stream's: set K2_DATA_DIR to a new or empty folder"
+        )
+
+
+def _acquire(lock: int, folder: Path) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise StackError(
+                    f"process {_pid(folder)} runs a stack on {folder}: stop it, or set K2_DATA_DIR to another"
+                ) from None
+        time.sleep(0.02)
+
+
+def _pid(folder: Path) -> int:
+    return int((folder / LOCK).read_text() or 0)

@@ -1,0 +1,34 @@
+"""Where the parts of a running stack are reached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from k2stream.embedded.ports import HOST
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Addresses of one embedded stack; everything is bound to 127.0.0.1."""
+
+    kafka_port: int
+    registry_port: int
+    clickhouse_port: int  # native protocol
+    clickhouse_http_port: int
+    data_dir: Path
+
+    @property
+    def bootstrap(self) -> str:
+        """The broker as `host:port`."""
+        return f"{HOST}:{self.kafka_port}"
+
+    @property
+    def registry_url(self) -> str:
+        """Root of the Confluent-compatible API."""
+        return f"http://{HOST}:{self.registry_port}/apis/ccompat/v7"
+
+    @property
+    def clickhouse_host(self) -> str:
+        """Host of both ClickHouse ports."""
+        return HOST

@@ -1,0 +1,7 @@
+"""What goes wrong with the embedded stack, told to a person."""
+
+from k2stream.model.errors import ConfigError
+
+
+class StackError(ConfigError):
+    """A part of the embedded stack cannot start or has died; the message may end with the tail of its log."""

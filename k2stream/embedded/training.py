@@ -1,0 +1,48 @@
+"""Writing the AOT caches, in the background of a first run."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from k2stream.embedded.errors import StackError
+from k2stream.embedded.kafka import Broker
+from k2stream.embedded.ports import free_port
+from k2stream.embedded.registry import Registry
+
+
+async def train(services: tuple[Broker, Registry], cache: Path, say: Callable[[str], None]) -> None:
+    """Train the services without an AOT cache, one by one, on scratch folders: 10 s each, lowest priority.
+
+    Left to another process when that trains already. A failure is said, not raised: caches are a comfort.
+    """
+    with (cache / "train.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        _clean(cache)
+        for service in services:
+            if not service.trained:
+                await _train(service, cache, say)
+
+
+async def _train(service: Broker | Registry, cache: Path, say: Callable[[str], None]) -> None:
+    with tempfile.TemporaryDirectory(prefix="train-", dir=cache, ignore_cleanup_errors=True) as name:
+        scratch = Path(name)
+        log = scratch / "train.log"
+        try:
+            await replace(service, folder=scratch, port=free_port(), log=log).train()
+        except (StackError, OSError) as error:
+            say(f"{service.name}: no AOT cache, the next start will be slower: {error}")
+        else:
+            say(f"{service.name}: AOT cache written, the next start will be faster")
+
+
+def _clean(cache: Path) -> None:
+    for left in cache.glob("train-*"):  # of a process killed while training
+        shutil.rmtree(left)

@@ -1,0 +1,119 @@
+"""Candles from the Iceberg gold tables, a month's partition at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from k2stream.history.seams import Span, newest
+from k2stream.model import clock
+from k2stream.model.candle import Candle
+from k2stream.model.instrument import Instrument
+from k2stream.settings import Settings
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS, _US = timedelta(milliseconds=1), timedelta(microseconds=1)
+_PARTITION = "open_time_month"
+
+
+class ColdTier:
+    """Iceberg as a tier of candles."""
+
+    name = "Iceberg"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._catalog: Any = None
+
+    def oldest(self, instrument: Instrument, timeframe: str) -> int | None:
+        """Months are looked into from the first on, until one has the instrument."""
+        return self._edge(timeframe, instrument, min)
+
+    def latest(self, instrument: Instrument, timeframe: str) -> int | None:
+        """Months are looked into from the last on, until one has the instrument."""
+        return self._edge(timeframe, instrument, max)
+
+    def _edge(self, timeframe: str, instrument: Instrument, of: Callable[[Iterator[int]], int]) -> int | None:
+        table = self._table(timeframe)
+        months = _months(table)
+        for month in months if of is min else reversed(months):
+            rows = _scan(table, instrument, *_bounds(month), ("open_time",))
+            if rows.num_rows:
+                return of(_to(value, _MS) for value in rows["open_time"].to_pylist())
+        return None
+
+    def candles(self, instrument: Instrument, timeframe: str, span: Span) -> list[Candle]:
+        """Months are read from the span's fixed end on, until they have enough."""
+        table = self._table(timeframe)
+        months = _months(table)
+        found: dict[int, Candle] = {}
+        for month in months if span.start is not None else reversed(months):
+            first, last = _bounds(month)
+            start, end = max(first, span.start or first), min(last, span.end or last)
+            if start < end:
+                rows = _scan(table, instrument, start, end, tuple(Candle._fields))
+                found = newest(_rows(rows), found)
+            if len(found) >= span.limit:
+                break
+        return span.cut(found)
+
+    def _table(self, timeframe: str) -> Any:
+        """The table, None while the cold tier has not made it. Opens no catalog that is not there."""
+        from pyiceberg.exceptions import NoSuchTableError  # large: imported when first needed
+
+        from k2stream.iceberg.catalog import open_catalog
+
+        settings = self._settings
+        embedded = settings.data_path / "iceberg" / "catalog.db"
+        if not settings.iceberg_catalog_uri and not embedded.exists():
+            return None
+        self._catalog = self._catalog or open_catalog(settings)
+        try:
+            return self._catalog.load_table(f"cold.gold_ohlcv_{timeframe}")
+        except NoSuchTableError:
+            return None
+
+
+def _months(table: Any) -> list[int]:
+    """Months since 1970 that have rows, ascending."""
+    if table is None or table.current_snapshot() is None:
+        return []
+    return sorted({row[_PARTITION] for row in table.inspect.partitions()["partition"].to_pylist()})
+
+
+def _bounds(month: int) -> tuple[int, int]:
+    """A month since 1970 as [start, end) in ms."""
+    starts = (datetime(1970 + number // 12, number % 12 + 1, 1, tzinfo=UTC) for number in (month, month + 1))
+    first, last = (_to(start, _MS) for start in starts)
+    return first, last
+
+
+def _scan(table: Any, instrument: Instrument, start: int, end: int, columns: tuple[str, ...]) -> Any:
+    import pyiceberg.expressions as expressions
+
+    where: Any = expressions  # its models' annotations refuse the names that they take
+    return table.scan(
+        row_filter=where.And(
+            where.EqualTo("exchange", instrument.exchange),
+            where.EqualTo("canonical_symbol", instrument.canonical),
+            where.GreaterThanOrEqual("open_time", clock.iso(start)),
+            where.LessThan("open_time", clock.iso(end)),
+        ),
+        selected_fields=columns,
+    ).to_arrow()
+
+
+def _rows(rows: Any) -> Iterator[Candle]:
+    for values in zip(*(rows[name].to_pylist() for name in Candle._fields), strict=True):
+        candle = Candle(*values)
+        yield candle._replace(
+            open_time=_to(candle.open_time, _MS),
+            close_time=_to(candle.close_time, _MS),
+            first_trade_time=_to(candle.first_trade_time, _US),
+            last_trade_time=_to(candle.last_trade_time, _US),
+        )
+
+
+def _to(moment: Any, unit: timedelta) -> int:
+    return int((moment - _EPOCH) // unit)

@@ -1,0 +1,129 @@
+"""Iceberg as a destination: a commit is rows and offsets in one, so nothing is saved after it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import (
+    CommitStateUnknownException,
+    NoSuchTableError,
+    ServerError,
+    ServiceUnavailableError,
+    TooManyRequestsError,
+    WaitingForLockException,
+)
+from pyiceberg.table import Table
+from sqlalchemy.exc import OperationalError
+
+from k2stream.delivery.buffer import Rows
+from k2stream.delivery.destination import Away
+from k2stream.delivery.epochs import Key, Move
+from k2stream.delivery.progress import Position
+from k2stream.delivery.route import Route
+from k2stream.iceberg import owner, tables, writer
+from k2stream.iceberg.catalog import inode, open_catalog
+from k2stream.model.errors import ConfigError, StateRefused
+from k2stream.settings import Settings
+
+_AWAY = (
+    CommitStateUnknownException,
+    ServerError,
+    ServiceUnavailableError,
+    TooManyRequestsError,
+    WaitingForLockException,
+    OperationalError,
+    OSError,
+)
+
+Result = TypeVar("Result")
+
+
+_OURS = re.compile(r"(/.*?)/iceberg/warehouse/")
+
+
+def gone(said: str, data: Path) -> str:
+    """What to do about a missing file that the catalog names: the data folder was moved, or worse."""
+    found = _OURS.search(said)
+    if found and Path(found[1]) != data:
+        old = shlex.quote(found[1])
+        return (
+            f"the Iceberg tables name files in {found[1]}, and this data folder is {data}: move it back, or "
+            f"run `ln -s {shlex.quote(str(data))} {old}`"
+        )
+    what = " ".join(said.split())[:200]
+    return (
+        f"files that the Iceberg catalog names are gone ({what}): bring them back, or "
+        "drop the table, and it is filled again from Kafka as far back as that reaches"
+    )
+
+
+class Iceberg:
+    """The cold tier as a destination."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._known: Catalog | None = None
+        self._inode: tuple[int, int] | None = None
+        self._opened: dict[Key, Position] = {}
+
+    def prepare(self, routes: Sequence[Route]) -> None:
+        """Create the tables."""
+        for route in routes:
+            self._call(partial(self._ensure, route.table))
+
+    def positions(self, route: Route) -> Mapping[int, Position]:
+        """Read from the snapshots' properties."""
+        held = self._call(lambda: writer.positions(self._load(route.table)))
+        for (table, at), position in self._opened.items():
+            found = held.get(at, Position())
+            if table == route.table and not found.epoch and found.offset == position.offset:
+                held[at] = position
+        return {at.partition: position for at, position in held.items() if at.topic == route.topic}
+
+    def open(self, positions: Mapping[Key, Position]) -> None:
+        """The next batch brings an epoch where there was none; else a commit without rows does."""
+        for (table, at), position in positions.items():
+            self._call(partial(writer.reposition, partial(self._load, table), at, position))
+            self._opened[table, at] = position
+
+    def write(self, route: Route, batch: Rows) -> int:
+        """One commit."""
+        return self._call(lambda: writer.append(partial(self._load, route.table), route, batch))
+
+    def save(self, moves: Mapping[Key, Move]) -> None:
+        """The commits hold them."""
+
+    def close(self) -> None:
+        """Nothing is open between commits."""
+
+    def _catalog(self) -> Catalog:
+        if self._known is None or inode(self._known) != self._inode:
+            self._known = open_catalog(self._settings)
+            self._inode = inode(self._known)
+        return self._known
+
+    def _load(self, name: str) -> Table:
+        return owner.own(self._catalog(), name)
+
+    def _ensure(self, name: str) -> None:
+        tables.ensure(self._catalog(), tables.TABLES[name])
+
+    def _call(self, action: Callable[[], Result]) -> Result:
+        try:
+            return action()
+        except NoSuchTableError as error:
+            raise ConfigError(
+                f"the Iceberg catalog lost a table ({error}): start the worker again, it creates it and "
+                "fills it from Kafka"
+            ) from error
+        except FileNotFoundError as error:  # trying again does not help
+            raise StateRefused(gone(str(error), self._settings.data_path)) from error
+        except _AWAY as error:
+            text = " ".join(str(error).split())[:200] or type(error).__name__
+            raise Away(f"the Iceberg catalog or warehouse is away ({text})") from error

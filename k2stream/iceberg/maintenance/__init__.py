@@ -1,0 +1,1 @@
+"""What keeps the cold tables small: compaction, expiry, orphans, once a day."""

@@ -1,0 +1,100 @@
+"""Files in a table's folder that no snapshot of it needs: what killed writers and expired snapshots left.
+
+Files are listed before the metadata is read: whatever was committed until then is seen as needed. What a
+running writer has not committed yet is protected by its age alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from datetime import datetime
+from typing import NamedTuple
+
+from pyarrow.fs import FileSelector, FileSystem, FileType
+from pyiceberg.io.pyarrow import PyArrowFileIO
+from pyiceberg.table import Table
+
+from k2stream.iceberg.maintenance import plan
+from k2stream.model.errors import ConfigError
+
+_OURS = (".parquet", ".avro", ".metadata.json", ".stats", ".puffin")
+"""Whatever else lies in the folder was put there by a person."""
+
+
+class FilesGone(Exception):
+    """Files that the table needs are not there, or listed under other names: nothing is removed."""
+
+
+class Found(NamedTuple):
+    """Orphans, beside how many files and bytes there are."""
+
+    orphans: list[str]
+    files: int
+    bytes: int
+    orphan_bytes: int
+
+
+def find(
+    load: Callable[[], Table], before: datetime, since: datetime = plan.EVER, known: Collection[str] = ()
+) -> Found:
+    """Orphans last written before a time, and since the location is ours, or `known` to be the table's.
+
+    Raises FilesGone, OSError.
+    """
+    table = load()
+    live = {_path(table, task.file.file_path) for task in table.scan().plan_files()}
+    files, folder = _storage(table)
+    listed = {
+        info.path: info
+        for info in files.get_file_info(FileSelector(folder, recursive=True, allow_not_found=True))
+        if info.type == FileType.File and info.path.endswith(_OURS)
+    }
+    gone = sorted(live - listed.keys())
+    if gone:
+        raise FilesGone(f"{len(gone)} data files of the table are not in {table.location()}: {gone[0]}, …")
+    written = {path: info.mtime for path, info in listed.items()}
+    found = plan.orphans(written, needed(load()), before, since, known)
+    return Found(
+        found,
+        len(listed),
+        sum(info.size for info in listed.values()),
+        sum(listed[path].size for path in found),
+    )
+
+
+def remove(table: Table, paths: list[str]) -> None:
+    """Delete files; another maintenance may have deleted them before."""
+    files, _ = _storage(table)
+    for path in paths:
+        with suppress(FileNotFoundError):
+            files.delete_file(path)
+
+
+def needed(table: Table) -> set[str]:
+    """The files that some snapshot of the table needs, and its metadata's."""
+    metadata = table.metadata
+    names = {table.metadata_location, *(entry.metadata_file for entry in metadata.metadata_log)}
+    names |= {statistics.statistics_path for statistics in metadata.statistics}
+    names |= {statistics.statistics_path for statistics in metadata.partition_statistics}
+    for snapshot in metadata.snapshots:
+        names.add(snapshot.manifest_list)
+        for manifest in snapshot.manifests(table.io):
+            if manifest.manifest_path not in names:
+                names.add(manifest.manifest_path)
+                entries = manifest.fetch_manifest_entry(table.io, discard_deleted=True)
+                names.update(entry.data_file.file_path for entry in entries)
+    return {_path(table, name) for name in names}
+
+
+def _storage(table: Table) -> tuple[FileSystem, str]:
+    if not isinstance(table.io, PyArrowFileIO):
+        raise ConfigError(
+            f"{table.location()}: files are listed with pyarrow's file systems only (py-io-impl)"
+        )
+    scheme, host, path = PyArrowFileIO.parse_location(table.location())
+    return table.io.fs_by_scheme(scheme, host), path
+
+
+def _path(table: Table, location: str) -> str:
+    return PyArrowFileIO.parse_location(location, table.io.properties)[2]

@@ -1,0 +1,210 @@
+"""The tables of the cold tier: the columns of the hot ones (layers/schema.py), partitioned, zstd.
+
+Commits are in the order of the topics; compaction (maintenance/compact.py) sorts by a table's `order`. Gold
+holds the revisions that the candle topics carried, of each commit the highest of a candle: a reader takes
+the highest revision.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import count
+
+import pyarrow as pa
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import NamespaceAlreadyExistsError, TableAlreadyExistsError
+from pyiceberg.partitioning import PartitionField, PartitionSpec
+from pyiceberg.schema import Schema
+from pyiceberg.table import Table
+from pyiceberg.table.sorting import SortField, SortOrder
+from pyiceberg.transforms import DayTransform, IdentityTransform, MonthTransform, Transform
+from pyiceberg.types import (
+    BooleanType,
+    DecimalType,
+    DoubleType,
+    IcebergType,
+    IntegerType,
+    ListType,
+    LongType,
+    MapType,
+    NestedField,
+    StringType,
+    TimestamptzType,
+)
+from sqlalchemy.exc import IntegrityError
+
+from k2stream.delivery.route import Route
+from k2stream.iceberg import owner
+from k2stream.iceberg.commit import committed
+from k2stream.layers import bronze, gold, silver
+from k2stream.model.errors import ConfigError
+
+NAMESPACE = "cold"
+
+PROPERTIES = {
+    "write.parquet.compression-codec": "zstd",
+    "write.target-file-size-bytes": str(128 << 20),
+    "write.delete.isolation-level": "snapshot",  # compaction goes on beside appends
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "100",
+    "commit.retry.num-retries": "0",  # a blind retry would append offsets that another writer has committed
+}
+
+RENAMED = {"E": "event_time", "T": "trade_time", "M": "best_match"}
+"""Binance's capitals: most engines take `e` and `E` for one column."""
+
+_FIRST_PARTITION_ID = 1000
+_TYPES: dict[pa.DataType, IcebergType] = {
+    pa.int32(): IntegerType(),
+    pa.int64(): LongType(),
+    pa.float64(): DoubleType(),
+    pa.bool_(): BooleanType(),
+    pa.string(): StringType(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ColdTable:
+    """A table: identifier, route, hot counterpart, (column, transform) of its partitions, sort columns."""
+
+    name: str
+    route: Route
+    hot: str
+    partitions: tuple[tuple[str, Transform], ...]  # type: ignore[type-arg]
+    order: tuple[str, ...]
+
+
+_POSITION = ("raw_partition", "raw_offset")
+_SYMBOL = {
+    "bronze_trades_binance": "s",
+    "bronze_trades_kraken": "pair",
+    "bronze_trades_coinbase": "product_id",
+}
+
+
+def _cold(
+    route: Route,
+    layer: str,
+    order: tuple[str, ...],
+    *partitions: tuple[str, Transform],  # type: ignore[type-arg]
+) -> ColdTable:
+    name = f"{NAMESPACE}.{layer}{route.table}"
+    return ColdTable(name, replace(route, table=name, latency=""), route.table, partitions, order)
+
+
+TABLES = {
+    table.name: table
+    for table in (
+        *(
+            _cold(route, "", (_SYMBOL[route.table], *_POSITION), ("receive_time", DayTransform()))
+            for route in bronze.ROUTES
+        ),
+        _cold(
+            silver.ROUTE,
+            "",
+            ("canonical_symbol", "timestamp", *_POSITION),
+            ("timestamp", DayTransform()),
+            ("exchange", IdentityTransform()),
+        ),
+        *(
+            _cold(route, "gold_", (*gold.IDENTITY, "revision"), ("open_time", MonthTransform()))
+            for route in gold.ROUTES
+        ),
+    )
+}
+
+
+def schema_of(columns: pa.Schema) -> Schema:
+    """The Iceberg schema of an Arrow one; every column is optional."""
+    ids = count(1)
+    names = [RENAMED.get(field.name, field.name) for field in columns]
+    numbers = [next(ids) for _ in names]
+    return Schema(
+        *(
+            NestedField(number, name, _type(field.type, ids), required=False)
+            for number, name, field in zip(numbers, names, columns, strict=True)
+        )
+    )
+
+
+def _type(kind: pa.DataType, ids: count[int]) -> IcebergType:
+    if pa.types.is_dictionary(kind):
+        return _type(kind.value_type, ids)
+    if pa.types.is_timestamp(kind):
+        return TimestamptzType()
+    if pa.types.is_decimal(kind):
+        return DecimalType(kind.precision, kind.scale)
+    if pa.types.is_map(kind):
+        key, value = next(ids), next(ids)
+        return MapType(
+            key, _type(kind.key_type, ids), value, _type(kind.item_type, ids), value_required=False
+        )
+    if pa.types.is_list(kind):
+        return ListType(next(ids), _type(kind.value_type, ids), element_required=False)
+    return _TYPES[kind]
+
+
+def ensure(catalog: Catalog, table: ColdTable, location: str | None = None) -> Table:
+    """The table, created (at the location) if it is missing, with all columns of this release.
+
+    Columns are added at the end, where they are null in older rows. Safe when several workers do it at once.
+    Raises ConfigError when it has other columns, StateRefused when its location is another catalog's.
+    """
+    with suppress(NamespaceAlreadyExistsError, IntegrityError):  # another worker was faster
+        catalog.create_namespace_if_not_exists(table.name.partition(".")[0])
+    wanted = schema_of(table.route.schema)
+    created = not catalog.table_exists(table.name)
+    found = _create(catalog, table, wanted, location) if created else catalog.load_table(table.name)
+    owner.claim(catalog, found, created=created)
+    names = [field.name for field in wanted.fields]
+    held = [field.name for field in found.schema().fields]
+    shared = min(len(held), len(names))  # a later release may have added more
+    if held[:shared] != names[:shared]:
+        raise ConfigError(
+            f"{table.name} has the columns {', '.join(held)}, this release {', '.join(names)}: "
+            "use the release that wrote it"
+        )
+    return found if len(held) >= len(names) else committed(partial(_evolve, catalog, table.name, wanted))
+
+
+def _evolve(catalog: Catalog, name: str, wanted: Schema) -> Table:
+    found = catalog.load_table(name)
+    with found.update_schema() as update:
+        update.union_by_name(wanted)
+    return found
+
+
+def _create(catalog: Catalog, table: ColdTable, schema: Schema, location: str | None) -> Table:
+    spec = PartitionSpec(
+        *(
+            PartitionField(
+                schema.find_field(column).field_id, number, transform, _partition_name(column, transform)
+            )
+            for number, (column, transform) in enumerate(table.partitions, _FIRST_PARTITION_ID)
+        )
+    )
+    order = SortOrder(
+        *(SortField(schema.find_field(name).field_id, IdentityTransform()) for name in table.order)
+    )
+    try:
+        return catalog.create_table(
+            table.name, schema, location, partition_spec=spec, sort_order=order, properties=PROPERTIES
+        )
+    except TableAlreadyExistsError:
+        return catalog.load_table(table.name)
+
+
+def _partition_name(column: str, transform: Transform) -> str:  # type: ignore[type-arg]
+    return column if isinstance(transform, IdentityTransform) else f"{column}_{transform}"
+
+
+def rows_for(table: Table, rows: pa.Table) -> pa.Table:
+    """Rows of a route in the table's own Arrow schema; columns of a later release are null."""
+    schema = table.schema().as_arrow()
+    rows = rows.rename_columns([RENAMED.get(name, name) for name in rows.column_names])
+    for field in schema:
+        if field.name not in rows.column_names:
+            rows = rows.append_column(field.name, pa.nulls(len(rows), field.type))
+    return rows.cast(schema)

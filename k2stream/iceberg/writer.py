@@ -1,0 +1,158 @@
+"""Appends whose offsets ride in the snapshot: both are committed, or neither is.
+
+Each of our snapshots carries, under PROPERTY, how far every topic partition is in the table, so the newest
+one tells all. Snapshots of maintenance may lie above it, which is why the ancestry is walked; whoever expires
+snapshots copies the property into the one it leaves on top (`carried`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.table import Table
+
+from k2stream.delivery.buffer import Rows
+from k2stream.delivery.destination import Away, WentBack
+from k2stream.delivery.epochs import follows
+from k2stream.delivery.progress import Partition, Position
+from k2stream.delivery.route import Route, beyond, joined, stored
+from k2stream.iceberg.commit import committed
+from k2stream.iceberg.tables import rows_for
+from k2stream.model.errors import ConfigError
+
+PROPERTY = "k2.positions"
+EPOCHS, SOURCES = "k2.epoch", "k2.source"
+"""By topic partition; those of earlier releases have none."""
+
+_CARRIED = (PROPERTY, EPOCHS, SOURCES)
+CONFLICTS = 20
+
+
+def positions(table: Table) -> dict[Partition, Position]:
+    """How far each topic partition is in the table's current snapshot and its ancestors.
+
+    Raises ConfigError when there are rows, but no snapshot that tells.
+    """
+    carried_on = carried(table)
+    if carried_on:
+        return _decode(carried_on)
+    newest = table.current_snapshot()
+    if newest is not None and newest.summary and newest.summary["total-records"] != "0":
+        raise ConfigError(
+            f"{'.'.join(table.name())} has rows, but no snapshot that says from which offsets ({PROPERTY}): "
+            "were they expired? Drop the table to fill it again from Kafka, or append the property"
+        )
+    return {}
+
+
+def carried(table: Table) -> dict[str, str]:
+    """The positions as properties that a maintenance commit passes on; empty where no snapshot has them."""
+    snapshot = table.current_snapshot()
+    while snapshot is not None:
+        summary = snapshot.summary
+        if summary is not None and summary[PROPERTY] is not None:
+            found = {name: summary[name] for name in _CARRIED}
+            return {name: text for name, text in found.items() if text is not None}
+        parent = snapshot.parent_snapshot_id
+        snapshot = table.snapshot_by_id(parent) if parent is not None else None
+    return {}
+
+
+def append(load: Callable[[], Table], route: Route, batch: Rows) -> int:
+    """Commit a batch, less what the table holds already; the rows added.
+
+    A commit that another writer overtook, or whose answer was lost, starts again from the table as it is
+    then: offsets that its ancestry covers are dropped, the rest is appended. Raises Away when that happens
+    again and again, WentBack when the table does not hold what the batch goes on from.
+    """
+    for _ in range(CONFLICTS):
+        table = load()
+        held = positions(table)
+        _check(route, batch, held)
+        pieces = [
+            beyond(piece.rows, held[piece.partition].offset) if piece.partition in held else piece.rows
+            for piece in batch.pieces
+        ]
+        after = _later(held, batch.positions)
+        if after == held:
+            return 0
+        rows = route.merge(joined(pieces))
+        try:
+            table.append(rows_for(table, stored(rows)), snapshot_properties=_encode(after))
+        except CommitFailedException:
+            continue
+        return len(rows)
+    raise Away(f"{route.table}: {CONFLICTS} commits in a row were overtaken by others")
+
+
+def reposition(load: Callable[[], Table], at: Partition, position: Position) -> None:
+    """Commit no rows, but where a partition goes on from.
+
+    Does nothing when the next batch says it by itself. Raises WentBack when the table has later rows, and
+    Overtaken.
+    """
+
+    def attempt() -> None:
+        table = load()
+        held = positions(table)
+        found = held.get(at, Position())
+        if found.offset > position.offset:
+            raise WentBack({(".".join(table.name()), at): found})
+        if found.epoch or found.offset != position.offset:
+            note(table, {**held, at: position})
+
+    committed(attempt)
+
+
+def _check(route: Route, batch: Rows, held: Mapping[Partition, Position]) -> None:
+    """Raise WentBack unless each partition's first piece follows on."""
+    first = {piece.partition: piece for piece in reversed(batch.pieces)}
+    back = {
+        (route.table, at): held.get(at)
+        for at, piece in first.items()
+        if not follows(piece.first, piece.epoch, held.get(at, Position()))
+    }
+    if back:
+        raise WentBack(back)
+
+
+def note(table: Table, held: Mapping[Partition, Position]) -> None:
+    """Commit no rows, but how far each topic partition is in the table."""
+    nothing = table.schema().as_arrow().empty_table()
+    table.append(nothing, snapshot_properties=_encode(held))
+
+
+def _later(
+    held: Mapping[Partition, Position], written: Mapping[Partition, Position]
+) -> dict[Partition, Position]:
+    newer = {
+        partition: position
+        for partition, position in written.items()
+        if position.offset > held.get(partition, Position()).offset
+    }
+    return {**held, **newer}
+
+
+def _encode(held: Mapping[Partition, Position]) -> dict[str, str]:
+    told = {
+        PROPERTY: {str(at): [position.offset, dict(position.marks)] for at, position in held.items()},
+        EPOCHS: {str(at): position.epoch for at, position in held.items() if position.epoch},
+        SOURCES: {str(at): position.source for at, position in held.items() if position.source},
+    }
+    return {name: msgspec.json.encode(values).decode() for name, values in told.items()}
+
+
+def _decode(told: Mapping[str, str]) -> dict[Partition, Position]:
+    found = msgspec.json.decode(told[PROPERTY], type=dict[str, tuple[int, dict[str, int]]])
+    epochs, sources = (
+        msgspec.json.decode(told.get(name, "{}"), type=dict[str, str]) for name in (EPOCHS, SOURCES)
+    )
+    split = {name: name.rsplit(":", 1) for name in found}
+    return {
+        Partition(split[name][0], int(split[name][1])): Position(
+            offset, marks, epochs.get(name, ""), sources.get(name, "")
+        )
+        for name, (offset, marks) in found.items()
+    }

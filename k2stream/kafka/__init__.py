@@ -1,0 +1,1 @@
+"""Plain clients of the broker: how they connect, topics, reading stretches, lag."""

@@ -1,0 +1,92 @@
+"""Consumer lag: end offsets minus committed offsets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from k2stream import topics
+from k2stream.kafka.client import client_options, gap_fill_group
+from k2stream.model.candle import TIMEFRAMES
+from k2stream.settings import Settings
+
+_PERIOD = 0.2
+
+_RAW = tuple(map(topics.raw, topics.EXCHANGES))
+_ALL_LAYERS = (*_RAW, topics.NORMALIZED, *map(topics.ohlcv, TIMEFRAMES))
+
+SOURCES: Mapping[str, tuple[str, ...]] = {
+    "k2-normalize": _RAW,
+    "k2-candles": (topics.NORMALIZED,),
+    "k2-hot": _ALL_LAYERS,
+    "k2-cold": _ALL_LAYERS,
+}
+"""What each consumer group reads."""
+
+
+class LagReader:
+    """Reads the lag of the platform's consumer groups; an async context manager."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._admin = AIOKafkaAdminClient(**client_options(settings))
+        self._consumer = AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False)
+        self.fillers = {
+            gap_fill_group(name): (topics.FEED_EVENTS,)
+            for name in topics.EXCHANGES
+            if settings.fills_gaps(name)
+        }
+        """The gap fillers' groups, and what they read."""
+        self._sources = {**SOURCES, **self.fillers}
+        self._partitions = {topic.name: topic.partitions for topic in topics.declared(settings)}
+
+    async def __aenter__(self) -> Self:
+        await self._admin.start()
+        await self._consumer.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._consumer.stop()
+        await self._admin.close()
+
+    async def lag(self, groups: Iterable[str] = SOURCES) -> dict[str, dict[str, int]]:
+        """Records not yet committed, {group: {topic: lag}}."""
+        found: dict[str, dict[str, int]] = {}
+        for group in groups:
+            ends, committed = await self._ends(group), await self._committed(group)
+            per_topic: dict[str, int] = defaultdict(int)
+            for tp, end in ends.items():
+                per_topic[tp.topic] += end - committed.get(tp, 0)
+            found[group] = dict(per_topic)
+        return found
+
+    async def passed(self, group: str, seconds: float) -> bool:
+        """Wait until a group has committed all that its topics hold now; whether it did, in time."""
+        ends = await self._ends(group)
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    committed = await self._committed(group)
+                    if all(committed.get(tp, 0) >= end for tp, end in ends.items()):
+                        return True
+                    await asyncio.sleep(_PERIOD)
+        except TimeoutError:
+            return False
+
+    async def _ends(self, group: str) -> Mapping[Any, int]:
+        wanted = [
+            TopicPartition(topic, p) for topic in self._sources[group] for p in range(self._partitions[topic])
+        ]
+        ends: Mapping[Any, int] = await self._consumer.end_offsets(wanted)
+        return ends
+
+    async def _committed(self, group: str) -> dict[Any, int]:
+        found: Mapping[Any, Any] = await self._admin.list_consumer_group_offsets(group)
+        return {tp: max(meta.offset, 0) for tp, meta in found.items()}

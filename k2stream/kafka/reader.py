@@ -1,0 +1,81 @@
+"""Reading stretches of topics outside of any group: by record, or in bulk by column."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from k2stream.batch.fetch import install
+from k2stream.kafka.client import all_there, client_options
+from k2stream.model.errors import ConfigError
+from k2stream.settings import Settings
+
+Stretches = Mapping[int, tuple[int, int]]
+"""By partition: the first offset, and the one after the last."""
+
+
+class Reader:
+    """A client without a group; an async context manager. `columnar` reads RecordBatch instead of records."""
+
+    def __init__(self, settings: Settings, *, columnar: bool = False) -> None:
+        self._consumer = AIOKafkaConsumer(
+            **client_options(settings),
+            max_poll_records=20_000,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+        )
+        self._columnar = columnar
+
+    async def __aenter__(self) -> Self:
+        await self._consumer.start()
+        if self._columnar:
+            install(self._consumer._fetcher, lambda topic: True)  # noqa: SLF001 - as the workers' consumers
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._consumer.stop()
+
+    async def exists(self, topic: str) -> bool:
+        """Whether the broker has the topic."""
+        return topic in await self._consumer.topics()
+
+    async def held(self, topic: str, partitions: int) -> Stretches:
+        """What the broker holds now. Raises ConfigError when the topic does not exist."""
+        if not await self.exists(topic):
+            raise ConfigError(f"topic {topic} does not exist on this broker: nothing has been written to it")
+        tps = [TopicPartition(topic, number) for number in range(partitions)]
+        begin, end = await self._consumer.beginning_offsets(tps), await self._consumer.end_offsets(tps)
+        return {tp.partition: (begin[tp], end[tp]) for tp in tps}
+
+    async def since(self, topic: str, partitions: int, ms: int) -> Stretches:
+        """What the broker holds now from the first record of that timestamp or later on."""
+        held = await self.held(topic, partitions)
+        begins = await self._consumer.offsets_for_times({TopicPartition(topic, n): max(ms, 0) for n in held})
+        found = {tp.partition: begin.offset for tp, begin in begins.items() if begin is not None}
+        return {number: (found.get(number, end), end) for number, (_, end) in held.items()}
+
+    async def read(self, topic: str, stretches: Stretches) -> AsyncIterator[Any]:
+        """What lies in the stretches, each partition in order; a RecordBatch may reach beyond the end.
+
+        A RecordBatch has records. Raises Expired when a part of them is not there.
+        """
+        ends = {
+            TopicPartition(topic, number): end for number, (begin, end) in stretches.items() if begin < end
+        }
+        if not ends:
+            return
+        self._consumer.assign(list(ends))
+        for tp in ends:
+            self._consumer.seek(tp, stretches[tp.partition][0])
+        while any([await self._consumer.position(tp) < end for tp, end in ends.items()]):
+            with all_there(f"reading {topic}"):
+                polled = await self._consumer.getmany(timeout_ms=500)
+            for tp, items in polled.items():
+                for item in items:
+                    if len(item) if self._columnar else item.offset < ends[tp]:
+                        yield item

@@ -1,0 +1,137 @@
+"""Bronze: each exchange's trades in its own fields and literal digits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from operator import attrgetter
+from typing import Annotated, Any
+
+import msgspec
+import pyarrow as pa
+
+from k2stream import exchanges, topics
+from k2stream.batch import RecordBatch
+from k2stream.columnar import bronze_scan as uniform
+from k2stream.columnar.scan import Misfit
+from k2stream.delivery.route import Route, delivered
+from k2stream.exchanges import raw
+from k2stream.exchanges.spec import Exchange
+from k2stream.layers.schema import BRONZE, WORD
+from k2stream.model.errors import Unreadable
+
+_INGEST = {"receive_time": "k2_recv", "connection": "k2_conn", "sequence": "k2_seq"}
+_POSITION = {"raw_partition", "raw_offset"}
+
+FEW_RECORDS = 300
+"""Fewer are read faster one by one."""
+
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+
+class Binance(msgspec.Struct, kw_only=True, gc=False):
+    """@trade and @aggTrade; `a` is the seller's order in the one and the id in the other."""
+
+    e: str
+    s: str
+    p: str
+    q: str
+    T: Int64
+    m: bool
+    E: Int64 | None = None
+    t: Int64 | None = None
+    a: Int64 | None = None
+    b: Int64 | None = None
+    f: Int64 | None = None
+    l: Int64 | None = None  # noqa: E741 - the exchange's name
+    M: bool | None = None
+
+
+class Kraken(msgspec.Struct, kw_only=True, gc=False):
+    """An entry of a trade message."""
+
+    pair: str
+    price: str
+    volume: str
+    time: str
+    side: str
+    orderType: str
+    misc: str
+
+
+class Coinbase(msgspec.Struct, kw_only=True, gc=False):
+    """A trade of market_trades; its numbers may be strings or JSON numbers. `side` is the maker's."""
+
+    trade_id: msgspec.Raw
+    product_id: str
+    price: msgspec.Raw
+    size: msgspec.Raw
+    side: str
+    time: str
+    type: str
+
+
+_STRUCTS: dict[str, type[msgspec.Struct]] = {"binance": Binance, "kraken": Kraken, "coinbase": Coinbase}
+
+
+def columns(exchange: Exchange, schema: pa.Schema, batch: RecordBatch) -> pa.Table:
+    """Raw records to rows. Raises Unreadable."""
+    kinds = {name: schema.field(name).type for name in schema.names if name not in _POSITION}
+    try:
+        if len(batch) < FEW_RECORDS:
+            raise Misfit("few records")
+        made = _at_once(exchange, kinds, batch)
+    except Misfit:
+        made = _one_by_one(exchange, kinds, batch)
+    made["raw_partition"] = pa.repeat(pa.scalar(batch.tp.partition, pa.int32()), len(batch))
+    made["raw_offset"] = pa.array(batch.offsets)
+    return delivered(batch, made, schema)
+
+
+def _at_once(exchange: Exchange, kinds: dict[str, pa.DataType], batch: RecordBatch) -> dict[str, pa.Array]:
+    """The columns of records that are all like the first, which is good; Misfit for any others.
+
+    Then all are good: the structs above take any string, and any number that a uniform batch may have.
+    """
+    _, unreadable = raw.decode(exchange, batch.values[:1])
+    if unreadable:
+        raise Misfit("not a record")
+    found = uniform.columns(batch.values)
+    made = {}
+    for name, kind in kinds.items():
+        values = found.get(_INGEST.get(name, name))
+        made[name] = pa.nulls(len(batch), kind) if values is None else _as(values, kind)
+    return made
+
+
+def _as(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    if kind == WORD:
+        return values.dictionary_encode()
+    return values.view(kind) if pa.types.is_timestamp(kind) else values.cast(kind)
+
+
+def _one_by_one(exchange: Exchange, kinds: dict[str, pa.DataType], batch: RecordBatch) -> dict[str, pa.Array]:
+    """The columns of any records."""
+    records, bad = raw.decode(exchange, batch.values)
+    if bad:
+        raise Unreadable(bad)
+    return {name: _column(records, _INGEST.get(name, name), kind) for name, kind in kinds.items()}
+
+
+def _column(records: Sequence[Any], attribute: str, kind: pa.DataType) -> pa.Array:
+    values = list(map(attrgetter(attribute), records))
+    if values and type(values[0]) is msgspec.Raw:
+        values = [str(value, "utf-8", "replace").strip('"') for value in values]
+    if kind == WORD:
+        return pa.array(values, pa.string()).dictionary_encode()
+    return pa.array(values, kind)
+
+
+def _route(name: str) -> Route:
+    exchange = replace(exchanges.get(name), record=raw.recorded(_STRUCTS[name]))
+    schema = BRONZE[name]
+    return Route(topics.raw(name), f"bronze_trades_{name}", schema, partial(columns, exchange, schema))
+
+
+ROUTES = [_route(name) for name in topics.EXCHANGES]

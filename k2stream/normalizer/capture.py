@@ -1,0 +1,129 @@
+"""A capture of an exchange's frames as batches of trades, the way the ingest and the normaliser see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from k2stream.exchanges import raw
+from k2stream.exchanges.spec import Exchange, Frame, Kind
+from k2stream.model.events import EventKind
+from k2stream.model.frames import FrameCounter, Missing
+from k2stream.model.trade import Decimals, TradeColumns
+from k2stream.normalizer import continuity
+from k2stream.normalizer.continuity import content
+from k2stream.normalizer.records import numbers
+
+BATCH = 2_000
+"""Frames handled at a time: memory depends on it, not on the length of the capture."""
+
+FIRST_FRAMES = 10
+"""Frame 0 behind a higher number than this is the first of another connection, not one that came late."""
+
+Note = dict[str, Any]
+"""Something that is no trade: `line` it came on, `kind`, and what the kind needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What some frames gave: `rows` are the accepted ones of `columns`, `notes` all that is no trade.
+
+    `first` counts the trades of the batches before: the position of row 0.
+    """
+
+    frames: int
+    first: int
+    columns: TradeColumns
+    price: Decimals
+    quantity: Decimals
+    rows: list[int]
+    notes: list[Note]
+
+
+def read(exchange: Exchange, lines: Iterable[bytes]) -> Iterator[Batch]:
+    """Batches of a capture with one frame a line, blank lines skipped; never raises for what a line holds."""
+    frames = ((number, line.strip()) for number, line in enumerate(lines, 1) if line.strip())
+    states: dict[str, continuity.State] = {}
+    counter = FrameCounter()
+    subscribed: dict[str, str] = {}
+    first = 0
+    following = list(islice(frames, BATCH))
+    while part := following:
+        following = list(islice(frames, BATCH))
+        notes: list[Note] = []
+        lost: list[Missing] = []
+        values: list[bytes | None] = []
+        at: list[int] = []
+        links: list[str] = []
+        for number, line in part:
+            frame = exchange.parse(line)
+            if frame.sequence is not None:
+                if frame.sequence == 0 and counter.high > FIRST_FRAMES:
+                    lost += counter.take(number)
+                    counter = FrameCounter()
+                counter.add(frame.sequence, number)
+            if frame.answer:  # what follows may begin with the past, as on a connection of its own
+                subscribed |= dict.fromkeys(frame.answer.symbols or subscribed, str(number))
+            links.extend(subscribed.get(trade.symbol, "") for trade in frame.trades)
+            notes.extend({"line": number} | note for note in _frame_notes(frame))
+            values.extend(raw.record(trade, 0, "", 0) for trade in frame.trades)
+            at.extend([number] * len(frame.trades))
+        # A frame may come later than one behind it: what did not come within a whole batch is lost.
+        lost += counter.take(part[0][0] if following else part[-1][0])
+        notes[:0] = ({"line": gap.at, "kind": EventKind.LOST_FRAMES, "count": gap.lost} for gap in lost)
+        records, _ = raw.decode(exchange, values)  # all of them: parse has read each
+        columns = exchange.normalise(records)
+        columns.receive_time, columns.link = columns.timestamp, links  # a capture has none
+        price, quantity, bad = numbers(columns)
+        usable = np.ones(len(columns), np.bool_)
+        usable[list(bad)] = False
+        hashes = content.numbers(price, quantity, np.array(columns.taker_buy, np.bool_))
+        checked = continuity.check(exchange.continuity, columns, states, usable, hashes)
+        bad |= checked.doubtful
+        columns.trade_id = checked.trade_id
+        states |= checked.states
+        notes.extend(_trade_notes(columns, at, checked, bad))
+        notes.sort(key=lambda note: note["line"])
+        yield Batch(len(part), first, columns, price, quantity, np.flatnonzero(checked.keep).tolist(), notes)
+        first += len(columns)
+
+
+def _frame_notes(frame: Frame) -> Iterator[Note]:
+    if frame.kind not in (Kind.TRADES, Kind.REJECTED):
+        yield {"kind": frame.kind, "detail": frame.detail}
+    for reject in frame.rejects:
+        original = reject.original.decode(errors="replace")
+        yield {"kind": Kind.REJECTED, "cause": reject.cause, "original": original}
+
+
+def _trade_notes(
+    columns: TradeColumns, at: list[int], checked: continuity.Checked, bad: dict[int, str]
+) -> Iterator[Note]:
+    for row in np.flatnonzero(~checked.keep).tolist():
+        trade = {"symbol": columns.symbol[row], "trade_id": columns.trade_id[row]}
+        if row in bad:
+            yield {"line": at[row], "kind": Kind.REJECTED, "cause": bad[row]} | trade
+        else:
+            yield {"line": at[row], "kind": EventKind.DUPLICATE} | trade
+    for event, row in zip(checked.events, checked.shown_by, strict=True):
+        if event.kind is EventKind.RESTART:
+            yield {
+                "line": at[row],
+                "kind": event.kind,
+                "symbol": event.symbol,
+                "epoch": event.epoch,
+                "detail": event.detail,
+            }
+        if event.kind is EventKind.GAP:
+            missing = {"first_missing": event.first_missing, "last_missing": event.last_missing}
+            yield {
+                "line": at[row],
+                "kind": event.kind,
+                "symbol": event.symbol,
+                **missing,
+                "count": event.count,
+            }

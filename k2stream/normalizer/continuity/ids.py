@@ -1,0 +1,54 @@
+"""Exchanges that number their trades: repeats, ids that did not come, and ids that start again.
+
+A trade is a repeat when its id was seen and it says what was said. An aggregated trade is told apart by the
+ids that it stands for, as exchanges use its own id twice. A seen id with other content starts the numbering
+again: a new epoch. What the last trades said is remembered (recent.py); of older ones the time decides: a
+repeat is never newer than the newest trade.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from k2stream.model.events import EventKind
+from k2stream.model.trade import TradeColumns
+from k2stream.normalizer.continuity.content import Hashes
+from k2stream.normalizer.continuity.groups import groups
+from k2stream.normalizer.continuity.state import Checked, Ids, State, copied, duplicates
+from k2stream.normalizer.continuity.walk import Found, Walk
+
+
+def check(
+    columns: TradeColumns,
+    states: Mapping[str, State],
+    usable: NDArray[np.bool_],
+    hashes: Hashes,
+    unseen: EventKind,
+) -> Checked:
+    """As `continuity.check`; `unseen` is what ids that did not come are."""
+    found = Found(usable.copy(), np.zeros(len(columns), np.int64))
+    new: dict[str, State] = {}
+    for group in groups(columns, usable, hashes):
+        state = new.get(group.symbol) or copied(states.get(group.symbol))
+        new[group.symbol] = state
+        known = state.ids.get(group.numbering)
+        if known is None:
+            first = int(group.number[0])
+            known = Ids(first - 1, [(0, first - 1)] if first else [], 0)
+        elif known.time < 0:
+            known.time = state.newest  # an earlier release kept it by symbol
+        at = 0
+        while at < len(group.rows):
+            ended = known
+            at, known = Walk(columns, group, ended, at, found, unseen).run()
+            state.newest = max(state.newest, ended.time, known.time)
+        state.ids[group.numbering] = known
+        dropped = group.rows[~found.keep[group.rows] & group.usable].tolist()
+        if dropped := [row for row in dropped if row not in found.doubtful]:
+            found.tell(duplicates(columns, dropped), dropped[-1])
+    return Checked(
+        found.keep, columns.trade_id, found.events, found.shown_by, new, found.epoch, found.doubtful
+    )

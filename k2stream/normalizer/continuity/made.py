@@ -1,0 +1,76 @@
+"""Exchanges without trade ids: these are made of what a trade is, and repeats are found by it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from k2stream.model.trade import TradeColumns
+from k2stream.normalizer.continuity import told
+from k2stream.normalizer.continuity.content import Hashes
+from k2stream.normalizer.continuity.state import Checked, State, copied, duplicates
+from k2stream.normalizer.continuity.told import Told, Union
+
+RECENT = 128
+"""Contents remembered per symbol, the newest: more than an exchange tells again on a subscription."""
+
+RECENT_US = 1_000_000
+"""Contents so near the newest trade time are remembered as well, so that identical trades get other ids."""
+
+MAX_RECENT = 4096
+"""The most in all."""
+
+DOUBT = "not newer than what an earlier release has seen and not remembered: a repeat, or late"
+
+
+def check(
+    columns: TradeColumns, states: Mapping[str, State], usable: NDArray[np.bool_], hashes: Hashes
+) -> Checked:
+    """Ids KRAKEN-<µs>-<hash8>: the hash is of the content, and of its ordinal from the second one on.
+
+    Of a trade that was fetched later the hash is of content and fetch: its likes came long ago. A trade that
+    another connection told already is dropped; identical trades of one connection are all real.
+    """
+    made: list[str] = []
+    new: dict[str, State] = {}
+    repeated: dict[str, list[int]] = {}
+    doubtful: dict[int, str] = {}
+    prefix, nothing = columns.exchange.upper(), [""] * len(columns)
+    kinds = columns.vendor_data.get("orderType") or nothing
+    fetches, links = columns.backfilled or nothing, columns.link or nothing
+    for row, (symbol, time, kind) in enumerate(zip(columns.symbol, columns.timestamp, kinds, strict=True)):
+        state = new.get(symbol)
+        if state is None:
+            state = new[symbol] = copied(states.get(symbol))
+        if state.told is None:
+            state.told, state.recent = Union(floor=state.newest), {}
+        side = "b" if columns.taker_buy[row] else "s"
+        text = crc32(f"{symbol}|{columns.price[row]}|{columns.quantity[row]}|{side}|{kind}".encode())
+        said = (int(hashes[row]) + crc32(kind.encode())) & (1 << 63) - 1
+        if fetches[row]:
+            if usable[row]:
+                told.fetched(state.told, time, said, state.newest)
+            made.append(f"{prefix}-{time}-{crc32(fetches[row].encode(), text):08x}")
+        else:
+            if usable[row]:
+                state.newest = max(state.newest, time)
+            found = told.live(state.told, links[row], time, said, state.newest)
+            if found is None and usable[row]:
+                repeated.setdefault(symbol, []).append(row)
+            elif found and found.count == 1 and 0 < time <= state.told.floor and usable[row]:
+                doubtful[row] = DOUBT
+            made.append(f"{prefix}-{time}-{_ordinal(text, found):08x}")
+        told.forget(state.told, RECENT, MAX_RECENT, state.newest, RECENT_US)
+    keep = usable.copy()
+    for rows in (*repeated.values(), list(doubtful)):
+        keep[rows] = False
+    events = [duplicates(columns, rows) for rows in repeated.values()]
+    shown_by = [rows[-1] for rows in repeated.values()]
+    return Checked(keep, made, events, shown_by, new, np.zeros(len(columns), np.int64), doubtful)
+
+
+def _ordinal(text: int, found: Told | None) -> int:
+    return crc32(b"|%d" % (found.count - 1), text) if found and found.count > 1 else text

@@ -1,0 +1,236 @@
+"""The trades of one symbol and numbering in their order: which are new, and what is to be said of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from k2stream.model.events import EventKind, FeedEvent
+from k2stream.model.trade import TradeColumns
+from k2stream.normalizer.continuity import content, recent
+from k2stream.normalizer.continuity.groups import Group, Rows
+from k2stream.normalizer.continuity.holes import fill, give_up, holds
+from k2stream.normalizer.continuity.recent import Recent
+from k2stream.normalizer.continuity.state import Ids
+
+OVERLAP_US = 60_000_000
+"""A trade whose id was seen, its content forgotten, is new only when it is newer than all others by more."""
+
+MAX_PAST = 16
+"""Numberings remembered of before the ids started again."""
+
+_MS = 1000  # µs: times are compared to the ms
+
+
+@dataclass(slots=True)
+class Found:
+    """What is said of the trades of a batch, by row; the fields are those of Checked."""
+
+    keep: NDArray[np.bool_]
+    epoch: Rows
+    doubtful: dict[int, str] = field(default_factory=dict)
+    events: list[FeedEvent] = field(default_factory=list)
+    shown_by: list[int] = field(default_factory=list)
+
+    def tell(self, event: FeedEvent, row: int) -> None:
+        """An event, and the row that showed it."""
+        self.events.append(event)
+        self.shown_by.append(row)
+
+
+class Walk:
+    """A group's trades from one on, as far as they are of one epoch; `ids` change on the way."""
+
+    def __init__(
+        self, columns: TradeColumns, group: Group, ids: Ids, start: int, found: Found, unseen: EventKind
+    ) -> None:
+        self._columns, self._group, self._ids, self._start = columns, group, ids, start
+        self._found, self._unseen = found, unseen
+        self._reached = self._looked_up = start
+        self._recent: Recent | None = None
+
+    def run(self) -> tuple[int, Ids]:
+        """Where to go on from in the group, and with which ids."""
+        group, found, end = self._group, self._found, len(self._group.rows)
+        found.epoch[group.rows[self._start :]] = self._ids.epoch
+        for at in (np.flatnonzero(~self._usual()) + self._start).tolist():
+            self._pass(at)
+            if not group.usable[at]:
+                self._unusable(at)
+            elif self._starts_again(at):
+                return at + 1, self._restarted(at)
+            self._reached = at + 1
+            give_up(self._ids.holes)
+        self._pass(end)
+        self._remember(end)
+        return end, self._ids
+
+    def _usual(self) -> NDArray[np.bool_]:
+        """Which trades are simply the next: only what is not needs a look."""
+        group, ids, start = self._group, self._ids, self._start
+        own, last = group.number[start:], group.last[start:]
+        usual: NDArray[np.bool_] = group.usable[start:] & (
+            own == np.maximum.accumulate(np.append(ids.high, own))[:-1] + 1
+        )
+        if group.aggregated:
+            usual &= group.first[start:] == np.maximum.accumulate(np.append(ids.last, last))[:-1] + 1
+        if ids.past:
+            usual &= group.time[start:] > ids.past[-1].time
+        return usual
+
+    def _pass(self, at: int) -> None:
+        """The usual trades before one."""
+        group, ids, part = self._group, self._ids, slice(self._reached, at)
+        if self._reached < at:
+            ids.high = int(group.number[at - 1])
+            ids.time = max(ids.time, int(group.time[part].max()))
+            if group.aggregated:
+                ids.last = int(group.last[at - 1])
+
+    def _unusable(self, at: int) -> None:
+        """Its id came, and is wanted."""
+        number = int(self._group.number[at])
+        if number > self._ids.high:
+            self._came(at)
+            self._ids.holes.append((number, number))
+
+    def _starts_again(self, at: int) -> bool:
+        """Decide a trade; True for one that is the first of a new epoch."""
+        group, ids = self._group, self._ids
+        number, time = int(group.number[at]), int(group.time[at])
+        if number > ids.high and not group.aggregated and not ids.past:
+            return self._accept(at)
+        if self._said_before(at):
+            return self._drop(at)
+        if ids.past and time <= ids.past[-1].time and time < ids.since:
+            return self._of_before(at)
+        later = ids.time > 0 and time // _MS > (ids.time + OVERLAP_US) // _MS and not group.ahead[at]
+        if holds(ids.holes, number):
+            if not later:
+                fill(ids.holes, number)
+                self._accept(at)
+            return later
+        if not self._seen(at):
+            return self._accept(at)
+        if later or self._other_content(at):
+            return True
+        if group.aggregated and int(group.last[at]) > ids.last >= 0:
+            cause = "stands for ids of which only some were seen"
+        elif ids.time > 0 and time // _MS > ids.time // _MS + 1:
+            cause = f"newer than the newest trade by less than {OVERLAP_US // 1_000_000} s"
+        else:
+            return self._drop(at)
+        cause = f"id {number} was seen: {cause}: a repeat, or ids that start again"
+        self._found.doubtful[int(group.rows[at])] = cause
+        return self._drop(at)
+
+    def _seen(self, at: int) -> bool:
+        group, ids = self._group, self._ids
+        if group.aggregated and ids.last >= 0:
+            return int(group.first[at]) <= ids.last
+        return int(group.number[at]) <= ids.high
+
+    def _said_before(self, at: int) -> bool:
+        """Whether one of the last trades was this."""
+        group = self._group
+        if self._recent is None:
+            self._recent = Recent(recent.unpacked(self._ids.recent))
+        between = slice(self._looked_up, at)
+        self._recent.extend(group.pairs[between][self._found.keep[group.rows[between]]])
+        self._looked_up = at
+        numbers, stamp = group.hashes[at : at + 1], group.stamp[at : at + 1]
+        near = (int(content.timed(numbers, stamp + shift)[0]) for shift in (0, -_MS, _MS))
+        return self._recent.has(int(group.pairs[at, 0]), near)
+
+    def _other_content(self, at: int) -> bool:
+        """Whether one of the last trades had its id, of one that did not say the same."""
+        assert self._recent is not None
+        return self._recent.has_identity(int(self._group.pairs[at, 0]))
+
+    def _accept(self, at: int) -> bool:
+        self._came(at)
+        self._ids.time = max(self._ids.time, int(self._group.time[at]))
+        return False
+
+    def _drop(self, at: int) -> bool:
+        self._found.keep[self._group.rows[at]] = False
+        return False
+
+    def _came(self, at: int) -> None:
+        """Its id was told: what lies between it and the highest before was not."""
+        group, ids, number = self._group, self._ids, int(self._group.number[at])
+        first = int(group.first[at]) if group.aggregated else -1
+        if number > ids.high + 1 and not (group.aggregated and first == ids.last + 1):
+            ids.holes.append((ids.high + 1, number - 1))
+            self._missing(at, ids.high + 1, number - 1, group.numbering)
+        elif 0 <= ids.last < first - 1:  # no aggregated trade is missing, but trades are
+            self._missing(at, ids.last + 1, first - 1, "")
+        ids.high = max(ids.high, number)
+        if group.aggregated:
+            ids.last = max(ids.last, int(group.last[at]))
+
+    def _missing(self, at: int, first: int, last: int, numbering: str) -> None:
+        event = self._event(self._unseen, at, self._ids.epoch, last - first + 1)
+        missing = {"first_missing": first, "last_missing": last, "numbering": numbering}
+        self._found.tell(msgspec.structs.replace(event, **missing), int(self._group.rows[at]))
+
+    def _of_before(self, at: int) -> bool:
+        """A trade of an epoch that has ended, told late."""
+        group, row = self._group, int(self._group.rows[at])
+        number, time = int(group.number[at]), int(group.time[at])
+        ids = next(past for past in self._ids.past if time <= past.time)
+        self._found.epoch[row] = ids.epoch
+        if number <= ids.high:
+            if not fill(ids.holes, number):
+                if self._other_content(at):
+                    self._found.doubtful[row] = (
+                        f"id {number} was seen: as old as before the ids started again"
+                    )
+                return self._drop(at)
+        else:
+            if number > ids.high + 1:
+                ids.holes.append((ids.high + 1, number - 1))
+            ids.high = number
+        give_up(ids.holes)
+        return False
+
+    def _restarted(self, at: int) -> Ids:
+        """The numbering that a trade is the first of."""
+        group, before, row = self._group, self._ids, int(self._group.rows[at])
+        number, time, epoch = int(group.number[at]), int(group.time[at]), before.epoch + 1
+        self._found.epoch[row] = epoch
+        self._found.tell(self._event(EventKind.RESTART, at, epoch, 1), row)
+        self._remember(at + 1)
+        ended = msgspec.structs.replace(before, recent=b"", past=[])
+        return Ids(
+            high=number,
+            holes=[(0, number - 1)] if number else [],
+            time=time,
+            last=int(group.last[at]) if group.aggregated else -1,
+            recent=before.recent,
+            epoch=epoch,
+            past=[*before.past, ended][-MAX_PAST:],
+            since=time,
+        )
+
+    def _remember(self, end: int) -> None:
+        group, part = self._group, slice(self._start, end)
+        kept = group.pairs[part][self._found.keep[group.rows[part]]]
+        self._ids.recent = recent.appended(self._ids.recent, kept)
+
+    def _event(self, kind: EventKind, at: int, epoch: int, count: int) -> FeedEvent:
+        columns, row = self._columns, int(self._group.rows[at])
+        return FeedEvent(
+            kind=kind,
+            exchange=columns.exchange,
+            time=columns.receive_time[row],
+            symbol=columns.symbol[row],
+            detail=f"trade ids start again at {columns.trade_id[row]}" if kind is EventKind.RESTART else "",
+            numbering=self._group.numbering,
+            epoch=epoch,
+            count=count,
+            since=self._ids.time,
+        )

@@ -1,0 +1,299 @@
+"""The whole platform on one machine: embedded stack, simulated exchanges, one worker a role and exchange."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import httpx
+import msgspec
+
+from k2stream import proxies, topics
+from k2stream.embedded.errors import StackError
+from k2stream.embedded.ports import HOST, free_port, is_free
+from k2stream.embedded.process import Child
+from k2stream.embedded.stack import Endpoints, Stack
+from k2stream.kafka.client import ensure_topics
+from k2stream.model.errors import StateRefused
+from k2stream.platform.restarts import LONGEST_SECONDS, Restarts
+from k2stream.settings import Settings, environment
+
+NOTE = "workers.json"
+MENDED = "mended"
+"""File that names roles whose state was mended: workers of theirs that refused it are started again."""
+
+_WORKER_GRACE = 5.0  # seconds to finish and commit at a stop
+_SIMULATOR_GRACE = 1.0
+_READY_WITHIN = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """How the simulated exchanges behave; None in its place means the real ones."""
+
+    rate: int = 200
+    seed: int = 7
+    ahead_seconds: float = 0.0
+    """Of their clocks before ours; below 0 they are behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSpec:
+    """One worker process: a role, and for ingest the exchange."""
+
+    role: str
+    exchange: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name in logs and views."""
+        return f"{self.role}-{self.exchange}" if self.exchange else self.role
+
+
+WORKERS = (
+    WorkerSpec("cold"),
+    WorkerSpec("hot"),
+    WorkerSpec("candles"),
+    WorkerSpec("normalize"),
+    *(WorkerSpec("ingest", name) for name in topics.EXCHANGES),
+)
+"""In start order: consumers before producers; stopped in reverse."""
+
+NICENESS = {"cold": 10}
+"""Where processes share few cores, the ways to candles come before the tier that commits every 15 minutes."""
+
+
+SHARED = (
+    *("simulated", "grace_seconds", "idle_seconds", "candle_retention"),
+    *(f"{name}_{kind}_url" for name in topics.EXCHANGES for kind in ("ws", "rest")),
+)
+"""Settings that commands beside a running platform take from it, not from their own environment."""
+
+
+class Platform:
+    """Everything on one machine; an async context manager that starts it and stops it in order."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        simulation: Simulation | None,
+        on_step: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self.settings = settings
+        self.control_url = ""
+        self.workers: dict[str, Child] = {}
+        self.urls: dict[str, str] = {}
+        self.refused: dict[str, str] = {}
+        """What workers that refused their state said: they are not started again."""
+        self.restarts: Counter[str] = Counter()
+        self.longest_pause = LONGEST_SECONDS  # before a worker that keeps dying is started again
+        self._ended: defaultdict[str, Restarts] = defaultdict(Restarts)
+        self._started: dict[str, float] = {}
+        self._ports: dict[str, int] = {}
+        self._simulation = simulation
+        self._on_step = on_step
+        self._simulator: Child | None = None
+        self.stack = Stack(
+            settings.data_path, Path(settings.cache_dir), heap_mb=settings.broker_heap_mb, on_step=on_step
+        )
+        self._entered = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Start everything and wait until it is ready. Raises StackError naming what did not start."""
+        proxies.except_local()
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+        return self
+
+    async def __aexit__(self, *details: object) -> None:
+        """Stop everything, see `stop`."""
+        await self.stop()
+
+    async def _start(self) -> None:
+        # Plain HTTP to our own processes: loading certificates would only slow the start.
+        client = httpx.AsyncClient(timeout=5, verify=False)  # noqa: S501
+        self._http = await self._entered.enter_async_context(client)
+        await self._entered.enter_async_context(self.stack)
+        self.settings = local_settings(self.settings, self.stack.endpoints)
+        if self._simulation:
+            await self._start_simulator(self._simulation)
+        await ensure_topics(self.settings, topics.declared(self.settings), leave=True)
+        for spec in WORKERS:
+            await self._start_worker(spec)
+        self._note()
+        self._on_step(f"workers: {', '.join(self.workers)}")
+        await asyncio.gather(*map(self._until_ready, self.workers))
+
+    async def _start_simulator(self, simulation: Simulation) -> None:
+        command = [sys.executable, "-m", "k2stream.simulator", "--json"]
+        command += ["--rate", str(simulation.rate), "--seed", str(simulation.seed)]
+        command += ["--ahead", str(simulation.ahead_seconds)]
+        child = await Child.spawn(
+            "simulate", command, self._log("simulate"), env=self._environment(self.settings)
+        )
+        self._simulator = child
+
+        async def announced() -> bool:
+            return child.log.read_text().startswith("{") and "\n" in child.log.read_text()
+
+        await child.until_ready(announced, _READY_WITHIN)
+        ready = json.loads(child.log.read_text().partition("\n")[0])
+        self.control_url = ready["control_url"]
+        own = [name for name in topics.EXCHANGES if self.settings.ws_url(name) != Settings().ws_url(name)]
+        urls = {f"{name}_ws_url": ready[name] for name in topics.EXCHANGES if name not in own}
+        urls |= {
+            field: ready["rest"][name]
+            for name in topics.EXCHANGES
+            if name not in own
+            and getattr(self.settings, field := f"{name}_rest_url") == getattr(Settings(), field)
+        }
+        self.settings = msgspec.structs.replace(self.settings, simulated=True, **urls)
+        self._on_step(f"SIMULATED exchanges: {simulation.rate} trades/s, seed {simulation.seed}")
+        for name in own:
+            self._on_step(f"{name}: {self.settings.ws_url(name)}, as K2_{name.upper()}_WS_URL says")
+
+    async def _start_worker(self, spec: WorkerSpec) -> None:
+        before = self._ports.get(spec.name, 0)
+        port = self._ports[spec.name] = before if before and is_free(before) else free_port()
+        mine = msgspec.structs.replace(self.settings, exchange=spec.exchange, web_port=port)
+        command = [sys.executable, "-m", "k2stream", "worker", spec.role]
+        self.urls[spec.name] = f"http://{HOST}:{port}"
+        self._started[spec.name] = time.monotonic()
+        self.workers[spec.name] = await Child.spawn(
+            spec.name,
+            command,
+            self._log(spec.name),
+            env=self._environment(mine),
+            niceness=NICENESS.get(spec.role, 0),
+        )
+
+    async def _until_ready(self, name: str) -> None:
+        child = self.workers[name]
+        try:
+            await child.until_ready(self._probe(name), _READY_WITHIN)
+        except StackError:
+            if child.returncode != StateRefused.exit_code:
+                raise
+            self._refuse(name, child)
+
+    def _refuse(self, name: str, child: Child) -> None:
+        if name not in self.refused:
+            self.refused[name] = _said(child)
+            self._note()
+            self._on_step(f"{name} refused its state and is not started again: {self.refused[name]}")
+
+    def _probe(self, name: str) -> Callable[[], Awaitable[bool]]:
+        async def probe() -> bool:
+            try:
+                return (await self._http.get(f"{self.urls[name]}/health")).status_code == httpx.codes.OK
+            except httpx.TransportError:
+                return False
+
+        return probe
+
+    def _environment(self, settings: Settings) -> dict[str, str]:
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("K2_")}
+        return {**inherited, **environment(settings)}
+
+    def _log(self, name: str) -> Path:
+        return self.settings.data_path / "logs" / f"{name}.log"
+
+    def _note(self) -> None:
+        shared = {name: getattr(self.settings, name) for name in SHARED}
+        note = {"urls": self.urls, "settings": shared, "refused": self.refused}
+        (self.settings.data_path / NOTE).write_text(json.dumps(note, indent=1) + "\n")
+
+    @property
+    def _children(self) -> list[Child]:
+        simulator = [self._simulator] if self._simulator else []
+        return [*self.stack.children.values(), *simulator, *self.workers.values()]
+
+    async def stop_feeds(self) -> None:
+        """Make the simulated exchanges trade no more; their connections stay."""
+        (await self._http.post(f"{self.control_url}/stop-feeds")).raise_for_status()
+
+    async def start_feeds(self) -> None:
+        """Make the simulated exchanges trade again."""
+        (await self._http.post(f"{self.control_url}/start-feeds")).raise_for_status()
+
+    async def is_ready(self) -> bool:
+        """Whether every worker runs and is ready."""
+        return all(await asyncio.gather(*(self._probe(name)() for name in self.workers)))
+
+    async def heal(self) -> None:
+        """Restart workers that have died, but none that refused its state: that needs a person.
+
+        One that keeps dying is started ever less often, and the others go on. Raises StackError with the tail
+        of its log when a part of the stack or the simulated exchanges have died.
+        """
+        self.stack.check()
+        if self._simulator and self._simulator.returncode is not None:
+            raise StackError(self._simulator.obituary())
+        await self._start_mended()
+        for spec in WORKERS:
+            child = self.workers[spec.name]
+            if child.returncode == StateRefused.exit_code:
+                self._refuse(spec.name, child)
+            elif child.returncode is not None:
+                await self._restart(spec, child)
+
+    async def _restart(self, spec: WorkerSpec, child: Child) -> None:
+        name, now = spec.name, time.monotonic()
+        if self._ended[name].at is None:
+            self._ended[name] = self._ended[name].ended(self._started.get(name, now), now, self.longest_pause)
+            delay = (self._ended[name].at or now) - now
+            self._on_step(f"restarting{f' in {delay:g} s' if delay else ''}: {child.obituary()}")
+        if now >= (self._ended[name].at or now):
+            self._ended[name] = self._ended[name].again()
+            self.restarts[name] += 1
+            await self._start_worker(spec)
+
+    async def _start_mended(self) -> None:
+        note = self.settings.data_path / MENDED
+        if note.exists():
+            roles = note.read_text().split()
+            note.unlink()
+            for spec in WORKERS:
+                if spec.role in roles and self.refused.pop(spec.name, ""):
+                    await self._start_worker(spec)
+            self._note()
+
+    def memory(self) -> dict[str, int]:
+        """Resident memory of every process in bytes, by name."""
+        return {child.name: usage.rss for child in self._children if (usage := child.usage())}
+
+    async def stop(self) -> None:
+        """Stop the workers, then the simulated exchanges, then the stack; within 10 seconds."""
+        await asyncio.gather(*(child.stop(_WORKER_GRACE) for child in self.workers.values()))
+        if self._simulator:
+            await self._simulator.stop(_SIMULATOR_GRACE)
+        await self._entered.aclose()
+
+
+def _said(child: Child) -> str:
+    lines = [line.strip() for line in child.tail().splitlines()]
+    errors = [line.removeprefix("Error: ") for line in lines if line.startswith("Error: ")]
+    return errors[-1] if errors else f"see {child.log}"
+
+
+def local_settings(settings: Settings, endpoints: Endpoints) -> Settings:
+    """The settings that reach an embedded stack."""
+    return msgspec.structs.replace(
+        settings,
+        kafka_bootstrap=endpoints.bootstrap,
+        registry_url=endpoints.registry_url,
+        clickhouse_host=endpoints.clickhouse_host,
+        clickhouse_port=endpoints.clickhouse_port,
+    )

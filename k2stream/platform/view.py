@@ -1,0 +1,169 @@
+"""The status view: one picture of the running platform, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from k2stream import topics
+from k2stream.model.candle import TIMEFRAMES
+from k2stream.platform.scrape import Samples
+
+_MS = 1_000
+_MB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What is shown: metrics now and a while ago, lag per group and topic, memory per process in bytes."""
+
+    now: Samples
+    before: Samples
+    seconds: float  # between the two
+    lag: Mapping[str, Mapping[str, int]]
+    memory: Mapping[str, int]
+    simulated: bool
+    refused: Mapping[str, str] = field(default_factory=dict)  # by worker, what it said
+
+    def rate(self, name: str, **labels: str) -> float:
+        """Growth of a counter per second."""
+        return max(self.now.get(name, **labels) - self.before.get(name, **labels), 0) / max(
+            self.seconds, 1e-9
+        )
+
+
+def render(snapshot: Snapshot, example: str) -> RenderableType:
+    """The whole view; `example` is the URL of some candles."""
+    parts: list[RenderableType] = [_feeds(snapshot), Text(), _layers(snapshot)]
+    silent = [name for name in snapshot.now.silent if name not in snapshot.refused]
+    if silent:
+        parts += [Text(), Text(f"no answer from: {', '.join(silent)}", style="bold red")]
+    for name, said in snapshot.refused.items():
+        parts += [Text(), Text(f"{name} refused its state: {said}", style="bold red")]
+    label = Text(" SIMULATED exchanges ", style="black on yellow") if snapshot.simulated else Text(" LIVE ")
+    footer = Text(f"candles: {example}", style="dim")
+    return Panel(Group(*parts, Text(), footer), title=Text("K2 stream ") + label, title_align="left")
+
+
+def _feeds(snapshot: Snapshot) -> Table:
+    table = _table(
+        "exchange", "feed", "trades/s", "trades", "lag", "event lag", "rejected", "reconn.", "last price"
+    )
+    lags = snapshot.lag.get("k2-normalize", {})
+    for name in topics.EXCHANGES:
+        table.add_row(
+            name,
+            _feed(snapshot.now, name),
+            f"{snapshot.rate('k2_raw_trades_total', exchange=name):,.0f}",
+            f"{snapshot.now.get('k2_raw_trades_total', exchange=name):,.0f}",
+            f"{lags.get(topics.raw(name), 0):,}",
+            f"{snapshot.now.get('k2_event_lag_seconds', exchange=name) * _MS:,.0f} ms",
+            _warn(snapshot.now.get("k2_rejected_total", exchange=name)),
+            _warn(snapshot.now.get("k2_reconnects_total", exchange=name)),
+            _price(snapshot, name),
+        )
+    return table
+
+
+def _feed(now: Samples, exchange: str) -> Text:
+    """Whether all symbols are subscribed, or how many of them."""
+    if now.get("k2_connected", exchange=exchange) > 0:
+        return Text("up", style="green")
+    confirmed = [
+        value
+        for labels, value in now.values.get("k2_subscription", {}).items()
+        if dict(labels).items() >= {"exchange": exchange, "state": "confirmed"}.items()
+    ]
+    if not any(confirmed):
+        return Text("down", style="bold red")
+    return Text(f"{sum(confirmed):.0f} of {len(confirmed)}", style="bold yellow")
+
+
+def _table(first: str, *headings: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1), collapse_padding=True)
+    table.add_column(first, no_wrap=True)
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
+
+
+def _price(snapshot: Snapshot, exchange: str) -> str:
+    prices = {
+        dict(labels)["symbol"]: value
+        for labels, value in snapshot.now.values.get("k2_last_price", {}).items()
+        if dict(labels)["exchange"] == exchange
+    }
+    for symbol, price in sorted(prices.items(), key=lambda item: item[0][:3] not in ("BTC", "XBT")):
+        return f"{symbol} {price:,.2f}"
+    return "-"
+
+
+def _warn(count: float) -> Text:
+    return Text(f"{count:,.0f}", style="yellow" if count else "dim")
+
+
+def _layers(snapshot: Snapshot) -> Table:
+    table = _table("layer", "rows", "rows/s", "lag", "p50", "p99", "errors")
+    hot, cold = snapshot.lag.get("k2-hot", {}), snapshot.lag.get("k2-cold", {})
+    raw_topics = [topics.raw(name) for name in topics.EXCHANGES]
+    gold = [topics.ohlcv(name) for name in TIMEFRAMES]
+    now = snapshot.now
+    table.add_row("raw topics", *_counter(snapshot, "k2_raw_trades_total"), "", "", "", "")
+    errors = _warn(now.get("k2_rejected_total", stage="normalize"))
+    lag = str(sum(snapshot.lag.get("k2-normalize", {}).values()))
+    table.add_row(
+        "normalized topic",
+        *_counter(snapshot, "k2_normalized_trades_total"),
+        lag,
+        *_latency(now, "normalized"),
+        errors,
+    )
+    lag = str(sum(snapshot.lag.get("k2-candles", {}).values()))
+    late = _warn(now.get("k2_late_trades_total"))
+    table.add_row(
+        "candle tables", *_counter(snapshot, "k2_candle_updates_total"), lag, *_latency(now, "candle"), late
+    )
+    for tier, lags, prefix in (("ClickHouse", hot, ""), ("Iceberg", cold, "cold.")):
+        for layer, sources, target in (
+            ("bronze", raw_topics, ""),
+            ("silver", [topics.NORMALIZED], "silver"),
+            ("gold", gold, "gold"),
+        ):
+            rows = _sink_rows(now, prefix, layer)
+            per_second = max(rows - _sink_rows(snapshot.before, prefix, layer), 0) / max(
+                snapshot.seconds, 1e-9
+            )
+            waiting = sum(lags.get(topic, 0) for topic in sources)
+            timing = _latency(now, target) if target and not prefix else ("", "")
+            failed = _warn(_sink_rows(now, prefix, layer, "k2_sink_errors_total"))
+            table.add_row(
+                f"{tier} {layer}", f"{rows:,.0f}", f"{per_second:,.0f}", f"{waiting:,}", *timing, failed
+            )
+    memory = sum(snapshot.memory.values()) / _MB
+    table.caption = f"{memory:,.0f} MB in {len(snapshot.memory)} processes" if snapshot.memory else None
+    table.caption_justify = "left"
+    return table
+
+
+def _counter(snapshot: Snapshot, name: str) -> tuple[str, str]:
+    return f"{snapshot.now.get(name):,.0f}", f"{snapshot.rate(name):,.0f}"
+
+
+def _sink_rows(samples: Samples, prefix: str, layer: str, metric: str = "k2_sink_rows_total") -> float:
+    start = {"bronze": "bronze_", "silver": "silver_", "gold": "gold_" if prefix else "ohlcv_"}[layer]
+    return sum(
+        rows for table, rows in samples.by(metric, "table").items() if table.startswith(prefix + start)
+    )
+
+
+def _latency(samples: Samples, to: str) -> tuple[str, str]:
+    shown = []
+    for share in (0.5, 0.99):
+        seconds = samples.quantile("k2_latency_last_minute_seconds", share, to=to)
+        shown.append("" if seconds is None else f"{seconds * _MS:,.0f} ms")
+    return shown[0], shown[1]

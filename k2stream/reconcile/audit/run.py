@@ -1,0 +1,204 @@
+"""The audit of one table."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pyiceberg.catalog import Catalog
+from pyiceberg.table import Table
+
+from k2stream import topics
+from k2stream.delivery.progress import Position
+from k2stream.iceberg import writer
+from k2stream.iceberg.maintenance.log import Problem, Verdict
+from k2stream.iceberg.tables import TABLES, ColdTable
+from k2stream.layers import gold
+from k2stream.reconcile.audit import compare
+from k2stream.reconcile.audit.compare import Candles, Source
+from k2stream.reconcile.audit.hot import Bounds, Hot
+from k2stream.reconcile.audit.topics import Span, Topics, reader
+from k2stream.settings import Settings
+
+COMMITS_LATE = 2
+"""A record is missing, not just on its way, after so many commit intervals and a minute."""
+
+CLOCKS_DIFFER = timedelta(minutes=10)
+"""A trade is written after it was received, but by another machine's clock."""
+
+
+def audit(settings: Settings, catalog: Catalog, name: str, seconds: float | None = None) -> Verdict:
+    """Audit a table over the last `seconds`, by default those of the settings.
+
+    Raises KafkaError, NetworkError, … when a side cannot be read.
+    """
+    return asyncio.run(_audit(settings, catalog, TABLES[name], seconds or settings.cold_audit_seconds))
+
+
+async def _audit(settings: Settings, catalog: Catalog, table: ColdTable, seconds: float) -> Verdict:
+    # Whole milliseconds: the topics' timestamps have no more.
+    start = (datetime.now(UTC) - timedelta(seconds=seconds)).replace(microsecond=0)
+    due = datetime.now(UTC) - timedelta(seconds=COMMITS_LATE * settings.cold_commit_seconds + 60)
+    async with reader(settings) as log:
+        with closing(Hot(settings)) as hot:
+            if table.route.topic == topics.NORMALIZED:
+                return await _silver(catalog, table, log, hot, start, due)
+            if table.hot.startswith("ohlcv"):
+                return await _gold(catalog, table, log, hot, start, due)
+            return await _bronze(catalog, table, log, hot, start, due)
+
+
+async def _bronze(
+    catalog: Catalog, table: ColdTable, log: Topics, hot: Hot, start: datetime, due: datetime
+) -> Verdict:
+    """A raw record is a row, unless it was a dead letter; an offset need not be a record."""
+    exchange = table.route.table.rpartition("_")[2]
+    in_hot = hot.positions(table)
+    cold = catalog.load_table(table.name)
+    held = _positions(cold, table)
+    spans = await log.spans(table.route.topic, start, due)
+    lowest = min((span.first for span in spans.values()), default=0)
+    rows = cold.scan(
+        row_filter=f"raw_offset >= {lowest}",
+        selected_fields=("raw_partition", "raw_offset", "receive_time"),
+    ).to_arrow()
+    rows = rows.append_column("exchange", pa.array([exchange] * len(rows), pa.string()))
+    found = {source: offsets[offsets >= spans[source[1]].first] for source, offsets in _offsets(rows).items()}
+    expected = {
+        (exchange, number): np.arange(span.first, max(_last(held, number) + 1, span.due))
+        for number, span in spans.items()
+    }
+    if compare.trades(expected, found, all_known=False):
+        dead = await log.dead(table.route.topic)
+        for (_, number), offsets in expected.items():
+            gone = [offset for partition, offset in dead if partition == number]
+            there = found.get((exchange, number), np.array([], np.int64))
+            missing = np.setdiff1d(offsets, there)
+            gone += (await log.no_records(table.route.topic, number, missing)).tolist()
+            expected[exchange, number] = offsets[~np.isin(offsets, gone)]
+    problems = compare.trades(expected, found, all_known=False)
+    bounds = {
+        (exchange, number): (span.first, min(_last(held, number), _last(in_hot, number)))
+        for number, span in spans.items()
+    }
+    ours = _by_partition(rows, bounds, by_exchange=False)
+    theirs = hot.trades(table, datetime.fromtimestamp(0, UTC), bounds, by_exchange=False)
+    return compare.verdict(sum(map(len, found.values())), [*problems, *compare.partitions(ours, theirs)])
+
+
+async def _silver(
+    catalog: Catalog, table: ColdTable, log: Topics, hot: Hot, start: datetime, due: datetime
+) -> Verdict:
+    """A trade of the normalized topic is a row, however often it is there."""
+    in_hot = _marks(hot.positions(table))
+    cold = catalog.load_table(table.name)
+    held = _positions(cold, table)
+    spans = await log.spans(table.route.topic, start - CLOCKS_DIFFER, due)
+    rows = cold.scan(
+        row_filter=f"receive_time >= '{start.isoformat()}'",
+        selected_fields=("raw_partition", "raw_offset", "timestamp", "exchange"),
+    ).to_arrow()
+    expected = await log.trades(
+        {number: (span.first, max(_last(held, number) + 1, span.due)) for number, span in spans.items()},
+        start,
+    )
+    found = _offsets(rows)
+    whole = all(span.beginning == 0 or span.beginning < span.first for span in spans.values())
+    problems = compare.trades(expected, found, all_known=whole)
+    in_cold = _marks(held)
+    bounds = {source: (0, min(last, in_hot.get(source, -1))) for source, last in in_cold.items()}
+    ours = _by_partition(rows, bounds, by_exchange=True)
+    theirs = hot.trades(table, start, bounds, by_exchange=True)
+    return compare.verdict(len(rows), [*problems, *compare.partitions(ours, theirs)])
+
+
+async def _gold(
+    catalog: Catalog, table: ColdTable, log: Topics, hot: Hot, start: datetime, due: datetime
+) -> Verdict:
+    """The highest revision of a candle is the same in both tiers, or a record of it is still on its way.
+
+    The order counts: what ClickHouse shows came at or after its positions, and is before the end read last.
+    """
+    in_hot = hot.positions(table)
+    theirs = hot.candles(table, start)
+    cold = catalog.load_table(table.name)
+    held = _positions(cold, table)
+    ours = _candles(cold, table, start)
+    spans = await log.spans(table.route.topic, start, due)
+    on_the_way = {
+        number: (max(min(_last(held, number), _last(in_hot, number)) + 1, span.beginning), span.end)
+        for number, span in spans.items()
+    }
+    pending = await log.candles(table.route.topic, on_the_way)
+    problems = compare.candles(ours, theirs, pending, table.route.schema.names)
+    return compare.verdict(len(ours), [*_uncommitted(table, held, spans), *problems])
+
+
+def _uncommitted(table: ColdTable, held: Mapping[int, Position], spans: Mapping[int, Span]) -> list[Problem]:
+    late = {number: span.due - max(_last(held, number) + 1, span.beginning) for number, span in spans.items()}
+    return [
+        Problem("MISSING", f"{table.route.topic}:{number}: {count} records should have been committed by now")
+        for number, count in late.items()
+        if count > 0
+    ]
+
+
+def _positions(cold: Table, table: ColdTable) -> dict[int, Position]:
+    held = writer.positions(cold)
+    return {key.partition: position for key, position in held.items() if key.topic == table.route.topic}
+
+
+def _last(held: Mapping[int, Position], number: int) -> int:
+    return held.get(number, Position()).offset
+
+
+def _marks(held: Mapping[int, Position]) -> dict[Source, int]:
+    """The highest raw offset of each source; see layers/silver.py."""
+    marks: dict[Source, int] = {}
+    for position in held.values():
+        for key, offset in position.marks.items():
+            exchange, _, partition = key.rpartition(":")
+            source = exchange, int(partition)
+            marks[source] = max(offset, marks.get(source, -1))
+    return marks
+
+
+def _offsets(rows: pa.Table) -> dict[Source, NDArray[np.int64]]:
+    sources = rows.group_by(["exchange", "raw_partition"]).aggregate([]).to_pylist()
+    return {
+        (source["exchange"], source["raw_partition"]): _of(rows, source["exchange"], source["raw_partition"])[
+            "raw_offset"
+        ].to_numpy()
+        for source in sources
+    }
+
+
+def _of(rows: pa.Table, exchange: str, partition: int) -> pa.Table:
+    return rows.filter((pc.field("exchange") == exchange) & (pc.field("raw_partition") == partition))
+
+
+def _by_partition(rows: pa.Table, bounds: Bounds, *, by_exchange: bool) -> dict[str, int]:
+    """Rows within the bounds by Iceberg partition, named as in `Hot.trades`."""
+    counts: dict[str, int] = {}
+    for (exchange, partition), (first, last) in bounds.items():
+        mine = _of(rows, exchange, partition)
+        mine = mine.filter((pc.field("raw_offset") >= first) & (pc.field("raw_offset") <= last))
+        days = mine["timestamp" if by_exchange else "receive_time"].cast(pa.timestamp("us")).cast(pa.date32())
+        for day in pc.value_counts(days).to_pylist():
+            name = f"{day['values']} {exchange}" if by_exchange else str(day["values"])
+            counts[name] = counts.get(name, 0) + day["counts"]
+    return counts
+
+
+def _candles(cold: Table, table: ColdTable, since: datetime) -> Candles:
+    rows = gold.newest(cold.scan(row_filter=f"close_time >= '{since.isoformat()}'").to_arrow())
+    names = table.route.schema.names
+    values = zip(*(rows[name].to_pylist() for name in names), strict=True)
+    at = [names.index(name) for name in gold.IDENTITY]
+    return {(row[at[0]], row[at[1]], row[at[2]]): row for row in values}

@@ -1,0 +1,74 @@
+"""Records in Confluent's wire format, by fastavro: the writer's schema is the registry's."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+import fastavro
+import httpx
+
+from k2stream.model.errors import ConfigError
+from k2stream.resources import SCHEMAS
+from k2stream.settings import Settings
+
+_MAGIC = b"\0"
+_LOCAL = ("127.0.0.1", "localhost", "::1")
+
+
+class Records:
+    """Reads the values of one kind, `trade` or `candle`; logical types stay numbers and bytes."""
+
+    def __init__(self, settings: Settings, kind: str) -> None:
+        self._url = settings.registry_url
+        self._reader = _parsed((SCHEMAS / "avro" / f"{kind}.avsc").read_text())
+        self._writers: dict[int, Any] = {}
+
+    def read(self, value: bytes | None) -> dict[str, Any] | None:
+        """The fields of a record, None when it is no record of the kind."""
+        if value is None or value[:1] != _MAGIC or len(value) < 6:
+            return None
+        writer = self._writer(int.from_bytes(value[1:5], "big"))
+        if writer is None:
+            return None
+        body = io.BytesIO(value[5:])
+        try:
+            found: Any = fastavro.schemaless_reader(body, writer, self._reader)
+        except Exception:  # of bytes that anybody may have written fastavro raises anything
+            return None
+        return found if body.tell() == len(value) - 5 else None
+
+    def _writer(self, number: int) -> Any:
+        if number not in self._writers:
+            self._writers[number] = self._fetched(number)
+        return self._writers[number]
+
+    def _fetched(self, number: int) -> Any:
+        """The schema of an id, None when the registry has none."""
+        away = urlsplit(self._url).hostname not in _LOCAL
+        try:
+            with httpx.Client(timeout=10, trust_env=away) as client:
+                answer = client.get(f"{self._url}/schemas/ids/{number}")
+                if answer.status_code == 404:
+                    return None
+                answer.raise_for_status()
+                return _parsed(answer.json()["schema"])
+        except httpx.HTTPError as error:
+            raise ConfigError(f"no schema registry at {self._url} ({error})") from None
+
+
+def _parsed(text: str) -> Any:
+    return fastavro.parse_schema(_plain(json.loads(text)))
+
+
+def _plain(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        return {name: _plain(part) for name, part in schema.items() if name != "logicalType"}
+    return [_plain(part) for part in schema] if isinstance(schema, list) else schema
+
+
+def number(data: bytes) -> str:
+    """A decimal's digits at its scale, as text."""
+    return str(int.from_bytes(data, "big", signed=True))

@@ -1,0 +1,69 @@
+"""Bronze as ClickHouse and Iceberg have it, every column as text: what differs in a digit differs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+
+from k2stream.reconcile.oracle import clickhouse, iceberg
+from k2stream.reconcile.oracle.engine import Engine
+from k2stream.reconcile.oracle.parquet import Writer
+from k2stream.reconcile.oracle.rules import NATIVE
+from k2stream.settings import Settings
+
+_OURS = ("receive_time", "connection", "sequence")
+_KEY = ("raw_partition", "raw_offset")
+
+
+def columns(exchange: str) -> tuple[str, ...]:
+    """The columns that are compared."""
+    return (*NATIVE[exchange], *_OURS)
+
+
+def expected(engine: Engine, exchange: str) -> None:
+    """Make `bronze_<exchange>` of `native_<exchange>`."""
+    texts = ", ".join(f"CAST({name}, 'Nullable(String)') AS {name}" for name in NATIVE[exchange])
+    engine.table(
+        f"bronze_{exchange}",
+        f"""SELECT '{exchange}' AS exchange, raw_partition, raw_offset, required, cold, received, {texts},
+                toString(received) AS receive_time, connection, toString(ingest_sequence) AS sequence
+            FROM native_{exchange} WHERE storable""",
+        "(exchange, raw_partition, raw_offset)",
+    )
+
+
+def hot(settings: Settings, engine: Engine, exchange: str, name: str, path: Path) -> None:
+    """ClickHouse's bronze of an exchange."""
+    sql = {column: (f"toString(held.{column})", pa.string()) for column in NATIVE[exchange]}
+    sql |= {
+        "receive_time": ("toString(toUnixTimestamp64Micro(held.receive_time))", pa.string()),
+        "connection": ("toString(held.connection)", pa.string()),
+        "sequence": ("toString(held.sequence)", pa.string()),
+    }
+    sql |= {column: (f"toInt64(held.{column})", pa.int64()) for column in _KEY}
+    clickhouse.dump(settings, f"bronze_trades_{exchange} FINAL", sql, path)
+    _table(engine, exchange, name, path)
+
+
+def cold(settings: Settings, engine: Engine, exchange: str, name: str, path: Path) -> None:
+    """Iceberg's bronze of an exchange."""
+    if iceberg.dump(settings, f"bronze_trades_{exchange}", path):
+        return _table(engine, exchange, name, path, iceberg.RENAMED if exchange == "binance" else {})
+    kinds = [(column, pa.string()) for column in columns(exchange)]
+    with Writer(path, pa.schema([*kinds, *((column, pa.int64()) for column in _KEY)])):
+        pass
+    return _table(engine, exchange, name, path)
+
+
+def _table(
+    engine: Engine, exchange: str, name: str, path: Path, renamed: dict[str, str] | None = None
+) -> None:
+    stored = {column: (renamed or {}).get(column, column) for column in columns(exchange)}
+    texts = ", ".join(f"CAST({source}, 'Nullable(String)') AS {column}" for column, source in stored.items())
+    keys = ", ".join(f"toInt64(assumeNotNull({column})) AS {column}" for column in _KEY)
+    engine.table(
+        name,
+        f"SELECT '{exchange}' AS exchange, {keys}, {texts} FROM file('{path}', Parquet)",
+        "(exchange, raw_partition, raw_offset)",
+    )

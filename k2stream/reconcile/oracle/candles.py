@@ -1,0 +1,153 @@
+"""Candles as each layer has them, in one form: tables, topics, ClickHouse, Iceberg."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import pyarrow as pa
+import yaml
+
+from k2stream import topics
+from k2stream.reconcile.oracle import avro, clickhouse, iceberg
+from k2stream.reconcile.oracle.engine import Engine
+from k2stream.reconcile.oracle.parquet import Writer
+from k2stream.reconcile.oracle.raw_log import Bounds, read_to_end
+from k2stream.reconcile.oracle.rules import scaled
+from k2stream.reconcile.oracle.unreadable import Unreadable
+from k2stream.reconcile.oracle.windows import TIMEFRAMES
+from k2stream.settings import Settings
+
+TEXT = ("exchange", "symbol", "canonical_symbol", "timeframe")
+NUMBERS = (
+    *("open", "high", "low", "close", "volume", "quote_volume", "taker_buy_volume"),
+    *("taker_buy_quote_volume", "vwap"),
+)
+WHOLE = (
+    *("open_time", "close_time", "trade_count", "first_trade_time", "last_trade_time", "revision", "final"),
+    *("raw_partition", "raw_offset"),
+)
+_NAMES = (*TEXT, *NUMBERS, *WHOLE)
+_SCHEMA = pa.schema([(name, pa.int64() if name in WHOLE else pa.string()) for name in _NAMES])
+_AT_ONCE = 8
+
+
+class Instrument(NamedTuple):
+    """A symbol as the instruments file spells it."""
+
+    exchange: str
+    symbol: str
+    canonical: str
+
+
+def listed(settings: Settings) -> list[Instrument]:
+    """The instruments file."""
+    content = yaml.safe_load(Path(settings.instruments_file).read_text(encoding="utf-8"))
+    return [
+        Instrument(exchange, item["symbol"], item["canonical"])
+        for exchange, found in content.items()
+        for item in found or ()
+    ]
+
+
+def _table(engine: Engine, name: str, path: Path, numbers: str, of: str = "") -> None:
+    """Make a table of candles from a Parquet file; `numbers` is SQL of a decimal at scale 18."""
+    sql = {column: numbers.format(column) for column in NUMBERS}
+    sql |= {column: f"toInt64(assumeNotNull({column}))" for column in WHOLE}
+    sql |= {column: f"toString(assumeNotNull({column}))" for column in TEXT}
+    selected = ", ".join(f"{sql[column]} AS {column}" for column in _NAMES)
+    source = of or f"file('{path}', Parquet)"
+    engine.table(
+        name, f"SELECT DISTINCT {selected} FROM {source}", "(exchange, symbol, timeframe, open_time)"
+    )
+
+
+async def tables(settings: Settings, engine: Engine, name: str, url: str, path: Path) -> None:
+    """The candle tables, as the candles worker serves them."""
+    with Writer(path, _SCHEMA) as writer:
+        writer.rows(map(_spoken, await served(settings, url, listed(settings))))
+    _table(engine, name, path, "toInt256({})")
+
+
+async def served(settings: Settings, url: str, instruments: Sequence[Instrument]) -> list[dict[str, Any]]:
+    """Every candle of the tables over REST, with the names of its symbol and timeframe."""
+    gate = asyncio.Semaphore(_AT_ONCE)
+    found: list[dict[str, Any]] = []
+
+    async def read(client: httpx.AsyncClient, item: Instrument, timeframe: str) -> None:
+        where = f"{url}/ohlcv/{item.exchange}/{item.canonical.replace('/', '-')}/{timeframe}"
+        asked = {"limit": str(settings.candle_retention), "source": "tables"}
+        async with gate:
+            answer = await client.get(where, params=asked)
+        answer.raise_for_status()
+        named = dict(zip(TEXT, (*item, timeframe), strict=True))
+        found.extend({**candle, **named} for candle in answer.json()["candles"])
+
+    async with httpx.AsyncClient(timeout=30, trust_env=False) as client, asyncio.TaskGroup() as group:
+        for item in instruments:
+            for timeframe in TIMEFRAMES:
+                group.create_task(read(client, item, timeframe))
+    return found
+
+
+def _spoken(fields: Mapping[str, Any]) -> list[Any]:
+    numbers = (format(Decimal(fields[name]).scaleb(18), "f").partition(".")[0] for name in NUMBERS)
+    return [*(fields[name] for name in TEXT), *numbers, *(int(fields[name]) for name in WHOLE)]
+
+
+async def topic(
+    settings: Settings, engine: Engine, name: str, held: Mapping[str, Bounds], path: Path, bad: Unreadable
+) -> None:
+    """Every record of the candle topics; `held` are their bounds by timeframe."""
+    records = avro.Records(settings, "candle")
+    with Writer(path, _SCHEMA) as writer:
+        for timeframe, bounds in held.items():
+            where = topics.ohlcv(timeframe)
+            async for partition, batch in read_to_end(settings, where, bounds):
+                writer.rows(_decoded(records, where, partition, batch, bad))
+    _table(engine, name, path, "toInt256({})")
+
+
+def _decoded(
+    records: avro.Records, where: str, partition: int, batch: Any, bad: Unreadable
+) -> Iterator[list[Any]]:
+    for record in batch:
+        fields = records.read(record.value)
+        if fields is None:
+            bad.note(where, partition, record.offset, record.value)
+        else:
+            numbers = (avro.number(fields[name]) for name in NUMBERS)
+            yield [*(fields[name] for name in TEXT), *numbers, *(int(fields[name]) for name in WHOLE)]
+
+
+def hot(settings: Settings, engine: Engine, name: str, folder: Path) -> None:
+    """ClickHouse's gold views."""
+    sql = {column: f"toString(held.{column})" for column in (*TEXT, *NUMBERS)}
+    sql |= {column: f"toInt64(held.{column})" for column in WHOLE}
+    sql |= {column: f"toUnixTimestamp64Milli(held.{column})" for column in ("open_time", "close_time")}
+    micros = ("first_trade_time", "last_trade_time")
+    sql |= {column: f"toUnixTimestamp64Micro(held.{column})" for column in micros}
+    columns = {column: (sql[column], _SCHEMA.field(column).type) for column in _NAMES}
+    for timeframe in TIMEFRAMES:
+        path = folder / f"hot-gold-{timeframe}.parquet"
+        clickhouse.dump(settings, f"ohlcv_{timeframe}_view", columns, path)
+    _table(engine, name, folder, scaled("{}"), f"file('{folder}/hot-gold-*.parquet', Parquet)")
+
+
+def cold(settings: Settings, engine: Engine, name: str, folder: Path) -> None:
+    """Iceberg's gold: every row, a revision each. Its open and close times are stored in µs."""
+    found = [
+        iceberg.dump(settings, f"gold_ohlcv_{timeframe}", folder / f"cold-gold-{timeframe}.parquet")
+        for timeframe in TIMEFRAMES
+    ]
+    if not any(found):
+        with Writer(folder / "cold-gold.parquet", _SCHEMA):
+            pass
+        return _table(engine, name, folder / "cold-gold.parquet", "toInt256({})")
+    milli = ", ".join(f"intDiv({column}, 1000) AS {column}" for column in ("open_time", "close_time"))
+    source = f"(SELECT * REPLACE ({milli}) FROM file('{folder}/cold-gold-*.parquet', Parquet))"
+    return _table(engine, name, folder, f"assumeNotNull({scaled('{}')})", source)

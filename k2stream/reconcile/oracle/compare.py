@@ -1,0 +1,136 @@
+"""What a layer holds against what the oracle says: row by row, column by column, in both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from k2stream.reconcile.oracle.engine import Engine
+from k2stream.reconcile.oracle.trades import COMPARED
+
+KEY = ("exchange", "raw_partition", "raw_offset")
+MOST = 100_000
+"""Differences of one kind that are told; more would fill the memory and help nobody."""
+
+
+class Difference(NamedTuple):
+    """One disagreement, for a person to read."""
+
+    layer: str
+    what: str
+    field: str
+    expected: object
+    found: object
+
+    def __str__(self) -> str:
+        return f"{self.layer}: {self.what}: {self.field} is {self.found}, expected {self.expected}"
+
+
+@dataclass(slots=True)
+class Comparison:
+    """How a layer compares: what was, what of it came after the oracle first looked, what was not."""
+
+    layer: str
+    compared: int = 0
+    newer: int = 0
+    skipped: int = 0
+    reason: str = ""
+    differences: list[Difference] = field(default_factory=list)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it differs by what is missing alone, which may be on its way."""
+        return bool(self.differences) and all(
+            item.found in ("missing", "behind") for item in self.differences
+        )
+
+
+class Layer(NamedTuple):
+    """A table of the engine that holds a layer's rows, and what it is held to.
+
+    `expected` is a table with the columns of KEY and `columns`, `required`, and whatever the conditions use:
+    `lasting`, SQL of the expected rows that the layer must still have, and `unsure`, of those nobody can
+    tell. `since`: SQL of the held rows that can be compared. `repeats`: whether a row may be there again.
+    """
+
+    name: str
+    held: str
+    expected: str
+    columns: Sequence[str] = COMPARED
+    lasting: str = "1"
+    since: str = "1"
+    unsure: str = "unsure"
+    repeats: bool = False
+    reason: str = "older than the first raw record that is left"
+
+
+def compare(engine: Engine, layer: Layer) -> Comparison:
+    """Hold a layer's rows to the oracle's."""
+    result = Comparison(layer.name, reason=layer.reason)
+    known = f"(SELECT *, {layer.unsure} AS open FROM {layer.expected})"
+    joined = f"""(SELECT * FROM {layer.held} WHERE {layer.since}) AS f
+        ANY LEFT JOIN (SELECT *, 1 AS present FROM {known}) AS e ON {_same("f", "e")}"""
+    result.compared = engine.number(f"SELECT count() FROM {joined} WHERE NOT e.open")
+    held = engine.number(f"SELECT count() FROM {layer.held}")
+    result.skipped = held - result.compared
+    told = ", ".join(
+        f"('{name}', ifNull(toString(e.{name}), 'none'), ifNull(toString(f.{name}), 'none'))"
+        for name in layer.columns
+    )
+    different = f"arrayFilter(x -> x.2 != x.3, [{told}])"
+    for *key, present, fields in engine.rows(
+        f"""SELECT f.exchange, f.raw_partition, f.raw_offset, e.present, {different} AS fields FROM {joined}
+        WHERE NOT e.open AND (e.present = 0 OR notEmpty(fields)) LIMIT {MOST}"""
+    ):
+        what = _name(key)
+        if not int(present):
+            result.differences.append(Difference(layer.name, what, "row", "absent", "present"))
+            continue
+        result.differences += [Difference(layer.name, what, *item) for item in fields]
+    result.differences += _missing(engine, layer, known)
+    if not layer.repeats:
+        result.differences += _doubled(engine, layer)
+    return result
+
+
+def _missing(engine: Engine, layer: Layer, known: str) -> list[Difference]:
+    rows = engine.rows(
+        f"""SELECT e.exchange, e.raw_partition, e.raw_offset
+        FROM (SELECT * FROM {known} WHERE required AND NOT open AND ({layer.lasting})) AS e
+        LEFT ANTI JOIN {layer.held} AS f ON {_same("e", "f")} LIMIT {MOST}"""
+    )
+    return [Difference(layer.name, _name(key), "row", "present", "missing") for key in rows]
+
+
+def _doubled(engine: Engine, layer: Layer) -> list[Difference]:
+    rows = engine.rows(
+        f"""SELECT {", ".join(KEY)}, toUInt32(count()) AS times FROM {layer.held}
+        GROUP BY {", ".join(KEY)} HAVING times > 1 LIMIT {MOST}"""
+    )
+    return [Difference(layer.name, _name(key), "rows", 1, int(times)) for *key, times in rows]
+
+
+def _same(a: str, b: str) -> str:
+    return " AND ".join(f"{a}.{name} = {b}.{name}" for name in KEY)
+
+
+def _name(key: Sequence[Any]) -> str:
+    exchange, partition, offset = key
+    return f"{exchange} raw record {partition}:{offset}"
+
+
+def processed(engine: Engine, layer: Layer, topic: str) -> list[Difference]:
+    """Rows whose process time none of the topic's records of the same trade has.
+
+    A rebuilt layer has the receive time there: when it was processed first is not known any more.
+    """
+    where = ", ".join(KEY)
+    rows = engine.rows(
+        f"""SELECT {where}, process_time FROM {layer.held}
+        WHERE process_time != receive_time AND ({where}) IN (SELECT {where} FROM {topic})
+            AND ({where}, process_time) NOT IN (SELECT {where}, process_time FROM {topic}) LIMIT {MOST}"""
+    )
+    return [
+        Difference(layer.name, _name(key), "process_time", "as in the topic", time) for *key, time in rows
+    ]

@@ -1,0 +1,105 @@
+"""Candles of a layer against the oracle's, each as of the last raw record that is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from k2stream.reconcile.oracle.candles import NUMBERS
+from k2stream.reconcile.oracle.compare import MOST, Comparison, Difference
+from k2stream.reconcile.oracle.engine import Engine
+
+_COLUMNS = (
+    *("canonical_symbol", "close_time", *NUMBERS, "trade_count", "first_trade_time", "last_trade_time"),
+    "raw_partition",
+)
+_WINDOW = ("exchange", "symbol", "timeframe", "open_time")
+_KEY = ", ".join(_WINDOW)
+
+
+def compare_candles(
+    engine: Engine, name: str, held: str, retention: int | None = None, revisions: bool = False
+) -> Comparison:
+    """Compare candle by candle, field by field.
+
+    A candle may be ahead of what the oracle first looked at, never behind it. With `retention` a layer may
+    lack one that has so many newer ones of its symbol and timeframe. `revisions`: the layer has every
+    revision, and each is compared; the highest of a window is the candle.
+    """
+    result = Comparison(name, reason="windows that begin before the first raw record that is left")
+    last = f"(SELECT * FROM {held} ORDER BY revision DESC, final DESC LIMIT 1 BY {_KEY})"
+    known = f"(SELECT * FROM {last} WHERE {_KNOWN})"
+    result.compared = engine.number(f"SELECT count() FROM {known}")
+    result.skipped = engine.number(f"SELECT count() FROM {last}") - result.compared
+    result.newer = engine.number(
+        f"""SELECT count() FROM {known} AS f LEFT JOIN needed AS e USING ({_KEY})
+        WHERE f.raw_offset > e.raw_offset"""
+    )
+    every = f"(SELECT * FROM {held} WHERE {_KNOWN})" if revisions else known
+    result.differences += _fields(engine, name, every)
+    result.differences += _behind(engine, name, known, retention)
+    if revisions:
+        result.differences += _contradicting(engine, name, held)
+    return result
+
+
+_KNOWN = """(exchange, raw_partition) NOT IN (SELECT exchange, raw_partition FROM cuts)
+    OR (exchange, symbol, open_time) IN (
+        SELECT exchange, symbol, open_time FROM asked INNER JOIN whole USING (exchange, symbol)
+        WHERE open_time * 1000 >= since)"""
+"""All trades of the window are known: where the beginning of the raw records is lost, it opened after it."""
+
+
+def _fields(engine: Engine, name: str, candles: str) -> list[Difference]:
+    told = ", ".join(f"('{column}', toString(e.{column}), toString(f.{column}))" for column in _COLUMNS)
+    revision = "('revision', toString(e.records + f.final), toString(f.revision))"
+    offset = "('raw_offset', toString(e.last_offset), toString(f.raw_offset))"
+    found: list[Difference] = []
+    for *key, present, fields in engine.rows(
+        f"""SELECT {", ".join(f"f.{column}" for column in _WINDOW)}, e.present,
+            arrayFilter(x -> x.2 != x.3, [{told}, {revision}, {offset}]) AS fields
+        FROM {candles} AS f ANY LEFT JOIN (SELECT *, 1 AS present FROM told) AS e
+            ON {" AND ".join(f"f.{column} = e.{column}" for column in (*_WINDOW, "raw_offset"))}
+        WHERE e.present = 0 OR notEmpty(fields) LIMIT {MOST}"""
+    ):
+        if not int(present):
+            found.append(Difference(name, _name(key), "candle", "absent", "present"))
+        found += [Difference(name, _name(key), *item) for item in fields] if int(present) else []
+    return found
+
+
+def _behind(engine: Engine, name: str, candles: str, retention: int | None) -> list[Difference]:
+    rank = "row_number() OVER (PARTITION BY exchange, symbol, timeframe ORDER BY open_time DESC)"
+    rows = engine.rows(
+        f"""SELECT {", ".join(f"e.{column}" for column in _WINDOW)}, e.raw_offset, f.raw_offset, f.present
+        FROM (SELECT *, {rank} AS age FROM needed) AS e
+        ANY LEFT JOIN (SELECT *, 1 AS present FROM {candles}) AS f
+            ON {" AND ".join(f"f.{column} = e.{column}" for column in _WINDOW)}
+        WHERE (f.present = 0 AND age <= {retention or 1 << 62})
+            OR (f.present = 1 AND f.raw_offset < e.raw_offset) LIMIT {MOST}"""
+    )
+    found = []
+    for *key, wanted, offset, present in rows:
+        if int(present):
+            found.append(
+                Difference(name, _name(key), f"raw_offset {offset}, of {wanted},", "there", "behind")
+            )
+        else:
+            found.append(Difference(name, _name(key), "candle", "present", "missing"))
+    return found
+
+
+def _contradicting(engine: Engine, name: str, held: str) -> list[Difference]:
+    rows = engine.rows(
+        f"""SELECT {_KEY}, revision, toUInt32(count()) FROM {held}
+        GROUP BY {_KEY}, revision HAVING count() > 1 LIMIT {MOST}"""
+    )
+    return [
+        Difference(name, _name(key), f"contents of revision {revision}", 1, int(times))
+        for *key, revision, times in rows
+    ]
+
+
+def _name(key: Sequence[Any]) -> str:
+    exchange, symbol, timeframe, opened = key
+    return f"{exchange} {symbol} {timeframe} candle at {opened}"

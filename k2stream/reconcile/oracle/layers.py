@@ -1,0 +1,151 @@
+"""Every layer against the oracle: which rows each must still have."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from k2stream import topics
+from k2stream.reconcile.oracle import bronze, windows
+from k2stream.reconcile.oracle.compare import Comparison, Layer, compare, processed
+from k2stream.reconcile.oracle.compare_candles import compare_candles
+from k2stream.reconcile.oracle.engine import Engine
+from k2stream.reconcile.oracle.letters import compare_letters
+from k2stream.reconcile.oracle.oracle import NEVER, from_offset
+from k2stream.reconcile.oracle.raw import Extent
+from k2stream.reconcile.oracle.raw_log import Bounds
+
+Work = Mapping[str, Callable[[], Comparison]]
+"""What compares each layer, by its name."""
+
+GOLD = {
+    "candle tables": "table_candles",
+    "candle topics": "topic_candles",
+    "ClickHouse gold": "hot_candles",
+    "Iceberg gold": "cold_candles",
+}
+EVERY_REVISION = ("candle topics", "Iceberg gold")
+
+_DAY_US = 86_400_000_000
+SILVER_US, BRONZE_US = 30 * _DAY_US, 7 * _DAY_US
+"""How long ClickHouse keeps trades (by their time) and raw records (by their receipt)."""
+
+_MARGIN_US = _DAY_US
+"""Rows are dropped by whole parts, at some time after they may be."""
+
+
+def work(
+    engine: Engine, folder: Path, extent: Extent, held: Mapping[str, Bounds], retention: int | None
+) -> Work:
+    """The comparisons; `held` are the bounds of the derived topics, `retention` that of the candle tables.
+
+    Without a retention there are no candle tables.
+    """
+    gold = {name: table for name, table in GOLD.items() if name != "candle tables" or retention is not None}
+    windows.told(engine, [*gold.values(), "needed"])
+    letters_held = not any(part.begin for part in held[topics.DLQ].values())
+    found: dict[str, Callable[[], Comparison]] = {}
+    for name, table in gold.items():
+        kept = retention if name == "candle tables" else None
+        found[name] = partial(compare_candles, engine, name, table, kept, revisions=name in EVERY_REVISION)
+    found |= _trades(engine, extent, held)
+    for name in ("ClickHouse bronze", "Iceberg bronze"):
+        found[name] = partial(_bronze, engine, extent, name)
+    found["dead letters"] = partial(compare_letters, engine, folder, all_held=letters_held)
+    return found
+
+
+def _trades(engine: Engine, extent: Extent, held: Mapping[str, Bounds]) -> Work:
+    since = from_offset(extent.first)
+    late = "(SELECT * FROM silver WHERE late)"
+    young = f"timestamp > {time.time_ns() // 1000 - SILVER_US + _MARGIN_US}"
+
+    def topic(name: str, table: str, expected: str, bounds: Bounds) -> Comparison:
+        lasting = _kept(engine, table, bounds)
+        layer = Layer(name, table, expected, lasting=lasting, since=since, repeats=True)
+        return _silver(engine, layer)
+
+    def tier(name: str, table: str, lasting: str) -> Comparison:
+        return _silver(engine, Layer(name, table, "silver", lasting=lasting, since=since))
+
+    normalized = partial(topic, "canonical topic", "canonical", "silver", held[topics.NORMALIZED])
+    return {
+        "canonical topic": normalized,
+        "late topic": partial(topic, "late topic", "late", late, held[topics.LATE]),
+        "ClickHouse silver": partial(tier, "ClickHouse silver", "hot_silver", young),
+        "Iceberg silver": partial(tier, "Iceberg silver", "cold_silver", "1"),
+    }
+
+
+def _silver(engine: Engine, layer: Layer) -> Comparison:
+    compared = compare(engine, layer)
+    if layer.held != "canonical":
+        compared.differences += processed(engine, layer, "canonical")
+    return compared
+
+
+def _kept(engine: Engine, table: str, bounds: Bounds) -> str:
+    """SQL of what a topic that may have expired in part must still have: what came after its first record.
+
+    A canonical partition holds the raw partition of its number; a topic of one partition holds all.
+    """
+    begun = {number for number, part in bounds.items() if part.begin}
+    if not begun:
+        return "1"
+    first = {
+        (str(exchange), int(number)): int(offset)
+        for exchange, number, offset in engine.rows(
+            f"SELECT exchange, raw_partition, min(raw_offset) FROM {table} GROUP BY exchange, raw_partition"
+        )
+    }
+    partitions = engine.number("SELECT max(raw_partition) + 1 FROM read_trades")
+    places = [(name, number) for name in topics.EXCHANGES for number in range(partitions)]
+    cut = [place for place in places if place[1] in begun or len(bounds) == 1]
+    return from_offset({place: first.get(place, NEVER) for place in cut})
+
+
+def _bronze(engine: Engine, extent: Extent, name: str) -> Comparison:
+    """What the raw records were read from where they have expired cannot be held to itself."""
+    total = Comparison(name)
+    tier, start, lasting = "cold", extent.begin, "NOT cold"
+    if name == "ClickHouse bronze":
+        kept = time.time_ns() // 1000 - BRONZE_US + _MARGIN_US
+        tier, start, lasting = "hot", extent.first, f"received > {kept} AND NOT cold"
+    for exchange in topics.EXCHANGES:
+        held, expected = f"{tier}_bronze_{exchange}", f"bronze_{exchange}"
+        layer = Layer(name, held, expected, bronze.columns(exchange), lasting, from_offset(start), "0")
+        found = compare(engine, layer)
+        total.compared += found.compared
+        total.skipped += found.skipped
+        total.reason = found.reason
+        total.differences += found.differences
+    return total
+
+
+def counts(engine: Engine) -> dict[str, dict[str, int]]:
+    """Rows by exchange and layer."""
+    distinct = "uniqExact(raw_partition, raw_offset)"
+    sources = {
+        "duplicates": ("countIf(duplicate)", "trades"),
+        "dead letters": ("count()", "letters"),
+        "normalized": (distinct, "canonical"),
+        "late": (distinct, "late"),
+        "bronze": ("count()", "hot_bronze_{}"),
+        "silver": ("count()", "hot_silver"),
+        "cold bronze": ("count()", "cold_bronze_{}"),
+        "cold silver": ("count()", "cold_silver"),
+    }
+    return {
+        exchange: {
+            "raw": engine.number(f"SELECT count() FROM judged WHERE topic = '{topics.raw(exchange)}'"),
+            **{
+                layer: engine.number(
+                    f"SELECT {count} FROM {source.format(exchange)} WHERE exchange = '{exchange}'"
+                )
+                for layer, (count, source) in sources.items()
+            },
+        }
+        for exchange in topics.EXCHANGES
+    }

@@ -1,0 +1,68 @@
+"""Dead letters against what the oracle cannot use: each bad record has one, and no good one has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from k2stream import topics
+from k2stream.reconcile.oracle.compare import MOST, Comparison, Difference
+from k2stream.reconcile.oracle.engine import Engine
+
+NAME = "dead letters"
+
+
+def compare_letters(engine: Engine, folder: Path, *, all_held: bool) -> Comparison:
+    """Hold the dead letters to the raw records and to what was unreadable elsewhere.
+
+    A letter names the record by topic, partition and offset, whoever gave it up. `all_held`: the dead-letter
+    topic has expired nothing, so that none may be missing. Frames that never became a record are not judged.
+    """
+    _judge(engine, folder)
+    result = Comparison(NAME, reason="frames that never became a record, and records that have expired")
+    joined = """(SELECT *, 1 AS present FROM letters) AS l
+        INNER JOIN judged AS r ON r.topic = l.topic AND r.partition = l.partition AND r.offset = l.offset"""
+    result.compared = engine.number(f"SELECT count() FROM {joined}")
+    result.skipped = engine.number("SELECT count() FROM letters") - result.compared
+    position = "l.topic, l.partition, l.offset, l.stage"
+    for topic, number, offset, stage in engine.rows(
+        f"SELECT {position} FROM {joined} WHERE NOT r.bad AND NOT r.doubtful LIMIT {MOST}"
+    ):
+        what = f"{topic}[{number}] offset {offset}"
+        result.differences.append(Difference(NAME, what, f"letter of {stage}", "absent", "present"))
+    for topic, number, offset, _ in engine.rows(
+        f"""SELECT {position} FROM {joined} WHERE r.body != '' AND NOT (
+            startsWith(r.body, l.original)
+            AND (length(l.original) = length(r.body) OR length(l.original) > 100000))
+        LIMIT {MOST}"""
+    ):
+        what = f"{topic}[{number}] offset {offset}"
+        result.differences.append(Difference(NAME, what, "original", "the record's bytes", "other bytes"))
+    for topic, number, offset in engine.rows(
+        f"""SELECT r.topic, r.partition, r.offset FROM judged AS r LEFT ANTI JOIN letters AS l
+            ON r.topic = l.topic AND r.partition = l.partition AND r.offset = l.offset
+        WHERE r.bad AND r.required LIMIT {MOST}"""
+    ):
+        if all_held:
+            what = f"{topic}[{number}] offset {offset}"
+            result.differences.append(Difference(NAME, what, "letter", "present", "missing"))
+    return result
+
+
+def _judge(engine: Engine, folder: Path) -> None:
+    """Make `judged`: every raw record and every unreadable one, whether it is bad, and its bytes."""
+    raw = " UNION ALL ".join(
+        f"""SELECT '{topics.raw(name)}' AS topic, '{name}' AS exchange, raw_partition, raw_offset, body,
+            required, storable FROM file('{folder / f"{name}.parquet"}', Parquet) WHERE NOT cold"""
+        for name in topics.EXCHANGES
+    )
+    engine.table(
+        "judged",
+        f"""SELECT topic, r.raw_partition AS partition, r.raw_offset AS offset, required,
+            if((topic, r.raw_partition, r.raw_offset) IN (SELECT topic, partition, offset FROM letters),
+               body, '') AS body,
+            NOT (t.good AND storable) AS bad, t.doubtful AS doubtful
+        FROM ({raw}) AS r LEFT JOIN trades AS t
+            ON t.exchange = r.exchange AND t.raw_partition = r.raw_partition AND t.raw_offset = r.raw_offset
+        UNION ALL SELECT topic, partition, offset, true, body, true, false FROM unreadable""",
+        "(topic, partition, offset)",
+    )

@@ -1,0 +1,98 @@
+"""What every layer must hold, recomputed from the raw records by an SQL engine of the oracle's own.
+
+It shares settings and topic names with the pipeline, and no code: tests/unit/reconcile/oracle/test_apart.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from k2stream import topics
+from k2stream.reconcile.oracle import bronze, rules, windows
+from k2stream.reconcile.oracle.candles import Instrument
+from k2stream.reconcile.oracle.engine import Engine
+from k2stream.reconcile.oracle.raw import Extent
+
+NEVER = 1 << 62
+
+_OWN_SPELLING = {
+    "binance": r"""replaceRegexpOne(symbol, concat('^(.+?)(FDUSD|USD[TC1PS]|TUSD|BUSD|AEUR|EURI|DOGE|IDRT',
+        '|BIDR|BKRW|BVND|BTC|ETH|BNB|XRP|TRX|SOL|DOT|DAI|PAX|UST|EUR|GBP|AUD|JPY|TRY|BRL|RUB|UAH|NGN|ZAR|PLN|RON|ARS|MXN',
+        '|COP|CZK|IDR)$'), '\\1/\\2')""",
+    "kraken": """arrayStringConcat(arrayMap(x -> transform(x, ['XBT', 'XDG'], ['BTC', 'DOGE'], x),
+        splitByChar('/', symbol)), '/')""",
+    "coinbase": "replaceOne(symbol, '-', '/')",
+}
+"""The canonical form of symbols that no file names."""
+
+
+def expect(
+    engine: Engine, folder: Path, extent: Extent, instruments: Iterable[Instrument], grace: int
+) -> None:
+    """Make the tables `bronze_<exchange>`, `silver` (which has what is late as well), `timed` and `needed`.
+
+    The raw records are in `<folder>/<exchange>.parquet`, the dead letters in `letters`; `grace` in µs.
+    """
+    engine.run("CREATE TABLE cuts (exchange String, raw_partition Int64) ENGINE = Memory")
+    for (exchange, number), first in extent.first.items():
+        if first:
+            engine.run(f"INSERT INTO cuts VALUES ('{exchange}', {number})")
+    for exchange in topics.EXCHANGES:
+        engine.table(f"native_{exchange}", rules.native(exchange, str(folder / f"{exchange}.parquet")))
+        bronze.expected(engine, exchange)
+    read = " UNION ALL ".join(rules.trades(exchange) for exchange in topics.EXCHANGES)
+    engine.table("read_trades", read, "(exchange, symbol, raw_offset)")
+    engine.table(
+        "whole",
+        f"""SELECT exchange, symbol, argMin(receive_time, raw_offset) + {rules.BOUND_US} AS since
+        FROM read_trades GROUP BY exchange, symbol""",
+    )
+    engine.table("trades", _kept(_spelled(instruments)), "(exchange, symbol, raw_offset)")
+    engine.table(
+        "timed", rules.TIMED.format(grace=grace, bound=rules.BOUND_US), "(exchange, symbol, raw_offset)"
+    )
+    engine.table("silver", rules.SILVER, "(exchange, raw_partition, raw_offset)")
+    windows.needed(engine)
+
+
+def _kept(spelled: str) -> str:
+    """Trades that are worth a place, once each; those in doubt unless they are dead letters.
+
+    Nobody can tell of trades from before the first raw record that is left, nor of copies of them.
+    """
+    raw = ", ".join(f"'{topics.raw(name)}'" for name in topics.EXCHANGES)
+    names = ", ".join(f"'{name}'" for name in topics.EXCHANGES)
+    return f"""
+        SELECT t.*, {spelled} AS canonical_symbol,
+            if((exchange, raw_partition) IN (SELECT exchange, raw_partition FROM cuts), whole.since, 0)
+                AS whole_from,
+            ts < whole_from AS unsure,
+            (exchange, raw_partition, raw_offset) IN (
+                SELECT transform(topic, [{raw}], [{names}], ''), partition, offset FROM letters) AS lettered,
+            good AND NOT duplicate AND NOT (doubtful AND lettered) AS kept
+        FROM ({rules.IDENTIFIED}) AS t LEFT JOIN whole USING (exchange, symbol)"""
+
+
+def _spelled(instruments: Iterable[Instrument]) -> str:
+    listed: Mapping[str, list[Instrument]] = {name: [] for name in topics.EXCHANGES}
+    for item in instruments:
+        listed[item.exchange].append(item)
+    cases = []
+    for exchange, items in listed.items():
+        own = _OWN_SPELLING[exchange]
+        if items:
+            symbols, spelled = [i.symbol for i in items], [i.canonical for i in items]
+            own = f"transform(symbol, {symbols}, {spelled}, {own})"
+        cases.append(f"exchange = '{exchange}', {own}")
+    return f"multiIf({', '.join(cases)}, '')"
+
+
+def from_offset(starts: Mapping[tuple[str, int], int]) -> str:
+    """SQL: a row's raw offset is at or beyond the start of its exchange's partition, 0 if none is given."""
+    given = {f"{exchange}:{number}": start for (exchange, number), start in starts.items() if start}
+    if not given:
+        return "1"
+    where = "concat(exchange, ':', toString(raw_partition))"
+    offsets = ", ".join(f"toInt64({start})" for start in given.values())
+    return f"raw_offset >= transform({where}, {list(given)}, [{offsets}], toInt64(0))"

@@ -1,0 +1,122 @@
+"""The raw records: from their topics, and from Iceberg's bronze where they have expired there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from k2stream import topics
+from k2stream.reconcile.oracle import iceberg
+from k2stream.reconcile.oracle.native import judge
+from k2stream.reconcile.oracle.parquet import Writer
+from k2stream.reconcile.oracle.raw_log import Bounds, held, read_to_end
+from k2stream.reconcile.oracle.rules import NATIVE
+from k2stream.settings import Settings
+
+SCHEMA = pa.schema(
+    [
+        ("raw_partition", pa.int64()),
+        ("raw_offset", pa.int64()),
+        ("body", pa.binary()),
+        ("required", pa.bool_()),
+        ("cold", pa.bool_()),
+        ("readable", pa.bool_()),
+        ("storable", pa.bool_()),
+        ("plain_price", pa.string()),
+        ("plain_quantity", pa.string()),
+    ]
+)
+
+Lettered = Callable[[str, int], NDArray[np.int64]]
+"""The offsets of a topic's partition that have dead letters: bronze has no row of them."""
+
+_FETCHED = "-rest-"
+"""Part of the connection of trades that were fetched over REST: bronze has no other mark of them."""
+
+
+@dataclass(slots=True)
+class Extent:
+    """By (exchange, partition): the first raw record that is known, and where the topic begins."""
+
+    first: dict[tuple[str, int], int] = field(default_factory=dict)
+    begin: dict[tuple[str, int], int] = field(default_factory=dict)
+    records: int = 0
+
+
+async def ends(settings: Settings) -> dict[str, Bounds]:
+    """What the raw topics hold now, by exchange: every layer has to have it all."""
+    return {name: await held(settings, topics.raw(name)) for name in topics.EXCHANGES}
+
+
+async def dump(
+    settings: Settings, folder: Path, required: Mapping[str, Bounds], lettered: Lettered
+) -> Extent:
+    """All raw records to `<folder>/<exchange>.parquet`; those below the ends of `required` are marked."""
+    extent = Extent()
+    for exchange in topics.EXCHANGES:
+        bounds = await held(settings, topics.raw(exchange))
+        wanted = {number: part.end for number, part in required[exchange].items()}
+        with Writer(folder / f"{exchange}.parquet", SCHEMA) as writer:
+            for number, part in bounds.items():
+                extent.first[exchange, number] = extent.begin[exchange, number] = part.begin
+                if part.begin:
+                    first = _cold(settings, writer, exchange, number, part.begin, lettered)
+                    extent.first[exchange, number] = first
+            async for number, records in read_to_end(settings, topics.raw(exchange), bounds):
+                rows = ((record.offset, record.value) for record in records)
+                writer.rows(_judged(exchange, number, rows, wanted.get(number, 0), cold=False))
+            extent.records += writer.count
+    return extent
+
+
+def _judged(
+    exchange: str, number: int, rows: Iterable[tuple[int, bytes | None]], end: int, *, cold: bool
+) -> Iterator[tuple[Any, ...]]:
+    for offset, value in rows:
+        yield (number, offset, value or b"", offset < end, cold, *judge(exchange, value))
+
+
+def _cold(
+    settings: Settings, writer: Writer, exchange: str, number: int, begin: int, lettered: Lettered
+) -> int:
+    """What bronze has of the offsets right below a topic's beginning; the first that is known."""
+    table = iceberg.load(settings, f"bronze_trades_{exchange}")
+    if table is None:
+        return begin
+    mine = f"raw_partition == {number} and raw_offset < {begin}"
+    held = iceberg.offsets(table, mine)
+    first = unbroken(np.concatenate((held, lettered(topics.raw(exchange), number))), begin)
+    for piece in iceberg.pieces(table, f"{mine} and raw_offset >= {first}"):
+        rows = zip(piece["raw_offset"].to_pylist(), _bodies(exchange, piece), strict=True)
+        writer.rows(_judged(exchange, number, rows, begin, cold=True))
+    return first
+
+
+def unbroken(held: NDArray[np.int64], begin: int) -> int:
+    """From where on no offset below `begin` is missing among those held.
+
+    A log that was cut or made anew takes records with it that nobody can tell of.
+    """
+    below = np.unique(held[held < begin])
+    gaps = np.flatnonzero(np.diff(np.append(below, begin)) != 1)
+    known = below[gaps[-1] + 1 :] if len(gaps) else below
+    return int(known[0]) if len(known) else begin
+
+
+def _bodies(exchange: str, rows: pa.Table) -> Iterator[bytes]:
+    """Bronze rows as the raw records they came from."""
+    columns = {name: rows[iceberg.RENAMED.get(name, name)].to_pylist() for name in NATIVE[exchange]}
+    columns |= {"k2_recv": iceberg.micros(rows["receive_time"]).to_pylist()}
+    columns |= {"k2_conn": rows["connection"].to_pylist(), "k2_seq": rows["sequence"].to_pylist()}
+    for values in zip(*columns.values(), strict=True):
+        fields = {name: value for name, value in zip(columns, values, strict=True) if value is not None}
+        if _FETCHED in fields["k2_conn"]:
+            fields["k2_backfilled"] = True
+        yield json.dumps(fields, separators=(",", ":")).encode()

@@ -1,0 +1,91 @@
+"""Topics, read whole: what is there at the call, each record with its position. Own connections."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import OffsetOutOfRangeError
+
+from k2stream.model.errors import ConfigError
+from k2stream.settings import Settings
+
+_AT_ONCE = 20_000
+_WAIT_MS = 500
+
+
+class Held(NamedTuple):
+    """What a partition holds: offsets from `begin` up to, not including, `end`."""
+
+    begin: int
+    end: int
+
+
+Bounds = dict[int, Held]
+"""By partition."""
+
+
+@asynccontextmanager
+async def _connected(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+    options: dict[str, Any] = {"security_protocol": settings.kafka_security_protocol}
+    if settings.kafka_security_protocol.endswith("SSL"):
+        options["ssl_context"] = ssl.create_default_context()
+    if settings.kafka_sasl_mechanism:
+        options["sasl_mechanism"] = settings.kafka_sasl_mechanism
+        options["sasl_plain_username"] = settings.kafka_sasl_username
+        options["sasl_plain_password"] = settings.kafka_sasl_password
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap,
+        auto_offset_reset="none",
+        enable_auto_commit=False,
+        max_poll_records=_AT_ONCE,
+        **options,
+    )
+    await consumer.start()
+    try:
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def held(settings: Settings, topic: str) -> Bounds:
+    """What each partition of a topic holds now; nothing when there is no such topic."""
+    async with _connected(settings) as consumer:
+        await consumer._client.force_metadata_update()  # noqa: SLF001 - partitions_for_topic reads cached metadata only
+        numbers = sorted(consumer.partitions_for_topic(topic) or ())
+        partitions = [TopicPartition(topic, number) for number in numbers]
+        begin = await consumer.beginning_offsets(partitions)
+        end = await consumer.end_offsets(partitions)
+        return {tp.partition: Held(begin[tp], end[tp]) for tp in partitions}
+
+
+async def read_to_end(
+    settings: Settings, topic: str, bounds: Bounds | None = None
+) -> AsyncIterator[tuple[int, Sequence[Any]]]:
+    """Yield (partition, records) of the bounds, by default of all that the topic holds at the call.
+
+    Raises ConfigError when offsets expire before they are read: what is left would look like all there is.
+    """
+    bounds = await held(settings, topic) if bounds is None else bounds
+    wanted = {TopicPartition(topic, number): part for number, part in bounds.items()}
+    wanted = {tp: part for tp, part in wanted.items() if part.begin < part.end}
+    if not wanted:
+        return
+    async with _connected(settings) as consumer:
+        consumer.assign(list(wanted))
+        for tp, part in wanted.items():
+            consumer.seek(tp, part.begin)
+        while any([await consumer.position(tp) < part.end for tp, part in wanted.items()]):
+            try:
+                answer = await consumer.getmany(timeout_ms=_WAIT_MS)
+            except OffsetOutOfRangeError as error:
+                raise ConfigError(
+                    f"{topic}: offsets expired or were cut off while they were read ({error}); run it again"
+                ) from None
+            for tp, records in answer.items():
+                kept = [record for record in records if record.offset < wanted[tp].end]
+                if kept:
+                    yield tp.partition, kept

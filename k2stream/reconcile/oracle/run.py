@@ -1,0 +1,133 @@
+"""One verification: the oracle, every layer, and how they compare."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from k2stream import topics
+from k2stream.reconcile.oracle import bronze, candles, raw, trades, unreadable
+from k2stream.reconcile.oracle.candles import listed
+from k2stream.reconcile.oracle.compare import Comparison
+from k2stream.reconcile.oracle.engine import Engine
+from k2stream.reconcile.oracle.layers import counts, work
+from k2stream.reconcile.oracle.oracle import expect
+from k2stream.reconcile.oracle.raw_log import Bounds, held
+from k2stream.reconcile.oracle.windows import TIMEFRAMES
+from k2stream.settings import Settings
+
+Say = Callable[[str], None]
+Settle = Callable[[], Awaitable[None]]
+
+AGAIN_SECONDS = 60.0
+"""How long rows of a running platform may take to come."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What was found; `counts` is {exchange: {layer: rows}}."""
+
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    candles: int = 0
+    comparisons: list[Comparison] = field(default_factory=list)
+
+    @property
+    def differences(self) -> int:
+        """Disagreements over all layers."""
+        return sum(len(item.differences) for item in self.comparisons)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether nothing is wrong but that rows are missing."""
+        wrong = [item for item in self.comparisons if item.differences]
+        return bool(wrong) and all(item.waiting for item in wrong)
+
+
+async def verify(
+    settings: Settings,
+    candles_url: str | None,
+    on_step: Say = lambda text: None,
+    settle: Settle | None = None,
+) -> Report:
+    """Recompute everything from the raw records and compare each layer with it.
+
+    `candles_url` is the candles worker's base URL; without it the tables are not compared. `settle` is for a
+    platform that runs on: it waits until all layers have what the raw topics hold now. What comes later may
+    be there, and is compared as well; what is missing may be on its way, and is looked for again.
+    """
+    required = await raw.ends(settings)
+    deadline = time.monotonic() + AGAIN_SECONDS
+    while True:
+        if settle:
+            on_step("waiting for the layers to have what the raw topics hold")
+            await settle()
+        report = await _once(settings, candles_url, on_step, required)
+        if not (settle and report.waiting) or time.monotonic() > deadline:
+            return report
+        on_step(f"{report.differences:,} rows are missing, looking again")
+
+
+async def _once(
+    settings: Settings, candles_url: str | None, on_step: Say, required: Mapping[str, Bounds]
+) -> Report:
+    with tempfile.TemporaryDirectory(prefix="k2-verify-") as name, Engine() as engine:
+        folder = Path(name)
+        on_step("reading the layers")
+        held_by = await _topics(settings, engine, folder)
+        if candles_url:
+            path = folder / "tables.parquet"
+            await candles.tables(settings, engine, "table_candles", candles_url, path)
+        await asyncio.to_thread(_stores, settings, engine, folder)
+        on_step("reading the raw topics")
+        extent = await raw.dump(settings, folder, required, partial(unreadable.lettered, engine))
+        on_step(f"recomputing {extent.records:,} trades and comparing every layer")
+        return await asyncio.to_thread(
+            _compared, settings, engine, folder, extent, held_by, tables=candles_url is not None
+        )
+
+
+async def _topics(settings: Settings, engine: Engine, folder: Path) -> dict[str, Bounds]:
+    """Read what the derived topics hold; the bounds by topic."""
+    bad = unreadable.Unreadable()
+    ohlcv = {timeframe: topics.ohlcv(timeframe) for timeframe in TIMEFRAMES}
+    names = (topics.NORMALIZED, topics.LATE, topics.DLQ, *ohlcv.values())
+    bounds = {name: await held(settings, name) for name in names}
+    for topic, table in ((topics.NORMALIZED, "canonical"), (topics.LATE, "late")):
+        path = folder / f"{table}.parquet"
+        await trades.topic(settings, engine, table, (topic, bounds[topic]), path, bad)
+    by_timeframe = {timeframe: bounds[topic] for timeframe, topic in ohlcv.items()}
+    await candles.topic(settings, engine, "topic_candles", by_timeframe, folder / "candles.parquet", bad)
+    await unreadable.letters(settings, engine, bounds[topics.DLQ], folder / "letters.parquet", bad)
+    bad.table(engine, folder / "unreadable.parquet")
+    return bounds
+
+
+def _stores(settings: Settings, engine: Engine, folder: Path) -> None:
+    for tier, silver, gold in (("hot", trades.hot, candles.hot), ("cold", trades.cold, candles.cold)):
+        silver(settings, engine, f"{tier}_silver", folder / f"{tier}-silver.parquet")
+        gold(settings, engine, f"{tier}_candles", folder)
+    for exchange in topics.EXCHANGES:
+        for tier, read in (("hot", bronze.hot), ("cold", bronze.cold)):
+            path = folder / f"{tier}-bronze-{exchange}.parquet"
+            read(settings, engine, exchange, f"{tier}_bronze_{exchange}", path)
+
+
+def _compared(
+    settings: Settings,
+    engine: Engine,
+    folder: Path,
+    extent: raw.Extent,
+    held_by: Mapping[str, Bounds],
+    *,
+    tables: bool,
+) -> Report:
+    expect(engine, folder, extent, listed(settings), settings.grace_us)
+    retention = settings.candle_retention if tables else None
+    comparisons = [compare() for compare in work(engine, folder, extent, held_by, retention).values()]
+    found = engine.number("SELECT count() FROM needed")
+    return Report(counts(engine), found, comparisons)

@@ -1,0 +1,19 @@
+"""Waiting until the layers of a running platform have what its topics hold."""
+
+from __future__ import annotations
+
+import httpx
+
+from k2stream.kafka.lag import LagReader
+from k2stream.platform.running import Running
+
+WITHIN_SECONDS = 60.0
+
+
+async def settle(running: Running) -> None:
+    """Wait until the workers have taken in what is in the topics now, and have the cold one commit."""
+    async with LagReader(running.settings) as lags:
+        for group in ("k2-normalize", "k2-candles", "k2-hot"):
+            await lags.passed(group, WITHIN_SECONDS)
+    async with httpx.AsyncClient(timeout=WITHIN_SECONDS) as client:
+        (await client.post(f"{running.urls['cold']}/cold/flush")).raise_for_status()

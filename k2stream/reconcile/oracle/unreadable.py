@@ -1,0 +1,72 @@
+"""Records that the oracle cannot read, and the dead letters."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from k2stream import topics
+from k2stream.reconcile.oracle.engine import Engine
+from k2stream.reconcile.oracle.parquet import Writer
+from k2stream.reconcile.oracle.raw_log import Bounds, read_to_end
+from k2stream.settings import Settings
+
+_SCHEMA = pa.schema(
+    [("topic", pa.string()), ("partition", pa.int64()), ("offset", pa.int64()), ("body", pa.binary())]
+)
+_LETTERS = pa.schema(
+    [
+        *(("exchange", pa.string()), ("stage", pa.string()), ("topic", pa.string())),
+        *(("partition", pa.int64()), ("offset", pa.int64()), ("original", pa.binary())),
+    ]
+)
+
+
+class Unreadable:
+    """Positions and values of records that are none, gathered while topics are read."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[str, int, int, bytes]] = []
+
+    def note(self, topic: str, partition: int, offset: int, value: bytes | None) -> None:
+        """Take one."""
+        self._rows.append((topic, partition, offset, value or b""))
+
+    def table(self, engine: Engine, path: Path) -> None:
+        """Make the table `unreadable`."""
+        with Writer(path, _SCHEMA) as writer:
+            writer.rows(self._rows)
+        engine.load("unreadable", path)
+
+
+async def letters(settings: Settings, engine: Engine, bounds: Bounds, path: Path, bad: Unreadable) -> None:
+    """Make the table `letters` of the dead-letter topic."""
+    with Writer(path, _LETTERS) as writer:
+        async for partition, records in read_to_end(settings, topics.DLQ, bounds):
+            writer.rows(_letters(partition, records, bad))
+    engine.load("letters", path)
+
+
+def lettered(engine: Engine, topic: str, partition: int) -> NDArray[np.int64]:
+    """The offsets of a topic's partition of which there are dead letters."""
+    rows = engine.rows(f"SELECT offset FROM letters WHERE topic = '{topic}' AND partition = {partition}")
+    return np.array([offset for (offset,) in rows], np.int64)
+
+
+def _letters(partition: int, records: Any, bad: Unreadable) -> Iterator[tuple[Any, ...]]:
+    for record in records:
+        try:
+            letter = json.loads(record.value)
+            original = base64.b64decode(letter["original"], validate=True)
+            where = letter.get("topic", ""), letter.get("partition", -1), letter.get("offset", -1)
+            yield letter["exchange"], letter["stage"], *where, original
+        except (ValueError, KeyError, TypeError, AttributeError, binascii.Error):
+            bad.note(topics.DLQ, partition, record.offset, record.value)

@@ -1,0 +1,100 @@
+"""Candles by the oracle: of a window's trades up to any raw offset, so that unfinished ones are candles."""
+
+from __future__ import annotations
+
+from k2stream.reconcile.oracle.engine import Engine
+
+TIMEFRAMES = {"1m": 60, "5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "1d": 86_400}
+"""Seconds."""
+
+_UNIT = "toInt256('1000000000000000000')"
+_ORDER = "(if(sequence > 0, intDiv(ts, 1000) * 1000, ts), sequence, ts, raw_offset)"
+"""Of what an exchange numbers the id decides within a millisecond."""
+
+
+def needed(engine: Engine) -> None:
+    """Make `needed`: every window that a layer must have, and the last raw offset that must be in it."""
+    engine.run(
+        """CREATE TABLE needed
+            (exchange String, symbol String, timeframe String, open_time Int64, raw_offset Int64)
+        ENGINE = Memory"""
+    )
+    for timeframe, seconds in TIMEFRAMES.items():
+        engine.run(
+            f"""INSERT INTO needed
+            SELECT exchange, symbol, '{timeframe}',
+                intDiv(ts, {seconds * 1_000_000}) * {seconds * 1000} AS opened, max(raw_offset)
+            FROM timed WHERE NOT late AND required AND opened * 1000 >= whole_from
+            GROUP BY exchange, symbol, opened"""
+        )
+
+
+def told(engine: Engine, layers: list[str]) -> None:
+    """Make `told`: what each (window, raw offset) that some layer or `needed` has should say."""
+    asked = " UNION DISTINCT ".join(
+        f"SELECT exchange, symbol, timeframe, open_time, raw_offset FROM {layer}" for layer in layers
+    )
+    engine.table("asked", asked)
+    columns = ", ".join(f"{sql} AS {name}" for name, sql in _COLUMNS.items())
+    for index, (timeframe, seconds) in enumerate(TIMEFRAMES.items()):
+        opened = f"intDiv(ts, {seconds * 1_000_000}) * {seconds * 1000}"
+        query = f"""
+            SELECT exchange, symbol, '{timeframe}' AS timeframe, open_time, raw_offset,
+                open_time + {seconds * 1000 - 1} AS close_time, {columns}
+            FROM (
+                SELECT exchange, symbol, canonical_symbol AS canonical, open_time, raw_offset, raw_partition,
+                    {_SO_FAR}
+                FROM (SELECT *, {opened} AS open_time FROM timed WHERE NOT late)
+                WINDOW so_far AS (PARTITION BY exchange, symbol, open_time ORDER BY raw_offset
+                                  ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW))
+            WHERE (exchange, symbol, open_time, raw_offset) IN (
+                SELECT exchange, symbol, open_time, raw_offset FROM asked WHERE timeframe = '{timeframe}')"""
+        if index == 0:
+            engine.table("told", query)
+        else:
+            engine.run(f"INSERT INTO told {query}")
+
+
+_SUMS = {
+    "o": f"argMin(price, {_ORDER})",
+    "h": "max(price)",
+    "l": "min(price)",
+    "c": f"argMax(price, {_ORDER})",
+    "v": "sum(quantity)",
+    "qv": "sum(price * quantity)",
+    "tv": "sumIf(quantity, taker = 'BUY')",
+    "tqv": "sumIf(price * quantity, taker = 'BUY')",
+    "trades": "sum(weight)",
+    "first_ts": f"argMin(ts, {_ORDER})",
+    "last_ts": f"argMax(ts, {_ORDER})",
+    "records": "count()",
+    "last_offset": "max(raw_offset)",
+}
+_SO_FAR = ", ".join(f"{sql} OVER so_far AS {name}" for name, sql in _SUMS.items())
+"""Added up trade by trade: as often as a layer tells a candle, it costs no more."""
+
+
+def _half_even(dividend: str, divisor: str) -> str:
+    quotient, rest = f"intDiv({dividend}, {divisor})", f"({dividend} % {divisor})"
+    return f"{quotient} + if(2 * {rest} > {divisor} OR (2 * {rest} = {divisor} AND {quotient} % 2 = 1), 1, 0)"
+
+
+_COLUMNS = {
+    "canonical_symbol": "canonical",
+    "open": "o",
+    "high": "h",
+    "low": "l",
+    "close": "c",
+    "volume": "v",
+    "quote_volume": _half_even("qv", _UNIT),
+    "taker_buy_volume": "tv",
+    "taker_buy_quote_volume": _half_even("tqv", _UNIT),
+    "vwap": _half_even("qv", "v"),
+    "trade_count": "trades",
+    "first_trade_time": "first_ts",
+    "last_trade_time": "last_ts",
+    "records": "records",
+    "last_offset": "last_offset",
+    "raw_partition": "raw_partition",
+}
+"""Prices, volumes and averages are Int256 at scale 18."""

@@ -1,0 +1,154 @@
+"""Binance spot, combined streams."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from k2stream.model.instrument import STREAMS, Instrument
+from k2stream.simulator.assets import STYLES, decimal
+from k2stream.simulator.denials import Denials
+from k2stream.simulator.market import Order
+from k2stream.simulator.wire import Client, Message
+
+DAY_SECONDS = 86_400.0
+MAX_STREAMS = 1024
+MESSAGES_A_SECOND = 5
+
+_STREAM = re.compile(r"([a-z0-9]+)@([A-Za-z0-9_]+)")
+_TRADE = (
+    '{"stream":"%s@trade","data":{"e":"trade","E":%d,"s":"%s","t":%d,"p":"%s","q":"%s",'
+    '"T":%d,"m":%s,"M":true}}'
+)
+_AGG_TRADE = (
+    '{"stream":"%s@aggTrade","data":{"e":"aggTrade","E":%d,"s":"%s","a":%d,"p":"%s","q":"%s","f":%d,"l":%d,'
+    '"T":%d,"m":%s,"M":true}}'
+)
+
+
+class Binance:
+    """SUBSCRIBE, UNSUBSCRIBE and LIST_SUBSCRIPTIONS of @trade and @aggTrade; pings; closes at an age."""
+
+    name = "binance"
+    path = "/stream"
+
+    def __init__(
+        self,
+        instruments: Sequence[Instrument],
+        denials: Denials,
+        *,
+        close_seconds: float = DAY_SECONDS,
+        ping_seconds: float = 20.0,
+    ) -> None:
+        self.denials = denials
+        self._symbols = {item.symbol.lower(): item.symbol for item in instruments}
+        self._lower = {item.symbol: item.symbol.lower() for item in instruments}
+        self._close_us = close_seconds * 1e6
+        self.ping_seconds = ping_seconds
+
+    def opened(self, client: Client, now_us: int) -> list[Message]:
+        """Nothing."""
+        return []
+
+    def answer(self, client: Client, text: bytes, now_us: int) -> list[Message]:
+        """Result or error, with the request's id."""
+        client.commands = [at for at in client.commands if at > now_us - 1_000_000] + [now_us]
+        if len(client.commands) > MESSAGES_A_SECOND:
+            client.farewell = "Too many requests"
+            return []
+        try:
+            request = json.loads(text)
+        except ValueError as error:
+            return [_error(3, f"Invalid JSON: {error}")]
+        if not isinstance(request, dict):
+            return [_error(2, "Invalid request: expected an object")]
+        number = request.get("id")
+        if type(number) is not int or number < 0:
+            return [_error(2, "Invalid request: request ID must be an unsigned integer")]
+        method = request.get("method")
+        if method == "LIST_SUBSCRIPTIONS":
+            return [_result(self._list(client), number)]
+        if method not in ("SUBSCRIBE", "UNSUBSCRIBE"):
+            return [_error(2, f"Invalid request: unknown variant {method}", number)]
+        if self.denials.take("rate") is not None:
+            return [_error(3, "Too many requests", number)]
+        return self._change(client, request.get("params"), number, add=method == "SUBSCRIBE")
+
+    def _change(self, client: Client, params: Any, number: int, *, add: bool) -> list[Message]:
+        if not isinstance(params, list) or not all(isinstance(name, str) for name in params):
+            return [_error(2, "Invalid request: params must be an array of strings", number)]
+        parsed = []
+        for name in params:
+            match = _STREAM.fullmatch(name)
+            if not match or match[1] not in self._symbols or match[2] not in STREAMS:
+                return [_error(2, "Invalid request: invalid stream", number)]
+            parsed.append((match[2], self._symbols[match[1]]))
+        if add and len(self._list(client)) + len(parsed) > MAX_STREAMS:
+            return [_error(2, "Invalid request: too many streams", number)]
+        asked = [symbol for _, symbol in parsed] if add else []
+        if (refused := self.denials.take("refuse_symbol", asked)) is not None:
+            return [_error(2, f"Invalid request: {refused} is refused", number)]
+        if self.denials.take("leave_out", asked) is not None:
+            return []
+        for stream, symbol in parsed:
+            symbols = client.subscribed.setdefault(stream, set())
+            symbols.add(symbol) if add else symbols.discard(symbol)
+        return [_result(None, number)]
+
+    def _list(self, client: Client) -> list[str]:
+        return [f"{self._lower[s]}@{stream}" for stream, names in client.subscribed.items() for s in names]
+
+    def remember(self, orders: list[Order]) -> None:
+        """Nothing: there are no snapshots."""
+
+    def trades(self, client: Client, orders: list[Order], now_us: int) -> list[Message]:
+        """A frame a trade, or one an order on @aggTrade."""
+        messages = []
+        event_ms = now_us // 1000
+        for order in orders:
+            symbol, time_ms = order.symbol, order.time_us // 1000
+            lower, maker = self._lower[symbol], "false" if order.taker_buy else "true"
+            if client.wants("trade", symbol):
+                for number, quantity in enumerate(order.quantities, order.first_id):
+                    fields = (lower, event_ms, symbol, number, order.price, quantity, time_ms, maker)
+                    messages.append(Message((_TRADE % fields).encode(), symbol, number, 1))
+            if client.wants("aggTrade", symbol):
+                total = decimal(order.lots, order.lot_digits, STYLES["binance"].quantity_digits)
+                ids = (order.first_id, order.last_id)
+                text = _AGG_TRADE % (
+                    (lower, event_ms, symbol, order.number, order.price, total, *ids, time_ms, maker)
+                )
+                messages.append(Message(text.encode(), symbol, order.number, 1))
+        return messages
+
+    def pulse(self, client: Client, now_us: int) -> list[Message]:
+        """No heartbeats; the connection ends at its age."""
+        if now_us - client.opened_us >= self._close_us:
+            client.farewell = "connection age"
+        return []
+
+    def take_away(self, client: Client, symbol: str, now_us: int) -> list[Message]:
+        """Nothing: a stream that is subscribed stays so."""
+        return []
+
+    def closing(self, now_us: int) -> list[Message]:
+        """The notice of a shutdown."""
+        notice = f'{{"stream":"!serverShutdown","data":{{"e":"serverShutdown","E":{now_us // 1000}}}}}'
+        return [Message(notice.encode())]
+
+    def error(self, client: Client, text: str) -> Message:
+        """An error without a request."""
+        return _error(0, text)
+
+
+def _result(result: Any, number: int) -> Message:
+    return Message(json.dumps({"result": result, "id": number}, separators=(",", ":")).encode())
+
+
+def _error(code: int, text: str, number: int | None = None) -> Message:
+    body: dict[str, Any] = {"error": {"code": code, "msg": text}}
+    if number is not None:
+        body["id"] = number
+    return Message(json.dumps(body, separators=(",", ":")).encode())

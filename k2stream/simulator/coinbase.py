@@ -1,0 +1,155 @@
+"""Coinbase Advanced Trade: market_trades and heartbeats."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from k2stream.model.instrument import Instrument
+from k2stream.simulator.denials import Denials
+from k2stream.simulator.market import Order
+from k2stream.simulator.wire import Client, Message
+
+SUBSCRIBE_WITHIN_US = 5_000_000
+HEARTBEAT_US = 1_000_000
+SNAPSHOT_TRADES = 100
+
+_TRADE = '{"product_id":"%s","trade_id":"%d","price":"%s","size":"%s","time":"%s","side":"%s"}'
+
+
+class Coinbase:
+    """A snapshot newest first for each product, updates, and one frame counter for all channels."""
+
+    name = "coinbase"
+    path = "/"
+    ping_seconds = 0.0
+
+    def __init__(self, instruments: Sequence[Instrument], denials: Denials) -> None:
+        self.denials = denials
+        self._recent: dict[str, deque[tuple[int, str]]] = {
+            item.symbol: deque(maxlen=SNAPSHOT_TRADES) for item in instruments
+        }
+
+    def opened(self, client: Client, now_us: int) -> list[Message]:
+        """Nothing."""
+        return []
+
+    def answer(self, client: Client, text: bytes, now_us: int) -> list[Message]:
+        """The snapshots, then the subscriptions; or an error, which has no channel."""
+        try:
+            request = json.loads(text)
+        except ValueError:
+            return [self.error(client, "failed to parse message")]
+        if not isinstance(request, dict) or request.get("type") not in ("subscribe", "unsubscribe"):
+            return [self.error(client, "unknown message type")]
+        channel, products = request.get("channel"), request.get("product_ids") or []
+        if channel not in ("market_trades", "heartbeats"):
+            return [self.error(client, f"channel {channel} is not a valid channel")]
+        if not isinstance(products, list) or (channel == "market_trades" and not products):
+            return [self.error(client, "product_ids is required")]
+        for product in products:
+            if product not in self._recent:
+                return [self.error(client, f"{product} is not a valid product")]
+        if request["type"] == "unsubscribe":
+            client.subscribed.setdefault(channel, set()).difference_update(products)
+            return [self._subscriptions(client, now_us)]
+        if self.denials.take("rate") is not None:
+            return [self.error(client, "rate limit exceeded")]
+        if channel == "market_trades":
+            if (refused := self.denials.take("refuse_symbol", products)) is not None:
+                return [self.error(client, f"{refused} is refused")]
+            products = [name for name in products if self.denials.take("leave_out", [name]) is None]
+        client.subscribed.setdefault(channel, set()).update(products or {channel} - {"market_trades"})
+        snapshots = (
+            [self._snapshot(client, product, now_us) for product in products if self._recent[product]]
+            if channel == "market_trades"
+            else []
+        )
+        return [*snapshots, self._subscriptions(client, now_us)]
+
+    def _snapshot(self, client: Client, product: str, now_us: int) -> Message:
+        recent = self._recent[product]
+        trades = [trade for _, trade in reversed(recent)]
+        return _market_trades(client, "snapshot", product, recent[0][0], trades, now_us)
+
+    def _subscriptions(self, client: Client, now_us: int) -> Message:
+        channels = {name: sorted(products) for name, products in client.subscribed.items()}
+        events = json.dumps([{"subscriptions": channels}], separators=(",", ":"))
+        return Message(_frame(client, "subscriptions", events, now_us))
+
+    def remember(self, orders: list[Order]) -> None:
+        """Keep the newest trades of each product for snapshots."""
+        for order in orders:
+            self._recent[order.symbol].extend(_trades(order))
+
+    def trades(self, client: Client, orders: list[Order], now_us: int) -> list[Message]:
+        """An update a product."""
+        found: dict[str, list[tuple[int, str]]] = {}
+        for order in orders:
+            if client.wants("market_trades", order.symbol):
+                found.setdefault(order.symbol, []).extend(_trades(order))
+        return [
+            _market_trades(client, "update", product, numbered[0][0], [text for _, text in numbered], now_us)
+            for product, numbered in found.items()
+        ]
+
+    def pulse(self, client: Client, now_us: int) -> list[Message]:
+        """A heartbeat each second; a connection that did not subscribe in time ends."""
+        age = now_us - client.opened_us
+        if not client.subscribed and age >= SUBSCRIBE_WITHIN_US:
+            client.farewell = "no subscription within 5 s"
+        if "heartbeats" not in client.subscribed or age < (client.heartbeats + 1) * HEARTBEAT_US:
+            return []
+        client.heartbeats = age // HEARTBEAT_US
+        current = f"{iso(now_us)[:-1].replace('T', ' ')} +0000 UTC m=+{age / 1e6:.9f}"
+        events = f'[{{"current_time":"{current}","heartbeat_counter":{client.heartbeats}}}]'
+        return [Message(_frame(client, "heartbeats", events, now_us))]
+
+    def take_away(self, client: Client, symbol: str, now_us: int) -> list[Message]:
+        """The list of what is subscribed, without the product."""
+        client.subscribed["market_trades"].discard(symbol)
+        return [self._subscriptions(client, now_us)]
+
+    def closing(self, now_us: int) -> list[Message]:
+        """Nothing."""
+        return []
+
+    def error(self, client: Client, text: str) -> Message:
+        """A message with a type and no channel."""
+        body = {"type": "error", "message": "Failed to subscribe", "reason": text}
+        return Message(json.dumps(body, separators=(",", ":")).encode())
+
+
+def _trades(order: Order) -> Iterable[tuple[int, str]]:
+    time = iso(order.time_us)
+    side = "SELL" if order.taker_buy else "BUY"  # the maker's
+    for number, quantity in enumerate(order.quantities, order.first_id):
+        yield number, _TRADE % (order.symbol, number, order.price, quantity, time, side)
+
+
+def _market_trades(
+    client: Client, kind: str, product: str, first_id: int, trades: list[str], now_us: int
+) -> Message:
+    events = f'[{{"type":"{kind}","trades":[{",".join(trades)}]}}]'
+    return Message(_frame(client, "market_trades", events, now_us), product, first_id, len(trades))
+
+
+def _frame(client: Client, channel: str, events: str, now_us: int) -> bytes:
+    return (
+        f'{{"channel":"{channel}","client_id":"","timestamp":"{iso(now_us)}",'
+        f'"sequence_num":{client.next_sequence()},"events":{events}}}'
+    ).encode()
+
+
+def iso(time_us: int) -> str:
+    """A time as Coinbase writes it."""
+    seconds, micros = divmod(time_us, 1_000_000)
+    return f"{_second(seconds)}.{micros:06d}Z"
+
+
+@lru_cache(maxsize=16)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -1,0 +1,131 @@
+"""`k2 simulate`: simulated exchanges until it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import signal
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import msgspec
+import uvloop
+
+from k2stream import instruments
+from k2stream import settings as settings_module
+from k2stream.simulator.faults import Fault, Kind
+from k2stream.simulator.simulator import Options, Simulator
+from k2stream.topics import EXCHANGES
+
+# Trades are millions of short-lived objects without cycles, see k2stream/app.py.
+GC_THRESHOLDS = (200_000, 20, 20)
+
+
+class _RepeatedFault(click.ParamType):
+    name = "EXCHANGE:KIND@SECONDS"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, Fault]:
+        what, _, every = str(value).partition("@")
+        exchange, _, kind = what.partition(":")
+        try:
+            fault = msgspec.convert({"exchange": exchange, "kind": kind}, Fault)
+            seconds = float(every)
+            if exchange not in EXCHANGES or seconds <= 0:
+                raise ValueError
+        except ValueError:
+            kinds = ", ".join(Kind)
+            self.fail(f"{value!r}: expected e.g. kraken:garbage@10; kinds are {kinds}", param, ctx)
+        return seconds, fault
+
+
+@click.command()
+@click.option(
+    "--rate", default=200.0, show_default=True, type=click.FloatRange(0.1, 100_000), help="Trades/s"
+)
+@click.option("--seed", default=7, show_default=True, help="The same seed and start give the same trades.")
+@click.option("--start", type=click.DateTime(), help="Trade time (UTC) of the first moment; default: now.")
+@click.option("--ahead", default=0.0, show_default=True, help="Seconds their clocks are before this one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--binance-port", default=0, help="0: any free port, as for the others.")
+@click.option("--kraken-port", default=0)
+@click.option("--coinbase-port", default=0)
+@click.option("--control-port", default=0, help="HTTP: /fault, /stop-feeds, /start-feeds, /stats, /faults.")
+@click.option("--record", type=click.Path(dir_okay=False, path_type=Path), help="JSON lines of all trades.")
+@click.option(
+    "--binance-close-seconds",
+    default=86_400.0,
+    show_default=True,
+    help="Age at which Binance closes a connection.",
+)
+@click.option("--fault", "faults", multiple=True, type=_RepeatedFault(), help="A fault that repeats.")
+@click.option("--json", "as_json", is_flag=True, help="Tell the URLs in one line of JSON.")
+def simulate_command(
+    rate: float,
+    seed: int,
+    start: datetime | None,
+    ahead: float,
+    host: str,
+    binance_port: int,
+    kraken_port: int,
+    coinbase_port: int,
+    control_port: int,
+    record: Path | None,
+    binance_close_seconds: float,
+    faults: tuple[tuple[float, Fault], ...],
+    as_json: bool,
+) -> None:
+    """Run SIMULATED exchanges: local servers that speak the protocols of the real ones."""
+    options = Options(
+        rate=rate,
+        seed=seed,
+        ahead_seconds=ahead,
+        start_us=int(start.replace(tzinfo=UTC).timestamp()) * 1_000_000 if start else None,
+        host=host,
+        ports={"binance": binance_port, "kraken": kraken_port, "coinbase": coinbase_port},
+        control_port=control_port,
+        record=record,
+        faults=faults,
+        binance_close_seconds=binance_close_seconds,
+    )
+    simulator = Simulator(instruments.load(settings_module.get().instruments_file), options)
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    try:
+        uvloop.run(_run(simulator, as_json=as_json))
+    except OSError as error:
+        raise click.ClickException(f"the simulated exchanges cannot start: {error}") from None
+
+
+async def _run(simulator: Simulator, *, as_json: bool) -> None:
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    async with simulator:
+        click.echo(_announcement(simulator, as_json=as_json))
+        trading = asyncio.create_task(simulator.run())
+        trading.add_done_callback(lambda _: stopped.set())
+        await stopped.wait()
+        if trading.done():
+            trading.result()
+        trading.cancel()
+
+
+def _announcement(simulator: Simulator, *, as_json: bool) -> str:
+    if as_json:
+        urls = {"control_url": simulator.control.url, "rest": simulator.rest_urls, **simulator.urls}
+        return json.dumps({"simulated": True, **urls})
+    options = simulator.options
+    lines = [f"K2_{name.upper()}_WS_URL={url}" for name, url in simulator.urls.items()]
+    lines += [f"K2_{name.upper()}_REST_URL={url}" for name, url in simulator.rest_urls.items()]
+    return "\n".join(
+        [
+            f"# SIMULATED exchanges: {options.rate:g} trades/s, seed {options.seed}",
+            *lines,
+            "K2_SIMULATED=true",
+            f"# control: {simulator.control.url}",
+        ]
+    )

@@ -1,0 +1,79 @@
+"""The HTTP endpoint by which tests and tools control the simulated exchanges.
+
+POST /fault       {"exchange": "kraken", "kind": "garbage", "count": 1, "seconds": 2, "bytes": 1000000,
+                   "symbol": "XBT/USD"}
+POST /stop-feeds  no new trades; connections stay alive with heartbeats
+POST /start-feeds trades again, as after a halt: there are none of the time between
+GET  /stats       exact counts for each exchange
+GET  /faults      the faults that happened, in order, with the ids they concern
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+from aiohttp import web
+
+from k2stream.simulator.faults import Fault
+
+if TYPE_CHECKING:
+    from k2stream.simulator.simulator import Simulator
+
+
+class Control:
+    """Serves the endpoint for one simulator."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator = simulator
+        routes = [
+            web.post("/fault", self._fault),
+            web.post("/stop-feeds", self._stop_feeds),
+            web.post("/start-feeds", self._start_feeds),
+            web.get("/stats", self._stats),
+            web.get("/faults", self._faults),
+        ]
+        app = web.Application()
+        app.add_routes(routes)
+        self._runner = web.AppRunner(app, access_log=None)
+
+    async def start(self, host: str, port: int) -> Self:
+        """Listen; port 0 takes a free one."""
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, port).start()
+        return self
+
+    @property
+    def url(self) -> str:
+        """Base URL."""
+        host, port = self._runner.addresses[0][:2]
+        return f"http://{host}:{port}"
+
+    async def close(self) -> None:
+        """Stop listening."""
+        await self._runner.cleanup()
+
+    async def _fault(self, request: web.Request) -> web.Response:
+        try:
+            self._simulator.inject(msgspec.json.decode(await request.read(), type=Fault))
+        except (msgspec.DecodeError, ValueError) as error:
+            return web.json_response({"error": str(error)}, status=400)
+        return web.json_response({"ok": True})
+
+    async def _stop_feeds(self, request: web.Request) -> web.Response:
+        self._simulator.stop_trading()
+        return _json(self._simulator.stats())
+
+    async def _start_feeds(self, request: web.Request) -> web.Response:
+        self._simulator.start_trading()
+        return _json(self._simulator.stats())
+
+    async def _stats(self, request: web.Request) -> web.Response:
+        return _json(self._simulator.stats())
+
+    async def _faults(self, request: web.Request) -> web.Response:
+        return _json([entry for venue in self._simulator.venues.values() for entry in venue.faults.log])
+
+
+def _json(body: Any) -> web.Response:
+    return web.json_response(body)

@@ -1,0 +1,178 @@
+"""Faults of a simulated exchange: what goes wrong on the wire when it is asked to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import StrEnum
+from random import Random
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from k2stream.simulator.market import Order
+from k2stream.simulator.wire import BINARY, Client, Dialect, Message
+
+HUGE_PRICE = "1234567890123456789012345.5"
+"""25 integer digits: more than decimal(38, 18) holds."""
+
+
+class Kind(StrEnum):
+    """What can go wrong: more messages, other trades, ended flows, withheld subscriptions."""
+
+    GARBAGE = "garbage"  # no JSON
+    BINARY = "binary"  # a binary frame of random bytes
+    TRUNCATED = "truncated"  # the copy of a trade message, cut in half
+    HUGE = "huge"  # one frame of `bytes` bytes of text
+    ERROR = "error"  # an error message of the exchange
+    DUPLICATE = "duplicate"  # a trade message twice
+
+    OUT_OF_RANGE = "out_of_range"  # an order whose price no decimal(38, 18) holds
+    LATE = "late"  # an order whose time is `seconds` ago
+    AHEAD = "ahead"  # an order whose time is `seconds` from now
+    REORDER = "reorder"  # a trade message held back for up to `seconds`
+    SWAP = "swap"  # a trade message after the one that follows it
+    DROP = "drop"  # a trade message that is not sent
+
+    SILENCE = "silence"  # nothing at all for `seconds`, connections stay open
+    ABORT = "abort"  # connections end without a close frame: 1006
+    CLOSE = "close"  # connections are closed with 1000
+    REFUSE = "refuse"  # new connections get 503 for `seconds`
+    SHUTDOWN = "shutdown"  # the exchange's notice, if it has one, and after `seconds` a close with 1001
+    PONG = "pong"  # pongs that nobody's ping asked for
+
+    REFUSE_SYMBOL = "refuse_symbol"  # the next `count` requests for `symbol` are refused
+    LEAVE_OUT = "leave_out"  # the next `count` requests for `symbol` are answered without it
+    RATE = "rate"  # the next `count` requests are answered with the exchange's error of too many
+    TAKE_AWAY = "take_away"  # the subscription of `symbol` ends, unasked
+
+    REST = "rest"  # requests for past trades get 503 for `seconds`
+
+
+class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A request for a fault: `count` messages or orders of one exchange."""
+
+    exchange: str
+    kind: Kind
+    count: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    seconds: Annotated[float, Meta(ge=0, le=86_400)] = 2.0
+    bytes: Annotated[int, Meta(ge=1, le=100_000_000)] = 1_000_000
+    symbol: str = ""
+    """Of those that concern one; empty for the next that comes, or the first that is subscribed."""
+
+
+_OF_ORDERS = {Kind.OUT_OF_RANGE, Kind.LATE, Kind.AHEAD}
+_EXTRA = (Kind.GARBAGE, Kind.BINARY, Kind.TRUNCATED, Kind.HUGE, Kind.ERROR)
+
+
+class Faults:
+    """The faults still to happen on one exchange, and a log of those that did."""
+
+    def __init__(self, dialect: Dialect, seed: int) -> None:
+        self.done: Counter[Kind] = Counter()
+        self.log: list[dict[str, Any]] = []
+        self._dialect = dialect
+        self._random = Random(f"faults:{seed}:{dialect.name}")  # noqa: S311
+        self._due: dict[Kind, tuple[int, Fault]] = {}
+        self._held: list[tuple[int, Client, Message]] = []
+        self._swapped: dict[Client, Message] = {}
+        self._last_trade = b""
+
+    @property
+    def held(self) -> int:
+        """Messages that are held back at the moment."""
+        return len(self._held) + len(self._swapped)
+
+    def ask(self, fault: Fault) -> None:
+        """From the next message or order on; adds to what is still due of the kind."""
+        due, _ = self._due.get(fault.kind, (0, fault))
+        self._due[fault.kind] = (due + fault.count, fault)
+
+    def note(self, kind: Kind, **details: Any) -> None:
+        """Log a fault that happened."""
+        self.done[kind] += 1
+        self.log.append({"exchange": self._dialect.name, "fault": kind.value, **details})
+
+    def orders(self, orders: list[Order]) -> list[Order]:
+        """The orders with those changed that are due."""
+        if not self._due.keys() & _OF_ORDERS:
+            return orders
+        return [self._change(order) for order in orders]
+
+    def messages(self, client: Client, messages: list[Message], now_us: int) -> list[Message]:
+        """What is really sent in place of trade messages."""
+        if messages:
+            self._last_trade = messages[-1].payload
+        if not self._due and not self._held and not self._swapped:
+            return messages
+        sent = [message for kind in _EXTRA for message in self._extras(kind, client)]
+        for message in messages:
+            behind = self._swapped.pop(client, None)
+            sent += self._disturb(client, message, now_us) if behind is None else [message, behind]
+        due = [item for item in self._held if item[1] is client and item[0] <= now_us]
+        self._held = [item for item in self._held if item not in due]
+        return sent + [message for _, _, message in due]
+
+    def forget(self, client: Client) -> None:
+        """The connection is gone, with what was held back for it."""
+        self._held = [item for item in self._held if item[1] is not client]
+        self._swapped.pop(client, None)
+
+    def _take(self, kind: Kind) -> Fault | None:
+        if kind not in self._due:
+            return None
+        left, fault = self._due.pop(kind)
+        if left > 1:
+            self._due[kind] = (left - 1, fault)
+        return fault
+
+    def _change(self, order: Order) -> Order:
+        if self._take(Kind.OUT_OF_RANGE):
+            self.note(Kind.OUT_OF_RANGE, symbol=order.symbol, ids=[order.first_id, order.last_id])
+            return order._replace(price=HUGE_PRICE)
+        for kind, sign in ((Kind.LATE, -1), (Kind.AHEAD, 1)):
+            if fault := self._take(kind):
+                self.note(kind, symbol=order.symbol, ids=[order.first_id, order.last_id])
+                return order._replace(time_us=order.time_us + sign * int(fault.seconds * 1e6))
+        return order
+
+    def _extras(self, kind: Kind, client: Client) -> list[Message]:
+        messages = []
+        while self._ready(kind) and (fault := self._take(kind)):
+            self.note(kind)
+            messages.append(self._extra(fault, client))
+        return messages
+
+    def _ready(self, kind: Kind) -> bool:
+        return kind is not Kind.TRUNCATED or bool(self._last_trade)
+
+    def _extra(self, fault: Fault, client: Client) -> Message:
+        match fault.kind:
+            case Kind.GARBAGE:
+                return Message(b"\x00\xff not JSON " + self._random.randbytes(16).hex().encode())
+            case Kind.BINARY:
+                return Message(self._random.randbytes(64), opcode=BINARY)
+            case Kind.TRUNCATED:
+                return Message(self._last_trade[: len(self._last_trade) // 2])
+            case Kind.HUGE:
+                return Message(b"x" * fault.bytes)
+            case _:
+                return self._dialect.error(client, "simulated error")
+
+    def _disturb(self, client: Client, message: Message, now_us: int) -> list[Message]:
+        ids = [message.first_id, message.first_id + message.trades - 1]
+        if self._take(Kind.DROP):
+            self.note(Kind.DROP, symbol=message.symbol, ids=ids)
+            return []
+        if self._take(Kind.SWAP):
+            self.note(Kind.SWAP, symbol=message.symbol, ids=ids)
+            self._swapped[client] = message
+            return []
+        if fault := self._take(Kind.REORDER):
+            self.note(Kind.REORDER, symbol=message.symbol, ids=ids)
+            self._held.append((now_us + int(self._random.uniform(0, fault.seconds) * 1e6), client, message))
+            return []
+        if self._take(Kind.DUPLICATE):
+            self.note(Kind.DUPLICATE, symbol=message.symbol, ids=ids)
+            return [message, message]
+        return [message]

@@ -1,0 +1,139 @@
+"""Kraken, WebSocket v1: arrays for trades, objects for events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from k2stream.model.instrument import Instrument
+from k2stream.simulator.denials import Denials
+from k2stream.simulator.market import Order
+from k2stream.simulator.wire import Client, Message
+
+HEARTBEAT_US = 1_000_000
+_CONNECTION_ID = 13_262_814_312_735_126_000  # beyond int64, as the real ones
+_HEARTBEAT = Message(b'{"event":"heartbeat"}')
+
+
+class Kraken:
+    """Status on connecting, an answer a pair, heartbeats when quiet, several trades a message."""
+
+    name = "kraken"
+    path = "/"
+    ping_seconds = 0.0
+
+    def __init__(self, instruments: Sequence[Instrument], denials: Denials) -> None:
+        self.denials = denials
+        self._channels = {item.symbol: 336 + position for position, item in enumerate(instruments)}
+        self._connections = 0
+
+    def opened(self, client: Client, now_us: int) -> list[Message]:
+        """The system status."""
+        self._connections += 1
+        connection = _CONNECTION_ID + self._connections
+        return [_event(connectionID=connection, event="systemStatus", status="online", version="1.9.6")]
+
+    def answer(self, client: Client, text: bytes, now_us: int) -> list[Message]:
+        """A subscriptionStatus a pair, or a pong."""
+        try:
+            request = json.loads(text)
+        except ValueError:
+            request = None
+        if not isinstance(request, dict):
+            return [_event(errorMessage="Malformed request", event="error")]
+        echo = {"reqid": request["reqid"]} if "reqid" in request else {}
+        event = request.get("event")
+        if event == "ping":
+            return [_event(event="pong", **echo)]
+        if event not in ("subscribe", "unsubscribe"):
+            return [_event(errorMessage="Unsupported event", event="error", **echo)]
+        subscription, pairs = request.get("subscription"), request.get("pair")
+        if not isinstance(subscription, dict) or not isinstance(pairs, list):
+            return [_event(errorMessage="Malformed request", event="error", **echo)]
+        if self.denials.take("rate") is not None:
+            return [_event(Error="Exceeded msg rate")]
+        given = [pair for pair in pairs if self.denials.take("leave_out", [pair]) is None]
+        return [self._status(client, str(event), pair, subscription, echo) for pair in given]
+
+    def _status(
+        self, client: Client, event: str, pair: Any, subscription: dict[str, Any], echo: dict[str, Any]
+    ) -> Message:
+        def refused(text: str) -> Message:
+            return _event(
+                errorMessage=text,
+                event="subscriptionStatus",
+                pair=pair,
+                status="error",
+                subscription=subscription,
+                **echo,
+            )
+
+        if subscription.get("name") != "trade":
+            return refused("Subscription name invalid")
+        if pair not in self._channels:
+            return refused(f"Currency pair not supported {pair}")
+        if self.denials.take("refuse_symbol", [pair]) is not None:
+            return refused("Exceeded msg rate")
+        pairs = client.subscribed.setdefault("trade", set())
+        pairs.add(pair) if event == "subscribe" else pairs.discard(pair)
+        return self._said(pair, f"{event}d", **echo)
+
+    def _said(self, pair: str, status: str, **echo: Any) -> Message:
+        return _event(
+            channelID=self._channels[pair],
+            channelName="trade",
+            event="subscriptionStatus",
+            pair=pair,
+            status=status,
+            subscription={"name": "trade"},
+            **echo,
+        )
+
+    def remember(self, orders: list[Order]) -> None:
+        """Nothing: there are no snapshots."""
+
+    def trades(self, client: Client, orders: list[Order], now_us: int) -> list[Message]:
+        """A message a pair, with all its trades; they have no ids on the wire."""
+        rows: dict[str, list[str]] = {}
+        first: dict[str, int] = {}
+        for order in orders:
+            if client.wants("trade", order.symbol):
+                first.setdefault(order.symbol, order.first_id)
+                seconds, micros = divmod(order.time_us, 1_000_000)
+                side, kind = "b" if order.taker_buy else "s", "m" if order.number % 3 else "l"
+                rows.setdefault(order.symbol, []).extend(
+                    f'["{order.price}","{quantity}","{seconds}.{micros:06d}","{side}","{kind}",""]'
+                    for quantity in order.quantities
+                )
+        return [
+            Message(
+                f'[{self._channels[pair]},[{",".join(trades)}],"trade","{pair}"]'.encode(),
+                pair,
+                first[pair],
+                len(trades),
+            )
+            for pair, trades in rows.items()
+        ]
+
+    def pulse(self, client: Client, now_us: int) -> list[Message]:
+        """A heartbeat after a quiet second."""
+        quiet = now_us - client.last_sent_us >= HEARTBEAT_US
+        return [_HEARTBEAT] if quiet and client.subscribed else []
+
+    def error(self, client: Client, text: str) -> Message:
+        """An error without a request."""
+        return _event(errorMessage=text, event="error")
+
+    def take_away(self, client: Client, symbol: str, now_us: int) -> list[Message]:
+        """The pair is unsubscribed."""
+        client.subscribed["trade"].discard(symbol)
+        return [self._said(symbol, "unsubscribed")]
+
+    def closing(self, now_us: int) -> list[Message]:
+        """Nothing."""
+        return []
+
+
+def _event(**fields: Any) -> Message:
+    return Message(json.dumps(fields, separators=(",", ":")).encode())

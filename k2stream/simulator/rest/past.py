@@ -1,0 +1,50 @@
+"""The newest trades of a simulated exchange."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from k2stream.simulator.market import Order
+
+MOST_TRADES = 50_000
+
+
+class Trade(NamedTuple):
+    """A trade and the order it is of."""
+
+    id: int
+    quantity: str
+    order: Order
+
+
+class Past:
+    """The orders of each symbol, oldest first; MOST_TRADES trades in all."""
+
+    def __init__(self, symbols: Iterable[str]) -> None:
+        self._orders: dict[str, deque[Order]] = {symbol: deque() for symbol in symbols}
+        self._turns: deque[str] = deque()
+        self._trades = 0
+
+    def add(self, orders: Iterable[Order]) -> None:
+        """Keep what has happened."""
+        for order in orders:
+            self._orders[order.symbol].append(order)
+            self._turns.append(order.symbol)
+            self._trades += len(order.quantities)
+        while self._trades > MOST_TRADES:
+            self._trades -= len(self._orders[self._turns.popleft()].popleft().quantities)
+
+    def __contains__(self, symbol: object) -> bool:
+        return symbol in self._orders
+
+    def orders(self, symbol: str) -> Iterable[Order]:
+        """A symbol's orders by number."""
+        return self._orders[symbol]
+
+    def trades(self, symbol: str) -> Iterator[Trade]:
+        """A symbol's trades by id."""
+        for order in self._orders[symbol]:
+            for number, quantity in enumerate(order.quantities, order.first_id):
+                yield Trade(number, quantity, order)

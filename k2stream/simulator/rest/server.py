@@ -1,0 +1,93 @@
+"""An exchange's REST server: its routes, its limit of requests, and the times when it does not answer."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Self
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from k2stream.simulator.rest import binance, coinbase, kraken
+from k2stream.simulator.rest.answers import Answer
+from k2stream.simulator.rest.past import Past
+
+WINDOW_SECONDS = 5.0
+
+
+class _Exchange(NamedTuple):
+    """What answers which path, how many requests a window has room for, and what the next one is told."""
+
+    routes: Mapping[str, Callable[[Past, Mapping[str, str]], Answer]]
+    requests: int
+    too_many: Answer
+
+
+_EXCHANGES = {
+    "binance": _Exchange(binance.ROUTES, 20, binance.TOO_MANY),
+    "kraken": _Exchange(kraken.ROUTES, 10, kraken.TOO_MANY),
+    "coinbase": _Exchange(coinbase.ROUTES, 50, coinbase.TOO_MANY),
+}
+
+
+class Rest:
+    """Serves one exchange's past trades."""
+
+    def __init__(self, name: str, past: Past) -> None:
+        self.requests = 0
+        self._past = past
+        self._exchange = _EXCHANGES[name]
+        self._recent: deque[float] = deque()
+        self._fail_until = 0.0
+        app = web.Application()
+        app.add_routes(
+            [web.get(path, self._handler(answer)) for path, answer in self._exchange.routes.items()]
+        )
+        self._runner = web.AppRunner(app, access_log=None)
+
+    async def start(self, host: str) -> Self:
+        """Listen on a free port."""
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, 0).start()
+        return self
+
+    @property
+    def url(self) -> str:
+        """Base URL."""
+        host, port = self._runner.addresses[0][:2]
+        return f"http://{host}:{port}"
+
+    async def close(self) -> None:
+        """Stop listening."""
+        await self._runner.cleanup()
+
+    def fail(self, seconds: float) -> None:
+        """Answer 503 for so long."""
+        self._fail_until = time.monotonic() + seconds
+
+    def _handler(self, answer: Callable[[Past, Mapping[str, str]], Answer]) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            now = time.monotonic()
+            self.requests += 1
+            if now < self._fail_until:
+                return web.Response(status=503, text="simulated: no answers\n")
+            while self._recent and self._recent[0] <= now - WINDOW_SECONDS:
+                self._recent.popleft()
+            if len(self._recent) >= self._exchange.requests:
+                wait = math.ceil(self._recent[0] + WINDOW_SECONDS - now)
+                return _response(self._exchange.too_many, {"Retry-After": str(wait)})
+            self._recent.append(now)
+            try:
+                return _response(answer(self._past, {**request.query, **request.match_info}))
+            except (KeyError, ValueError) as error:
+                return web.json_response({"message": f"simulated: {error!r}"}, status=400)
+
+        return handle
+
+
+def _response(answer: Answer, headers: Mapping[str, str] | None = None) -> web.Response:
+    kind = "application/json"
+    return web.Response(status=answer.status, text=answer.text, content_type=kind, headers=headers)

@@ -1,0 +1,262 @@
+"""A simulated exchange as a WebSocket server: connections around a dialect and a market."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from typing import Any, Self
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from k2stream.simulator.faults import Fault, Faults, Kind
+from k2stream.simulator.market import Market, Order
+from k2stream.simulator.rest import Past, Rest
+from k2stream.simulator.wire import Client, Dialect, Message
+
+PONG_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened since the start. `sent_trades` are those of ordinary messages, each once.
+
+    Injected copies and snapshots are not among them, dropped messages neither. `unheard_trades` of the
+    generated ones happened before anyone had ever subscribed to their symbol.
+    """
+
+    generated_trades: int = 0
+    unheard_trades: int = 0
+    sent_trades: int = 0
+    sent_messages: int = 0
+    sent_bytes: int = 0
+    snapshot_trades: int = 0
+    received_messages: int = 0
+    connections: int = 0
+    closed_connections: int = 0
+    pongs: int = 0
+
+
+class Venue:
+    """One exchange; `tick` sends what has happened since the last one."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        market: Market,
+        symbols: Iterable[str],
+        seed: int,
+        now_us: Callable[[], int],
+        on_orders: Callable[[str, list[Order]], None] = lambda name, orders: None,
+    ) -> None:
+        self.name = dialect.name
+        self.counts = Counts()
+        self.faults = Faults(dialect, seed)
+        self.clients: set[Client] = set()
+        self._dialect = dialect
+        self._market = market
+        self._now_us = now_us
+        self._on_orders = on_orders
+        self._heard: set[str] = set()
+        self._stopped = False
+        self._silent_until = 0
+        self._refuse_until = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: Server | None = None
+        self._past = Past(symbols)
+        self.rest = Rest(dialect.name, self._past)
+
+    async def start(self, host: str, port: int) -> Self:
+        """Listen; port 0 takes a free one, as the REST server does."""
+        await self.rest.start(host)
+        self._server = await serve(
+            self._connection,
+            host,
+            port,
+            process_request=self._admit,
+            compression=None,
+            ping_interval=None,
+            close_timeout=1.0,
+        )
+        return self
+
+    @property
+    def url(self) -> str:
+        """Where a feed connects."""
+        assert self._server
+        host, port = next(iter(self._server.sockets)).getsockname()[:2]
+        return f"ws://{host}:{port}{self._dialect.path}"
+
+    async def close(self) -> None:
+        """Drop the connections and stop listening."""
+        await self.rest.close()
+        for client in self.clients:
+            client.socket.transport.abort()
+        for task in self._tasks:
+            task.cancel()
+        if self._server:
+            self._server.close()
+            await self._server.wait_closed()
+
+    def stop_trading(self) -> None:
+        """No trade from now on; connections stay alive."""
+        self._stopped = True
+
+    def start_trading(self) -> None:
+        """Trades again, from now on."""
+        if self._stopped:
+            self._market.halted(self._now_us())
+        self._stopped = False
+
+    def tick(self) -> None:
+        """Trade up to now, and send to each connection what it has subscribed to."""
+        now_us = self._now_us()
+        orders = [] if self._stopped else self.faults.orders(self._market.until(now_us))
+        if orders:
+            self.counts.generated_trades += sum(len(order.quantities) for order in orders)
+            self.counts.unheard_trades += sum(
+                len(order.quantities) for order in orders if order.symbol not in self._heard
+            )
+            self._dialect.remember(orders)
+            self._past.add(orders)
+            self._on_orders(self.name, orders)
+        if now_us < self._silent_until:
+            return
+        for client in self.clients:
+            trades = self._dialect.trades(client, orders, now_us) if orders else []
+            sent = self.faults.messages(client, trades, now_us)
+            self._send(client, [*sent, *self._dialect.pulse(client, now_us)], now_us)
+            self.counts.sent_trades += _trades_once(trades, sent)
+            self._keep(client, now_us)
+
+    def inject(self, fault: Fault) -> None:
+        """Make a fault happen, now or with the next message or order."""
+        until = self._now_us() + int(fault.seconds * 1e6)
+        match fault.kind:
+            case Kind.SILENCE:
+                self._silent_until = until
+            case Kind.REFUSE:
+                self._refuse_until = until
+            case Kind.REST:
+                self.rest.fail(fault.seconds)
+            case Kind.ABORT:
+                for client in self.clients:
+                    client.socket.transport.abort()
+            case Kind.PONG:
+                for client in self.clients:
+                    for number in range(fault.count):
+                        self._run(client.socket.pong(b"not yours %d" % number))
+            case Kind.CLOSE:
+                for client in self.clients:
+                    client.farewell = "closed on request"
+            case Kind.SHUTDOWN:
+                for client in self.clients:
+                    self._run(self._shut_down(client, fault.seconds))
+            case Kind.TAKE_AWAY:
+                self._take_away(fault.symbol)
+                return
+            case Kind.REFUSE_SYMBOL | Kind.LEAVE_OUT | Kind.RATE:
+                self._dialect.denials.add(fault.kind, fault.symbol, fault.count)
+                return
+            case _:
+                self.faults.ask(fault)
+                return
+        self.faults.note(fault.kind)
+
+    def _take_away(self, symbol: str) -> None:
+        now_us = self._now_us()
+        for client in self.clients:
+            trades = {
+                name for kind, names in client.subscribed.items() if kind != "heartbeats" for name in names
+            }
+            taken = symbol or min(trades, default="")
+            if taken in trades and (said := self._dialect.take_away(client, taken, now_us)):
+                self._send(client, said, now_us)
+                self.faults.note(Kind.TAKE_AWAY, symbol=taken)
+
+    async def _shut_down(self, client: Client, seconds: float) -> None:
+        now_us = self._now_us()
+        self._send(client, self._dialect.closing(now_us), now_us)
+        await asyncio.sleep(seconds)
+        await client.socket.close(1001, "shutdown")
+
+    def stats(self) -> dict[str, Any]:
+        """Counts, subscriptions and the faults that happened."""
+        return {
+            **asdict(self.counts),
+            "open_connections": len(self.clients),
+            "subscribed": sum(len(names) for c in self.clients for names in c.subscribed.values()),
+            "held_messages": self.faults.held,
+            "rest_requests": self.rest.requests,
+            "faults": {kind.value: count for kind, count in self.faults.done.items()},
+        }
+
+    def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
+        if self._now_us() < self._refuse_until:
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "simulated: no connections\n")
+        return None
+
+    async def _connection(self, socket: ServerConnection) -> None:
+        now_us = self._now_us()
+        client = Client(socket, now_us, last_sent_us=now_us, last_ping_us=now_us)
+        self.counts.connections += 1
+        self._send(client, self._dialect.opened(client, now_us), now_us)
+        self.clients.add(client)
+        try:
+            async for text in socket:
+                self.counts.received_messages += 1
+                if self._now_us() >= self._silent_until:
+                    self._answer(client, text.encode() if isinstance(text, str) else text)
+        except ConnectionClosed:
+            pass  # how a client leaves is its own matter
+        finally:
+            self.clients.discard(client)
+            self.faults.forget(client)
+            self.counts.closed_connections += 1
+
+    def _answer(self, client: Client, text: bytes) -> None:
+        now_us = self._now_us()
+        answers = self._dialect.answer(client, text, now_us)
+        self._heard.update(*client.subscribed.values())
+        self.counts.snapshot_trades += sum(message.trades for message in answers)
+        self._send(client, answers, now_us)
+
+    def _send(self, client: Client, messages: list[Message], now_us: int) -> None:
+        self.counts.sent_messages += len(messages)
+        self.counts.sent_bytes += client.write(messages, now_us)
+
+    def _keep(self, client: Client, now_us: int) -> None:
+        """Ping the client, or close its connection, when it is time."""
+        if client.farewell:
+            self._run(client.socket.close(1000, client.farewell))
+            client.farewell = ""
+        ping_us = self._dialect.ping_seconds * 1e6
+        if ping_us and now_us - client.last_ping_us >= ping_us:
+            client.last_ping_us = now_us
+            self._run(self._ping(client.socket, now_us))
+
+    async def _ping(self, socket: ServerConnection, now_us: int) -> None:
+        try:
+            pong = await socket.ping(str(now_us // 1000))
+            async with asyncio.timeout(PONG_SECONDS):
+                await pong
+            self.counts.pongs += 1
+        except TimeoutError:
+            await socket.close(1008, "no pong")
+        except ConnectionClosed:
+            pass
+
+    def _run(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _trades_once(trades: list[Message], sent: list[Message]) -> int:
+    """How many trades are sent: held ones when they go out, copies once, dropped ones never."""
+    if sent is trades:
+        return sum(message.trades for message in trades)
+    return sum(message.trades for message in {id(message): message for message in sent}.values())

@@ -1,1 +1,0 @@
-"""From topics to tables: what a sink promises (base, progress), each layer's columns, the destinations."""

@@ -1,1 +1,0 @@
-"""What the running workers say of themselves, gathered and drawn."""

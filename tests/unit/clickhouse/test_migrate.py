@@ -1,0 +1,98 @@
+import re
+
+import pytest
+from clickhouse_driver import errors
+
+from k2stream.clickhouse.migrate import FOLDER, migrate, statements
+from k2stream.iceberg.tables import RENAMED, TABLES, schema_of
+from k2stream.layers import bronze, gold, silver
+from k2stream.model.errors import ConfigError
+from k2stream.settings import Settings
+
+ROUTES = [*bronze.ROUTES, silver.ROUTE, *gold.ROUTES]
+
+
+class Server:
+    """Remembers statements, and the migrations table."""
+
+    def __init__(self):
+        self.ran, self.applied = [], []
+
+    def execute(self, query, rows=None):
+        self.ran.append(query)
+        if rows is not None:
+            self.applied += rows
+        return [(name, digest) for name, digest, _ in self.applied]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "001_a.sql").write_text(
+        "CREATE TABLE ${database}.a;\n\n-- why;\nCREATE TABLE ${database}.b;\n"
+    )
+    return tmp_path
+
+
+def test_each_file_is_applied_once_in_order(folder):
+    server, settings = Server(), Settings(clickhouse_database="db")
+    assert migrate(server, settings, folder) == ["001_a.sql"]
+    assert [query for query in server.ran if "TABLE db" in query] == [
+        "CREATE TABLE db.a",
+        "CREATE TABLE db.b",
+    ]
+    (folder / "002_c.sql").write_text("CREATE TABLE ${database}.c;\n")
+    assert migrate(server, settings, folder) == ["002_c.sql"]
+    assert migrate(server, settings, folder) == []
+
+
+def test_a_changed_file_is_an_error(folder):
+    server = Server()
+    migrate(server, Settings(), folder)
+    (folder / "001_a.sql").write_text("CREATE TABLE ${database}.other;\n")
+    with pytest.raises(ConfigError, match=r"^001_a\.sql was changed after it was applied: .*new file$"):
+        migrate(server, Settings(), folder)
+
+
+def test_a_missing_file_is_an_error(folder):
+    server = Server()
+    migrate(server, Settings(), folder)
+    (folder / "001_a.sql").unlink()
+    with pytest.raises(ConfigError, match=r"001_a\.sql was applied to this database"):
+        migrate(server, Settings(), folder)
+
+
+def test_no_server_is_told_in_one_line(folder):
+    class Nobody:
+        def execute(self, query):
+            raise errors.NetworkError("refused")
+
+    with pytest.raises(ConfigError, match=r"^no ClickHouse at 127\.0\.0\.1:9000; start one"):
+        migrate(Nobody(), Settings(), folder)
+
+
+def columns(sql):
+    return re.findall(r"^    `?(\w+)`? [A-Z]", sql[sql.index("(") :].split("\n)")[0], re.M)
+
+
+def test_our_statements_are_idempotent_and_hold_the_routes_columns():
+    tables = {}
+    for path in sorted(FOLDER.glob("[0-9]*.sql")):
+        for statement in statements(path.read_text(), "k2"):
+            head = re.match(r"CREATE (TABLE|VIEW) IF NOT EXISTS k2\.(\w+)\b", statement)
+            again = r"ALTER TABLE k2\.\w+\s+(MODIFY |ADD COLUMN IF NOT EXISTS )|CREATE OR REPLACE VIEW "
+            assert head or re.match(again, statement), statement
+            if not head:
+                continue
+            tables[head[2]] = columns(statement) if head[1] == "TABLE" else None
+    for route in ROUTES:
+        assert tables[route.table] == route.schema.names
+    assert {f"{route.table}_view" for route in gold.ROUTES} <= tables.keys()
+    assert {f"consolidated_{route.table}_view" for route in gold.ROUTES} <= tables.keys()
+
+
+def test_the_cold_tier_has_every_column_and_no_two_that_differ_in_case():
+    assert [table.route.topic for table in TABLES.values()] == [route.topic for route in ROUTES]
+    for table in TABLES.values():
+        names = [field.name for field in schema_of(table.route.schema).fields]
+        assert names == [RENAMED.get(name, name) for name in table.route.schema.names]
+        assert len({name.lower() for name in names}) == len(names)

@@ -1,0 +1,45 @@
+"""When the daily maintenance runs, and what it leaves in the metrics."""
+
+import sys
+from datetime import UTC, datetime, timedelta, timezone
+
+import msgspec
+import pytest
+
+from k2stream import metrics
+from k2stream.iceberg.maintenance import daily
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        (datetime(2026, 1, 1, 1, 59, 59, tzinfo=UTC), datetime(2026, 1, 1, 2, tzinfo=UTC)),
+        (datetime(2026, 1, 1, 2, tzinfo=UTC), datetime(2026, 1, 2, 2, tzinfo=UTC)),
+        (datetime(2026, 12, 31, 23, tzinfo=UTC), datetime(2027, 1, 1, 2, tzinfo=UTC)),
+        (datetime(2026, 1, 2, 1, tzinfo=timezone(timedelta(hours=2))), datetime(2026, 1, 2, 2, tzinfo=UTC)),
+    ],
+)
+def test_the_next_run_is_at_two_utc(now, expected):
+    assert daily.next_run(now, "02:00") == expected
+
+
+def steps(*statuses, code):
+    entries = [{"table": "t", "step": step, "status": status, "detail": "d"} for step, status in statuses]
+    lines = b"".join(msgspec.json.encode(entry) + b"\n" for entry in entries).decode()
+    return (sys.executable, "-c", f"print({lines!r}, end=''); raise SystemExit({code})")
+
+
+def value(table, step):
+    return metrics.COLD_MAINTENANCE.labels(table, step)._value.get()
+
+
+async def test_a_step_that_failed_is_seen_in_the_metrics():
+    assert not await daily.run_once(steps(("compact", "OK"), ("audit", "MISSING"), code=1))
+    assert (value("t", "compact"), value("t", "audit"), value("all", "run")) == (1, 0, 1)
+    assert await daily.run_once(steps(("audit", "OK"), code=0))
+    assert value("t", "audit") == 1
+
+
+async def test_a_run_that_ended_early_is_seen_in_the_metrics():
+    assert not await daily.run_once(steps(("compact", "OK"), code=2))
+    assert value("all", "run") == 0

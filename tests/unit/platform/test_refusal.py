@@ -1,0 +1,121 @@
+"""A worker that refuses its state says so by its exit code, and its supervisor leaves it alone."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+
+from k2stream.embedded.ports import free_port
+from k2stream.embedded.process import Child
+from k2stream.model.errors import ConfigError, StateRefused, refusal
+from k2stream.platform.platform import MENDED, NOTE, WORKERS, Platform
+from k2stream.settings import Settings
+
+WORKER = """
+import faust
+from k2stream.model.errors import ConfigError, StateRefused
+from k2stream.worker import Worker
+
+class App(faust.App):
+    async def on_first_start(self):
+        raise {error}("the topic is another one; run k2 mend")
+
+app = App("probe", Worker=Worker, web_enabled=False, web_bind="127.0.0.1", web_port={port})
+app.producer_only = True
+app.finalize()
+app.Worker(loglevel="INFO").execute_from_commandline()
+"""
+
+
+@pytest.mark.parametrize(("error", "code"), [("StateRefused", 78), ("ConfigError", 1)])
+def test_a_refused_state_has_its_own_exit_code(error, code, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", WORKER.format(error=error, port=1)],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    if code == StateRefused.exit_code:
+        assert done.stderr.splitlines()[-1] == "Error: the topic is another one; run k2 mend"
+
+
+def test_a_refused_start_whose_stop_hangs_keeps_its_exit_code_and_its_cause(tmp_path):
+    """It ended with 1 and "not stopped within 15 s", and was started again and again."""
+    hanging = (
+        "    async def on_stop(self):\n        import asyncio\n        await asyncio.sleep(60)\n\napp = App("
+    )
+    code = WORKER.format(error="StateRefused", port=1).replace("app = App(", hanging)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == StateRefused.exit_code, done.stderr
+    assert done.stderr.splitlines()[-1] == "Error: the topic is another one; run k2 mend"
+
+
+def test_a_refusal_can_be_read_before_the_worker_ends(tmp_path):
+    """Where a supervisor starts whatever ends again, nobody would see it otherwise."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-c", WORKER.format(error="StateRefused", port=port)],
+        cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env=os.environ | {"K2_REFUSED_SECONDS": "60"},
+    )  # fmt: skip
+    try:
+        url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 60
+        while True:
+            try:
+                health = httpx.get(f"{url}/health")
+                break
+            except httpx.TransportError:
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        assert health.status_code == 503
+        assert health.json()["reason"] == "the topic is another one; run k2 mend"
+        assert 'k2_state_refused{app="probe"} 1.0' in httpx.get(f"{url}/metrics").text
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def test_a_refusal_is_found_behind_what_came_of_it():
+    refused = StateRefused("seen; command")
+    later = RuntimeError("crashed")
+    later.__cause__ = refused
+    assert refusal(later) is refused
+    assert refusal(ConfigError("a typo")) is None
+    assert refusal(None) is None
+
+
+async def test_a_refused_worker_is_not_started_again_and_the_others_are(tmp_path, monkeypatch):
+    platform = Platform(Settings(data_dir=str(tmp_path)), None)
+    started = []
+
+    async def start(spec):
+        started.append(spec.name)
+        platform.workers[spec.name] = await ended(spec.name, "pass")
+
+    async def ended(name, code):
+        child = await Child.spawn(name, [sys.executable, "-c", code], tmp_path / f"{name}.log")
+        await child.wait()
+        return child
+
+    monkeypatch.setattr(platform, "_start_worker", start)
+    refuse = "import sys; print('Error: seen; k2 mend'); print('more'); sys.exit(78)"
+    for spec in WORKERS:
+        code = {"normalize": refuse, "candles": "import sys; sys.exit(1)"}.get(spec.role)
+        platform.workers[spec.name] = await ended(spec.name, code or "import sys; sys.exit(1)")
+    await platform.heal()
+    await platform.heal()
+    assert "normalize" not in started
+    assert "candles" in started
+    assert platform.refused == {"normalize": "seen; k2 mend"}
+    assert platform.restarts["normalize"] == 0
+    assert json.loads((tmp_path / NOTE).read_text())["refused"] == {"normalize": "seen; k2 mend"}
+    (tmp_path / MENDED).write_text("normalize")
+    await platform.heal()
+    assert "normalize" in started
+    assert platform.refused == {}

@@ -1,0 +1,86 @@
+"""The oracle's readers: Avro by fastavro, REST's candles, topics whose offsets expire while they are read."""
+
+import json
+from decimal import Decimal
+
+import pytest
+from aiokafka.errors import OffsetOutOfRangeError
+
+from k2stream.avro import candles as codec
+from k2stream.model.decimals import plain as text
+from k2stream.model.errors import ConfigError
+from k2stream.reconcile.oracle import avro, candles, raw_log
+from k2stream.reconcile.oracle.raw_log import Held
+from k2stream.resources import SCHEMAS
+from k2stream.settings import Settings
+from tests.unit.web.test_render import candle
+
+ID = 1003
+
+
+def records(kind):
+    made = avro.Records(Settings(), kind)
+    made._writers = {ID: avro._parsed((SCHEMAS / "avro" / f"{kind}.avsc").read_text()), 7: None}
+    return made
+
+
+def test_what_the_pipeline_writes_is_read_apart_from_it():
+    whole = candle(3)._replace(high=Decimal("12.5"))
+    row = dict(whole._asdict())
+    row |= {name: int(row[name].scaleb(18)) for name in candles.NUMBERS}
+    value = codec.encode(tuple(row.values()), ID)
+    found = records("candle").read(value)
+    assert {name: int(avro.number(found[name])) for name in candles.NUMBERS} == {
+        name: row[name] for name in candles.NUMBERS
+    }
+    for name in (*candles.TEXT, *candles.WHOLE):
+        assert found[name] == row[name]
+
+
+@pytest.mark.parametrize("value", [None, b"", b"{}", b"\\0\\0\\0", (7).to_bytes(5, "big") + b"x" * 40])
+def test_what_is_no_record_is_told(value):
+    assert records("candle").read(value) is None
+
+
+def test_a_record_with_bytes_behind_it_is_none():
+    row = dict(candle(3)._replace(high=Decimal("12.5"))._asdict())
+    row |= {name: int(row[name].scaleb(18)) for name in candles.NUMBERS}
+    value = codec.encode(tuple(row.values()), ID)
+    assert records("candle").read(value + b"x") is None
+    assert records("candle").read(value[:-3]) is None
+
+
+def test_numbers_of_rest_keep_their_digits():
+    fields = dict(candle(3)._asdict())
+    fields |= {name: text(fields[name]) for name in candles.NUMBERS}
+    spoken = dict(zip(candles._NAMES, candles._spoken(json.loads(json.dumps(fields))), strict=True))
+    assert spoken["high"] == "1" + "0" * 38
+    assert spoken["low"] == "1"
+
+
+async def test_offsets_that_expire_while_they_are_read_are_an_error(monkeypatch):
+    class Consumer:
+        def __init__(self, **options):
+            assert options["auto_offset_reset"] == "none"
+
+        async def start(self):
+            pass
+
+        stop = start
+
+        def assign(self, partitions):
+            pass
+
+        def seek(self, partition, offset):
+            pass
+
+        async def position(self, partition):
+            return 0
+
+        async def getmany(self, timeout_ms):
+            raise OffsetOutOfRangeError({"t": 0})
+
+    monkeypatch.setattr(raw_log, "AIOKafkaConsumer", Consumer)
+    with pytest.raises(ConfigError, match="expired or were cut off while they were read"):
+        async for _ in raw_log.read_to_end(Settings(), "t", {0: Held(0, 5)}):
+            pass

@@ -1,0 +1,152 @@
+"""Who may import whom, and where a library or an exchange may be named.
+
+A module imports rooms (the folders and files of k2stream/, agents/ and tables/) of lower rows only, never of
+its own row. A library that stands for a system has its rooms. An exchange is named where it is defined,
+simulated or checked.
+"""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from k2stream.exchanges import REGISTRY
+
+ROOT = Path(__file__).parents[2]
+
+ROWS = (
+    "__main__",
+    "cli",
+    "agents commands",
+    "backfill mend",
+    "replay reconcile dlq",
+    "clickhouse iceberg",
+    "layers web",
+    "feed platform delivery tables",
+    "normalizer candles simulator app",
+    "faults worker",
+    "avro kafka standing",
+    "topics history embedded",
+    "settings instruments",
+    "exchanges deadletter",
+    "batch columnar",
+    "metrics",
+    "model rolling resources proxies",
+)
+"""From the top to the ground."""
+
+HEIGHT = {room: len(ROWS) - row for row, rooms in enumerate(ROWS) for room in rooms.split()}
+
+LIBRARIES = {
+    "aiokafka": "batch kafka",
+    "chdb": "embedded reconcile",
+    "click": "cli commands",
+    "clickhouse_driver": "clickhouse",
+    "faust": "agents app batch delivery tables web worker",
+    "pyiceberg": "iceberg",
+    "rich": "cli commands",
+}
+"""The rooms in which a library is used."""
+
+OWED_LIBRARIES = {
+    "aiokafka": "backfill commands delivery dlq embedded mend reconcile replay topics web",
+    "click": "model replay simulator",
+    "clickhouse_driver": "commands reconcile",
+    "faust": "commands dlq kafka mend reconcile replay",
+    "pyiceberg": "backfill commands mend reconcile replay",
+    "rich": "embedded platform reconcile",
+}
+"""Rooms that are still to do without: the lists only shrink."""
+
+NAMED = ("exchanges", "simulator", "reconcile")
+"""Where an exchange may be named: its definition, its simulated server, the oracle's own statement of it."""
+
+OWED_NAMES = {
+    "k2stream/iceberg/tables.py",
+    "k2stream/layers/bronze.py",
+    "k2stream/layers/schema.py",
+    "k2stream/replay/native.py",
+    "k2stream/settings.py",
+}
+"""Files that still name one: the list only shrinks."""
+
+MODULES = sorted(
+    path
+    for folder in ("k2stream", "agents", "tables")
+    for path in (ROOT / folder).rglob("*.py")
+    if path != ROOT / "k2stream/__init__.py" and not path.parent.is_symlink()
+)
+
+
+def name(path):
+    return str(path.relative_to(ROOT))
+
+
+def room(path):
+    parts = path.relative_to(ROOT).parts
+    return parts[1].removesuffix(".py") if parts[0] == "k2stream" else parts[0]
+
+
+def imports(path):
+    """Dotted names of what a module imports, with the line."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            assert node.module
+            yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_imports_go_downwards_only(path):
+    mine = room(path)
+    assert mine in HEIGHT, f"{mine} is a new room: give it a row in {Path(__file__).name}"
+    for dotted, line in imports(path):
+        head, *rest = dotted.split(".")
+        other = rest[0] if head == "k2stream" else head
+        if head not in ("k2stream", "agents", "tables") or other in (mine, "__init__"):
+            continue
+        assert HEIGHT[other] < HEIGHT[mine], (
+            f"{name(path)}:{line} imports {dotted}: {other} is not below {mine}. Move what is needed to a "
+            "lower room, or hand it in where both are known (agents/, commands/)"
+        )
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_libraries_that_stand_for_a_system_stay_in_their_rooms(library):
+    users = {room(path) for path in MODULES for dotted, _ in imports(path) if dotted.split(".")[0] == library}
+    owed = set(OWED_LIBRARIES.get(library, "").split())
+    more = users - set(LIBRARIES[library].split()) - owed
+    assert not more, f"{library} is used in {more}: its rooms are {LIBRARIES[library]}"
+    assert owed <= users, f"{owed - users} no longer use {library}: take them off OWED_LIBRARIES"
+
+
+def docstrings(tree):
+    """The nodes that are text for readers."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            yield node.value
+
+
+def test_an_exchange_is_named_in_its_own_places_only():
+    naming = set()
+    for path in MODULES:
+        tree = ast.parse(path.read_text())
+        prose = set(map(id, docstrings(tree)))
+        texts = [
+            node.value.lower()
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose
+        ]
+        names = [
+            node.arg if isinstance(node, ast.arg) else node.id
+            for node in ast.walk(tree)
+            if isinstance(node, ast.arg | ast.Name)
+        ]
+        if room(path) not in NAMED and any(
+            exchange in text.lower() for text in [*texts, *names] for exchange in REGISTRY
+        ):
+            naming.add(name(path))
+    more = naming - OWED_NAMES
+    assert not more, f"{more}: what is an exchange's own belongs to its file in k2stream/exchanges/"
+    assert not OWED_NAMES - naming, "take them off OWED_NAMES"
