@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
+from k2stream.exchanges import REGISTRY
+from k2stream.exchanges.spec import Exchange
 from k2stream.model.errors import ConfigError
 from k2stream.resources import CONFIG
 
@@ -24,8 +27,8 @@ LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 PREFIX = "K2_"
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Typed settings. Durations are seconds, sizes bytes, ports 0 for any free one."""
+class _Common(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What no exchange has for itself. Durations are seconds, sizes bytes, ports 0 for any free one."""
 
     # Where things are
     data_dir: str = "k2-data"  # embedded stack: broker, registry, ClickHouse and Iceberg files
@@ -54,12 +57,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     # Feeds
     exchange: str = ""  # the exchange of an ingest worker
-    binance_ws_url: str = "wss://stream.binance.com:9443/stream"
-    kraken_ws_url: str = "wss://ws.kraken.com"
-    coinbase_ws_url: str = "wss://advanced-trade-ws.coinbase.com"
-    binance_rest_url: str = "https://api.binance.com"  # where trades that were missed are fetched
-    kraken_rest_url: str = "https://api.kraken.com"
-    coinbase_rest_url: str = "https://api.exchange.coinbase.com"
     gap_fill: bool = True  # fetch trades that were missed; for a changed …_WS_URL only beside its …_REST_URL
     gap_fill_margin_seconds: Seconds = 5.0  # REST lags so much; compared around an outage where ids are none
     simulated: bool = False  # the feeds are simulated exchanges: say so wherever a person looks
@@ -70,9 +67,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     metrics_line_seconds: Seconds = 60.0
 
     # Topics: changing a partition count moves keys and is a migration, see docs/operations.md
-    binance_partitions: Positive = 1
-    kraken_partitions: Positive = 1
-    coinbase_partitions: Positive = 1
     normalized_partitions: Positive = 1
 
     # Candles
@@ -114,7 +108,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         The trades of such a feed are not the exchange's own.
         """
         url = str(getattr(self, f"{exchange}_rest_url"))
-        default = Settings()
+        default = type(self)()
         moved = self.ws_url(exchange) != default.ws_url(exchange)
         unknown = moved and url == getattr(default, f"{exchange}_rest_url")
         return "" if unknown else url
@@ -141,6 +135,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def data_path(self) -> Path:
         """The data folder, absolute."""
         return Path(self.data_dir).expanduser().absolute()
+
+
+_OF_EXCHANGE: tuple[tuple[str, Any, Callable[[Exchange], Any]], ...] = (
+    ("ws_url", str, attrgetter("ws_url")),
+    ("rest_url", str, attrgetter("rest_url")),  # where trades that were missed are fetched
+    ("partitions", Positive, lambda exchange: 1),  # of the raw topic
+)
+"""What each exchange has for itself, as `<exchange>_<name>`: kind and default."""
+
+if TYPE_CHECKING:
+    Settings = _Common
+else:
+    Settings = msgspec.defstruct(
+        "Settings",
+        [
+            (f"{name}_{suffix}", kind, default(exchange))
+            for suffix, kind, default in _OF_EXCHANGE
+            for name, exchange in REGISTRY.items()
+        ],
+        bases=(_Common,),
+        module=__name__,
+        frozen=True,
+        kw_only=True,
+        omit_defaults=True,
+    )
 
 
 def _micros(seconds: float) -> int:

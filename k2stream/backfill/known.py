@@ -83,8 +83,9 @@ def _cold(
             "be told, and would be published twice; begin the span after them"
         )
     since = clock.iso((span.start - FURTHER_US) // 1000)
+    symbol = exchanges.get(instrument.exchange).native.symbol
     where = (
-        f"{native.SYMBOL[instrument.exchange]} == '{instrument.symbol}' and raw_partition == {partition} "
+        f"{symbol} == '{instrument.symbol}' and raw_partition == {partition} "
         f"and raw_offset < {begin} and receive_time >= '{since}'"
     )
     rows = table.scan(row_filter=where).to_arrow()

@@ -16,8 +16,10 @@ from k2stream.exchanges.spec import (
     Continuity,
     Exchange,
     Frame,
+    Int64,
     Kind,
     Layout,
+    Native,
     RawTrade,
     Reject,
     Request,
@@ -57,6 +59,24 @@ class Event(Struct, kw_only=True, gc=False, tag_field="e"):
     quantity: str = field(name="q")
     time: Time = field(name="T")
     buyer_is_maker: bool = field(name="m")
+
+
+class NativeTrade(Struct, kw_only=True, gc=False):
+    """@trade and @aggTrade; `a` is the seller's order in the one and the id in the other."""
+
+    e: str
+    E: Int64 | None = None
+    s: str
+    t: Int64 | None = None
+    a: Int64 | None = None
+    b: Int64 | None = None
+    f: Int64 | None = None
+    l: Int64 | None = None  # noqa: E741 - the exchange's name
+    p: str
+    q: str
+    T: Int64
+    m: bool
+    M: bool | None = None
 
 
 class Trade(Event, kw_only=True, gc=False, tag="trade"):
@@ -208,6 +228,14 @@ def canonical(symbol: str) -> str:
 
 BINANCE = Exchange(
     name="binance",
+    ws_url="wss://stream.binance.com:9443/stream",
+    rest_url="https://api.binance.com",
+    native=Native(
+        NativeTrade,
+        symbol="s",
+        words=("e", "s"),
+        renamed={"E": "event_time", "T": "trade_time", "M": "best_match"},
+    ),
     subscribe=subscribe,
     parse=parse,
     record=raw.recorded(Trade) | raw.recorded(AggTrade),

@@ -19,6 +19,7 @@ from k2stream.exchanges.spec import (
     Exchange,
     Frame,
     Kind,
+    Native,
     RawTrade,
     Reject,
     Request,
@@ -32,6 +33,18 @@ _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\
 
 USDC_MARKETS = ("USDT-USDC", "EURC-USDC")
 """The products in USDC that have trades of their own on this feed."""
+
+
+class NativeTrade(Struct, kw_only=True, gc=False):
+    """A trade of market_trades; its numbers may be strings or JSON numbers. `side` is the maker's."""
+
+    trade_id: Raw
+    product_id: str
+    price: Raw
+    size: Raw
+    side: str
+    time: str
+    type: str
 
 
 class Trade(Struct, kw_only=True, gc=False):
@@ -185,6 +198,9 @@ def canonical(symbol: str) -> str:
 
 COINBASE = Exchange(
     name="coinbase",
+    ws_url="wss://advanced-trade-ws.coinbase.com",
+    rest_url="https://api.exchange.coinbase.com",
+    native=Native(NativeTrade, symbol="product_id", words=("product_id", "side", "type")),
     subscribe=subscribe,
     parse=parse,
     record=raw.recorded(Trade),

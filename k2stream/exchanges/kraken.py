@@ -16,6 +16,7 @@ from k2stream.exchanges.spec import (
     Exchange,
     Frame,
     Kind,
+    Native,
     RawTrade,
     Reject,
     Request,
@@ -33,6 +34,18 @@ STATES = {
     "error": Subscription.CONFIRMED,  # that it is subscribed already
     "unsubscribed": Subscription.WITHDRAWN,
 }
+
+
+class NativeTrade(Struct, kw_only=True, gc=False):
+    """An entry of a trade message."""
+
+    pair: str
+    price: str
+    volume: str
+    time: str
+    side: str
+    orderType: str
+    misc: str
 
 
 class Trade(Struct, kw_only=True, gc=False):
@@ -175,6 +188,9 @@ def canonical(symbol: str) -> str:
 
 KRAKEN = Exchange(
     name="kraken",
+    ws_url="wss://ws.kraken.com",
+    rest_url="https://api.kraken.com",
+    native=Native(NativeTrade, symbol="pair", words=("pair", "side", "orderType")),
     subscribe=subscribe,
     parse=parse,
     record=raw.recorded(Trade),

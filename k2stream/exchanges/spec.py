@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import UnionType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
@@ -128,10 +128,38 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
+class Native:
+    """A raw trade in the exchange's own fields and literal digits, as the bronze tables hold it.
+
+    The fields of `record` are the columns, in their order; it takes whatever normalise takes.
+    """
+
+    record: type[msgspec.Struct]
+    symbol: str
+    """The field of the native symbol."""
+
+    words: tuple[str, ...] = ()
+    """Fields of few different texts."""
+
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """Columns of other names in Iceberg, where most engines take `e` and `E` for one."""
+
+
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+
+@dataclass(frozen=True, slots=True)
 class Exchange:
     """An exchange. Every function is pure; `parse` never raises."""
 
     name: str
+    ws_url: str
+    """Where its feed is, unless a setting says otherwise."""
+
+    rest_url: str
+    """Where its past trades are."""
+
+    native: Native
     subscribe: Subscribe
     parse: Callable[[bytes], Frame]
     """One WebSocket message to its kind and trades (ascending by id within a message)."""

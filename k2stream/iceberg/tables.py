@@ -36,6 +36,7 @@ from pyiceberg.types import (
 from sqlalchemy.exc import IntegrityError
 
 from k2stream.delivery.route import Route
+from k2stream.exchanges import REGISTRY
 from k2stream.iceberg import owner
 from k2stream.iceberg.commit import committed
 from k2stream.layers import bronze, gold, silver
@@ -52,8 +53,8 @@ PROPERTIES = {
     "commit.retry.num-retries": "0",  # a blind retry would append offsets that another writer has committed
 }
 
-RENAMED = {"E": "event_time", "T": "trade_time", "M": "best_match"}
-"""Binance's capitals: most engines take `e` and `E` for one column."""
+RENAMED = {old: new for exchange in REGISTRY.values() for old, new in exchange.native.renamed.items()}
+"""Columns of other names than the hot tier's."""
 
 _FIRST_PARTITION_ID = 1000
 _TYPES: dict[pa.DataType, IcebergType] = {
@@ -77,11 +78,6 @@ class ColdTable:
 
 
 _POSITION = ("raw_partition", "raw_offset")
-_SYMBOL = {
-    "bronze_trades_binance": "s",
-    "bronze_trades_kraken": "pair",
-    "bronze_trades_coinbase": "product_id",
-}
 
 
 def _cold(
@@ -98,8 +94,8 @@ TABLES = {
     table.name: table
     for table in (
         *(
-            _cold(route, "", (_SYMBOL[route.table], *_POSITION), ("receive_time", DayTransform()))
-            for route in bronze.ROUTES
+            _cold(route, "", (exchange.native.symbol, *_POSITION), ("receive_time", DayTransform()))
+            for exchange, route in zip(REGISTRY.values(), bronze.ROUTES, strict=True)
         ),
         _cold(
             silver.ROUTE,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from operator import attrgetter
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -27,53 +27,6 @@ _POSITION = {"raw_partition", "raw_offset"}
 FEW_RECORDS = 300
 """Fewer are read faster one by one."""
 
-Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-
-
-class Binance(msgspec.Struct, kw_only=True, gc=False):
-    """@trade and @aggTrade; `a` is the seller's order in the one and the id in the other."""
-
-    e: str
-    s: str
-    p: str
-    q: str
-    T: Int64
-    m: bool
-    E: Int64 | None = None
-    t: Int64 | None = None
-    a: Int64 | None = None
-    b: Int64 | None = None
-    f: Int64 | None = None
-    l: Int64 | None = None  # noqa: E741 - the exchange's name
-    M: bool | None = None
-
-
-class Kraken(msgspec.Struct, kw_only=True, gc=False):
-    """An entry of a trade message."""
-
-    pair: str
-    price: str
-    volume: str
-    time: str
-    side: str
-    orderType: str
-    misc: str
-
-
-class Coinbase(msgspec.Struct, kw_only=True, gc=False):
-    """A trade of market_trades; its numbers may be strings or JSON numbers. `side` is the maker's."""
-
-    trade_id: msgspec.Raw
-    product_id: str
-    price: msgspec.Raw
-    size: msgspec.Raw
-    side: str
-    time: str
-    type: str
-
-
-_STRUCTS: dict[str, type[msgspec.Struct]] = {"binance": Binance, "kraken": Kraken, "coinbase": Coinbase}
-
 
 def columns(exchange: Exchange, schema: pa.Schema, batch: RecordBatch) -> pa.Table:
     """Raw records to rows. Raises Unreadable."""
@@ -92,7 +45,7 @@ def columns(exchange: Exchange, schema: pa.Schema, batch: RecordBatch) -> pa.Tab
 def _at_once(exchange: Exchange, kinds: dict[str, pa.DataType], batch: RecordBatch) -> dict[str, pa.Array]:
     """The columns of records that are all like the first, which is good; Misfit for any others.
 
-    Then all are good: the structs above take any string, and any number that a uniform batch may have.
+    Then all are good: native records take any string, and any number that a uniform batch may have.
     """
     _, unreadable = raw.decode(exchange, batch.values[:1])
     if unreadable:
@@ -129,7 +82,8 @@ def _column(records: Sequence[Any], attribute: str, kind: pa.DataType) -> pa.Arr
 
 
 def _route(name: str) -> Route:
-    exchange = replace(exchanges.get(name), record=raw.recorded(_STRUCTS[name]))
+    exchange = exchanges.get(name)
+    exchange = replace(exchange, record=raw.recorded(exchange.native.record))
     schema = BRONZE[name]
     return Route(topics.raw(name), f"bronze_trades_{name}", schema, partial(columns, exchange, schema))
 

@@ -1,15 +1,20 @@
-"""The Arrow schema of every table: the canonical ones derive from schemas/avro, the native ones are here.
+"""The Arrow schema of every table: the canonical ones derive from schemas/avro, the native ones from
+what each exchange says of its fields.
 
 ClickHouse's columns (schemas/clickhouse) and Iceberg's (iceberg/tables.py) are held to these.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
 import pyarrow as pa
+from msgspec import Raw
 
 from k2stream.avro import wire
+from k2stream.exchanges import REGISTRY
+from k2stream.exchanges.spec import Native
 
 UTC_MICROSECONDS = pa.timestamp("us", tz="UTC")
 WORD = pa.dictionary(pa.int32(), pa.string())
@@ -58,44 +63,21 @@ def _arrow(kind: Any) -> pa.DataType:
     raise TypeError(f"Avro type {kind} has no Arrow type in k2stream/layers/schema.py")
 
 
-def _native(**fields: pa.DataType) -> pa.Schema:
-    return pa.schema([*(pa.field(name, kind) for name, kind in fields.items()), *_RECEIVED])
+_FIELDS = {str: pa.string(), Raw: pa.string(), int: pa.int64(), bool: pa.bool_()}
+
+
+def _native(native: Native) -> pa.Schema:
+    """An exchange's own fields, and what ingest knows of a record."""
+    kinds = {name: _plain(kind) for name, kind in get_type_hints(native.record).items()}
+    fields = [pa.field(name, WORD if name in native.words else _FIELDS[kind]) for name, kind in kinds.items()]
+    return pa.schema([*fields, *_RECEIVED])
+
+
+def _plain(kind: Any) -> Any:
+    """The type of a field that may be absent."""
+    return next(option for option in get_args(kind) or (kind,) if option is not NoneType)
 
 
 SILVER = _avro("trade")
 GOLD = _avro("candle")
-BRONZE = {
-    "binance": _native(
-        e=WORD,
-        E=pa.int64(),
-        s=WORD,
-        t=pa.int64(),
-        a=pa.int64(),
-        b=pa.int64(),
-        f=pa.int64(),
-        l=pa.int64(),
-        p=pa.string(),
-        q=pa.string(),
-        T=pa.int64(),
-        m=pa.bool_(),
-        M=pa.bool_(),
-    ),
-    "kraken": _native(
-        pair=WORD,
-        price=pa.string(),
-        volume=pa.string(),
-        time=pa.string(),
-        side=WORD,
-        orderType=WORD,
-        misc=pa.string(),
-    ),
-    "coinbase": _native(
-        trade_id=pa.string(),
-        product_id=WORD,
-        price=pa.string(),
-        size=pa.string(),
-        side=WORD,
-        time=pa.string(),
-        type=WORD,
-    ),
-}
+BRONZE = {name: _native(exchange.native) for name, exchange in REGISTRY.items()}

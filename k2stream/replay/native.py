@@ -5,13 +5,11 @@ from __future__ import annotations
 import msgspec
 import pyarrow as pa
 
+from k2stream import exchanges
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import RawTrade
 from k2stream.iceberg.tables import RENAMED
 from k2stream.layers.schema import BRONZE
-
-SYMBOL = {"binance": "s", "kraken": "pair", "coinbase": "product_id"}
-"""The field of the native symbol, which is a raw record's key."""
 
 _OURS = {"receive_time", "connection", "sequence", "raw_partition", "raw_offset"}
 _FETCHED = "-rest-"
@@ -27,7 +25,7 @@ def records(exchange: str, rows: pa.Table) -> list[bytes]:
     natives = zip(*(rows[RENAMED.get(name, name)].to_pylist() for name in names), strict=True)
     received = rows["receive_time"].cast(pa.int64()).to_pylist()
     ingest = zip(received, rows["connection"].to_pylist(), rows["sequence"].to_pylist(), strict=True)
-    symbol = names.index(SYMBOL[exchange])
+    symbol = names.index(exchanges.get(exchange).native.symbol)
     made = []
     for values, (receive_time, connection, sequence) in zip(natives, ingest, strict=True):
         fields = {name: value for name, value in zip(names, values, strict=True) if value is not None}

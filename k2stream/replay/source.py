@@ -11,7 +11,7 @@ import pyarrow as pa
 from faust.types import TP
 from pyiceberg.catalog import Catalog
 
-from k2stream import topics
+from k2stream import exchanges, topics
 from k2stream.batch import RecordBatch
 from k2stream.delivery.buffer import together
 from k2stream.delivery.progress import Partition, Position
@@ -124,7 +124,7 @@ def cold_batch(catalog: Catalog, exchange: str, partition: int, start: int, end:
         return None
     offsets, order = np.unique(rows["raw_offset"].to_numpy(), return_index=True)
     rows = rows.take(pa.array(order))
-    symbols = rows[native.SYMBOL[exchange]].to_pylist()
+    symbols = rows[exchanges.get(exchange).native.symbol].to_pylist()
     return RecordBatch(
         TP(topics.raw(exchange), partition),
         offsets,
