@@ -2,7 +2,9 @@
 
 import json
 from decimal import Decimal
+from functools import partial
 
+import httpx
 import pytest
 from aiokafka.errors import OffsetOutOfRangeError
 
@@ -84,3 +86,18 @@ async def test_offsets_that_expire_while_they_are_read_are_an_error(monkeypatch)
     with pytest.raises(ConfigError, match="expired or were cut off while they were read"):
         async for _ in raw_log.read_to_end(Settings(), "t", {0: Held(0, 5)}):
             pass
+
+
+async def test_windows_of_trades_dated_ahead_are_read_from_the_tables(monkeypatch):
+    """Look-ups of the newest candles leave them out."""
+    asked = []
+
+    def answer(request):
+        asked.append(dict(request.url.params))
+        return httpx.Response(200, json={"candles": []})
+
+    client = partial(httpx.AsyncClient, transport=httpx.MockTransport(answer))
+    monkeypatch.setattr(candles.httpx, "AsyncClient", client)
+    await candles.served(Settings(), "http://k2", [candles.Instrument("kraken", "XBT/USD", "BTC/USD")])
+    assert len(asked) == 6
+    assert all(int(parameters["end"]) > 4_102_444_800_000 for parameters in asked)
