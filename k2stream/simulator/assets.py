@@ -1,4 +1,4 @@
-"""What a simulated symbol trades like: price, tick and lot, and how each exchange writes the numbers."""
+"""What a simulated symbol trades like: price, tick and lot, and how an exchange writes the numbers."""
 
 from __future__ import annotations
 
@@ -39,24 +39,20 @@ _ASSETS = {
 class Style:
     """How an exchange writes decimals: fraction digits, 0 for as many as the number needs."""
 
-    price_digits: int
-    quantity_digits: int
+    price_digits: int = 0
+    quantity_digits: int = 0
     lot_digits: int = 0
     """Lots are at least so fine."""
 
 
-STYLES = {
-    "binance": Style(8, 8),
-    "kraken": Style(5, 8, lot_digits=8),
-    "coinbase": Style(0, 0, lot_digits=8),
-}
+def asset_of(instrument: Instrument, lot_digits: int) -> Asset:
+    """The asset of a symbol's base; one that is not listed gets a price made from its name.
 
-
-def asset_of(instrument: Instrument) -> Asset:
-    """The asset of a symbol's base; one that is not listed gets a price made from its name."""
+    Lots have `lot_digits` at least.
+    """
     base = instrument.canonical.partition("/")[0]
     known = _ASSETS.get(base) or Asset(1000 + crc32(base.encode()) % 100_000, 3, 500, 2)
-    finer = max(0, STYLES[instrument.exchange].lot_digits - known.lot_digits)
+    finer = max(0, lot_digits - known.lot_digits)
     return Asset(known.ticks, known.price_digits, known.lots * 10**finer, known.lot_digits + finer)
 
 

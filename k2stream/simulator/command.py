@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import signal
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import uvloop
 
 from k2stream import instruments
 from k2stream import settings as settings_module
+from k2stream.simulator import protocols
 from k2stream.simulator.faults import Fault, Kind
 from k2stream.simulator.simulator import Options, Simulator
 from k2stream.topics import EXCHANGES
@@ -38,8 +40,21 @@ class _RepeatedFault(click.ParamType):
                 raise ValueError
         except ValueError:
             kinds = ", ".join(Kind)
-            self.fail(f"{value!r}: expected e.g. kraken:garbage@10; kinds are {kinds}", param, ctx)
+            self.fail(f"{value!r}: expected e.g. {EXCHANGES[0]}:garbage@10; kinds are {kinds}", param, ctx)
         return seconds, fault
+
+
+def _of_each_exchange(command: Callable[..., None]) -> Callable[..., None]:
+    """Options that each exchange has for itself."""
+    for name in protocols.with_age("close_seconds"):
+        help_ = f"Age at which {name} closes a connection."
+        default = protocols.of(name).ages["close_seconds"]
+        command = click.option(f"--{name}-close-seconds", default=default, show_default=True, help=help_)(
+            command
+        )
+    for name in reversed(EXCHANGES):
+        command = click.option(f"--{name}-port", default=0, help="0: any free port.")(command)
+    return command
 
 
 @click.command()
@@ -50,17 +65,9 @@ class _RepeatedFault(click.ParamType):
 @click.option("--start", type=click.DateTime(), help="Trade time (UTC) of the first moment; default: now.")
 @click.option("--ahead", default=0.0, show_default=True, help="Seconds their clocks are before this one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--binance-port", default=0, help="0: any free port, as for the others.")
-@click.option("--kraken-port", default=0)
-@click.option("--coinbase-port", default=0)
+@_of_each_exchange
 @click.option("--control-port", default=0, help="HTTP: /fault, /stop-feeds, /start-feeds, /stats, /faults.")
 @click.option("--record", type=click.Path(dir_okay=False, path_type=Path), help="JSON lines of all trades.")
-@click.option(
-    "--binance-close-seconds",
-    default=86_400.0,
-    show_default=True,
-    help="Age at which Binance closes a connection.",
-)
 @click.option("--fault", "faults", multiple=True, type=_RepeatedFault(), help="A fault that repeats.")
 @click.option("--json", "as_json", is_flag=True, help="Tell the URLs in one line of JSON.")
 def simulate_command(
@@ -69,14 +76,11 @@ def simulate_command(
     start: datetime | None,
     ahead: float,
     host: str,
-    binance_port: int,
-    kraken_port: int,
-    coinbase_port: int,
     control_port: int,
     record: Path | None,
-    binance_close_seconds: float,
     faults: tuple[tuple[float, Fault], ...],
     as_json: bool,
+    **of_exchanges: float,
 ) -> None:
     """Run SIMULATED exchanges: local servers that speak the protocols of the real ones."""
     options = Options(
@@ -85,11 +89,11 @@ def simulate_command(
         ahead_seconds=ahead,
         start_us=int(start.replace(tzinfo=UTC).timestamp()) * 1_000_000 if start else None,
         host=host,
-        ports={"binance": binance_port, "kraken": kraken_port, "coinbase": coinbase_port},
+        ports={name: int(of_exchanges[f"{name}_port"]) for name in EXCHANGES},
         control_port=control_port,
         record=record,
         faults=faults,
-        binance_close_seconds=binance_close_seconds,
+        ages=of_exchanges,
     )
     simulator = Simulator(instruments.load(settings_module.get().instruments_file), options)
     gc.freeze()

@@ -1,7 +1,7 @@
 """The HTTP endpoint by which tests and tools control the simulated exchanges.
 
-POST /fault       {"exchange": "kraken", "kind": "garbage", "count": 1, "seconds": 2, "bytes": 1000000,
-                   "symbol": "XBT/USD"}
+POST /fault       {"exchange": "…", "kind": "garbage", "count": 1, "seconds": 2, "bytes": 1000000,
+                   "symbol": "…"}
 POST /stop-feeds  no new trades; connections stay alive with heartbeats
 POST /start-feeds trades again, as after a halt: there are none of the time between
 GET  /stats       exact counts for each exchange

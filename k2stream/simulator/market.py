@@ -8,7 +8,7 @@ from random import Random
 from typing import NamedTuple
 
 from k2stream.model.instrument import Instrument
-from k2stream.simulator.assets import STYLES, Asset, asset_of, decimal
+from k2stream.simulator.assets import Asset, Style, asset_of, decimal
 
 _FILLS = (0.8, 0.95)  # a taker order is filled by one, two or three makers: by 1.25 on average
 _MEAN_FILLS = 1.25
@@ -58,17 +58,23 @@ class Market:
     """
 
     def __init__(
-        self, exchange: str, instruments: Sequence[Instrument], rate: float, seed: int, start_us: int
+        self,
+        exchange: str,
+        instruments: Sequence[Instrument],
+        rate: float,
+        seed: int,
+        start_us: int,
+        style: Style,
     ) -> None:
         self._random = Random(f"{seed}:{exchange}")  # noqa: S311
-        self._style = STYLES[exchange]
+        self._style = style
         self._rate = rate / _MEAN_FILLS / 1e6  # orders a µs
         self._books = [self._book(item, start_us) for item in instruments]
         self._turn = 0
         self._next_us = start_us + self._random.expovariate(self._rate)
 
     def _book(self, instrument: Instrument, start_us: int) -> _Book:
-        asset = asset_of(instrument)
+        asset = asset_of(instrument, self._style.lot_digits)
         numbers = self._random.randrange(10**8, 10**9)
         return _Book(instrument.symbol, asset, asset.ticks, numbers, numbers + start_us // _US_AN_ID)
 

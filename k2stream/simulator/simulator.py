@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,18 +12,12 @@ from typing import Any, Self, TextIO
 
 from k2stream.model import clock
 from k2stream.model.instrument import Instrument
-from k2stream.simulator.binance import DAY_SECONDS, Binance
-from k2stream.simulator.coinbase import Coinbase
+from k2stream.simulator import protocols
 from k2stream.simulator.control import Control
 from k2stream.simulator.denials import Denials
 from k2stream.simulator.faults import Fault, Kind
-from k2stream.simulator.kraken import Kraken
 from k2stream.simulator.market import Market, Order
 from k2stream.simulator.venue import Venue
-from k2stream.simulator.wire import Dialect
-
-SHARES = {"binance": 0.5, "kraken": 0.25, "coinbase": 0.25}
-"""Of the trades; of those exchanges that have symbols."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +41,9 @@ class Options:
     faults: Sequence[tuple[float, Fault]] = ()
     """Faults that repeat every so many seconds."""
 
-    binance_close_seconds: float = DAY_SECONDS
-    binance_ping_seconds: float = 20.0
+    ages: Mapping[str, float] = field(default_factory=dict)
+    """Seconds in place of those of a protocol, by `<exchange>_<age>`."""
+
     tick_seconds: float = 0.01
 
 
@@ -68,27 +63,21 @@ class Simulator:
         found: dict[str, list[Instrument]] = {}
         for item in instruments:
             found.setdefault(item.exchange, []).append(item)
-        total = sum(SHARES[name] for name in found)
+        total = sum(protocols.of(name).share for name in found)
         self.venues = {
-            name: self._venue(name, items, options.rate * SHARES[name] / total)
+            name: self._venue(name, items, options.rate * protocols.of(name).share / total)
             for name, items in found.items()
         }
 
     def _venue(self, name: str, instruments: Sequence[Instrument], rate: float) -> Venue:
-        market = Market(name, instruments, rate, self.options.seed, self._start_us)
-        dialect, symbols = self._dialect(name, instruments), [item.symbol for item in instruments]
-        return Venue(dialect, market, symbols, self.options.seed, self._now_us, self._write)
-
-    def _dialect(self, name: str, instruments: Sequence[Instrument]) -> Dialect:
+        protocol, symbols = protocols.of(name), [item.symbol for item in instruments]
+        market = Market(name, instruments, rate, self.options.seed, self._start_us, protocol.style)
         denials = Denials(lambda kind, symbol: self.venues[name].faults.note(Kind(kind), symbol=symbol))
-        if name == "binance":
-            return Binance(
-                instruments,
-                denials,
-                close_seconds=self.options.binance_close_seconds,
-                ping_seconds=self.options.binance_ping_seconds,
-            )
-        return Kraken(instruments, denials) if name == "kraken" else Coinbase(instruments, denials)
+        ages = {
+            age: self.options.ages.get(f"{name}_{age}", default) for age, default in protocol.ages.items()
+        }
+        dialect = protocol.dialect(instruments, denials, **ages)
+        return Venue(protocol, dialect, market, symbols, self.options.seed, self._now_us, self._write)
 
     def _now_us(self) -> int:
         """The simulated exchanges' clock."""

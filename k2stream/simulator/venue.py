@@ -14,7 +14,9 @@ from websockets.http11 import Request, Response
 
 from k2stream.simulator.faults import Fault, Faults, Kind
 from k2stream.simulator.market import Market, Order
-from k2stream.simulator.rest import Past, Rest
+from k2stream.simulator.protocol import Protocol
+from k2stream.simulator.rest.past import Past
+from k2stream.simulator.rest.server import Rest
 from k2stream.simulator.wire import Client, Dialect, Message
 
 PONG_SECONDS = 60.0
@@ -45,6 +47,7 @@ class Venue:
 
     def __init__(
         self,
+        protocol: Protocol,
         dialect: Dialect,
         market: Market,
         symbols: Iterable[str],
@@ -67,7 +70,7 @@ class Venue:
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: Server | None = None
         self._past = Past(symbols)
-        self.rest = Rest(dialect.name, self._past)
+        self.rest = Rest(protocol, self._past)
 
     async def start(self, host: str, port: int) -> Self:
         """Listen; port 0 takes a free one, as the REST server does."""

@@ -6,45 +6,30 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Self
+from typing import Self
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from k2stream.simulator.rest import binance, coinbase, kraken
+from k2stream.simulator.protocol import Protocol
 from k2stream.simulator.rest.answers import Answer
 from k2stream.simulator.rest.past import Past
 
 WINDOW_SECONDS = 5.0
 
 
-class _Exchange(NamedTuple):
-    """What answers which path, how many requests a window has room for, and what the next one is told."""
-
-    routes: Mapping[str, Callable[[Past, Mapping[str, str]], Answer]]
-    requests: int
-    too_many: Answer
-
-
-_EXCHANGES = {
-    "binance": _Exchange(binance.ROUTES, 20, binance.TOO_MANY),
-    "kraken": _Exchange(kraken.ROUTES, 10, kraken.TOO_MANY),
-    "coinbase": _Exchange(coinbase.ROUTES, 50, coinbase.TOO_MANY),
-}
-
-
 class Rest:
     """Serves one exchange's past trades."""
 
-    def __init__(self, name: str, past: Past) -> None:
+    def __init__(self, protocol: Protocol, past: Past) -> None:
         self.requests = 0
         self._past = past
-        self._exchange = _EXCHANGES[name]
+        self._protocol = protocol
         self._recent: deque[float] = deque()
         self._fail_until = 0.0
         app = web.Application()
         app.add_routes(
-            [web.get(path, self._handler(answer)) for path, answer in self._exchange.routes.items()]
+            [web.get(path, self._handler(answer)) for path, answer in self._protocol.routes.items()]
         )
         self._runner = web.AppRunner(app, access_log=None)
 
@@ -76,9 +61,9 @@ class Rest:
                 return web.Response(status=503, text="simulated: no answers\n")
             while self._recent and self._recent[0] <= now - WINDOW_SECONDS:
                 self._recent.popleft()
-            if len(self._recent) >= self._exchange.requests:
+            if len(self._recent) >= self._protocol.requests:
                 wait = math.ceil(self._recent[0] + WINDOW_SECONDS - now)
-                return _response(self._exchange.too_many, {"Retry-After": str(wait)})
+                return _response(self._protocol.too_many, {"Retry-After": str(wait)})
             self._recent.append(now)
             try:
                 return _response(answer(self._past, {**request.query, **request.match_info}))

@@ -125,7 +125,7 @@ async def test_subscriptions_without_an_answer_end_the_connection(bench, exchang
 
 
 async def test_pings_of_a_quiet_exchange_are_no_silence(bench):
-    made = await bench("binance", silence_seconds=0.3, options={"binance_ping_seconds": 0.05})
+    made = await bench("binance", silence_seconds=0.3, options={"ages": {"binance_ping_seconds": 0.05}})
     await made.connected()
     made.simulator.stop_trading()
     await made.until(lambda: made.venue.counts.pongs >= 15)
@@ -274,7 +274,11 @@ async def test_kafka_away_bounds_memory_and_loses_nothing(bench):
     publisher = HeldPublisher()
     publisher.open.set()
     # Once trading has stopped, pings are all there is to hear.
-    limits = {"pending_bytes": 100_000, "silence_seconds": 0.8, "options": {"binance_ping_seconds": 0.05}}
+    limits = {
+        "pending_bytes": 100_000,
+        "silence_seconds": 0.8,
+        "options": {"ages": {"binance_ping_seconds": 0.05}},
+    }
     made = await bench("binance", rate=6000, publisher=publisher, **limits)
     await made.until(lambda: len(made.raw) > 100)
     publisher.open.clear()

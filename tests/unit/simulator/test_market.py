@@ -9,6 +9,7 @@ import pytest
 from k2stream import instruments
 from k2stream.model.instrument import Instrument
 from k2stream.settings import Settings
+from k2stream.simulator import protocols
 from k2stream.simulator.assets import decimal
 from k2stream.simulator.market import Market
 
@@ -18,7 +19,7 @@ MINUTE = 60_000_000
 
 
 def market(exchange="binance", rate=200, seed=7, start=START):
-    return Market(exchange, INSTRUMENTS.of(exchange), rate, seed, start)
+    return Market(exchange, INSTRUMENTS.of(exchange), rate, seed, start, protocols.of(exchange).style)
 
 
 @pytest.mark.parametrize("exchange", ["binance", "kraken", "coinbase"])
@@ -112,7 +113,14 @@ def test_prices_move_and_stay_near_their_start():
 
 
 def test_a_symbol_nobody_knows_trades_too():
-    odd = Market("binance", [Instrument("binance", "WOWUSDT", "WOW/USDT")], 100, 7, START)
+    odd = Market(
+        "binance",
+        [Instrument("binance", "WOWUSDT", "WOW/USDT")],
+        100,
+        7,
+        START,
+        protocols.of("binance").style,
+    )
     assert odd.until(START + MINUTE)
 
 

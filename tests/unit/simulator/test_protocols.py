@@ -111,7 +111,7 @@ async def test_binance_cuts_off_a_client_that_asks_too_often(simulate):
 
 
 async def test_binance_pings_and_closes_at_an_age(simulate):
-    simulator = await simulate(binance_close_seconds=0.3, binance_ping_seconds=0.05)
+    simulator = await simulate(ages={"binance_close_seconds": 0.3, "binance_ping_seconds": 0.05})
     async with connect(simulator.urls["binance"]) as socket:
         with pytest.raises(ConnectionClosed, match="connection age"):
             async with asyncio.timeout(5):
@@ -237,7 +237,7 @@ async def test_coinbase_refuses(simulate, request_, reason):
 
 
 async def test_coinbase_ends_a_connection_that_does_not_subscribe(simulate, monkeypatch):
-    monkeypatch.setattr("k2stream.simulator.coinbase.SUBSCRIBE_WITHIN_US", 100_000)
+    monkeypatch.setattr("k2stream.simulator.protocols.coinbase.SUBSCRIBE_WITHIN_US", 100_000)
     simulator = await simulate()
     async with connect(simulator.urls["coinbase"]) as socket:
         with pytest.raises(ConnectionClosed, match="no subscription"):

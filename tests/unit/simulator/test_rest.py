@@ -14,10 +14,10 @@ from k2stream import exchanges, instruments
 from k2stream.exchanges import raw
 from k2stream.exchanges.rest.spec import HistoryError, refusal
 from k2stream.settings import Settings
-from k2stream.simulator import Options, Simulator
+from k2stream.simulator import Options, Simulator, protocols
 from k2stream.simulator.command import _announcement
 from k2stream.simulator.faults import Fault, Kind
-from k2stream.simulator.rest import past, server
+from k2stream.simulator.rest import past
 
 INSTRUMENTS = instruments.load(Settings().instruments_file)
 
@@ -165,7 +165,7 @@ async def test_too_many_requests_are_told_as_the_exchange_tells_it(simulate, exc
     async with httpx.AsyncClient(base_url=simulator.rest_urls[exchange]) as client:
         answers = [
             await client.get(request.path, params=dict(request.query))
-            for _ in range(server._EXCHANGES[exchange].requests + 1)
+            for _ in range(protocols.of(exchange).requests + 1)
         ]
     *fine, refused = answers
     assert {answer.status_code for answer in fine} == {200}

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from itertools import islice
+from typing import Any, TypeVar
 
 from k2stream.model.instrument import STREAMS, Instrument
-from k2stream.simulator.assets import STYLES, decimal
+from k2stream.simulator.assets import Style, decimal
 from k2stream.simulator.denials import Denials
 from k2stream.simulator.market import Order
+from k2stream.simulator.protocol import Protocol
+from k2stream.simulator.rest.answers import Answer, array
+from k2stream.simulator.rest.past import Past
 from k2stream.simulator.wire import Client, Message
 
 DAY_SECONDS = 86_400.0
@@ -26,6 +32,8 @@ _AGG_TRADE = (
     '{"stream":"%s@aggTrade","data":{"e":"aggTrade","E":%d,"s":"%s","a":%d,"p":"%s","q":"%s","f":%d,"l":%d,'
     '"T":%d,"m":%s,"M":true}}'
 )
+
+STYLE = Style(price_digits=8, quantity_digits=8)
 
 
 class Binance:
@@ -115,7 +123,7 @@ class Binance:
                     fields = (lower, event_ms, symbol, number, order.price, quantity, time_ms, maker)
                     messages.append(Message((_TRADE % fields).encode(), symbol, number, 1))
             if client.wants("aggTrade", symbol):
-                total = decimal(order.lots, order.lot_digits, STYLES["binance"].quantity_digits)
+                total = decimal(order.lots, order.lot_digits, STYLE.quantity_digits)
                 ids = (order.first_id, order.last_id)
                 text = _AGG_TRADE % (
                     (lower, event_ms, symbol, order.number, order.price, total, *ids, time_ms, maker)
@@ -152,3 +160,69 @@ def _error(code: int, text: str, number: int | None = None) -> Message:
     if number is not None:
         body["id"] = number
     return Message(json.dumps(body, separators=(",", ":")).encode())
+
+
+# REST. historicalTrades and aggTrades.
+
+T = TypeVar("T")
+
+TOO_MANY = Answer('{"code":-1003,"msg":"Too much request weight used; simulated."}', 429)
+_UNKNOWN = Answer('{"code":-1121,"msg":"Invalid symbol."}', 400)
+_PAST_TRADE = (
+    '{"id":%d,"price":"%s","qty":"%s","quoteQty":"%s","time":%d,"isBuyerMaker":%s,"isBestMatch":true}'
+)
+_PAST_AGG_TRADE = '{"a":%d,"p":"%s","q":"%s","f":%d,"l":%d,"T":%d,"m":%s,"M":true}'
+_MAKER = {True: "false", False: "true"}
+
+
+def historical_trades(past: Past, query: Mapping[str, str]) -> Answer:
+    """`limit` trades from id `fromId` on, or the newest."""
+    symbol, limit = query.get("symbol", ""), min(1000, int(query["limit"]))
+    if symbol not in past:
+        return _UNKNOWN
+    found = _asked(past.trades(symbol), query, limit, lambda trade: trade.id)
+    return array(
+        _PAST_TRADE
+        % (
+            *(number, order.price, quantity, f"{Decimal(order.price) * Decimal(quantity):f}"),
+            *(order.time_us // 1000, _MAKER[order.taker_buy]),
+        )
+        for number, quantity, order in found
+    )
+
+
+def agg_trades(past: Past, query: Mapping[str, str]) -> Answer:
+    """`limit` aggregated trades from id `fromId` on, or the newest."""
+    symbol, limit = query.get("symbol", ""), min(1000, int(query["limit"]))
+    if symbol not in past:
+        return _UNKNOWN
+    found = _asked(past.orders(symbol), query, limit, lambda order: order.number)
+    digits = STYLE.quantity_digits
+    return array(
+        _PAST_AGG_TRADE
+        % (
+            *(order.number, order.price, decimal(order.lots, order.lot_digits, digits)),
+            *(order.first_id, order.last_id, order.time_us // 1000, _MAKER[order.taker_buy]),
+        )
+        for order in found
+    )
+
+
+def _asked(
+    all_of_them: Iterable[T], query: Mapping[str, str], limit: int, number: Callable[[T], int]
+) -> Iterable[T]:
+    if "fromId" not in query:
+        return deque(all_of_them, maxlen=limit)
+    first = int(query["fromId"])
+    return islice((item for item in all_of_them if number(item) >= first), limit)
+
+
+PROTOCOL = Protocol(
+    Binance,
+    STYLE,
+    routes={"/api/v3/historicalTrades": historical_trades, "/api/v3/aggTrades": agg_trades},
+    requests=20,
+    too_many=TOO_MANY,
+    share=2.0,
+    ages={"close_seconds": DAY_SECONDS, "ping_seconds": 20.0},
+)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 
 from k2stream.model.instrument import Instrument
+from k2stream.simulator.assets import Style
 from k2stream.simulator.denials import Denials
 from k2stream.simulator.market import Order
+from k2stream.simulator.protocol import Protocol
+from k2stream.simulator.rest.answers import Answer, array
+from k2stream.simulator.rest.past import Past
 from k2stream.simulator.wire import Client, Message
 
 SUBSCRIBE_WITHIN_US = 5_000_000
@@ -18,6 +23,8 @@ HEARTBEAT_US = 1_000_000
 SNAPSHOT_TRADES = 100
 
 _TRADE = '{"product_id":"%s","trade_id":"%d","price":"%s","size":"%s","time":"%s","side":"%s"}'
+
+STYLE = Style(lot_digits=8)
 
 
 class Coinbase:
@@ -153,3 +160,32 @@ def iso(time_us: int) -> str:
 @lru_cache(maxsize=16)
 def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+# REST. trades of a product.
+
+TOO_MANY = Answer('{"message":"Public rate limit exceeded"}', 429)
+_UNKNOWN = Answer('{"message":"NotFound"}', 404)
+
+
+def trades(past: Past, query: Mapping[str, str]) -> Answer:
+    """The newest `limit` trades with ids below `after`, if given, newest first; `side` is the maker's."""
+    product, after, limit = query["product"], query.get("after"), min(1000, int(query["limit"]))
+    if product not in past:
+        return _UNKNOWN
+    below = int(after) if after else math.inf
+    found = deque((trade for trade in past.trades(product) if trade.id < below), maxlen=limit)
+    return array(
+        f'{{"time":"{iso(order.time_us)}","trade_id":{number},"price":"{order.price}","size":"{quantity}",'
+        f'"side":"{"sell" if order.taker_buy else "buy"}"}}'
+        for number, quantity, order in reversed(found)
+    )
+
+
+PROTOCOL = Protocol(
+    Coinbase,
+    STYLE,
+    routes={"/products/{product}/trades": trades},
+    requests=50,
+    too_many=TOO_MANY,
+)

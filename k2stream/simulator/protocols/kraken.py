@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from k2stream.model.instrument import Instrument
+from k2stream.simulator.assets import Style
 from k2stream.simulator.denials import Denials
 from k2stream.simulator.market import Order
+from k2stream.simulator.protocol import Protocol
+from k2stream.simulator.rest.answers import Answer
+from k2stream.simulator.rest.past import Past, Trade
 from k2stream.simulator.wire import Client, Message
 
 HEARTBEAT_US = 1_000_000
 _CONNECTION_ID = 13_262_814_312_735_126_000  # beyond int64, as the real ones
 _HEARTBEAT = Message(b'{"event":"heartbeat"}')
+
+STYLE = Style(price_digits=5, quantity_digits=8, lot_digits=8)
 
 
 class Kraken:
@@ -137,3 +143,39 @@ class Kraken:
 
 def _event(**fields: Any) -> Message:
     return Message(json.dumps(fields, separators=(",", ":")).encode())
+
+
+# REST. Trades. Its times have more digits than those of the socket, and are JSON numbers.
+
+TOO_MANY = Answer('{"error":["EAPI:Rate limit exceeded"]}')
+_UNKNOWN = Answer('{"error":["EQuery:Unknown asset pair"]}')
+
+
+def trades(past: Past, query: Mapping[str, str]) -> Answer:
+    """At most `count` trades after `since`, ns, by time."""
+    pair, since, count = query.get("pair", ""), int(query["since"]), min(1000, int(query.get("count", 1000)))
+    if pair not in past:
+        return _UNKNOWN
+    rows = sorted((ns, trade) for trade in past.trades(pair) if (ns := _ns(trade)) > since)[:count]
+    last = rows[-1][0] if rows else since
+    return Answer(f'{{"error":[],"result":{{"{pair}":[{",".join(map(_row, rows))}],"last":"{last}"}}}}')
+
+
+def _ns(trade: Trade) -> int:
+    return trade.order.time_us * 1000 + trade.order.number % 10 * 100
+
+
+def _row(timed: tuple[int, Trade]) -> str:
+    ns, (number, quantity, order) = timed
+    seconds = f"{ns // 10**9}.{ns % 10**9:09d}".rstrip("0").rstrip(".")
+    side, kind = "b" if order.taker_buy else "s", "m" if order.number % 3 else "l"
+    return f'["{order.price}","{quantity}",{seconds},"{side}","{kind}","",{number}]'
+
+
+PROTOCOL = Protocol(
+    Kraken,
+    STYLE,
+    routes={"/0/public/Trades": trades},
+    requests=10,
+    too_many=TOO_MANY,
+)
