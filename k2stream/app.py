@@ -36,6 +36,7 @@ class App(faust.App):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self.preparations: list[Callable[[], Awaitable[None]]] = []
+        self.before_refusal: list[Callable[[], Awaitable[object]]] = []
         self.gather_seconds = GATHER_SECONDS
         self.returning = asyncio.Lock()
         self.prepared = False

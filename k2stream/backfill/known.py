@@ -19,7 +19,7 @@ from k2stream.kafka.reader import Reader
 from k2stream.model import clock
 from k2stream.model.errors import ConfigError
 from k2stream.model.instrument import Instrument
-from k2stream.replay import native
+from k2stream.replay import bronze, native
 from k2stream.settings import Settings
 
 
@@ -89,4 +89,8 @@ def _cold(
         f"and raw_offset < {begin} and receive_time >= '{since}'"
     )
     rows = table.scan(row_filter=where).to_arrow()
-    return list(native.records(instrument.exchange, rows)) if len(rows) else []
+    return (
+        list(native.records(instrument.exchange, bronze.named(instrument.exchange, rows)))
+        if len(rows)
+        else []
+    )

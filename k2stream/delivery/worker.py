@@ -39,6 +39,7 @@ class SinkWorker:
             destination, policy, self._earliest, self._go_back, self._bury, self._passed, self._check
         )
         app.preparations.append(self._prepare)
+        app.before_refusal.append(self.sink.flush)
         app.task(self.sink.run)
         app.on_partitions_assigned.connect(self._note_assignment, weak=False)
         app.on_partitions_revoked.connect(self._reset, weak=False)

@@ -24,6 +24,7 @@ from k2stream.mend.plan import Plan
 from k2stream.model import clock, events
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.replay import source
+from k2stream.replay.bronze import Bronze
 from k2stream.replay.rebuild import Rebuild
 from k2stream.replay.run import BATCH_RECORDS
 from k2stream.replay.tables import Tables, send_changes
@@ -50,7 +51,7 @@ async def do(settings: Settings, made: Plan, held: dict[str, BatchTable], say: S
                 goals[item.tp] = item.committed, Note(kept.version, kept.generation + 1, kept.proof)
     for tp, offsets in made.fills.items():  # after what its table has to know
         (table,) = [table for table in held.values() if table.source == tp.topic]
-        count = await fill.fill(settings, open_catalog(settings), tp, offsets, table)
+        count = await fill.fill(settings, Bronze(open_catalog(settings)), tp, offsets, table)
         say(f"{tp.topic}[{tp.partition}]: {count} trades normalised from Iceberg")
     await _tell(settings, [item for item in made.skips if not _is_filled(made, item)])
     await _write(settings, f"k2-{made.role}", goals, held)
@@ -95,11 +96,12 @@ async def _rebuild(settings: Settings, made: Plan, held: dict[str, BatchTable], 
         sources = {table.source for table in held.values()}
         limits = {tp: end if tp.topic in sources else 0 for tp, end in made.committed.items()}
     built, catalog = Rebuild(settings), open_catalog(settings)
+    bronze = Bronze(catalog, settings)
     async with Reader(settings, columnar=True) as reader:
         for part in await source.plan(settings, reader, catalog, "auto"):
             end = limits.get(TP(topics.raw(part.exchange), part.partition), part.end)
             part = part._replace(begin=min(part.begin, end), end=min(part.end, end))
-            async for batch in source.batches(reader, catalog, part, BATCH_RECORDS, say):
+            async for batch in source.batches(reader, bronze, part, BATCH_RECORDS, say):
                 await asyncio.to_thread(built.take, part.exchange, batch)
     return await Tables(held, built, settings.candle_retention).repair(settings, reopen=True)
 

@@ -11,7 +11,6 @@ from functools import partial
 
 from aiokafka import AIOKafkaProducer
 from faust.types import TP
-from pyiceberg.catalog import Catalog
 
 from k2stream import deadletter, exchanges, instruments, topics
 from k2stream.avro import registry
@@ -19,11 +18,11 @@ from k2stream.batch import BatchTable
 from k2stream.kafka.client import client_options
 from k2stream.model import clock, events
 from k2stream.normalizer import Normalised, normalise
-from k2stream.replay.source import COLD_OFFSETS, cold_batch
+from k2stream.replay.bronze import SPAN, Bronze
 from k2stream.settings import Settings
 
 
-async def fill(settings: Settings, catalog: Catalog, tp: TP, offsets: range, table: BatchTable) -> int:
+async def fill(settings: Settings, bronze: Bronze, tp: TP, offsets: range, table: BatchTable) -> int:
     """Normalise the offsets of a raw partition; how many canonical trades there were.
 
     `table` is the exchange's positions; its changes are the caller's to write.
@@ -34,9 +33,9 @@ async def fill(settings: Settings, catalog: Catalog, tp: TP, offsets: range, tab
     schema_id = await registry.register(topics.NORMALIZED, "trade", settings.registry_url)
     count = 0
     async with AIOKafkaProducer(**client_options(settings), acks="all", enable_idempotence=True) as producer:
-        for start in range(offsets.start, offsets.stop, COLD_OFFSETS):
-            end = min(start + COLD_OFFSETS, offsets.stop)
-            batch = await asyncio.to_thread(cold_batch, catalog, of.name, tp.partition, start, end)
+        for start in range(offsets.start, offsets.stop, SPAN):
+            end = min(start + SPAN, offsets.stop)
+            batch = await asyncio.to_thread(bronze.batch, of.name, tp.partition, start, end)
             if batch is None:
                 continue
             done = normalise(

@@ -8,7 +8,6 @@ import pyarrow as pa
 from k2stream import exchanges
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import RawTrade
-from k2stream.iceberg.tables import RENAMED
 from k2stream.layers.schema import BRONZE
 
 _OURS = {"receive_time", "connection", "sequence", "raw_partition", "raw_offset"}
@@ -17,12 +16,12 @@ _FETCHED = "-rest-"
 
 
 def records(exchange: str, rows: pa.Table) -> list[bytes]:
-    """The values of the raw records of Iceberg's bronze rows; normalise makes the same of them.
+    """The values of the raw records of bronze rows; normalise makes the same of them.
 
     Coinbase's numbers are strings now, and what bronze has no column for is gone: normalise does not care.
     """
     names = [name for name in BRONZE[exchange].names if name not in _OURS]
-    natives = zip(*(rows[RENAMED.get(name, name)].to_pylist() for name in names), strict=True)
+    natives = zip(*(rows[name].to_pylist() for name in names), strict=True)
     received = rows["receive_time"].cast(pa.int64()).to_pylist()
     ingest = zip(received, rows["connection"].to_pylist(), rows["sequence"].to_pylist(), strict=True)
     symbol = names.index(exchanges.get(exchange).native.symbol)

@@ -19,6 +19,7 @@ from k2stream.iceberg.tables import TABLES
 from k2stream.kafka.client import ensure_topics
 from k2stream.kafka.reader import Reader
 from k2stream.replay import compare_clickhouse, compare_iceberg, groups, positions, source
+from k2stream.replay.bronze import Bronze
 from k2stream.replay.clickhouse import ROUTES, Hot
 from k2stream.replay.compare import ALL, Layer
 from k2stream.replay.iceberg import Cold
@@ -96,11 +97,12 @@ async def rebuild(
         await asyncio.to_thread(hot.create)
         await asyncio.to_thread(cold.create)
         plan = await source.plan(settings, reader, cold.catalog, origin)
+        bronze = Bronze(cold.catalog, settings if origin == "auto" else None)
         outcome, writer = Outcome(Rebuild(settings), positions.ends(plan)), Writer(tiers, WRITE_ROWS)
         total = sum(outcome.covered.values())
         before = 0
         for part in plan:
-            async for batch in source.batches(reader, cold.catalog, part, batch_records, say):
+            async for batch in source.batches(reader, bronze, part, batch_records, say):
                 await asyncio.to_thread(_take, outcome.rebuild, part.exchange, batch, writer)
                 outcome.records += len(batch)
                 progress(before + batch.last_offset + 1, total)

@@ -7,28 +7,23 @@ from collections.abc import AsyncIterator, Callable
 from typing import Literal, NamedTuple
 
 import numpy as np
-import pyarrow as pa
-from faust.types import TP
 from pyiceberg.catalog import Catalog
 
-from k2stream import exchanges, topics
+from k2stream import topics
 from k2stream.batch import RecordBatch
 from k2stream.delivery.buffer import together
 from k2stream.delivery.progress import Partition, Position
 from k2stream.iceberg import writer
 from k2stream.kafka.reader import Reader
 from k2stream.model.errors import ConfigError
-from k2stream.replay import native
+from k2stream.replay.bronze import SPAN, Bronze
 from k2stream.settings import Settings
 
 Origin = Literal["auto", "topics", "cold"]
 
-COLD_OFFSETS = 200_000
-"""Offsets a scan of the cold tier spans: its rows are in memory at once."""
-
 
 class Stretch(NamedTuple):
-    """What is read of a partition: offsets below `begin` from the cold tier, below `end` from Kafka."""
+    """What is read of a partition: offsets below `begin` from bronze, below `end` from Kafka."""
 
     exchange: str
     partition: int
@@ -67,7 +62,7 @@ async def plan(settings: Settings, reader: Reader, catalog: Catalog, origin: Ori
     found = []
     for exchange in topics.EXCHANGES:
         topic, count = topics.raw(exchange), settings.raw_partitions(exchange)
-        cold = writer.positions(catalog.load_table(_bronze(exchange)))
+        cold = writer.positions(catalog.load_table(f"cold.bronze_trades_{exchange}"))
         held = await reader.held(topic, count)  # after it: a sink that runs is never ahead
         for number in range(count):
             cold_end = cold.get(Partition(topic, number), Position()).offset + 1
@@ -76,11 +71,11 @@ async def plan(settings: Settings, reader: Reader, catalog: Catalog, origin: Ori
 
 
 async def batches(
-    reader: Reader, catalog: Catalog, part: Stretch, size: int, note: Callable[[str], None]
+    reader: Reader, bronze: Bronze, part: Stretch, size: int, note: Callable[[str], None]
 ) -> AsyncIterator[RecordBatch]:
     """The records of a stretch in order, in batches that end at multiples of `size`, however they came."""
     held: list[RecordBatch] = []
-    async for batch in _all(reader, catalog, part, note):
+    async for batch in _all(reader, bronze, part, note):
         rest = batch
         while len(rest):
             first = int((held[0] if held else rest).offsets[0])
@@ -96,46 +91,24 @@ async def batches(
 
 
 async def _all(
-    reader: Reader, catalog: Catalog, part: Stretch, note: Callable[[str], None]
+    reader: Reader, bronze: Bronze, part: Stretch, note: Callable[[str], None]
 ) -> AsyncIterator[RecordBatch]:
     first = None
-    for start in range(0, part.begin, COLD_OFFSETS):
-        end = min(start + COLD_OFFSETS, part.begin)
-        batch = await asyncio.to_thread(cold_batch, catalog, part.exchange, part.partition, start, end)
+    for start in range(0, part.begin, SPAN):
+        end = min(start + SPAN, part.begin)
+        batch = await asyncio.to_thread(bronze.batch, part.exchange, part.partition, start, end)
         if batch is not None:
             first = batch.first_offset if first is None else first
             yield batch
     if part.begin and first != 0:
         note(
-            f"the cold tier has no offsets before {part.begin if first is None else first} of "
+            f"bronze has no offsets before {part.begin if first is None else first} of "
             f"{topics.raw(part.exchange)}[{part.partition}]: dead letters, or expired before it began"
         )
     async for batch in reader.read(topics.raw(part.exchange), {part.partition: (part.begin, part.end)}):
         inside = _cut(batch, 0, int(np.searchsorted(batch.offsets, part.end)))
         if len(inside):
             yield inside
-
-
-def cold_batch(catalog: Catalog, exchange: str, partition: int, start: int, end: int) -> RecordBatch | None:
-    """Raw records of offsets [start, end) from bronze, where dead letters are not."""
-    where = f"raw_partition == {partition} and raw_offset >= {start} and raw_offset < {end}"
-    rows = catalog.load_table(_bronze(exchange)).scan(row_filter=where).to_arrow()
-    if not len(rows):
-        return None
-    offsets, order = np.unique(rows["raw_offset"].to_numpy(), return_index=True)
-    rows = rows.take(pa.array(order))
-    symbols = rows[exchanges.get(exchange).native.symbol].to_pylist()
-    return RecordBatch(
-        TP(topics.raw(exchange), partition),
-        offsets,
-        rows["receive_time"].cast(pa.int64()).to_numpy() // 1000,
-        [symbol.encode() for symbol in symbols],
-        list(native.records(exchange, rows)),
-    )
-
-
-def _bronze(exchange: str) -> str:
-    return f"cold.bronze_trades_{exchange}"
 
 
 def _cut(batch: RecordBatch, first: int, end: int) -> RecordBatch:

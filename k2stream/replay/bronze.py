@@ -1,0 +1,97 @@
+"""Raw records that a topic has no more, from the bronze tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from faust.types import TP
+from pyiceberg.catalog import Catalog
+
+from k2stream import exchanges, topics
+from k2stream.batch import RecordBatch
+from k2stream.clickhouse.destination import connect
+from k2stream.iceberg.tables import RENAMED
+from k2stream.layers.schema import BRONZE, UTC_MICROSECONDS
+from k2stream.replay import native
+from k2stream.settings import Settings
+
+SPAN = 200_000
+"""Offsets that are read at once: their rows are in memory together."""
+
+
+class Bronze:
+    """Iceberg's bronze, and with `settings` what only ClickHouse's has.
+
+    A cold worker that ends with its topic, which it can read no more, has rows that it did not commit.
+    """
+
+    def __init__(self, catalog: Catalog, settings: Settings | None = None) -> None:
+        self._catalog, self._settings = catalog, settings
+
+    def batch(self, exchange: str, partition: int, start: int, end: int) -> RecordBatch | None:
+        """Raw records of offsets [start, end), where dead letters are not; None when there are none."""
+        rows = self._cold(exchange, partition, start, end)
+        if self._settings is not None:
+            rows = pa.concat_tables(
+                [rows, self._only_hot(exchange, partition, start, end, rows["raw_offset"])]
+            )
+        if not len(rows):
+            return None
+        offsets, order = np.unique(rows["raw_offset"].to_numpy(), return_index=True)
+        rows = rows.take(pa.array(order))
+        symbols = rows[exchanges.get(exchange).native.symbol].to_pylist()
+        return RecordBatch(
+            TP(topics.raw(exchange), partition),
+            offsets,
+            rows["receive_time"].cast(pa.int64()).to_numpy() // 1000,
+            [symbol.encode() for symbol in symbols],
+            list(native.records(exchange, rows)),
+        )
+
+    def _cold(self, exchange: str, partition: int, start: int, end: int) -> pa.Table:
+        where = f"raw_partition == {partition} and raw_offset >= {start} and raw_offset < {end}"
+        table = self._catalog.load_table(f"cold.bronze_trades_{exchange}")
+        return named(exchange, table.scan(row_filter=where).to_arrow())
+
+    def _only_hot(self, exchange: str, partition: int, start: int, end: int, known: Any) -> pa.Table:
+        assert self._settings is not None
+        schema, client = _plain(BRONZE[exchange]), connect(self._settings)
+        table = f"{self._settings.clickhouse_database}.bronze_trades_{exchange}"
+        where = "raw_partition = %(partition)s AND raw_offset >= %(start)s AND raw_offset < %(end)s"
+        bounds: dict[str, Any] = {"partition": partition, "start": start, "end": end}
+        try:
+            held = client.execute(f"SELECT DISTINCT raw_offset FROM {table} WHERE {where}", bounds)
+            missing = np.setdiff1d(np.array(held, np.int64).reshape(-1), known.to_numpy())
+            if not len(missing):
+                return schema.empty_table()
+            bounds |= {"start": int(missing[0]), "end": int(missing[-1]) + 1}
+            columns = ", ".join(map(_read, schema))
+            once = "ORDER BY raw_offset LIMIT 1 BY raw_offset"
+            found = client.execute(
+                f"SELECT {columns} FROM {table} WHERE {where} {once}", bounds, columnar=True
+            )
+        finally:
+            client.disconnect()
+        arrays = [pa.array(list(column), field.type) for column, field in zip(found, schema, strict=True)]
+        rows = pa.table(arrays, schema=schema)
+        return rows.filter(pa.array(np.isin(rows["raw_offset"].to_numpy(), missing)))
+
+
+def named(exchange: str, rows: pa.Table) -> pa.Table:
+    """Iceberg's bronze rows under the exchange's own names."""
+    schema = _plain(BRONZE[exchange])
+    stored = rows.select([RENAMED.get(name, name) for name in schema.names])
+    return stored.rename_columns(schema.names).cast(schema)
+
+
+def _plain(schema: pa.Schema) -> pa.Schema:
+    """The same without dictionaries."""
+    kinds = [(field.name, field.type) for field in schema]
+    return pa.schema([(name, getattr(kind, "value_type", kind)) for name, kind in kinds])
+
+
+def _read(field: pa.Field) -> str:
+    """SQL of a column, times as µs."""
+    return f"toUnixTimestamp64Micro({field.name})" if field.type == UTC_MICROSECONDS else field.name
