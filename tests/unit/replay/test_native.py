@@ -15,7 +15,8 @@ from k2stream.exchanges.spec import RawTrade
 from k2stream.iceberg.tables import RENAMED
 from k2stream.layers import bronze
 from k2stream.normalizer import normalise
-from k2stream.replay import bronze, native
+from k2stream.replay import native
+from k2stream.replay.bronze import named
 
 SCHEMA_ID = 1004  # no registry of the other tests gets so far
 NOW = 1_700_000_000_000_000
@@ -70,7 +71,7 @@ def again(exchange, given):
     """What a replay reads from Iceberg of records that came."""
     rows = ROUTES[exchange].columns(given)
     rows = rows.rename_columns([RENAMED.get(name, name) for name in rows.column_names])
-    return batch(exchange, native.records(exchange, bronze.named(exchange, rows)))
+    return batch(exchange, native.records(exchange, named(exchange, rows)))
 
 
 @pytest.mark.parametrize("exchange", TRADES)
