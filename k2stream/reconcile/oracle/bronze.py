@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
 
-from k2stream.reconcile.oracle import clickhouse, iceberg
+from k2stream.reconcile.oracle import clickhouse, iceberg, venues
 from k2stream.reconcile.oracle.engine import Engine
 from k2stream.reconcile.oracle.parquet import Writer
-from k2stream.reconcile.oracle.rules import NATIVE
 from k2stream.settings import Settings
 
 _OURS = ("receive_time", "connection", "sequence")
@@ -18,12 +18,12 @@ _KEY = ("raw_partition", "raw_offset")
 
 def columns(exchange: str) -> tuple[str, ...]:
     """The columns that are compared."""
-    return (*NATIVE[exchange], *_OURS)
+    return (*venues.of(exchange).columns, *_OURS)
 
 
 def expected(engine: Engine, exchange: str) -> None:
     """Make `bronze_<exchange>` of `native_<exchange>`."""
-    texts = ", ".join(f"CAST({name}, 'Nullable(String)') AS {name}" for name in NATIVE[exchange])
+    texts = ", ".join(f"CAST({name}, 'Nullable(String)') AS {name}" for name in venues.of(exchange).columns)
     engine.table(
         f"bronze_{exchange}",
         f"""SELECT '{exchange}' AS exchange, raw_partition, raw_offset, required, cold, received, {texts},
@@ -35,7 +35,7 @@ def expected(engine: Engine, exchange: str) -> None:
 
 def hot(settings: Settings, engine: Engine, exchange: str, name: str, path: Path) -> None:
     """ClickHouse's bronze of an exchange."""
-    sql = {column: (f"toString(held.{column})", pa.string()) for column in NATIVE[exchange]}
+    sql = {column: (f"toString(held.{column})", pa.string()) for column in venues.of(exchange).columns}
     sql |= {
         "receive_time": ("toString(toUnixTimestamp64Micro(held.receive_time))", pa.string()),
         "connection": ("toString(held.connection)", pa.string()),
@@ -49,7 +49,7 @@ def hot(settings: Settings, engine: Engine, exchange: str, name: str, path: Path
 def cold(settings: Settings, engine: Engine, exchange: str, name: str, path: Path) -> None:
     """Iceberg's bronze of an exchange."""
     if iceberg.dump(settings, f"bronze_trades_{exchange}", path):
-        return _table(engine, exchange, name, path, iceberg.RENAMED if exchange == "binance" else {})
+        return _table(engine, exchange, name, path, venues.of(exchange).renamed)
     kinds = [(column, pa.string()) for column in columns(exchange)]
     with Writer(path, pa.schema([*kinds, *((column, pa.int64()) for column in _KEY)])):
         pass
@@ -57,7 +57,7 @@ def cold(settings: Settings, engine: Engine, exchange: str, name: str, path: Pat
 
 
 def _table(
-    engine: Engine, exchange: str, name: str, path: Path, renamed: dict[str, str] | None = None
+    engine: Engine, exchange: str, name: str, path: Path, renamed: Mapping[str, str] | None = None
 ) -> None:
     stored = {column: (renamed or {}).get(column, column) for column in columns(exchange)}
     texts = ", ".join(f"CAST({source}, 'Nullable(String)') AS {column}" for column, source in stored.items())

@@ -16,9 +16,6 @@ from pyiceberg.exceptions import NoSuchTableError
 
 from k2stream.settings import Settings
 
-RENAMED = {"E": "event_time", "T": "trade_time", "M": "best_match"}
-"""Columns that have another name than in the exchange's records."""
-
 
 def load(settings: Settings, name: str) -> Any:
     """A table of the cold tier as it is now, None when there is none."""

@@ -9,22 +9,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from k2stream import topics
-from k2stream.reconcile.oracle import bronze, rules, windows
+from k2stream.reconcile.oracle import bronze, rules, venues, windows
 from k2stream.reconcile.oracle.candles import Instrument
 from k2stream.reconcile.oracle.engine import Engine
 from k2stream.reconcile.oracle.raw import Extent
 
 NEVER = 1 << 62
-
-_OWN_SPELLING = {
-    "binance": r"""replaceRegexpOne(symbol, concat('^(.+?)(FDUSD|USD[TC1PS]|TUSD|BUSD|AEUR|EURI|DOGE|IDRT',
-        '|BIDR|BKRW|BVND|BTC|ETH|BNB|XRP|TRX|SOL|DOT|DAI|PAX|UST|EUR|GBP|AUD|JPY|TRY|BRL|RUB|UAH|NGN|ZAR|PLN|RON|ARS|MXN',
-        '|COP|CZK|IDR)$'), '\\1/\\2')""",
-    "kraken": """arrayStringConcat(arrayMap(x -> transform(x, ['XBT', 'XDG'], ['BTC', 'DOGE'], x),
-        splitByChar('/', symbol)), '/')""",
-    "coinbase": "replaceOne(symbol, '-', '/')",
-}
-"""The canonical form of symbols that no file names."""
 
 
 def expect(
@@ -80,7 +70,7 @@ def _spelled(instruments: Iterable[Instrument]) -> str:
         listed[item.exchange].append(item)
     cases = []
     for exchange, items in listed.items():
-        own = _OWN_SPELLING[exchange]
+        own = venues.of(exchange).spelling
         if items:
             symbols, spelled = [i.symbol for i in items], [i.canonical for i in items]
             own = f"transform(symbol, {symbols}, {spelled}, {own})"

@@ -13,11 +13,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from k2stream import topics
-from k2stream.reconcile.oracle import iceberg
+from k2stream.reconcile.oracle import iceberg, venues
 from k2stream.reconcile.oracle.native import judge
 from k2stream.reconcile.oracle.parquet import Writer
 from k2stream.reconcile.oracle.raw_log import Bounds, held, read_to_end
-from k2stream.reconcile.oracle.rules import NATIVE
 from k2stream.settings import Settings
 
 SCHEMA = pa.schema(
@@ -112,7 +111,8 @@ def unbroken(held: NDArray[np.int64], begin: int) -> int:
 
 def _bodies(exchange: str, rows: pa.Table) -> Iterator[bytes]:
     """Bronze rows as the raw records they came from."""
-    columns = {name: rows[iceberg.RENAMED.get(name, name)].to_pylist() for name in NATIVE[exchange]}
+    venue = venues.of(exchange)
+    columns = {name: rows[venue.renamed.get(name, name)].to_pylist() for name in venue.columns}
     columns |= {"k2_recv": iceberg.micros(rows["receive_time"]).to_pylist()}
     columns |= {"k2_conn": rows["connection"].to_pylist(), "k2_seq": rows["sequence"].to_pylist()}
     for values in zip(*columns.values(), strict=True):

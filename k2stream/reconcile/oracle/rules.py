@@ -5,7 +5,7 @@ Whole numbers throughout: prices and quantities are Int256 at scale 18, times µ
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from k2stream.reconcile.oracle import venues
 
 BOUND_US = 1_000_000
 """A trade dated further ahead of its arrival than this moves its symbol's time on by no more."""
@@ -24,51 +24,6 @@ _MOST_QUOTE, _MOST = (f"toInt256('1{'0' * (13 + scale)}')" for scale in (36, 18)
 """10^13 is too much: sums of many trades fit decimal(38, 18)."""
 
 INGEST = {"k2_recv": "Int64", "k2_conn": "String", "k2_seq": "Int64", "k2_backfilled": "Nullable(Bool)"}
-NATIVE: Mapping[str, Mapping[str, str]] = {
-    "binance": {
-        **dict.fromkeys(("e", "s", "p", "q"), "String"),
-        **dict.fromkeys(("E", "t", "a", "b", "f", "l"), "Nullable(Int64)"),
-        "T": "Int64",
-        "m": "Bool",
-        "M": "Nullable(Bool)",
-    },
-    "kraken": dict.fromkeys(("pair", "price", "volume", "time", "side", "orderType", "misc"), "String"),
-    "coinbase": dict.fromkeys(("trade_id", "product_id", "price", "size", "side", "time", "type"), "String"),
-}
-"""Bronze's own columns by exchange."""
-
-_LITERALS = {("coinbase", "trade_id"), ("coinbase", "price"), ("coinbase", "size")}
-"""Strings or JSON numbers, kept as they were written."""
-
-# `id` tells trades apart, `likeness` is what those without ids are told apart by.
-_CANONICAL = {
-    "binance": """
-        s AS symbol, if(T < 10000000000000, T * 1000, T) AS ts, e = 'aggTrade' AS aggregated,
-        ifNull(if(aggregated, a, t), 0) AS sequence, toString(sequence) AS trade_id,
-        if(aggregated, concat(toString(ifNull(f, 0)), '..', toString(ifNull(l, 0))), trade_id) AS id,
-        if(aggregated, ifNull(l, 0) - ifNull(f, 0) + 1, 1) AS weight,
-        if(m, 'SELL', 'BUY') AS taker, '' AS likeness, '' AS kind,
-        map('E', toString(ifNull(E, 0)), 'a', if(aggregated, '', ifNull(toString(a), '')),
-            'b', if(aggregated, '', ifNull(toString(b), '')),
-            'f', if(aggregated, ifNull(toString(f), ''), ''),
-            'l', if(aggregated, ifNull(toString(l), ''), '')) AS vendor""",
-    "kraken": """
-        pair AS symbol,
-        toInt64(splitByChar('.', time)[1]) * 1000000
-            + toInt64OrZero(substring(rightPad(splitByChar('.', time)[2], 6, '0'), 1, 6)) AS ts,
-        false AS aggregated, toInt64(0) AS sequence, '' AS trade_id, '' AS id, 1 AS weight,
-        if(side = 'b', 'BUY', 'SELL') AS taker,
-        concat(pair, '|', price, '|', volume, '|', side, '|', orderType) AS likeness, orderType AS kind,
-        map('orderType', orderType, 'misc', misc) AS vendor""",
-    "coinbase": r"""
-        product_id AS symbol,
-        toUnixTimestamp64Second(parseDateTime64BestEffort(concat(substring(time, 1, 19), 'Z'), 0, 'UTC'))
-            * 1000000
-            + toInt64OrZero(substring(rightPad(extract(time, '\\.([0-9]*)'), 6, '0'), 1, 6)) AS ts,
-        false AS aggregated, toInt64OrZero(trade_id) AS sequence, trade_id, trade_id AS id, 1 AS weight,
-        if(side = 'SELL', 'BUY', 'SELL') AS taker, '' AS likeness, '' AS kind,
-        map('type', type) AS vendor""",
-}
 
 
 def scaled(text: str) -> str:
@@ -92,12 +47,13 @@ def items(column: str) -> str:
 
 def native(exchange: str, path: str) -> str:
     """The raw records that some layer can have, in bronze's columns, from the Parquet file of `raw.py`."""
-    kinds = ", ".join(f"{name} {kind}" for name, kind in {**NATIVE[exchange], **INGEST}.items())
+    venue = venues.of(exchange)
+    kinds = ", ".join(f"{name} {kind}" for name, kind in {**venue.columns, **INGEST}.items())
     columns = ", ".join(
         f"""extract(body, '"{name}":\\\\s*"?([^",}}\\\\s]+)') AS {name}"""
-        if (exchange, name) in _LITERALS
+        if name in venue.literals
         else f"tupleElement(fields, '{name}') AS {name}"
-        for name in NATIVE[exchange]
+        for name in venue.columns
     )
     return f"""
         SELECT raw_partition, raw_offset, required, cold, readable, storable, plain_price, plain_quantity,
@@ -115,7 +71,7 @@ def trades(exchange: str) -> str:
     return f"""
         SELECT '{exchange}' AS exchange, raw_partition, raw_offset, required, cold, received AS receive_time,
             backfilled, connection, concat(connection, ':', toString(ingest_sequence)) AS fetch,
-            {_CANONICAL[exchange]}, {price} AS price, {quantity} AS quantity,
+            {venues.of(exchange).canonical}, {price} AS price, {quantity} AS quantity,
             {price} > 0 AND {quantity} > 0 AND {price} * {quantity} < {_MOST_QUOTE}
                 AND {quantity} < {_MOST} AND ts >= {EARLIEST_US} AS good
         FROM native_{exchange} WHERE readable"""
