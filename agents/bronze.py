@@ -1,4 +1,4 @@
-"""raw topics ─► bronze_trades_binance, bronze_trades_kraken, bronze_trades_coinbase."""
+"""raw topics ─► bronze_trades_<exchange>."""
 
 from k2stream.app import create_app
 from k2stream.clickhouse import sinks as hot

@@ -99,7 +99,7 @@ class _Common(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     broker_heap_mb: Positive = 256  # heap of the embedded Kafka broker
 
     def ws_url(self, exchange: str) -> str:
-        """The WebSocket URL of one exchange, e.g. `K2_KRAKEN_WS_URL` for kraken."""
+        """The WebSocket URL of one exchange, `K2_<EXCHANGE>_WS_URL`."""
         return str(getattr(self, f"{exchange}_ws_url"))
 
     def rest_url(self, exchange: str) -> str:

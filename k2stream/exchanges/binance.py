@@ -241,6 +241,7 @@ BINANCE = Exchange(
     record=raw.recorded(Trade) | raw.recorded(AggTrade),
     normalise=normalise,
     canonical=canonical,
+    conditions={"agg": "aggregated"},
     continuity=Continuity.CONTIGUOUS,
     silence_seconds=30.0,
     expected_close=lambda age_seconds: age_seconds >= DAY_SECONDS - 300,

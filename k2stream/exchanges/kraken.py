@@ -168,8 +168,9 @@ def normalise(records: Sequence[Any]) -> TradeColumns:
         taker_buy=[item.side == "b" for item in records],
         sequence=[0] * len(records),
         trade_count=[1] * len(records),
+        likeness=(kinds := [item.orderType for item in records]),
         vendor_data={
-            "orderType": [item.orderType for item in records],
+            "orderType": kinds,
             "misc": [item.misc for item in records],
         },
     )

@@ -82,7 +82,7 @@ class Request(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """One parsed frame. `sequence` is the exchange's own frame counter where it has one (Coinbase).
+    """One parsed frame. `sequence` is the exchange's own frame counter where it has one.
 
     `closing`: the exchange is about to end the connection.
     """
@@ -178,7 +178,10 @@ class Exchange:
     """No frame at all (heartbeats count) for so long means a dead connection."""
 
     expected_close: Callable[[float], bool] = lambda age_seconds: False
-    """Whether a close at this connection age is the exchange's custom (Binance: 24 h), not an error."""
+    """Whether a close at this connection age is the exchange's custom (of 24 h, say), not an error."""
+
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    """What a canonical trade says of its numbering, as in TradeColumns."""
 
     heartbeats: str = ""
     """A frame that asks for heartbeats, sent after the requests; empty where they come unasked."""

@@ -13,7 +13,7 @@ from k2stream.feed.backoff import Backoff
 from k2stream.feed.subscriptions import Subscriptions
 from k2stream.model.instrument import Instrument
 
-SPACING_SECONDS = 0.25  # Binance takes 5 messages a second
+SPACING_SECONDS = 0.25  # exchanges take 5 messages per second, at least
 ANSWER_SECONDS = 10.0  # an exchange that has not answered by then sends no trades either
 STABLE_SECONDS = 60.0  # a subscription, or a connection, that held so long starts its backoff over
 

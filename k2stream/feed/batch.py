@@ -171,7 +171,7 @@ class Batcher:
             return Frame(Kind.REJECTED, rejects=(Reject(cause, data),))
 
     def _count(self, link: Link, sequence: int, received_us: int) -> None:
-        """Coinbase counts the frames of a connection over all channels."""
+        """Where the exchange counts the frames of a connection, over all channels."""
         link.frames.add(sequence, received_us)
         if link.frames.missing:
             self._lost(link, link.frames.take(received_us - REORDER_US))

@@ -17,7 +17,7 @@ TIMEFRAMES: dict[str, int] = {
 
 
 class Candle(NamedTuple):
-    """One revision of one candle; fields follow Binance klines.
+    """One revision of one candle; its fields are those of exchanges' klines.
 
     open_time and close_time in ms (close_time = open_time + length - 1), trade times in µs.
     Decimals have 18 fraction digits; quote volumes are the exact sum of price × quantity, rounded half-even

@@ -9,7 +9,7 @@ STREAMS = ("trade", "aggTrade")
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """One symbol of one exchange. `stream` matters to Binance only."""
+    """One symbol of one exchange. `stream` matters where an exchange has several."""
 
     exchange: str
     symbol: str

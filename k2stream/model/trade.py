@@ -34,14 +34,15 @@ class TradeColumns:
 
     Prices and quantities are the exchange's literal decimal strings; times are µs since 1970 UTC.
     `sequence` orders trades of one instant (the exchange's numeric id; 0 where it has none).
-    `trade_count` is how many exchange trades a record stands for (Binance aggTrade: l - f + 1; else 1).
+    `trade_count` is how many exchange trades a record stands for (an aggregated one more than 1).
     `vendor_data` has the exchange's own fields that have no other place; "" where a record lacks one.
-    `numbering` names which of an exchange's numberings an id belongs to (Binance: "" trade, "agg" aggTrade);
+    `numbering` names which of an exchange's numberings an id belongs to ("" and "agg", say);
     an empty list when all ids are of the one numbering "".
     `first` and `last` are the ids of the trades that a record stands for; empty lists when each is one trade.
     `backfilled` names, of trades that were fetched later over REST, the fetch and the place in it, and is ""
     for others; an empty list when none was.
     `link` is the connection that told a trade; an empty list where that makes no difference.
+    `likeness` tells trades without ids apart, beside price, quantity and side; empty where nothing does.
     `added` has canonical fields beyond those here (k2stream/avro/added.py); None where a record lacks one.
     """
 
@@ -61,6 +62,7 @@ class TradeColumns:
     last: list[int] = field(default_factory=list)
     backfilled: list[str] = field(default_factory=list)
     link: list[str] = field(default_factory=list)
+    likeness: list[str] = field(default_factory=list)
     added: dict[str, list[Any]] = field(default_factory=dict)
 
     def __len__(self) -> int:

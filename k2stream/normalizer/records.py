@@ -33,7 +33,6 @@ TOO_EARLY = "time before 2009"
 MAX_KEY_BYTES = 256
 """Of the key of an unreadable record: it stands for its symbol, which is a key of the positions."""
 
-AGGREGATED = "aggregated"
 """The trade condition of a trade whose id is of that numbering: it stands for several."""
 
 EPOCH = "epoch:"
@@ -98,7 +97,7 @@ def normalise(
             raw_offset=batch.offsets[rows[kept]],
             process_time=process_time,
             schema_id=schema_id,
-            trade_conditions=_conditions(accepted, checked.epoch[kept].tolist()),
+            trade_conditions=_conditions(exchange, accepted, checked.epoch[kept].tolist()),
             validation_errors=_validation_errors(accepted, receive_time),
         ),
         receive_time=receive_time,
@@ -198,13 +197,14 @@ def _too_large(price: Decimals, quantity: Decimals) -> dict[int, str]:
     return {row: TOO_LARGE for row, (a, b) in enumerate(pairs) if a * b >= most or b >= most_quantity}
 
 
-def _conditions(columns: TradeColumns, epochs: list[int]) -> list[list[str]] | None:
+def _conditions(exchange: Exchange, columns: TradeColumns, epochs: list[int]) -> list[list[str]] | None:
     if not columns.numbering and not any(columns.backfilled) and not any(epochs):
         return None
     nothing = [""] * len(columns)
     rows = zip(columns.numbering or nothing, columns.backfilled or nothing, epochs, strict=True)
+    named = {name: [text] for name, text in exchange.conditions.items()}
     return [
-        [AGGREGATED] * (name == "agg") + [BACKFILLED] * (fetch != "") + [f"{EPOCH}{epoch}"] * (epoch > 0)
+        named.get(name, []) + [BACKFILLED] * (fetch != "") + [f"{EPOCH}{epoch}"] * (epoch > 0)
         for name, fetch, epoch in rows
     ]
 

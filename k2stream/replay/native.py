@@ -18,7 +18,7 @@ _FETCHED = "-rest-"
 def records(exchange: str, rows: pa.Table) -> list[bytes]:
     """The values of the raw records of bronze rows; normalise makes the same of them.
 
-    Coinbase's numbers are strings now, and what bronze has no column for is gone: normalise does not care.
+    Numbers may be strings now, and what bronze has no column for is gone: normalise does not care.
     """
     names = [name for name in BRONZE[exchange].names if name not in _OURS]
     natives = zip(*(rows[name].to_pylist() for name in names), strict=True)

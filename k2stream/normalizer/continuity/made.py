@@ -29,7 +29,7 @@ DOUBT = "not newer than what an earlier release has seen and not remembered: a r
 def check(
     columns: TradeColumns, states: Mapping[str, State], usable: NDArray[np.bool_], hashes: Hashes
 ) -> Checked:
-    """Ids KRAKEN-<µs>-<hash8>: the hash is of the content, and of its ordinal from the second one on.
+    """Ids EXCHANGE-<µs>-<hash8>: the hash is of the content, and of its ordinal from the second one on.
 
     Of a trade that was fetched later the hash is of content and fetch: its likes came long ago. A trade that
     another connection told already is dropped; identical trades of one connection are all real.
@@ -39,7 +39,7 @@ def check(
     repeated: dict[str, list[int]] = {}
     doubtful: dict[int, str] = {}
     prefix, nothing = columns.exchange.upper(), [""] * len(columns)
-    kinds = columns.vendor_data.get("orderType") or nothing
+    kinds = columns.likeness or nothing
     fetches, links = columns.backfilled or nothing, columns.link or nothing
     for row, (symbol, time, kind) in enumerate(zip(columns.symbol, columns.timestamp, kinds, strict=True)):
         state = new.get(symbol)

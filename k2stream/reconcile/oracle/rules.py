@@ -100,7 +100,8 @@ _MADE = """lower(leftPad(hex(CRC32(concat(
     likeness, multiIf(backfilled, fetch, nth > 1, concat('|', toString(nth - 1)), '')))), 8, '0'))"""
 
 IDENTIFIED = f"""
-    SELECT * REPLACE (if(id = '', concat('KRAKEN-', toString(ts), '-', {_MADE}), trade_id) AS trade_id),
+    SELECT * REPLACE (
+            if(id = '', concat(upper(exchange), '-', toString(ts), '-', {_MADE}), trade_id) AS trade_id),
         id != '' AND good AND alike > 1 AND abs(intDiv(ts, 1000) - intDiv(first_ts, 1000)) <= 1 AS copied,
         id != '' AND good AND told > 1 AND NOT copied AS doubtful,
         copied OR (id = '' AND good AND nth = 0)
@@ -122,7 +123,7 @@ IDENTIFIED = f"""
 """Trades with the ids of those that have none, which of them are copies, and which are in doubt.
 
 The same id with the same content is a copy. With another content it is a trade, or a dead letter; a copy when
-so many others came between that nobody remembers, and it is not newer. Kraken's ids are of time and content,
+so many others came between that nobody remembers, and it is not newer. Made ids are of time and content,
 and of the ordinal among its likes.
 """
 
