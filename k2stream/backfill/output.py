@@ -25,7 +25,7 @@ class Output:
         settings: Settings,
         now_us: Callable[[], int] = clock.now_us,
     ) -> None:
-        self.connection = f"{exchange}-rest-{secrets.token_hex(4)}"
+        self.connection = f"{exchange}{raw.FETCHED}{secrets.token_hex(4)}"
         self._exchange = exchange
         self._publisher = publisher
         self._partitions = settings.raw_partitions(exchange)

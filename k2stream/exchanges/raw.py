@@ -18,6 +18,9 @@ Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 BACKFILLED = b',"k2_backfilled":true'
 """The mark of a raw record whose trade was fetched later over REST."""
 
+FETCHED = "-rest-"
+"""What the connection of such a record has in its name: the bronze tables have no other mark."""
+
 UNREADABLE = (ValueError, RecursionError)
 """What decoding arbitrary bytes raises: msgspec's errors and UnicodeDecodeError are ValueErrors."""
 

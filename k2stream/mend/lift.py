@@ -8,6 +8,7 @@ go on meanwhile.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -25,6 +26,9 @@ FILL_RECORDS = 100_000
 _FILL_BYTES = 8 << 20
 COPIED = "k2-copied-from"
 """Header of a record that was published again: the offset under which it came first."""
+
+_CONNECTION = re.compile(rb'"k2_conn":"([^"]*)"')
+_LIFTED = f"{raw.FETCHED}lifted".encode()
 
 Say = Callable[[str], None]
 
@@ -45,7 +49,10 @@ class Lift(NamedTuple):
 
 
 def backfilled(value: bytes) -> bytes:
-    """A raw record marked as fetched afterwards."""
+    """A raw record marked as fetched afterwards, also in its connection's name, for bronze has only that."""
+    named = _CONNECTION.search(value)
+    if named and raw.FETCHED.encode() not in named[1]:
+        value = value[: named.end(1)] + _LIFTED + value[named.end(1) :]
     return value if raw.BACKFILLED in value else value.rstrip()[:-1] + raw.BACKFILLED + b"}"
 
 

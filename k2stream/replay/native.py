@@ -11,8 +11,6 @@ from k2stream.exchanges.spec import RawTrade
 from k2stream.layers.schema import BRONZE
 
 _OURS = {"receive_time", "connection", "sequence", "raw_partition", "raw_offset"}
-_FETCHED = "-rest-"
-"""What the connection of a trade that was fetched later over REST has in its name."""
 
 
 def records(exchange: str, rows: pa.Table) -> list[bytes]:
@@ -29,5 +27,7 @@ def records(exchange: str, rows: pa.Table) -> list[bytes]:
     for values, (receive_time, connection, sequence) in zip(natives, ingest, strict=True):
         fields = {name: value for name, value in zip(names, values, strict=True) if value is not None}
         trade = RawTrade(values[symbol], msgspec.json.encode(fields))
-        made.append(raw.record(trade, receive_time, connection, sequence, backfilled=_FETCHED in connection))
+        made.append(
+            raw.record(trade, receive_time, connection, sequence, backfilled=raw.FETCHED in connection)
+        )
     return made

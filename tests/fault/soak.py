@@ -1,6 +1,6 @@
-"""`make soak MINUTES=20`: the whole platform under random faults, a report a minute, verified at the end.
+"""`make soak MINUTES=20`: the whole platform under random faults, a report a minute, verified on the way and at the end.
 
-python -m tests.fault.soak --minutes 20 [--seed 1] [--rate 200] [--every 10]
+python -m tests.fault.soak --minutes 20 [--seed 1] [--rate 200] [--every 10] [--check 10]
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -33,22 +34,27 @@ console = Console()
 @click.option("--seed", default=1, show_default=True, help="Of the faults and their moments.")
 @click.option("--rate", default=200, show_default=True, help="Simulated trades per second.")
 @click.option("--every", default=10.0, show_default=True, help="Mean seconds between two faults.")
-def main(minutes: float, seed: int, rate: int, every: float) -> None:
-    """Exits 0 only when nothing differs."""
-    with tempfile.TemporaryDirectory(prefix="k2-soak-", ignore_cleanup_errors=True) as folder:
-        report, chaos = asyncio.run(soak(Path(folder), minutes * 60, seed, rate, every))
+@click.option("--check", default=10.0, show_default=True, help="Minutes between two looks at every layer.")
+def main(minutes: float, seed: int, rate: int, every: float, check: float) -> None:
+    """Exits 0 only when nothing differs; otherwise the data stays, to be looked at."""
+    folder = Path(tempfile.mkdtemp(prefix="k2-soak-"))
+    report, chaos = asyncio.run(soak(folder, minutes * 60, seed, rate, every, check * 60))
     done = chaos.done
     console.print(f"injected: {', '.join(f'{count} × {name}' for name, count in sorted(done.items()))}")
-    show(report, console)
     console.print(
         f"{sum(done.values())} faults, {chaos.lost.refusals} refusals, each drawn and mended, "
         f"{report.candles:,} candles, {report.differences} differences"
     )
-    raise SystemExit(1 if report.differences or not report.candles else 0)
+    if report.differences or not report.candles:
+        console.print(f"the data is in {folder}")
+        raise SystemExit(1)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
-async def soak(folder: Path, seconds: float, seed: int, rate: int, every: float) -> tuple[Report, Chaos]:
-    """Run, break, drain and verify; what was found, and what was injected."""
+async def soak(
+    folder: Path, seconds: float, seed: int, rate: int, every: float, check: float
+) -> tuple[Report, Chaos]:
+    """Run, break, drain and verify, until something differs; what was found last, and what was injected."""
     moments = random.Random(f"moments:{seed}")
     settings = Settings(data_dir=str(folder), cold_commit_seconds=15.0)
     os.environ |= {"PYTHONPATH": str(CLOCKS), "MOVED_CLOCKS": str(folder)}
@@ -56,17 +62,29 @@ async def soak(folder: Path, seconds: float, seed: int, rate: int, every: float)
         platform.longest_pause = 0.0  # its faults kill them far more often than anything else does
         chaos = Chaos(platform, seed)
         async with LagReader(platform.settings) as lags:
-            begun = reported = time.monotonic()
-            while time.monotonic() - begun < seconds:
+            begun = reported = checked = time.monotonic()
+            while True:
                 await _quiet(platform, min(moments.expovariate(1 / every), 4 * every))
                 console.print(f"{time.monotonic() - begun:6.0f} s  {await chaos.any()}")
                 if time.monotonic() - reported >= 60:
                     reported = time.monotonic()
                     await _report(platform, lags, reported - begun)
-        await _settle(platform)
-        await platform.stop_feeds()
-        await drain(platform)
-        return await verify(platform.settings, platform.urls["candles"], console.print), chaos
+                over = time.monotonic() - begun >= seconds
+                if over or time.monotonic() - checked >= check:
+                    found = await _verified(platform)
+                    show(found, console)
+                    if over or found.differences:
+                        return found, chaos
+                    await platform.start_feeds()
+                    checked = time.monotonic()
+
+
+async def _verified(platform: Platform) -> Report:
+    """Every layer at rest against the oracle."""
+    await _settle(platform)
+    await platform.stop_feeds()
+    await drain(platform)
+    return await verify(platform.settings, platform.urls["candles"], console.print)
 
 
 def _say(text: str) -> None:

@@ -7,13 +7,14 @@ import pytest
 from faust.types import TP
 
 from k2stream import exchanges, topics
-from k2stream.avro import registry, wire
+from k2stream.avro import registry, trades, wire
 from k2stream.batch import RecordBatch
 from k2stream.delivery.route import Route
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import RawTrade
 from k2stream.iceberg.tables import RENAMED
 from k2stream.layers import bronze
+from k2stream.mend import lift
 from k2stream.normalizer import normalise
 from k2stream.replay import native
 from k2stream.replay.bronze import named
@@ -96,3 +97,15 @@ def test_numbers_of_coinbase_keep_their_digits():
     given = batch("coinbase", [value])
     assert b'"price":"100.10","size":"1E-7"' in again("coinbase", given).values[0]
     assert outcome("coinbase", again("coinbase", given))[:5] == outcome("coinbase", given)[:5]
+
+
+@pytest.mark.parametrize("exchange", TRADES)
+def test_a_record_that_was_published_again_above_used_offsets_stays_a_fetched_one(exchange):
+    """Read from bronze, its copy would be late, and be missing in a candle that is rebuilt."""
+    given = batch(exchange, [lift.backfilled(record(trade, 0)) for trade in TRADES[exchange]])
+    found = outcome(exchange, again(exchange, given))
+    assert found == outcome(exchange, given)
+    conditions = trades.decode(found[1]).trade_conditions.tolist()
+    assert all("backfilled" in said for said in conditions)
+    live = outcome(exchange, batch(exchange, [record(trade, 0) for trade in TRADES[exchange]]))
+    assert len(live[1]) == len(found[1])
