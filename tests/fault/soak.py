@@ -1,4 +1,4 @@
-"""`make soak MINUTES=20`: the whole platform under random faults, a report a minute, verified on the way and at the end.
+"""`make soak MINUTES=20`: the whole platform under random faults, verified on the way and at the end.
 
 python -m tests.fault.soak --minutes 20 [--seed 1] [--rate 200] [--every 10] [--check 10]
 """
