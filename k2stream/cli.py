@@ -17,7 +17,7 @@ _SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "k2stream.commands.worker:worker",
             "Run one worker: ingest, normalize, candles, hot or cold.",
         ),
-        "simulate": ("k2stream.simulator.command:simulate_command", "Run simulated exchanges."),
+        "simulate": ("k2stream.commands.simulate:simulate_command", "Run simulated exchanges."),
         "reset": ("k2stream.commands.reset:reset", "Delete the data folder of the embedded stack."),
     },
     "Look": {

@@ -18,13 +18,13 @@ from rich.console import Console
 from rich.table import Table
 
 from k2stream import settings as settings_module
+from k2stream.commands.views.verify import show
 from k2stream.kafka.lag import LagReader
 from k2stream.model.errors import ConfigError, StateRefused
 from k2stream.platform.platform import Platform, Simulation
 from k2stream.platform.scrape import Samples, scrape
 from k2stream.reconcile.oracle.run import Report
 from k2stream.reconcile.oracle.run import verify as run_verify
-from k2stream.reconcile.oracle.show import show
 from k2stream.settings import Settings
 
 _DRAIN_WITHIN = 120.0

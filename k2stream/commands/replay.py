@@ -10,6 +10,7 @@ from clickhouse_driver.errors import NetworkError
 
 from k2stream import settings as settings_module
 from k2stream.batch import BatchTable
+from k2stream.commands.views.replay import Meter, line
 from k2stream.delivery.sink import Away
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.model.errors import ConfigError
@@ -19,7 +20,6 @@ from k2stream.replay import run, swap
 from k2stream.replay.clickhouse import Hot
 from k2stream.replay.groups import check_still, members, still
 from k2stream.replay.iceberg import FRESH, Cold
-from k2stream.replay.show import Meter, line
 from k2stream.replay.source import Origin
 from k2stream.replay.tables import Tables
 from k2stream.settings import Settings

@@ -14,11 +14,11 @@ from rich.live import Live
 
 from k2stream import instruments
 from k2stream import settings as settings_module
+from k2stream.commands.views.platform import Snapshot, render
 from k2stream.kafka.lag import LagReader
 from k2stream.model.errors import ConfigError
 from k2stream.platform.running import Running, find
 from k2stream.platform.scrape import Samples, scrape
-from k2stream.platform.view import Snapshot, render
 from k2stream.settings import Settings
 from k2stream.web.query import example
 

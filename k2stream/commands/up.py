@@ -12,8 +12,8 @@ from rich.live import Live
 from k2stream import exchanges, instruments
 from k2stream import settings as settings_module
 from k2stream.commands.status import watch_status
+from k2stream.commands.views.platform import render
 from k2stream.platform.platform import Platform, Simulation
-from k2stream.platform.view import render
 from k2stream.settings import Settings
 from k2stream.web.query import example
 

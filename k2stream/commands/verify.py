@@ -8,10 +8,10 @@ import click
 from rich.console import Console
 
 from k2stream import settings as settings_module
+from k2stream.commands.views.verify import show
 from k2stream.platform.running import find
 from k2stream.reconcile.oracle.run import verify as run_verify
 from k2stream.reconcile.oracle.settle import settle
-from k2stream.reconcile.oracle.show import show
 
 
 @click.command()

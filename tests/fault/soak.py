@@ -17,12 +17,12 @@ import click
 from rich.console import Console
 
 from k2stream.commands.demo import drain
+from k2stream.commands.views.verify import show
 from k2stream.kafka.lag import LagReader
 from k2stream.model.errors import StateRefused
 from k2stream.platform.platform import Platform, Simulation
 from k2stream.platform.scrape import scrape
 from k2stream.reconcile.oracle.run import Report, verify
-from k2stream.reconcile.oracle.show import show
 from k2stream.settings import Settings
 from tests.fault.chaos import CLOCKS, Chaos
 

@@ -11,11 +11,11 @@ import pytest
 from websockets.asyncio.client import connect
 
 from k2stream import exchanges, instruments
+from k2stream.commands.simulate import _announcement
 from k2stream.exchanges import raw
 from k2stream.exchanges.rest.spec import HistoryError, refusal
 from k2stream.settings import Settings
 from k2stream.simulator import Options, Simulator, protocols
-from k2stream.simulator.command import _announcement
 from k2stream.simulator.faults import Fault, Kind
 from k2stream.simulator.rest import past
 

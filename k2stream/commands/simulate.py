@@ -133,3 +133,7 @@ def _announcement(simulator: Simulator, *, as_json: bool) -> str:
             f"# control: {simulator.control.url}",
         ]
     )
+
+
+if __name__ == "__main__":
+    simulate_command(prog_name="k2 simulate")
