@@ -11,11 +11,11 @@ from typing import Any
 
 import faust
 import uvloop
-from faust.types import TP
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from k2stream import metrics, proxies, topics
 from k2stream import settings as settings_module
+from k2stream.batch import TP
 from k2stream.batch.app import batch_app_options
 from k2stream.batch.stall import watch
 from k2stream.kafka.client import credentials, ensure_topics

@@ -1,12 +1,45 @@
 """Record batches instead of single events under Faust: transport, table and producer.
 
-Opt in per topic with ``schema=BatchSchema()``; the rest of Faust (agents, tables, recovery, web) stays.
+Opt in per topic with ``schema=BatchSchema()``; the rest of Faust (agents, tables, recovery, web) stays. Faust
+is imported with the first name that needs it: a RecordBatch does not.
 """
 
-from k2stream.batch.app import batch_app_options
-from k2stream.batch.records import RecordBatch
-from k2stream.batch.schema import BatchSchema
-from k2stream.batch.table import BatchTable
-from k2stream.batch.windows import window_key, window_of
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["BatchSchema", "BatchTable", "RecordBatch", "batch_app_options", "window_key", "window_of"]
+from k2stream.batch.records import TP, RecordBatch
+
+if TYPE_CHECKING:
+    from k2stream.batch.app import batch_app_options
+    from k2stream.batch.producer import Producer, RecordTooLarge
+    from k2stream.batch.schema import BatchSchema
+    from k2stream.batch.table import BatchTable
+    from k2stream.batch.windows import window_key, window_of
+
+_WHERE = {
+    "BatchSchema": "schema",
+    "BatchTable": "table",
+    "Producer": "producer",
+    "RecordTooLarge": "producer",
+    "batch_app_options": "app",
+    "window_key": "windows",
+    "window_of": "windows",
+}
+
+__all__ = [
+    "TP",
+    "BatchSchema",
+    "BatchTable",
+    "Producer",
+    "RecordBatch",
+    "RecordTooLarge",
+    "batch_app_options",
+    "window_key",
+    "window_of",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

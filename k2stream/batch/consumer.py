@@ -11,7 +11,6 @@ from aiokafka.errors import OffsetOutOfRangeError
 from faust.exceptions import ImproperlyConfigured
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
-from faust.types import TP
 
 from k2stream.batch import agents
 from k2stream.batch.acks import AckLedger
@@ -20,7 +19,7 @@ from k2stream.batch.measured import Measured
 from k2stream.batch.message import message_of
 from k2stream.batch.producer import Producer
 from k2stream.batch.proof import last_of
-from k2stream.batch.records import RecordBatch
+from k2stream.batch.records import TP, RecordBatch
 from k2stream.batch.replay import replay
 from k2stream.batch.schema import BatchSchema
 from k2stream.batch.table import BatchTable

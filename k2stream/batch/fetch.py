@@ -16,11 +16,10 @@ from aiokafka.consumer.fetcher import Fetcher, FetchResult, OffsetResetStrategy,
 from aiokafka.errors import CorruptRecordException, KafkaError, NoOffsetForPartitionError
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
-from faust.types import TP
 
 from k2stream.batch import topic_ids, witness
 from k2stream.batch.proof import Proof, Shown
-from k2stream.batch.records import RecordBatch
+from k2stream.batch.records import TP, RecordBatch
 
 # A compressed fetch may unpack to far more than its size: it is cut, at the next broker batch, at this size.
 MAX_RECORDS = 20_000

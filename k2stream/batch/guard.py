@@ -9,11 +9,11 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
-from faust.types import TP
 
 from k2stream import metrics
 from k2stream.batch import proof
 from k2stream.batch.proof import Judgement, Note, Shown, Verdict
+from k2stream.batch.records import TP
 from k2stream.model.errors import FILLING, StateRefused, mending
 
 logger = logging.getLogger(__name__)

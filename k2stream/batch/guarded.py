@@ -13,11 +13,11 @@ from typing import Any
 
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
-from faust.types import TP
 from mode import Service
 
 from k2stream.batch.acks import AckLedger
 from k2stream.batch.guard import SETTLE_SECONDS, Guard, Unanswered
+from k2stream.batch.records import TP
 from k2stream.batch.same_topics import SameTopics
 from k2stream.batch.table import BatchTable
 from k2stream.model.errors import StateRefused, mending

@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 
-from faust.types import TP
-
 from k2stream.batch import agents
 from k2stream.batch.guarded import Guarded
+from k2stream.batch.records import TP
 from k2stream.batch.stall import Work
 
 # A high-water mark asked for longer ago is none: this worker may have stood still, and been replaced.

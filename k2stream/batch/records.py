@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from faust.types import TP
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from faust.types import TP as TP
+else:
+
+    class TP(NamedTuple):
+        """A topic's partition; equal to Faust's and aiokafka's of the same, which are tuples too."""
+
+        topic: str
+        partition: int
+
 
 _offset, _timestamp, _key, _value = map(attrgetter, ("offset", "timestamp", "key", "value"))
 

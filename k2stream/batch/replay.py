@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from faust.types import TP
-
-from k2stream.batch.records import RecordBatch
+from k2stream.batch.records import TP, RecordBatch
 from k2stream.batch.table import BatchTable
 
 

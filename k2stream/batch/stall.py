@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from aiokafka.errors import KafkaError
-from faust.types import TP
+
+from k2stream.batch.records import TP
 
 LONGEST_PERIOD = 5.0
 STOP_SECONDS = 10.0

@@ -7,7 +7,8 @@ from itertools import chain
 from typing import Any
 
 from faust.stores.base import Store
-from faust.types import TP
+
+from k2stream.batch.records import TP
 
 _MISSING = object()
 

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import msgspec
 from faust import Table
 from faust.exceptions import ImproperlyConfigured
-from faust.types import TP
 
 from k2stream.batch import proof, windows
+from k2stream.batch.records import TP
 from k2stream.batch.store import PartitionedStore
 
 _TOMBSTONE = object()

@@ -10,10 +10,10 @@ from aiokafka import TopicPartition
 from aiokafka.errors import LeaderNotAvailableError, OffsetOutOfRangeError, for_code
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.memory_records import MemoryRecords
-from faust.types import TP
 
 from k2stream.batch import topic_ids
 from k2stream.batch.proof import Proof, Shown, proof_of
+from k2stream.batch.records import TP
 
 WAIT_MS, READ_BYTES = 0, 1 << 12
 _READ_UNCOMMITTED = 0

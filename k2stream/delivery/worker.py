@@ -7,11 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
-from faust.types import TP
-
 from k2stream import deadletter, metrics, topics
 from k2stream.app import App
-from k2stream.batch import BatchSchema
+from k2stream.batch import TP, BatchSchema
 from k2stream.batch.producer import Producer
 from k2stream.batch.returning import committed, go_back
 from k2stream.deadletter import DeadLetter

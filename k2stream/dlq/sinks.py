@@ -11,11 +11,10 @@ from functools import partial
 
 import numpy as np
 import pyarrow as pa
-from faust.types import TP
 
 from k2stream import faults
 from k2stream.avro import registry
-from k2stream.batch import RecordBatch
+from k2stream.batch import TP, RecordBatch
 from k2stream.clickhouse.destination import ClickHouse
 from k2stream.deadletter import DeadLetter
 from k2stream.delivery.route import Route, stored

@@ -8,11 +8,10 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
-from faust.types import TP
 
 from k2stream import topics
 from k2stream.app import create_app
-from k2stream.batch import BatchTable, proof
+from k2stream.batch import TP, BatchTable, proof
 from k2stream.batch.proof import Note, Proof
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.kafka.client import client_options, ensure_topics

@@ -10,11 +10,10 @@ import asyncio
 from functools import partial
 
 from aiokafka import AIOKafkaProducer
-from faust.types import TP
 
 from k2stream import deadletter, exchanges, instruments, topics
 from k2stream.avro import registry
-from k2stream.batch import BatchTable
+from k2stream.batch import TP, BatchTable
 from k2stream.kafka.client import client_options
 from k2stream.model import clock, events
 from k2stream.normalizer import Normalised, normalise

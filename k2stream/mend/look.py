@@ -8,10 +8,9 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
-from faust.types import TP
 
 from k2stream import topics
-from k2stream.batch import BatchTable, proof, witness
+from k2stream.batch import TP, BatchTable, proof, witness
 from k2stream.batch.proof import Judgement, Note, Shown, Verdict
 from k2stream.kafka.client import client_options
 from k2stream.kafka.reader import Reader

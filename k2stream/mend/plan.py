@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from faust.types import TP
-
-from k2stream.batch import proof
+from k2stream.batch import TP, proof
 from k2stream.batch.proof import Verdict
 from k2stream.clickhouse.destination import ClickHouse
 from k2stream.delivery.destination import Destination

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from faust.types import TP
 from pyiceberg.catalog import Catalog
 
 from k2stream import exchanges, topics
-from k2stream.batch import RecordBatch
+from k2stream.batch import TP, RecordBatch
 from k2stream.clickhouse.destination import connect
 from k2stream.iceberg.tables import RENAMED
 from k2stream.layers.schema import BRONZE, UTC_MICROSECONDS

@@ -9,11 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from faust.types import TP
 
 from k2stream import exchanges, faults, instruments, topics
 from k2stream.avro import candles, registry, wire
-from k2stream.batch import RecordBatch
+from k2stream.batch import TP, RecordBatch
 from k2stream.candles import records
 from k2stream.candles.codec import Progress
 from k2stream.candles.partition import Partition

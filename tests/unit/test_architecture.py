@@ -6,6 +6,8 @@ simulated or checked.
 """
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,7 +54,7 @@ OWED_LIBRARIES = {
     "aiokafka": "backfill commands delivery dlq embedded mend reconcile replay topics web",
     "click": "model",
     "clickhouse_driver": "commands reconcile",
-    "faust": "commands dlq kafka mend reconcile replay",
+    "faust": "commands kafka",
     "pyiceberg": "backfill commands reconcile replay",
     "rich": "embedded",
 }
@@ -139,3 +141,11 @@ def test_an_exchange_is_named_in_its_own_places_only():
         ):
             naming.add(name(path))
     assert not naming, f"{naming}: what is an exchange's own belongs to its file in k2stream/exchanges/"
+
+
+@pytest.mark.parametrize(
+    "module", ["batch", "normalizer", "candles.fold", "candles.partition", "layers.bronze", "model.trade"]
+)
+def test_pure_rooms_bring_no_faust(module):
+    code = f"import sys, k2stream.{module}; sys.exit('faust' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

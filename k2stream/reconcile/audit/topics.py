@@ -11,12 +11,11 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 import numpy as np
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from faust.types import TP
 from numpy.typing import NDArray
 
 from k2stream import faults, topics
 from k2stream.avro import candles, registry, trades
-from k2stream.batch import RecordBatch
+from k2stream.batch import TP, RecordBatch
 from k2stream.deadletter import DeadLetter
 from k2stream.kafka.client import all_there, client_options
 from k2stream.reconcile.audit.compare import Source
