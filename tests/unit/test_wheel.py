@@ -1,12 +1,18 @@
 """The wheel carries everything it needs, under one top-level name."""
 
 import os
+import re
 import subprocess
 import sys
+import tomllib
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from k2stream import cli
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,3 +56,32 @@ def test_it_runs_from_elsewhere(wheel, tmp_path):
         [sys.executable, "-c", code], cwd=tmp_path, env=environ, capture_output=True, text=True, check=True
     )
     assert result.stdout.split() == [str(tmp_path / "k2stream" / "__init__.py"), "34"]
+
+
+def test_a_missing_extra_is_named_in_one_line(monkeypatch):
+    monkeypatch.setattr(cli, "import_module", broken("chdb.session"))
+    result = CliRunner().invoke(cli.main, ["topics"])
+    assert result.exit_code == 1
+    (line,) = result.output.splitlines()
+    assert line == (
+        "Error: `k2 topics` needs chdb: pip install 'k2stream[local]' (k2stream[all] has everything)"
+    )
+    monkeypatch.setattr(cli, "import_module", broken("k2stream.nowhere"))
+    assert isinstance(CliRunner().invoke(cli.main, ["topics"]).exception, ModuleNotFoundError)
+
+
+def broken(module):
+    def fail(name):
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+
+    return fail
+
+
+def test_each_library_of_an_extra_is_known_by_its_module():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    named = {cli._EXTRAS[module] for module in cli._EXTRAS}
+    assert named == set(extras) - {"all"}
+    for module, extra in cli._EXTRAS.items():
+        found = metadata.packages_distributions()[module]
+        lines = [(name, line) for name in found for line in extras[extra]]
+        assert any(re.match(rf"{re.escape(name)}\b", line, re.I) for name, line in lines), module
