@@ -17,6 +17,7 @@ from k2stream.iceberg.catalog import open_catalog
 from k2stream.kafka.client import client_options, ensure_topics
 from k2stream.kafka.reader import Reader
 from k2stream.mend import fill, lift
+from k2stream.mend.drop import drop
 from k2stream.mend.lift import Say
 from k2stream.mend.look import Found, shown_at
 from k2stream.mend.plan import Plan
@@ -36,6 +37,9 @@ async def do(settings: Settings, made: Plan, held: dict[str, BatchTable], say: S
     goals: dict[TP, tuple[int, Note]] = {}
     if made.role == "candles":
         goals = await _ends(settings, [item.tp for item in made.found], made.found)
+    for rows in made.drops:
+        await asyncio.to_thread(drop, settings, rows)
+        say(str(rows))
     for todo in made.lifts:
         begin = await lift.lift(settings, todo, say)
         goals[TP(todo.topic, todo.partition)] = begin, _after(made, TP(todo.topic, todo.partition), begin)

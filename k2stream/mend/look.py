@@ -34,6 +34,10 @@ class Found:
     shown: Shown
     judgement: Judgement
     tables: dict[str, Judgement] = field(default_factory=dict)
+    refused: bool = False  # by the role itself, whatever sinks find
+
+    def __post_init__(self) -> None:
+        self.refused = self.judgement.verdict is Verdict.REFUSE
 
     @property
     def lost_tables(self) -> list[str]:

@@ -7,16 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from k2stream import topics
 from k2stream.batch import TP, proof
 from k2stream.batch.proof import Verdict
 from k2stream.clickhouse.destination import ClickHouse
 from k2stream.delivery.destination import Destination
-from k2stream.delivery.progress import Position
 from k2stream.delivery.route import Route
 from k2stream.iceberg.destination import Iceberg
 from k2stream.iceberg.tables import TABLES
 from k2stream.layers import bronze
 from k2stream.mend import lift
+from k2stream.mend.drop import Drop, Reached, drops
 from k2stream.mend.lift import Lift
 from k2stream.mend.look import SOURCES, Found, shown_at
 from k2stream.settings import Settings
@@ -29,6 +30,7 @@ class Plan:
     role: str
     found: list[Found]
     committed: dict[TP, int]  # of all partitions, also of those that are right
+    drops: list[Drop] = field(default_factory=list)
     lifts: list[Lift] = field(default_factory=list)
     skips: list[Found] = field(default_factory=list)
     fills: dict[TP, range] = field(default_factory=dict)  # offsets that only Iceberg has
@@ -51,17 +53,9 @@ async def plan(settings: Settings, role: str, found: Sequence[Found], *, rebuild
     for item in wrong:
         where = f"{item.tp.topic}[{item.tp.partition}]"
         if item.judgement.verdict is Verdict.REFUSE:
-            newest = item.note.proof.timestamp if item.note else 0
-            used = max([item.position, *(position.offset + 1 for position in held[item.tp].all)])
-            todo = await lift.plan(settings, item.tp.topic, item.tp.partition, used, newest)
-            made.lifts.append(todo)
-            made.steps.append(
-                f"{where}: offsets below {todo.used} are taken, {todo.copies} new records below it are "
-                "published again above it, marked as fetched afterwards"
-            )
-            made.losses.append(f"{where}: what the old log held and nobody had read")
+            await _plan_lift(settings, made, item, held[item.tp])
         elif item.judgement.verdict is Verdict.EXPIRED:
-            _plan_expired(made, item, max((at.offset for at in held[item.tp].cold), default=-1) + 1)
+            _plan_expired(made, item, max((at.end for at in held[item.tp] if not at.hot), default=0))
         if item.lost_tables:
             made.rebuilds = True
             made.steps.append(f"{where}: {', '.join(item.lost_tables)} rebuilt from raw records")
@@ -84,37 +78,69 @@ def _plan_expired(made: Plan, item: Found, cold_end: int) -> None:
         )
 
 
-class _Sinks(NamedTuple):
-    """How far the sinks are in a raw partition."""
+class _Sink(NamedTuple):
+    """How far a sink is in a raw partition, and when the last record that it read was written, ms."""
 
-    hot: list[Position]
-    cold: list[Position]
+    reached: Reached
+    newest: int
 
     @property
-    def all(self) -> list[Position]:
-        return [*self.hot, *self.cold]
+    def hot(self) -> bool:
+        """Whether it is ClickHouse's."""
+        return self.reached.hot
+
+    @property
+    def end(self) -> int:
+        """The offset after its last."""
+        return self.reached.end
 
 
-async def _sinks(settings: Settings, found: Sequence[Found]) -> dict[TP, _Sinks]:
+async def _plan_lift(settings: Settings, made: Plan, item: Found, sinks: Sequence[_Sink]) -> None:
+    """The log goes on above all offsets that anybody has used."""
+    refused = [sink for sink in sinks if sink.reached.reads is False]
+    newest = max((sink.newest for sink in refused), default=0)
+    normalised = None if item.refused else item.position
+    if item.refused:
+        newest = item.note.proof.timestamp if item.note else 0
+    used = max([item.position, *(sink.end for sink in sinks)])
+    found = await lift.plan(settings, item.tp.topic, item.tp.partition, used, newest)
+    todo = found._replace(first=max(found.first, normalised or 0))
+    where, exchange = f"{item.tp.topic}[{item.tp.partition}]", topics.exchange_of(item.tp.topic)
+    reached = [sink.reached for sink in sinks]
+    wrong = list(drops(exchange, item.tp.partition, found.first, used, normalised, reached))
+    made.drops += wrong
+    made.lifts.append(todo)
+    made.steps += [f"{where}: {rows}" for rows in wrong]
+    made.steps.append(
+        f"{where}: offsets below {todo.used} are taken, {todo.copies} new records below it are "
+        "published again above it, marked as fetched afterwards"
+    )
+    made.losses.append(f"{where}: what the old log held and nobody had normalised")
+
+
+async def _sinks(settings: Settings, found: Sequence[Found]) -> dict[TP, list[_Sink]]:
     """How far the sinks are in raw topics; a partition is wrong as well when it is so to one of them."""
-    held = {item.tp: _Sinks([], []) for item in found}
+    held: dict[TP, list[_Sink]] = {item.tp: [] for item in found}
     cold = [table.route for table in TABLES.values() if table.route.topic in SOURCES["normalize"]]
     tiers: list[tuple[Destination, Sequence[Route]]] = [
         (ClickHouse(settings), bronze.ROUTES),
         (Iceberg(settings), cold),
     ]
+    by_tp = {item.tp: item for item in found}
     for tier, (sink, routes) in enumerate(tiers):
         for route in routes:
             for number, position in (await asyncio.to_thread(sink.positions, route)).items():
-                if (at := held.get(TP(route.topic, number))) is not None:
-                    at[tier].append(position)
+                if (item := by_tp.get(TP(route.topic, number))) is None:
+                    continue
+                kept = proof.read(position.source)
+                wanted = {item.tp: kept.proof.offset if kept else position.offset}
+                shown = (await shown_at(settings, wanted))[item.tp]
+                judged = proof.judge(position.offset + 1, kept, shown)
+                reads = None if kept is None else shown.record == kept.proof
+                reads = False if judged.verdict is Verdict.REFUSE else reads
+                reached = Reached(tier == 0, position.offset + 1, reads)
+                held[item.tp].append(_Sink(reached, kept.proof.timestamp if kept else 0))
+                if judged.verdict is Verdict.REFUSE and item.judgement.verdict is not Verdict.REFUSE:
+                    item.judgement = judged
         sink.close()
-    for item in found:
-        for position in held[item.tp].all:
-            kept = proof.read(position.source)
-            wanted = {item.tp: kept.proof.offset if kept else position.offset}
-            shown = (await shown_at(settings, wanted))[item.tp]
-            judged = proof.judge(position.offset + 1, kept, shown)
-            if judged.verdict is Verdict.REFUSE and item.judgement.verdict is not Verdict.REFUSE:
-                item.judgement = judged
     return held

@@ -7,7 +7,7 @@ import os
 import shutil
 import struct
 import sys
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from functools import partial
 
 from aiokafka import TopicPartition
@@ -22,6 +22,9 @@ from tests.fault.platforms import caught_up, quiet, recovered, until
 MEND_SECONDS = 180
 TOGETHER_SECONDS = 20.0
 """In which all refuse that have read what is lost."""
+UNREAD_SECONDS = 8
+"""In which more is written than a cut takes."""
+
 BATCH_HEAD = struct.Struct(">qi")
 """Of a broker batch: base offset, and bytes after these twelve."""
 
@@ -44,6 +47,9 @@ class LostState:
             **{f"changelogs of {role} made anew": partial(self.changelogs, role) for role in CHANGELOGS},
             "raw topic made anew": self.raw_made_anew,
             "raw log cut": self.raw_cut,
+            **{
+                f"raw log cut unread by {role}": partial(self.raw_cut, role) for role in ("cold", "normalize")
+            },
             "raw expired unread": self.raw_expired,
             "canonical expired unread": self.canonical_expired,
             "ClickHouse put back": self.clickhouse_restored,
@@ -71,19 +77,22 @@ class LostState:
         await self._delete([topics.raw(exchange)])
         await self._refused_and_mended("normalize", "hot", "cold")
 
-    async def raw_cut(self):
+    async def raw_cut(self, unread_by=None):
         """A raw log lacks its newest batches after the broker's start, as after an unclean election.
 
-        So many that some had been read.
+        So many that some had been read, though not by one role, which goes on in the new log.
         """
         topic = topics.raw(self._random.choice(topics.EXCHANGES))
         await caught_up(self._platform, 120)
-        kafka = self._platform.stack.children["kafka"]
-        await kafka.stop(5)
-        folder = self._platform.settings.data_path / "kafka" / "log"
-        cut(folder / f"{topic}-0", self._random.randint(10, 20))
-        (folder / ".kafka_cleanshutdown").unlink(missing_ok=True)
-        await self._platform.stack.restart("kafka")
+        async with self._held_back(unread_by) if unread_by else nullcontext():
+            if unread_by:
+                await quiet(self._platform, UNREAD_SECONDS)
+            kafka = self._platform.stack.children["kafka"]
+            await kafka.stop(5)
+            folder = self._platform.settings.data_path / "kafka" / "log"
+            cut(folder / f"{topic}-0", self._random.randint(10, 20))
+            (folder / ".kafka_cleanshutdown").unlink(missing_ok=True)
+            await self._platform.stack.restart("kafka")
         await self._refused_and_mended("normalize", "hot", "cold")
 
     async def raw_expired(self):

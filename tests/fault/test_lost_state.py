@@ -15,6 +15,8 @@ KINDS = [
     "changelogs of candles made anew",
     "raw topic made anew",
     "raw log cut",
+    "raw log cut unread by cold",
+    "raw log cut unread by normalize",
     "raw expired unread",
     "canonical expired unread",
     "ClickHouse put back",
