@@ -41,9 +41,7 @@ class Drop(NamedTuple):
     def __str__(self) -> str:
         tier = "ClickHouse" if self.hot else "Iceberg"
         rows = f"rows of offsets {self.first} to {self.end - 1}"
-        return (
-            f"{rows} of bronze_trades_{self.exchange} in {tier} are removed: the offsets are of other trades"
-        )
+        return f"{rows} of {tier}'s bronze_trades_{self.exchange} are removed: these are of other trades"
 
 
 def drops(
