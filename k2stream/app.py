@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from typing import Any
@@ -18,7 +19,8 @@ from k2stream import settings as settings_module
 from k2stream.batch import TP
 from k2stream.batch.app import batch_app_options
 from k2stream.batch.stall import watch
-from k2stream.kafka.client import credentials, ensure_topics
+from k2stream.kafka.client import ensure_topics
+from k2stream.settings import Settings
 from k2stream.worker import Worker
 
 # After a small fetch, and a larger one: a delivery for every trade would fill a core with Faust's work.
@@ -29,6 +31,19 @@ GATHER_SECONDS = (0.012, 0.03)
 GC_THRESHOLDS = (200_000, 20, 20)
 
 ROLES = ("ingest", "normalize", "candles", "hot", "cold")
+
+
+def credentials(settings: Settings) -> Any:
+    """Faust's broker credentials, None for a plain connection."""
+    context = ssl.create_default_context() if "SSL" in settings.kafka_security_protocol else None
+    if settings.kafka_sasl_mechanism:
+        return faust.SASLCredentials(
+            mechanism=settings.kafka_sasl_mechanism,
+            username=settings.kafka_sasl_username,
+            password=settings.kafka_sasl_password,
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context=context) if context else None
 
 
 class App(faust.App):

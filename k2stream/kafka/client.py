@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import faust
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import (
     GroupCoordinatorNotAvailableError,
@@ -67,19 +66,6 @@ def all_there(what: str) -> Iterator[None]:
         raise Expired(
             f"{what}: {lost} (any more): it expired while it was read, or the topic was made anew; try again"
         ) from None
-
-
-def credentials(settings: Settings) -> Any:
-    """Faust's broker credentials, None for a plain connection."""
-    context = ssl.create_default_context() if "SSL" in settings.kafka_security_protocol else None
-    if settings.kafka_sasl_mechanism:
-        return faust.SASLCredentials(
-            mechanism=settings.kafka_sasl_mechanism,
-            username=settings.kafka_sasl_username,
-            password=settings.kafka_sasl_password,
-            ssl_context=context,
-        )
-    return faust.SSLCredentials(context=context) if context else None
 
 
 async def ensure_topics(
