@@ -14,8 +14,8 @@ from k2stream.app import create_app, is_ready
 from k2stream.avro import registry
 from k2stream.batch import BatchSchema, RecordBatch
 from k2stream.candles import records
-from k2stream.candles.partition import Partition
-from k2stream.candles.publisher import Publisher
+from k2stream.candles.partition import CandlePartition
+from k2stream.candles.publisher import CandlePublisher
 from k2stream.clickhouse.candles import HotTier
 from k2stream.history import reader as history
 from k2stream.iceberg.candles import ColdTier
@@ -34,7 +34,7 @@ tables = ohlcv.declare(app, settings.normalized_partitions)
 listed = instruments.load(settings.instruments_file)
 native = {item.key: item.symbol for item in listed}
 
-partitions: dict[int, Partition] = {}
+partitions: dict[int, CandlePartition] = {}
 schema_ids: dict[str, int] = {}
 
 
@@ -44,7 +44,7 @@ async def send(topic: str, partition: int, keys: Any, values: Any) -> None:
     await producer.send_columns(topic, partition, keys, values)
 
 
-publisher = Publisher(
+publisher = CandlePublisher(
     send,
     schema_ids,
     lambda key: native.get(key, key.partition(":")[2]),
@@ -105,7 +105,7 @@ async def recovered() -> None:
     publisher.forget(active)
     partitions.clear()
     for number in active:
-        partitions[number] = Partition(
+        partitions[number] = CandlePartition(
             tables.stores(number),
             tables.progress_store(number),
             grace=settings.grace_us,

@@ -24,7 +24,7 @@ app = create_app("ingest")
 app.producer_only = True  # it reads no topic
 
 
-class KafkaPublisher:
+class WorkerPublisher:
     """Publishes through the worker's producer: idempotent, acks=all; raises ProducerSendError."""
 
     async def publish(self, columns: Mapping[tuple[str, int], Columns]) -> None:
@@ -37,8 +37,8 @@ class KafkaPublisher:
 
 exchange = exchanges.get(settings.exchange)
 listed = instruments.load(settings.instruments_file).of(exchange.name)
-feed = Feed(exchange, listed, KafkaPublisher(), settings)
-filler = backfill.filler(exchange, listed, KafkaPublisher(), settings, feed.settled)
+feed = Feed(exchange, listed, WorkerPublisher(), settings)
+filler = backfill.filler(exchange, listed, WorkerPublisher(), settings, feed.settled)
 
 
 @app.task  # type: ignore[untyped-decorator]

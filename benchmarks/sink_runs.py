@@ -23,7 +23,7 @@ from benchmarks.measure import Figures, counted, measure
 from benchmarks.place import Place
 from benchmarks.runner import Bench, bench_environment, outputs
 from k2stream import topics
-from k2stream.embedded.front import ClickHouse
+from k2stream.embedded.front import ClickHouseServer
 from k2stream.embedded.ports import HOST, free_port
 from k2stream.settings import Settings, environment
 
@@ -62,7 +62,7 @@ class Engine:
 async def engine(folder: Path) -> AsyncIterator[Engine]:
     """Run ClickHouse on a folder."""
     ports = free_port(), free_port()
-    child = await ClickHouse(folder / "clickhouse", *ports, folder / "logs" / "clickhouse.log").start()
+    child = await ClickHouseServer(folder / "clickhouse", *ports, folder / "logs" / "clickhouse.log").start()
     try:
         yield Engine(*ports)
     finally:

@@ -13,11 +13,11 @@ import msgspec
 from k2stream import instruments, topics
 from k2stream.app import create_app
 from k2stream.batch import BatchTable
-from k2stream.candles.codec import Progress
+from k2stream.candles.codec import KeyProgress
 from k2stream.candles.state import State, to_candle
 from k2stream.model.candle import TIMEFRAMES
 from k2stream.model.decimals import plain
-from k2stream.normalizer import Position
+from k2stream.normalizer import SymbolPosition
 from k2stream.settings import Settings
 from k2stream.tables import ohlcv, positions
 
@@ -66,9 +66,9 @@ def _candle(timeframe: str, native: dict[str, str], window: Any, state: State) -
     }
 
 
-def _progress(key: str, progress: Progress) -> Row:
+def _progress(key: str, progress: KeyProgress) -> Row:
     return {"key": key, **progress._asdict()}
 
 
-def _position(symbol: str, position: Position) -> Row:
+def _position(symbol: str, position: SymbolPosition) -> Row:
     return {"symbol": symbol, **msgspec.to_builtins(position)}

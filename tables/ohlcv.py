@@ -12,7 +12,7 @@ from k2stream import topics
 from k2stream.batch import BatchTable
 from k2stream.batch.windows import WINDOW_GAP
 from k2stream.candles.codec import (
-    Progress,
+    KeyProgress,
     dumps_progress,
     dumps_state,
     loads_progress,
@@ -94,7 +94,7 @@ def _newer_state(new: State, old: State) -> bool:
     return (new.raw_offset, new.final) >= (old.raw_offset, old.final)
 
 
-def _newer_progress(new: Progress, old: Progress) -> bool:
+def _newer_progress(new: KeyProgress, old: KeyProgress) -> bool:
     return new.raw_offset >= old.raw_offset
 
 
@@ -136,11 +136,11 @@ class PartitionProgress:
     table: BatchTable
     partition: int
 
-    def get(self, key: str) -> Progress | None:
+    def get(self, key: str) -> KeyProgress | None:
         """How far a key was applied."""
-        progress: Progress | None = self.table.get_from(self.partition, key)
+        progress: KeyProgress | None = self.table.get_from(self.partition, key)
         return progress
 
-    def put(self, key: str, progress: Progress) -> None:
+    def put(self, key: str, progress: KeyProgress) -> None:
         """Set how far a key was applied."""
         self.table.put(self.partition, key, progress)

@@ -9,7 +9,7 @@ import msgspec
 
 from k2stream import topics
 from k2stream.batch import BatchTable
-from k2stream.normalizer import Position
+from k2stream.normalizer import SymbolPosition
 
 # Small segments: what recovery reads is mostly compacted.
 _CHANGELOG = {"segment.bytes": str(16 << 20), "min.cleanable.dirty.ratio": "0.1"}
@@ -25,7 +25,7 @@ def declare(app: faust.App, exchange: str, partitions: int) -> BatchTable:
         name=f"positions_{exchange}",
         help=f"Last raw offset and trade ids of each {exchange} symbol",
         partitions=partitions,
-        loads_value=msgspec.json.Decoder(Position).decode,
+        loads_value=msgspec.json.Decoder(SymbolPosition).decode,
         supersedes=_newer,
         source=topics.raw(exchange),
         reach=attrgetter("raw_offset"),
@@ -35,5 +35,5 @@ def declare(app: faust.App, exchange: str, partitions: int) -> BatchTable:
     return table
 
 
-def _newer(new: Position, old: Position) -> bool:
+def _newer(new: SymbolPosition, old: SymbolPosition) -> bool:
     return new.raw_offset >= old.raw_offset

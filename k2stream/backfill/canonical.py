@@ -15,9 +15,9 @@ from pyiceberg.table import Table
 
 from k2stream import faults, topics
 from k2stream.avro import registry
-from k2stream.backfill.span import Span
+from k2stream.backfill.span import TradeSpan
 from k2stream.candles.watermark import event_time
-from k2stream.delivery.progress import Partition, Position
+from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.iceberg import writer
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.kafka.reader import Reader
@@ -55,7 +55,7 @@ class Canonical:
         times = [event_time(_integers(part, "timestamp"), _integers(part, "receive_time")) for part in parts]
         return max((int(found.max()) for found in times if len(found)), default=0)
 
-    def of(self, span: Span) -> HotTrades:
+    def of(self, span: TradeSpan) -> HotTrades:
         """A span's trades in raw order, with those of later times that may have made one of them late."""
         inside = self._rows(span.start, span.end)
         live = [
@@ -118,7 +118,9 @@ def _cold(settings: Settings, partition: int) -> tuple[Table | None, int]:
         table = open_catalog(settings).load_table("cold.silver_trades")
     except NoSuchTableError:
         return None, -1
-    return table, writer.positions(table).get(Partition(topics.NORMALIZED, partition), Position()).offset
+    return table, writer.positions(table).get(
+        SourcePartition(topics.NORMALIZED, partition), SinkPosition()
+    ).offset
 
 
 def _plain(rows: pa.Table) -> pa.Table:

@@ -10,7 +10,7 @@ from typing import Self
 import httpx
 
 from k2stream import metrics
-from k2stream.exchanges.rest.spec import History, HistoryError, Page, Request, refusal
+from k2stream.exchanges.rest.spec import HistoryError, Page, RestHistory, RestRequest, refusal
 from k2stream.exchanges.spec import Exchange
 from k2stream.feed.backoff import Backoff
 from k2stream.model.errors import ConfigError
@@ -23,10 +23,10 @@ TIMEOUT_SECONDS = 20.0
 MOST_WAIT_SECONDS = 3600.0  # whatever Retry-After says
 
 
-class Client:
+class RestClient:
     """Fetches pages of one exchange; an async context manager."""
 
-    def __init__(self, exchange: str, history: History, url: str, *, base: float, cap: float) -> None:
+    def __init__(self, exchange: str, history: RestHistory, url: str, *, base: float, cap: float) -> None:
         """Failed requests are repeated after `base` … `cap` seconds, see Backoff."""
         self.history = history
         self._exchange = exchange
@@ -45,7 +45,7 @@ class Client:
         if self._http:
             await self._http.aclose()
 
-    async def fetch(self, request: Request) -> Page:
+    async def fetch(self, request: RestRequest) -> Page:
         """The answer, once there is one. Raises HistoryError when the exchange will never have any."""
         backoff = Backoff(*self._waits)
         while True:
@@ -68,7 +68,7 @@ class Client:
                 )
                 await asyncio.sleep(wait)
 
-    async def _get(self, request: Request) -> httpx.Response:
+    async def _get(self, request: RestRequest) -> httpx.Response:
         if self._http is None:  # at the first request: certificates take a while to load
             self._http = httpx.AsyncClient(base_url=self._url, timeout=TIMEOUT_SECONDS)
         return await self._http.get(request.path, params=dict(request.query))
@@ -80,7 +80,7 @@ class Client:
         await asyncio.sleep(turn - now)
 
 
-def client_of(settings: Settings, exchange: Exchange) -> Client:
+def client_of(settings: Settings, exchange: Exchange) -> RestClient:
     """A client of an exchange's REST interface. Raises ConfigError when there is none."""
     name, url = exchange.name, settings.rest_url(exchange.name)
     if exchange.history is None or not url:
@@ -89,7 +89,7 @@ def client_of(settings: Settings, exchange: Exchange) -> Client:
             f"set K2_{name.upper()}_REST_URL"
         )
     waits = {"base": settings.reconnect_base_seconds, "cap": settings.reconnect_cap_seconds}
-    return Client(name, exchange.history, url, **waits)
+    return RestClient(name, exchange.history, url, **waits)
 
 
 def _retry_after(text: str) -> float:

@@ -39,7 +39,7 @@ def _number(text: str) -> Decimal | str:
     return number if number.is_finite() else text
 
 
-class Held:
+class HeldContents:
     """Trades of one symbol without ids, by content: each as often as it happened, whoever told it.
 
     Records are added in raw order, by the rule of k2stream/normalizer/continuity/told.py.

@@ -31,7 +31,7 @@ RECORDS = (10, 10_000)  # looked at from the end of each partition, before all o
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldTrades:
     """`times` of trades by symbol and content, ascending, and how far the exchange's clock was ahead of ours
     `before` an outage and `after` it. All µs."""
 
@@ -63,10 +63,10 @@ class Holdings:
         self._start, self._connection = start - LATE_US, connection
         self._further = False
         self._clocks = Clocks()
-        self._held: defaultdict[str, contents.Held] = defaultdict(contents.Held)
+        self._held: defaultdict[str, contents.HeldContents] = defaultdict(contents.HeldContents)
         self._next: dict[int, int] = {}
 
-    async def read(self) -> Held:
+    async def read(self) -> HeldTrades:
         """All that the topic has now, up to its end, where trades are that were fetched before."""
         await self._read_on()
         before, after = self._clocks.around(self._connection)
@@ -79,7 +79,7 @@ class Holdings:
             return await self.read()
         times = {symbol: found.times() for symbol, found in self._held.items()}
         known = [item for item in (before, after) if item is not None] or [0]
-        return Held(times, known[0], known[-1])
+        return HeldTrades(times, known[0], known[-1])
 
     async def _read_on(self) -> None:
         topic = topics.raw(self._exchange.name)

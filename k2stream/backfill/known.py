@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pyiceberg.exceptions import NoSuchTableError
 
 from k2stream import exchanges, topics
-from k2stream.backfill.contents import Content, Held
+from k2stream.backfill.contents import Content, HeldContents
 from k2stream.backfill.held import FURTHER_US, link_of, trades_of
-from k2stream.backfill.span import Span
+from k2stream.backfill.span import TradeSpan
 from k2stream.batch import RecordBatch
-from k2stream.delivery.progress import Partition, Position
+from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.iceberg import writer
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.kafka.reader import Reader
@@ -26,10 +26,10 @@ from k2stream.settings import Settings
 class Known:
     """The trades of a span, whose receive times are at most FURTHER_US before their trade times."""
 
-    def __init__(self, settings: Settings, instrument: Instrument, span: Span) -> None:
+    def __init__(self, settings: Settings, instrument: Instrument, span: TradeSpan) -> None:
         self._settings, self._instrument, self._span = settings, instrument, span
         self._exchange = exchanges.get(instrument.exchange)
-        self._held = Held()
+        self._held = HeldContents()
         self._next: int | None = None
 
     async def times(self) -> Mapping[Content, list[int]]:
@@ -67,13 +67,13 @@ def _of_symbol(batch: RecordBatch, instrument: Instrument, offsets: range) -> li
 
 
 def _cold(
-    settings: Settings, instrument: Instrument, span: Span, partition: int, begin: int
+    settings: Settings, instrument: Instrument, span: TradeSpan, partition: int, begin: int
 ) -> list[bytes | None]:
     """Raw records of the span below an offset, from bronze. Raises ConfigError where it ends before."""
     end, topic = 0, topics.raw(instrument.exchange)
     try:
         table = open_catalog(settings).load_table(f"cold.bronze_trades_{instrument.exchange}")
-        end = writer.positions(table).get(Partition(topic, partition), Position()).offset + 1
+        end = writer.positions(table).get(SourcePartition(topic, partition), SinkPosition()).offset + 1
     except NoSuchTableError:
         pass
     if end < begin:

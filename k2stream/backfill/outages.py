@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import msgspec
 
 from k2stream.backfill.contents import absent
-from k2stream.backfill.held import Held, Holdings
-from k2stream.backfill.span import Span, chunks
+from k2stream.backfill.held import HeldTrades, Holdings
+from k2stream.backfill.span import TradeSpan, chunks
 from k2stream.backfill.task import Task
 from k2stream.exchanges.rest.spec import HistoryError, Past
 from k2stream.model.events import EventKind, FeedEvent
@@ -53,7 +53,7 @@ async def fill(task: Task, event: FeedEvent) -> None:
     await task.settled()
     holdings = Holdings(task.exchange, task.settings, min(start, end), event.connection)
     held = await holdings.read()
-    span = Span(*sorted((start + held.before, end + held.after + 1)))
+    span = TradeSpan(*sorted((start + held.before, end + held.after + 1)))
     count = 0
     for symbol in [event.symbol] if event.symbol else task.symbols:
         try:
@@ -73,7 +73,7 @@ async def fill(task: Task, event: FeedEvent) -> None:
     log.info("%s: %d trades fetched of %.1f s without a feed", name, count, (span.end - span.start) / 1e6)
 
 
-async def _told(task: Task, symbol: str, span: Span, held: Held) -> Sequence[Past]:
+async def _told(task: Task, symbol: str, span: TradeSpan, held: HeldTrades) -> Sequence[Past]:
     """What REST tells of a symbol and a span, once it has got to what the feed told; raises HistoryError."""
     held_times = (time for times in held.times.get(symbol, {}).values() for time in times if time < span.end)
     newest = max(held_times, default=0)

@@ -23,8 +23,8 @@ from k2stream.backfill.held import exchange_ahead, last_received
 from k2stream.backfill.known import Known
 from k2stream.backfill.output import Output
 from k2stream.backfill.recompute import recompute
-from k2stream.backfill.resume import Note, Progress
-from k2stream.backfill.span import Span, chunks
+from k2stream.backfill.resume import BackfillNote, BackfillProgress
+from k2stream.backfill.span import TradeSpan, chunks
 from k2stream.backfill.turn import Turns
 from k2stream.exchanges.rest.spec import HistoryError, Past
 from k2stream.exchanges.spec import Exchange
@@ -57,14 +57,14 @@ class Result(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class BackfillReport:
     """What a run says on its way: a step in words, and how far the fetching is (0 to 1, trades told)."""
 
     step: Callable[[str], None]
     progress: Callable[[float, int], None]
 
 
-class KafkaPublisher:
+class OwnPublisher:
     """A feed's publisher through a producer of its own."""
 
     def __init__(self, producer: AIOKafkaProducer) -> None:
@@ -81,13 +81,13 @@ class KafkaPublisher:
             await future
 
 
-async def run(settings: Settings, instrument: Instrument, span: Span, report: Report) -> Result:
+async def run(settings: Settings, instrument: Instrument, span: TradeSpan, report: BackfillReport) -> Result:
     """Fetch, publish, wait for the workers, recompute.
 
     A run that was broken off is taken up where it was. Raises ConfigError when the exchange has no REST
     interface here or refuses, or when no worker takes the trades.
     """
-    note = Note(settings.data_path, instrument, span)
+    note = BackfillNote(settings.data_path, instrument, span)
     await ensure_topics(settings, topics.declared(settings))
     span = await settled(settings, exchanges.get(instrument.exchange), span, report)
     async with _publisher(settings) as publisher:
@@ -108,20 +108,20 @@ async def run(settings: Settings, instrument: Instrument, span: Span, report: Re
 
 
 @asynccontextmanager
-async def _publisher(settings: Settings) -> AsyncIterator[KafkaPublisher]:
+async def _publisher(settings: Settings) -> AsyncIterator[OwnPublisher]:
     async with AIOKafkaProducer(**client_options(settings), acks="all", enable_idempotence=True) as producer:
-        yield KafkaPublisher(producer)
+        yield OwnPublisher(producer)
 
 
 async def _fetch(
     settings: Settings,
     instrument: Instrument,
-    span: Span,
+    span: TradeSpan,
     output: Output,
-    note: Note,
-    progress: Progress,
-    report: Report,
-) -> Progress:
+    note: BackfillNote,
+    progress: BackfillProgress,
+    report: BackfillReport,
+) -> BackfillProgress:
     """Publish what the exchange tells, chunk by chunk, each noted once it is durable."""
     async with client_of(settings, exchanges.get(instrument.exchange)) as client:
         # Ids are told apart by the normaliser; without ids what is held is not published again.
@@ -139,7 +139,9 @@ async def _fetch(
                 else:
                     published = len(trades)
                     await output.trades(trades)
-                progress = Progress(chunk.cursor, progress.told + len(trades), progress.published + published)
+                progress = BackfillProgress(
+                    chunk.cursor, progress.told + len(trades), progress.published + published
+                )
                 note.write(progress)
                 if chunk.trades:
                     reached = (chunk.trades[-1].time - span.start) / (span.end - span.start)
@@ -153,7 +155,9 @@ async def _missing(instrument: Instrument, held: Known, told: Sequence[Past]) ->
     return absent(exchanges.get(instrument.exchange), told, await held.times())
 
 
-async def settled(settings: Settings, exchange: Exchange, span: Span, report: Report) -> Span:
+async def settled(
+    settings: Settings, exchange: Exchange, span: TradeSpan, report: BackfillReport
+) -> TradeSpan:
     """The part of a span of which all trades that the feed will bring are durable.
 
     Raises ConfigError when there is none.
@@ -173,10 +177,10 @@ async def settled(settings: Settings, exchange: Exchange, span: Span, report: Re
             if max((await last_received(exchange, settings)).values(), default=0) >= end + behind:
                 break
             await asyncio.sleep(WAIT_SECONDS)
-    return Span(span.start, end)
+    return TradeSpan(span.start, end)
 
 
-def _event(settings: Settings, instrument: Instrument, span: Span, count: int) -> FeedEvent:
+def _event(settings: Settings, instrument: Instrument, span: TradeSpan, count: int) -> FeedEvent:
     return FeedEvent(
         kind=EventKind.BACKFILLED,
         exchange=instrument.exchange,

@@ -9,7 +9,7 @@ from k2stream import topics
 from k2stream.avro import registry
 from k2stream.avro.candles import encode
 from k2stream.backfill.canonical import canonical
-from k2stream.backfill.span import Span
+from k2stream.backfill.span import TradeSpan
 from k2stream.candles.fold import fold
 from k2stream.candles.state import State, closed, to_row
 from k2stream.candles.watermark import admit
@@ -26,7 +26,7 @@ DAY_US = TIMEFRAMES["1d"] * 1000
 _AT_ONCE = 1000  # candles
 
 
-async def recompute(settings: Settings, instrument: Instrument, span: Span, publisher: Publisher) -> int:
+async def recompute(settings: Settings, instrument: Instrument, span: TradeSpan, publisher: Publisher) -> int:
     """Publish the span's candles that are older than what the tables keep, final; how many.
 
     A candle says what the tables would have said: it is equal where they had all trades, and of a higher
@@ -38,8 +38,8 @@ async def recompute(settings: Settings, instrument: Instrument, span: Span, publ
     newest = await asyncio.to_thread(held.newest, first)
     count = 0
     for start in range(first, span.end, DAY_US):
-        trades = await asyncio.to_thread(held.of, Span(start, start + DAY_US))
-        wanted = Span(max(start, span.start), min(start + DAY_US, span.end))
+        trades = await asyncio.to_thread(held.of, TradeSpan(start, start + DAY_US))
+        wanted = TradeSpan(max(start, span.start), min(start + DAY_US, span.end))
         limits = (newest, settings.candle_retention, settings.grace_us)
         for timeframe, windows in forgotten(trades, wanted, *limits):
             if windows and held.nowhere:
@@ -63,7 +63,7 @@ def _part(instrument: Instrument, nowhere: range) -> str:
 
 
 def forgotten(
-    trades: HotTrades, span: Span, newest: int, retention: int, grace: int
+    trades: HotTrades, span: TradeSpan, newest: int, retention: int, grace: int
 ) -> Iterator[tuple[str, Sequence[tuple[int, State]]]]:
     """By timeframe, windows that meet a span of one day and that tables may have dropped: open time, state.
 

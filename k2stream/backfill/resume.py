@@ -7,11 +7,11 @@ from pathlib import Path
 
 import msgspec
 
-from k2stream.backfill.span import Span
+from k2stream.backfill.span import TradeSpan
 from k2stream.model.instrument import Instrument
 
 
-class Progress(msgspec.Struct, frozen=True):
+class BackfillProgress(msgspec.Struct, frozen=True):
     """The cursor after the last chunk that is durable (None before the first), and what was found so far."""
 
     cursor: int | None = None
@@ -20,22 +20,22 @@ class Progress(msgspec.Struct, frozen=True):
     complete: bool = False
 
 
-class Note:
+class BackfillNote:
     """The file of one backfill: of an exchange, a symbol and a span."""
 
-    def __init__(self, folder: Path, instrument: Instrument, span: Span) -> None:
+    def __init__(self, folder: Path, instrument: Instrument, span: TradeSpan) -> None:
         times = (f"{datetime.fromtimestamp(time / 1e6, UTC):%Y%m%dT%H%M%S.%f}" for time in span)
         name = "-".join((instrument.exchange, instrument.symbol.replace("/", "_"), *times))
         self._path = folder / "backfill" / f"{name}.json"
 
-    def read(self) -> Progress:
+    def read(self) -> BackfillProgress:
         """What was written last; the beginning where that is nothing, or unreadable."""
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=Progress)
+            return msgspec.json.decode(self._path.read_bytes(), type=BackfillProgress)
         except (FileNotFoundError, msgspec.DecodeError):
-            return Progress()
+            return BackfillProgress()
 
-    def write(self, progress: Progress) -> None:
+    def write(self, progress: BackfillProgress) -> None:
         """Replace it in one step."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         fresh = self._path.with_suffix(".tmp")

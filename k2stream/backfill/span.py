@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
-from k2stream.backfill.client import Client
+from k2stream.backfill.client import RestClient
 from k2stream.exchanges.rest.spec import Past
 from k2stream.normalizer.continuity.told import ROUNDING_US
 
 
-class Span(NamedTuple):
+class TradeSpan(NamedTuple):
     """Trade times from `start` to before `end`, µs since 1970."""
 
     start: int
@@ -25,7 +25,7 @@ class Chunk(NamedTuple):
 
 
 def chunks(
-    client: Client, symbol: str, numbering: str, span: Span, cursor: int | None = None
+    client: RestClient, symbol: str, numbering: str, span: TradeSpan, cursor: int | None = None
 ) -> AsyncIterator[Chunk]:
     """Every trade of the span that the exchange still tells, each once; from a cursor on where one is given.
 
@@ -33,11 +33,11 @@ def chunks(
     """
     if client.history.by_id:
         return _by_id(client, symbol, numbering, span, cursor)
-    return _by_time(client, symbol, Span(span.start if cursor is None else cursor, span.end))
+    return _by_time(client, symbol, TradeSpan(span.start if cursor is None else cursor, span.end))
 
 
 async def _by_id(
-    client: Client, symbol: str, numbering: str, span: Span, cursor: int | None
+    client: RestClient, symbol: str, numbering: str, span: TradeSpan, cursor: int | None
 ) -> AsyncIterator[Chunk]:
     """The cursor is an id."""
     history = client.history
@@ -58,7 +58,7 @@ async def _by_id(
             return
 
 
-async def _locate(client: Client, symbol: str, numbering: str, time: int, last: int) -> int:
+async def _locate(client: RestClient, symbol: str, numbering: str, time: int, last: int) -> int:
     """An id less than a page before the first trade at or after a time: ids rise with time."""
     history = client.history
     assert history.by_id
@@ -76,7 +76,7 @@ async def _locate(client: Client, symbol: str, numbering: str, time: int, last: 
     return low
 
 
-async def _by_time(client: Client, symbol: str, span: Span) -> AsyncIterator[Chunk]:
+async def _by_time(client: RestClient, symbol: str, span: TradeSpan) -> AsyncIterator[Chunk]:
     """The cursor is a time in µs."""
     history = client.history
     assert history.by_time

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from k2stream.backfill.client import Client
+from k2stream.backfill.client import RestClient
 from k2stream.backfill.output import Output
 from k2stream.backfill.turn import Turns
 from k2stream.exchanges.rest.spec import Past
@@ -23,7 +23,7 @@ class Task:
 
     exchange: Exchange
     symbols: Sequence[str]
-    client: Client
+    client: RestClient
     output: Output
     settings: Settings
     settled: Callable[[], Awaitable[None]]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 
-class Change(NamedTuple):
+class TopicChange(NamedTuple):
     """A topic that is another than it was, or gone, and for how many seconds each answer has said so."""
 
     topic: str
@@ -31,7 +31,7 @@ class SameTopics:
         """Whether the topic's id is known."""
         return topic in self._known
 
-    def observe(self, now: float, shown: Mapping[str, str | None]) -> list[Change]:
+    def observe(self, now: float, shown: Mapping[str, str | None]) -> list[TopicChange]:
         """Changes by now (s, from a monotonic clock); `shown` has "" for no id, None for no such topic."""
         for topic, found in shown.items():
             if found:
@@ -43,6 +43,6 @@ class SameTopics:
         }
         self._since = {topic: self._since.get(topic, now) for topic in changed}
         return [
-            Change(topic, self._known[topic], found, now - self._since[topic])
+            TopicChange(topic, self._known[topic], found, now - self._since[topic])
             for topic, found in changed.items()
         ]

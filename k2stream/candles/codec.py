@@ -13,7 +13,7 @@ _PROGRESS = struct.Struct(">Bqq")
 _VERSION = 1
 
 
-class Progress(NamedTuple):
+class KeyProgress(NamedTuple):
     """How far a key was applied: the last raw record, and the newest event time (`event_time`) in µs."""
 
     raw_offset: int
@@ -84,16 +84,16 @@ def loads_state(data: bytes) -> State:
     )
 
 
-def dumps_progress(progress: Progress) -> bytes:
+def dumps_progress(progress: KeyProgress) -> bytes:
     """A key's progress, 17 bytes."""
     return _PROGRESS.pack(_VERSION, *progress)
 
 
-def loads_progress(data: bytes) -> Progress:
+def loads_progress(data: bytes) -> KeyProgress:
     """The inverse. Raises ValueError for a layout this version does not know."""
     version, raw_offset, newest = _PROGRESS.unpack(data)
     _check(version)
-    return Progress(raw_offset, newest)
+    return KeyProgress(raw_offset, newest)
 
 
 def _check(version: int) -> None:

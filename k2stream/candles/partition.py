@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from k2stream.candles.codec import Progress
+from k2stream.candles.codec import KeyProgress
 from k2stream.candles.fold import fold, unapplied
 from k2stream.candles.state import State, closed, merge
 from k2stream.candles.watermark import Rows, admit, furthest
@@ -34,12 +34,12 @@ class WindowStore(Protocol):
 class ProgressStore(Protocol):
     """The progress of each key."""
 
-    def get(self, key: str) -> Progress | None: ...
-    def put(self, key: str, progress: Progress) -> None: ...
+    def get(self, key: str) -> KeyProgress | None: ...
+    def put(self, key: str, progress: KeyProgress) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class CandleChanges:
     """What a batch did: new states by window, rows of late and of ahead trades, replays counted."""
 
     updated: dict[Window, State]
@@ -48,7 +48,7 @@ class Changes:
     replayed: int
 
 
-class Partition:
+class CandlePartition:
     """Candles of the keys of one partition. `grace` and `idle` in µs, `now` µs of the wall clock."""
 
     def __init__(
@@ -79,7 +79,7 @@ class Partition:
         for key, newest in reached.items():
             self._bound(key, newest)
 
-    def apply(self, trades: HotTrades, now: int) -> Changes:
+    def apply(self, trades: HotTrades, now: int) -> CandleChanges:
         """Fold a batch into the stores and close what its watermarks have passed."""
         admission = admit(trades, self._progress.get, self._grace)
         updated: dict[Window, State] = {}
@@ -109,7 +109,7 @@ class Partition:
             self._progress.put(key, progress)
             self._seen[key] = now
             self._close(key, self._watermark(key), updated)
-        return Changes(updated, admission.late, admission.ahead, admission.replayed)
+        return CandleChanges(updated, admission.late, admission.ahead, admission.replayed)
 
     def close_silent(self, now: int) -> dict[Window, State]:
         """Close by the clock, for keys without a record for `idle`: windows that ended `grace` ago.

@@ -28,7 +28,7 @@ class Send(Protocol):
     ) -> None: ...
 
 
-class Publisher:
+class CandlePublisher:
     """Holds the newest state of each changed window until it is sent. `interval` and times in seconds.
 
     Revisions are sent every `interval`: each layer below pays for each of them.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from k2stream.candles.codec import Progress
+from k2stream.candles.codec import KeyProgress
 from k2stream.candles.state import State
 from k2stream.model.trade import HotTrades
 
@@ -35,7 +35,7 @@ class Admission:
     late: Rows
     ahead: Rows
     replayed: int
-    progress: dict[str, Progress]
+    progress: dict[str, KeyProgress]
     """The keys of the batch, after it."""
 
 
@@ -55,7 +55,7 @@ def furthest(state: State) -> int:
     return min(state.close_at[0], state.receive_time + AHEAD_BOUND_US)
 
 
-def admit(trades: HotTrades, before: Callable[[str], Progress | None], grace: int) -> Admission:
+def admit(trades: HotTrades, before: Callable[[str], KeyProgress | None], grace: int) -> Admission:
     """Decide each record in raw order: a replay, late, or to be applied; the same in any batching.
 
     `before` gives the progress of a key; `grace` in µs. A record is a replay at or below the highest raw
@@ -90,7 +90,7 @@ def admit(trades: HotTrades, before: Callable[[str], Progress | None], grace: in
     late = time - time % MINUTE_US + MINUTE_US <= newest - grace
     ends = np.append(starts[1:], len(rows)) - 1
     progress = {
-        name: Progress(raw_offset, max(top, last))
+        name: KeyProgress(raw_offset, max(top, last))
         for name, raw_offset, top, last in zip(
             names, offset[ends].tolist(), newest[ends].tolist(), reached[ends].tolist(), strict=True
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from k2stream.history.seams import Span
+from k2stream.history.seams import CandleSpan
 from k2stream.model.candle import Candle
 from k2stream.model.instrument import Instrument
 from k2stream.settings import Settings
@@ -53,7 +53,7 @@ class HotTier:
         )
         return int(rows[0][0]) if rows else None
 
-    def candles(self, instrument: Instrument, timeframe: str, span: Span) -> list[Candle]:
+    def candles(self, instrument: Instrument, timeframe: str, span: CandleSpan) -> list[Candle]:
         """From the view, which shows the highest revisions."""
         bounds = [_OF]
         if span.start is not None:

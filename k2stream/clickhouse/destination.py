@@ -25,7 +25,7 @@ from k2stream.clickhouse.migrate import migrate
 from k2stream.delivery.buffer import Rows, rows_of
 from k2stream.delivery.destination import Away, WentBack
 from k2stream.delivery.epochs import Key, Move
-from k2stream.delivery.progress import Partition, Position
+from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.route import Route, stored
 from k2stream.model.errors import ConfigError
 from k2stream.settings import Settings
@@ -122,20 +122,23 @@ class ClickHouse:
             self._insert_settings[_RESERVE] = self._settings.clickhouse_reserve_bytes
         migrate(self._client, self._settings)
 
-    def positions(self, route: Route) -> Mapping[int, Position]:
+    def positions(self, route: Route) -> Mapping[int, SinkPosition]:
         """Read from sink_positions; a partition that is not there was never written."""
         found = self._positions(
             "table = %(table)s AND topic = %(topic)s", table=route.table, topic=route.topic
         )
         return {at.partition: position for (_, at), position in found.items()}
 
-    def _positions(self, where: str, **given: Any) -> dict[Key, Position]:
+    def _positions(self, where: str, **given: Any) -> dict[Key, SinkPosition]:
         query = f"""SELECT
                 table, topic, partition,
                 argMax((last_offset, marks, epoch, source), (epoch, last_offset, saved_at))
             FROM {self._database}.{POSITIONS} WHERE {where} GROUP BY table, topic, partition"""
         rows = self._call(lambda: self._client.execute(query, given))
-        return {(table, Partition(topic, number)): Position(*newest) for table, topic, number, newest in rows}
+        return {
+            (table, SourcePartition(topic, number)): SinkPosition(*newest)
+            for table, topic, number, newest in rows
+        }
 
     def write(self, route: Route, batch: Rows) -> int:
         """One insert under the batch's token."""
@@ -150,7 +153,7 @@ class ClickHouse:
         self._insert(route.table, rows, self._insert_settings)
         return len(rows)
 
-    def open(self, positions: Mapping[Key, Position]) -> None:
+    def open(self, positions: Mapping[Key, SinkPosition]) -> None:
         """One row a partition into sink_positions, of the newest epoch."""
         rows = [
             (*(table, *at), position.offset, dict(position.marks), position.epoch, position.source)
@@ -232,7 +235,7 @@ def _text(value: str) -> str:
     return str(escape_param(value, None))
 
 
-def _saved(move: Move, found: Position | None) -> bool:
+def _saved(move: Move, found: SinkPosition | None) -> bool:
     return found is not None and found.epoch == move.position.epoch and found.offset >= move.position.offset
 
 

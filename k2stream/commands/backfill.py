@@ -15,8 +15,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from k2stream import instruments, topics
 from k2stream import settings as settings_module
 from k2stream.backfill import past
-from k2stream.backfill.past import Report
-from k2stream.backfill.span import Span
+from k2stream.backfill.past import BackfillReport
+from k2stream.backfill.span import TradeSpan
 from k2stream.model import clock
 from k2stream.model.errors import ConfigError
 from k2stream.model.instrument import Instrument
@@ -43,7 +43,7 @@ def backfill(exchange: str, symbol: str, start: str, end: str | None) -> None:
     instrument = listed.find(exchange, symbol)
     if instrument is None:
         raise ConfigError(f"{symbol} of {exchange} is not in {settings.instruments_file}: add it there first")
-    span = Span(_micros("--from", start), _micros("--to", end) if end else clock.now_us())
+    span = TradeSpan(_micros("--from", start), _micros("--to", end) if end else clock.now_us())
     if span.start >= span.end:
         raise ConfigError(f"--from {clock.spoken(span.start // 1000)} is not before --to")
     result = asyncio.run(_run(settings, instrument, span))
@@ -53,7 +53,7 @@ def backfill(exchange: str, symbol: str, start: str, end: str | None) -> None:
     )
 
 
-async def _run(settings: Settings, instrument: Instrument, span: Span) -> past.Result:
+async def _run(settings: Settings, instrument: Instrument, span: TradeSpan) -> past.Result:
     simulated = " SIMULATED" if settings.simulated else ""
     with _shown(f"{instrument.exchange} {instrument.symbol}{simulated}") as report:
         return await past.run(settings, instrument, span, report)
@@ -67,7 +67,7 @@ def _micros(option: str, text: str) -> int:
 
 
 @contextmanager
-def _shown(title: str) -> Iterator[Report]:
+def _shown(title: str) -> Iterator[BackfillReport]:
     """A bar on a terminal, lines elsewhere."""
     if not sys.stderr.isatty():
         yield _lines(title)
@@ -76,13 +76,13 @@ def _shown(title: str) -> Iterator[Report]:
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(title, total=1.0)
-        yield Report(
+        yield BackfillReport(
             bar.console.print,
             lambda done, told: bar.update(task, completed=done, description=f"{title}: {told:,} trades"),
         )
 
 
-def _lines(title: str) -> Report:
+def _lines(title: str) -> BackfillReport:
     due = time.monotonic()
 
     def progress(done: float, told: int) -> None:
@@ -91,4 +91,4 @@ def _lines(title: str) -> Report:
             due = time.monotonic() + _LINE_EVERY
             click.echo(f"{title}: {done:.0%}, {told:,} trades", err=True)
 
-    return Report(lambda text: click.echo(text, err=True), progress)
+    return BackfillReport(lambda text: click.echo(text, err=True), progress)

@@ -20,7 +20,7 @@ from k2stream import instruments
 from k2stream import settings as settings_module
 from k2stream.clickhouse.candles import HotTier
 from k2stream.history import reader
-from k2stream.history.reader import Missing
+from k2stream.history.reader import MissingTier
 from k2stream.iceberg.candles import ColdTier
 from k2stream.model.candle import TIMEFRAMES
 from k2stream.model.decimals import shortened
@@ -99,7 +99,7 @@ def _source(settings: Settings, url: str | None, timeframe: str, query: Query) -
     base = url or (running.urls.get("candles") if running else None)
     if base is None:
         logging.getLogger("k2stream").addHandler(logging.NullHandler())  # the answer names who is away
-        missing = Missing(_TABLES, f"nothing runs on {settings.data_path}")
+        missing = MissingTier(_TABLES, f"nothing runs on {settings.data_path}")
         history = reader.of(running.settings if running else settings, HotTier, ColdTier)
 
         def colder(item: Instrument) -> dict[str, Any]:
@@ -123,12 +123,12 @@ def _table(ask: Ask, wanted: list[Instrument], timeframe: str) -> Table:
     for heading in _COLUMNS:
         table.add_column(heading.replace("_count", "s"), justify="right", overflow="fold")
     table.add_column("", no_wrap=True)
-    missing: dict[str, Missing] = {}
+    missing: dict[str, MissingTier] = {}
     for item in wanted:
         answer = ask(item)
         if answer.get("simulated"):
             table.title = f"{item.canonical} {timeframe} SIMULATED"
-        missing |= {tier["tier"]: Missing(**tier) for tier in answer.get("missing", ())}
+        missing |= {tier["tier"]: MissingTier(**tier) for tier in answer.get("missing", ())}
         for candle in answer["candles"]:
             opened = datetime.fromtimestamp(int(candle["open_time"]) // 1000, UTC)
             values = (shortened(str(candle[name])) for name in _COLUMNS)
@@ -142,7 +142,7 @@ def _table(ask: Ask, wanted: list[Instrument], timeframe: str) -> Table:
     return table
 
 
-def _sentence(missing: Mapping[str, Missing]) -> str:
+def _sentence(missing: Mapping[str, MissingTier]) -> str:
     return ", ".join(f"{tier.tier} ({tier.reason})" for tier in missing.values())
 
 

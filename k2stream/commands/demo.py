@@ -39,7 +39,7 @@ _HOPS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DemoOutcome:
     """What a demo found."""
 
     report: Report
@@ -124,7 +124,7 @@ def demo(seconds: float, rate: int, seed: int, json_file: Path | None, keep: boo
     raise SystemExit(0 if outcome.ok else 1)
 
 
-async def _demo(settings: Settings, simulation: Simulation, seconds: float, console: Console) -> Outcome:
+async def _demo(settings: Settings, simulation: Simulation, seconds: float, console: Console) -> DemoOutcome:
     def say(text: str) -> None:
         console.print(f"[dim]{text}[/]")
 
@@ -141,7 +141,7 @@ async def _demo(settings: Settings, simulation: Simulation, seconds: float, cons
         samples = await scrape(platform.urls)
         report = await run_verify(platform.settings, platform.urls["candles"], say)
         say("stopping")
-    return Outcome(report, samples, samples.since(cold), memory, seconds, simulation.rate)
+    return DemoOutcome(report, samples, samples.since(cold), memory, seconds, simulation.rate)
 
 
 async def _run_for(platform: Platform, seconds: float) -> None:
@@ -172,7 +172,7 @@ async def drain(platform: Platform) -> None:
             await asyncio.sleep(0.5)
 
 
-def _show(outcome: Outcome, console: Console) -> None:
+def _show(outcome: DemoOutcome, console: Console) -> None:
     console.print()
     show(outcome.report, console)
     console.print()

@@ -25,13 +25,13 @@ from k2stream.model.errors import ConfigError
 from k2stream.model.events import EventKind
 from k2stream.model.instrument import Instruments
 from k2stream.model.trade import HotTrades
-from k2stream.normalizer.capture import Batch, read
+from k2stream.normalizer.capture import CapturedBatch, read
 
 Line = dict[str, Any]
 """One line of output, before JSON."""
 
 
-def trades(batches: Iterable[Batch], canonical: Callable[[str], str]) -> Iterator[Line]:
+def trades(batches: Iterable[CapturedBatch], canonical: Callable[[str], str]) -> Iterator[Line]:
     """Accepted trades in the order of the capture; numbers with the digits they came with."""
     for batch in batches:
         columns = batch.columns
@@ -49,7 +49,9 @@ def trades(batches: Iterable[Batch], canonical: Callable[[str], str]) -> Iterato
             }
 
 
-def candles(batches: Iterable[Batch], canonical: Callable[[str], str], timeframe: str) -> Iterator[Line]:
+def candles(
+    batches: Iterable[CapturedBatch], canonical: Callable[[str], str], timeframe: str
+) -> Iterator[Line]:
     """Candles of all accepted trades, none of them late, by symbol and open time."""
     windows: dict[tuple[str, int], State] = {}
     native: dict[str, str] = {}
@@ -63,7 +65,7 @@ def candles(batches: Iterable[Batch], canonical: Callable[[str], str], timeframe
         yield _candle_line(to_candle(state, key, native[key], timeframe, open_time))
 
 
-def _hot(batch: Batch, canonical: Callable[[str], str]) -> HotTrades:
+def _hot(batch: CapturedBatch, canonical: Callable[[str], str]) -> HotTrades:
     columns, rows = batch.columns, np.array(batch.rows, np.int64)
     keys = [f"{columns.exchange}:{canonical(symbol)}" for symbol in columns.symbol]
     code = {key: index for index, key in enumerate(dict.fromkeys(keys))}
@@ -89,13 +91,13 @@ def _candle_line(candle: Candle) -> Line:
     return {name: decimals.shown(getattr(candle, name)) for name in names + more}
 
 
-def events(batches: Iterable[Batch]) -> Iterator[Line]:
+def events(batches: Iterable[CapturedBatch]) -> Iterator[Line]:
     """Everything that is no trade, with the number of its line."""
     for batch in batches:
         yield from batch.notes
 
 
-def summary(batches: Iterable[Batch]) -> Line:
+def summary(batches: Iterable[CapturedBatch]) -> Line:
     """Counts of the whole capture: see the command's help."""
     count: Counter[str] = Counter()
     for batch in batches:

@@ -13,7 +13,7 @@ from k2stream.clickhouse.destination import ClickHouse
 from k2stream.delivery.anchors import renamed
 from k2stream.delivery.destination import Away, Destination, WentBack
 from k2stream.delivery.epochs import refilled
-from k2stream.delivery.progress import Partition, Position
+from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.route import Route
 from k2stream.iceberg.destination import Iceberg
 from k2stream.iceberg.tables import TABLES
@@ -43,9 +43,9 @@ def refill(table: str, everything: bool, yes: bool) -> None:
     try:
         held = destination.positions(route)
         begins = asyncio.run(_held(settings, route))
-        moved: dict[Partition, Position] = {}
+        moved: dict[SourcePartition, SinkPosition] = {}
         for number, (begin, _) in begins.items():
-            at, found = Partition(route.topic, number), held.get(number, Position())
+            at, found = SourcePartition(route.topic, number), held.get(number, SinkPosition())
             position = refilled(found, begin, everything=everything)
             if position is None:
                 continue

@@ -17,7 +17,7 @@ from k2stream.model.errors import ConfigError
 from k2stream.platform.running import Running, find
 from k2stream.reconcile.oracle.settle import settle
 from k2stream.replay import run, swap
-from k2stream.replay.clickhouse import Hot
+from k2stream.replay.clickhouse import HotRebuild
 from k2stream.replay.groups import check_still, members, still
 from k2stream.replay.iceberg import FRESH, Cold
 from k2stream.replay.source import Origin
@@ -51,7 +51,7 @@ def replay(origin: Origin, swapping: bool, yes: bool, undo: bool, drop: bool) ->
     running = find(settings_module.get())
     settings = running.settings if running else settings_module.get()
     tables = {name: readable.table for name, readable in catalog(settings).items()}
-    with closing(Hot(settings)) as hot:
+    with closing(HotRebuild(settings)) as hot:
         tiers = (hot, Cold(open_catalog(settings)))
         try:
             if drop:
@@ -71,7 +71,7 @@ def replay(origin: Origin, swapping: bool, yes: bool, undo: bool, drop: bool) ->
 async def _replay(
     running: Running | None,
     settings: Settings,
-    tiers: tuple[Hot, Cold],
+    tiers: tuple[HotRebuild, Cold],
     held: dict[str, BatchTable],
     origin: Origin,
     swapping: bool,

@@ -17,7 +17,7 @@ import uvloop
 from k2stream import instruments
 from k2stream import settings as settings_module
 from k2stream.simulator import protocols
-from k2stream.simulator.faults import Fault, Kind
+from k2stream.simulator.faults import Fault, FaultKind
 from k2stream.simulator.simulator import Options, Simulator
 from k2stream.topics import EXCHANGES
 
@@ -39,7 +39,7 @@ class _RepeatedFault(click.ParamType):
             if exchange not in EXCHANGES or seconds <= 0:
                 raise ValueError
         except ValueError:
-            kinds = ", ".join(Kind)
+            kinds = ", ".join(FaultKind)
             self.fail(f"{value!r}: expected e.g. {EXCHANGES[0]}:garbage@10; kinds are {kinds}", param, ctx)
         return seconds, fault
 

@@ -13,8 +13,8 @@ from typing import Protocol, TypeVar
 
 from k2stream import metrics
 from k2stream.delivery.destination import Destination, MissingRows, WentBack
-from k2stream.delivery.epochs import Key, Move, Verdict, judge, lost, named
-from k2stream.delivery.progress import Partition, Position
+from k2stream.delivery.epochs import Key, Move, PositionVerdict, judge, lost, named
+from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.route import Route
 from k2stream.model import clock
 from k2stream.model.errors import FILLING, StateRefused
@@ -26,10 +26,10 @@ TOGETHER_SECONDS = 2.0
 Result = TypeVar("Result")
 
 
-Check = Callable[[Route, Partition, Position], Awaitable[None]]
+Check = Callable[[Route, SourcePartition, SinkPosition], Awaitable[None]]
 
 
-async def unchecked(route: Route, partition: Partition, position: Position) -> None:
+async def unchecked(route: Route, partition: SourcePartition, position: SinkPosition) -> None:
     """A position is what it seems."""
 
 
@@ -45,17 +45,17 @@ class Anchors:
     def __init__(
         self,
         destination: Destination,
-        earliest: Callable[[Partition], Awaitable[int]],
+        earliest: Callable[[SourcePartition], Awaitable[int]],
         retry: Retry,
         check: Check,
     ) -> None:
         """`check` raises StateRefused for a position that is of another log by now."""
         self._destination, self._earliest, self._retry = destination, earliest, retry
         self._check = check
-        self._held: dict[Key, Position] = {}
+        self._held: dict[Key, SinkPosition] = {}
         self._returned: dict[Key, int] = {}
-        self._asked: dict[str, tuple[float, Mapping[int, Position]]] = {}
-        self.returning: dict[Partition, int] = {}
+        self._asked: dict[str, tuple[float, Mapping[int, SinkPosition]]] = {}
+        self.returning: dict[SourcePartition, int] = {}
 
     def reset(self) -> None:
         """Forget everything: partitions begin anew, after a rebalance."""
@@ -68,7 +68,7 @@ class Anchors:
         self._asked.clear()
         self.returning.clear()
 
-    async def begin(self, route: Route, partition: Partition, first: int) -> Position | None:
+    async def begin(self, route: Route, partition: SourcePartition, first: int) -> SinkPosition | None:
         """The position from which a delivery that begins at `first` goes on.
 
         None when the sink closes, or when offsets before it are to be read again (`returning`). Raises
@@ -78,7 +78,7 @@ class Anchors:
         if positions is None:
             return None
         key, found = (route.table, partition), positions.get(partition.partition)
-        held = found or Position()
+        held = found or SinkPosition()
         if held.offset >= 0:
             await self._check(route, partition, held)
         if first > held.offset + 1:
@@ -103,7 +103,7 @@ class Anchors:
         self._returned.pop(key, None)
         return held
 
-    async def _positions(self, route: Route) -> Mapping[int, Position] | None:
+    async def _positions(self, route: Route) -> Mapping[int, SinkPosition] | None:
         """Those of a table, for all of its partitions that begin at about the same time.
 
         Asked for one by one they kept a worker busy for longer than the next rebalance took to come.
@@ -123,7 +123,7 @@ class Anchors:
             if key in self._held:
                 self._held[key] = move.position
 
-    async def compare(self, found: Mapping[Key, Position | None]) -> set[Key]:
+    async def compare(self, found: Mapping[Key, SinkPosition | None]) -> set[Key]:
         """Where what is there is not what was known: prepared to be read again, or another worker's by now.
 
         Raises StateRefused when Kafka has not all of it.
@@ -136,18 +136,18 @@ class Anchors:
             gone.add(key)
         return gone
 
-    async def _differs(self, key: Key, known: Position, found: Position | None) -> bool:
+    async def _differs(self, key: Key, known: SinkPosition, found: SinkPosition | None) -> bool:
         table, partition = key
         earliest = await self._earliest(partition)
         match judge(known, found, earliest):
-            case Verdict.CONTINUE:
+            case PositionVerdict.CONTINUE:
                 return False
-            case Verdict.FOLLOW:
+            case PositionVerdict.FOLLOW:
                 assert found is not None
                 logger.warning("%s: %s: another worker opened a newer epoch", table, partition)
                 self.returning[partition] = found.offset + 1
             case _:
-                await self._return(key, found or Position(source=known.source), earliest)
+                await self._return(key, found or SinkPosition(source=known.source), earliest)
         return True
 
     async def check(self, route: Route) -> None:
@@ -159,7 +159,7 @@ class Anchors:
         if held is not None:
             await self.compare({(route.table, at): held.get(at.partition) for at in mine})
 
-    async def look(self, route: Route, passed: Mapping[Partition, int]) -> None:
+    async def look(self, route: Route, passed: Mapping[SourcePartition, int]) -> None:
         """The same of partitions that have brought nothing yet: the group has `passed` what is below."""
         if not passed:
             return
@@ -167,7 +167,7 @@ class Anchors:
         if held is None:
             return
         for partition, first in passed.items():
-            key, found = (route.table, partition), held.get(partition.partition, Position())
+            key, found = (route.table, partition), held.get(partition.partition, SinkPosition())
             if first <= found.offset + 1:
                 continue
             if self._returned.get(key) == found.offset + 1:  # what was asked for is still on its way
@@ -175,7 +175,7 @@ class Anchors:
             elif first > (earliest := await self._earliest(partition)):
                 await self._return(key, found, earliest)
 
-    async def _return(self, key: Key, held: Position, earliest: int) -> None:
+    async def _return(self, key: Key, held: SinkPosition, earliest: int) -> None:
         table, partition = key
         wanted = held.offset + 1
         if earliest > wanted:
@@ -192,19 +192,19 @@ class Anchors:
         if await self._open(key, renamed(held)) is not None:
             self.returning[partition] = self._returned[key] = wanted
 
-    async def _open(self, key: Key, position: Position) -> Position | None:
+    async def _open(self, key: Key, position: SinkPosition) -> SinkPosition | None:
         """The position; None when the sink closes, or another worker was faster: its own goes on."""
         try:
             return await self._retry(key[0], partial(self._opened, key, position))
         except WentBack as error:
-            self.returning[key[1]] = (error.found[key] or Position()).offset + 1
+            self.returning[key[1]] = (error.found[key] or SinkPosition()).offset + 1
             return None
 
-    def _opened(self, key: Key, position: Position) -> Position:
+    def _opened(self, key: Key, position: SinkPosition) -> SinkPosition:
         self._destination.open({key: position})
         return position
 
 
-def renamed(position: Position) -> Position:
+def renamed(position: SinkPosition) -> SinkPosition:
     """The same in a new epoch: what is written from here on is no retry of what was written before."""
     return replace(position, epoch=named(position.epoch, clock.now_us(), secrets.token_hex(2)))

@@ -15,16 +15,16 @@ from k2stream import faults
 from k2stream.batch import RecordBatch, proof
 from k2stream.batch.proof import last_of
 from k2stream.deadletter import DeadLetter
-from k2stream.delivery.progress import Batch, Hole, Partition, Position, Progress
+from k2stream.delivery.progress import OffsetGap, SinkBatch, SinkPosition, SinkProgress, SourcePartition
 from k2stream.delivery.route import Route, beyond, joined, keep_all, nothing
 
 CHUNK_RECORDS = 2000  # deliveries become rows by so many records at most: rows take less memory
 
 Acknowledge = Callable[[], Awaitable[Any]]
-Rows = Batch[pa.Table, Acknowledge]
+Rows = SinkBatch[pa.Table, Acknowledge]
 
 
-class Delivery(NamedTuple):
+class BufferedDelivery(NamedTuple):
     """What came, what acknowledges it, and its bytes."""
 
     batch: RecordBatch
@@ -42,12 +42,12 @@ class Table:
     def __init__(self, route: Route, merge_bytes: int) -> None:
         """The buffer's rows are merged once they reach `merge_bytes`, then whenever they have doubled."""
         self.route = route
-        self.progress: Progress[pa.Table, Acknowledge] = Progress()
+        self.progress: SinkProgress[pa.Table, Acknowledge] = SinkProgress()
         self.since = 0.0
         self._merge_bytes = self._merge_at = merge_bytes
         self._row_bytes = 0
-        self._arrived: dict[Partition, int] = {}
-        self._deliveries: dict[Partition, list[Delivery]] = {}
+        self._arrived: dict[SourcePartition, int] = {}
+        self._deliveries: dict[SourcePartition, list[BufferedDelivery]] = {}
         self._delivered, self._delivered_bytes = 0, 0
         self._letters: list[DeadLetter] = []
         self._converting = asyncio.Lock()
@@ -63,12 +63,12 @@ class Table:
         """The memory they take, about."""
         return self._row_bytes + self._delivered_bytes
 
-    def assign(self, partition: Partition, durable: Position) -> None:
+    def assign(self, partition: SourcePartition, durable: SinkPosition) -> None:
         """A partition came to this worker; the destination holds it up to `durable`."""
         self.progress.assign(partition, durable)
         self._arrived[partition] = durable.offset
 
-    def arrived(self, partition: Partition) -> int | None:
+    def arrived(self, partition: SourcePartition) -> int | None:
         """The last offset that came, or is durable; None when the partition is not assigned."""
         return self._arrived.get(partition)
 
@@ -82,11 +82,11 @@ class Table:
         self._stay = object()
         self._empty()
 
-    async def put(self, partition: Partition, batch: RecordBatch, acknowledge: Acknowledge) -> None:
+    async def put(self, partition: SourcePartition, batch: RecordBatch, acknowledge: Acknowledge) -> None:
         """Add a delivery of an assigned partition. Raises Hole when offsets are missing before it."""
         arrived = self._arrived[partition]
         if batch.first_offset > arrived + 1:
-            raise Hole(f"{partition}: offset {batch.first_offset} comes after {arrived}")
+            raise OffsetGap(f"{partition}: offset {batch.first_offset} comes after {arrived}")
         if batch.first_offset <= arrived:
             stay = self._stay
             await self.convert()  # only what follows on each other is converted together
@@ -94,7 +94,7 @@ class Table:
                 return
         self._arrived[partition] = max(arrived, batch.last_offset)
         size = sum(len(value) for value in batch.values if value is not None)
-        self._deliveries.setdefault(partition, []).append(Delivery(batch, acknowledge, size))
+        self._deliveries.setdefault(partition, []).append(BufferedDelivery(batch, acknowledge, size))
         self._delivered += len(batch)
         self._delivered_bytes += size
         self.since = self.since or time.monotonic()
@@ -119,7 +119,7 @@ class Table:
                 self._let_go(partition, deliveries)
                 self._added(rows)
 
-    def _let_go(self, partition: Partition, deliveries: Sequence[Delivery]) -> None:
+    def _let_go(self, partition: SourcePartition, deliveries: Sequence[BufferedDelivery]) -> None:
         """Only the rows stay in memory: an event lives until it is acknowledged."""
         for batch, _, size in deliveries:
             self._delivered -= len(batch)
@@ -175,7 +175,7 @@ def together(batches: Sequence[RecordBatch]) -> RecordBatch:
     )
 
 
-def _all(deliveries: Sequence[Delivery]) -> Acknowledge:
+def _all(deliveries: Sequence[BufferedDelivery]) -> Acknowledge:
     async def acknowledge() -> None:
         for delivery in deliveries:
             await delivery.acknowledge()
@@ -190,7 +190,7 @@ def _source(batch: RecordBatch) -> str:
 
 
 def _rows(
-    route: Route, batch: RecordBatch, read: Position
+    route: Route, batch: RecordBatch, read: SinkPosition
 ) -> tuple[pa.Table, Mapping[str, int], list[DeadLetter]]:
     """The new rows of a batch, the marks after them, and letters for the records that make no rows."""
     if not len(batch) or batch.last_offset <= read.offset:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from k2stream.delivery.buffer import Rows, Table
 from k2stream.delivery.epochs import Key, Move
-from k2stream.delivery.progress import Position
+from k2stream.delivery.progress import SinkPosition
 from k2stream.delivery.route import Route
 
 RETRY_BASE_SECONDS, RETRY_CAP_SECONDS = 0.1, 10.0
@@ -26,10 +26,10 @@ class MissingRows(Exception):
 class WentBack(Exception):
     """The destination is not where a batch goes on from: what it holds now, None for nothing."""
 
-    def __init__(self, found: Mapping[Key, Position | None]) -> None:
+    def __init__(self, found: Mapping[Key, SinkPosition | None]) -> None:
         self.found = dict(found)
         ends = (
-            f"{table} holds {partition} up to offset {(position or Position()).offset}"
+            f"{table} holds {partition} up to offset {(position or SinkPosition()).offset}"
             for (table, partition), position in self.found.items()
         )
         super().__init__(f"{', '.join(ends)}: that is not what the rows to be written go on from")
@@ -41,10 +41,10 @@ class Destination(Protocol):
     def prepare(self, routes: Sequence[Route]) -> None:
         """Create what the routes need; once, before anything else."""
 
-    def positions(self, route: Route) -> Mapping[int, Position]:
+    def positions(self, route: Route) -> Mapping[int, SinkPosition]:
         """How far each partition of the route's topic is durable in its table."""
 
-    def open(self, positions: Mapping[Key, Position]) -> None:
+    def open(self, positions: Mapping[Key, SinkPosition]) -> None:
         """Say where tables go on from now on.
 
         Raises WentBack where rows beyond are there already and would come twice.

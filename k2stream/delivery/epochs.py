@@ -12,12 +12,12 @@ from dataclasses import replace
 from enum import Enum
 from typing import Any, NamedTuple
 
-from k2stream.delivery.progress import Batch, Partition, Position
+from k2stream.delivery.progress import SinkBatch, SinkPosition, SourcePartition
 
 _DIGITS = 16
 
 
-class Verdict(Enum):
+class PositionVerdict(Enum):
     """What to do about a position."""
 
     CONTINUE = "it is where it was, or further on"
@@ -32,17 +32,17 @@ def named(previous: str, now_us: int, nonce: str) -> str:
     return f"{max(now_us, after):0{_DIGITS}}-{nonce}"
 
 
-def judge(known: Position, found: Position | None, earliest: int) -> Verdict:
+def judge(known: SinkPosition, found: SinkPosition | None, earliest: int) -> PositionVerdict:
     """`known` was durable, `found` is there now (None: nothing), Kafka begins at `earliest`."""
-    held = found or Position()
+    held = found or SinkPosition()
     if held.epoch > known.epoch:
-        return Verdict.FOLLOW
+        return PositionVerdict.FOLLOW
     if found is not None and held.epoch == known.epoch and held.offset >= known.offset:
-        return Verdict.CONTINUE
-    return Verdict.REFILL if earliest <= held.offset + 1 else Verdict.REFUSE
+        return PositionVerdict.CONTINUE
+    return PositionVerdict.REFILL if earliest <= held.offset + 1 else PositionVerdict.REFUSE
 
 
-def follows(first: int, epoch: str, held: Position) -> bool:
+def follows(first: int, epoch: str, held: SinkPosition) -> bool:
     """Whether a batch from `first` on, of an epoch, goes on from a position.
 
     A position of an earlier release has no epoch, nor does a batch whose writer knows of none.
@@ -50,7 +50,7 @@ def follows(first: int, epoch: str, held: Position) -> bool:
     return first <= held.offset + 1 and (not epoch or held.epoch in ("", epoch))
 
 
-def refilled(held: Position, begin: int, *, everything: bool) -> Position | None:
+def refilled(held: SinkPosition, begin: int, *, everything: bool) -> SinkPosition | None:
     """The position from which Kafka, which begins at `begin`, can fill a table; None where it is already.
 
     Marks tell replays of what came before: nothing did where `everything` is read again.
@@ -64,14 +64,14 @@ class Move(NamedTuple):
     """A position to save, and the offset that must have been reached before."""
 
     after: int
-    position: Position
+    position: SinkPosition
 
 
-Key = tuple[str, Partition]
+Key = tuple[str, SourcePartition]
 """A table and a topic partition."""
 
 
-def moves(written: Iterable[tuple[str, Batch[Any, Any]]]) -> dict[Key, Move]:
+def moves(written: Iterable[tuple[str, SinkBatch[Any, Any]]]) -> dict[Key, Move]:
     """What batches of tables, in the order of their writing, make of the positions."""
     found: dict[Key, Move] = {}
     for table, batch in written:
@@ -82,7 +82,7 @@ def moves(written: Iterable[tuple[str, Batch[Any, Any]]]) -> dict[Key, Move]:
     return found
 
 
-def lost(table: str, partition: Partition, held: int, earliest: int) -> str:
+def lost(table: str, partition: SourcePartition, held: int, earliest: int) -> str:
     """One line on rows that are nowhere, and what mends it."""
     return (
         f"{table} went back to offset {held} of {partition}, and Kafka begins at {earliest}: rows of offsets "

@@ -18,7 +18,7 @@ Rows = TypeVar("Rows")
 Receipt = TypeVar("Receipt")
 
 
-class Partition(NamedTuple):
+class SourcePartition(NamedTuple):
     """A topic's partition."""
 
     topic: str
@@ -29,7 +29,7 @@ class Partition(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class SinkPosition:
     """How far a partition got in a table: its last offset, -1 before the first.
 
     `marks` is what a table must know to drop replays, e.g. the highest raw offset of each exchange. `epoch`
@@ -43,7 +43,7 @@ class Position:
     source: str = ""
 
 
-class Hole(ValueError):
+class OffsetGap(ValueError):
     """Offsets that were neither read nor are durable."""
 
 
@@ -54,7 +54,7 @@ class Piece(Generic[Rows, Receipt]):
     The epoch is that of the position before it, `source` says what the offsets up to the last one are of.
     """
 
-    partition: Partition
+    partition: SourcePartition
     first: int
     last: int
     marks: Mapping[str, int]
@@ -65,19 +65,19 @@ class Piece(Generic[Rows, Receipt]):
     source: str = ""
 
     @property
-    def position(self) -> Position:
+    def position(self) -> SinkPosition:
         """Where the partition is once the piece is durable."""
-        return Position(self.last, self.marks, self.epoch, self.source)
+        return SinkPosition(self.last, self.marks, self.epoch, self.source)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Batch(Generic[Rows, Receipt]):
+class SinkBatch(Generic[Rows, Receipt]):
     """Pieces that become durable together."""
 
     pieces: tuple[Piece[Rows, Receipt], ...]
 
     @property
-    def positions(self) -> dict[Partition, Position]:
+    def positions(self) -> dict[SourcePartition, SinkPosition]:
         """Where each partition is once the batch is durable."""
         return {piece.partition: piece.position for piece in self.pieces}
 
@@ -87,7 +87,7 @@ class Batch(Generic[Rows, Receipt]):
 
         Rows that a table lost come again in the same ranges: only the epoch tells them from a retry.
         """
-        first: dict[Partition, int] = {}
+        first: dict[SourcePartition, int] = {}
         for piece in self.pieces:
             first.setdefault(piece.partition, piece.first)
         return ",".join(
@@ -106,13 +106,13 @@ class Batch(Generic[Rows, Receipt]):
         return [piece.receipt for piece in self.pieces]
 
 
-class Progress(Generic[Rows, Receipt]):
+class SinkProgress(Generic[Rows, Receipt]):
     """The state of one table in one worker."""
 
     def __init__(self) -> None:
-        self._read: dict[Partition, Position] = {}
+        self._read: dict[SourcePartition, SinkPosition] = {}
         self._buffer: list[Piece[Rows, Receipt]] = []
-        self._in_flight: Batch[Rows, Receipt] | None = None
+        self._in_flight: SinkBatch[Rows, Receipt] | None = None
 
     @property
     def buffered(self) -> int:
@@ -124,17 +124,17 @@ class Progress(Generic[Rows, Receipt]):
         """Whether anything waits for a batch."""
         return bool(self._buffer)
 
-    def assign(self, partition: Partition, durable: Position) -> None:
+    def assign(self, partition: SourcePartition, durable: SinkPosition) -> None:
         """A partition came to this worker; the destination holds it up to `durable`."""
         self._read[partition] = durable
 
-    def read(self, partition: Partition) -> Position | None:
+    def read(self, partition: SourcePartition) -> SinkPosition | None:
         """How far a partition was read, buffered or durable; None when it is not assigned."""
         return self._read.get(partition)
 
     def put(
         self,
-        partition: Partition,
+        partition: SourcePartition,
         first: int,
         last: int,
         marks: Mapping[str, int],
@@ -151,7 +151,7 @@ class Progress(Generic[Rows, Receipt]):
         """
         read = self._read[partition]
         if first > read.offset + 1:
-            raise Hole(f"{partition}: offset {first} comes after {read.offset}")
+            raise OffsetGap(f"{partition}: offset {first} comes after {read.offset}")
         source = source if source and last > read.offset else read.source
         position = replace(read, offset=max(last, read.offset), marks=marks, source=source)
         self._read[partition] = position
@@ -163,7 +163,7 @@ class Progress(Generic[Rows, Receipt]):
 
         `merge` returns the rows and how many; the partition's last piece carries them, the others `nothing`.
         """
-        by_partition: dict[Partition, list[int]] = {}
+        by_partition: dict[SourcePartition, list[int]] = {}
         for index, piece in enumerate(self._buffer):
             by_partition.setdefault(piece.partition, []).append(index)
         for indexes in by_partition.values():
@@ -172,18 +172,18 @@ class Progress(Generic[Rows, Receipt]):
                 self._buffer[index] = replace(self._buffer[index], rows=nothing, size=0)
             self._buffer[indexes[-1]] = replace(self._buffer[indexes[-1]], rows=rows, size=size)
 
-    def take(self) -> Batch[Rows, Receipt] | None:
+    def take(self) -> SinkBatch[Rows, Receipt] | None:
         """The batch to write: the one in flight, else all that is buffered; None when there is nothing."""
         if self._in_flight is None and self._buffer:
-            self._in_flight = Batch(tuple(self._buffer))
+            self._in_flight = SinkBatch(tuple(self._buffer))
             self._buffer = []
         return self._in_flight
 
-    def holds(self, batch: Batch[Rows, Receipt]) -> bool:
+    def holds(self, batch: SinkBatch[Rows, Receipt]) -> bool:
         """Whether the batch is still to be written: it is not after a reset."""
         return batch is self._in_flight
 
-    def done(self, batch: Batch[Rows, Receipt]) -> list[Receipt]:
+    def done(self, batch: SinkBatch[Rows, Receipt]) -> list[Receipt]:
         """The batch is durable: what to acknowledge; nothing when a reset came between."""
         if not self.holds(batch):
             return []

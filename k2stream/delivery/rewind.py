@@ -22,7 +22,7 @@ from k2stream.batch.guard import PAUSE_SECONDS, SETTLE_SECONDS
 from k2stream.delivery.anchors import renamed
 from k2stream.delivery.destination import Destination
 from k2stream.delivery.epochs import lost
-from k2stream.delivery.progress import Partition, Position
+from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.route import Route
 from k2stream.kafka.client import client_options
 from k2stream.model.errors import ConfigError, StateRefused, mending
@@ -35,7 +35,7 @@ MEMBERS_LEAVE_SECONDS = 60
 
 
 def target(
-    held: int, committed: int | None, beginning: int, end: int, where: tuple[str, Partition]
+    held: int, committed: int | None, beginning: int, end: int, where: tuple[str, SourcePartition]
 ) -> int | None:
     """The offset to go back to, None to stay (pure).
 
@@ -108,10 +108,10 @@ async def _behind(
     held = await asyncio.to_thread(destination.positions, route)
     end = await consumer.end_offsets(partitions)
     found: dict[TopicPartition, OffsetAndMetadata] = {}
-    opened: dict[tuple[str, Partition], Position] = {}
+    opened: dict[tuple[str, SourcePartition], SinkPosition] = {}
     for tp in partitions:
-        at = Partition(*tp)
-        last = held.get(tp.partition, Position())
+        at = SourcePartition(*tp)
+        last = held.get(tp.partition, SinkPosition())
         wanted = target(last.offset, committed[tp], beginning[tp], end[tp], (route.table, at))
         if wanted is not None:
             where = f"{route.table}: {at}"

@@ -34,7 +34,7 @@ from k2stream.delivery.destination import Policy as Policy
 from k2stream.delivery.destination import WentBack
 from k2stream.delivery.destination import backoff as backoff
 from k2stream.delivery.epochs import Key, Move, moves
-from k2stream.delivery.progress import Hole, Partition, Position
+from k2stream.delivery.progress import OffsetGap, SinkPosition, SourcePartition
 from k2stream.delivery.route import Route
 from k2stream.model import clock
 
@@ -52,10 +52,10 @@ class Sink:
         self,
         destination: Destination,
         policy: Policy,
-        earliest: Callable[[Partition], Awaitable[int]],
-        go_back: Callable[[Mapping[Partition, int], Callable[[], None]], Awaitable[None]],
+        earliest: Callable[[SourcePartition], Awaitable[int]],
+        go_back: Callable[[Mapping[SourcePartition, int], Callable[[], None]], Awaitable[None]],
         bury: Callable[[Sequence[DeadLetter]], Awaitable[None]] | None = None,
-        passed: Callable[[], Sequence[tuple[Route, Mapping[Partition, int]]]] = list,
+        passed: Callable[[], Sequence[tuple[Route, Mapping[SourcePartition, int]]]] = list,
         check: Check = unchecked,
     ) -> None:
         """`earliest` tells a partition's first offset that Kafka still has; `check` as in Anchors.
@@ -90,14 +90,14 @@ class Sink:
             return  # the consumer is about to go back: it is delivered again
         generation = self._generation
         table = self._table(route)
-        partition = Partition(batch.tp.topic, batch.tp.partition)
+        partition = SourcePartition(batch.tp.topic, batch.tp.partition)
         if table.arrived(partition) is None:
             await self._assign(table, partition, batch.first_offset)
         if generation != self._generation or table.arrived(partition) is None:
             return  # a rebalance came between, or the consumer goes back: the batch is delivered again
         try:
             await table.put(partition, batch, acknowledge)
-        except Hole as hole:
+        except OffsetGap as hole:
             raise MissingRows(f"{route.table}: {hole}") from None
         self._changed.set()
         self._arrived.set()
@@ -107,7 +107,7 @@ class Sink:
             self._tables[route.table] = Table(route, self._policy.max_bytes // 16)
         return self._tables[route.table]
 
-    async def _assign(self, table: Table, partition: Partition, first: int) -> None:
+    async def _assign(self, table: Table, partition: SourcePartition, first: int) -> None:
         async with self._lock:
             if table.arrived(partition) is not None:
                 return
@@ -132,12 +132,12 @@ class Sink:
             table.reset()
         self._unsaved = [(name, batch, []) for name, batch, _ in self._unsaved]
 
-    async def durable(self, route: Route) -> Mapping[int, Position]:
+    async def durable(self, route: Route) -> Mapping[int, SinkPosition]:
         """How far each partition of the route's topic is durable; nothing when the sink closes meanwhile."""
         async with self._lock:
             return await self._retry(route.table, partial(self._destination.positions, route)) or {}
 
-    async def reached(self, offsets: Mapping[Partition, int], seconds: float) -> bool:
+    async def reached(self, offsets: Mapping[SourcePartition, int], seconds: float) -> bool:
         """Wait until everything up to the offsets was read; whether it was, in time."""
         try:
             async with asyncio.timeout(seconds):
@@ -148,7 +148,7 @@ class Sink:
             return False
         return True
 
-    def _read(self, partition: Partition) -> int:
+    def _read(self, partition: SourcePartition) -> int:
         found = [table.arrived(partition) for table in self._tables.values()]
         return max((offset for offset in found if offset is not None), default=-1)
 

@@ -14,7 +14,7 @@ from k2stream.batch.producer import Producer
 from k2stream.batch.returning import committed, go_back
 from k2stream.deadletter import DeadLetter
 from k2stream.delivery.memory import keep_lean
-from k2stream.delivery.progress import Partition, Position
+from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.rewind import rewind
 from k2stream.delivery.route import Route
 from k2stream.delivery.sink import Away, Destination, Policy, Sink, backoff
@@ -67,24 +67,24 @@ class SinkWorker:
                 await asyncio.sleep(delay)
         await rewind(self._settings, self._app.conf.id, self._routes, self._destination)
 
-    async def _earliest(self, partition: Partition) -> int:
+    async def _earliest(self, partition: SourcePartition) -> int:
         tp = TP(partition.topic, partition.partition)
         return int((await self._app.consumer.earliest_offsets(tp))[tp])
 
-    async def _check(self, route: Route, partition: Partition, position: Position) -> None:
+    async def _check(self, route: Route, partition: SourcePartition, position: SinkPosition) -> None:
         consumer: Any = self._app.consumer
         try:
             await consumer.check_position(TP(*partition), position.offset + 1, position.source)
         except StateRefused as refused:
             raise StateRefused(f"{route.table}: {refused.message}") from None
 
-    async def _go_back(self, offsets: Mapping[Partition, int], between: Callable[[], None]) -> None:
+    async def _go_back(self, offsets: Mapping[SourcePartition, int], between: Callable[[], None]) -> None:
         await go_back(self._app.consumer, {TP(*at): offset for at, offset in offsets.items()}, between)
 
-    def _passed(self) -> list[tuple[Route, dict[Partition, int]]]:
+    def _passed(self) -> list[tuple[Route, dict[SourcePartition, int]]]:
         found = committed(self._app.consumer)
         return [
-            (route, {Partition(*tp): end for tp, end in found.items() if tp.topic == route.topic})
+            (route, {SourcePartition(*tp): end for tp, end in found.items() if tp.topic == route.topic})
             for route in self._routes
         ]
 
@@ -119,13 +119,13 @@ class SinkWorker:
         with suppress(TimeoutError):
             async with asyncio.timeout(wait_seconds):
                 await self._assigned.wait()
-        wanted: dict[Partition, int] = {}
+        wanted: dict[SourcePartition, int] = {}
         for route in self._routes:
             mine = [tp for tp in consumer.assignment() if tp.topic == route.topic]
             ends = await consumer.highwaters(*mine) if mine else {}
             held = await self.sink.durable(route)
             for tp, end in ends.items():
-                if int(end or 0) - 1 > held.get(tp.partition, Position()).offset:
-                    wanted[Partition(*tp)] = int(end) - 1
+                if int(end or 0) - 1 > held.get(tp.partition, SinkPosition()).offset:
+                    wanted[SourcePartition(*tp)] = int(end) - 1
         await self.sink.reached(wanted, wait_seconds)
         return await self.sink.flush()

@@ -24,7 +24,7 @@ class Id(NamedTuple):
     time: int
 
 
-class Note(msgspec.Struct, frozen=True, omit_defaults=True):
+class ReplayNote(msgspec.Struct, frozen=True, omit_defaults=True):
     """One record of the log. A claim has `after`, the ends of the raw partitions; a settlement `written`."""
 
     letter: Id
@@ -52,7 +52,7 @@ class Replay:
         return bool(self.written)
 
 
-def fold(log: Iterable[tuple[int, Note]]) -> dict[Id, Replay]:
+def fold(log: Iterable[tuple[int, ReplayNote]]) -> dict[Id, Replay]:
     """The state of each letter, from (the broker's time in ms, note) in the log's order."""
     found: dict[Id, Replay] = {}
     for time, note in log:

@@ -24,7 +24,7 @@ class Row(NamedTuple):
     value: bytes
 
 
-class Plan(NamedTuple):
+class LetterPlan(NamedTuple):
     """What a letter gives; a key is empty where only the raw topic can tell it.
 
     `rejects` are causes of trades of a frame that are still of no use. The letter of a sink goes back to the
@@ -38,7 +38,7 @@ class Plan(NamedTuple):
     """A sink's."""
 
 
-def plan(letter: DeadLetter, settings: Settings) -> Plan:
+def plan(letter: DeadLetter, settings: Settings) -> LetterPlan:
     """The records that a letter's original is, or gives. Raises Refused."""
     if letter.stage not in ("ingest", "normalize", "hot", "cold"):
         raise Refused(
@@ -48,20 +48,20 @@ def plan(letter: DeadLetter, settings: Settings) -> Plan:
         raise Refused("the letter does not hold all of its original")
     if letter.stage in ("hot", "cold"):
         table = route_of(letter).table
-        return Plan(table, (Row(letter.partition, letter.reader.encode(), b""),), letter=letter)
+        return LetterPlan(table, (Row(letter.partition, letter.reader.encode(), b""),), letter=letter)
     if letter.exchange not in exchanges.REGISTRY:
         raise Refused(f"unknown exchange {letter.exchange!r}")
     exchange = exchanges.get(letter.exchange)
     return _record(exchange, letter) if letter.stage == "normalize" else _frame(exchange, letter, settings)
 
 
-def _record(exchange: Exchange, letter: DeadLetter) -> Plan:
+def _record(exchange: Exchange, letter: DeadLetter) -> LetterPlan:
     """The raw record once more, in its own partition."""
     topic = topics.raw(exchange.name)
     if letter.topic != topic:
         raise Refused(f"it was read from {letter.topic}, the raw topic of {exchange.name} is {topic}")
     value = letter.original_bytes
-    return Plan(topic, (Row(letter.partition, _symbol(exchange, value), value),))
+    return LetterPlan(topic, (Row(letter.partition, _symbol(exchange, value), value),))
 
 
 def _symbol(exchange: Exchange, value: bytes) -> bytes:
@@ -69,7 +69,7 @@ def _symbol(exchange: Exchange, value: bytes) -> bytes:
     return b"" if unreadable else exchange.normalise(records).symbol[0].encode()
 
 
-def _frame(exchange: Exchange, letter: DeadLetter, settings: Settings) -> Plan:
+def _frame(exchange: Exchange, letter: DeadLetter, settings: Settings) -> LetterPlan:
     """The trades that the frame holds for today's parser, received when the letter was written."""
     frame = exchange.parse(letter.original_bytes)
     causes = tuple(reject.cause for reject in frame.rejects)
@@ -85,4 +85,4 @@ def _frame(exchange: Exchange, letter: DeadLetter, settings: Settings) -> Plan:
         )
         for sequence, trade in enumerate(frame.trades)
     )
-    return Plan(topics.raw(exchange.name), rows, causes)
+    return LetterPlan(topics.raw(exchange.name), rows, causes)

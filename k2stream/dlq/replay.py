@@ -13,8 +13,8 @@ from aiokafka import AIOKafkaProducer
 
 from k2stream import topics
 from k2stream.deadletter import DeadLetter
-from k2stream.dlq.notes import Id, Note, Replay, fold
-from k2stream.dlq.plan import HEADER, Plan, Refused, plan
+from k2stream.dlq.notes import Id, Replay, ReplayNote, fold
+from k2stream.dlq.plan import HEADER, LetterPlan, Refused, plan
 from k2stream.dlq.sinks import put
 from k2stream.kafka.client import client_options, ensure_topics
 from k2stream.kafka.reader import Reader, Stretches
@@ -27,10 +27,10 @@ CHUNK = 200
 WRITE_SECONDS = 60.0
 """For writing a chunk. With aiokafka's 40 s for what is on its way it stays within the lease of a claim."""
 
-_decoder = msgspec.json.Decoder(Note)
+_decoder = msgspec.json.Decoder(ReplayNote)
 
 
-class Outcome(NamedTuple):
+class ReplayOutcome(NamedTuple):
     """What became of a letter: how many trades went back, 0 when it was refused, and a line about it."""
 
     number: int
@@ -42,7 +42,7 @@ class Item(NamedTuple):
     """A letter that may go back."""
 
     id: Id
-    plan: Plan
+    plan: LetterPlan
 
 
 async def replays(reader: Reader) -> dict[Id, Replay]:
@@ -50,14 +50,16 @@ async def replays(reader: Reader) -> dict[Id, Replay]:
     if not await reader.exists(topics.DLQ_REPLAYS):
         return {}
     held = await reader.held(topics.DLQ_REPLAYS, 1)
-    log: list[tuple[int, Note]] = []
+    log: list[tuple[int, ReplayNote]] = []
     async for record in reader.read(topics.DLQ_REPLAYS, held):
         with suppress(msgspec.DecodeError):  # of others: ours are all notes
             log.append((record.timestamp, _decoder.decode(record.value or b"")))
     return fold(log)
 
 
-async def replay(settings: Settings, letters: Sequence[tuple[int, DeadLetter]]) -> AsyncIterator[Outcome]:
+async def replay(
+    settings: Settings, letters: Sequence[tuple[int, DeadLetter]]
+) -> AsyncIterator[ReplayOutcome]:
     """Put letters back, in their order, those that may go; an outcome for each."""
     await ensure_topics(settings, topics.declared(settings))
     async with Reader(settings) as reader:
@@ -70,7 +72,7 @@ async def replay(settings: Settings, letters: Sequence[tuple[int, DeadLetter]]) 
                     raise Refused(before(known[item]))
                 items.append(Item(item, await _complete(reader, settings, letter, plan(letter, settings))))
             except Refused as reason:
-                yield Outcome(number, 0, f"refused: {reason}")
+                yield ReplayOutcome(number, 0, f"refused: {reason}")
         producer = AIOKafkaProducer(**client_options(settings), acks="all", enable_idempotence=True)
         await producer.start()
         try:
@@ -88,7 +90,7 @@ def before(replay: Replay) -> str:
     return f"put back at {clock.spoken(replay.since)}, to {places}"
 
 
-async def _complete(reader: Reader, settings: Settings, letter: DeadLetter, found: Plan) -> Plan:
+async def _complete(reader: Reader, settings: Settings, letter: DeadLetter, found: LetterPlan) -> LetterPlan:
     """The plan with the key that the raw record has, where its value does not tell. Raises Refused."""
     if all(row.key for row in found.rows):
         return found
@@ -113,7 +115,7 @@ class _Run:
         self._settings, self._reader, self._producer = settings, reader, producer
         self._name = uuid.uuid4().hex
 
-    async def put_back(self, items: Sequence[Item]) -> list[Outcome]:
+    async def put_back(self, items: Sequence[Item]) -> list[ReplayOutcome]:
         """Claim letters, write what is this run's to write, and note it."""
         await self._claim(items)
         async with asyncio.timeout(WRITE_SECONDS):
@@ -125,10 +127,10 @@ class _Run:
         for item in items:
             if item not in mine:
                 text = "refused: another run is putting it back; ask again in two minutes"
-                outcomes[item.id.number] = Outcome(item.id.number, 0, text)
+                outcomes[item.id.number] = ReplayOutcome(item.id.number, 0, text)
             elif item.id in earlier.lost:
                 text = "refused: whether a run that was broken off had put it back can no longer be told"
-                outcomes[item.id.number] = Outcome(item.id.number, 0, text)
+                outcomes[item.id.number] = ReplayOutcome(item.id.number, 0, text)
         return [outcomes[item.id.number] for item in items]
 
     async def _claim(self, items: Sequence[Item]) -> None:
@@ -140,10 +142,10 @@ class _Run:
         for item in items:
             raw = ends.get(item.plan.topic)  # none of a sink's letter
             after = {row.partition: raw[row.partition][1] for row in item.plan.rows} if raw else {}
-            await self._note(Note(item.id, self._name, item.plan.topic, after))
+            await self._note(ReplayNote(item.id, self._name, item.plan.topic, after))
         await self._producer.flush()
 
-    async def _write(self, item: Item, earlier: _Earlier) -> Outcome:
+    async def _write(self, item: Item, earlier: _Earlier) -> ReplayOutcome:
         """Write the records that no earlier run has written."""
         if item.plan.letter is not None:
             return await self._put(item, item.plan.letter)
@@ -161,27 +163,27 @@ class _Run:
             metadata = await future
             places[index] = (metadata.partition, metadata.offset)
         written = [places[index] for index in sorted(places)]
-        await (await self._note(Note(item.id, self._name, item.plan.topic, written=written)))
+        await (await self._note(ReplayNote(item.id, self._name, item.plan.topic, written=written)))
         where = ", ".join(f"[{partition}] offset {offset}" for partition, offset in written)
         text = f"put back: {item.plan.topic}{where}"
         if len(sent) < len(written):
             text += f" ({len(written) - len(sent)} of them by a run that was broken off)"
         if item.plan.rejects:
             text += f"; {len(item.plan.rejects)} of its trades are still rejected: {item.plan.rejects[0]}"
-        return Outcome(item.id.number, len(written), text)
+        return ReplayOutcome(item.id.number, len(written), text)
 
-    async def _put(self, item: Item, letter: DeadLetter) -> Outcome:
+    async def _put(self, item: Item, letter: DeadLetter) -> ReplayOutcome:
         """Write the row of a sink's letter, where its table lacks it."""
         try:
             rows = await asyncio.to_thread(put, self._settings, letter)
         except Refused as reason:
-            return Outcome(item.id.number, 0, f"refused: {reason}")
+            return ReplayOutcome(item.id.number, 0, f"refused: {reason}")
         written = [(letter.partition, letter.offset)]
-        await (await self._note(Note(item.id, self._name, item.plan.topic, written=written)))
+        await (await self._note(ReplayNote(item.id, self._name, item.plan.topic, written=written)))
         held = "" if rows else ", which had it already"
-        return Outcome(item.id.number, 1, f"put back: into {letter.reader}{held}")
+        return ReplayOutcome(item.id.number, 1, f"put back: into {letter.reader}{held}")
 
-    async def _note(self, note: Note) -> asyncio.Future[object]:
+    async def _note(self, note: ReplayNote) -> asyncio.Future[object]:
         key, value = str(note.letter.number).encode(), msgspec.json.encode(note)
         sent: asyncio.Future[object] = await self._producer.send(topics.DLQ_REPLAYS, value, key, partition=0)
         return sent

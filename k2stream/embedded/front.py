@@ -14,7 +14,7 @@ _READY = b"ready"  # the line it prints when it serves
 
 
 @dataclass(frozen=True)
-class ClickHouse:
+class ClickHouseServer:
     """One engine on one folder."""
 
     folder: Path

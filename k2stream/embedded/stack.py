@@ -13,7 +13,7 @@ from typing import Self
 from k2stream.embedded import datadir, jars
 from k2stream.embedded.endpoints import Endpoints
 from k2stream.embedded.errors import StackError
-from k2stream.embedded.front import ClickHouse
+from k2stream.embedded.front import ClickHouseServer
 from k2stream.embedded.kafka import Broker
 from k2stream.embedded.ports import check_free, free_port, is_free
 from k2stream.embedded.process import Child
@@ -56,7 +56,7 @@ class Stack:
         )
         self._say = on_step
         self._training = training
-        self._services: dict[str, Broker | Registry | ClickHouse] = {}
+        self._services: dict[str, Broker | Registry | ClickHouseServer] = {}
         self._trainer: asyncio.Task[None] | None = None
         self._ownership = ExitStack()
 
@@ -124,7 +124,7 @@ class Stack:
                 chosen[setting] = free_port(frozenset(chosen.values()))
         return Endpoints(**chosen, data_dir=self.data_dir)
 
-    def _plan(self, class_path: list[Path], home: Path) -> tuple[Broker, Registry, ClickHouse]:
+    def _plan(self, class_path: list[Path], home: Path) -> tuple[Broker, Registry, ClickHouseServer]:
         data, logs, at = self.data_dir, self.data_dir / "logs", self.endpoints
         return (
             Broker(
@@ -142,7 +142,7 @@ class Stack:
                 cache=self._cache,
                 log=logs / "registry.log",
             ),
-            ClickHouse(
+            ClickHouseServer(
                 folder=data / "clickhouse",
                 port=at.clickhouse_port,
                 http_port=at.clickhouse_http_port,

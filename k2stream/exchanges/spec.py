@@ -16,7 +16,7 @@ from k2stream.model.instrument import Instrument
 from k2stream.model.trade import TradeColumns
 
 if TYPE_CHECKING:
-    from k2stream.exchanges.rest.spec import History
+    from k2stream.exchanges.rest.spec import RestHistory
 
 
 class Kind(StrEnum):
@@ -192,5 +192,5 @@ class Exchange:
     layout: Layout | None = None
     """How its plain trades are read by column; None reads all record by record."""
 
-    history: History | None = None
+    history: RestHistory | None = None
     """How past trades are fetched over REST; None where they cannot be."""

@@ -14,7 +14,7 @@ from k2stream.feed.columns import Columns
 from k2stream.feed.subscriptions import Change, Subscriptions
 from k2stream.model import events
 from k2stream.model.events import EventKind, FeedEvent
-from k2stream.model.frames import FrameCounter, Missing
+from k2stream.model.frames import FrameCounter, MissingFrames
 from k2stream.settings import Settings
 
 REORDER_US = 5_000_000
@@ -41,7 +41,7 @@ class Link:
 
 
 @dataclass(slots=True)
-class Batch:
+class FeedBatch:
     """What some frames gave: records by (topic, partition), and what there is to count and to say.
 
     `received_us` is when the newest frame came, 0 without frames.
@@ -70,7 +70,7 @@ class Batcher:
         self._exchange = exchange
         self._simulated = settings.simulated
         self._topic = topics.raw(exchange.name)
-        self._batch = Batch()
+        self._batch = FeedBatch()
         partitions = settings.raw_partitions(exchange.name)
 
         @lru_cache(maxsize=4096)
@@ -79,9 +79,9 @@ class Batcher:
 
         self._route = route
 
-    def take(self) -> Batch:
+    def take(self) -> FeedBatch:
         """The batch so far; the next one starts empty."""
-        batch, self._batch = self._batch, Batch()
+        batch, self._batch = self._batch, FeedBatch()
         return batch
 
     def add(self, link: Link, received_us: int, data: bytes, unread_us: int = 0) -> Frame:
@@ -176,7 +176,7 @@ class Batcher:
         if link.frames.missing:
             self._lost(link, link.frames.take(received_us - REORDER_US))
 
-    def _lost(self, link: Link, lost: list[Missing]) -> None:
+    def _lost(self, link: Link, lost: list[MissingFrames]) -> None:
         for gap in lost:
             detail = f"frames {gap.first} to {gap.last} did not come"
             self.event(EventKind.LOST_FRAMES, link, detail, time=gap.at, count=gap.lost, since=gap.since)

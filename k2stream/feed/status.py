@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from k2stream import metrics
 from k2stream.exchanges.spec import Kind, Subscription
-from k2stream.feed.batch import Batch
+from k2stream.feed.batch import FeedBatch
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Status:
         self._subscriptions: dict[str, Subscription] = {}
         self._last_frame = metrics.LAST_FRAME.labels(exchange)
 
-    def published(self, batch: Batch) -> None:
+    def published(self, batch: FeedBatch) -> None:
         """Count a batch that is durable."""
         for kind, count in batch.frames.items():
             self._frames[kind].inc(count)

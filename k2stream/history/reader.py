@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import NamedTuple, Protocol
 
-from k2stream.history.seams import Hole, Span, newest, rest
+from k2stream.history.seams import CandleSpan, UnknownStretch, newest, rest
 from k2stream.model import clock as clocks
 from k2stream.model.candle import Candle
 from k2stream.model.instrument import Instrument
@@ -36,27 +36,27 @@ class Tier(Protocol):
         """The open time (ms) of its last candle of the instrument, as of now."""
         ...
 
-    def candles(self, instrument: Instrument, timeframe: str, span: Span) -> list[Candle]:
+    def candles(self, instrument: Instrument, timeframe: str, span: CandleSpan) -> list[Candle]:
         """Candles of the span, each in its highest revision, in any order."""
         ...
 
 
-class Missing(NamedTuple):
+class MissingTier(NamedTuple):
     """A tier that could not be asked, and why, in a line."""
 
     tier: str
     reason: str
 
 
-class Answer(NamedTuple):
+class CandleAnswer(NamedTuple):
     """Candles, ascending, the tiers that could have had more, and the stretches that nobody answers for."""
 
     candles: list[Candle]
-    missing: tuple[Missing, ...] = ()
-    holes: tuple[Hole, ...] = ()
+    missing: tuple[MissingTier, ...] = ()
+    holes: tuple[UnknownStretch, ...] = ()
 
 
-class History:
+class CandleHistory:
     """The colder tiers behind the tables, warmest first. Safe to use from several threads.
 
     A tier has every window that ended `grace_ms` before its latest one opened: no trade makes another then.
@@ -68,16 +68,21 @@ class History:
         self._tiers = [(tier, Lock()) for tier in tiers]
         self._clock = clock
         self._grace_ms = grace_ms
-        self._away: dict[str, tuple[float, Missing]] = {}
+        self._away: dict[str, tuple[float, MissingTier]] = {}
         self._oldest: dict[tuple[str, str, str], tuple[float, int | None]] = {}
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="history")
 
     async def extended(
-        self, instrument: Instrument, timeframe: str, span: Span, held: Sequence[Candle], since: int | None
-    ) -> Answer:
+        self,
+        instrument: Instrument,
+        timeframe: str,
+        span: CandleSpan,
+        held: Sequence[Candle],
+        since: int | None,
+    ) -> CandleAnswer:
         """`read` that keeps the event loop free, and touches no tier when `held` answers the span."""
         if rest(span, len(held), since) is None:
-            return Answer(list(held))
+            return CandleAnswer(list(held))
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, self.read, instrument, timeframe, span, held, since)
 
@@ -85,10 +90,10 @@ class History:
         self,
         instrument: Instrument,
         timeframe: str,
-        span: Span,
+        span: CandleSpan,
         held: Sequence[Candle] = (),
         since: int | None = None,
-    ) -> Answer:
+    ) -> CandleAnswer:
         """The span's candles, each once in its highest revision. Blocks.
 
         `held` are those of the span that the caller has, `since` the oldest open time (ms) it has at all. A
@@ -98,9 +103,9 @@ class History:
         unless a colder one reaches over it.
         """
         found = newest(held)
-        missing: list[Missing] = []
-        lagging: list[Missing] = []
-        holes: list[Hole] = []
+        missing: list[MissingTier] = []
+        lagging: list[MissingTier] = []
+        holes: list[UnknownStretch] = []
         for tier, lock in self._tiers:
             known = sum(since is None or candle.open_time >= since for candle in span.cut(found))
             wanted = rest(span, known, since)
@@ -126,21 +131,21 @@ class History:
                     except Exception as error:  # whatever its client raises: the other tiers still answer
                         away = self._note_away(tier, error)
             missing.append(away)
-        return Answer(span.cut(found), (*missing, *lagging), tuple(holes))
+        return CandleAnswer(span.cut(found), (*missing, *lagging), tuple(holes))
 
-    def _hole(self, latest: int | None, since: int | None) -> Hole | None:
+    def _hole(self, latest: int | None, since: int | None) -> UnknownStretch | None:
         """What is unknown between a tier that has candles up to `latest` and a warmer one that begins at
         `since`."""
         if since is None or (latest is not None and latest - self._grace_ms >= since):
             return None
-        return Hole(-1 if latest is None else latest - self._grace_ms, since)
+        return UnknownStretch(-1 if latest is None else latest - self._grace_ms, since)
 
-    def _why_away(self, tier: Tier) -> Missing | None:
+    def _why_away(self, tier: Tier) -> MissingTier | None:
         until, why = self._away.get(tier.name, (0.0, None))
         return why if self._clock() < until else None
 
-    def _note_away(self, tier: Tier, error: Exception) -> Missing:
-        why = Missing(tier.name, " ".join(str(error).split())[:200] or type(error).__name__)
+    def _note_away(self, tier: Tier, error: Exception) -> MissingTier:
+        why = MissingTier(tier.name, " ".join(str(error).split())[:200] or type(error).__name__)
         logger.warning("%s is away, candles are answered without it: %s", *why)
         self._away[tier.name] = (self._clock() + AWAY_SECONDS, why)
         return why
@@ -154,14 +159,14 @@ class History:
         return oldest
 
 
-def _lagging(tier: Tier, hole: Hole) -> Missing:
-    return Missing(
+def _lagging(tier: Tier, hole: UnknownStretch) -> MissingTier:
+    return MissingTier(
         tier.name,
         f"its writer lags: nothing is known between {clocks.spoken(max(hole.after, 0))} and "
         f"{clocks.spoken(hole.before)} UTC, ask again",
     )
 
 
-def of(settings: Settings, *stores: Callable[[Settings], Tier]) -> History:
+def of(settings: Settings, *stores: Callable[[Settings], Tier]) -> CandleHistory:
     """The history in the settings' stores, warmest first."""
-    return History([store(settings) for store in stores], grace_ms=-(-settings.grace_us // 1000))
+    return CandleHistory([store(settings) for store in stores], grace_ms=-(-settings.grace_us // 1000))

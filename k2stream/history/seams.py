@@ -9,7 +9,7 @@ from typing import NamedTuple
 from k2stream.model.candle import Candle
 
 
-class Hole(NamedTuple):
+class UnknownStretch(NamedTuple):
     """Windows that open after one time and before another (ms) may have candles that no tier has yet."""
 
     after: int
@@ -21,7 +21,7 @@ class Hole(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class CandleSpan:
     """Candles with start <= open_time < end (ms): the first `limit` when a start is given, else the last."""
 
     limit: int
@@ -44,7 +44,7 @@ class Span:
         return [found[time] for time in wanted]
 
 
-def rest(span: Span, found: int, since: int | None) -> Span | None:
+def rest(span: CandleSpan, found: int, since: int | None) -> CandleSpan | None:
     """What a colder tier is to be asked; None when it can add nothing.
 
     `found` counts the candles so far, `since` is the oldest open time (ms) that the warmer tiers hold of the
@@ -54,8 +54,8 @@ def rest(span: Span, found: int, since: int | None) -> Span | None:
     ends = [end for end in (span.end, None if since is None else since + 1) if end is not None]
     end = min(ends, default=None)
     if span.start is None:
-        return Span(span.limit - found + 1, None, end) if found < span.limit else None
-    return None if since is not None and since <= span.start else Span(span.limit, span.start, end)
+        return CandleSpan(span.limit - found + 1, None, end) if found < span.limit else None
+    return None if since is not None and since <= span.start else CandleSpan(span.limit, span.start, end)
 
 
 def newest(candles: Iterable[Candle], found: Mapping[int, Candle] | None = None) -> dict[int, Candle]:

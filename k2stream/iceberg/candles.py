@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from k2stream.history.seams import Span, newest
+from k2stream.history.seams import CandleSpan, newest
 from k2stream.model import clock
 from k2stream.model.candle import Candle
 from k2stream.model.instrument import Instrument
@@ -43,7 +43,7 @@ class ColdTier:
                 return of(_to(value, _MS) for value in rows["open_time"].to_pylist())
         return None
 
-    def candles(self, instrument: Instrument, timeframe: str, span: Span) -> list[Candle]:
+    def candles(self, instrument: Instrument, timeframe: str, span: CandleSpan) -> list[Candle]:
         """Months are read from the span's fixed end on, until they have enough."""
         table = self._table(timeframe)
         months = _months(table)

@@ -24,7 +24,7 @@ from sqlalchemy.exc import OperationalError
 from k2stream.delivery.buffer import Rows
 from k2stream.delivery.destination import Away
 from k2stream.delivery.epochs import Key, Move
-from k2stream.delivery.progress import Position
+from k2stream.delivery.progress import SinkPosition
 from k2stream.delivery.route import Route
 from k2stream.iceberg import owner, tables, writer
 from k2stream.iceberg.catalog import inode, open_catalog
@@ -70,23 +70,23 @@ class Iceberg:
         self._settings = settings
         self._known: Catalog | None = None
         self._inode: tuple[int, int] | None = None
-        self._opened: dict[Key, Position] = {}
+        self._opened: dict[Key, SinkPosition] = {}
 
     def prepare(self, routes: Sequence[Route]) -> None:
         """Create the tables."""
         for route in routes:
             self._call(partial(self._ensure, route.table))
 
-    def positions(self, route: Route) -> Mapping[int, Position]:
+    def positions(self, route: Route) -> Mapping[int, SinkPosition]:
         """Read from the snapshots' properties."""
         held = self._call(lambda: writer.positions(self._load(route.table)))
         for (table, at), position in self._opened.items():
-            found = held.get(at, Position())
+            found = held.get(at, SinkPosition())
             if table == route.table and not found.epoch and found.offset == position.offset:
                 held[at] = position
         return {at.partition: position for at, position in held.items() if at.topic == route.topic}
 
-    def open(self, positions: Mapping[Key, Position]) -> None:
+    def open(self, positions: Mapping[Key, SinkPosition]) -> None:
         """The next batch brings an epoch where there was none; else a commit without rows does."""
         for (table, at), position in positions.items():
             self._call(partial(writer.reposition, partial(self._load, table), at, position))

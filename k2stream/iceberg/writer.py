@@ -16,7 +16,7 @@ from pyiceberg.table import Table
 from k2stream.delivery.buffer import Rows
 from k2stream.delivery.destination import Away, WentBack
 from k2stream.delivery.epochs import follows
-from k2stream.delivery.progress import Partition, Position
+from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.route import Route, beyond, joined, stored
 from k2stream.iceberg.commit import committed
 from k2stream.iceberg.tables import rows_for
@@ -30,7 +30,7 @@ _CARRIED = (PROPERTY, EPOCHS, SOURCES)
 CONFLICTS = 20
 
 
-def positions(table: Table) -> dict[Partition, Position]:
+def positions(table: Table) -> dict[SourcePartition, SinkPosition]:
     """How far each topic partition is in the table's current snapshot and its ancestors.
 
     Raises ConfigError when there are rows, but no snapshot that tells.
@@ -87,7 +87,7 @@ def append(load: Callable[[], Table], route: Route, batch: Rows) -> int:
     raise Away(f"{route.table}: {CONFLICTS} commits in a row were overtaken by others")
 
 
-def reposition(load: Callable[[], Table], at: Partition, position: Position) -> None:
+def reposition(load: Callable[[], Table], at: SourcePartition, position: SinkPosition) -> None:
     """Commit no rows, but where a partition goes on from.
 
     Does nothing when the next batch says it by itself. Raises WentBack when the table has later rows, and
@@ -97,7 +97,7 @@ def reposition(load: Callable[[], Table], at: Partition, position: Position) -> 
     def attempt() -> None:
         table = load()
         held = positions(table)
-        found = held.get(at, Position())
+        found = held.get(at, SinkPosition())
         if found.offset > position.offset:
             raise WentBack({(".".join(table.name()), at): found})
         if found.epoch or found.offset != position.offset:
@@ -106,36 +106,36 @@ def reposition(load: Callable[[], Table], at: Partition, position: Position) -> 
     committed(attempt)
 
 
-def _check(route: Route, batch: Rows, held: Mapping[Partition, Position]) -> None:
+def _check(route: Route, batch: Rows, held: Mapping[SourcePartition, SinkPosition]) -> None:
     """Raise WentBack unless each partition's first piece follows on."""
     first = {piece.partition: piece for piece in reversed(batch.pieces)}
     back = {
         (route.table, at): held.get(at)
         for at, piece in first.items()
-        if not follows(piece.first, piece.epoch, held.get(at, Position()))
+        if not follows(piece.first, piece.epoch, held.get(at, SinkPosition()))
     }
     if back:
         raise WentBack(back)
 
 
-def note(table: Table, held: Mapping[Partition, Position]) -> None:
+def note(table: Table, held: Mapping[SourcePartition, SinkPosition]) -> None:
     """Commit no rows, but how far each topic partition is in the table."""
     nothing = table.schema().as_arrow().empty_table()
     table.append(nothing, snapshot_properties=_encode(held))
 
 
 def _later(
-    held: Mapping[Partition, Position], written: Mapping[Partition, Position]
-) -> dict[Partition, Position]:
+    held: Mapping[SourcePartition, SinkPosition], written: Mapping[SourcePartition, SinkPosition]
+) -> dict[SourcePartition, SinkPosition]:
     newer = {
         partition: position
         for partition, position in written.items()
-        if position.offset > held.get(partition, Position()).offset
+        if position.offset > held.get(partition, SinkPosition()).offset
     }
     return {**held, **newer}
 
 
-def _encode(held: Mapping[Partition, Position]) -> dict[str, str]:
+def _encode(held: Mapping[SourcePartition, SinkPosition]) -> dict[str, str]:
     told = {
         PROPERTY: {str(at): [position.offset, dict(position.marks)] for at, position in held.items()},
         EPOCHS: {str(at): position.epoch for at, position in held.items() if position.epoch},
@@ -144,14 +144,14 @@ def _encode(held: Mapping[Partition, Position]) -> dict[str, str]:
     return {name: msgspec.json.encode(values).decode() for name, values in told.items()}
 
 
-def _decode(told: Mapping[str, str]) -> dict[Partition, Position]:
+def _decode(told: Mapping[str, str]) -> dict[SourcePartition, SinkPosition]:
     found = msgspec.json.decode(told[PROPERTY], type=dict[str, tuple[int, dict[str, int]]])
     epochs, sources = (
         msgspec.json.decode(told.get(name, "{}"), type=dict[str, str]) for name in (EPOCHS, SOURCES)
     )
     split = {name: name.rsplit(":", 1) for name in found}
     return {
-        Partition(split[name][0], int(split[name][1])): Position(
+        SourcePartition(split[name][0], int(split[name][1])): SinkPosition(
             offset, marks, epochs.get(name, ""), sources.get(name, "")
         )
         for name, (offset, marks) in found.items()

@@ -19,8 +19,8 @@ from k2stream.kafka.reader import Reader
 from k2stream.mend import fill, lift
 from k2stream.mend.drop import drop
 from k2stream.mend.lift import Say
-from k2stream.mend.look import Found, shown_at
-from k2stream.mend.plan import Plan
+from k2stream.mend.look import SourceFound, shown_at
+from k2stream.mend.plan import MendPlan
 from k2stream.model import clock, events
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.replay import source
@@ -31,7 +31,7 @@ from k2stream.replay.tables import Tables, send_changes
 from k2stream.settings import Settings
 
 
-async def do(settings: Settings, made: Plan, held: dict[str, BatchTable], say: Say) -> None:
+async def do(settings: Settings, made: MendPlan, held: dict[str, BatchTable], say: Say) -> None:
     """Do what was planned; killed anywhere, another run finishes it. The role's workers must not run."""
     await _create_changelogs(settings, made.role, held)
     goals: dict[TP, tuple[int, Note]] = {}
@@ -60,21 +60,23 @@ async def do(settings: Settings, made: Plan, held: dict[str, BatchTable], say: S
     await _write(settings, f"k2-{made.role}", goals, held)
 
 
-def _is_filled(made: Plan, item: Found) -> bool:
+def _is_filled(made: MendPlan, item: SourceFound) -> bool:
     return item.tp in made.fills and made.fills[item.tp].stop == item.shown.begin
 
 
-def _after(made: Plan, tp: TP, begin: int) -> Note:
+def _after(made: MendPlan, tp: TP, begin: int) -> Note:
     """A note of a log that begins where reading goes on: nothing before it can be shown."""
     (item,) = [item for item in made.found if item.tp == tp]
     return proof.note(Proof(begin - 1, 0, 0), _generation([item]) + 1)
 
 
-def _generation(found: Iterable[Found]) -> int:
+def _generation(found: Iterable[SourceFound]) -> int:
     return max((item.note.generation for item in found if item.note), default=0)
 
 
-async def _ends(settings: Settings, tps: Sequence[TP], found: Sequence[Found]) -> dict[TP, tuple[int, Note]]:
+async def _ends(
+    settings: Settings, tps: Sequence[TP], found: Sequence[SourceFound]
+) -> dict[TP, tuple[int, Note]]:
     """Where the tables will be at least, once they are rebuilt from all raw records that there are then."""
     ends = {tp: held.end for tp, held in (await shown_at(settings, dict.fromkeys(tps, -1))).items()}
     shown = await shown_at(settings, {tp: end - 1 for tp, end in ends.items()})
@@ -86,7 +88,7 @@ async def _ends(settings: Settings, tps: Sequence[TP], found: Sequence[Found]) -
     return goals
 
 
-async def _rebuild(settings: Settings, made: Plan, held: dict[str, BatchTable], say: Say) -> int:
+async def _rebuild(settings: Settings, made: MendPlan, held: dict[str, BatchTable], say: Say) -> int:
     """Tables as all raw records make them; how many entries were other.
 
     Those of the normaliser up to what it has committed, and only those that are lost: feeds go on, and what a
@@ -114,7 +116,7 @@ async def _create_changelogs(settings: Settings, role: str, held: dict[str, Batc
     await ensure_topics(settings, declared, anew=[found.name for found in declared])
 
 
-async def _tell(settings: Settings, skips: Sequence[Found]) -> None:
+async def _tell(settings: Settings, skips: Sequence[SourceFound]) -> None:
     """A feed event for what was never read: candles of that time are not healthy."""
     if not skips:
         return

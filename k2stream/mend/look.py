@@ -24,7 +24,7 @@ SOURCES = {"normalize": tuple(map(topics.raw, topics.EXCHANGES)), "candles": (to
 
 
 @dataclass(slots=True)
-class Found:
+class SourceFound:
     """One source partition: how far it was read, what the broker shows, and what is wrong of the tables."""
 
     tp: TP
@@ -57,7 +57,7 @@ class Found:
         return [f"{where}: {seen}" for seen in (*own, *tables)]
 
 
-async def look(settings: Settings, role: str) -> tuple[list[Found], dict[str, BatchTable]]:
+async def look(settings: Settings, role: str) -> tuple[list[SourceFound], dict[str, BatchTable]]:
     """Every source partition of a role, and its tables as their changelogs have them."""
     held = {
         name: item.table for name, item in catalog(settings).items() if item.table.source in SOURCES[role]
@@ -77,7 +77,7 @@ async def look(settings: Settings, role: str) -> tuple[list[Found], dict[str, Ba
 
 async def _judged(
     settings: Settings, tps: list[TP], committed: Mapping[TP, Any], tables: list[BatchTable]
-) -> list[Found]:
+) -> list[SourceFound]:
     notes: dict[TP, Note | None] = {}
     positions: dict[TP, int] = {}
     for tp in tps:
@@ -97,7 +97,7 @@ async def _judged(
         given = committed.get(tp)
         offset, kept = (given.offset, proof.read(given.metadata)) if given else (0, None)
         judged = proof.judge(positions[tp], notes[tp], shown[tp])
-        item = Found(tp, offset, positions[tp], notes[tp], shown[tp], judged)
+        item = SourceFound(tp, offset, positions[tp], notes[tp], shown[tp], judged)
         for table in tables:
             if table.source == tp.topic:
                 empty, note = not table.partition_items(tp.partition), table.notes.get(tp.partition)

@@ -19,31 +19,33 @@ from k2stream.layers import bronze
 from k2stream.mend import lift
 from k2stream.mend.drop import Drop, Reached, drops
 from k2stream.mend.lift import Lift
-from k2stream.mend.look import SOURCES, Found, shown_at
+from k2stream.mend.look import SOURCES, SourceFound, shown_at
 from k2stream.settings import Settings
 
 
 @dataclass(slots=True)
-class Plan:
+class MendPlan:
     """What will be done, in the order in which it is; `losses` are said before."""
 
     role: str
-    found: list[Found]
+    found: list[SourceFound]
     committed: dict[TP, int]  # of all partitions, also of those that are right
     drops: list[Drop] = field(default_factory=list)
     lifts: list[Lift] = field(default_factory=list)
-    skips: list[Found] = field(default_factory=list)
+    skips: list[SourceFound] = field(default_factory=list)
     fills: dict[TP, range] = field(default_factory=dict)  # offsets that only Iceberg has
     rebuilds: bool = False
     steps: list[str] = field(default_factory=list)
     losses: list[str] = field(default_factory=list)
 
 
-async def plan(settings: Settings, role: str, found: Sequence[Found], *, rebuild: bool = False) -> Plan:
+async def plan(
+    settings: Settings, role: str, found: Sequence[SourceFound], *, rebuild: bool = False
+) -> MendPlan:
     """What mends the partitions that are wrong, to the role or, of a raw topic, to the sinks."""
     held = await _sinks(settings, found) if role == "normalize" else {}
     wrong = [item for item in found if not item.is_right or (rebuild and role == "candles")]
-    made = Plan(role, wrong, {item.tp: item.committed for item in found})
+    made = MendPlan(role, wrong, {item.tp: item.committed for item in found})
     if role == "candles":
         made.rebuilds = bool(wrong)
         if wrong:
@@ -62,7 +64,7 @@ async def plan(settings: Settings, role: str, found: Sequence[Found], *, rebuild
     return made
 
 
-def _plan_expired(made: Plan, item: Found, cold_end: int) -> None:
+def _plan_expired(made: MendPlan, item: SourceFound, cold_end: int) -> None:
     """Iceberg has what expired up to `cold_end`."""
     where, begin = f"{item.tp.topic}[{item.tp.partition}]", item.shown.begin
     end = max(min(cold_end, begin), item.position)
@@ -95,7 +97,7 @@ class _Sink(NamedTuple):
         return self.reached.end
 
 
-async def _plan_lift(settings: Settings, made: Plan, item: Found, sinks: Sequence[_Sink]) -> None:
+async def _plan_lift(settings: Settings, made: MendPlan, item: SourceFound, sinks: Sequence[_Sink]) -> None:
     """The log goes on above all offsets that anybody has used."""
     refused = [sink for sink in sinks if sink.reached.reads is False]
     newest = max((sink.newest for sink in refused), default=0)
@@ -118,7 +120,7 @@ async def _plan_lift(settings: Settings, made: Plan, item: Found, sinks: Sequenc
     made.losses.append(f"{where}: what the old log held and nobody had normalised")
 
 
-async def _sinks(settings: Settings, found: Sequence[Found]) -> dict[TP, list[_Sink]]:
+async def _sinks(settings: Settings, found: Sequence[SourceFound]) -> dict[TP, list[_Sink]]:
     """How far the sinks are in raw topics; a partition is wrong as well when it is so to one of them."""
     held: dict[TP, list[_Sink]] = {item.tp: [] for item in found}
     cold = [table.route for table in TABLES.values() if table.route.topic in SOURCES["normalize"]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Missing(NamedTuple):
+class MissingFrames(NamedTuple):
     """Frames `first` to `last` did not come; they should have come after `since` and by `at`."""
 
     first: int
@@ -29,7 +29,7 @@ class FrameCounter:
     __slots__ = ("_at", "high", "missing")
 
     def __init__(self) -> None:
-        self.missing: list[Missing] = []
+        self.missing: list[MissingFrames] = []
         self.high = -1
         """The highest number so far; -1 before the first, which is taken as it is."""
 
@@ -42,17 +42,17 @@ class FrameCounter:
                 self.missing = [part for gap in self.missing for part in _without(gap, number)]
             return
         if 0 <= self.high < number - 1:
-            self.missing.append(Missing(self.high + 1, number - 1, self._at, at))
+            self.missing.append(MissingFrames(self.high + 1, number - 1, self._at, at))
         self.high, self._at = number, at
 
-    def take(self, at: int) -> list[Missing]:
+    def take(self, at: int) -> list[MissingFrames]:
         """Give up those that were missed at `at` or before: they are lost."""
         lost = [gap for gap in self.missing if gap.at <= at]
         self.missing = [gap for gap in self.missing if gap.at > at]
         return lost
 
 
-def _without(gap: Missing, number: int) -> list[Missing]:
+def _without(gap: MissingFrames, number: int) -> list[MissingFrames]:
     """A range without one of its numbers."""
     parts = (gap._replace(last=min(gap.last, number - 1)), gap._replace(first=max(gap.first, number + 1)))
     return [part for part in parts if part.lost > 0] if gap.first <= number <= gap.last else [gap]

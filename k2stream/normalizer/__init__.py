@@ -14,7 +14,7 @@ from k2stream.columnar.scan import Misfit
 from k2stream.exchanges.spec import Exchange
 from k2stream.normalizer import records, uniform
 from k2stream.normalizer.records import AHEAD
-from k2stream.normalizer.result import Normalised, Position
+from k2stream.normalizer.result import Normalised, SymbolPosition
 from k2stream.topics import MAX_RAW_BYTES
 
 UNIFORM_FROM = 200
@@ -24,7 +24,7 @@ UNIFORM_FROM = 200
 def normalise(
     exchange: Exchange,
     batch: RecordBatch,
-    position_of: Callable[[str], Position | None],
+    position_of: Callable[[str], SymbolPosition | None],
     canonical: Callable[[str], str],
     *,
     schema_id: int,
@@ -45,4 +45,4 @@ def normalise(
     return records.normalise(exchange, batch, position_of, canonical, **options)
 
 
-__all__ = ["AHEAD", "Normalised", "Position", "normalise"]
+__all__ = ["AHEAD", "Normalised", "SymbolPosition", "normalise"]

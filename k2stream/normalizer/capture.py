@@ -12,7 +12,7 @@ import numpy as np
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Exchange, Frame, Kind
 from k2stream.model.events import EventKind
-from k2stream.model.frames import FrameCounter, Missing
+from k2stream.model.frames import FrameCounter, MissingFrames
 from k2stream.model.trade import Decimals, TradeColumns
 from k2stream.normalizer import continuity
 from k2stream.normalizer.continuity import content
@@ -29,7 +29,7 @@ Note = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class CapturedBatch:
     """What some frames gave: `rows` are the accepted ones of `columns`, `notes` all that is no trade.
 
     `first` counts the trades of the batches before: the position of row 0.
@@ -44,10 +44,10 @@ class Batch:
     notes: list[Note]
 
 
-def read(exchange: Exchange, lines: Iterable[bytes]) -> Iterator[Batch]:
+def read(exchange: Exchange, lines: Iterable[bytes]) -> Iterator[CapturedBatch]:
     """Batches of a capture with one frame a line, blank lines skipped; never raises for what a line holds."""
     frames = ((number, line.strip()) for number, line in enumerate(lines, 1) if line.strip())
-    states: dict[str, continuity.State] = {}
+    states: dict[str, continuity.ContinuityState] = {}
     counter = FrameCounter()
     subscribed: dict[str, str] = {}
     first = 0
@@ -55,7 +55,7 @@ def read(exchange: Exchange, lines: Iterable[bytes]) -> Iterator[Batch]:
     while part := following:
         following = list(islice(frames, BATCH))
         notes: list[Note] = []
-        lost: list[Missing] = []
+        lost: list[MissingFrames] = []
         values: list[bytes | None] = []
         at: list[int] = []
         links: list[str] = []
@@ -88,7 +88,9 @@ def read(exchange: Exchange, lines: Iterable[bytes]) -> Iterator[Batch]:
         states |= checked.states
         notes.extend(_trade_notes(columns, at, checked, bad))
         notes.sort(key=lambda note: note["line"])
-        yield Batch(len(part), first, columns, price, quantity, np.flatnonzero(checked.keep).tolist(), notes)
+        yield CapturedBatch(
+            len(part), first, columns, price, quantity, np.flatnonzero(checked.keep).tolist(), notes
+        )
         first += len(columns)
 
 

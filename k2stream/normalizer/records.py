@@ -20,7 +20,7 @@ from k2stream.model import decimals
 from k2stream.model.trade import AHEAD_US, BACKFILLED, EARLIEST_US, TRADE_DIGITS, Decimals, TradeColumns
 from k2stream.normalizer import continuity
 from k2stream.normalizer.continuity import content
-from k2stream.normalizer.result import Normalised, Position
+from k2stream.normalizer.result import Normalised, SymbolPosition
 from k2stream.topics import MAX_RAW_BYTES
 
 AHEAD = "timestamp ahead of receive time"
@@ -44,7 +44,7 @@ Rows = NDArray[np.int64]
 def normalise(
     exchange: Exchange,
     batch: RecordBatch,
-    position_of: Callable[[str], Position | None],
+    position_of: Callable[[str], SymbolPosition | None],
     canonical: Callable[[str], str],
     *,
     schema_id: int,
@@ -106,7 +106,9 @@ def normalise(
         ],
         events=checked.events,
         positions={
-            symbol: Position(offset, checked.states.get(symbol) or known.get(symbol, Position()).state)
+            symbol: SymbolPosition(
+                offset, checked.states.get(symbol) or known.get(symbol, SymbolPosition()).state
+            )
             for symbol, offset in reached.items()
             if symbol not in known or offset > known[symbol].raw_offset
         },
@@ -141,7 +143,7 @@ def _symbols(columns: TradeColumns, unreadable: Mapping[int, str], batch: Record
     return symbols
 
 
-def _fresh(symbols: list[str], offsets: Rows, known: Mapping[str, Position]) -> NDArray[np.bool_]:
+def _fresh(symbols: list[str], offsets: Rows, known: Mapping[str, SymbolPosition]) -> NDArray[np.bool_]:
     """Which records are above their symbol's position."""
     reached = {symbol: position.raw_offset for symbol, position in known.items()}
     if not reached or offsets[0] > max(reached.values()):

@@ -13,11 +13,11 @@ from k2stream.model.events import EventKind, FeedEvent
 from k2stream.normalizer import continuity
 
 
-class Position(msgspec.Struct, frozen=True):
+class SymbolPosition(msgspec.Struct, frozen=True):
     """How far a symbol was normalised: the offset of its last raw record, and its continuity after it."""
 
     raw_offset: int = -1
-    state: continuity.State = msgspec.field(default_factory=continuity.State)
+    state: continuity.ContinuityState = msgspec.field(default_factory=continuity.ContinuityState)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Normalised:
     receive_time: NDArray[np.int64]
     dead_letters: list[DeadLetter]
     events: list[FeedEvent]
-    positions: dict[str, Position]
+    positions: dict[str, SymbolPosition]
     newest: dict[str, tuple[int, int, str]]
     replayed: int
 

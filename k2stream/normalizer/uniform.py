@@ -17,8 +17,8 @@ from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Exchange, Layout
 from k2stream.model import decimals
 from k2stream.model.trade import AHEAD_US, EARLIEST_US, TRADE_DIGITS, Decimals
-from k2stream.normalizer.continuity import Ids, State, content, recent
-from k2stream.normalizer.result import Normalised, Position
+from k2stream.normalizer.continuity import ContinuityState, Ids, content, recent
+from k2stream.normalizer.result import Normalised, SymbolPosition
 
 Ints = NDArray[np.int64]
 
@@ -27,7 +27,7 @@ def normalise(
     exchange: Exchange,
     layout: Layout,
     batch: RecordBatch,
-    position_of: Callable[[str], Position | None],
+    position_of: Callable[[str], SymbolPosition | None],
     canonical: Callable[[str], str],
     *,
     schema_id: int,
@@ -145,7 +145,9 @@ def _last_said(
     return np.split(pairs, np.cumsum([part.stop - part.start for part in parts])[:-1])
 
 
-def _moved(position: Position, offset: int, high: int, newest: int, said: recent.Pairs) -> Position:
+def _moved(
+    position: SymbolPosition, offset: int, high: int, newest: int, said: recent.Pairs
+) -> SymbolPosition:
     state = position.state
     before = state.ids[""]
     moved = Ids(
@@ -154,4 +156,6 @@ def _moved(position: Position, offset: int, high: int, newest: int, said: recent
         max(before.time if before.time >= 0 else state.newest, newest),
         recent=recent.appended(before.recent, said),
     )
-    return Position(offset, State(state.ids | {"": moved}, max(state.newest, moved.time), state.recent))
+    return SymbolPosition(
+        offset, ContinuityState(state.ids | {"": moved}, max(state.newest, moved.time), state.recent)
+    )

@@ -11,7 +11,7 @@ from k2stream.clickhouse.destination import POSITIONS, ClickHouse, connect
 from k2stream.clickhouse.migrate import migrate
 from k2stream.delivery.anchors import renamed
 from k2stream.delivery.buffer import Acknowledge
-from k2stream.delivery.progress import Batch, Partition, Piece, Position
+from k2stream.delivery.progress import Piece, SinkBatch, SinkPosition, SourcePartition
 from k2stream.layers import bronze, gold, silver
 from k2stream.model.errors import ConfigError
 from k2stream.replay.rebuild import Rows
@@ -26,7 +26,7 @@ def fresh_database(settings: Settings) -> str:
     return f"{settings.clickhouse_database}_replay"
 
 
-class Hot:
+class HotRebuild:
     """The databases `live` and `fresh`. Raises ConfigError for a cluster, whose tables are not exchanged."""
 
     def __init__(self, settings: Settings) -> None:
@@ -46,14 +46,14 @@ class Hot:
 
     def write(self, made: Rows) -> None:
         """Insert rows."""
-        where = Partition(f"replay of {made.route.topic}", 0)
+        where = SourcePartition(f"replay of {made.route.topic}", 0)
         first, self._written = self._written, self._written + len(made.rows)
         piece: Piece[Any, Acknowledge] = Piece(
             where, first, self._written - 1, {}, made.rows, len(made.rows), _acknowledge
         )
-        self._sink.write(made.route, Batch((piece,)))
+        self._sink.write(made.route, SinkBatch((piece,)))
 
-    def save(self, positions: Mapping[str, Mapping[Partition, Position]]) -> None:
+    def save(self, positions: Mapping[str, Mapping[SourcePartition, SinkPosition]]) -> None:
         """Say how far each fresh table is in its topic, each in a new epoch."""
         self._sink.open(
             {

@@ -26,7 +26,7 @@ SHOWN = 10
 
 
 @dataclass(slots=True)
-class Layer:
+class ComparedLayer:
     """How a layer compares: rows compared, those that have moved on or are still to come, differences."""
 
     name: str
@@ -49,7 +49,7 @@ def fields(what: str, rebuilt: Mapping[str, Any], found: Mapping[str, Any]) -> s
     return f"{what}: {'; '.join(parts)}"
 
 
-def rows(layer: Layer, fresh: pa.Table, live: pa.Table, say: Callable[[Any], str]) -> None:
+def rows(layer: ComparedLayer, fresh: pa.Table, live: pa.Table, say: Callable[[Any], str]) -> None:
     """Compare all columns of rows with the same KEY; `say` names a key."""
     at = pc.index_in(live[KEY], value_set=fresh[KEY].combine_chunks())
     extra = live[KEY].filter(pc.is_null(at)).to_pylist()
@@ -98,7 +98,7 @@ def same_window(rebuilt: State, found: State) -> bool:
 
 
 def entries(
-    layer: Layer,
+    layer: ComparedLayer,
     rebuilt: Mapping[Any, Any],
     found: Mapping[Any, Any],
     *,

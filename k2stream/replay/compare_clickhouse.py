@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from k2stream.model.candle import TIMEFRAMES
-from k2stream.replay.clickhouse import ROUTES, Hot
-from k2stream.replay.compare import ALL, SHOWN, Layer, bounded, fields
+from k2stream.replay.clickhouse import ROUTES, HotRebuild
+from k2stream.replay.compare import ALL, SHOWN, ComparedLayer, bounded, fields
 from k2stream.replay.rebuild import Source
 
 OFFSETS = 1_000_000
@@ -21,9 +21,9 @@ _EXPIRING = timedelta(hours=1)  # a row that is about to leave may be in one dat
 _CANDLE = ("exchange", "canonical_symbol", "open_time")
 
 
-def trades(hot: Hot, table: str, sources: Mapping[Source, int], exchange: str | None) -> Layer:
+def trades(hot: HotRebuild, table: str, sources: Mapping[Source, int], exchange: str | None) -> ComparedLayer:
     """Compare a trade table by raw position; `exchange` is that of a bronze table, None for silver."""
-    layer = Layer(f"ClickHouse {table}")
+    layer = ComparedLayer(f"ClickHouse {table}")
     column, life = LIFE[table.partition("_")[0]]
     since = datetime.now(UTC) - life + _EXPIRING
     alive = f"{column} >= fromUnixTimestamp64Micro({int(since.timestamp() * 1e6)})"
@@ -40,7 +40,7 @@ def trades(hot: Hot, table: str, sources: Mapping[Source, int], exchange: str | 
     return layer
 
 
-def _ranges(hot: Hot, table: str, where: str, bound: int) -> Iterator[tuple[int, int]]:
+def _ranges(hot: HotRebuild, table: str, where: str, bound: int) -> Iterator[tuple[int, int]]:
     sides = (f"(SELECT max(raw_offset) FROM {name}.{table} WHERE {where})" for name in (hot.live, hot.fresh))
     ((highest,),) = hot.client.execute(f"SELECT greatest({', '.join(sides)})")
     end = min(bound, highest + 1)
@@ -48,7 +48,7 @@ def _ranges(hot: Hot, table: str, where: str, bound: int) -> Iterator[tuple[int,
         yield first, min(first + OFFSETS, end)
 
 
-def _compare_trades(hot: Hot, layer: Layer, table: str, where: str, source: str) -> None:
+def _compare_trades(hot: HotRebuild, layer: ComparedLayer, table: str, where: str, source: str) -> None:
     names = [name for name in ROUTES[table].schema.names if name != "process_time"]
     columns = ", ".join(f"`{name}`" for name in names)
     ((rows, differing, offsets),) = hot.client.execute(
@@ -69,16 +69,16 @@ def _compare_trades(hot: Hot, layer: Layer, table: str, where: str, source: str)
     layer.add(differing, examples)
 
 
-def _strangers(hot: Hot, layer: Layer, table: str, column: str, known: list[Any]) -> None:
+def _strangers(hot: HotRebuild, layer: ComparedLayer, table: str, column: str, known: list[Any]) -> None:
     query = f"SELECT count() FROM {hot.live}.{table} FINAL WHERE {column} NOT IN %(known)s"
     ((count,),) = hot.client.execute(query, {"known": known})
     layer.add(count, [f"{count:,} rows of partitions that are not there"] if count else [])
 
 
-def candles(hot: Hot, timeframe: str, bounds: Mapping[Source, int], *, behind: bool) -> Layer:
+def candles(hot: HotRebuild, timeframe: str, bounds: Mapping[Source, int], *, behind: bool) -> ComparedLayer:
     """Compare a gold table by candle; with `behind`, older candles than the rebuilt ones are on their way."""
     table = f"ohlcv_{timeframe}"
-    layer = Layer(f"ClickHouse {table}")
+    layer = ComparedLayer(f"ClickHouse {table}")
     names = [name for name in ROUTES[table].schema.names if name not in (*_CANDLE, "revision", "final")]
     columns = ", ".join(names)
     candle = ", ".join(_CANDLE)
@@ -116,7 +116,7 @@ def _bound(bounds: Mapping[Source, int]) -> str:
     return f"multiIf({cases}{ALL})" if cases else str(ALL)
 
 
-def _both(hot: Hot, table: str, where: str, key: str, columns: str) -> str:
+def _both(hot: HotRebuild, table: str, where: str, key: str, columns: str) -> str:
     """Key and a hash of the columns, of the rebuilt rows and of those that are there."""
     return " UNION ALL ".join(
         f"""SELECT {key}, {side} AS fresh, sipHash128(formatRow('RowBinary', {columns})) AS content
@@ -125,7 +125,7 @@ def _both(hot: Hot, table: str, where: str, key: str, columns: str) -> str:
     )
 
 
-def _rows(hot: Hot, table: str, where: str, columns: str) -> dict[bool, list[dict[str, Any]]]:
+def _rows(hot: HotRebuild, table: str, where: str, columns: str) -> dict[bool, list[dict[str, Any]]]:
     found = {}
     for side, database in ((True, hot.fresh), (False, hot.live)):
         rows, kinds = hot.client.execute(
@@ -145,7 +145,9 @@ def _said(what: str, rebuilt: list[dict[str, Any]], found: list[dict[str, Any]])
     return fields(what, rebuilt[0], found[0])
 
 
-def layers(hot: Hot, bounds: Mapping[str, Mapping[Source, int]], *, behind: bool) -> Iterator[Layer]:
+def layers(
+    hot: HotRebuild, bounds: Mapping[str, Mapping[Source, int]], *, behind: bool
+) -> Iterator[ComparedLayer]:
     """Compare all tables; `bounds` by table, of the raw offsets that are compared."""
     for table in ROUTES:
         layer, _, rest = table.partition("_")

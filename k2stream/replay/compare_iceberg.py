@@ -13,7 +13,7 @@ from pyiceberg.table import Table
 
 from k2stream.layers import gold
 from k2stream.model.candle import TIMEFRAMES
-from k2stream.replay.compare import KEY, Layer, bounded, rows
+from k2stream.replay.compare import KEY, ComparedLayer, bounded, rows
 from k2stream.replay.iceberg import NAMES, fresh_name
 from k2stream.replay.rebuild import Source
 
@@ -21,7 +21,7 @@ OFFSETS = 200_000
 """Offsets of a source that are compared at once: both sides' rows are in memory."""
 
 
-def trades(layer: Layer, fresh: Table, live: Table, source: Source, bound: int, where: str) -> None:
+def trades(layer: ComparedLayer, fresh: Table, live: Table, source: Source, bound: int, where: str) -> None:
     """Compare the rows of a source by raw position."""
     exchange, partition = source
     where = f"{where}raw_partition == {partition}"
@@ -43,7 +43,9 @@ def _highest(table: Table, where: str) -> int:
     return max((pc.max(batch["raw_offset"]).as_py() for batch in held if len(batch)), default=-1)
 
 
-def candles(layer: Layer, fresh: Table, live: Table, bounds: Mapping[Source, int], *, behind: bool) -> None:
+def candles(
+    layer: ComparedLayer, fresh: Table, live: Table, bounds: Mapping[Source, int], *, behind: bool
+) -> None:
     """Compare candles in their highest revision; with `behind`, older ones are on their way."""
     ours, theirs = (_newest(table) for table in (fresh, live))
     at = pc.index_in(theirs[KEY], value_set=ours[KEY].combine_chunks())
@@ -86,10 +88,12 @@ def _replaced(rows: pa.Table, **columns: Any) -> pa.Table:
     return rows
 
 
-def layers(catalog: Catalog, bounds: Mapping[str, Mapping[Source, int]], *, behind: bool) -> Iterator[Layer]:
+def layers(
+    catalog: Catalog, bounds: Mapping[str, Mapping[Source, int]], *, behind: bool
+) -> Iterator[ComparedLayer]:
     """Compare all tables; `bounds` by hot table, of the raw offsets that are compared."""
     for hot, name in NAMES.items():
-        layer = Layer(f"Iceberg {name}")
+        layer = ComparedLayer(f"Iceberg {name}")
         fresh, live = catalog.load_table(fresh_name(name)), catalog.load_table(name)
         if hot.partition("_")[2] in TIMEFRAMES:
             candles(layer, fresh, live, bounds[hot], behind=behind)

@@ -12,7 +12,7 @@ from pyiceberg.exceptions import NoSuchNamespaceError
 from pyiceberg.table import Table
 
 from k2stream.delivery.anchors import renamed
-from k2stream.delivery.progress import Partition, Position
+from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.route import stored
 from k2stream.iceberg import owner, tables, writer
 from k2stream.iceberg.tables import NAMESPACE, TABLES
@@ -58,7 +58,7 @@ class Cold:
         table = self._fresh[made.route.table]
         table.append(tables.rows_for(table, stored(made.rows)))
 
-    def save(self, positions: Mapping[str, Mapping[Partition, Position]]) -> None:
+    def save(self, positions: Mapping[str, Mapping[SourcePartition, SinkPosition]]) -> None:
         """Say in a snapshot how far each fresh table is in its topic, in a new epoch."""
         for hot, found in positions.items():
             writer.note(self._fresh[hot], {at: renamed(position) for at, position in found.items()})

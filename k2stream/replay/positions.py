@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from k2stream import topics
-from k2stream.delivery.progress import Partition, Position
+from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.route import Route
 from k2stream.delivery.sink import Destination
 from k2stream.kafka.reader import Reader
@@ -44,7 +44,7 @@ def bounds(covered: Ends, routes: Mapping[str, Route], sink: Destination | None)
     return found
 
 
-def _written(route: Route, held: Mapping[int, Position]) -> Iterator[tuple[Source, int]]:
+def _written(route: Route, held: Mapping[int, SinkPosition]) -> Iterator[tuple[Source, int]]:
     for number, position in held.items():
         if route.topic == topics.NORMALIZED:
             for mark, offset in position.marks.items():
@@ -55,12 +55,14 @@ def _written(route: Route, held: Mapping[int, Position]) -> Iterator[tuple[Sourc
             yield (exchange, number), position.offset + 1
 
 
-async def after(settings: Settings, reader: Reader, covered: Ends) -> dict[str, dict[Partition, Position]]:
+async def after(
+    settings: Settings, reader: Reader, covered: Ends
+) -> dict[str, dict[SourcePartition, SinkPosition]]:
     """The positions of rebuilt tables from which the sinks go on: of raw topics what the replay covers.
 
     The other topics' ends are right while no worker writes them.
     """
-    found: dict[str, dict[Partition, Position]] = {}
+    found: dict[str, dict[SourcePartition, SinkPosition]] = {}
     for table, route in ROUTES.items():
         last = {number: end - 1 for (name, number), end in covered.items() if topics.raw(name) == route.topic}
         if not last:
@@ -68,7 +70,9 @@ async def after(settings: Settings, reader: Reader, covered: Ends) -> dict[str, 
             last = {number: end - 1 for number, (_, end) in held.items()}
         silver = route.topic == topics.NORMALIZED
         found[table] = {
-            Partition(route.topic, number): Position(offset, _marks(covered, number) if silver else {})
+            SourcePartition(route.topic, number): SinkPosition(
+                offset, _marks(covered, number) if silver else {}
+            )
             for number, offset in last.items()
             if offset >= 0
         }

@@ -14,13 +14,13 @@ from k2stream import exchanges, faults, instruments, topics
 from k2stream.avro import candles, registry, wire
 from k2stream.batch import TP, RecordBatch
 from k2stream.candles import records
-from k2stream.candles.codec import Progress
-from k2stream.candles.partition import Partition
+from k2stream.candles.codec import KeyProgress
+from k2stream.candles.partition import CandlePartition
 from k2stream.candles.state import State, to_row
 from k2stream.delivery.route import Route
 from k2stream.layers import bronze, gold, silver
 from k2stream.model.candle import TIMEFRAMES
-from k2stream.normalizer import Position, normalise
+from k2stream.normalizer import SymbolPosition, normalise
 from k2stream.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ Window = tuple[str, int]
 """(key, open time in ms)"""
 
 
-class Windows:
+class RebuiltWindows:
     """The windows of one timeframe and partition, in memory: a WindowStore."""
 
     def __init__(self) -> None:
@@ -62,12 +62,12 @@ class Progresses:
     """The progress of a partition's keys, in memory: a ProgressStore."""
 
     def __init__(self) -> None:
-        self.held: dict[str, Progress] = {}
+        self.held: dict[str, KeyProgress] = {}
 
-    def get(self, key: str) -> Progress | None:
+    def get(self, key: str) -> KeyProgress | None:
         return self.held.get(key)
 
-    def put(self, key: str, progress: Progress) -> None:
+    def put(self, key: str, progress: KeyProgress) -> None:
         self.held[key] = progress
 
 
@@ -88,12 +88,12 @@ class Rebuild:
         self._native = {item.key: item.symbol for item in listed}
         self._spelled = {name: {i.symbol: i.canonical for i in listed.of(name)} for name in topics.EXCHANGES}
         self._grace = settings.grace_us
-        self.positions: defaultdict[Source, dict[str, Position]] = defaultdict(dict)
-        self.windows: defaultdict[int, dict[str, Windows]] = defaultdict(
-            lambda: {timeframe: Windows() for timeframe in TIMEFRAMES}
+        self.positions: defaultdict[Source, dict[str, SymbolPosition]] = defaultdict(dict)
+        self.windows: defaultdict[int, dict[str, RebuiltWindows]] = defaultdict(
+            lambda: {timeframe: RebuiltWindows() for timeframe in TIMEFRAMES}
         )
         self.progress: defaultdict[int, Progresses] = defaultdict(Progresses)
-        self._partitions: dict[int, Partition] = {}
+        self._partitions: dict[int, CandlePartition] = {}
 
     def take(self, exchange: str, batch: RecordBatch) -> list[Rows]:
         """Normalise and fold the next batch of a raw partition; its bronze and silver rows."""
@@ -118,9 +118,9 @@ class Rebuild:
             made.append(Rows(silver.ROUTE, rows.set_column(at, "process_time", rows["receive_time"])))
         return made
 
-    def _partition(self, number: int) -> Partition:
+    def _partition(self, number: int) -> CandlePartition:
         if number not in self._partitions:
-            self._partitions[number] = Partition(
+            self._partitions[number] = CandlePartition(
                 self.windows[number],
                 self.progress[number],
                 grace=self._grace,

@@ -20,8 +20,8 @@ from k2stream.kafka.client import ensure_topics
 from k2stream.kafka.reader import Reader
 from k2stream.replay import compare_clickhouse, compare_iceberg, groups, positions, source
 from k2stream.replay.bronze import Bronze
-from k2stream.replay.clickhouse import ROUTES, Hot
-from k2stream.replay.compare import ALL, Layer
+from k2stream.replay.clickhouse import ROUTES, HotRebuild
+from k2stream.replay.compare import ALL, ComparedLayer
 from k2stream.replay.iceberg import Cold
 from k2stream.replay.positions import Ends
 from k2stream.replay.rebuild import Rebuild, Rows
@@ -39,13 +39,13 @@ Say = Callable[[str], None]
 
 
 @dataclass(slots=True)
-class Outcome:
+class RebuildOutcome:
     """What was rebuilt from how many raw records of which offsets, and how it compares."""
 
     rebuild: Rebuild
     covered: Ends
     records: int = 0
-    layers: list[Layer] = field(default_factory=list)
+    layers: list[ComparedLayer] = field(default_factory=list)
 
     @property
     def differences(self) -> int:
@@ -53,10 +53,10 @@ class Outcome:
         return sum(layer.differences for layer in self.layers)
 
 
-class Writer:
+class TierWriter:
     """Gathers rows by table, and writes them to both tiers."""
 
-    def __init__(self, tiers: tuple[Hot, Cold], rows: int) -> None:
+    def __init__(self, tiers: tuple[HotRebuild, Cold], rows: int) -> None:
         self._tiers = tiers
         self._rows = rows
         self._held: defaultdict[str, list[pa.Table]] = defaultdict(list)
@@ -81,12 +81,12 @@ class Writer:
 
 async def rebuild(
     settings: Settings,
-    tiers: tuple[Hot, Cold],
+    tiers: tuple[HotRebuild, Cold],
     origin: Origin,
     say: Say,
     progress: Callable[[int, int], None] = lambda done, total: None,
     batch_records: int = BATCH_RECORDS,
-) -> Outcome:
+) -> RebuildOutcome:
     """Write all layers under the fresh names; `progress` is told records done and all.
 
     Raises ConfigError when the records are not all there.
@@ -98,7 +98,10 @@ async def rebuild(
         await asyncio.to_thread(cold.create)
         plan = await source.plan(settings, reader, cold.catalog, origin)
         bronze = Bronze(cold.catalog, settings if origin == "auto" else None)
-        outcome, writer = Outcome(Rebuild(settings), positions.ends(plan)), Writer(tiers, WRITE_ROWS)
+        outcome, writer = (
+            RebuildOutcome(Rebuild(settings), positions.ends(plan)),
+            TierWriter(tiers, WRITE_ROWS),
+        )
         total = sum(outcome.covered.values())
         before = 0
         for part in plan:
@@ -113,14 +116,14 @@ async def rebuild(
     return outcome
 
 
-def _take(built: Rebuild, exchange: str, batch: RecordBatch, writer: Writer) -> None:
+def _take(built: Rebuild, exchange: str, batch: RecordBatch, writer: TierWriter) -> None:
     for made in built.take(exchange, batch):
         writer.put(made)
 
 
 async def compare(
-    settings: Settings, tiers: tuple[Hot, Cold], tables: Tables, covered: Ends, *, still: bool
-) -> Iterator[Layer]:
+    settings: Settings, tiers: tuple[HotRebuild, Cold], tables: Tables, covered: Ends, *, still: bool
+) -> Iterator[ComparedLayer]:
     """Compare every layer with the rebuilt one, lazily.
 
     Unless all stands `still`, only what the replay covers and the sinks have written is compared.

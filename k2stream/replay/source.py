@@ -12,7 +12,7 @@ from pyiceberg.catalog import Catalog
 from k2stream import topics
 from k2stream.batch import RecordBatch
 from k2stream.delivery.buffer import together
-from k2stream.delivery.progress import Partition, Position
+from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.iceberg import writer
 from k2stream.kafka.reader import Reader
 from k2stream.model.errors import ConfigError
@@ -65,7 +65,7 @@ async def plan(settings: Settings, reader: Reader, catalog: Catalog, origin: Ori
         cold = writer.positions(catalog.load_table(f"cold.bronze_trades_{exchange}"))
         held = await reader.held(topic, count)  # after it: a sink that runs is never ahead
         for number in range(count):
-            cold_end = cold.get(Partition(topic, number), Position()).offset + 1
+            cold_end = cold.get(SourcePartition(topic, number), SinkPosition()).offset + 1
             found.append(stretch(origin, exchange, number, held[number], cold_end))
     return found
 

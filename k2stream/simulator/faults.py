@@ -11,13 +11,13 @@ import msgspec
 from msgspec import Meta
 
 from k2stream.simulator.market import Order
-from k2stream.simulator.wire import BINARY, Client, Dialect, Message
+from k2stream.simulator.wire import BINARY, Dialect, Message, Subscriber
 
 HUGE_PRICE = "1234567890123456789012345.5"
 """25 integer digits: more than decimal(38, 18) holds."""
 
 
-class Kind(StrEnum):
+class FaultKind(StrEnum):
     """What can go wrong: more messages, other trades, ended flows, withheld subscriptions."""
 
     GARBAGE = "garbage"  # no JSON
@@ -53,7 +53,7 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A request for a fault: `count` messages or orders of one exchange."""
 
     exchange: str
-    kind: Kind
+    kind: FaultKind
     count: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
     seconds: Annotated[float, Meta(ge=0, le=86_400)] = 2.0
     bytes: Annotated[int, Meta(ge=1, le=100_000_000)] = 1_000_000
@@ -61,21 +61,21 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of those that concern one; empty for the next that comes, or the first that is subscribed."""
 
 
-_OF_ORDERS = {Kind.OUT_OF_RANGE, Kind.LATE, Kind.AHEAD}
-_EXTRA = (Kind.GARBAGE, Kind.BINARY, Kind.TRUNCATED, Kind.HUGE, Kind.ERROR)
+_OF_ORDERS = {FaultKind.OUT_OF_RANGE, FaultKind.LATE, FaultKind.AHEAD}
+_EXTRA = (FaultKind.GARBAGE, FaultKind.BINARY, FaultKind.TRUNCATED, FaultKind.HUGE, FaultKind.ERROR)
 
 
 class Faults:
     """The faults still to happen on one exchange, and a log of those that did."""
 
     def __init__(self, dialect: Dialect, seed: int) -> None:
-        self.done: Counter[Kind] = Counter()
+        self.done: Counter[FaultKind] = Counter()
         self.log: list[dict[str, Any]] = []
         self._dialect = dialect
         self._random = Random(f"faults:{seed}:{dialect.name}")  # noqa: S311
-        self._due: dict[Kind, tuple[int, Fault]] = {}
-        self._held: list[tuple[int, Client, Message]] = []
-        self._swapped: dict[Client, Message] = {}
+        self._due: dict[FaultKind, tuple[int, Fault]] = {}
+        self._held: list[tuple[int, Subscriber, Message]] = []
+        self._swapped: dict[Subscriber, Message] = {}
         self._last_trade = b""
 
     @property
@@ -88,7 +88,7 @@ class Faults:
         due, _ = self._due.get(fault.kind, (0, fault))
         self._due[fault.kind] = (due + fault.count, fault)
 
-    def note(self, kind: Kind, **details: Any) -> None:
+    def note(self, kind: FaultKind, **details: Any) -> None:
         """Log a fault that happened."""
         self.done[kind] += 1
         self.log.append({"exchange": self._dialect.name, "fault": kind.value, **details})
@@ -99,7 +99,7 @@ class Faults:
             return orders
         return [self._change(order) for order in orders]
 
-    def messages(self, client: Client, messages: list[Message], now_us: int) -> list[Message]:
+    def messages(self, client: Subscriber, messages: list[Message], now_us: int) -> list[Message]:
         """What is really sent in place of trade messages."""
         if messages:
             self._last_trade = messages[-1].payload
@@ -113,12 +113,12 @@ class Faults:
         self._held = [item for item in self._held if item not in due]
         return sent + [message for _, _, message in due]
 
-    def forget(self, client: Client) -> None:
+    def forget(self, client: Subscriber) -> None:
         """The connection is gone, with what was held back for it."""
         self._held = [item for item in self._held if item[1] is not client]
         self._swapped.pop(client, None)
 
-    def _take(self, kind: Kind) -> Fault | None:
+    def _take(self, kind: FaultKind) -> Fault | None:
         if kind not in self._due:
             return None
         left, fault = self._due.pop(kind)
@@ -127,52 +127,52 @@ class Faults:
         return fault
 
     def _change(self, order: Order) -> Order:
-        if self._take(Kind.OUT_OF_RANGE):
-            self.note(Kind.OUT_OF_RANGE, symbol=order.symbol, ids=[order.first_id, order.last_id])
+        if self._take(FaultKind.OUT_OF_RANGE):
+            self.note(FaultKind.OUT_OF_RANGE, symbol=order.symbol, ids=[order.first_id, order.last_id])
             return order._replace(price=HUGE_PRICE)
-        for kind, sign in ((Kind.LATE, -1), (Kind.AHEAD, 1)):
+        for kind, sign in ((FaultKind.LATE, -1), (FaultKind.AHEAD, 1)):
             if fault := self._take(kind):
                 self.note(kind, symbol=order.symbol, ids=[order.first_id, order.last_id])
                 return order._replace(time_us=order.time_us + sign * int(fault.seconds * 1e6))
         return order
 
-    def _extras(self, kind: Kind, client: Client) -> list[Message]:
+    def _extras(self, kind: FaultKind, client: Subscriber) -> list[Message]:
         messages = []
         while self._ready(kind) and (fault := self._take(kind)):
             self.note(kind)
             messages.append(self._extra(fault, client))
         return messages
 
-    def _ready(self, kind: Kind) -> bool:
-        return kind is not Kind.TRUNCATED or bool(self._last_trade)
+    def _ready(self, kind: FaultKind) -> bool:
+        return kind is not FaultKind.TRUNCATED or bool(self._last_trade)
 
-    def _extra(self, fault: Fault, client: Client) -> Message:
+    def _extra(self, fault: Fault, client: Subscriber) -> Message:
         match fault.kind:
-            case Kind.GARBAGE:
+            case FaultKind.GARBAGE:
                 return Message(b"\x00\xff not JSON " + self._random.randbytes(16).hex().encode())
-            case Kind.BINARY:
+            case FaultKind.BINARY:
                 return Message(self._random.randbytes(64), opcode=BINARY)
-            case Kind.TRUNCATED:
+            case FaultKind.TRUNCATED:
                 return Message(self._last_trade[: len(self._last_trade) // 2])
-            case Kind.HUGE:
+            case FaultKind.HUGE:
                 return Message(b"x" * fault.bytes)
             case _:
                 return self._dialect.error(client, "simulated error")
 
-    def _disturb(self, client: Client, message: Message, now_us: int) -> list[Message]:
+    def _disturb(self, client: Subscriber, message: Message, now_us: int) -> list[Message]:
         ids = [message.first_id, message.first_id + message.trades - 1]
-        if self._take(Kind.DROP):
-            self.note(Kind.DROP, symbol=message.symbol, ids=ids)
+        if self._take(FaultKind.DROP):
+            self.note(FaultKind.DROP, symbol=message.symbol, ids=ids)
             return []
-        if self._take(Kind.SWAP):
-            self.note(Kind.SWAP, symbol=message.symbol, ids=ids)
+        if self._take(FaultKind.SWAP):
+            self.note(FaultKind.SWAP, symbol=message.symbol, ids=ids)
             self._swapped[client] = message
             return []
-        if fault := self._take(Kind.REORDER):
-            self.note(Kind.REORDER, symbol=message.symbol, ids=ids)
+        if fault := self._take(FaultKind.REORDER):
+            self.note(FaultKind.REORDER, symbol=message.symbol, ids=ids)
             self._held.append((now_us + int(self._random.uniform(0, fault.seconds) * 1e6), client, message))
             return []
-        if self._take(Kind.DUPLICATE):
-            self.note(Kind.DUPLICATE, symbol=message.symbol, ids=ids)
+        if self._take(FaultKind.DUPLICATE):
+            self.note(FaultKind.DUPLICATE, symbol=message.symbol, ids=ids)
             return [message, message]
         return [message]

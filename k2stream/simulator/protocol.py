@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from k2stream.simulator.assets import Style
-from k2stream.simulator.rest.answers import Answer
-from k2stream.simulator.rest.past import Past
+from k2stream.simulator.rest.answers import RestAnswer
+from k2stream.simulator.rest.past import PastOrders
 from k2stream.simulator.wire import Dialect
 
 
@@ -18,13 +18,13 @@ class Protocol:
     dialect: Callable[..., Dialect]
     style: Style
 
-    routes: Mapping[str, Callable[[Past, Mapping[str, str]], Answer]]
+    routes: Mapping[str, Callable[[PastOrders, Mapping[str, str]], RestAnswer]]
     """What answers which path of its REST interface."""
 
     requests: int
     """How many of them a window has room for."""
 
-    too_many: Answer
+    too_many: RestAnswer
     """What the next one is told."""
 
     share: float = 1.0

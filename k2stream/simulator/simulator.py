@@ -15,9 +15,9 @@ from k2stream.model.instrument import Instrument
 from k2stream.simulator import protocols
 from k2stream.simulator.control import Control
 from k2stream.simulator.denials import Denials
-from k2stream.simulator.faults import Fault, Kind
+from k2stream.simulator.faults import Fault, FaultKind
 from k2stream.simulator.market import Market, Order
-from k2stream.simulator.venue import Venue
+from k2stream.simulator.venue import SimulatedVenue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,15 +69,17 @@ class Simulator:
             for name, items in found.items()
         }
 
-    def _venue(self, name: str, instruments: Sequence[Instrument], rate: float) -> Venue:
+    def _venue(self, name: str, instruments: Sequence[Instrument], rate: float) -> SimulatedVenue:
         protocol, symbols = protocols.of(name), [item.symbol for item in instruments]
         market = Market(name, instruments, rate, self.options.seed, self._start_us, protocol.style)
-        denials = Denials(lambda kind, symbol: self.venues[name].faults.note(Kind(kind), symbol=symbol))
+        denials = Denials(lambda kind, symbol: self.venues[name].faults.note(FaultKind(kind), symbol=symbol))
         ages = {
             age: self.options.ages.get(f"{name}_{age}", default) for age, default in protocol.ages.items()
         }
         dialect = protocol.dialect(instruments, denials, **ages)
-        return Venue(protocol, dialect, market, symbols, self.options.seed, self._now_us, self._write)
+        return SimulatedVenue(
+            protocol, dialect, market, symbols, self.options.seed, self._now_us, self._write
+        )
 
     def _now_us(self) -> int:
         """The simulated exchanges' clock."""

@@ -12,12 +12,12 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from k2stream.simulator.faults import Fault, Faults, Kind
+from k2stream.simulator.faults import Fault, FaultKind, Faults
 from k2stream.simulator.market import Market, Order
 from k2stream.simulator.protocol import Protocol
-from k2stream.simulator.rest.past import Past
+from k2stream.simulator.rest.past import PastOrders
 from k2stream.simulator.rest.server import Rest
-from k2stream.simulator.wire import Client, Dialect, Message
+from k2stream.simulator.wire import Dialect, Message, Subscriber
 
 PONG_SECONDS = 60.0
 
@@ -42,7 +42,7 @@ class Counts:
     pongs: int = 0
 
 
-class Venue:
+class SimulatedVenue:
     """One exchange; `tick` sends what has happened since the last one."""
 
     def __init__(
@@ -58,7 +58,7 @@ class Venue:
         self.name = dialect.name
         self.counts = Counts()
         self.faults = Faults(dialect, seed)
-        self.clients: set[Client] = set()
+        self.clients: set[Subscriber] = set()
         self._dialect = dialect
         self._market = market
         self._now_us = now_us
@@ -69,7 +69,7 @@ class Venue:
         self._refuse_until = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: Server | None = None
-        self._past = Past(symbols)
+        self._past = PastOrders(symbols)
         self.rest = Rest(protocol, self._past)
 
     async def start(self, host: str, port: int) -> Self:
@@ -139,29 +139,29 @@ class Venue:
         """Make a fault happen, now or with the next message or order."""
         until = self._now_us() + int(fault.seconds * 1e6)
         match fault.kind:
-            case Kind.SILENCE:
+            case FaultKind.SILENCE:
                 self._silent_until = until
-            case Kind.REFUSE:
+            case FaultKind.REFUSE:
                 self._refuse_until = until
-            case Kind.REST:
+            case FaultKind.REST:
                 self.rest.fail(fault.seconds)
-            case Kind.ABORT:
+            case FaultKind.ABORT:
                 for client in self.clients:
                     client.socket.transport.abort()
-            case Kind.PONG:
+            case FaultKind.PONG:
                 for client in self.clients:
                     for number in range(fault.count):
                         self._run(client.socket.pong(b"not yours %d" % number))
-            case Kind.CLOSE:
+            case FaultKind.CLOSE:
                 for client in self.clients:
                     client.farewell = "closed on request"
-            case Kind.SHUTDOWN:
+            case FaultKind.SHUTDOWN:
                 for client in self.clients:
                     self._run(self._shut_down(client, fault.seconds))
-            case Kind.TAKE_AWAY:
+            case FaultKind.TAKE_AWAY:
                 self._take_away(fault.symbol)
                 return
-            case Kind.REFUSE_SYMBOL | Kind.LEAVE_OUT | Kind.RATE:
+            case FaultKind.REFUSE_SYMBOL | FaultKind.LEAVE_OUT | FaultKind.RATE:
                 self._dialect.denials.add(fault.kind, fault.symbol, fault.count)
                 return
             case _:
@@ -178,9 +178,9 @@ class Venue:
             taken = symbol or min(trades, default="")
             if taken in trades and (said := self._dialect.take_away(client, taken, now_us)):
                 self._send(client, said, now_us)
-                self.faults.note(Kind.TAKE_AWAY, symbol=taken)
+                self.faults.note(FaultKind.TAKE_AWAY, symbol=taken)
 
-    async def _shut_down(self, client: Client, seconds: float) -> None:
+    async def _shut_down(self, client: Subscriber, seconds: float) -> None:
         now_us = self._now_us()
         self._send(client, self._dialect.closing(now_us), now_us)
         await asyncio.sleep(seconds)
@@ -204,7 +204,7 @@ class Venue:
 
     async def _connection(self, socket: ServerConnection) -> None:
         now_us = self._now_us()
-        client = Client(socket, now_us, last_sent_us=now_us, last_ping_us=now_us)
+        client = Subscriber(socket, now_us, last_sent_us=now_us, last_ping_us=now_us)
         self.counts.connections += 1
         self._send(client, self._dialect.opened(client, now_us), now_us)
         self.clients.add(client)
@@ -220,18 +220,18 @@ class Venue:
             self.faults.forget(client)
             self.counts.closed_connections += 1
 
-    def _answer(self, client: Client, text: bytes) -> None:
+    def _answer(self, client: Subscriber, text: bytes) -> None:
         now_us = self._now_us()
         answers = self._dialect.answer(client, text, now_us)
         self._heard.update(*client.subscribed.values())
         self.counts.snapshot_trades += sum(message.trades for message in answers)
         self._send(client, answers, now_us)
 
-    def _send(self, client: Client, messages: list[Message], now_us: int) -> None:
+    def _send(self, client: Subscriber, messages: list[Message], now_us: int) -> None:
         self.counts.sent_messages += len(messages)
         self.counts.sent_bytes += client.write(messages, now_us)
 
-    def _keep(self, client: Client, now_us: int) -> None:
+    def _keep(self, client: Subscriber, now_us: int) -> None:
         """Ping the client, or close its connection, when it is time."""
         if client.farewell:
             self._run(client.socket.close(1000, client.farewell))

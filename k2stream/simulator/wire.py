@@ -26,7 +26,7 @@ class Message(NamedTuple):
 
 
 @dataclass(eq=False, slots=True)
-class Client:
+class Subscriber:
     """One connection and its subscriptions; times are µs since 1970."""
 
     socket: ServerConnection
@@ -78,25 +78,25 @@ class Dialect(Protocol):
 
     denials: Denials
 
-    def opened(self, client: Client, now_us: int) -> list[Message]:
+    def opened(self, client: Subscriber, now_us: int) -> list[Message]:
         """What a new connection is told."""
 
-    def answer(self, client: Client, text: bytes, now_us: int) -> list[Message]:
+    def answer(self, client: Subscriber, text: bytes, now_us: int) -> list[Message]:
         """The answer to a client's message."""
 
     def remember(self, orders: list[Order]) -> None:
         """Take note of orders, whether or not anyone is connected."""
 
-    def trades(self, client: Client, orders: list[Order], now_us: int) -> list[Message]:
+    def trades(self, client: Subscriber, orders: list[Order], now_us: int) -> list[Message]:
         """Orders as the client's subscriptions show them."""
 
-    def pulse(self, client: Client, now_us: int) -> list[Message]:
+    def pulse(self, client: Subscriber, now_us: int) -> list[Message]:
         """Heartbeats that are due; sets `farewell` on a connection that must end."""
 
-    def error(self, client: Client, text: str) -> Message:
+    def error(self, client: Subscriber, text: str) -> Message:
         """An error that nobody asked for."""
 
-    def take_away(self, client: Client, symbol: str, now_us: int) -> list[Message]:
+    def take_away(self, client: Subscriber, symbol: str, now_us: int) -> list[Message]:
         """End a subscription, and say so; nothing where the exchange does not do that."""
 
     def closing(self, now_us: int) -> list[Message]:

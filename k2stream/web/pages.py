@@ -9,9 +9,9 @@ import faust
 
 from k2stream import topics
 from k2stream.app import is_ready
-from k2stream.candles.partition import Partition
+from k2stream.candles.partition import CandlePartition
 from k2stream.candles.state import to_candle
-from k2stream.history.reader import Answer, History
+from k2stream.history.reader import CandleAnswer, CandleHistory
 from k2stream.model.instrument import Instrument, Instruments
 from k2stream.settings import Settings
 from k2stream.tables.ohlcv import CandleTables
@@ -26,11 +26,11 @@ _JSON = "application/json"
 def add_pages(
     app: faust.App,
     tables: CandleTables,
-    partitions: Mapping[int, Partition],
+    partitions: Mapping[int, CandlePartition],
     instruments: Instruments,
     settings: Settings,
     health: FeedHealth,
-    history: History,
+    history: CandleHistory,
 ) -> None:
     """Serve the candles of `tables`, and older ones of `history`.
 
@@ -64,13 +64,15 @@ def add_pages(
         except RequestError as error:
             return answer(view, render.error(error.body, settings.simulated), error.status)
 
-    async def candles(partition: Partition, instrument: Instrument, timeframe: str, query: Query) -> Answer:
+    async def candles(
+        partition: CandlePartition, instrument: Instrument, timeframe: str, query: Query
+    ) -> CandleAnswer:
         select = query.before(partition.reached(instrument.key) + 1).select
         held = [
             to_candle(state, instrument.key, instrument.symbol, timeframe, open_time)
             for open_time, state in partition.states(timeframe, instrument.key, select)
         ]
-        found = Answer(held)
+        found = CandleAnswer(held)
         if query.source == "all":
             since = next(iter(partition.windows.of(timeframe, instrument.key)), None)
             found = await history.extended(instrument, timeframe, query.span, held, since)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from k2stream.history.seams import Span
+from k2stream.history.seams import CandleSpan
 from k2stream.model import clock
 from k2stream.model.candle import TIMEFRAMES
 from k2stream.model.instrument import Instrument, Instruments
@@ -46,9 +46,9 @@ class Query:
     source: str = "all"
 
     @property
-    def span(self) -> Span:
+    def span(self) -> CandleSpan:
         """What it asks of each tier."""
-        return Span(self.limit, self.start, self.end)
+        return CandleSpan(self.limit, self.start, self.end)
 
     def before(self, end: int) -> Query:
         """The same, ending at `end` (ms) where it names no end: what is dated ahead is not the latest."""

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from k2stream.history.reader import Missing
-from k2stream.history.seams import Hole
+from k2stream.history.reader import MissingTier
+from k2stream.history.seams import UnknownStretch
 from k2stream.model.candle import TIMEFRAMES, Candle
 from k2stream.model.decimals import plain
 from k2stream.model.instrument import Instrument, Instruments
@@ -27,7 +27,7 @@ def body(
     timeframe: str,
     candles: Sequence[Candle],
     simulated: bool,
-    missing: Sequence[Missing] = (),
+    missing: Sequence[MissingTier] = (),
     healthy: Healthy = lambda start, end: None,
 ) -> bytes:
     """The JSON answer; decimals are strings, times as in Candle (ms, trade times µs).
@@ -75,7 +75,7 @@ def listing(instruments: Instruments, simulated: bool) -> bytes:
 
 
 def fill_previous(
-    candles: Sequence[Candle], query: Query, healthy: Healthy, holes: Sequence[Hole] = ()
+    candles: Sequence[Candle], query: Query, healthy: Healthy, holes: Sequence[UnknownStretch] = ()
 ) -> list[Candle]:
     """The query's candles with the quiet windows between them filled: the previous close, no trades.
 

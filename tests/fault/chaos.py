@@ -13,7 +13,7 @@ import httpx
 
 from k2stream import topics
 from k2stream.platform.platform import WORKERS, Platform
-from k2stream.simulator.faults import Kind
+from k2stream.simulator.faults import FaultKind
 from tests.fault.lost_state import LostState
 from tests.fault.platforms import recovered
 
@@ -29,25 +29,25 @@ BEYOND_SESSION = 8.0
 
 # What an exchange does, and how: nothing here makes a trade that the feed could not have seen.
 EXCHANGE = {
-    Kind.GARBAGE: {"count": 5},
-    Kind.BINARY: {"count": 3},
-    Kind.TRUNCATED: {"count": 3},
-    Kind.HUGE: {"count": 1, "bytes": 1_000_000},
-    Kind.ERROR: {"count": 1},
-    Kind.DUPLICATE: {"count": 20},
-    Kind.REORDER: {"count": 10, "seconds": 2.0},
-    Kind.DROP: {"count": 5},
-    Kind.LATE: {"count": 5, "seconds": 120.0},
-    Kind.AHEAD: {"count": 3, "seconds": 3600.0},
-    Kind.ABORT: {},
-    Kind.CLOSE: {},
-    Kind.REFUSE: {"seconds": 5.0},
-    Kind.SWAP: {"count": 10},
-    Kind.SHUTDOWN: {"seconds": 1.0},
-    Kind.TAKE_AWAY: {},
-    Kind.REFUSE_SYMBOL: {"count": 2},
-    Kind.LEAVE_OUT: {},
-    Kind.RATE: {},
+    FaultKind.GARBAGE: {"count": 5},
+    FaultKind.BINARY: {"count": 3},
+    FaultKind.TRUNCATED: {"count": 3},
+    FaultKind.HUGE: {"count": 1, "bytes": 1_000_000},
+    FaultKind.ERROR: {"count": 1},
+    FaultKind.DUPLICATE: {"count": 20},
+    FaultKind.REORDER: {"count": 10, "seconds": 2.0},
+    FaultKind.DROP: {"count": 5},
+    FaultKind.LATE: {"count": 5, "seconds": 120.0},
+    FaultKind.AHEAD: {"count": 3, "seconds": 3600.0},
+    FaultKind.ABORT: {},
+    FaultKind.CLOSE: {},
+    FaultKind.REFUSE: {"seconds": 5.0},
+    FaultKind.SWAP: {"count": 10},
+    FaultKind.SHUTDOWN: {"seconds": 1.0},
+    FaultKind.TAKE_AWAY: {},
+    FaultKind.REFUSE_SYMBOL: {"count": 2},
+    FaultKind.LEAVE_OUT: {},
+    FaultKind.RATE: {},
 }
 
 
@@ -114,7 +114,7 @@ class Chaos:
         (self._clocks / role).write_text(str(seconds))
         return self._note(f"clock {seconds:+d} s {role}")
 
-    async def exchange(self, exchange: str, kind: Kind) -> str:
+    async def exchange(self, exchange: str, kind: FaultKind) -> str:
         """Make a simulated exchange misbehave."""
         async with httpx.AsyncClient(timeout=10) as client:
             fault = {"exchange": exchange, "kind": kind.value, **EXCHANGE[kind]}

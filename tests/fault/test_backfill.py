@@ -7,11 +7,11 @@ import pytest
 
 from k2stream import instruments, topics
 from k2stream.backfill import past
-from k2stream.backfill.past import Report
-from k2stream.backfill.resume import Note
-from k2stream.backfill.span import Span
+from k2stream.backfill.past import BackfillReport
+from k2stream.backfill.resume import BackfillNote
+from k2stream.backfill.span import TradeSpan
 from k2stream.model import clock
-from k2stream.simulator.faults import Kind
+from k2stream.simulator.faults import FaultKind
 from tests.fault import report
 from tests.fault.platforms import exact, quiet, running, stats
 from tests.fault.test_exchanges import canonical, inject
@@ -29,20 +29,20 @@ async def test_a_backfill_makes_every_layer_whole(tmp_path):
     tests/integration/test_platform.py::test_a_backfill_brings_what_was_before_the_feed.
     """
     injected, results, steps = Counter(), Counter(), []
-    quietly = Report(steps.append, lambda done, told: None)
+    quietly = BackfillReport(steps.append, lambda done, told: None)
     began = clock.now_us() - 60_000_000
     limits = {"reconnect_base_seconds": 0.5, "candle_retention": 2}
     async with running(tmp_path, rate=100, gap_fill=False, **limits) as platform:
         for _ in range(ROUNDS):
             for name in topics.EXCHANGES:
-                await inject(platform, name, Kind.DROP, count=DROPPED)
-                await inject(platform, name, Kind.REFUSE, seconds=OUTAGE_SECONDS)
-                await inject(platform, name, Kind.ABORT)
+                await inject(platform, name, FaultKind.DROP, count=DROPPED)
+                await inject(platform, name, FaultKind.REFUSE, seconds=OUTAGE_SECONDS)
+                await inject(platform, name, FaultKind.ABORT)
                 injected += Counter({"dropped frames": DROPPED, "outages": 1})
             await quiet(platform, 8)
         await quiet(platform, FORGOTTEN_SECONDS)
         await platform.stop_feeds()
-        span = Span(began, clock.now_us())
+        span = TradeSpan(began, clock.now_us())
         listed = list(instruments.load(platform.settings.instruments_file))
         await broken_off(platform.settings, listed[0], span)
         for item in (*listed, listed[-1]):
@@ -63,10 +63,10 @@ async def broken_off(settings, item, span):
     """Cancelled once it has fetched."""
     fetched = asyncio.Event()
     running = asyncio.create_task(
-        past.run(settings, item, span, Report(lambda step: None, lambda done, told: fetched.set()))
+        past.run(settings, item, span, BackfillReport(lambda step: None, lambda done, told: fetched.set()))
     )
     await fetched.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert Note(settings.data_path, item, span).read().told
+    assert BackfillNote(settings.data_path, item, span).read().told

@@ -16,7 +16,7 @@ from pyiceberg.exceptions import CommitStateUnknownException
 from sqlalchemy.exc import OperationalError
 
 from k2stream import topics
-from k2stream.delivery.progress import Position
+from k2stream.delivery.progress import SinkPosition
 from k2stream.delivery.sink import Away
 from k2stream.iceberg import tables
 from k2stream.iceberg.catalog import open_catalog
@@ -110,7 +110,7 @@ async def test_f08_a_commit_whose_answer_is_lost(tmp_path, monkeypatch):
     assert offsets(settings) == Counter(range(COMMITS * EACH))
     table = open_catalog(settings).load_table("cold.silver_trades")
     assert len(table.snapshots()) == COMMITS
-    assert store.positions(SILVER) == {0: Position(COMMITS * EACH - 1)}
+    assert store.positions(SILVER) == {0: SinkPosition(COMMITS * EACH - 1)}
     report.record("F8", injected, {"snapshots": COMMITS, "rows": COMMITS * EACH, "rows twice": 0})
 
 

@@ -12,7 +12,7 @@ from k2stream import instruments, topics
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.reconcile.oracle import avro
 from k2stream.reconcile.oracle.raw_log import read_to_end
-from k2stream.simulator.faults import Kind
+from k2stream.simulator.faults import FaultKind
 from tests.fault import report
 from tests.fault.platforms import exact, quiet, running, stats, until
 
@@ -20,24 +20,24 @@ pytestmark = pytest.mark.fault
 
 # Kraken numbers nothing: what it leaves out within a connection nobody can know of.
 CUTS = {
-    Kind.ABORT: {},
-    Kind.CLOSE: {},
-    Kind.REFUSE: {"seconds": 4.0},
-    Kind.SILENCE: {"seconds": 45.0},  # longer than any exchange may be silent
-    Kind.GARBAGE: {"count": 5},
-    Kind.BINARY: {"count": 5},
-    Kind.TRUNCATED: {"count": 5},
-    Kind.HUGE: {"bytes": 10_000_000},
-    Kind.ERROR: {},
-    Kind.PONG: {"count": 5},
-    Kind.DROP: {"count": 5},
-    Kind.SHUTDOWN: {"seconds": 1.0},
-    Kind.TAKE_AWAY: {},
-    Kind.REFUSE_SYMBOL: {"count": 2},  # these three from the next subscription on
-    Kind.LEAVE_OUT: {},
-    Kind.RATE: {},
+    FaultKind.ABORT: {},
+    FaultKind.CLOSE: {},
+    FaultKind.REFUSE: {"seconds": 4.0},
+    FaultKind.SILENCE: {"seconds": 45.0},  # longer than any exchange may be silent
+    FaultKind.GARBAGE: {"count": 5},
+    FaultKind.BINARY: {"count": 5},
+    FaultKind.TRUNCATED: {"count": 5},
+    FaultKind.HUGE: {"bytes": 10_000_000},
+    FaultKind.ERROR: {},
+    FaultKind.PONG: {"count": 5},
+    FaultKind.DROP: {"count": 5},
+    FaultKind.SHUTDOWN: {"seconds": 1.0},
+    FaultKind.TAKE_AWAY: {},
+    FaultKind.REFUSE_SYMBOL: {"count": 2},  # these three from the next subscription on
+    FaultKind.LEAVE_OUT: {},
+    FaultKind.RATE: {},
 }
-NEVER = {("kraken", Kind.DROP), ("binance", Kind.TAKE_AWAY)}
+NEVER = {("kraken", FaultKind.DROP), ("binance", FaultKind.TAKE_AWAY)}
 STORM = 20
 BACKOFF_CAP = 4.0  # seconds
 
@@ -128,7 +128,7 @@ async def test_f10_a_hostile_exchange_costs_no_trade(tmp_path):
             injected[kind.value] += 1
         for _ in range(STORM):
             await quiet(platform, random.uniform(0.2, 1))
-            await asyncio.gather(*(inject(platform, name, Kind.ABORT) for name in topics.EXCHANGES))
+            await asyncio.gather(*(inject(platform, name, FaultKind.ABORT) for name in topics.EXCHANGES))
             injected["abort in the storm"] += len(topics.EXCHANGES)
 
         async def subscribed():
@@ -183,11 +183,11 @@ async def test_f11_copies_disorder_and_snapshots_are_counted_and_change_nothing(
         for round_ in range(6):
             for name in topics.EXCHANGES:
                 if name != "kraken":  # without ids a copy is a trade
-                    await inject(platform, name, Kind.DUPLICATE, count=25)
-                await inject(platform, name, Kind.REORDER, count=25, seconds=2.0)
+                    await inject(platform, name, FaultKind.DUPLICATE, count=25)
+                await inject(platform, name, FaultKind.REORDER, count=25, seconds=2.0)
             await quiet(platform, 5)
             if round_ % 2:
-                await inject(platform, "coinbase", Kind.ABORT)
+                await inject(platform, "coinbase", FaultKind.ABORT)
                 await quiet(platform, 2)
         await quiet(platform, 5)
         trades = await complete(platform)

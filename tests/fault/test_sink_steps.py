@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from k2stream.clickhouse.destination import connect
-from k2stream.embedded.front import ClickHouse
+from k2stream.embedded.front import ClickHouseServer
 from k2stream.embedded.ports import free_port
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.settings import Settings
@@ -30,7 +30,7 @@ RANDOM_RUNS = 10
 async def clickhouse_port(tmp_path):
     """An engine of the test's own."""
     port = free_port()
-    front = ClickHouse(
+    front = ClickHouseServer(
         tmp_path / "clickhouse", port, free_port(frozenset({port})), tmp_path / "clickhouse.log"
     )
     child = await front.start()

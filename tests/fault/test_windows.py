@@ -17,9 +17,9 @@ from k2stream.iceberg.catalog import open_catalog
 from k2stream.model.candle import TIMEFRAMES
 from k2stream.reconcile.oracle.raw_log import read_to_end
 from k2stream.replay import run
-from k2stream.replay.clickhouse import Hot
+from k2stream.replay.clickhouse import HotRebuild
 from k2stream.replay.iceberg import Cold
-from k2stream.simulator.faults import Kind
+from k2stream.simulator.faults import FaultKind
 from tests.fault import report
 from tests.fault.platforms import FOUR, exact, published, quiet, recovered, running, until
 from tests.fault.test_exchanges import happened, inject
@@ -43,7 +43,7 @@ async def test_f12_late_trades_inside_the_grace_revise_and_outside_change_no_fin
     async with running(tmp_path, rate=200) as platform:
         for seconds in (2.0, 150.0) * 8:
             for name in topics.EXCHANGES:
-                await inject(platform, name, Kind.LATE, count=5, seconds=seconds)
+                await inject(platform, name, FaultKind.LATE, count=5, seconds=seconds)
             await quiet(platform, 4)
         held = await exact(platform)
         log = [entry for entry in await happened(platform) if entry["fault"] == "late"]
@@ -121,7 +121,7 @@ async def test_f14_a_replay_at_any_speed_gives_the_finals_of_the_live_run(tmp_pa
 
 async def _replayed(settings, batch_records):
     """The states of all windows, by (timeframe, key, open time), of a replay in batches of some size."""
-    hot = Hot(settings)
+    hot = HotRebuild(settings)
     try:
         tiers = (hot, Cold(open_catalog(settings)))
         outcome = await run.rebuild(settings, tiers, "auto", print, batch_records=batch_records)
@@ -146,7 +146,7 @@ async def test_f15_idle_symbols_close_by_the_clock_and_a_dead_feed_is_told_from_
         await next_minute(platform, after=2)
         opened = int(time.time() // MINUTE * MINUTE) * 1000
         await quiet(platform, 3)  # some trades of every symbol
-        await inject(platform, "kraken", Kind.SILENCE, seconds=20.0)
+        await inject(platform, "kraken", FaultKind.SILENCE, seconds=20.0)
 
         async def told():
             candles = [await _candle(platform, item, opened) for item in listed]

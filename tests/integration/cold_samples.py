@@ -6,7 +6,7 @@ from k2stream.iceberg import tables
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.iceberg.destination import Iceberg
 from k2stream.iceberg.maintenance import log, maintain
-from k2stream.iceberg.maintenance.log import Verdict
+from k2stream.iceberg.maintenance.log import AuditVerdict
 from tests.integration.sink_samples import batch, candle, native, piece, trade
 
 SILVER, GOLD, KRAKEN = (
@@ -53,7 +53,7 @@ def once(count):
 
 
 def all_well(name):
-    return Verdict("OK", 0, "")
+    return AuditVerdict("OK", 0, "")
 
 
 NAMES = [SILVER.table, GOLD.table, KRAKEN.table, log.NAME]

@@ -6,7 +6,7 @@ from decimal import Decimal
 import numpy as np
 import pyarrow as pa
 
-from k2stream.delivery.progress import Batch, Partition, Piece
+from k2stream.delivery.progress import Piece, SinkBatch, SourcePartition
 from k2stream.delivery.route import DELIVERY, OFFSET
 from k2stream.layers import bronze, gold, silver
 from k2stream.layers.schema import UTC_MICROSECONDS
@@ -25,12 +25,12 @@ def piece(route, records, first=0, partition=0, receipt=None, marks=None):
         [{**row, OFFSET: int(offset)} for row, offset in zip(records, offsets, strict=True)],
         pa.schema([field.with_type(_plain(field.type)) for field in schema]),
     ).cast(schema)
-    where = Partition(route.topic, partition)
+    where = SourcePartition(route.topic, partition)
     return Piece(where, first, first + len(records) - 1, marks or {}, rows, len(records), receipt)
 
 
 def batch(*pieces):
-    return Batch(tuple(pieces))
+    return SinkBatch(tuple(pieces))
 
 
 def _plain(kind):

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from k2stream import settings
 from k2stream.commands.cold import cold
-from k2stream.delivery.progress import Position
+from k2stream.delivery.progress import SinkPosition
 from k2stream.iceberg import tables, writer
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.iceberg.destination import Iceberg
@@ -96,10 +96,10 @@ def test_the_sink_goes_on_after_compaction_and_expiry(config, store):
     fill(store)
     run(config)
     restarted = Iceberg(config)
-    assert restarted.positions(SILVER) == {0: Position(499)}
+    assert restarted.positions(SILVER) == {0: SinkPosition(499)}
     write_trades(restarted, 500)
     run(config)
-    assert Iceberg(config).positions(SILVER) == {0: Position(599)}
+    assert Iceberg(config).positions(SILVER) == {0: SinkPosition(599)}
     assert held(config) == once(600)
 
 
@@ -198,7 +198,7 @@ def test_a_compaction_that_the_sink_overtakes_is_committed_on_top_of_it(config, 
     monkeypatch.setattr(compact, "carried", overtake)
     compact.compact(lambda: load(config), tables.TABLES[NAME].order, 1_000_000)
     assert held(config) == once(800)
-    assert Iceberg(config).positions(SILVER) == {0: Position(799)}
+    assert Iceberg(config).positions(SILVER) == {0: SinkPosition(799)}
     assert len(data_files(config)) == 2 + 3 * 2
 
 
@@ -238,7 +238,7 @@ def test_appends_go_on_while_it_runs(config, store):
         runs += 1
     sink.join()
     assert held(config) == once(1500)
-    assert Iceberg(config).positions(SILVER) == {0: Position(1499)}
+    assert Iceberg(config).positions(SILVER) == {0: SinkPosition(1499)}
     run(config, [NAME])
     assert held(config) == once(1500)
     assert len(data_files(config)) == 2
@@ -307,7 +307,7 @@ def test_killed_anywhere_every_row_is_there_once_and_the_next_run_completes(conf
     assert held(config) == once(300)
     write_trades(Iceberg(config), 300)
     assert held(config) == once(400)
-    assert Iceberg(config).positions(SILVER) == {0: Position(399)}
+    assert Iceberg(config).positions(SILVER) == {0: SinkPosition(399)}
 
     assert {entry.status for entry in run(config)} == {"OK"}
     assert held(config) == once(400)

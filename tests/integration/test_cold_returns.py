@@ -11,7 +11,7 @@ from faust.types import TP
 from k2stream import settings
 from k2stream.batch import RecordBatch
 from k2stream.delivery.destination import WentBack
-from k2stream.delivery.progress import Partition
+from k2stream.delivery.progress import SourcePartition
 from k2stream.delivery.sink import Policy, Sink
 from k2stream.iceberg import writer
 from k2stream.iceberg.catalog import open_catalog
@@ -22,7 +22,7 @@ from tests.integration.sink_samples import piece, trade
 
 pytestmark = pytest.mark.integration
 
-AT = Partition(SILVER.topic, 0)
+AT = SourcePartition(SILVER.topic, 0)
 NEVER = Policy(flush_seconds=60, max_rows=10**6, max_bytes=10**9, save_seconds=0)
 
 

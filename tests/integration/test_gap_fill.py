@@ -31,7 +31,7 @@ from k2stream.model import clock, decimals
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.settings import environment
 from k2stream.simulator import Options, Simulator
-from k2stream.simulator.faults import Fault, Kind
+from k2stream.simulator.faults import Fault, FaultKind
 from tests.integration.partitions import settings_on
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
@@ -200,13 +200,15 @@ async def test_every_trade_is_there_once_after_drops_and_cuts(simulator, setting
         workers(settings, tmp_path / "workers.log"),
     ):
         await until(lambda: all(venue.counts.sent_trades > 50 for venue in venues.values()))
-        inject(simulator, Kind.DROP, count=DROPPED)
+        inject(simulator, FaultKind.DROP, count=DROPPED)
         for venue in venues.values():
-            while venue.faults.done[Kind.DROP] < DROPPED:  # in one instant with the cut: Kraken has no ids
+            while (
+                venue.faults.done[FaultKind.DROP] < DROPPED
+            ):  # in one instant with the cut: Kraken has no ids
                 venue.tick()
-        inject(simulator, Kind.REFUSE, seconds=OUTAGE_SECONDS)
-        inject(simulator, Kind.REST, seconds=2 * OUTAGE_SECONDS)
-        inject(simulator, Kind.ABORT)
+        inject(simulator, FaultKind.REFUSE, seconds=OUTAGE_SECONDS)
+        inject(simulator, FaultKind.REST, seconds=2 * OUTAGE_SECONDS)
+        inject(simulator, FaultKind.ABORT)
         await until(lambda: all(venue.counts.connections == 2 for venue in venues.values()))
         sent = {name: venue.counts.sent_trades for name, venue in venues.items()}
         await until(lambda: all(venue.counts.sent_trades > sent[name] + 50 for name, venue in venues.items()))

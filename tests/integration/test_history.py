@@ -7,9 +7,9 @@ import pytest
 from k2stream import settings
 from k2stream.clickhouse.candles import HotTier
 from k2stream.clickhouse.destination import ClickHouse, connect
-from k2stream.history.reader import Answer, History
+from k2stream.history.reader import CandleAnswer, CandleHistory
 from k2stream.history.reader import of as history_of
-from k2stream.history.seams import Span, newest
+from k2stream.history.seams import CandleSpan, newest
 from k2stream.iceberg.candles import ColdTier
 from k2stream.iceberg.destination import Iceberg
 from k2stream.iceberg.tables import TABLES
@@ -79,9 +79,10 @@ def everything(config):
 
 
 SPANS = [
-    Span(5), Span(100), Span(12, end=candle(25).open_time), Span(3, start=0),
-    Span(100, start=candle(8).open_time, end=candle(33).open_time), Span(4, candle(9).open_time),
-    Span(7, end=candle(5).open_time), Span(5, start=candle(39).open_time + 1), Span(2, end=1),
+    CandleSpan(5), CandleSpan(100), CandleSpan(12, end=candle(25).open_time), CandleSpan(3, start=0),
+    CandleSpan(100, start=candle(8).open_time, end=candle(33).open_time), CandleSpan(4, candle(9).open_time),
+    CandleSpan(7, end=candle(5).open_time), CandleSpan(5, start=candle(39).open_time + 1),
+    CandleSpan(2, end=1),
 ]  # fmt: skip
 
 
@@ -92,9 +93,9 @@ async def test_the_tiers_answer_as_one(config, everything):
         held = span.cut(tables)
         answer = await history.extended(BTC, "1m", span, held, min(tables))
         hot = {time: held for time, held in everything.items() if time >= candle(10).open_time}
-        assert answer == Answer(span.cut(hot if span.newest else everything)), span
-    assert history.read(ETH, "1m", Span(5)).candles == [candle(0, 9, ETH)]
-    assert history.read(ETH, "1d", Span(5)).candles == []
+        assert answer == CandleAnswer(span.cut(hot if span.newest else everything)), span
+    assert history.read(ETH, "1m", CandleSpan(5)).candles == [candle(0, 9, ETH)]
+    assert history.read(ETH, "1d", CandleSpan(5)).candles == []
 
 
 async def test_each_tier_gives_its_spans(config, everything):
@@ -108,7 +109,7 @@ async def test_each_tier_gives_its_spans(config, everything):
 
 async def test_a_tier_that_is_away_is_named_and_the_others_answer(config, everything):
     alone = history_of(msgspec.structs.replace(config, clickhouse_port=1))
-    answer = alone.read(BTC, "1m", Span(100))
+    answer = alone.read(BTC, "1m", CandleSpan(100))
     assert [held.open_time for held in answer.candles] == [candle(n).open_time for n in range(30)]
     ((tier, reason),) = answer.missing
     assert tier == "ClickHouse"
@@ -119,5 +120,5 @@ async def test_a_tier_that_is_away_is_named_and_the_others_answer(config, everyt
 async def test_tiers_that_were_never_filled_are_empty_and_stay_so(stack, tmp_path):
     nothing = settings.Settings(data_dir=str(tmp_path), clickhouse_port=stack.clickhouse_port)
     cold = ColdTier(nothing)
-    assert History([cold]).read(BTC, "1m", Span(5)) == Answer([])
+    assert CandleHistory([cold]).read(BTC, "1m", CandleSpan(5)) == CandleAnswer([])
     assert not list(tmp_path.iterdir())

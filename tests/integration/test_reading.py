@@ -60,5 +60,7 @@ async def test_the_audit_and_the_oracle_do_not_take_it_for_empty(at):
             async for _ in topics._read(name, {0: (0, 100)}):
                 pass
     with pytest.raises(ConfigError, match="expired or were cut off"):
-        async for _ in raw_log.read_to_end(at, name, {0: raw_log.Held(0, 100)}):  # as it was a moment ago
+        async for _ in raw_log.read_to_end(
+            at, name, {0: raw_log.HeldOffsets(0, 100)}
+        ):  # as it was a moment ago
             pass

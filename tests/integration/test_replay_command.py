@@ -16,7 +16,7 @@ from k2stream.batch.table import RESERVED
 from k2stream.candles.codec import dumps_state, loads_state
 from k2stream.clickhouse.destination import ClickHouse, connect
 from k2stream.commands.demo import drain
-from k2stream.delivery.progress import Partition, Position
+from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.iceberg.destination import Iceberg
 from k2stream.iceberg.tables import TABLES
@@ -29,7 +29,7 @@ from k2stream.platform.platform import WORKERS, Platform, Simulation
 from k2stream.platform.scrape import scrape
 from k2stream.reconcile.oracle.run import verify
 from k2stream.replay import run, swap
-from k2stream.replay.clickhouse import Hot
+from k2stream.replay.clickhouse import HotRebuild
 from k2stream.replay.iceberg import FRESH, Cold, fresh_name
 from k2stream.replay.rebuild import Rows
 from k2stream.settings import Settings, environment, load
@@ -40,9 +40,12 @@ from tests.integration.sink_samples import batch, piece, trade
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 
 REACHED = {
-    "silver_trades": {Partition(topics.NORMALIZED, 0): Position(41, {"kraken:0": 17})},
-    **{f"bronze_trades_{name}": {Partition(topics.raw(name), 0): Position(17)} for name in topics.EXCHANGES},
-    **{f"ohlcv_{name}": {Partition(topics.ohlcv(name), 0): Position(5)} for name in TIMEFRAMES},
+    "silver_trades": {SourcePartition(topics.NORMALIZED, 0): SinkPosition(41, {"kraken:0": 17})},
+    **{
+        f"bronze_trades_{name}": {SourcePartition(topics.raw(name), 0): SinkPosition(17)}
+        for name in topics.EXCHANGES
+    },
+    **{f"ohlcv_{name}": {SourcePartition(topics.ohlcv(name), 0): SinkPosition(5)} for name in TIMEFRAMES},
 }
 COLD = {table.hot: table.route for table in TABLES.values()}
 
@@ -56,7 +59,7 @@ def settings(stack, tmp_path):
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def tiers(settings):
-    tiers = Hot(settings), Cold(open_catalog(settings))
+    tiers = HotRebuild(settings), Cold(open_catalog(settings))
     yield tiers
     for tier in tiers:
         tier.drop()
@@ -77,10 +80,10 @@ async def test_layers_change_places_and_the_sinks_go_on_from_them(settings, tier
         tier.create()
     sinks = {ClickHouse(settings): silver.ROUTE, Iceberg(settings): COLD["silver_trades"]}
     for sink, route in sinks.items():
-        key = (route.table, Partition(route.topic, 0))
-        sink.open({key: Position(29)})
+        key = (route.table, SourcePartition(route.topic, 0))
+        sink.open({key: SinkPosition(29)})
         sink.write(route, batch(piece(silver.ROUTE, [trade(3, price=1)], first=30)))
-        sink.open({key: Position(30)})
+        sink.open({key: SinkPosition(30)})
     rows = piece(silver.ROUTE, [trade(3, price=2), trade(4, price=3)]).rows
     for tier in tiers:
         tier.write(Rows(silver.ROUTE, rows))
@@ -94,14 +97,14 @@ async def test_layers_change_places_and_the_sinks_go_on_from_them(settings, tier
     assert prices(settings) == (["2", "3"], ["2", "3"])
     for sink, route in sinks.items():
         (position,) = sink.positions(route).values()
-        assert position == Position(41, {"kraken:0": 17}, position.epoch)
+        assert position == SinkPosition(41, {"kraken:0": 17}, position.epoch)
         assert position.epoch  # the rows are not those that the sink knew
     locations = {cold.catalog.load_table(name).location() for name in TABLES}
 
     await swap.exchange(tiers)
     assert prices(settings) == (["1"], ["1"])
     for sink, route in sinks.items():
-        assert sink.positions(route) == {0: Position(30)}
+        assert sink.positions(route) == {0: SinkPosition(30)}
     await swap.exchange(tiers)
     for tier in tiers:
         tier.create()  # the old layers go, their folders with them
@@ -140,7 +143,7 @@ async def k2(settings, *arguments):
 
 async def rebuilt(settings, batch_records):
     """Rebuilt silver and gold of both tiers, as bytes."""
-    hot, cold = Hot(settings), Cold(open_catalog(settings))
+    hot, cold = HotRebuild(settings), Cold(open_catalog(settings))
     await run.rebuild(settings, (hot, cold), "auto", print, batch_records=batch_records)
     found = {}
     for hot_name, route in COLD.items():

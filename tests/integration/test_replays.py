@@ -16,7 +16,7 @@ from k2stream import deadletter, topics
 from k2stream.avro import registry, trades
 from k2stream.deadletter import DeadLetter
 from k2stream.dlq import notes
-from k2stream.dlq.notes import Id, Note
+from k2stream.dlq.notes import Id, ReplayNote
 from k2stream.dlq.plan import HEADER, plan
 from k2stream.dlq.replay import replay, replays
 from k2stream.embedded.ports import free_port
@@ -252,7 +252,7 @@ async def test_letters_go_back_once_and_a_failed_replay_is_seen_as_one(settings,
 async def test_a_replay_that_was_broken_off_is_finished_not_repeated(settings, producer, monkeypatch):
     number, letter = await send_letter(producer, frame("61.5", "62.5"), stage="ingest", connection="kraken-2")
     end = (await ends(settings, KRAKEN, settings.kraken_partitions))[RAW_PARTITION]
-    broken = Note(Id(number, letter.time), "broken", KRAKEN, {RAW_PARTITION: end})
+    broken = ReplayNote(Id(number, letter.time), "broken", KRAKEN, {RAW_PARTITION: end})
     await producer.send_and_wait(topics.DLQ_REPLAYS, msgspec.json.encode(broken), partition=0)
     first, _ = plan(letter, settings).rows
     await producer.send_and_wait(

@@ -22,7 +22,7 @@ from k2stream.clickhouse.migrate import migrate
 from k2stream.delivery.anchors import renamed
 from k2stream.delivery.destination import WentBack
 from k2stream.delivery.epochs import Move, named
-from k2stream.delivery.progress import Partition, Position, Progress
+from k2stream.delivery.progress import SinkPosition, SinkProgress, SourcePartition
 from k2stream.delivery.route import stored
 from k2stream.delivery.sink import Away, Policy, Sink
 from k2stream.exchanges import raw
@@ -35,7 +35,7 @@ from tests.integration.sink_samples import GOLD, KRAKEN, SILVER, batch, candle, 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 
 
-FIRST, SECOND = (("silver_trades", Partition(SILVER.topic, number)) for number in (0, 1))
+FIRST, SECOND = (("silver_trades", SourcePartition(SILVER.topic, number)) for number in (0, 1))
 
 
 @pytest.fixture
@@ -86,8 +86,8 @@ async def test_migrating_twice_changes_nothing(config, client):
 async def test_a_table_that_is_gone_is_made_again_without_positions(config, client, store):
     """At 1ee9d02 it was never made again: the worker's advice was to start it once more."""
     database, epoch = config.clickhouse_database, named("", 1, "a")
-    other = ("ohlcv_1m", Partition(GOLD.topic, 0))
-    store.open({FIRST: Position(9, epoch=epoch), other: Position(7, epoch=epoch)})
+    other = ("ohlcv_1m", SourcePartition(GOLD.topic, 0))
+    store.open({FIRST: SinkPosition(9, epoch=epoch), other: SinkPosition(7, epoch=epoch)})
     client.execute(f"DROP TABLE {database}.silver_trades")
     assert migrate(client, config) == []
     assert count(client, config, "silver_trades") == 0
@@ -96,7 +96,7 @@ async def test_a_table_that_is_gone_is_made_again_without_positions(config, clie
     client.execute(f"DROP TABLE {database}.sink_positions")
     migrate(client, config)
     assert store.positions(GOLD) == {}
-    store.open({other: Position(5, epoch=epoch)})
+    store.open({other: SinkPosition(5, epoch=epoch)})
     assert store.positions(GOLD)[0].epoch == epoch
 
 
@@ -161,36 +161,36 @@ async def test_gold_views_show_the_highest_revision(config, client, store):
 async def test_positions_only_go_forward_in_their_epoch(store):
     assert store.positions(SILVER) == {}
     old, new = named("", 1, "a"), named("", 2, "a")
-    store.open({FIRST: Position(-1, epoch=old), SECOND: Position(-1, epoch=old, source="'s'\\")})
-    saved = Position(9, {"kraken:0": 4, "binance:0": 7}, old)
+    store.open({FIRST: SinkPosition(-1, epoch=old), SECOND: SinkPosition(-1, epoch=old, source="'s'\\")})
+    saved = SinkPosition(9, {"kraken:0": 4, "binance:0": 7}, old)
     for _ in (1, 2):  # an answer was lost
-        store.save({FIRST: Move(-1, saved), SECOND: Move(-1, Position(3, {}, old, "'s'\\"))})
+        store.save({FIRST: Move(-1, saved), SECOND: Move(-1, SinkPosition(3, {}, old, "'s'\\"))})
     store.save(
-        {FIRST: Move(4, Position(7, {"kraken:0": 2}, old))}
+        {FIRST: Move(4, SinkPosition(7, {"kraken:0": 2}, old))}
     )  # a worker that does not know it was replaced
-    assert store.positions(SILVER) == {0: saved, 1: Position(3, {}, old, "'s'\\")}
+    assert store.positions(SILVER) == {0: saved, 1: SinkPosition(3, {}, old, "'s'\\")}
     assert store.positions(KRAKEN) == {}
-    store.open({FIRST: Position(5, {"kraken:0": 1}, new)})
-    assert store.positions(SILVER)[0] == Position(5, {"kraken:0": 1}, new)
+    store.open({FIRST: SinkPosition(5, {"kraken:0": 1}, new)})
+    assert store.positions(SILVER)[0] == SinkPosition(5, {"kraken:0": 1}, new)
     with pytest.raises(WentBack) as refused:
-        store.save({FIRST: Move(9, Position(12, epoch=old))})
-    assert refused.value.found == {FIRST: Position(5, {"kraken:0": 1}, new)}
+        store.save({FIRST: Move(9, SinkPosition(12, epoch=old))})
+    assert refused.value.found == {FIRST: SinkPosition(5, {"kraken:0": 1}, new)}
     assert store.positions(SILVER)[0].offset == 5
 
 
 async def test_a_save_to_a_server_that_went_back_is_refused(config, client, store):
     """At 1ee9d02 it was saved over the position that came back: the rows between never came."""
     epoch = named("", 1, "a")
-    store.open({FIRST: Position(-1, epoch=epoch)})
-    store.save({FIRST: Move(-1, Position(9, epoch=epoch))})
+    store.open({FIRST: SinkPosition(-1, epoch=epoch)})
+    store.save({FIRST: Move(-1, SinkPosition(9, epoch=epoch))})
     positions = f"{config.clickhouse_database}.sink_positions"
     client.execute(f"ALTER TABLE {positions} DELETE WHERE last_offset = 9 SETTINGS mutations_sync = 2")
     with pytest.raises(WentBack) as refused:
-        store.save({FIRST: Move(9, Position(12, epoch=epoch))})
-    assert refused.value.found == {FIRST: Position(-1, epoch=epoch)}
+        store.save({FIRST: Move(9, SinkPosition(12, epoch=epoch))})
+    assert refused.value.found == {FIRST: SinkPosition(-1, epoch=epoch)}
     client.execute(f"ALTER TABLE {positions} DELETE WHERE 1 SETTINGS mutations_sync = 2")
     with pytest.raises(WentBack) as refused:
-        store.save({FIRST: Move(9, Position(12, epoch=epoch))})
+        store.save({FIRST: Move(9, SinkPosition(12, epoch=epoch))})
     assert refused.value.found == {FIRST: None}
     assert store.positions(SILVER) == {}
 
@@ -199,8 +199,8 @@ async def test_a_table_is_filled_again_as_often_as_it_is_emptied(config, client,
     """At 1ee9d02 the second time the server took the same ranges for a retry: 0 of 624 rows, "durable"."""
     database = config.clickhouse_database
     for _ in range(3):
-        progress = Progress()
-        progress.assign(FIRST[1], renamed(store.positions(SILVER).get(0, Position())))
+        progress = SinkProgress()
+        progress.assign(FIRST[1], renamed(store.positions(SILVER).get(0, SinkPosition())))
         rows = piece(SILVER, [trade(offset) for offset in range(100)]).rows
         progress.put(FIRST[1], 0, 99, {}, rows, 100, None)
         sent = progress.take()

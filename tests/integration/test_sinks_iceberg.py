@@ -12,7 +12,7 @@ from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.expressions import AlwaysTrue
 
 from k2stream import settings
-from k2stream.delivery.progress import Partition, Position
+from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.sink import Away
 from k2stream.iceberg import tables, writer
 from k2stream.iceberg.catalog import open_catalog
@@ -26,7 +26,7 @@ SILVER, GOLD, KRAKEN, BINANCE = (
     tables.TABLES[f"cold.{name}"].route
     for name in ("silver_trades", "gold_ohlcv_1m", "bronze_trades_kraken", "bronze_trades_binance")
 )
-PARTITION = Partition(SILVER.topic, 0)
+PARTITION = SourcePartition(SILVER.topic, 0)
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_a_writer_that_was_overtaken_adds_the_rest(store, catalog, config, monke
     monkeypatch.setattr(writer, "rows_for", overtake)
     assert store.write(SILVER, batch(trades(0, 49), trades(50, 99))) == 40
     assert offsets(catalog) == list(range(100))
-    assert store.positions(SILVER) == {0: Position(99)}
+    assert store.positions(SILVER) == {0: SinkPosition(99)}
 
 
 @pytest.mark.parametrize("landed", [True, False], ids=["landed", "did not land"])
@@ -183,7 +183,7 @@ def test_a_commit_whose_answer_was_lost(store, catalog, monkeypatch, landed):
 def test_a_restart_goes_on_from_what_was_committed(store, catalog, config):
     store.write(SILVER, batch(trades(0, 99, marks={"kraken:0": 99})))
     restarted = Iceberg(config)
-    assert restarted.positions(SILVER) == {0: Position(99, {"kraken:0": 99})}
+    assert restarted.positions(SILVER) == {0: SinkPosition(99, {"kraken:0": 99})}
     assert restarted.write(SILVER, batch(trades(50, 119))) == 20
     assert offsets(catalog) == list(range(120))
     assert restarted.positions(KRAKEN) == {}
@@ -194,14 +194,14 @@ def test_a_commit_of_no_rows_still_moves_the_position(store):
     nothing = trades(10, 19)
     sent = batch(type(nothing)(nothing.partition, 10, 19, {}, nothing.rows.slice(0, 0), 0, None))
     assert store.write(SILVER, sent) == 0
-    assert store.positions(SILVER) == {0: Position(19)}
+    assert store.positions(SILVER) == {0: SinkPosition(19)}
 
 
 def test_positions_are_found_below_maintenance_and_their_loss_is_told(store, catalog):
     store.write(SILVER, batch(trades(0, 9)))
     table = catalog.load_table("cold.silver_trades")
     table.overwrite(table.scan().to_arrow(), overwrite_filter=AlwaysTrue())  # a rewrite without the property
-    assert store.positions(SILVER) == {0: Position(9)}
+    assert store.positions(SILVER) == {0: SinkPosition(9)}
     table.refresh()
     kept = table.current_snapshot().snapshot_id
     expire = table.maintenance.expire_snapshots()
@@ -215,7 +215,7 @@ def test_maintenance_passes_the_positions_on(store, catalog):
     table = catalog.load_table("cold.silver_trades")
     properties = writer.carried(table)
     table.overwrite(table.scan().to_arrow(), overwrite_filter=AlwaysTrue(), snapshot_properties=properties)
-    assert writer.positions(table)[PARTITION] == Position(9)
+    assert writer.positions(table)[PARTITION] == SinkPosition(9)
     assert properties[writer.PROPERTY] == table.current_snapshot().summary[writer.PROPERTY]
 
 

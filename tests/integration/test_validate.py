@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from k2stream import settings
 from k2stream.clickhouse.destination import ClickHouse, connect
-from k2stream.delivery.progress import Partition, Position
+from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.layers import bronze, gold, silver
 from k2stream.layers.schema import UTC_MICROSECONDS
 from k2stream.model.candle import TIMEFRAMES
@@ -150,7 +150,9 @@ def filled(stack, name):
         for timeframe, route in GOLD.items():
             store.write(route, batch(piece(route, list(candles(canonicals, timeframe)), first=first)))
         marks[f"{exchange}:0"] = len(rows) - 1
-    store.open({("silver_trades", Partition(silver.ROUTE.topic, 0)): Position(len(marks) * 1000, marks)})
+    store.open(
+        {("silver_trades", SourcePartition(silver.ROUTE.topic, 0)): SinkPosition(len(marks) * 1000, marks)}
+    )
     try:
         yield config, client, store
     finally:

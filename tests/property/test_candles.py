@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from k2stream.candles.codec import Progress, dumps_progress, dumps_state, loads_progress, loads_state
+from k2stream.candles.codec import KeyProgress, dumps_progress, dumps_state, loads_progress, loads_state
 from k2stream.candles.fold import candles_of
 from k2stream.candles.state import merge, to_candle
 from k2stream.model.candle import TIMEFRAMES
@@ -275,7 +275,7 @@ def test_changelog_bytes_give_the_state_back(trades):
     for _, state in _states(worker):
         assert loads_state(dumps_state(state)) == state
     for key in KEYS:
-        progress = worker.progress.get(key) or Progress(0, 0)
+        progress = worker.progress.get(key) or KeyProgress(0, 0)
         assert loads_progress(dumps_progress(progress)) == progress
 
 

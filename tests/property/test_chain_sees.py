@@ -117,7 +117,7 @@ def entries_of_a_zombie_count(patch):
 
 
 def windows_ahead_of_their_progress_take_all(patch):
-    patch.setattr(partition.Partition, "_applied", lambda self, key: 1 << 60)
+    patch.setattr(partition.CandlePartition, "_applied", lambda self, key: 1 << 60)
 
 
 def a_save_goes_on_from_anything(patch):

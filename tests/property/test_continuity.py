@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2stream.backfill.contents import Held
+from k2stream.backfill.contents import HeldContents
 from k2stream.exchanges.spec import Continuity
 from k2stream.model.events import EventKind
 from k2stream.model.trade import TradeColumns
-from k2stream.normalizer.continuity import State, check, holes, made, recent
+from k2stream.normalizer.continuity import ContinuityState, check, holes, made, recent
 
 
 def columns(rows, *, numbered=True):
@@ -42,7 +42,7 @@ def in_batches(kind, rows, cuts, **how):
         part = rows[start:stop]
         usable = np.array([row[3:] != ("bad",) for row in part], np.bool_)
         result = check(kind, columns(part, **how), states, usable)
-        states |= msgspec.json.decode(msgspec.json.encode(result.states), type=dict[str, State])
+        states |= msgspec.json.decode(msgspec.json.encode(result.states), type=dict[str, ContinuityState])
         keep += result.keep.tolist()
         ids += result.trade_id
         for event in result.events:
@@ -171,7 +171,7 @@ def test_restarts_and_doubts_are_the_same_in_any_batches(rows, at, limit):
         keep, epoch, doubts, happened, states = [], [], [], [], {}
         for start, stop in pairwise(bounds):
             result = check(Continuity.CONTIGUOUS, told(rows[start:stop]), states)
-            states |= msgspec.json.decode(msgspec.json.encode(result.states), type=dict[str, State])
+            states |= msgspec.json.decode(msgspec.json.encode(result.states), type=dict[str, ContinuityState])
             keep += result.keep.tolist()
             epoch += result.epoch.tolist()
             doubts += [row + start for row in result.doubtful]
@@ -230,14 +230,14 @@ def test_what_several_connections_tell_counts_once(made, at):
     keep, states = [], {}
     for start, stop in pairwise([0, *sorted(cut(told, at)), len(told)]):
         result = check(Continuity.NONE, without_ids(told[start:stop]), states)
-        states |= msgspec.json.decode(msgspec.json.encode(result.states), type=dict[str, State])
+        states |= msgspec.json.decode(msgspec.json.encode(result.states), type=dict[str, ContinuityState])
         keep += result.keep.tolist()
     most = Counter()
     for link in {row[0] for row in told}:
         most |= Counter(row[1:] for row in told if row[0] == link)
     kept = Counter(row[1:] for row, good in zip(told, keep, strict=True) if good)
     assert kept == most and not kept - Counter(happened)
-    held = Held()
+    held = HeldContents()
     for link, time, price in told:
         held.add((price,), time, link)
     assert Counter((time, price) for (price,), times in held.times().items() for time in times) == kept
@@ -260,7 +260,7 @@ def test_a_trade_that_was_fetched_first_is_not_taken_again_when_it_comes():
 
 
 def test_an_earlier_release_remembered_too_little_to_compare_with():
-    states = {"A": State(newest=1_700_000_000_000_000)}
+    states = {"A": ContinuityState(newest=1_700_000_000_000_000)}
     rows = [("x-1", 1_700_000_000_000_000 + after, "1") for after in (-5, 0, 1)]
     result = check(Continuity.NONE, without_ids(rows), states)
     assert result.keep.tolist() == [False, False, True] and list(result.doubtful) == [0, 1]

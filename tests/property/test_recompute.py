@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from k2stream.backfill.canonical import COLUMNS, Canonical, hot_trades
 from k2stream.backfill.recompute import forgotten
-from k2stream.backfill.span import Span
+from k2stream.backfill.span import TradeSpan
 from k2stream.candles.state import to_candle
 from k2stream.layers.schema import SILVER
 from k2stream.model import decimals
@@ -55,8 +55,8 @@ def recomputed(trades, span, retention):
     newest = held.newest(first)
     found = {}
     for start in range(first, span.end, DAY):
-        day = held.of(Span(start, start + DAY))
-        wanted = Span(max(start, span.start), min(start + DAY, span.end))
+        day = held.of(TradeSpan(start, start + DAY))
+        wanted = TradeSpan(max(start, span.start), min(start + DAY, span.end))
         for timeframe, windows in forgotten(day, wanted, newest, retention, GRACE):
             for opened, state in windows:
                 assert (timeframe, KEY, opened) not in found
@@ -72,7 +72,7 @@ def test_with_what_the_tables_have_it_is_every_candle(trades, at, retention):
         worker.flush()
     wanted, _ = expected(trades)
     times = [trade.timestamp for trade in trades]
-    past = recomputed(trades, Span(min(times), max(times) + 1), retention)
+    past = recomputed(trades, TradeSpan(min(times), max(times) + 1), retention)
     held = worker.candles()
     assert past.items() <= wanted.items()
     assert held.items() <= wanted.items()
@@ -81,8 +81,8 @@ def test_with_what_the_tables_have_it_is_every_candle(trades, at, retention):
 
 @given(streams(keys=(KEY,), backfilled=True), st.integers(0, 40), st.integers(1, 400))
 def test_only_windows_that_meet_the_span_are_recomputed(trades, begin, length):
-    span = Span(START + begin * MINUTE, START + (begin + length) * MINUTE)
-    whole = recomputed(trades, Span(START // DAY * DAY - 10 * DAY, START + 30 * DAY), 1)
+    span = TradeSpan(START + begin * MINUTE, START + (begin + length) * MINUTE)
+    whole = recomputed(trades, TradeSpan(START // DAY * DAY - 10 * DAY, START + 30 * DAY), 1)
     assert recomputed(trades, span, 1) == {
         (timeframe, key, opened): candle
         for (timeframe, key, opened), candle in whole.items()

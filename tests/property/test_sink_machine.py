@@ -23,7 +23,7 @@ from k2stream.delivery import sink as base
 from k2stream.delivery.anchors import renamed
 from k2stream.delivery.destination import WentBack
 from k2stream.delivery.epochs import follows
-from k2stream.delivery.progress import Partition, Position
+from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.rewind import target
 from k2stream.delivery.route import Route, delivered
 from k2stream.delivery.sink import Away, Policy, Sink
@@ -133,7 +133,7 @@ class AtomicStore(Store):
 
     def _open(self, positions):
         for (table, at), position in positions.items():
-            found = self.held.get(at.partition, Position())
+            found = self.held.get(at.partition, SinkPosition())
             if found.offset > position.offset:
                 raise WentBack({(table, at): found})
             self.held[at.partition] = position
@@ -142,11 +142,11 @@ class AtomicStore(Store):
         first = {piece.partition: piece for piece in reversed(batch.pieces)}
         for at, piece in first.items():
             found = self.held.get(at.partition)
-            if not follows(piece.first, piece.epoch, found or Position()):
+            if not follows(piece.first, piece.epoch, found or SinkPosition()):
                 raise WentBack({("table", at): found})
         added = self._add(batch, dict(self.held))
         for at, position in batch.positions.items():
-            if position.offset > self.held.get(at.partition, Position()).offset:
+            if position.offset > self.held.get(at.partition, SinkPosition()).offset:
                 self.held[at.partition] = position
         return added
 
@@ -184,8 +184,8 @@ class Delivery(RuleBasedStateMachine):
         """A worker without memory, which reads on from what was acknowledged, or what the store holds."""
         self.store.fates.clear()
         for partition, end in self.acknowledged.items():
-            held = self.store.held.get(partition, Position())
-            wanted = target(held.offset, end, 0, RECORDS, ("table", Partition(TOPIC, partition)))
+            held = self.store.held.get(partition, SinkPosition())
+            wanted = target(held.offset, end, 0, RECORDS, ("table", SourcePartition(TOPIC, partition)))
             if wanted is not None:
                 self.store.held[partition] = renamed(held)
                 self.acknowledged[partition] = wanted
@@ -194,7 +194,9 @@ class Delivery(RuleBasedStateMachine):
         self.next = dict(self.acknowledged)
 
     def passed(self):
-        return [(ROUTE, {Partition(TOPIC, number): end for number, end in self.acknowledged.items() if end})]
+        return [
+            (ROUTE, {SourcePartition(TOPIC, number): end for number, end in self.acknowledged.items() if end})
+        ]
 
     async def back_to(self, offsets, between):
         """Zombies are no members: what they ask for moves nothing."""

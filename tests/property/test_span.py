@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k2stream import exchanges
-from k2stream.backfill.span import Span, chunks
+from k2stream.backfill.span import TradeSpan, chunks
 from k2stream.exchanges.rest.spec import Past
 from k2stream.exchanges.spec import RawTrade
 from tests.unit.backfill.told import Told
 
 LIMIT = 4
 steps = st.lists(st.tuples(st.integers(1, 3) | st.just(50), st.integers(0, 6)), max_size=40)
-spans = st.tuples(st.integers(0, 120), st.integers(1, 120)).map(lambda span: Span(span[0], sum(span)))
+spans = st.tuples(st.integers(0, 120), st.integers(1, 120)).map(lambda span: TradeSpan(span[0], sum(span)))
 
 
 def trades(steps, first):

@@ -10,8 +10,8 @@ from k2stream import exchanges
 from k2stream.avro import registry, wire
 from k2stream.batch import RecordBatch
 from k2stream.columnar.scan import Misfit, Scan
-from k2stream.normalizer import Position, records, uniform
-from k2stream.normalizer.continuity import Ids, State
+from k2stream.normalizer import SymbolPosition, records, uniform
+from k2stream.normalizer.continuity import ContinuityState, Ids
 
 BINANCE = exchanges.get("binance")
 NOW = 1_700_000_000_000_000
@@ -65,7 +65,9 @@ def both(values, highs, first_offset=5):
         [b"BTCUSDT"] * len(values),
         values,
     )
-    known = {name: Position(4, State({"": Ids(high, [(0, 3)])})) for name, high in highs.items()}
+    known = {
+        name: SymbolPosition(4, ContinuityState({"": Ids(high, [(0, 3)])})) for name, high in highs.items()
+    }
     slow = records.normalise(BINANCE, batch, known.get, BINANCE.canonical, **OPTIONS)
     try:
         fast = uniform.normalise(BINANCE, BINANCE.layout, batch, known.get, BINANCE.canonical, **OPTIONS)
@@ -180,11 +182,11 @@ def test_what_is_remembered_by_column_is_what_is_compared_record_by_record():
 
 
 def test_after_a_restart_of_ids_batches_are_read_record_by_record():
-    state = State({"": Ids(7, [(0, 6)], NOW, epoch=1)})
+    state = ContinuityState({"": Ids(7, [(0, 6)], NOW, epoch=1)})
     batch = RecordBatch(TP("raw", 1), np.arange(5, 7), np.full(2, NOW // 1000), [b""] * 2, [PLAIN, NEXT])
     with pytest.raises(Misfit, match="started again"):
         uniform.normalise(
-            BINANCE, BINANCE.layout, batch, lambda _: Position(4, state), BINANCE.canonical, **OPTIONS
+            BINANCE, BINANCE.layout, batch, lambda _: SymbolPosition(4, state), BINANCE.canonical, **OPTIONS
         )
 
 

@@ -8,6 +8,7 @@ simulated or checked.
 import ast
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -147,3 +148,17 @@ def test_an_exchange_is_named_in_its_own_places_only():
 def test_pure_rooms_bring_no_faust(module):
     code = f"import sys, k2stream.{module}; sys.exit('faust' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+SHARED_NAMES = {"NativeTrade", "Trade"}
+"""Class names that stand for more than one thing: each exchange's own, of one shape."""
+
+
+def test_a_public_class_name_stands_for_one_thing():
+    places = defaultdict(set)
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].add(name(path))
+    shared = {label: where for label, where in places.items() if len(where) > 1}
+    assert shared.keys() == SHARED_NAMES, shared

@@ -7,7 +7,7 @@ import time
 
 import click
 
-from k2stream.replay.compare import Layer
+from k2stream.replay.compare import ComparedLayer
 
 _TERMINAL_SECONDS, _LOG_SECONDS = 0.2, 5.0
 
@@ -30,7 +30,7 @@ class Meter:
             click.echo(f"\r{text}  " if self._terminal else text, nl=end, err=True)
 
 
-def line(layer: Layer) -> str:
+def line(layer: ComparedLayer) -> str:
     """How a layer compares, with its first differences on lines of their own."""
     elsewhere = f", {layer.elsewhere:,} moved on" if layer.elsewhere else ""
     text = f"{layer.name:34} {layer.rows:>12,} rows, {layer.differences:,} differences{elsewhere}"

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from k2stream.embedded.clickhouse import http, native
-from k2stream.embedded.clickhouse.engine import Engine
+from k2stream.embedded.clickhouse.engine import ServerEngine
 from k2stream.model.errors import ConfigError
 
 USAGE = "usage: python -m k2stream.embedded.clickhouse DATA_DIR TCP_PORT HTTP_PORT"
@@ -20,7 +20,7 @@ STOP = 1.5  # seconds for a clean stop
 
 async def serve(folder: Path, tcp_port: int, http_port: int) -> None:
     """Serve until SIGTERM or SIGINT. Raises ConfigError."""
-    engine = Engine(folder)
+    engine = ServerEngine(folder)
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
@@ -44,9 +44,9 @@ async def serve(folder: Path, tcp_port: int, http_port: int) -> None:
 
 
 async def _listen(
-    serve_client: Callable[[asyncio.StreamReader, asyncio.StreamWriter, Engine], Awaitable[None]],
+    serve_client: Callable[[asyncio.StreamReader, asyncio.StreamWriter, ServerEngine], Awaitable[None]],
     port: int,
-    engine: Engine,
+    engine: ServerEngine,
     clients: set[asyncio.StreamWriter],
 ) -> asyncio.Server:
     async def connected(stream: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -7,7 +7,7 @@ import lz4.block
 import zstandard
 from clickhouse_cityhash.cityhash import CityHash128
 
-from k2stream.embedded.clickhouse.reader import MAX_BLOCK, MalformedError, Reader
+from k2stream.embedded.clickhouse.reader import MAX_BLOCK, BytesReader, MalformedError
 from k2stream.embedded.clickhouse.types import UnsupportedTypeError, parse_type, skip_prefix, skip_values
 
 BLOCK_INFO = b"\x01\x00\x02\xff\xff\xff\xff\x00"  # 1: not overflows, 2: bucket -1, end
@@ -43,14 +43,14 @@ def header(columns: Columns) -> bytes:
     return varint(len(columns)) + b"\x00" + b"".join(string(name) + string(kind) for name, kind in columns)
 
 
-async def skip_block_info(reader: Reader) -> None:
+async def skip_block_info(reader: BytesReader) -> None:
     while field := await reader.varint():
         if field > 2:
             raise MalformedError(f"block info field {field}")
         await reader.skip(1 if field == 1 else 4)
 
 
-async def read_block(reader: Reader) -> Block:
+async def read_block(reader: BytesReader) -> Block:
     """One block of FORMAT Native. Raises EOFError, MalformedError."""
     reader.compact()
     width, rows = await reader.varint(), await reader.varint()
@@ -79,7 +79,7 @@ def compress(data: bytes) -> bytes:
     return b"".join(frames)
 
 
-async def read_frame(reader: Reader) -> bytes:
+async def read_frame(reader: BytesReader) -> bytes:
     """One frame, decompressed. Raises EOFError, MalformedError."""
     reader.compact()
     checksum, head = await reader.read(16), await reader.read(9)

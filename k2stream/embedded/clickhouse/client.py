@@ -7,17 +7,17 @@ from typing import Any, TypeVar
 
 from k2stream.embedded.clickhouse import protocol
 from k2stream.embedded.clickhouse.blocks import Block, Columns
-from k2stream.embedded.clickhouse.engine import Engine, Session, run
-from k2stream.embedded.clickhouse.reader import Reader
+from k2stream.embedded.clickhouse.engine import ServerEngine, Session, run
+from k2stream.embedded.clickhouse.reader import BytesReader
 
 T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class Client:
-    reader: Reader
+class ServerClient:
+    reader: BytesReader
     writer: asyncio.StreamWriter
-    engine: Engine
+    engine: ServerEngine
     session: Session
     compressed: bool = False
     described: dict[str, tuple[int, Columns]] = field(default_factory=dict)

@@ -48,7 +48,7 @@ def not_implemented(message: str) -> QueryError:
     return QueryError(NOT_IMPLEMENTED, f"DB::Exception: {message}. (NOT_IMPLEMENTED)")
 
 
-class Engine:
+class ServerEngine:
     """The engine of this process. Raises ConfigError when the folder cannot be used."""
 
     def __init__(self, folder: Path) -> None:

@@ -8,17 +8,17 @@ from typing import Any
 
 from k2stream.embedded.clickhouse import protocol, statements
 from k2stream.embedded.clickhouse.blocks import EMPTY, Block, Columns, header, read_block
-from k2stream.embedded.clickhouse.client import Client
+from k2stream.embedded.clickhouse.client import ServerClient
 from k2stream.embedded.clickhouse.engine import CANCELLED, QueryError, not_implemented
 from k2stream.embedded.clickhouse.inserts import DataFile, insert, insert_bytes
 from k2stream.embedded.clickhouse.protocol import Packet
-from k2stream.embedded.clickhouse.reader import MalformedError, Reader, reader_of
+from k2stream.embedded.clickhouse.reader import BytesReader, MalformedError, reader_of
 from k2stream.embedded.clickhouse.types import UnsupportedTypeError, parse_type
 
 NOT_INSERTED = frozenset({"MATERIALIZED", "ALIAS", "EPHEMERAL"})
 
 
-async def execute(client: Client, sql: str) -> None:
+async def execute(client: ServerClient, sql: str) -> None:
     """Send all packets of a query but the one that ends it. Raises QueryError: the client can go on."""
     match statements.parse(sql):
         case statements.Insert() as statement:
@@ -33,7 +33,7 @@ async def execute(client: Client, sql: str) -> None:
                 client.engine.commands += 1
 
 
-async def _command(client: Client, sql: str) -> None:
+async def _command(client: ServerClient, sql: str) -> None:
     if inserted := statements.split_data(sql.encode()):
         await client.call(insert_bytes, client.session, *inserted, client.engine.folder)
         return
@@ -48,7 +48,7 @@ async def _command(client: Client, sql: str) -> None:
     await client.send_data(EMPTY)
 
 
-async def _select(client: Client, sql: str) -> None:
+async def _select(client: ServerClient, sql: str) -> None:
     """Send the result block by block as it comes, until its end or the client's Cancel."""
     stream = await client.call(client.session.send_query, sql, "Native")
     next_packet = asyncio.ensure_future(client.reader.need(1))
@@ -70,14 +70,14 @@ async def _select(client: Client, sql: str) -> None:
     await client.send_data(EMPTY)
 
 
-def _cancelled(reader: Reader, next_packet: asyncio.Future[None]) -> bool:
+def _cancelled(reader: BytesReader, next_packet: asyncio.Future[None]) -> bool:
     if not next_packet.done():
         return False
     next_packet.result()  # raises EOFError when the client has left
     return reader.buffer[reader.position] == Packet.CANCEL
 
 
-async def _insert(client: Client, statement: statements.Insert) -> None:
+async def _insert(client: ServerClient, statement: statements.Insert) -> None:
     columns = await _expected(client, statement.describe)
     try:
         for _, kind in columns:
@@ -93,7 +93,7 @@ async def _insert(client: Client, statement: statements.Insert) -> None:
     client.writer.write(protocol.progress(written_rows=rows, written_size=size))
 
 
-async def _inserted_blocks(client: Client) -> AsyncIterator[bytes]:
+async def _inserted_blocks(client: ServerClient) -> AsyncIterator[bytes]:
     """The blocks with rows, up to the empty one that ends them."""
     while True:
         match await client.reader.varint():
@@ -109,7 +109,7 @@ async def _inserted_blocks(client: Client) -> AsyncIterator[bytes]:
             yield block.raw
 
 
-async def _expected(client: Client, sql: str) -> Columns:
+async def _expected(client: ServerClient, sql: str) -> Columns:
     """The columns of an insert: describing them costs the engine 3 ms, a third of a small insert."""
     at, columns = client.described.get(sql, (-1, []))
     if at != client.engine.commands:
@@ -119,7 +119,7 @@ async def _expected(client: Client, sql: str) -> Columns:
     return columns
 
 
-async def _describe(client: Client, sql: str) -> Columns:
+async def _describe(client: ServerClient, sql: str) -> Columns:
     rows = json.loads(await client.run(sql, "JSONCompact") or '{"data": []}')["data"]
     return [(name, kind) for name, kind, default, *_ in rows if default not in NOT_INSERTED]
 
@@ -129,7 +129,7 @@ def _fetch(stream: Any) -> tuple[bytes, int] | None:
     return None if chunk is None else (chunk.bytes(), chunk.rows_read())
 
 
-async def _result_block(reader: Reader) -> Block:
+async def _result_block(reader: BytesReader) -> Block:
     try:
         return await read_block(reader)
     except MalformedError as error:  # a column of an unsupported type

@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl, urlsplit
 import lz4.frame
 import zstandard
 
-from k2stream.embedded.clickhouse.engine import Engine, QueryError
-from k2stream.embedded.clickhouse.http_query import Request, Response, answer, failure
+from k2stream.embedded.clickhouse.engine import QueryError, ServerEngine
+from k2stream.embedded.clickhouse.http_query import HttpRequest, Response, answer, failure
 from k2stream.embedded.clickhouse.reader import MAX_BLOCK, MalformedError
 
 log = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ MAX_LINE = 1 << 20  # bytes: a URL may hold a whole query
 MAX_HEADERS = 100
 
 
-async def serve(stream: asyncio.StreamReader, writer: asyncio.StreamWriter, engine: Engine) -> None:
+async def serve(stream: asyncio.StreamReader, writer: asyncio.StreamWriter, engine: ServerEngine) -> None:
     """Serve requests until the client leaves. Malformed bytes end this connection, with a log line."""
     try:
         while request := await _read_request(stream, writer):
@@ -44,7 +44,7 @@ async def serve(stream: asyncio.StreamReader, writer: asyncio.StreamWriter, engi
         writer.close()
 
 
-async def _read_request(stream: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Request | None:
+async def _read_request(stream: asyncio.StreamReader, writer: asyncio.StreamWriter) -> HttpRequest | None:
     """The next request; None at the end of the connection. Raises MalformedError."""
     start = await _line(stream)
     if not start:
@@ -66,7 +66,7 @@ async def _read_request(stream: asyncio.StreamReader, writer: asyncio.StreamWrit
         headers.setdefault("connection", "close")
     body = _decode(headers.get("content-encoding", ""), await _body(stream, headers))
     url = urlsplit(target)
-    return Request(method, url.path, dict(parse_qsl(url.query, keep_blank_values=True)), headers, body)
+    return HttpRequest(method, url.path, dict(parse_qsl(url.query, keep_blank_values=True)), headers, body)
 
 
 async def _line(stream: asyncio.StreamReader) -> str:

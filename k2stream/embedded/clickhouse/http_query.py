@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from k2stream.embedded.clickhouse.engine import (
     SYNTAX_ERROR,
-    Engine,
     QueryError,
+    ServerEngine,
     Session,
     apply_settings,
     not_implemented,
@@ -23,7 +23,7 @@ OTHER_PARAMETERS = {"query", "database", "default_format", "compress", "decompre
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class HttpRequest:
     method: str
     path: str
     parameters: dict[str, str]
@@ -38,7 +38,7 @@ class Response:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def answer(engine: Engine, request: Request) -> Response:
+def answer(engine: ServerEngine, request: HttpRequest) -> Response:
     """Run the request's statement. Raises QueryError, and RuntimeError of the engine."""
     inserted = _insert(request)
     sql = "" if inserted else _text(b"\n".join((request.parameters.get("query", "").encode(), request.body)))
@@ -64,7 +64,7 @@ def failure(error: QueryError) -> Response:
     return Response("500 Internal Server Error", f"{error}\n".encode(), headers)
 
 
-def _insert(request: Request) -> tuple[Insert, bytes] | None:
+def _insert(request: HttpRequest) -> tuple[Insert, bytes] | None:
     """The INSERT and its data, when they are apart: the one in the URL, or both in the body."""
     sql = request.parameters.get("query")
     if sql is None:
@@ -81,7 +81,7 @@ def _is_setting(parameter: str) -> bool:
     return parameter not in OTHER_PARAMETERS and not parameter.startswith("param_")
 
 
-def _result(session: Session, sql: str, request: Request) -> Response:
+def _result(session: Session, sql: str, request: HttpRequest) -> Response:
     sql, named = split_format(sql)
     default = request.headers.get("x-clickhouse-format") or request.parameters.get("default_format")
     format_ = named or default or "TabSeparated"

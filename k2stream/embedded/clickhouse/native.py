@@ -4,17 +4,17 @@ import asyncio
 import logging
 
 from k2stream.embedded.clickhouse import protocol
-from k2stream.embedded.clickhouse.client import Client
+from k2stream.embedded.clickhouse.client import ServerClient
 from k2stream.embedded.clickhouse.engine import (
-    Engine,
     QueryError,
+    ServerEngine,
     apply_settings,
     not_implemented,
     reset_settings,
 )
 from k2stream.embedded.clickhouse.execution import execute
 from k2stream.embedded.clickhouse.protocol import Packet
-from k2stream.embedded.clickhouse.reader import MalformedError, Reader
+from k2stream.embedded.clickhouse.reader import BytesReader, MalformedError
 from k2stream.embedded.clickhouse.statements import identifier
 
 log = logging.getLogger(__name__)
@@ -23,11 +23,11 @@ READ = 1 << 20
 NOT_SETTINGS = frozenset({"run_query_in_background"})  # for the query alone, refused by SET
 
 
-async def serve(stream: asyncio.StreamReader, writer: asyncio.StreamWriter, engine: Engine) -> None:
+async def serve(stream: asyncio.StreamReader, writer: asyncio.StreamWriter, engine: ServerEngine) -> None:
     """Serve until the client leaves. Malformed bytes end this connection, with a log line."""
     session = await engine.call(engine.session)
     try:
-        await _serve(Client(Reader(lambda: stream.read(READ)), writer, engine, session))
+        await _serve(ServerClient(BytesReader(lambda: stream.read(READ)), writer, engine, session))
     except (EOFError, ConnectionError):
         pass  # the client left
     except MalformedError as error:
@@ -37,7 +37,7 @@ async def serve(stream: asyncio.StreamReader, writer: asyncio.StreamWriter, engi
         await engine.call(session.close)
 
 
-async def _serve(client: Client) -> None:
+async def _serve(client: ServerClient) -> None:
     reader, writer = client.reader, client.writer
     database = await protocol.read_hello(reader)
     try:
@@ -64,7 +64,7 @@ async def _serve(client: Client) -> None:
                 raise MalformedError(f"unexpected packet {packet}")
 
 
-async def _query(client: Client) -> bytes:
+async def _query(client: ServerClient) -> bytes:
     """Run one query, and give the packet that ends it."""
     query = await protocol.read_query(client.reader)
     client.compressed = query.compressed
@@ -85,7 +85,7 @@ async def _query(client: Client) -> bytes:
     return end
 
 
-async def _skip_external_tables(client: Client) -> bool:
+async def _skip_external_tables(client: ServerClient) -> bool:
     """Read up to the empty block that ends them; true when there are any."""
     some = False
     while True:
@@ -99,7 +99,7 @@ async def _skip_external_tables(client: Client) -> bool:
             some = True
 
 
-async def _tables_status(client: Client) -> bytes:
+async def _tables_status(client: ServerClient) -> bytes:
     """Which of the tables asked for exist, as remote() and Distributed ask."""
     found = []
     for _ in range(await client.reader.varint()):

@@ -17,7 +17,7 @@ from k2stream.embedded.clickhouse.blocks import (
     string,
     varint,
 )
-from k2stream.embedded.clickhouse.reader import MalformedError, Reader
+from k2stream.embedded.clickhouse.reader import BytesReader, MalformedError
 
 # Below 54454 a block on the wire is exactly FORMAT Native: no custom serialisations.
 REVISION = 54448
@@ -41,13 +41,13 @@ END_OF_STREAM = b"\x05"
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class NativeQuery:
     sql: str
     settings: dict[str, str]
     compressed: bool  # blocks, both ways
 
 
-async def read_hello(reader: Reader) -> str:
+async def read_hello(reader: BytesReader) -> str:
     """The database the client wants, possibly empty. Raises MalformedError."""
     packet = await reader.varint()
     if packet != Packet.HELLO:
@@ -66,7 +66,7 @@ async def read_hello(reader: Reader) -> str:
     return database
 
 
-async def read_query(reader: Reader) -> Query:
+async def read_query(reader: BytesReader) -> NativeQuery:
     await reader.string()  # query id
     await _skip_client_info(reader)
     settings = {}
@@ -76,10 +76,10 @@ async def read_query(reader: Reader) -> Query:
     await reader.string()  # secret between servers
     await reader.varint()  # stage
     compressed = bool(await reader.varint())
-    return Query(await reader.string(), settings, compressed)
+    return NativeQuery(await reader.string(), settings, compressed)
 
 
-async def _skip_client_info(reader: Reader) -> None:
+async def _skip_client_info(reader: BytesReader) -> None:
     if not await reader.integer(1):  # no query kind
         return
     for _ in range(3):  # initial user, query id, address
@@ -104,11 +104,11 @@ async def _skip_client_info(reader: Reader) -> None:
         await reader.skip(1)
 
 
-async def read_data(reader: Reader, compressed: bool) -> Block:
+async def read_data(reader: BytesReader, compressed: bool) -> Block:
     """The body of a data packet."""
     await reader.string()  # temporary table
     if compressed:
-        reader = Reader(lambda raw=reader: read_frame(raw))  # type: ignore[misc]
+        reader = BytesReader(lambda raw=reader: read_frame(raw))  # type: ignore[misc]
     await skip_block_info(reader)
     return await read_block(reader)
 

@@ -9,7 +9,7 @@ class MalformedError(Exception):
     """The bytes are not the native protocol, or exceed its limits: the connection cannot go on."""
 
 
-class Reader:
+class BytesReader:
     """Bytes between `position` and the end of `buffer` are unread; `compact` forgets the ones before.
 
     Every read raises EOFError when the source ends first, and MalformedError past `limit` buffered bytes.
@@ -109,12 +109,12 @@ def _long_varint(buffer: bytearray, position: int) -> tuple[int, int]:
     raise MalformedError("a varint of more than 64 bits")
 
 
-def reader_of(data: bytes) -> Reader:
+def reader_of(data: bytes) -> BytesReader:
     """A reader of `data` alone."""
 
     async def nothing() -> bytes:
         return b""
 
-    reader = Reader(nothing)
+    reader = BytesReader(nothing)
     reader.buffer += data
     return reader

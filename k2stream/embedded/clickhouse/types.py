@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from k2stream.embedded.clickhouse.reader import Reader
+from k2stream.embedded.clickhouse.reader import BytesReader
 
 MAX_DEPTH = 64
 
@@ -40,7 +40,7 @@ class Fixed:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class TextType:
     pass
 
 
@@ -64,7 +64,7 @@ class LowCardinality:
     keys: "ColumnType"
 
 
-ColumnType = Fixed | Text | Nullable | Array | Tuple | LowCardinality
+ColumnType = Fixed | TextType | Nullable | Array | Tuple | LowCardinality
 
 
 @lru_cache(4096)
@@ -97,7 +97,7 @@ def _parse(text: str, whole: str, depth: int) -> ColumnType:
         case _ if name.startswith("Interval"):
             return Fixed(8)
         case "String", []:
-            return Text()
+            return TextType()
         case "FixedString", [width] if width.isdigit():
             return Fixed(int(width))
         case "Nullable", [argument]:
@@ -139,7 +139,7 @@ def split_arguments(text: str) -> list[str]:
     return [*parts, text[start:].strip()]
 
 
-async def skip_prefix(reader: Reader, kind: ColumnType) -> None:
+async def skip_prefix(reader: BytesReader, kind: ColumnType) -> None:
     """Skip what precedes a column's values: the dictionary version of each LowCardinality."""
     match kind:
         case LowCardinality():
@@ -151,14 +151,14 @@ async def skip_prefix(reader: Reader, kind: ColumnType) -> None:
                 await skip_prefix(reader, item)
 
 
-async def skip_values(reader: Reader, kind: ColumnType, rows: int) -> None:
+async def skip_values(reader: BytesReader, kind: ColumnType, rows: int) -> None:
     """Skip the values of `rows` rows."""
     match kind:
         case _ if not rows:
             pass
         case Fixed(width):
             await reader.skip(rows * width)
-        case Text():
+        case TextType():
             await reader.skip_strings(rows)
         case Nullable(inner):
             await reader.skip(rows)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Raw
 
-from k2stream.exchanges.rest.spec import History, Page, Past, Request, answer, text
+from k2stream.exchanges.rest.spec import Page, Past, RestHistory, RestRequest, answer, text
 from k2stream.exchanges.spec import RawTrade
 from k2stream.model.instrument import Instrument
 
@@ -41,18 +41,18 @@ def numbering(instrument: Instrument) -> str:
     return "agg" if instrument.stream == "aggTrade" else ""
 
 
-def by_id(symbol: str, numbering: str, first: int, last: int) -> Request:
+def by_id(symbol: str, numbering: str, first: int, last: int) -> RestRequest:
     """Trades from an id on."""
     query = {"symbol": symbol, "fromId": str(first), "limit": str(min(LIMIT, last - first + 1))}
-    return Request(symbol, numbering, _KINDS[numbering].path, query)
+    return RestRequest(symbol, numbering, _KINDS[numbering].path, query)
 
 
-def newest(symbol: str, numbering: str) -> Request:
+def newest(symbol: str, numbering: str) -> RestRequest:
     """The newest trade."""
-    return Request(symbol, numbering, _KINDS[numbering].path, {"symbol": symbol, "limit": "1"})
+    return RestRequest(symbol, numbering, _KINDS[numbering].path, {"symbol": symbol, "limit": "1"})
 
 
-def parse(request: Request, body: bytes) -> Page:
+def parse(request: RestRequest, body: bytes) -> Page:
     """Trades as @trade and @aggTrade have them, but for the event time, which is not told here."""
     kind, symbol = _KINDS[request.numbering], msgspec.json.encode(request.symbol)
 
@@ -68,7 +68,7 @@ def parse(request: Request, body: bytes) -> Page:
     return answer(_ROWS, body, page)
 
 
-HISTORY = History(
+HISTORY = RestHistory(
     requests_a_second=3.0,  # historicalTrades weigh 25 of 6000 a minute
     limit=LIMIT,
     parse=parse,

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Raw, Struct
 
-from k2stream.exchanges.rest.spec import History, Page, Past, Request, answer, text
+from k2stream.exchanges.rest.spec import Page, Past, RestHistory, RestRequest, answer, text
 from k2stream.exchanges.spec import RawTrade
 
 LIMIT = 1000
@@ -30,22 +30,22 @@ class _Trade(Struct, gc=False):
 _ROWS = msgspec.json.Decoder(list[_Trade])
 
 
-def by_id(symbol: str, numbering: str, first: int, last: int) -> Request:
+def by_id(symbol: str, numbering: str, first: int, last: int) -> RestRequest:
     """The newest trades below the id that `after` names: all from `first` on, as ids do not repeat."""
     end = min(last, first + LIMIT - 1) + 1
-    return Request(symbol, numbering, _path(symbol), {"after": str(end), "limit": str(LIMIT)})
+    return RestRequest(symbol, numbering, _path(symbol), {"after": str(end), "limit": str(LIMIT)})
 
 
-def newest(symbol: str, numbering: str) -> Request:
+def newest(symbol: str, numbering: str) -> RestRequest:
     """The newest trade."""
-    return Request(symbol, numbering, _path(symbol), {"limit": "1"})
+    return RestRequest(symbol, numbering, _path(symbol), {"limit": "1"})
 
 
 def _path(symbol: str) -> str:
     return f"/products/{quote(symbol, safe='')}/trades"
 
 
-def parse(request: Request, body: bytes) -> Page:
+def parse(request: RestRequest, body: bytes) -> Page:
     """Trades as the updates of market_trades have them; they come newest first."""
     product = msgspec.json.encode(request.symbol)
 
@@ -73,7 +73,7 @@ def _micros(time: str) -> int:
     return int(whole.timestamp()) * 1_000_000 + int(fraction[:6].ljust(6, "0"))
 
 
-HISTORY = History(
+HISTORY = RestHistory(
     requests_a_second=5.0,  # of 10
     limit=LIMIT,
     parse=parse,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Raw, Struct
 
-from k2stream.exchanges.rest.spec import History, HistoryError, Page, Past, Request, answer, text
+from k2stream.exchanges.rest.spec import HistoryError, Page, Past, RestHistory, RestRequest, answer, text
 from k2stream.exchanges.spec import RawTrade
 
 LIMIT = 1000
@@ -28,13 +28,13 @@ _ROWS = msgspec.json.Decoder(list[list[Raw]])
 _LAST = msgspec.json.Decoder(int, strict=False)
 
 
-def by_time(symbol: str, since_ns: int) -> Request:
+def by_time(symbol: str, since_ns: int) -> RestRequest:
     """Trades after a time, oldest first; a pair may be named as on the socket."""
     query = {"pair": symbol, "since": str(since_ns), "count": str(LIMIT)}
-    return Request(symbol, "", "/0/public/Trades", query)
+    return RestRequest(symbol, "", "/0/public/Trades", query)
 
 
-def parse(request: Request, body: bytes) -> Page:
+def parse(request: RestRequest, body: bytes) -> Page:
     """Trades as the socket's arrays become objects, their JSON number of seconds as its literal digits."""
     pair = msgspec.json.encode(request.symbol)
 
@@ -56,7 +56,7 @@ def parse(request: Request, body: bytes) -> Page:
     return answer(_ANSWER, body, page)
 
 
-HISTORY = History(
+HISTORY = RestHistory(
     requests_a_second=1.0,
     limit=LIMIT,
     parse=parse,

@@ -23,7 +23,7 @@ class HistoryError(Exception):
         self.final = final
 
 
-class Request(NamedTuple):
+class RestRequest(NamedTuple):
     """A GET for the trades of one native symbol; `numbering` as in TradeColumns."""
 
     symbol: str
@@ -48,7 +48,7 @@ class Page(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class RestHistory:
     """Past trades of an exchange. An exchange with ids is asked by them, one without by time."""
 
     requests_a_second: float
@@ -57,10 +57,10 @@ class History:
     limit: int
     """The most trades of an answer."""
 
-    parse: Callable[[Request, bytes], Page]
+    parse: Callable[[RestRequest, bytes], Page]
     """The trades of an answer; raises HistoryError naming what it is instead."""
 
-    by_id: Callable[[str, str, int, int], Request] | None = None
+    by_id: Callable[[str, str, int, int], RestRequest] | None = None
     """For (symbol, numbering, first id, last id): at most `limit` ids. Others may be in the answer."""
 
     upward: bool = True
@@ -69,10 +69,10 @@ class History:
     numbering: Callable[[Instrument], str] = lambda instrument: ""
     """The numbering that an instrument's trades are of, as in TradeColumns."""
 
-    newest: Callable[[str, str], Request] | None = None
+    newest: Callable[[str, str], RestRequest] | None = None
     """For (symbol, numbering): the newest trade, of an exchange with ids."""
 
-    by_time: Callable[[str, int], Request] | None = None
+    by_time: Callable[[str, int], RestRequest] | None = None
     """For (symbol, ns since 1970): trades after that time, the oldest of them first."""
 
 

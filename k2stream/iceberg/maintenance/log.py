@@ -32,7 +32,7 @@ class Problem(NamedTuple):
     text: str
 
 
-class Verdict(NamedTuple):
+class AuditVerdict(NamedTuple):
     """What an audit of a table says; `rows` were audited."""
 
     status: Status

@@ -18,7 +18,7 @@ from pyiceberg.table import Table
 
 from k2stream.iceberg import owner
 from k2stream.iceberg.maintenance import compact, expire, log, orphans
-from k2stream.iceberg.maintenance.log import Entry, Status, Verdict
+from k2stream.iceberg.maintenance.log import AuditVerdict, Entry, Status
 from k2stream.iceberg.owner import Claim
 from k2stream.iceberg.tables import TABLES
 from k2stream.model.errors import ConfigError
@@ -35,7 +35,7 @@ class Limits:
     orphan_seconds: float
 
 
-Audit = Callable[[str], Verdict]
+Audit = Callable[[str], AuditVerdict]
 
 
 class _Outcome(NamedTuple):

@@ -26,7 +26,7 @@ class FilesGone(Exception):
     """Files that the table needs are not there, or listed under other names: nothing is removed."""
 
 
-class Found(NamedTuple):
+class OrphansFound(NamedTuple):
     """Orphans, beside how many files and bytes there are."""
 
     orphans: list[str]
@@ -37,7 +37,7 @@ class Found(NamedTuple):
 
 def find(
     load: Callable[[], Table], before: datetime, since: datetime = plan.EVER, known: Collection[str] = ()
-) -> Found:
+) -> OrphansFound:
     """Orphans last written before a time, and since the location is ours, or `known` to be the table's.
 
     Raises FilesGone, OSError.
@@ -55,7 +55,7 @@ def find(
         raise FilesGone(f"{len(gone)} data files of the table are not in {table.location()}: {gone[0]}, …")
     written = {path: info.mtime for path, info in listed.items()}
     found = plan.orphans(written, needed(load()), before, since, known)
-    return Found(
+    return OrphansFound(
         found,
         len(listed),
         sum(info.size for info in listed.values()),

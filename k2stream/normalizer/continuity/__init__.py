@@ -20,7 +20,7 @@ from k2stream.model.events import EventKind
 from k2stream.model.trade import TradeColumns
 from k2stream.normalizer.continuity import content, ids, made
 from k2stream.normalizer.continuity.content import Hashes
-from k2stream.normalizer.continuity.state import Checked, Ids, State
+from k2stream.normalizer.continuity.state import Checked, ContinuityState, Ids
 
 _UNSEEN = {Continuity.CONTIGUOUS: EventKind.GAP, Continuity.RISING: EventKind.JUMP}
 """What ids that did not come are."""
@@ -29,7 +29,7 @@ _UNSEEN = {Continuity.CONTIGUOUS: EventKind.GAP, Continuity.RISING: EventKind.JU
 def check(
     continuity: Continuity,
     columns: TradeColumns,
-    states: Mapping[str, State],
+    states: Mapping[str, ContinuityState],
     usable: NDArray[np.bool_] | None = None,
     hashes: Hashes | None = None,
 ) -> Checked:
@@ -45,4 +45,4 @@ def check(
     return ids.check(columns, states, usable, hashes, _UNSEEN[continuity])
 
 
-__all__ = ["Checked", "Ids", "State", "check"]
+__all__ = ["Checked", "ContinuityState", "Ids", "check"]

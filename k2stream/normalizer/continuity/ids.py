@@ -17,20 +17,20 @@ from k2stream.model.events import EventKind
 from k2stream.model.trade import TradeColumns
 from k2stream.normalizer.continuity.content import Hashes
 from k2stream.normalizer.continuity.groups import groups
-from k2stream.normalizer.continuity.state import Checked, Ids, State, copied, duplicates
-from k2stream.normalizer.continuity.walk import Found, Walk
+from k2stream.normalizer.continuity.state import Checked, ContinuityState, Ids, copied, duplicates
+from k2stream.normalizer.continuity.walk import Walk, WalkResult
 
 
 def check(
     columns: TradeColumns,
-    states: Mapping[str, State],
+    states: Mapping[str, ContinuityState],
     usable: NDArray[np.bool_],
     hashes: Hashes,
     unseen: EventKind,
 ) -> Checked:
     """As `continuity.check`; `unseen` is what ids that did not come are."""
-    found = Found(usable.copy(), np.zeros(len(columns), np.int64))
-    new: dict[str, State] = {}
+    found = WalkResult(usable.copy(), np.zeros(len(columns), np.int64))
+    new: dict[str, ContinuityState] = {}
     for group in groups(columns, usable, hashes):
         state = new.get(group.symbol) or copied(states.get(group.symbol))
         new[group.symbol] = state

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from k2stream.model.trade import TradeColumns
 from k2stream.normalizer.continuity import told
 from k2stream.normalizer.continuity.content import Hashes
-from k2stream.normalizer.continuity.state import Checked, State, copied, duplicates
+from k2stream.normalizer.continuity.state import Checked, ContinuityState, copied, duplicates
 from k2stream.normalizer.continuity.told import Told, Union
 
 RECENT = 128
@@ -27,7 +27,7 @@ DOUBT = "not newer than what an earlier release has seen and not remembered: a r
 
 
 def check(
-    columns: TradeColumns, states: Mapping[str, State], usable: NDArray[np.bool_], hashes: Hashes
+    columns: TradeColumns, states: Mapping[str, ContinuityState], usable: NDArray[np.bool_], hashes: Hashes
 ) -> Checked:
     """Ids EXCHANGE-<µs>-<hash8>: the hash is of the content, and of its ordinal from the second one on.
 
@@ -35,7 +35,7 @@ def check(
     another connection told already is dropped; identical trades of one connection are all real.
     """
     made: list[str] = []
-    new: dict[str, State] = {}
+    new: dict[str, ContinuityState] = {}
     repeated: dict[str, list[int]] = {}
     doubtful: dict[int, str] = {}
     prefix, nothing = columns.exchange.upper(), [""] * len(columns)

@@ -32,7 +32,7 @@ class Ids(msgspec.Struct, array_like=True):
     since: int = 0
 
 
-class State(msgspec.Struct, omit_defaults=True):
+class ContinuityState(msgspec.Struct, omit_defaults=True):
     """Continuity of one symbol; plain JSON, for a changelog.
 
     `ids`: by numbering ("" the usual one). `newest`: the largest trade time. `told`: for exchanges without
@@ -60,17 +60,17 @@ class Checked:
     trade_id: list[str]
     events: list[FeedEvent]
     shown_by: list[int]
-    states: dict[str, State]
+    states: dict[str, ContinuityState]
     epoch: NDArray[np.int64]
     doubtful: dict[int, str] = field(default_factory=dict)
 
 
-def copied(state: State | None) -> State:
+def copied(state: ContinuityState | None) -> ContinuityState:
     """A state that may be changed; a new one for None."""
     if state is None:
-        return State()
+        return ContinuityState()
     numberings = {name: copied_ids(ids) for name, ids in state.ids.items()}
-    return State(numberings, state.newest, state.recent, state.told and told.copied(state.told))
+    return ContinuityState(numberings, state.newest, state.recent, state.told and told.copied(state.told))
 
 
 def copied_ids(ids: Ids) -> Ids:

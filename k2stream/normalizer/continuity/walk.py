@@ -26,7 +26,7 @@ _MS = 1000  # µs: times are compared to the ms
 
 
 @dataclass(slots=True)
-class Found:
+class WalkResult:
     """What is said of the trades of a batch, by row; the fields are those of Checked."""
 
     keep: NDArray[np.bool_]
@@ -45,7 +45,7 @@ class Walk:
     """A group's trades from one on, as far as they are of one epoch; `ids` change on the way."""
 
     def __init__(
-        self, columns: TradeColumns, group: Group, ids: Ids, start: int, found: Found, unseen: EventKind
+        self, columns: TradeColumns, group: Group, ids: Ids, start: int, found: WalkResult, unseen: EventKind
     ) -> None:
         self._columns, self._group, self._ids, self._start = columns, group, ids, start
         self._found, self._unseen = found, unseen

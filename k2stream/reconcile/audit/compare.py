@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from k2stream.iceberg.maintenance.log import Problem, Verdict
+from k2stream.iceberg.maintenance.log import AuditVerdict, Problem
 
 Source = tuple[str, int]
 """Exchange and raw partition: raw offsets rise in it."""
@@ -21,12 +21,14 @@ _SHOWN = 3
 _NONE = np.empty(0, np.int64)
 
 
-def verdict(rows: int, problems: Sequence[Problem]) -> Verdict:
+def verdict(rows: int, problems: Sequence[Problem]) -> AuditVerdict:
     """OK without problems, MISSING with a missing row, else ERROR."""
     if not problems:
-        return Verdict("OK", rows, "")
+        return AuditVerdict("OK", rows, "")
     missing = any(problem.status == "MISSING" for problem in problems)
-    return Verdict("MISSING" if missing else "ERROR", rows, "; ".join(problem.text for problem in problems))
+    return AuditVerdict(
+        "MISSING" if missing else "ERROR", rows, "; ".join(problem.text for problem in problems)
+    )
 
 
 def trades(expected: Offsets, found: Offsets, *, all_known: bool) -> list[Problem]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from k2stream.clickhouse.destination import ClickHouse, connect
-from k2stream.delivery.progress import Position
+from k2stream.delivery.progress import SinkPosition
 from k2stream.iceberg.tables import ColdTable
 from k2stream.reconcile.audit.compare import Candles, Source
 from k2stream.settings import Settings
@@ -23,7 +23,7 @@ class Hot:
         self._sink, self._client = ClickHouse(settings), connect(settings)
         self._database = settings.clickhouse_database
 
-    def positions(self, table: ColdTable) -> Mapping[int, Position]:
+    def positions(self, table: ColdTable) -> Mapping[int, SinkPosition]:
         """How far the hot tier's table of the same route is."""
         return self._sink.positions(replace(table.route, table=table.hot))
 

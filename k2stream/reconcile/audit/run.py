@@ -15,15 +15,15 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
 
 from k2stream import topics
-from k2stream.delivery.progress import Position
+from k2stream.delivery.progress import SinkPosition
 from k2stream.iceberg import writer
-from k2stream.iceberg.maintenance.log import Problem, Verdict
+from k2stream.iceberg.maintenance.log import AuditVerdict, Problem
 from k2stream.iceberg.tables import TABLES, ColdTable
 from k2stream.layers import gold
 from k2stream.reconcile.audit import compare
 from k2stream.reconcile.audit.compare import Candles, Source
 from k2stream.reconcile.audit.hot import Bounds, Hot
-from k2stream.reconcile.audit.topics import Span, Topics, reader
+from k2stream.reconcile.audit.topics import OffsetSpan, Topics, reader
 from k2stream.settings import Settings
 
 COMMITS_LATE = 2
@@ -33,7 +33,7 @@ CLOCKS_DIFFER = timedelta(minutes=10)
 """A trade is written after it was received, but by another machine's clock."""
 
 
-def audit(settings: Settings, catalog: Catalog, name: str, seconds: float | None = None) -> Verdict:
+def audit(settings: Settings, catalog: Catalog, name: str, seconds: float | None = None) -> AuditVerdict:
     """Audit a table over the last `seconds`, by default those of the settings.
 
     Raises KafkaError, NetworkError, … when a side cannot be read.
@@ -41,7 +41,7 @@ def audit(settings: Settings, catalog: Catalog, name: str, seconds: float | None
     return asyncio.run(_audit(settings, catalog, TABLES[name], seconds or settings.cold_audit_seconds))
 
 
-async def _audit(settings: Settings, catalog: Catalog, table: ColdTable, seconds: float) -> Verdict:
+async def _audit(settings: Settings, catalog: Catalog, table: ColdTable, seconds: float) -> AuditVerdict:
     # Whole milliseconds: the topics' timestamps have no more.
     start = (datetime.now(UTC) - timedelta(seconds=seconds)).replace(microsecond=0)
     due = datetime.now(UTC) - timedelta(seconds=COMMITS_LATE * settings.cold_commit_seconds + 60)
@@ -56,7 +56,7 @@ async def _audit(settings: Settings, catalog: Catalog, table: ColdTable, seconds
 
 async def _bronze(
     catalog: Catalog, table: ColdTable, log: Topics, hot: Hot, start: datetime, due: datetime
-) -> Verdict:
+) -> AuditVerdict:
     """A raw record is a row, unless it was a dead letter; an offset need not be a record."""
     exchange = table.route.table.rpartition("_")[2]
     in_hot = hot.positions(table)
@@ -94,7 +94,7 @@ async def _bronze(
 
 async def _silver(
     catalog: Catalog, table: ColdTable, log: Topics, hot: Hot, start: datetime, due: datetime
-) -> Verdict:
+) -> AuditVerdict:
     """A trade of the normalized topic is a row, however often it is there."""
     in_hot = _marks(hot.positions(table))
     cold = catalog.load_table(table.name)
@@ -120,7 +120,7 @@ async def _silver(
 
 async def _gold(
     catalog: Catalog, table: ColdTable, log: Topics, hot: Hot, start: datetime, due: datetime
-) -> Verdict:
+) -> AuditVerdict:
     """The highest revision of a candle is the same in both tiers, or a record of it is still on its way.
 
     The order counts: what ClickHouse shows came at or after its positions, and is before the end read last.
@@ -140,7 +140,9 @@ async def _gold(
     return compare.verdict(len(ours), [*_uncommitted(table, held, spans), *problems])
 
 
-def _uncommitted(table: ColdTable, held: Mapping[int, Position], spans: Mapping[int, Span]) -> list[Problem]:
+def _uncommitted(
+    table: ColdTable, held: Mapping[int, SinkPosition], spans: Mapping[int, OffsetSpan]
+) -> list[Problem]:
     late = {number: span.due - max(_last(held, number) + 1, span.beginning) for number, span in spans.items()}
     return [
         Problem("MISSING", f"{table.route.topic}:{number}: {count} records should have been committed by now")
@@ -149,16 +151,16 @@ def _uncommitted(table: ColdTable, held: Mapping[int, Position], spans: Mapping[
     ]
 
 
-def _positions(cold: Table, table: ColdTable) -> dict[int, Position]:
+def _positions(cold: Table, table: ColdTable) -> dict[int, SinkPosition]:
     held = writer.positions(cold)
     return {key.partition: position for key, position in held.items() if key.topic == table.route.topic}
 
 
-def _last(held: Mapping[int, Position], number: int) -> int:
-    return held.get(number, Position()).offset
+def _last(held: Mapping[int, SinkPosition], number: int) -> int:
+    return held.get(number, SinkPosition()).offset
 
 
-def _marks(held: Mapping[int, Position]) -> dict[Source, int]:
+def _marks(held: Mapping[int, SinkPosition]) -> dict[Source, int]:
     """The highest raw offset of each source; see layers/silver.py."""
     marks: dict[Source, int] = {}
     for position in held.values():

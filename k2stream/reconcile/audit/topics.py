@@ -31,7 +31,7 @@ Ranges = Mapping[int, tuple[int, int]]
 """By partition: from an offset to before another."""
 
 
-class Span(NamedTuple):
+class OffsetSpan(NamedTuple):
     """Offsets of a partition: its oldest, the window's first, the first that may be uncommitted, its end."""
 
     beginning: int
@@ -47,7 +47,7 @@ class Topics:
         self._settings, self._consumer = settings, consumer
         self._counts = {topic.name: topic.partitions for topic in topics.declared(settings)}
 
-    async def spans(self, topic: str, start: datetime, due: datetime) -> dict[int, Span]:
+    async def spans(self, topic: str, start: datetime, due: datetime) -> dict[int, OffsetSpan]:
         """The window's offsets by partition: records before `due` should have been committed by now."""
         partitions = [TopicPartition(topic, number) for number in range(self._counts[topic])]
         beginnings = await self._consumer.beginning_offsets(partitions)
@@ -57,7 +57,7 @@ class Topics:
         ]
         ends = await self._consumer.end_offsets(partitions)
         return {
-            tp.partition: Span(
+            tp.partition: OffsetSpan(
                 beginnings[tp],
                 firsts[tp].offset if firsts[tp] else ends[tp],
                 dues[tp].offset if dues[tp] else ends[tp],

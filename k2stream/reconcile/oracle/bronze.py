@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from k2stream.reconcile.oracle import clickhouse, iceberg, venues
-from k2stream.reconcile.oracle.engine import Engine
-from k2stream.reconcile.oracle.parquet import Writer
+from k2stream.reconcile.oracle.engine import OracleEngine
+from k2stream.reconcile.oracle.parquet import ParquetWriter
 from k2stream.settings import Settings
 
 _OURS = ("receive_time", "connection", "sequence")
@@ -21,7 +21,7 @@ def columns(exchange: str) -> tuple[str, ...]:
     return (*venues.of(exchange).columns, *_OURS)
 
 
-def expected(engine: Engine, exchange: str) -> None:
+def expected(engine: OracleEngine, exchange: str) -> None:
     """Make `bronze_<exchange>` of `native_<exchange>`."""
     texts = ", ".join(f"CAST({name}, 'Nullable(String)') AS {name}" for name in venues.of(exchange).columns)
     engine.table(
@@ -33,7 +33,7 @@ def expected(engine: Engine, exchange: str) -> None:
     )
 
 
-def hot(settings: Settings, engine: Engine, exchange: str, name: str, path: Path) -> None:
+def hot(settings: Settings, engine: OracleEngine, exchange: str, name: str, path: Path) -> None:
     """ClickHouse's bronze of an exchange."""
     sql = {column: (f"toString(held.{column})", pa.string()) for column in venues.of(exchange).columns}
     sql |= {
@@ -46,18 +46,18 @@ def hot(settings: Settings, engine: Engine, exchange: str, name: str, path: Path
     _table(engine, exchange, name, path)
 
 
-def cold(settings: Settings, engine: Engine, exchange: str, name: str, path: Path) -> None:
+def cold(settings: Settings, engine: OracleEngine, exchange: str, name: str, path: Path) -> None:
     """Iceberg's bronze of an exchange."""
     if iceberg.dump(settings, f"bronze_trades_{exchange}", path):
         return _table(engine, exchange, name, path, venues.of(exchange).renamed)
     kinds = [(column, pa.string()) for column in columns(exchange)]
-    with Writer(path, pa.schema([*kinds, *((column, pa.int64()) for column in _KEY)])):
+    with ParquetWriter(path, pa.schema([*kinds, *((column, pa.int64()) for column in _KEY)])):
         pass
     return _table(engine, exchange, name, path)
 
 
 def _table(
-    engine: Engine, exchange: str, name: str, path: Path, renamed: Mapping[str, str] | None = None
+    engine: OracleEngine, exchange: str, name: str, path: Path, renamed: Mapping[str, str] | None = None
 ) -> None:
     stored = {column: (renamed or {}).get(column, column) for column in columns(exchange)}
     texts = ", ".join(f"CAST({source}, 'Nullable(String)') AS {column}" for column, source in stored.items())

@@ -14,11 +14,11 @@ import yaml
 
 from k2stream import topics
 from k2stream.reconcile.oracle import avro, clickhouse, iceberg
-from k2stream.reconcile.oracle.engine import Engine
-from k2stream.reconcile.oracle.parquet import Writer
+from k2stream.reconcile.oracle.engine import OracleEngine
+from k2stream.reconcile.oracle.parquet import ParquetWriter
 from k2stream.reconcile.oracle.raw_log import Bounds, read_to_end
 from k2stream.reconcile.oracle.rules import scaled
-from k2stream.reconcile.oracle.unreadable import Unreadable
+from k2stream.reconcile.oracle.unreadable import UnreadableRecords
 from k2stream.reconcile.oracle.windows import TIMEFRAMES
 from k2stream.settings import Settings
 
@@ -38,7 +38,7 @@ END_MS = 9_999_999_999_999
 """After every window: the year 2286."""
 
 
-class Instrument(NamedTuple):
+class ListedInstrument(NamedTuple):
     """A symbol as the instruments file spells it."""
 
     exchange: str
@@ -46,17 +46,17 @@ class Instrument(NamedTuple):
     canonical: str
 
 
-def listed(settings: Settings) -> list[Instrument]:
+def listed(settings: Settings) -> list[ListedInstrument]:
     """The instruments file."""
     content = yaml.safe_load(Path(settings.instruments_file).read_text(encoding="utf-8"))
     return [
-        Instrument(exchange, item["symbol"], item["canonical"])
+        ListedInstrument(exchange, item["symbol"], item["canonical"])
         for exchange, found in content.items()
         for item in found or ()
     ]
 
 
-def _table(engine: Engine, name: str, path: Path, numbers: str, of: str = "") -> None:
+def _table(engine: OracleEngine, name: str, path: Path, numbers: str, of: str = "") -> None:
     """Make a table of candles from a Parquet file; `numbers` is SQL of a decimal at scale 18."""
     sql = {column: numbers.format(column) for column in NUMBERS}
     sql |= {column: f"toInt64(assumeNotNull({column}))" for column in WHOLE}
@@ -68,19 +68,21 @@ def _table(engine: Engine, name: str, path: Path, numbers: str, of: str = "") ->
     )
 
 
-async def tables(settings: Settings, engine: Engine, name: str, url: str, path: Path) -> None:
+async def tables(settings: Settings, engine: OracleEngine, name: str, url: str, path: Path) -> None:
     """The candle tables, as the candles worker serves them."""
-    with Writer(path, _SCHEMA) as writer:
+    with ParquetWriter(path, _SCHEMA) as writer:
         writer.rows(map(_spoken, await served(settings, url, listed(settings))))
     _table(engine, name, path, "toInt256({})")
 
 
-async def served(settings: Settings, url: str, instruments: Sequence[Instrument]) -> list[dict[str, Any]]:
+async def served(
+    settings: Settings, url: str, instruments: Sequence[ListedInstrument]
+) -> list[dict[str, Any]]:
     """Every candle of the tables over REST, with the names of its symbol and timeframe."""
     gate = asyncio.Semaphore(_AT_ONCE)
     found: list[dict[str, Any]] = []
 
-    async def read(client: httpx.AsyncClient, item: Instrument, timeframe: str) -> None:
+    async def read(client: httpx.AsyncClient, item: ListedInstrument, timeframe: str) -> None:
         where = f"{url}/ohlcv/{item.exchange}/{item.canonical.replace('/', '-')}/{timeframe}"
         # With an end: without one, windows of trades dated ahead are not the newest.
         asked = {"limit": str(settings.candle_retention), "end": str(END_MS), "source": "tables"}
@@ -103,11 +105,16 @@ def _spoken(fields: Mapping[str, Any]) -> list[Any]:
 
 
 async def topic(
-    settings: Settings, engine: Engine, name: str, held: Mapping[str, Bounds], path: Path, bad: Unreadable
+    settings: Settings,
+    engine: OracleEngine,
+    name: str,
+    held: Mapping[str, Bounds],
+    path: Path,
+    bad: UnreadableRecords,
 ) -> None:
     """Every record of the candle topics; `held` are their bounds by timeframe."""
     records = avro.Records(settings, "candle")
-    with Writer(path, _SCHEMA) as writer:
+    with ParquetWriter(path, _SCHEMA) as writer:
         for timeframe, bounds in held.items():
             where = topics.ohlcv(timeframe)
             async for partition, batch in read_to_end(settings, where, bounds):
@@ -116,7 +123,7 @@ async def topic(
 
 
 def _decoded(
-    records: avro.Records, where: str, partition: int, batch: Any, bad: Unreadable
+    records: avro.Records, where: str, partition: int, batch: Any, bad: UnreadableRecords
 ) -> Iterator[list[Any]]:
     for record in batch:
         fields = records.read(record.value)
@@ -127,7 +134,7 @@ def _decoded(
             yield [*(fields[name] for name in TEXT), *numbers, *(int(fields[name]) for name in WHOLE)]
 
 
-def hot(settings: Settings, engine: Engine, name: str, folder: Path) -> None:
+def hot(settings: Settings, engine: OracleEngine, name: str, folder: Path) -> None:
     """ClickHouse's gold views."""
     sql = {column: f"toString(held.{column})" for column in (*TEXT, *NUMBERS)}
     sql |= {column: f"toInt64(held.{column})" for column in WHOLE}
@@ -141,14 +148,14 @@ def hot(settings: Settings, engine: Engine, name: str, folder: Path) -> None:
     _table(engine, name, folder, scaled("{}"), f"file('{folder}/hot-gold-*.parquet', Parquet)")
 
 
-def cold(settings: Settings, engine: Engine, name: str, folder: Path) -> None:
+def cold(settings: Settings, engine: OracleEngine, name: str, folder: Path) -> None:
     """Iceberg's gold: every row, a revision each. Its open and close times are stored in µs."""
     found = [
         iceberg.dump(settings, f"gold_ohlcv_{timeframe}", folder / f"cold-gold-{timeframe}.parquet")
         for timeframe in TIMEFRAMES
     ]
     if not any(found):
-        with Writer(folder / "cold-gold.parquet", _SCHEMA):
+        with ParquetWriter(folder / "cold-gold.parquet", _SCHEMA):
             pass
         return _table(engine, name, folder / "cold-gold.parquet", "toInt256({})")
     milli = ", ".join(f"intDiv({column}, 1000) AS {column}" for column in ("open_time", "close_time"))

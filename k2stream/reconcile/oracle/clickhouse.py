@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 from clickhouse_driver import Client
 
-from k2stream.reconcile.oracle.parquet import Writer
+from k2stream.reconcile.oracle.parquet import ParquetWriter
 from k2stream.settings import Settings
 
 Columns = Mapping[str, tuple[str, pa.DataType]]
@@ -42,7 +42,7 @@ def dump(settings: Settings, source: str, columns: Columns, path: Path) -> None:
     schema = pa.schema([(name, kind) for name, (_, kind) in columns.items()])
     client = connect(settings)
     try:
-        with Writer(path, schema, nullable=True) as writer:
+        with ParquetWriter(path, schema, nullable=True) as writer:
             found = iter(client.execute_iter(query))
             while rows := list(islice(found, _AT_ONCE)):
                 writer.rows(rows)

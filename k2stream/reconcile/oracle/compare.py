@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from k2stream.reconcile.oracle.engine import Engine
+from k2stream.reconcile.oracle.engine import OracleEngine
 from k2stream.reconcile.oracle.trades import COMPARED
 
 KEY = ("exchange", "raw_partition", "raw_offset")
@@ -46,7 +46,7 @@ class Comparison:
         )
 
 
-class Layer(NamedTuple):
+class OracleLayer(NamedTuple):
     """A table of the engine that holds a layer's rows, and what it is held to.
 
     `expected` is a table with the columns of KEY and `columns`, `required`, and whatever the conditions use:
@@ -65,7 +65,7 @@ class Layer(NamedTuple):
     reason: str = "older than the first raw record that is left"
 
 
-def compare(engine: Engine, layer: Layer) -> Comparison:
+def compare(engine: OracleEngine, layer: OracleLayer) -> Comparison:
     """Hold a layer's rows to the oracle's."""
     result = Comparison(layer.name, reason=layer.reason)
     known = f"(SELECT *, {layer.unsure} AS open FROM {layer.expected})"
@@ -94,7 +94,7 @@ def compare(engine: Engine, layer: Layer) -> Comparison:
     return result
 
 
-def _missing(engine: Engine, layer: Layer, known: str) -> list[Difference]:
+def _missing(engine: OracleEngine, layer: OracleLayer, known: str) -> list[Difference]:
     rows = engine.rows(
         f"""SELECT e.exchange, e.raw_partition, e.raw_offset
         FROM (SELECT * FROM {known} WHERE required AND NOT open AND ({layer.lasting})) AS e
@@ -103,7 +103,7 @@ def _missing(engine: Engine, layer: Layer, known: str) -> list[Difference]:
     return [Difference(layer.name, _name(key), "row", "present", "missing") for key in rows]
 
 
-def _doubled(engine: Engine, layer: Layer) -> list[Difference]:
+def _doubled(engine: OracleEngine, layer: OracleLayer) -> list[Difference]:
     rows = engine.rows(
         f"""SELECT {", ".join(KEY)}, toUInt32(count()) AS times FROM {layer.held}
         GROUP BY {", ".join(KEY)} HAVING times > 1 LIMIT {MOST}"""
@@ -120,7 +120,7 @@ def _name(key: Sequence[Any]) -> str:
     return f"{exchange} raw record {partition}:{offset}"
 
 
-def processed(engine: Engine, layer: Layer, topic: str) -> list[Difference]:
+def processed(engine: OracleEngine, layer: OracleLayer, topic: str) -> list[Difference]:
     """Rows whose process time none of the topic's records of the same trade has.
 
     A rebuilt layer has the receive time there: when it was processed first is not known any more.

@@ -7,7 +7,7 @@ from typing import Any
 
 from k2stream.reconcile.oracle.candles import NUMBERS
 from k2stream.reconcile.oracle.compare import MOST, Comparison, Difference
-from k2stream.reconcile.oracle.engine import Engine
+from k2stream.reconcile.oracle.engine import OracleEngine
 
 _COLUMNS = (
     *("canonical_symbol", "close_time", *NUMBERS, "trade_count", "first_trade_time", "last_trade_time"),
@@ -18,7 +18,7 @@ _KEY = ", ".join(_WINDOW)
 
 
 def compare_candles(
-    engine: Engine, name: str, held: str, retention: int | None = None, revisions: bool = False
+    engine: OracleEngine, name: str, held: str, retention: int | None = None, revisions: bool = False
 ) -> Comparison:
     """Compare candle by candle, field by field.
 
@@ -50,7 +50,7 @@ _KNOWN = """(exchange, raw_partition) NOT IN (SELECT exchange, raw_partition FRO
 """All trades of the window are known: where the beginning of the raw records is lost, it opened after it."""
 
 
-def _fields(engine: Engine, name: str, candles: str) -> list[Difference]:
+def _fields(engine: OracleEngine, name: str, candles: str) -> list[Difference]:
     told = ", ".join(f"('{column}', toString(e.{column}), toString(f.{column}))" for column in _COLUMNS)
     revision = "('revision', toString(e.records + f.final), toString(f.revision))"
     offset = "('raw_offset', toString(e.last_offset), toString(f.raw_offset))"
@@ -68,7 +68,7 @@ def _fields(engine: Engine, name: str, candles: str) -> list[Difference]:
     return found
 
 
-def _behind(engine: Engine, name: str, candles: str, retention: int | None) -> list[Difference]:
+def _behind(engine: OracleEngine, name: str, candles: str, retention: int | None) -> list[Difference]:
     rank = "row_number() OVER (PARTITION BY exchange, symbol, timeframe ORDER BY open_time DESC)"
     rows = engine.rows(
         f"""SELECT {", ".join(f"e.{column}" for column in _WINDOW)}, e.raw_offset, f.raw_offset, f.present
@@ -89,7 +89,7 @@ def _behind(engine: Engine, name: str, candles: str, retention: int | None) -> l
     return found
 
 
-def _contradicting(engine: Engine, name: str, held: str) -> list[Difference]:
+def _contradicting(engine: OracleEngine, name: str, held: str) -> list[Difference]:
     rows = engine.rows(
         f"""SELECT {_KEY}, revision, toUInt32(count()) FROM {held}
         GROUP BY {_KEY}, revision HAVING count() > 1 LIMIT {MOST}"""

@@ -13,7 +13,7 @@ from chdb.session import Session
 _NUMBERS = itertools.count()
 
 
-class Engine:
+class OracleEngine:
     """A session; tables are by their bare names."""
 
     def __init__(self) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from k2stream import topics
 from k2stream.reconcile.oracle import bronze, windows
-from k2stream.reconcile.oracle.compare import Comparison, Layer, compare, processed
+from k2stream.reconcile.oracle.compare import Comparison, OracleLayer, compare, processed
 from k2stream.reconcile.oracle.compare_candles import compare_candles
-from k2stream.reconcile.oracle.engine import Engine
+from k2stream.reconcile.oracle.engine import OracleEngine
 from k2stream.reconcile.oracle.letters import compare_letters
 from k2stream.reconcile.oracle.oracle import NEVER, from_offset
 from k2stream.reconcile.oracle.raw import Extent
@@ -37,7 +37,7 @@ _MARGIN_US = _DAY_US
 
 
 def work(
-    engine: Engine, folder: Path, extent: Extent, held: Mapping[str, Bounds], retention: int | None
+    engine: OracleEngine, folder: Path, extent: Extent, held: Mapping[str, Bounds], retention: int | None
 ) -> Work:
     """The comparisons; `held` are the bounds of the derived topics, `retention` that of the candle tables.
 
@@ -57,18 +57,18 @@ def work(
     return found
 
 
-def _trades(engine: Engine, extent: Extent, held: Mapping[str, Bounds]) -> Work:
+def _trades(engine: OracleEngine, extent: Extent, held: Mapping[str, Bounds]) -> Work:
     since = from_offset(extent.first)
     late = "(SELECT * FROM silver WHERE late)"
     young = f"timestamp > {time.time_ns() // 1000 - SILVER_US + _MARGIN_US}"
 
     def topic(name: str, table: str, expected: str, bounds: Bounds) -> Comparison:
         lasting = _kept(engine, table, bounds)
-        layer = Layer(name, table, expected, lasting=lasting, since=since, repeats=True)
+        layer = OracleLayer(name, table, expected, lasting=lasting, since=since, repeats=True)
         return _silver(engine, layer)
 
     def tier(name: str, table: str, lasting: str) -> Comparison:
-        return _silver(engine, Layer(name, table, "silver", lasting=lasting, since=since))
+        return _silver(engine, OracleLayer(name, table, "silver", lasting=lasting, since=since))
 
     normalized = partial(topic, "canonical topic", "canonical", "silver", held[topics.NORMALIZED])
     return {
@@ -79,14 +79,14 @@ def _trades(engine: Engine, extent: Extent, held: Mapping[str, Bounds]) -> Work:
     }
 
 
-def _silver(engine: Engine, layer: Layer) -> Comparison:
+def _silver(engine: OracleEngine, layer: OracleLayer) -> Comparison:
     compared = compare(engine, layer)
     if layer.held != "canonical":
         compared.differences += processed(engine, layer, "canonical")
     return compared
 
 
-def _kept(engine: Engine, table: str, bounds: Bounds) -> str:
+def _kept(engine: OracleEngine, table: str, bounds: Bounds) -> str:
     """SQL of what a topic that may have expired in part must still have: what came after its first record.
 
     A canonical partition holds the raw partition of its number; a topic of one partition holds all.
@@ -106,7 +106,7 @@ def _kept(engine: Engine, table: str, bounds: Bounds) -> str:
     return from_offset({place: first.get(place, NEVER) for place in cut})
 
 
-def _bronze(engine: Engine, extent: Extent, name: str) -> Comparison:
+def _bronze(engine: OracleEngine, extent: Extent, name: str) -> Comparison:
     """What the raw records were read from where they have expired cannot be held to itself."""
     total = Comparison(name)
     tier, start, lasting = "cold", extent.begin, "NOT cold"
@@ -115,7 +115,7 @@ def _bronze(engine: Engine, extent: Extent, name: str) -> Comparison:
         tier, start, lasting = "hot", extent.first, f"received > {kept} AND NOT cold"
     for exchange in topics.EXCHANGES:
         held, expected = f"{tier}_bronze_{exchange}", f"bronze_{exchange}"
-        layer = Layer(name, held, expected, bronze.columns(exchange), lasting, from_offset(start), "0")
+        layer = OracleLayer(name, held, expected, bronze.columns(exchange), lasting, from_offset(start), "0")
         found = compare(engine, layer)
         total.compared += found.compared
         total.skipped += found.skipped
@@ -124,7 +124,7 @@ def _bronze(engine: Engine, extent: Extent, name: str) -> Comparison:
     return total
 
 
-def counts(engine: Engine) -> dict[str, dict[str, int]]:
+def counts(engine: OracleEngine) -> dict[str, dict[str, int]]:
     """Rows by exchange and layer."""
     distinct = "uniqExact(raw_partition, raw_offset)"
     sources = {

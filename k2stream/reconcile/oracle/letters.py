@@ -6,12 +6,12 @@ from pathlib import Path
 
 from k2stream import topics
 from k2stream.reconcile.oracle.compare import MOST, Comparison, Difference
-from k2stream.reconcile.oracle.engine import Engine
+from k2stream.reconcile.oracle.engine import OracleEngine
 
 NAME = "dead letters"
 
 
-def compare_letters(engine: Engine, folder: Path, *, all_held: bool) -> Comparison:
+def compare_letters(engine: OracleEngine, folder: Path, *, all_held: bool) -> Comparison:
     """Hold the dead letters to the raw records and to what was unreadable elsewhere.
 
     A letter names the record by topic, partition and offset, whoever gave it up. `all_held`: the dead-letter
@@ -48,7 +48,7 @@ def compare_letters(engine: Engine, folder: Path, *, all_held: bool) -> Comparis
     return result
 
 
-def _judge(engine: Engine, folder: Path) -> None:
+def _judge(engine: OracleEngine, folder: Path) -> None:
     """Make `judged`: every raw record and every unreadable one, whether it is bad, and its bytes."""
     raw = " UNION ALL ".join(
         f"""SELECT '{topics.raw(name)}' AS topic, '{name}' AS exchange, raw_partition, raw_offset, body,

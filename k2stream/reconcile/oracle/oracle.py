@@ -10,15 +10,15 @@ from pathlib import Path
 
 from k2stream import topics
 from k2stream.reconcile.oracle import bronze, rules, venues, windows
-from k2stream.reconcile.oracle.candles import Instrument
-from k2stream.reconcile.oracle.engine import Engine
+from k2stream.reconcile.oracle.candles import ListedInstrument
+from k2stream.reconcile.oracle.engine import OracleEngine
 from k2stream.reconcile.oracle.raw import Extent
 
 NEVER = 1 << 62
 
 
 def expect(
-    engine: Engine, folder: Path, extent: Extent, instruments: Iterable[Instrument], grace: int
+    engine: OracleEngine, folder: Path, extent: Extent, instruments: Iterable[ListedInstrument], grace: int
 ) -> None:
     """Make the tables `bronze_<exchange>`, `silver` (which has what is late as well), `timed` and `needed`.
 
@@ -64,8 +64,8 @@ def _kept(spelled: str) -> str:
         FROM ({rules.IDENTIFIED}) AS t LEFT JOIN whole USING (exchange, symbol)"""
 
 
-def _spelled(instruments: Iterable[Instrument]) -> str:
-    listed: Mapping[str, list[Instrument]] = {name: [] for name in topics.EXCHANGES}
+def _spelled(instruments: Iterable[ListedInstrument]) -> str:
+    listed: Mapping[str, list[ListedInstrument]] = {name: [] for name in topics.EXCHANGES}
     for item in instruments:
         listed[item.exchange].append(item)
     cases = []

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 
-class Writer:
+class ParquetWriter:
     """Writes columns to one file; a context manager. `count` is the rows so far.
 
     No value may be null unless `nullable`: the engine sorts by no column that may be.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from k2stream import topics
 from k2stream.reconcile.oracle import iceberg, venues
 from k2stream.reconcile.oracle.native import judge
-from k2stream.reconcile.oracle.parquet import Writer
+from k2stream.reconcile.oracle.parquet import ParquetWriter
 from k2stream.reconcile.oracle.raw_log import Bounds, held, read_to_end
 from k2stream.settings import Settings
 
@@ -62,7 +62,7 @@ async def dump(
     for exchange in topics.EXCHANGES:
         bounds = await held(settings, topics.raw(exchange))
         wanted = {number: part.end for number, part in required[exchange].items()}
-        with Writer(folder / f"{exchange}.parquet", SCHEMA) as writer:
+        with ParquetWriter(folder / f"{exchange}.parquet", SCHEMA) as writer:
             for number, part in bounds.items():
                 extent.first[exchange, number] = extent.begin[exchange, number] = part.begin
                 if part.begin:
@@ -83,7 +83,7 @@ def _judged(
 
 
 def _cold(
-    settings: Settings, writer: Writer, exchange: str, number: int, begin: int, lettered: Lettered
+    settings: Settings, writer: ParquetWriter, exchange: str, number: int, begin: int, lettered: Lettered
 ) -> int:
     """What bronze has of the offsets right below a topic's beginning; the first that is known."""
     table = iceberg.load(settings, f"bronze_trades_{exchange}")

@@ -17,14 +17,14 @@ _AT_ONCE = 20_000
 _WAIT_MS = 500
 
 
-class Held(NamedTuple):
+class HeldOffsets(NamedTuple):
     """What a partition holds: offsets from `begin` up to, not including, `end`."""
 
     begin: int
     end: int
 
 
-Bounds = dict[int, Held]
+Bounds = dict[int, HeldOffsets]
 """By partition."""
 
 
@@ -59,7 +59,7 @@ async def held(settings: Settings, topic: str) -> Bounds:
         partitions = [TopicPartition(topic, number) for number in numbers]
         begin = await consumer.beginning_offsets(partitions)
         end = await consumer.end_offsets(partitions)
-        return {tp.partition: Held(begin[tp], end[tp]) for tp in partitions}
+        return {tp.partition: HeldOffsets(begin[tp], end[tp]) for tp in partitions}
 
 
 async def read_to_end(

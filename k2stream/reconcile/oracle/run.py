@@ -14,7 +14,7 @@ from k2stream import topics
 from k2stream.reconcile.oracle import bronze, candles, raw, trades, unreadable
 from k2stream.reconcile.oracle.candles import listed
 from k2stream.reconcile.oracle.compare import Comparison
-from k2stream.reconcile.oracle.engine import Engine
+from k2stream.reconcile.oracle.engine import OracleEngine
 from k2stream.reconcile.oracle.layers import counts, work
 from k2stream.reconcile.oracle.oracle import expect
 from k2stream.reconcile.oracle.raw_log import Bounds, held
@@ -75,7 +75,7 @@ async def verify(
 async def _once(
     settings: Settings, candles_url: str | None, on_step: Say, required: Mapping[str, Bounds]
 ) -> Report:
-    with tempfile.TemporaryDirectory(prefix="k2-verify-") as name, Engine() as engine:
+    with tempfile.TemporaryDirectory(prefix="k2-verify-") as name, OracleEngine() as engine:
         folder = Path(name)
         on_step("reading the layers")
         held_by = await _topics(settings, engine, folder)
@@ -91,9 +91,9 @@ async def _once(
         )
 
 
-async def _topics(settings: Settings, engine: Engine, folder: Path) -> dict[str, Bounds]:
+async def _topics(settings: Settings, engine: OracleEngine, folder: Path) -> dict[str, Bounds]:
     """Read what the derived topics hold; the bounds by topic."""
-    bad = unreadable.Unreadable()
+    bad = unreadable.UnreadableRecords()
     ohlcv = {timeframe: topics.ohlcv(timeframe) for timeframe in TIMEFRAMES}
     names = (topics.NORMALIZED, topics.LATE, topics.DLQ, *ohlcv.values())
     bounds = {name: await held(settings, name) for name in names}
@@ -107,7 +107,7 @@ async def _topics(settings: Settings, engine: Engine, folder: Path) -> dict[str,
     return bounds
 
 
-def _stores(settings: Settings, engine: Engine, folder: Path) -> None:
+def _stores(settings: Settings, engine: OracleEngine, folder: Path) -> None:
     for tier, silver, gold in (("hot", trades.hot, candles.hot), ("cold", trades.cold, candles.cold)):
         silver(settings, engine, f"{tier}_silver", folder / f"{tier}-silver.parquet")
         gold(settings, engine, f"{tier}_candles", folder)
@@ -119,7 +119,7 @@ def _stores(settings: Settings, engine: Engine, folder: Path) -> None:
 
 def _compared(
     settings: Settings,
-    engine: Engine,
+    engine: OracleEngine,
     folder: Path,
     extent: raw.Extent,
     held_by: Mapping[str, Bounds],

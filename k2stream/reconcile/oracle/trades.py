@@ -9,11 +9,11 @@ from typing import Any
 import pyarrow as pa
 
 from k2stream.reconcile.oracle import avro, clickhouse, iceberg
-from k2stream.reconcile.oracle.engine import Engine
-from k2stream.reconcile.oracle.parquet import Writer
+from k2stream.reconcile.oracle.engine import OracleEngine
+from k2stream.reconcile.oracle.parquet import ParquetWriter
 from k2stream.reconcile.oracle.raw_log import Bounds, read_to_end
 from k2stream.reconcile.oracle.rules import items, pairs, scaled
-from k2stream.reconcile.oracle.unreadable import Unreadable
+from k2stream.reconcile.oracle.unreadable import UnreadableRecords
 from k2stream.settings import Settings
 
 WHOLE = (
@@ -42,7 +42,7 @@ _EPOCH = (
 )
 
 
-def table(engine: Engine, name: str, path: Path, numbers: str = "toInt256({})", **columns: str) -> None:
+def table(engine: OracleEngine, name: str, path: Path, numbers: str = "toInt256({})", **columns: str) -> None:
     """Make a table of trades from a Parquet file; `numbers` and `columns` are SQL of what is not as it is.
 
     The epoch of a numbering that has started again is a column of its own.
@@ -62,24 +62,29 @@ def table(engine: Engine, name: str, path: Path, numbers: str = "toInt256({})", 
 
 def nothing(path: Path) -> None:
     """A file of no rows, for a layer that is not there."""
-    with Writer(path, _SCHEMA):
+    with ParquetWriter(path, _SCHEMA):
         pass
 
 
 async def topic(
-    settings: Settings, engine: Engine, name: str, source: tuple[str, Bounds], path: Path, bad: Unreadable
+    settings: Settings,
+    engine: OracleEngine,
+    name: str,
+    source: tuple[str, Bounds],
+    path: Path,
+    bad: UnreadableRecords,
 ) -> None:
     """The trades of a topic's records; what is none is noted in `bad`."""
     records = avro.Records(settings, "trade")
     where, bounds = source
-    with Writer(path, _SCHEMA) as writer:
+    with ParquetWriter(path, _SCHEMA) as writer:
         async for partition, batch in read_to_end(settings, where, bounds):
             writer.rows(_decoded(records, where, partition, batch, bad))
     table(engine, name, path)
 
 
 def _decoded(
-    records: avro.Records, where: str, partition: int, batch: Any, bad: Unreadable
+    records: avro.Records, where: str, partition: int, batch: Any, bad: UnreadableRecords
 ) -> Iterator[list[Any]]:
     for record in batch:
         fields = records.read(record.value)
@@ -106,7 +111,7 @@ def _row(fields: Mapping[str, Any]) -> list[Any]:
     ]
 
 
-def hot(settings: Settings, engine: Engine, name: str, path: Path) -> None:
+def hot(settings: Settings, engine: OracleEngine, name: str, path: Path) -> None:
     """ClickHouse's silver."""
     times = ("timestamp", "receive_time", "process_time")
     sql = {name: f"toString(held.{name})" for name in (*TEXT, *NUMBERS)}
@@ -118,7 +123,7 @@ def hot(settings: Settings, engine: Engine, name: str, path: Path) -> None:
     table(engine, name, path, scaled("{}"))
 
 
-def cold(settings: Settings, engine: Engine, name: str, path: Path) -> None:
+def cold(settings: Settings, engine: OracleEngine, name: str, path: Path) -> None:
     """Iceberg's silver."""
     if not iceberg.dump(settings, "silver_trades", path):
         nothing(path)

@@ -14,8 +14,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from k2stream import topics
-from k2stream.reconcile.oracle.engine import Engine
-from k2stream.reconcile.oracle.parquet import Writer
+from k2stream.reconcile.oracle.engine import OracleEngine
+from k2stream.reconcile.oracle.parquet import ParquetWriter
 from k2stream.reconcile.oracle.raw_log import Bounds, read_to_end
 from k2stream.settings import Settings
 
@@ -30,7 +30,7 @@ _LETTERS = pa.schema(
 )
 
 
-class Unreadable:
+class UnreadableRecords:
     """Positions and values of records that are none, gathered while topics are read."""
 
     def __init__(self) -> None:
@@ -40,28 +40,30 @@ class Unreadable:
         """Take one."""
         self._rows.append((topic, partition, offset, value or b""))
 
-    def table(self, engine: Engine, path: Path) -> None:
+    def table(self, engine: OracleEngine, path: Path) -> None:
         """Make the table `unreadable`."""
-        with Writer(path, _SCHEMA) as writer:
+        with ParquetWriter(path, _SCHEMA) as writer:
             writer.rows(self._rows)
         engine.load("unreadable", path)
 
 
-async def letters(settings: Settings, engine: Engine, bounds: Bounds, path: Path, bad: Unreadable) -> None:
+async def letters(
+    settings: Settings, engine: OracleEngine, bounds: Bounds, path: Path, bad: UnreadableRecords
+) -> None:
     """Make the table `letters` of the dead-letter topic."""
-    with Writer(path, _LETTERS) as writer:
+    with ParquetWriter(path, _LETTERS) as writer:
         async for partition, records in read_to_end(settings, topics.DLQ, bounds):
             writer.rows(_letters(partition, records, bad))
     engine.load("letters", path)
 
 
-def lettered(engine: Engine, topic: str, partition: int) -> NDArray[np.int64]:
+def lettered(engine: OracleEngine, topic: str, partition: int) -> NDArray[np.int64]:
     """The offsets of a topic's partition of which there are dead letters."""
     rows = engine.rows(f"SELECT offset FROM letters WHERE topic = '{topic}' AND partition = {partition}")
     return np.array([offset for (offset,) in rows], np.int64)
 
 
-def _letters(partition: int, records: Any, bad: Unreadable) -> Iterator[tuple[Any, ...]]:
+def _letters(partition: int, records: Any, bad: UnreadableRecords) -> Iterator[tuple[Any, ...]]:
     for record in records:
         try:
             letter = json.loads(record.value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from k2stream.reconcile.oracle.engine import Engine
+from k2stream.reconcile.oracle.engine import OracleEngine
 
 TIMEFRAMES = {"1m": 60, "5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "1d": 86_400}
 """Seconds."""
@@ -12,7 +12,7 @@ _ORDER = "(if(sequence > 0, intDiv(ts, 1000) * 1000, ts), sequence, ts, raw_offs
 """Of what an exchange numbers the id decides within a millisecond."""
 
 
-def needed(engine: Engine) -> None:
+def needed(engine: OracleEngine) -> None:
     """Make `needed`: every window that a layer must have, and the last raw offset that must be in it."""
     engine.run(
         """CREATE TABLE needed
@@ -29,7 +29,7 @@ def needed(engine: Engine) -> None:
         )
 
 
-def told(engine: Engine, layers: list[str]) -> None:
+def told(engine: OracleEngine, layers: list[str]) -> None:
     """Make `told`: what each (window, raw offset) that some layer or `needed` has should say."""
     asked = " UNION DISTINCT ".join(
         f"SELECT exchange, symbol, timeframe, open_time, raw_offset FROM {layer}" for layer in layers

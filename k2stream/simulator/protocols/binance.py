@@ -15,9 +15,9 @@ from k2stream.simulator.assets import Style, decimal
 from k2stream.simulator.denials import Denials
 from k2stream.simulator.market import Order
 from k2stream.simulator.protocol import Protocol
-from k2stream.simulator.rest.answers import Answer, array
-from k2stream.simulator.rest.past import Past
-from k2stream.simulator.wire import Client, Message
+from k2stream.simulator.rest.answers import RestAnswer, array
+from k2stream.simulator.rest.past import PastOrders
+from k2stream.simulator.wire import Message, Subscriber
 
 DAY_SECONDS = 86_400.0
 MAX_STREAMS = 1024
@@ -56,11 +56,11 @@ class Binance:
         self._close_us = close_seconds * 1e6
         self.ping_seconds = ping_seconds
 
-    def opened(self, client: Client, now_us: int) -> list[Message]:
+    def opened(self, client: Subscriber, now_us: int) -> list[Message]:
         """Nothing."""
         return []
 
-    def answer(self, client: Client, text: bytes, now_us: int) -> list[Message]:
+    def answer(self, client: Subscriber, text: bytes, now_us: int) -> list[Message]:
         """Result or error, with the request's id."""
         client.commands = [at for at in client.commands if at > now_us - 1_000_000] + [now_us]
         if len(client.commands) > MESSAGES_A_SECOND:
@@ -84,7 +84,7 @@ class Binance:
             return [_error(3, "Too many requests", number)]
         return self._change(client, request.get("params"), number, add=method == "SUBSCRIBE")
 
-    def _change(self, client: Client, params: Any, number: int, *, add: bool) -> list[Message]:
+    def _change(self, client: Subscriber, params: Any, number: int, *, add: bool) -> list[Message]:
         if not isinstance(params, list) or not all(isinstance(name, str) for name in params):
             return [_error(2, "Invalid request: params must be an array of strings", number)]
         parsed = []
@@ -105,13 +105,13 @@ class Binance:
             symbols.add(symbol) if add else symbols.discard(symbol)
         return [_result(None, number)]
 
-    def _list(self, client: Client) -> list[str]:
+    def _list(self, client: Subscriber) -> list[str]:
         return [f"{self._lower[s]}@{stream}" for stream, names in client.subscribed.items() for s in names]
 
     def remember(self, orders: list[Order]) -> None:
         """Nothing: there are no snapshots."""
 
-    def trades(self, client: Client, orders: list[Order], now_us: int) -> list[Message]:
+    def trades(self, client: Subscriber, orders: list[Order], now_us: int) -> list[Message]:
         """A frame a trade, or one an order on @aggTrade."""
         messages = []
         event_ms = now_us // 1000
@@ -131,13 +131,13 @@ class Binance:
                 messages.append(Message(text.encode(), symbol, order.number, 1))
         return messages
 
-    def pulse(self, client: Client, now_us: int) -> list[Message]:
+    def pulse(self, client: Subscriber, now_us: int) -> list[Message]:
         """No heartbeats; the connection ends at its age."""
         if now_us - client.opened_us >= self._close_us:
             client.farewell = "connection age"
         return []
 
-    def take_away(self, client: Client, symbol: str, now_us: int) -> list[Message]:
+    def take_away(self, client: Subscriber, symbol: str, now_us: int) -> list[Message]:
         """Nothing: a stream that is subscribed stays so."""
         return []
 
@@ -146,7 +146,7 @@ class Binance:
         notice = f'{{"stream":"!serverShutdown","data":{{"e":"serverShutdown","E":{now_us // 1000}}}}}'
         return [Message(notice.encode())]
 
-    def error(self, client: Client, text: str) -> Message:
+    def error(self, client: Subscriber, text: str) -> Message:
         """An error without a request."""
         return _error(0, text)
 
@@ -166,8 +166,8 @@ def _error(code: int, text: str, number: int | None = None) -> Message:
 
 T = TypeVar("T")
 
-TOO_MANY = Answer('{"code":-1003,"msg":"Too much request weight used; simulated."}', 429)
-_UNKNOWN = Answer('{"code":-1121,"msg":"Invalid symbol."}', 400)
+TOO_MANY = RestAnswer('{"code":-1003,"msg":"Too much request weight used; simulated."}', 429)
+_UNKNOWN = RestAnswer('{"code":-1121,"msg":"Invalid symbol."}', 400)
 _PAST_TRADE = (
     '{"id":%d,"price":"%s","qty":"%s","quoteQty":"%s","time":%d,"isBuyerMaker":%s,"isBestMatch":true}'
 )
@@ -175,7 +175,7 @@ _PAST_AGG_TRADE = '{"a":%d,"p":"%s","q":"%s","f":%d,"l":%d,"T":%d,"m":%s,"M":tru
 _MAKER = {True: "false", False: "true"}
 
 
-def historical_trades(past: Past, query: Mapping[str, str]) -> Answer:
+def historical_trades(past: PastOrders, query: Mapping[str, str]) -> RestAnswer:
     """`limit` trades from id `fromId` on, or the newest."""
     symbol, limit = query.get("symbol", ""), min(1000, int(query["limit"]))
     if symbol not in past:
@@ -191,7 +191,7 @@ def historical_trades(past: Past, query: Mapping[str, str]) -> Answer:
     )
 
 
-def agg_trades(past: Past, query: Mapping[str, str]) -> Answer:
+def agg_trades(past: PastOrders, query: Mapping[str, str]) -> RestAnswer:
     """`limit` aggregated trades from id `fromId` on, or the newest."""
     symbol, limit = query.get("symbol", ""), min(1000, int(query["limit"]))
     if symbol not in past:

@@ -14,9 +14,9 @@ from k2stream.simulator.assets import Style
 from k2stream.simulator.denials import Denials
 from k2stream.simulator.market import Order
 from k2stream.simulator.protocol import Protocol
-from k2stream.simulator.rest.answers import Answer, array
-from k2stream.simulator.rest.past import Past
-from k2stream.simulator.wire import Client, Message
+from k2stream.simulator.rest.answers import RestAnswer, array
+from k2stream.simulator.rest.past import PastOrders
+from k2stream.simulator.wire import Message, Subscriber
 
 SUBSCRIBE_WITHIN_US = 5_000_000
 HEARTBEAT_US = 1_000_000
@@ -40,11 +40,11 @@ class Coinbase:
             item.symbol: deque(maxlen=SNAPSHOT_TRADES) for item in instruments
         }
 
-    def opened(self, client: Client, now_us: int) -> list[Message]:
+    def opened(self, client: Subscriber, now_us: int) -> list[Message]:
         """Nothing."""
         return []
 
-    def answer(self, client: Client, text: bytes, now_us: int) -> list[Message]:
+    def answer(self, client: Subscriber, text: bytes, now_us: int) -> list[Message]:
         """The snapshots, then the subscriptions; or an error, which has no channel."""
         try:
             request = json.loads(text)
@@ -77,12 +77,12 @@ class Coinbase:
         )
         return [*snapshots, self._subscriptions(client, now_us)]
 
-    def _snapshot(self, client: Client, product: str, now_us: int) -> Message:
+    def _snapshot(self, client: Subscriber, product: str, now_us: int) -> Message:
         recent = self._recent[product]
         trades = [trade for _, trade in reversed(recent)]
         return _market_trades(client, "snapshot", product, recent[0][0], trades, now_us)
 
-    def _subscriptions(self, client: Client, now_us: int) -> Message:
+    def _subscriptions(self, client: Subscriber, now_us: int) -> Message:
         channels = {name: sorted(products) for name, products in client.subscribed.items()}
         events = json.dumps([{"subscriptions": channels}], separators=(",", ":"))
         return Message(_frame(client, "subscriptions", events, now_us))
@@ -92,7 +92,7 @@ class Coinbase:
         for order in orders:
             self._recent[order.symbol].extend(_trades(order))
 
-    def trades(self, client: Client, orders: list[Order], now_us: int) -> list[Message]:
+    def trades(self, client: Subscriber, orders: list[Order], now_us: int) -> list[Message]:
         """An update a product."""
         found: dict[str, list[tuple[int, str]]] = {}
         for order in orders:
@@ -103,7 +103,7 @@ class Coinbase:
             for product, numbered in found.items()
         ]
 
-    def pulse(self, client: Client, now_us: int) -> list[Message]:
+    def pulse(self, client: Subscriber, now_us: int) -> list[Message]:
         """A heartbeat each second; a connection that did not subscribe in time ends."""
         age = now_us - client.opened_us
         if not client.subscribed and age >= SUBSCRIBE_WITHIN_US:
@@ -115,7 +115,7 @@ class Coinbase:
         events = f'[{{"current_time":"{current}","heartbeat_counter":{client.heartbeats}}}]'
         return [Message(_frame(client, "heartbeats", events, now_us))]
 
-    def take_away(self, client: Client, symbol: str, now_us: int) -> list[Message]:
+    def take_away(self, client: Subscriber, symbol: str, now_us: int) -> list[Message]:
         """The list of what is subscribed, without the product."""
         client.subscribed["market_trades"].discard(symbol)
         return [self._subscriptions(client, now_us)]
@@ -124,7 +124,7 @@ class Coinbase:
         """Nothing."""
         return []
 
-    def error(self, client: Client, text: str) -> Message:
+    def error(self, client: Subscriber, text: str) -> Message:
         """A message with a type and no channel."""
         body = {"type": "error", "message": "Failed to subscribe", "reason": text}
         return Message(json.dumps(body, separators=(",", ":")).encode())
@@ -138,13 +138,13 @@ def _trades(order: Order) -> Iterable[tuple[int, str]]:
 
 
 def _market_trades(
-    client: Client, kind: str, product: str, first_id: int, trades: list[str], now_us: int
+    client: Subscriber, kind: str, product: str, first_id: int, trades: list[str], now_us: int
 ) -> Message:
     events = f'[{{"type":"{kind}","trades":[{",".join(trades)}]}}]'
     return Message(_frame(client, "market_trades", events, now_us), product, first_id, len(trades))
 
 
-def _frame(client: Client, channel: str, events: str, now_us: int) -> bytes:
+def _frame(client: Subscriber, channel: str, events: str, now_us: int) -> bytes:
     return (
         f'{{"channel":"{channel}","client_id":"","timestamp":"{iso(now_us)}",'
         f'"sequence_num":{client.next_sequence()},"events":{events}}}'
@@ -164,11 +164,11 @@ def _second(seconds: int) -> str:
 
 # REST. trades of a product.
 
-TOO_MANY = Answer('{"message":"Public rate limit exceeded"}', 429)
-_UNKNOWN = Answer('{"message":"NotFound"}', 404)
+TOO_MANY = RestAnswer('{"message":"Public rate limit exceeded"}', 429)
+_UNKNOWN = RestAnswer('{"message":"NotFound"}', 404)
 
 
-def trades(past: Past, query: Mapping[str, str]) -> Answer:
+def trades(past: PastOrders, query: Mapping[str, str]) -> RestAnswer:
     """The newest `limit` trades with ids below `after`, if given, newest first; `side` is the maker's."""
     product, after, limit = query["product"], query.get("after"), min(1000, int(query["limit"]))
     if product not in past:

@@ -11,9 +11,9 @@ from k2stream.simulator.assets import Style
 from k2stream.simulator.denials import Denials
 from k2stream.simulator.market import Order
 from k2stream.simulator.protocol import Protocol
-from k2stream.simulator.rest.answers import Answer
-from k2stream.simulator.rest.past import Past, Trade
-from k2stream.simulator.wire import Client, Message
+from k2stream.simulator.rest.answers import RestAnswer
+from k2stream.simulator.rest.past import PastOrders, PastTrade
+from k2stream.simulator.wire import Message, Subscriber
 
 HEARTBEAT_US = 1_000_000
 _CONNECTION_ID = 13_262_814_312_735_126_000  # beyond int64, as the real ones
@@ -34,13 +34,13 @@ class Kraken:
         self._channels = {item.symbol: 336 + position for position, item in enumerate(instruments)}
         self._connections = 0
 
-    def opened(self, client: Client, now_us: int) -> list[Message]:
+    def opened(self, client: Subscriber, now_us: int) -> list[Message]:
         """The system status."""
         self._connections += 1
         connection = _CONNECTION_ID + self._connections
         return [_event(connectionID=connection, event="systemStatus", status="online", version="1.9.6")]
 
-    def answer(self, client: Client, text: bytes, now_us: int) -> list[Message]:
+    def answer(self, client: Subscriber, text: bytes, now_us: int) -> list[Message]:
         """A subscriptionStatus a pair, or a pong."""
         try:
             request = json.loads(text)
@@ -63,7 +63,7 @@ class Kraken:
         return [self._status(client, str(event), pair, subscription, echo) for pair in given]
 
     def _status(
-        self, client: Client, event: str, pair: Any, subscription: dict[str, Any], echo: dict[str, Any]
+        self, client: Subscriber, event: str, pair: Any, subscription: dict[str, Any], echo: dict[str, Any]
     ) -> Message:
         def refused(text: str) -> Message:
             return _event(
@@ -99,7 +99,7 @@ class Kraken:
     def remember(self, orders: list[Order]) -> None:
         """Nothing: there are no snapshots."""
 
-    def trades(self, client: Client, orders: list[Order], now_us: int) -> list[Message]:
+    def trades(self, client: Subscriber, orders: list[Order], now_us: int) -> list[Message]:
         """A message a pair, with all its trades; they have no ids on the wire."""
         rows: dict[str, list[str]] = {}
         first: dict[str, int] = {}
@@ -122,16 +122,16 @@ class Kraken:
             for pair, trades in rows.items()
         ]
 
-    def pulse(self, client: Client, now_us: int) -> list[Message]:
+    def pulse(self, client: Subscriber, now_us: int) -> list[Message]:
         """A heartbeat after a quiet second."""
         quiet = now_us - client.last_sent_us >= HEARTBEAT_US
         return [_HEARTBEAT] if quiet and client.subscribed else []
 
-    def error(self, client: Client, text: str) -> Message:
+    def error(self, client: Subscriber, text: str) -> Message:
         """An error without a request."""
         return _event(errorMessage=text, event="error")
 
-    def take_away(self, client: Client, symbol: str, now_us: int) -> list[Message]:
+    def take_away(self, client: Subscriber, symbol: str, now_us: int) -> list[Message]:
         """The pair is unsubscribed."""
         client.subscribed["trade"].discard(symbol)
         return [self._said(symbol, "unsubscribed")]
@@ -147,25 +147,25 @@ def _event(**fields: Any) -> Message:
 
 # REST. Trades. Its times have more digits than those of the socket, and are JSON numbers.
 
-TOO_MANY = Answer('{"error":["EAPI:Rate limit exceeded"]}')
-_UNKNOWN = Answer('{"error":["EQuery:Unknown asset pair"]}')
+TOO_MANY = RestAnswer('{"error":["EAPI:Rate limit exceeded"]}')
+_UNKNOWN = RestAnswer('{"error":["EQuery:Unknown asset pair"]}')
 
 
-def trades(past: Past, query: Mapping[str, str]) -> Answer:
+def trades(past: PastOrders, query: Mapping[str, str]) -> RestAnswer:
     """At most `count` trades after `since`, ns, by time."""
     pair, since, count = query.get("pair", ""), int(query["since"]), min(1000, int(query.get("count", 1000)))
     if pair not in past:
         return _UNKNOWN
     rows = sorted((ns, trade) for trade in past.trades(pair) if (ns := _ns(trade)) > since)[:count]
     last = rows[-1][0] if rows else since
-    return Answer(f'{{"error":[],"result":{{"{pair}":[{",".join(map(_row, rows))}],"last":"{last}"}}}}')
+    return RestAnswer(f'{{"error":[],"result":{{"{pair}":[{",".join(map(_row, rows))}],"last":"{last}"}}}}')
 
 
-def _ns(trade: Trade) -> int:
+def _ns(trade: PastTrade) -> int:
     return trade.order.time_us * 1000 + trade.order.number % 10 * 100
 
 
-def _row(timed: tuple[int, Trade]) -> str:
+def _row(timed: tuple[int, PastTrade]) -> str:
     ns, (number, quantity, order) = timed
     seconds = f"{ns // 10**9}.{ns % 10**9:09d}".rstrip("0").rstrip(".")
     side, kind = "b" if order.taker_buy else "s", "m" if order.number % 3 else "l"

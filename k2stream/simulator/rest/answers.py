@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 
-class Answer(NamedTuple):
+class RestAnswer(NamedTuple):
     """A body of JSON and its HTTP status."""
 
     text: str
     status: int = 200
 
 
-def array(rows: Iterable[str]) -> Answer:
+def array(rows: Iterable[str]) -> RestAnswer:
     """Rows of JSON."""
-    return Answer(f"[{','.join(rows)}]")
+    return RestAnswer(f"[{','.join(rows)}]")

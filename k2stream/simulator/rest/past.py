@@ -11,7 +11,7 @@ from k2stream.simulator.market import Order
 MOST_TRADES = 50_000
 
 
-class Trade(NamedTuple):
+class PastTrade(NamedTuple):
     """A trade and the order it is of."""
 
     id: int
@@ -19,7 +19,7 @@ class Trade(NamedTuple):
     order: Order
 
 
-class Past:
+class PastOrders:
     """The orders of each symbol, oldest first; MOST_TRADES trades in all."""
 
     def __init__(self, symbols: Iterable[str]) -> None:
@@ -43,8 +43,8 @@ class Past:
         """A symbol's orders by number."""
         return self._orders[symbol]
 
-    def trades(self, symbol: str) -> Iterator[Trade]:
+    def trades(self, symbol: str) -> Iterator[PastTrade]:
         """A symbol's trades by id."""
         for order in self._orders[symbol]:
             for number, quantity in enumerate(order.quantities, order.first_id):
-                yield Trade(number, quantity, order)
+                yield PastTrade(number, quantity, order)

@@ -12,8 +12,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from k2stream.simulator.protocol import Protocol
-from k2stream.simulator.rest.answers import Answer
-from k2stream.simulator.rest.past import Past
+from k2stream.simulator.rest.answers import RestAnswer
+from k2stream.simulator.rest.past import PastOrders
 
 WINDOW_SECONDS = 5.0
 
@@ -21,7 +21,7 @@ WINDOW_SECONDS = 5.0
 class Rest:
     """Serves one exchange's past trades."""
 
-    def __init__(self, protocol: Protocol, past: Past) -> None:
+    def __init__(self, protocol: Protocol, past: PastOrders) -> None:
         self.requests = 0
         self._past = past
         self._protocol = protocol
@@ -53,7 +53,7 @@ class Rest:
         """Answer 503 for so long."""
         self._fail_until = time.monotonic() + seconds
 
-    def _handler(self, answer: Callable[[Past, Mapping[str, str]], Answer]) -> Handler:
+    def _handler(self, answer: Callable[[PastOrders, Mapping[str, str]], RestAnswer]) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
             now = time.monotonic()
             self.requests += 1
@@ -73,6 +73,6 @@ class Rest:
         return handle
 
 
-def _response(answer: Answer, headers: Mapping[str, str] | None = None) -> web.Response:
+def _response(answer: RestAnswer, headers: Mapping[str, str] | None = None) -> web.Response:
     kind = "application/json"
     return web.Response(status=answer.status, text=answer.text, content_type=kind, headers=headers)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from k2stream.delivery.anchors import renamed
-from k2stream.delivery.progress import Partition, Position
+from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.rewind import target
 from k2stream.delivery.route import Route
 from k2stream.delivery.sink import Policy, Sink
@@ -17,7 +17,7 @@ from tests.property.chain.store import Hot
 from tests.property.test_sink_machine import Died
 
 NEVER = Policy(flush_seconds=60, max_rows=10**6, max_bytes=10**9, save_seconds=0)
-AT = Partition(ROUTE.topic, 0)
+AT = SourcePartition(ROUTE.topic, 0)
 
 
 class SinkWorker:
@@ -42,19 +42,19 @@ class SinkWorker:
         self.at = self.broker.log(ROUTE.topic).begin if self.committed is None else self.committed
 
     def _rewind(self) -> None:
-        log, held = self.broker.log(ROUTE.topic), self.store.held.get(0, Position())
+        log, held = self.broker.log(ROUTE.topic), self.store.held.get(0, SinkPosition())
         back = target(held.offset, self.committed, log.begin, log.end, (ROUTE.table, AT))
         if back is not None:
             self.store.held[0] = renamed(held)
             self.broker.committed[self.group][ROUTE.topic] = back
 
-    def _passed(self) -> list[tuple[Route, dict[Partition, int]]]:
+    def _passed(self) -> list[tuple[Route, dict[SourcePartition, int]]]:
         return [(ROUTE, {AT: self.committed})] if self.committed else []
 
-    async def _earliest(self, partition: Partition) -> int:
+    async def _earliest(self, partition: SourcePartition) -> int:
         return self.broker.log(partition.topic).begin
 
-    async def _go_back(self, offsets: Mapping[Partition, int], between: Callable[[], None]) -> None:
+    async def _go_back(self, offsets: Mapping[SourcePartition, int], between: Callable[[], None]) -> None:
         between()
         if self.broker.commit(self.group, self, {ROUTE.topic: offsets[AT]}):
             self.start()

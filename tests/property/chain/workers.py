@@ -16,7 +16,7 @@ from k2stream import topics
 from k2stream.avro import registry, wire
 from k2stream.batch import BatchTable, RecordBatch, batch_app_options, proof
 from k2stream.candles import records
-from k2stream.candles.partition import Partition
+from k2stream.candles.partition import CandlePartition
 from k2stream.candles.state import State
 from k2stream.candles.windows import Window
 from k2stream.normalizer import normalise
@@ -199,7 +199,7 @@ class Candles(Worker):
     def __init__(self, broker: Broker) -> None:
         super().__init__(broker)
         self.held: dict[Window, State] = {}
-        self.partition = Partition(
+        self.partition = CandlePartition(
             self.own.stores(0),
             self.own.progress_store(0),
             grace=GRACE,

@@ -10,10 +10,10 @@ import pytest
 from aiohttp import web
 
 from k2stream import metrics
-from k2stream.backfill.client import Client
-from k2stream.exchanges.rest.spec import History, HistoryError, Page, Request, answer
+from k2stream.backfill.client import RestClient
+from k2stream.exchanges.rest.spec import HistoryError, Page, RestHistory, RestRequest, answer
 
-REQUEST = Request("A", "", "/trades", {"from": "1"})
+REQUEST = RestRequest("A", "", "/trades", {"from": "1"})
 
 
 def parse(request, body):
@@ -51,7 +51,7 @@ async def serve():
 
 
 def client(url, rate=1000.0, base=0.001, cap=0.01):
-    return Client("x", History(rate, 1000, parse), url, base=base, cap=cap)
+    return RestClient("x", RestHistory(rate, 1000, parse), url, base=base, cap=cap)
 
 
 def failures():

@@ -11,9 +11,9 @@ from k2stream import exchanges, topics
 from k2stream.backfill import ids, outages
 from k2stream.backfill import task as task_module
 from k2stream.backfill.down import down_since
-from k2stream.backfill.held import Held
+from k2stream.backfill.held import HeldTrades
 from k2stream.backfill.output import Output
-from k2stream.backfill.span import Span
+from k2stream.backfill.span import TradeSpan
 from k2stream.backfill.task import Task
 from k2stream.exchanges.rest.spec import HistoryError, Past
 from k2stream.exchanges.spec import RawTrade
@@ -198,7 +198,7 @@ def connected(since, time=LONG_AGO):
 @pytest.fixture
 def held(monkeypatch):
     """What the raw topic is taken to hold: times by symbol and content, and the clocks' difference."""
-    found = Held({}, 0, 0)
+    found = HeldTrades({}, 0, 0)
 
     class Holdings:
         def __init__(self, exchange, settings, start, connection):
@@ -247,7 +247,7 @@ async def test_pages_that_end_amid_trades_of_one_time_lose_none(held, together):
     times = [LONG_AGO - 100 + number // together for number in range(2500)]
     work, _ = task(exchanges.get("kraken"), {"XBT/USD": kraken(*times)})
     start, end = LONG_AGO - 1000, LONG_AGO + 10_000
-    told = await outages._told(work, "XBT/USD", Span(start, end + 1), held)
+    told = await outages._told(work, "XBT/USD", TradeSpan(start, end + 1), held)
     assert [item.id for item in told] == list(range(2500))
 
 
@@ -255,8 +255,8 @@ async def test_a_trade_that_rest_never_tells_does_not_keep_all_other_outages_wai
     """Of a symbol that trades no more nothing ever comes after it."""
     past = LONG_AGO - 10
     work, _ = task(exchanges.get("kraken"), {"XBT/USD": kraken(past - 9)})
-    told_live = Held({"XBT/USD": {"any": [past - 3]}}, 0, 0)
-    assert len(await outages._told(work, "XBT/USD", Span(past - 10, past), told_live)) == 1
+    told_live = HeldTrades({"XBT/USD": {"any": [past - 3]}}, 0, 0)
+    assert len(await outages._told(work, "XBT/USD", TradeSpan(past - 10, past), told_live)) == 1
 
 
 async def test_an_outage_is_asked_for_until_rest_has_got_to_what_the_feed_told(monkeypatch):
@@ -271,14 +271,14 @@ async def test_an_outage_is_asked_for_until_rest_has_got_to_what_the_feed_told(m
         return await ask(request)
 
     work.client.fetch = fetch
-    told_live = Held({"XBT/USD": {"any": [LONG_AGO - 5, LONG_AGO - 3]}}, 0, 0)
-    told = await outages._told(work, "XBT/USD", Span(LONG_AGO - 10, LONG_AGO), told_live)
+    told_live = HeldTrades({"XBT/USD": {"any": [LONG_AGO - 5, LONG_AGO - 3]}}, 0, 0)
+    told = await outages._told(work, "XBT/USD", TradeSpan(LONG_AGO - 10, LONG_AGO), told_live)
     assert told[-1].time >= LONG_AGO - 3
     # What it told live and never over REST is waited for until REST tells something later.
-    never = Held({"XBT/USD": {"any": [LONG_AGO - 1]}}, 0, 0)
+    never = HeldTrades({"XBT/USD": {"any": [LONG_AGO - 1]}}, 0, 0)
     everything = [item for item in everything if item.time != LONG_AGO - 1]
     asked.clear()
-    assert len(await outages._told(work, "XBT/USD", Span(LONG_AGO - 10, LONG_AGO), never)) == 9
+    assert len(await outages._told(work, "XBT/USD", TradeSpan(LONG_AGO - 10, LONG_AGO), never)) == 9
 
 
 @pytest.mark.parametrize("now", [LONG_AGO - 600_000_000, LONG_AGO + 1, NOW])

@@ -8,7 +8,7 @@ import pytest
 from k2stream.backfill import known
 from k2stream.backfill import recompute as module
 from k2stream.backfill.canonical import Canonical
-from k2stream.backfill.span import Span
+from k2stream.backfill.span import TradeSpan
 from k2stream.feed import MemoryPublisher
 from k2stream.model.errors import ConfigError
 from k2stream.model.instrument import Instrument
@@ -36,7 +36,7 @@ def recompute(monkeypatch, nowhere):
     monkeypatch.setattr(module, "canonical", canonical)
     monkeypatch.setattr(module.registry, "register", register)
     publisher = MemoryPublisher()
-    span = Span(THEN, THEN + MINUTE)
+    span = TradeSpan(THEN, THEN + MINUTE)
     return asyncio.run(module.recompute(Settings(), INSTRUMENT, span, publisher)), publisher
 
 
@@ -89,7 +89,7 @@ async def test_what_was_held_is_not_compared_in_part(monkeypatch, tmp_path, begi
             yield
 
     monkeypatch.setattr(known, "Reader", Topic)
-    asked = known.Known(Settings(data_dir=str(tmp_path)), KRAKEN, Span(THEN, THEN + MINUTE))
+    asked = known.Known(Settings(data_dir=str(tmp_path)), KRAKEN, TradeSpan(THEN, THEN + MINUTE))
     if held is None:
         with pytest.raises(ConfigError, match=r"offsets 0 to 19 of market\S+:0 have expired"):
             await asked.times()

@@ -9,12 +9,12 @@ import pytest
 
 from k2stream import exchanges, topics
 from k2stream.backfill import outages, past, turn
-from k2stream.backfill.contents import Held, contents
-from k2stream.backfill.held import Held as Holding
+from k2stream.backfill.contents import HeldContents, contents
+from k2stream.backfill.held import HeldTrades as Holding
 from k2stream.backfill.output import Output
-from k2stream.backfill.past import Report
-from k2stream.backfill.resume import Note, Progress
-from k2stream.backfill.span import Span
+from k2stream.backfill.past import BackfillReport
+from k2stream.backfill.resume import BackfillNote, BackfillProgress
+from k2stream.backfill.span import TradeSpan
 from k2stream.backfill.task import Task
 from k2stream.backfill.turn import LEASE_SECONDS, OLD_US, Claims, Turns
 from k2stream.exchanges import raw
@@ -86,7 +86,7 @@ class Topic:
 
     def times(self):
         """Of all records by content."""
-        held = Held()
+        held = HeldContents()
         records, _ = raw.decode(KRAKEN, self.values())
         columns = KRAKEN.normalise(records)
         for record, content, time in zip(records, contents(columns), columns.timestamp, strict=True):
@@ -136,11 +136,13 @@ def backfill(topic, tmp_path, monkeypatch, client):
         yield client
 
     monkeypatch.setattr(past, "client_of", client_of)
-    span = Span(START, START + 10_000)
-    return past._fetch(SETTINGS, PAIR, span, topic.output(), Note(tmp_path, PAIR, span), Progress(), SILENT)
+    span = TradeSpan(START, START + 10_000)
+    return past._fetch(
+        SETTINGS, PAIR, span, topic.output(), BackfillNote(tmp_path, PAIR, span), BackfillProgress(), SILENT
+    )
 
 
-SILENT = Report(lambda text: None, lambda done, told: None)
+SILENT = BackfillReport(lambda text: None, lambda done, told: None)
 
 
 async def test_live_trades_that_come_while_a_backfill_fetches_are_not_doubled(topic, tmp_path, monkeypatch):
@@ -213,11 +215,11 @@ async def test_a_backfill_ends_where_trades_come_with_the_feed(monkeypatch):
     ahead = 0
     monkeypatch.setattr(past, "last_received", last_received)
     monkeypatch.setattr(past, "exchange_ahead", exchange_ahead)
-    report = Report(steps.append, lambda done, told: None)
-    span = await past.settled(SETTINGS, KRAKEN, Span(START - 60_000_000, START + 60_000_000), report)
-    assert span == Span(START - 60_000_000, START - 5_000_000) and "come with the feed" in steps[0]
+    report = BackfillReport(steps.append, lambda done, told: None)
+    span = await past.settled(SETTINGS, KRAKEN, TradeSpan(START - 60_000_000, START + 60_000_000), report)
+    assert span == TradeSpan(START - 60_000_000, START - 5_000_000) and "come with the feed" in steps[0]
     assert next(received, None) is None  # waited for a trade that was received later
-    old = Span(START - 9_000_000_000, START - 8_000_000_000)
+    old = TradeSpan(START - 9_000_000_000, START - 8_000_000_000)
     assert await past.settled(SETTINGS, KRAKEN, old, report) == old
     with pytest.raises(ConfigError, match="come with the feed"):
-        await past.settled(SETTINGS, KRAKEN, Span(START, START + 60_000_000), report)
+        await past.settled(SETTINGS, KRAKEN, TradeSpan(START, START + 60_000_000), report)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from k2stream.candles.codec import dumps_progress, dumps_state, loads_progress, loads_state
-from k2stream.candles.partition import Partition
+from k2stream.candles.partition import CandlePartition
 from k2stream.candles.state import to_candle
 from k2stream.model.candle import TIMEFRAMES
 from k2stream.model.trade import Decimals, HotTrades
@@ -95,7 +95,7 @@ class Worker:
         durable = durable or {}
         self.stores = {tf: WindowStore(dumps_state, loads_state, durable.get(tf)) for tf in TIMEFRAMES}
         self.progress = ProgressStore(dumps_progress, loads_progress, durable.get("progress"))
-        self.partition = Partition(
+        self.partition = CandlePartition(
             self.stores,
             self.progress,
             grace=GRACE,

@@ -8,7 +8,7 @@ import pytest
 from k2stream import topics
 from k2stream.avro import registry, wire
 from k2stream.avro.candles import decode
-from k2stream.candles.publisher import Publisher
+from k2stream.candles.publisher import CandlePublisher
 from k2stream.model.candle import TIMEFRAMES
 from k2stream.model.trade import TRADE_DIGITS
 from tests.unit.candles.reference import Trade
@@ -32,7 +32,7 @@ class Outlet:
         self.gate = asyncio.Event()
         self.gate.set()
         ids = dict.fromkeys(TIMEFRAMES, 7)
-        self.publisher = Publisher(self.send, ids, lambda key: "BTCUSDT", 0.1, lambda: self.now)
+        self.publisher = CandlePublisher(self.send, ids, lambda key: "BTCUSDT", 0.1, lambda: self.now)
 
     async def send(self, topic, partition, keys, values):
         await self.gate.wait()

@@ -4,7 +4,7 @@ import faust
 import msgspec
 
 from k2stream.batch import batch_app_options
-from k2stream.candles.codec import Progress, dumps_state
+from k2stream.candles.codec import KeyProgress, dumps_state
 from k2stream.candles.state import State
 from k2stream.model.candle import TIMEFRAMES
 from k2stream.tables import ohlcv
@@ -49,7 +49,7 @@ def test_a_flush_takes_every_table_and_writes_progress_last():
     for table in all_tables:
         app.producer.register_table(table)
     assert [id(table) for table in app.producer._tables] == [id(table) for table in all_tables]
-    tables.progress_store(1).put(KEY, Progress(9, 4))
+    tables.progress_store(1).put(KEY, KeyProgress(9, 4))
     for store in tables.stores(1).values():
         store.put(KEY, 0, STATE)
     assert all(table.flush_stage < tables.progress.flush_stage for table in tables.windows.values())
@@ -65,17 +65,17 @@ def test_an_entry_of_a_zombie_does_not_replace_a_newer_one():
     _, tables = declared()
     table = tables.windows["1m"]
     tables.stores(0)["1m"].put(KEY, 0, STATE)
-    tables.progress_store(0).put(KEY, Progress(9, 4))
+    tables.progress_store(0).put(KEY, KeyProgress(9, 4))
     (new,), (progress,) = table.take_changes(), tables.progress.take_changes()
     tables.stores(0)["1m"].put(KEY, 0, State(1, 2, 1, 2, (3, 0, 7), (4, 0, 8), 5, 6, 5, 6, 2, 2, 8, 0, 8))
-    tables.progress_store(0).put(KEY, Progress(8, 4))
+    tables.progress_store(0).put(KEY, KeyProgress(8, 4))
     (old,), (behind,) = table.take_changes(), tables.progress.take_changes()
     table.data.partitions.clear()
     tables.progress.data.partitions.clear()
     table.apply_changelog(0, new.keys + old.keys, new.values + old.values, 1)
     tables.progress.apply_changelog(0, progress.keys + behind.keys, progress.values + behind.values, 1)
     assert tables.stores(0)["1m"].get(KEY, 0).raw_offset == 9
-    assert tables.progress_store(0).get(KEY) == Progress(9, 4)
+    assert tables.progress_store(0).get(KEY) == KeyProgress(9, 4)
 
 
 def test_an_open_state_does_not_replace_the_final_one_of_the_same_record():
@@ -92,16 +92,16 @@ def test_an_open_state_does_not_replace_the_final_one_of_the_same_record():
 def test_a_retention_that_is_raised_remembers_the_smaller_one():
     tables, later = declared()[1], declared()[1]
     assert tables.least_retention(0, 3) == 3
-    tables.progress_store(0).put(KEY, Progress(9, 4))
+    tables.progress_store(0).put(KEY, KeyProgress(9, 4))
     (changes,) = tables.progress.take_changes()
     later.progress.apply_changelog(0, changes.keys, changes.values, 5)
-    assert dict(later.progress.partition_items(0)) == {KEY: Progress(9, 4)}
+    assert dict(later.progress.partition_items(0)) == {KEY: KeyProgress(9, 4)}
     assert later.least_retention(0, 10) == 3
     assert later.least_retention(1, 10) == 10  # of a partition that held nothing before
 
 
 def test_a_retention_that_an_earlier_release_did_not_note_is_its_default():
     tables = declared()[1]
-    tables.progress_store(0).put(KEY, Progress(9, 4))
+    tables.progress_store(0).put(KEY, KeyProgress(9, 4))
     assert tables.least_retention(0, 1000) == 500
     assert tables.least_retention(0, 20) == 20

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from k2stream.candles.codec import Progress, dumps_progress, dumps_state, loads_progress, loads_state
+from k2stream.candles.codec import KeyProgress, dumps_progress, dumps_state, loads_progress, loads_state
 from k2stream.candles.state import to_candle
 from k2stream.candles.windows import Windows
 from k2stream.model.candle import TIMEFRAMES
@@ -91,10 +91,10 @@ def test_a_trade_dated_ahead_costs_no_other_trade_its_candle():
 def test_a_watermark_that_was_moved_ahead_before_there_was_a_bound_is_taken_back():
     worker = Worker()
     worker.apply([trade(0, T0), trade(1, T0 + YEAR)._replace(receive_time=T0 + 1)])
-    worker.progress.put(KEY, Progress(1, T0 + YEAR))  # as release 1ee9d02 stored it
+    worker.progress.put(KEY, KeyProgress(1, T0 + YEAR))  # as release 1ee9d02 stored it
     worker.flush()
     worker = Worker(worker.durable())
-    assert worker.progress.get(KEY) == Progress(1, T0 + 1 + SECOND)
+    assert worker.progress.get(KEY) == KeyProgress(1, T0 + 1 + SECOND)
     assert not len(worker.apply([trade(2, T0 + 2 * SECOND)]).late)
 
 
@@ -197,7 +197,7 @@ def test_an_entry_of_another_layout_is_refused():
     with pytest.raises(ValueError, match="layout 9"):
         loads_state(b"\x09" + data[1:])
     with pytest.raises(ValueError, match="layout 9"):
-        loads_progress(b"\x09" + dumps_progress(Progress(1, 2))[1:])
+        loads_progress(b"\x09" + dumps_progress(KeyProgress(1, 2))[1:])
 
 
 def test_an_empty_batch_changes_nothing():

@@ -4,7 +4,7 @@ import pytest
 
 from k2stream.delivery.anchors import Anchors
 from k2stream.delivery.destination import MissingRows
-from k2stream.delivery.progress import Partition, Position
+from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.layers import silver
 
 ROUTE = silver.ROUTE
@@ -41,13 +41,13 @@ def anchors(destination):
 
 async def test_a_table_is_asked_once_for_the_partitions_that_begin_together_and_again_after_a_rebalance():
     """Four partitions of ten tables, asked for one by one, took longer than the next rebalance to come."""
-    held = {number: Position(99, {}, "epoch", "") for number in range(4)}
+    held = {number: SinkPosition(99, {}, "epoch", "") for number in range(4)}
     destination = Destination(held)
     begun = anchors(destination)
     for _ in (1, 2):
         destination.asked = 0
         for number in range(4):
-            found = await begun.begin(ROUTE, Partition(ROUTE.topic, number), 100)
+            found = await begun.begin(ROUTE, SourcePartition(ROUTE.topic, number), 100)
             assert found.offset == 99
         assert destination.asked == 1
         begun.reset()
@@ -55,7 +55,7 @@ async def test_a_table_is_asked_once_for_the_partitions_that_begin_together_and_
 
 async def test_what_was_asked_for_again_and_has_not_come_yet_is_asked_for_once_more():
     """It is missing only when it was delivered without."""
-    begun, at = anchors(Destination({})), Partition(ROUTE.topic, 0)
+    begun, at = anchors(Destination({})), SourcePartition(ROUTE.topic, 0)
     for _ in (1, 2):
         await begun.look(ROUTE, {at: 7})
         assert begun.returning == {at: 0}

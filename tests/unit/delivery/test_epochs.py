@@ -4,43 +4,43 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2stream.delivery.epochs import Move, Verdict, follows, judge, moves, named, refilled
-from k2stream.delivery.progress import Batch, Partition, Piece, Position
+from k2stream.delivery.epochs import Move, PositionVerdict, follows, judge, moves, named, refilled
+from k2stream.delivery.progress import Piece, SinkBatch, SinkPosition, SourcePartition
 
 OLD, NEW = named("", 1, "a"), named("", 2, "a")
-AT = Partition("x", 0)
+AT = SourcePartition("x", 0)
 
 
 @pytest.mark.parametrize(
     ("found", "earliest", "verdict"),
     [
-        (Position(9, epoch=OLD), 0, Verdict.CONTINUE),
-        (Position(12, epoch=OLD), 0, Verdict.CONTINUE),  # its own answer was lost
-        (Position(8, epoch=OLD), 0, Verdict.REFILL),
-        (Position(8, epoch=OLD), 9, Verdict.REFILL),
-        (Position(8, epoch=OLD), 10, Verdict.REFUSE),
-        (None, 0, Verdict.REFILL),
-        (None, 1, Verdict.REFUSE),
-        (Position(9), 0, Verdict.REFILL),  # as an earlier release left it, before it was adopted
-        (Position(3, epoch=NEW), 0, Verdict.FOLLOW),
-        (Position(99, epoch=NEW), 0, Verdict.FOLLOW),
+        (SinkPosition(9, epoch=OLD), 0, PositionVerdict.CONTINUE),
+        (SinkPosition(12, epoch=OLD), 0, PositionVerdict.CONTINUE),  # its own answer was lost
+        (SinkPosition(8, epoch=OLD), 0, PositionVerdict.REFILL),
+        (SinkPosition(8, epoch=OLD), 9, PositionVerdict.REFILL),
+        (SinkPosition(8, epoch=OLD), 10, PositionVerdict.REFUSE),
+        (None, 0, PositionVerdict.REFILL),
+        (None, 1, PositionVerdict.REFUSE),
+        (SinkPosition(9), 0, PositionVerdict.REFILL),  # as an earlier release left it, before it was adopted
+        (SinkPosition(3, epoch=NEW), 0, PositionVerdict.FOLLOW),
+        (SinkPosition(99, epoch=NEW), 0, PositionVerdict.FOLLOW),
     ],
 )
 def test_what_is_there_against_what_was_known(found, earliest, verdict):
-    assert judge(Position(9, epoch=OLD), found, earliest) is verdict
+    assert judge(SinkPosition(9, epoch=OLD), found, earliest) is verdict
 
 
 @pytest.mark.parametrize(
     ("first", "epoch", "held", "whether"),
     [
-        (10, OLD, Position(9, epoch=OLD), True),
-        (5, OLD, Position(9, epoch=OLD), True),  # some of it is there
-        (11, OLD, Position(9, epoch=OLD), False),
-        (10, OLD, Position(9, epoch=NEW), False),
-        (10, NEW, Position(9, epoch=OLD), False),
-        (10, OLD, Position(9), True),  # adopted by this batch
-        (0, OLD, Position(), True),
-        (10, "", Position(9, epoch=OLD), True),
+        (10, OLD, SinkPosition(9, epoch=OLD), True),
+        (5, OLD, SinkPosition(9, epoch=OLD), True),  # some of it is there
+        (11, OLD, SinkPosition(9, epoch=OLD), False),
+        (10, OLD, SinkPosition(9, epoch=NEW), False),
+        (10, NEW, SinkPosition(9, epoch=OLD), False),
+        (10, OLD, SinkPosition(9), True),  # adopted by this batch
+        (0, OLD, SinkPosition(), True),
+        (10, "", SinkPosition(9, epoch=OLD), True),
     ],
 )
 def test_a_batch_follows_on(first, epoch, held, whether):
@@ -61,13 +61,13 @@ def piece(first, last):
 
 def test_moves_begin_where_the_first_batch_does_and_end_where_the_last_does():
     written = [
-        ("t", Batch((piece(3, 4), piece(5, 7)))),
-        ("u", Batch((piece(0, 1),))),
-        ("t", Batch((piece(8, 8),))),
+        ("t", SinkBatch((piece(3, 4), piece(5, 7)))),
+        ("u", SinkBatch((piece(0, 1),))),
+        ("t", SinkBatch((piece(8, 8),))),
     ]
     assert moves(written) == {
-        ("t", AT): Move(2, Position(8, epoch=OLD)),
-        ("u", AT): Move(-1, Position(1, epoch=OLD)),
+        ("t", AT): Move(2, SinkPosition(8, epoch=OLD)),
+        ("u", AT): Move(-1, SinkPosition(1, epoch=OLD)),
     }
 
 
@@ -82,6 +82,6 @@ def test_moves_begin_where_the_first_batch_does_and_end_where_the_last_does():
     ],
 )
 def test_from_where_kafka_can_fill_a_table(held, begin, everything, wanted):
-    found = refilled(Position(held, {"m": 1}), begin, everything=everything)
+    found = refilled(SinkPosition(held, {"m": 1}), begin, everything=everything)
     assert (found.offset if found else None) == wanted
     assert found is None or found.marks == ({} if everything else {"m": 1})

@@ -5,10 +5,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from k2stream.delivery.progress import Batch, Hole, Partition, Piece, Position, Progress
+from k2stream.delivery.progress import (
+    OffsetGap,
+    Piece,
+    SinkBatch,
+    SinkPosition,
+    SinkProgress,
+    SourcePartition,
+)
 
 TOPIC = "trades"
-PARTITIONS = [Partition(TOPIC, 0), Partition(TOPIC, 1)]
+PARTITIONS = [SourcePartition(TOPIC, 0), SourcePartition(TOPIC, 1)]
 
 
 def piece(partition, first, last, **marks):
@@ -18,37 +25,37 @@ def piece(partition, first, last, **marks):
 
 
 def test_a_batch_is_named_by_its_ranges():
-    batch = Batch((piece(PARTITIONS[1], 5, 6), piece(PARTITIONS[0], 0, 3), piece(PARTITIONS[1], 7, 9)))
+    batch = SinkBatch((piece(PARTITIONS[1], 5, 6), piece(PARTITIONS[0], 0, 3), piece(PARTITIONS[1], 7, 9)))
     assert batch.token == "trades:0:0-3,trades:1:5-9"
     assert batch.size == 9
     assert batch.positions[PARTITIONS[1]].offset == 9
 
 
 def test_offsets_that_leave_a_hole_are_refused():
-    progress = Progress()
-    progress.assign(PARTITIONS[0], Position(9))
-    with pytest.raises(Hole, match="trades:0: offset 12 comes after 9"):
+    progress = SinkProgress()
+    progress.assign(PARTITIONS[0], SinkPosition(9))
+    with pytest.raises(OffsetGap, match="trades:0: offset 12 comes after 9"):
         progress.put(PARTITIONS[0], 12, 13, {}, [], 0, None)
 
 
 def test_what_was_read_before_is_acknowledged_in_its_turn_and_moves_nothing_back():
-    progress = Progress()
-    progress.assign(PARTITIONS[0], Position(-1))
+    progress = SinkProgress()
+    progress.assign(PARTITIONS[0], SinkPosition(-1))
     progress.put(PARTITIONS[0], 0, 9, {"x": 1}, list(range(10)), 10, "first")
     progress.put(PARTITIONS[0], 3, 5, {"x": 1}, [], 0, "again")
     batch = progress.take()
-    assert batch.positions == {PARTITIONS[0]: Position(9, {"x": 1})}
+    assert batch.positions == {PARTITIONS[0]: SinkPosition(9, {"x": 1})}
     assert progress.done(batch) == ["first", "again"]
 
 
 def test_compact_keeps_ranges_and_receipts():
-    progress = Progress()
-    progress.assign(PARTITIONS[0], Position(-1))
+    progress = SinkProgress()
+    progress.assign(PARTITIONS[0], SinkPosition(-1))
     for first in (0, 2, 4):
         progress.put(PARTITIONS[0], first, first + 1, {}, [first, first + 1], 2, first)
     before = progress.take().token
     progress.reset()
-    progress.assign(PARTITIONS[0], Position(-1))
+    progress.assign(PARTITIONS[0], SinkPosition(-1))
     for first in (0, 2, 4):
         progress.put(PARTITIONS[0], first, first + 1, {}, [first, first + 1], 2, first)
     progress.compact(lambda rows: ([max(max(part) for part in rows)], 1), [])
@@ -71,7 +78,7 @@ class Delivery(RuleBasedStateMachine):
         self.start()
 
     def start(self):
-        self.progress = Progress()
+        self.progress = SinkProgress()
         self.unsaved = []
         self.rebalanced()
 
@@ -91,7 +98,7 @@ class Delivery(RuleBasedStateMachine):
             return
         if self.progress.read(partition) is None:
             self.save()
-            self.progress.assign(partition, Position(self.saved[partition]))
+            self.progress.assign(partition, SinkPosition(self.saved[partition]))
         read = self.progress.read(partition).offset
         rows = [(partition, offset) for offset in range(first, end) if offset > read]
         self.progress.put(partition, first, end - 1, {}, rows, len(rows), (partition, end))
@@ -158,11 +165,11 @@ TestDelivery.settings = settings(max_examples=50, stateful_step_count=40, deadli
 
 
 def token_of(epoch):
-    progress = Progress()
-    progress.assign(PARTITIONS[0], Position(4, epoch=epoch, source="s"))
+    progress = SinkProgress()
+    progress.assign(PARTITIONS[0], SinkPosition(4, epoch=epoch, source="s"))
     progress.put(PARTITIONS[0], 5, 9, {}, "rows", 5, "r")
     batch = progress.take()
-    assert batch.positions == {PARTITIONS[0]: Position(9, {}, epoch, "s")}
+    assert batch.positions == {PARTITIONS[0]: SinkPosition(9, {}, epoch, "s")}
     return batch.token
 
 
@@ -172,13 +179,13 @@ def test_a_token_names_the_epoch_so_that_a_refill_is_no_retry():
 
 
 def test_a_batch_that_was_given_up_acknowledges_nothing():
-    progress = Progress()
-    progress.assign(PARTITIONS[0], Position(-1))
+    progress = SinkProgress()
+    progress.assign(PARTITIONS[0], SinkPosition(-1))
     progress.put(PARTITIONS[0], 0, 9, {}, list(range(10)), 10, "first stay")
     batch = progress.take()
     progress.reset()
     assert progress.done(batch) == []
-    progress.assign(PARTITIONS[0], Position(-1))
+    progress.assign(PARTITIONS[0], SinkPosition(-1))
     progress.put(PARTITIONS[0], 0, 9, {}, list(range(10)), 10, "second stay")
     again = progress.take()
     assert progress.done(batch) == []  # nor does it end the one in flight now
@@ -186,10 +193,10 @@ def test_a_batch_that_was_given_up_acknowledges_nothing():
 
 
 def test_a_position_says_what_its_offsets_are_of():
-    progress = Progress()
-    progress.assign(PARTITIONS[0], Position(9, epoch="e", source="ten"))
+    progress = SinkProgress()
+    progress.assign(PARTITIONS[0], SinkPosition(9, epoch="e", source="ten"))
     progress.put(PARTITIONS[0], 5, 9, {}, [], 0, "replay", "five to nine")  # brings nothing new
     assert progress.read(PARTITIONS[0]).source == "ten"
     progress.put(PARTITIONS[0], 10, 14, {}, [], 0, "next", "up to fourteen")
     progress.put(PARTITIONS[0], 15, 16, {}, [], 0, "marker")  # no record in it
-    assert progress.take().positions == {PARTITIONS[0]: Position(16, {}, "e", "up to fourteen")}
+    assert progress.take().positions == {PARTITIONS[0]: SinkPosition(16, {}, "e", "up to fourteen")}

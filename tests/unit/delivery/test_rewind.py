@@ -1,10 +1,10 @@
 import pytest
 
-from k2stream.delivery.progress import Partition
+from k2stream.delivery.progress import SourcePartition
 from k2stream.delivery.rewind import target
 from k2stream.model.errors import StateRefused
 
-WHERE = ("t", Partition("x", 0))
+WHERE = ("t", SourcePartition("x", 0))
 
 
 @pytest.mark.parametrize(

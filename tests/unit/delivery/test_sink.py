@@ -15,7 +15,7 @@ from k2stream.delivery import buffer as table
 from k2stream.delivery import sink as base
 from k2stream.delivery.destination import WentBack
 from k2stream.delivery.epochs import named
-from k2stream.delivery.progress import Partition, Position
+from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.route import Route, delivered
 from k2stream.delivery.sink import Away, MissingRows, Policy, Sink
 from k2stream.model.errors import StateRefused
@@ -145,7 +145,7 @@ async def test_a_destination_that_is_away_gets_the_same_batch_until_it_has_it(ac
 
 
 async def test_what_the_destination_holds_is_skipped(acks):
-    store = Memory({0: Position(4)})
+    store = Memory({0: SinkPosition(4)})
     sink = Sink(store, NEVER, beginning, nowhere)
     await sink.put(ROUTE, records(0, 2), acks.of("held"))
     await sink.put(ROUTE, records(3, 6), acks.of("half"))
@@ -156,7 +156,7 @@ async def test_what_the_destination_holds_is_skipped(acks):
 
 async def test_offsets_without_records_are_no_hole_and_are_saved(acks):
     """The markers of transactions: a batch begins at the position fetched from, not at its first record."""
-    store = Memory({0: Position(4)})
+    store = Memory({0: SinkPosition(4)})
     sink = Sink(store, NEVER, beginning, nowhere)
     await sink.put(ROUTE, replace(records(7, 8), begin=5, end=10), acks.of("around"))
     await sink.put(ROUTE, replace(records(0, -1), begin=10, end=12), acks.of("markers only"))
@@ -221,7 +221,7 @@ async def test_a_letter_that_is_not_durable_holds_the_position_back(acks):
 
 
 async def test_what_the_destination_holds_gives_no_letter_again(acks):
-    sink = Sink(Memory({0: Position(4)}), NEVER, beginning, Consumer().go_back)
+    sink = Sink(Memory({0: SinkPosition(4)}), NEVER, beginning, Consumer().go_back)
     given = records(0, 5)
     given.values[2] = b"\xff"
     await sink.put(ROUTE, given, acks.of("a"))
@@ -230,11 +230,11 @@ async def test_what_the_destination_holds_gives_no_letter_again(acks):
 
 async def test_rows_that_the_group_has_passed_are_read_again_under_a_new_epoch(acks):
     consumer, old = Consumer(), named("", 1, "a")
-    store = Memory({0: Position(4, epoch=old)})
+    store = Memory({0: SinkPosition(4, epoch=old)})
     sink = Sink(store, NEVER, beginning, consumer.go_back)
     await sink.put(ROUTE, records(9, 9), acks.of("a"))
     await sink.flush()
-    assert (consumer.asked, acks, store.rows) == ([{Partition(TOPIC, 0): 5}], [], {})
+    assert (consumer.asked, acks, store.rows) == ([{SourcePartition(TOPIC, 0): 5}], [], {})
     assert store.held[0].offset == 4
     assert store.held[0].epoch > old
     await sink.put(ROUTE, records(5, 9), acks.of("b"))
@@ -243,7 +243,7 @@ async def test_rows_that_the_group_has_passed_are_read_again_under_a_new_epoch(a
 
 
 async def test_rows_that_do_not_come_again_stop_the_worker(acks):
-    sink = Sink(Memory({0: Position(4)}), NEVER, beginning, Consumer().go_back)
+    sink = Sink(Memory({0: SinkPosition(4)}), NEVER, beginning, Consumer().go_back)
     await sink.put(ROUTE, records(9, 9), acks.of("a"))
     await sink.flush()
     with pytest.raises(MissingRows, match="offsets from 5 on of trades:0 were read again and did not"):
@@ -262,7 +262,7 @@ async def test_a_destination_that_went_back_under_a_running_sink_gets_what_it_lo
     store.held = backup
     await sink.put(ROUTE, records(6, 8), acks.of("c"))
     await sink.flush()
-    assert consumer.asked == [{Partition(TOPIC, 0): 3}]
+    assert consumer.asked == [{SourcePartition(TOPIC, 0): 3}]
     assert (store.held[0].offset, acks) == (2, ["a", "b"])
     await sink.put(ROUTE, records(3, 8), acks.of("again"))
     await sink.flush()
@@ -281,18 +281,18 @@ async def test_a_destination_that_went_back_while_nothing_comes_is_noticed(acks)
         await consumer.went.wait()
     await sink.close()
     await running
-    assert consumer.asked == [{Partition(TOPIC, 0): 0}]
+    assert consumer.asked == [{SourcePartition(TOPIC, 0): 0}]
 
 
-@pytest.mark.parametrize(("passed", "asked"), [(5, []), (9, [{Partition(TOPIC, 0): 5}])])
+@pytest.mark.parametrize(("passed", "asked"), [(5, []), (9, [{SourcePartition(TOPIC, 0): 5}])])
 async def test_a_worker_that_has_read_nothing_since_its_start_looks_too(acks, passed, asked):
     """The group has passed offsets of an idle partition that the destination, restored since, has not."""
-    consumer, store = Consumer(), Memory({0: Position(4, epoch=named("", 1, "a"))})
+    consumer, store = Consumer(), Memory({0: SinkPosition(4, epoch=named("", 1, "a"))})
     looked = asyncio.Event()
 
     def committed():
         looked.set()
-        return [(ROUTE, {Partition(TOPIC, 0): 5 if consumer.asked else passed})]
+        return [(ROUTE, {SourcePartition(TOPIC, 0): 5 if consumer.asked else passed})]
 
     policy = Policy(60, 10**6, 10**9, 0, check_seconds=0.001)
     sink = Sink(store, policy, beginning, consumer.go_back, passed=committed)
@@ -326,11 +326,11 @@ async def test_a_newer_epoch_of_another_worker_is_followed(acks):
     sink = Sink(store, NEVER, beginning, consumer.go_back)
     await sink.put(ROUTE, records(0, 5), acks.of("a"))
     await sink.flush()
-    other = Position(2, epoch=named(store.held[0].epoch, 0, "other"))
+    other = SinkPosition(2, epoch=named(store.held[0].epoch, 0, "other"))
     store.held = {0: other}
     await sink.put(ROUTE, records(6, 8), acks.of("b"))
     await sink.flush()
-    assert (consumer.asked, store.held, acks) == ([{Partition(TOPIC, 0): 3}], {0: other}, ["a"])
+    assert (consumer.asked, store.held, acks) == ([{SourcePartition(TOPIC, 0): 3}], {0: other}, ["a"])
 
 
 async def test_an_epoch_is_kept_by_starts_and_retries(acks):
@@ -343,7 +343,7 @@ async def test_an_epoch_is_kept_by_starts_and_retries(acks):
 
 
 async def test_positions_of_an_earlier_release_are_adopted_once_and_said(acks, caplog):
-    store = Memory({0: Position(4, {"m": 1})})
+    store = Memory({0: SinkPosition(4, {"m": 1})})
     for first in (5, 7):
         sink = Sink(store, NEVER, beginning, nowhere)
         await sink.put(ROUTE, records(first, first + 1), acks.of("a"))
@@ -356,7 +356,7 @@ async def test_rows_that_kafka_has_deleted_do_not(acks, caplog):
     async def retention(partition):
         return 9
 
-    sink = Sink(Memory({0: Position(4)}), NEVER, retention, nowhere)
+    sink = Sink(Memory({0: SinkPosition(4)}), NEVER, retention, nowhere)
     await sink.put(ROUTE, records(9, 9), acks.of("a"))
     await sink.flush()
     assert acks == ["a"]
@@ -511,7 +511,7 @@ async def test_a_rebalance_during_a_conversion_forgets_it(acks):
 
 async def test_reached_waits_for_offsets():
     sink = Sink(Memory(), NEVER, beginning, nowhere)
-    wanted = {Partition(TOPIC, 0): 2}
+    wanted = {SourcePartition(TOPIC, 0): 2}
     assert not await sink.reached(wanted, 0.01)
     waiting = asyncio.create_task(sink.reached(wanted, 5))
     await sink.put(ROUTE, records(0, 2), Acks().of("a"))

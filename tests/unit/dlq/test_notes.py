@@ -4,17 +4,17 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2stream.dlq.notes import LEASE_MS, Id, Note, by_place, fold
+from k2stream.dlq.notes import LEASE_MS, Id, ReplayNote, by_place, fold
 
 LETTER = Id(12, 1_700_000_000_000_000)
 
 
 def claim(run, after=100, letter=LETTER):
-    return Note(letter, run, "raw", {0: after})
+    return ReplayNote(letter, run, "raw", {0: after})
 
 
 def settlement(run, offset=150, letter=LETTER):
-    return Note(letter, run, "raw", written=[(0, offset)])
+    return ReplayNote(letter, run, "raw", written=[(0, offset)])
 
 
 def test_the_first_claim_has_the_letter():
@@ -56,4 +56,4 @@ def test_at_any_time_one_run_has_a_letter_and_keeps_it_for_its_lease(claims):
 
 def test_a_note_survives_the_log():
     for note in (claim("a"), settlement("a")):
-        assert msgspec.json.decode(msgspec.json.encode(note), type=Note) == note
+        assert msgspec.json.decode(msgspec.json.encode(note), type=ReplayNote) == note

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2stream.embedded.clickhouse.reader import MalformedError, Reader, reader_of
+from k2stream.embedded.clickhouse.reader import BytesReader, MalformedError, reader_of
 from k2stream.embedded.clickhouse.types import (
     Array,
     Fixed,
     LowCardinality,
     Nullable,
-    Text,
+    TextType,
     Tuple,
     UnsupportedTypeError,
     parse_type,
@@ -36,13 +36,13 @@ from k2stream.embedded.clickhouse.types import (
         ("Enum16('x' = 1000)", Fixed(2)),
         ("FixedString(7)", Fixed(7)),
         ("IntervalMinute", Fixed(8)),
-        ("Nullable(String)", Nullable(Text())),
-        ("LowCardinality(Nullable(String))", LowCardinality(Text())),
-        ("Map(String, Nullable(Int32))", Array(Tuple((Text(), Nullable(Fixed(4)))))),
-        ("Tuple(a UInt8, `b c` Array(String))", Tuple((Fixed(1), Array(Text())))),
+        ("Nullable(String)", Nullable(TextType())),
+        ("LowCardinality(Nullable(String))", LowCardinality(TextType())),
+        ("Map(String, Nullable(Int32))", Array(Tuple((TextType(), Nullable(Fixed(4)))))),
+        ("Tuple(a UInt8, `b c` Array(String))", Tuple((Fixed(1), Array(TextType())))),
         ("Tuple(UInt8, Enum8('a b' = 1))", Tuple((Fixed(1), Fixed(1)))),
         ("Tuple()", Fixed(1)),
-        ("Nested(id UInt64, name String)", Array(Tuple((Fixed(8), Text())))),
+        ("Nested(id UInt64, name String)", Array(Tuple((Fixed(8), TextType())))),
         ("SimpleAggregateFunction(sum, Decimal(38, 18))", Fixed(16)),
         ("Ring", Array(Tuple((Fixed(8), Fixed(8))))),
     ],
@@ -158,7 +158,7 @@ async def test_skipping_a_column_ends_at_its_last_byte(column, rows, chunk, data
     async def source():
         return next(stream, b"")
 
-    reader = Reader(source)
+    reader = BytesReader(source)
     kind = parse_type(text)
     if rows:
         await skip_prefix(reader, kind)
@@ -177,7 +177,7 @@ async def test_strings_are_walked_whatever_the_chunks(strings, chunk):
     async def source():
         return pieces.pop(0) if pieces else b""
 
-    reader = Reader(source)
+    reader = BytesReader(source)
     await reader.skip_strings(len(strings))
     assert reader.take() == raw
 
@@ -195,6 +195,6 @@ async def test_a_block_past_the_limit_is_malformed():
         return b"\x01x" * 50
 
     with pytest.raises(MalformedError, match="more than 1000 bytes"):
-        await Reader(source, limit=1000).skip_strings(10_000)
+        await BytesReader(source, limit=1000).skip_strings(10_000)
     with pytest.raises(MalformedError, match="more than 1000 bytes"):
-        await skip_values(Reader(source, limit=1000), Fixed(16), 63)
+        await skip_values(BytesReader(source, limit=1000), Fixed(16), 63)

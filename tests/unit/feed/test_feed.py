@@ -15,7 +15,7 @@ from k2stream.feed import feed as feed_module
 from k2stream.model.errors import ConfigError
 from k2stream.model.instrument import Instrument
 from k2stream.settings import Settings
-from k2stream.simulator.faults import Fault, Kind
+from k2stream.simulator.faults import Fault, FaultKind
 
 INSTRUMENTS = instruments.load(Settings().instruments_file)
 EXCHANGES = ("binance", "kraken", "coinbase")
@@ -73,7 +73,7 @@ async def test_an_abrupt_end_is_followed_by_all_subscriptions(bench, exchange):
     made = await bench(exchange)
     await made.connected()
     for times in range(1, 4):
-        made.inject(Kind.ABORT)
+        made.inject(FaultKind.ABORT)
         await made.until(lambda times=times: made.feed.status.reconnects == times)
         before = len(made.raw)
         await made.until(lambda before=before: made.feed.status.connected and len(made.raw) > before + 50)
@@ -89,8 +89,8 @@ async def test_an_abrupt_end_is_followed_by_all_subscriptions(bench, exchange):
 async def test_refused_connections_are_tried_again(bench):
     made = await bench("kraken")
     await made.connected()
-    made.inject(Kind.REFUSE, seconds=0.3)
-    made.inject(Kind.ABORT)
+    made.inject(FaultKind.REFUSE, seconds=0.3)
+    made.inject(FaultKind.ABORT)
     await made.until(lambda: made.feed.status.reconnects == 1 and made.feed.status.connected)
     assert made.events["disconnected"] == 1
 
@@ -98,7 +98,7 @@ async def test_refused_connections_are_tried_again(bench):
 async def test_silence_ends_the_connection(bench):
     made = await bench("kraken", silence_seconds=0.2)
     await made.connected()
-    made.inject(Kind.SILENCE, seconds=0.5)
+    made.inject(FaultKind.SILENCE, seconds=0.5)
     await made.until(lambda: made.events["silence"])
     before = len(made.raw)
     await made.until(lambda: len(made.raw) > before)
@@ -111,8 +111,8 @@ async def test_subscriptions_without_an_answer_end_the_connection(bench, exchang
     made = await bench(exchange, silence_seconds=60.0)
     await made.connected()
     before = made.records(topics.FEED_EVENTS)
-    made.inject(Kind.SILENCE, seconds=0.2)  # the request falls into it, and heartbeats begin after it
-    made.inject(Kind.ABORT)
+    made.inject(FaultKind.SILENCE, seconds=0.2)  # the request falls into it, and heartbeats begin after it
+    made.inject(FaultKind.ABORT)
     await made.until(lambda: made.feed.status.reconnects == 2 and made.feed.status.connected)
     lost, unanswered, connected = made.records(topics.FEED_EVENTS)[len(before) :]
     assert [event["kind"] for event in (lost, unanswered, connected)] == [
@@ -135,11 +135,11 @@ async def test_pings_of_a_quiet_exchange_are_no_silence(bench):
 @pytest.mark.parametrize(
     ("kind", "options", "said"),
     [
-        (Kind.GARBAGE, {}, ""),
-        (Kind.BINARY, {}, ""),
-        (Kind.TRUNCATED, {}, "truncated"),
-        (Kind.HUGE, {"bytes": 1_000_000}, "of 1000000 bytes kept"),
-        (Kind.HUGE, {"bytes": 10_000_000}, "of 10000000 bytes kept"),
+        (FaultKind.GARBAGE, {}, ""),
+        (FaultKind.BINARY, {}, ""),
+        (FaultKind.TRUNCATED, {}, "truncated"),
+        (FaultKind.HUGE, {"bytes": 1_000_000}, "of 1000000 bytes kept"),
+        (FaultKind.HUGE, {"bytes": 10_000_000}, "of 10000000 bytes kept"),
     ],
     ids=["garbage", "binary", "truncated", "1 MB", "10 MB"],
 )
@@ -164,7 +164,7 @@ async def test_an_unreadable_frame_is_dead_lettered_and_nothing_else_is_lost(
 async def test_a_frame_over_the_limit_is_dead_lettered_and_the_feed_goes_on(bench):
     made = await bench("binance", max_frame_bytes=500_000)
     await made.connected()
-    made.inject(Kind.HUGE, bytes=600_000)
+    made.inject(FaultKind.HUGE, bytes=600_000)
     await made.until(lambda: made.letters and made.feed.status.connected and made.feed.status.reconnects == 1)
     ((cause, original),) = made.letters
     assert "larger than K2_MAX_FRAME_BYTES=500000" in cause
@@ -177,7 +177,7 @@ async def test_a_frame_over_the_limit_is_dead_lettered_and_the_feed_goes_on(benc
 async def test_an_error_frame_leaves_the_feed_running(bench, exchange):
     made = await bench(exchange)
     await made.connected()
-    made.inject(Kind.ERROR)
+    made.inject(FaultKind.ERROR)
     await made.until(lambda: made.feed.status.errors == 1)
     before = len(made.raw)
     await made.until(lambda: len(made.raw) > before)
@@ -187,9 +187,9 @@ async def test_an_error_frame_leaves_the_feed_running(bench, exchange):
 async def test_copies_and_reordered_messages_all_arrive(bench):
     made = await bench("binance", rate=2000)
     await made.connected()
-    made.inject(Kind.DUPLICATE, count=20)
-    made.inject(Kind.REORDER, count=20, seconds=0.2)
-    made.inject(Kind.DROP, count=5)
+    made.inject(FaultKind.DUPLICATE, count=20)
+    made.inject(FaultKind.REORDER, count=20, seconds=0.2)
+    made.inject(FaultKind.DROP, count=5)
     faults = made.venue.faults
     await made.until(lambda: sum(faults.done.values()) == 45)
     made.simulator.stop_trading()
@@ -213,7 +213,7 @@ async def test_copies_and_reordered_messages_all_arrive(bench):
 async def test_a_snapshot_after_a_reconnect_overlaps_and_fills_the_gap(bench):
     made = await bench("coinbase", rate=300)
     await made.until(lambda: len(made.raw) > 100)
-    made.inject(Kind.ABORT)
+    made.inject(FaultKind.ABORT)
     await made.until(lambda: made.feed.status.reconnects == 1 and made.feed.status.connected)
     before = len(made.raw)
     await made.until(lambda: len(made.raw) > before + 50)
@@ -238,7 +238,7 @@ async def test_a_snapshot_after_a_reconnect_overlaps_and_fills_the_gap(bench):
 async def test_a_dropped_coinbase_frame_is_a_lost_frame(bench):
     made = await bench("coinbase")
     await made.connected()
-    made.inject(Kind.DROP)
+    made.inject(FaultKind.DROP)
     await made.until(lambda: made.events["lost_frames"])
     assert made.events["lost_frames"] == 1
 
@@ -248,7 +248,7 @@ async def test_an_expected_close_is_no_warning(bench, caplog, monkeypatch):
     made.feed._exchange = replace(made.feed._exchange, expected_close=lambda age: True)
     await made.connected()
     with caplog.at_level(logging.INFO):
-        made.inject(Kind.CLOSE)
+        made.inject(FaultKind.CLOSE)
         await made.until(lambda: made.feed.status.reconnects == 1 and made.feed.status.connected)
     closed = [record for record in caplog.records if "as expected" in record.message]
     assert [record.levelno for record in closed] == [logging.INFO]
@@ -351,8 +351,8 @@ async def test_one_exchange_down_leaves_the_others_alone(bench):
     binance = await bench("binance")
     await kraken.connected()
     await binance.connected()
-    kraken.inject(Kind.REFUSE, seconds=5)
-    kraken.inject(Kind.ABORT)
+    kraken.inject(FaultKind.REFUSE, seconds=5)
+    kraken.inject(FaultKind.ABORT)
     await kraken.until(lambda: kraken.feed.status.reconnects == 1)
     before = len(binance.raw)
     await binance.until(lambda: len(binance.raw) > before + 200)
@@ -389,7 +389,7 @@ def test_a_fault_of_an_exchange_that_is_not_there():
 
     simulator = Simulator([Instrument("kraken", "XBT/USD", "BTC/USD")], Options())
     with pytest.raises(ValueError, match="unknown exchange 'binance'"):
-        simulator.inject(Fault(exchange="binance", kind=Kind.ABORT))
+        simulator.inject(Fault(exchange="binance", kind=FaultKind.ABORT))
 
 
 async def test_a_connection_says_since_when_the_feed_was_not_known_to_be_up(bench):
@@ -398,8 +398,8 @@ async def test_a_connection_says_since_when_the_feed_was_not_known_to_be_up(benc
     await made.connected()
     before = len(made.raw)
     await made.until(lambda: len(made.raw) > before + 5)
-    made.inject(Kind.REFUSE, seconds=0.2)
-    made.inject(Kind.ABORT)
+    made.inject(FaultKind.REFUSE, seconds=0.2)
+    made.inject(FaultKind.ABORT)
     await made.until(lambda: made.events["connected"] == 2)
     first, second = (event for event in made.records(topics.FEED_EVENTS) if event["kind"] in ("connected",))
     begun, lost = (event for event in made.records(topics.FEED_EVENTS) if event["kind"] == "disconnected")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2stream.history.reader import AWAY_SECONDS, OLDEST_SECONDS, Answer, History, Missing
-from k2stream.history.seams import Hole, Span, newest, rest
+from k2stream.history.reader import AWAY_SECONDS, OLDEST_SECONDS, CandleAnswer, CandleHistory, MissingTier
+from k2stream.history.seams import CandleSpan, UnknownStretch, newest, rest
 from k2stream.model.candle import Candle
 from k2stream.model.instrument import Instrument
 
@@ -50,14 +50,14 @@ def read(history, span, held=(), since=None):
 @pytest.mark.parametrize(
     ("span", "found", "since", "expected"),
     [
-        (Span(3), 3, 50, None),
-        (Span(3), 1, 50, Span(3, None, 51)),
-        (Span(3), 0, None, Span(4)),
-        (Span(3, end=20), 0, 50, Span(4, None, 20)),
-        (Span(3, start=50), 0, 50, None),
-        (Span(3, start=40), 3, 50, Span(3, 40, 51)),
-        (Span(3, start=40, end=45), 0, 50, Span(3, 40, 45)),
-        (Span(3, start=40), 0, None, Span(3, 40)),
+        (CandleSpan(3), 3, 50, None),
+        (CandleSpan(3), 1, 50, CandleSpan(3, None, 51)),
+        (CandleSpan(3), 0, None, CandleSpan(4)),
+        (CandleSpan(3, end=20), 0, 50, CandleSpan(4, None, 20)),
+        (CandleSpan(3, start=50), 0, 50, None),
+        (CandleSpan(3, start=40), 3, 50, CandleSpan(3, 40, 51)),
+        (CandleSpan(3, start=40, end=45), 0, 50, CandleSpan(3, 40, 45)),
+        (CandleSpan(3, start=40), 0, None, CandleSpan(3, 40)),
     ],
 )
 def test_what_a_colder_tier_is_asked(span, found, since, expected):
@@ -67,10 +67,14 @@ def test_what_a_colder_tier_is_asked(span, found, since, expected):
 def test_a_candle_of_two_tiers_is_taken_once_in_its_highest_revision():
     hot = Stored("hot", candle(10, 7), candle(20, 5), candle(30, 1))
     held = [candle(20, 2), candle(30, 9)]  # a rebuilt table begins with half a candle
-    assert read(History([hot]), Span(5), held, 20) == Answer([candle(10, 7), candle(20, 5), candle(30, 9)])
+    assert read(CandleHistory([hot]), CandleSpan(5), held, 20) == CandleAnswer(
+        [candle(10, 7), candle(20, 5), candle(30, 9)]
+    )
 
 
-spans = st.builds(Span, st.integers(1, 8), st.none() | st.integers(0, 12), st.none() | st.integers(0, 12))
+spans = st.builds(
+    CandleSpan, st.integers(1, 8), st.none() | st.integers(0, 12), st.none() | st.integers(0, 12)
+)
 
 
 @given(st.integers(0, 10), st.integers(0, 10), st.integers(0, 10), spans)
@@ -82,7 +86,7 @@ def test_tiers_of_different_age_answer_as_one(table_from, hot_from, cold_to, spa
     cold = Stored("cold", *(c._replace(revision=1) for time, c in everything.items() if time < cold_to))
     kept = {time: c for time, c in everything.items() if time >= hot_from}
     kept = kept if span.newest else {**cold.held, **kept}
-    answer = read(History([hot, cold]), span, span.cut(tables), min(tables, default=None))
+    answer = read(CandleHistory([hot, cold]), span, span.cut(tables), min(tables, default=None))
     assert answer.candles == span.cut(kept)
     unknown = set(range(cold_to, hot_from)) if cold_to else set()
     for before, after in pairwise(answer.candles):
@@ -96,77 +100,84 @@ def test_what_a_lagging_writer_has_not_brought_is_a_hole_and_it_is_named():
     """The tables have forgotten 10 to 19, the sink has written up to 9."""
     everything = [candle(time) for time in range(30)]
     hot, cold = Stored("hot", *everything[:10]), Stored("cold", *everything[:8])
-    answer = read(History([hot, cold]), Span(100, 0, 30), everything[20:], 20)
+    answer = read(CandleHistory([hot, cold]), CandleSpan(100, 0, 30), everything[20:], 20)
     assert [c.open_time for c in answer.candles] == [*range(10), *range(20, 30)]
     assert [item.tier for item in answer.missing] == ["hot", "cold"]
-    assert Hole(9, 20) in answer.holes
-    assert not Hole(9, 20).meets(candle(8), candle(9))
-    assert not Hole(9, 20).meets(candle(20), candle(25))
+    assert UnknownStretch(9, 20) in answer.holes
+    assert not UnknownStretch(9, 20).meets(candle(8), candle(9))
+    assert not UnknownStretch(9, 20).meets(candle(20), candle(25))
 
 
 def test_a_colder_tier_that_reaches_over_a_hole_closes_it():
     everything = [candle(time) for time in range(30)]
     hot, cold = Stored("hot", *everything[3:10]), Stored("cold", *everything[:25])
-    for span in (Span(100, 0, 30), Span(100)):
-        answer = read(History([hot, cold]), span, everything[20:], 20)
-        assert answer == Answer(everything)
+    for span in (CandleSpan(100, 0, 30), CandleSpan(100)):
+        answer = read(CandleHistory([hot, cold]), span, everything[20:], 20)
+        assert answer == CandleAnswer(everything)
 
 
 def test_a_tier_within_the_grace_may_still_get_an_older_window():
     hot = Stored("hot", *(candle(time) for time in range(21)))
-    history = History([hot], grace_ms=5)
-    answer = read(history, Span(100, 0), [candle(18), candle(30)], 18)
-    assert answer.holes == (Hole(15, 18),)
+    history = CandleHistory([hot], grace_ms=5)
+    answer = read(history, CandleSpan(100, 0), [candle(18), candle(30)], 18)
+    assert answer.holes == (UnknownStretch(15, 18),)
 
 
 def test_the_tier_that_could_tell_is_away():
     hot, cold = Stored("hot", candle(10), candle(20)), Stored("cold", candle(10))
     hot.fails = OSError("no route")
-    answer = read(History([hot, cold]), Span(5, 0), [candle(30)], 30)
-    assert answer.holes == (Hole(10, 30),)
+    answer = read(CandleHistory([hot, cold]), CandleSpan(5, 0), [candle(30)], 30)
+    assert answer.holes == (UnknownStretch(10, 30),)
     assert [item.tier for item in answer.missing] == ["hot"]
 
 
 def test_a_tier_that_begins_no_earlier_is_not_read():
     hot, cold = Stored("hot", candle(20)), Stored("cold", candle(20), candle(10))
-    assert read(History([hot, cold]), Span(5, 0), [candle(20)], 20).candles == [candle(10), candle(20)]
-    assert (hot.asked, cold.asked) == ([], [Span(5, 0, 21)])
+    assert read(CandleHistory([hot, cold]), CandleSpan(5, 0), [candle(20)], 20).candles == [
+        candle(10),
+        candle(20),
+    ]
+    assert (hot.asked, cold.asked) == ([], [CandleSpan(5, 0, 21)])
 
 
 @pytest.mark.parametrize("held", [(), (candle(20), candle(30))])
 def test_the_newest_candles_wait_for_no_tier_behind_the_first_that_answers(held):
     hot, cold = Stored("hot", *held), Stored("cold", candle(10))
-    history = History([hot, cold])
-    assert read(history, Span(5), [candle(30)], 30).candles == sorted({candle(30), *held})
+    history = CandleHistory([hot, cold])
+    assert read(history, CandleSpan(5), [candle(30)], 30).candles == sorted({candle(30), *held})
     assert cold.asked == []
-    assert read(history, Span(5, end=21)).candles == [candle(10), *held[:1]]
+    assert read(history, CandleSpan(5, end=21)).candles == [candle(10), *held[:1]]
     hot.fails = OSError("no route")
-    again = read(History([hot, cold]), Span(5), [candle(30)], 30)
+    again = read(CandleHistory([hot, cold]), CandleSpan(5), [candle(30)], 30)
     assert again.candles == [candle(10), candle(30)]
 
 
 def test_a_tier_that_is_away_is_named_and_rests_before_it_is_asked_again():
     now = 0.0
     hot, cold = Stored("hot", candle(10), candle(20), candle(30)), Stored("cold", candle(10))
-    history = History([hot, cold], lambda: now)
+    history = CandleHistory([hot, cold], lambda: now)
     hot.fails = OSError("no\nroute")
-    expected = Answer([candle(10), candle(30)], (Missing("hot", "no route"),), (Hole(10, 30),))
-    assert read(history, Span(5), [candle(30)], 30) == expected
+    expected = CandleAnswer(
+        [candle(10), candle(30)], (MissingTier("hot", "no route"),), (UnknownStretch(10, 30),)
+    )
+    assert read(history, CandleSpan(5), [candle(30)], 30) == expected
     hot.fails = None
-    assert read(history, Span(5), [candle(30)], 30) == expected
+    assert read(history, CandleSpan(5), [candle(30)], 30) == expected
     now = AWAY_SECONDS
-    assert read(history, Span(5), [candle(30)], 30) == Answer([candle(10), candle(20), candle(30)])
+    assert read(history, CandleSpan(5), [candle(30)], 30) == CandleAnswer(
+        [candle(10), candle(20), candle(30)]
+    )
 
 
 def test_where_a_tier_begins_is_asked_now_and_then():
     now = 0.0
     cold = Stored("cold")
-    history = History([cold], lambda: now)
-    assert read(history, Span(5)).candles == []
+    history = CandleHistory([cold], lambda: now)
+    assert read(history, CandleSpan(5)).candles == []
     cold.held = newest([candle(10)])
-    assert read(history, Span(5)).candles == []
+    assert read(history, CandleSpan(5)).candles == []
     now = OLDEST_SECONDS
-    assert read(history, Span(5)).candles == [candle(10)]
+    assert read(history, CandleSpan(5)).candles == [candle(10)]
 
 
 async def test_the_event_loop_is_free_while_a_tier_answers():
@@ -178,10 +189,10 @@ async def test_the_event_loop_is_free_while_a_tier_answers():
             assert go.wait(10)
             return super().oldest(instrument, timeframe)
 
-    history = History([Slow("cold", candle(10))])
-    reading = asyncio.create_task(history.extended(BTC, "1m", Span(5), [], None))
+    history = CandleHistory([Slow("cold", candle(10))])
+    reading = asyncio.create_task(history.extended(BTC, "1m", CandleSpan(5), [], None))
     assert await asyncio.to_thread(asked.wait, 10)
-    recent = await history.extended(BTC, "1m", Span(1), [candle(20)], 20)
-    assert (recent, reading.done()) == (Answer([candle(20)]), False)
+    recent = await history.extended(BTC, "1m", CandleSpan(1), [candle(20)], 20)
+    assert (recent, reading.done()) == (CandleAnswer([candle(20)]), False)
     go.set()
-    assert await reading == Answer([candle(10)])
+    assert await reading == CandleAnswer([candle(10)])

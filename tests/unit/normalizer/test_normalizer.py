@@ -18,7 +18,7 @@ from k2stream.exchanges import raw
 from k2stream.exchanges.spec import RawTrade
 from k2stream.model import decimals
 from k2stream.model.events import EventKind
-from k2stream.normalizer import AHEAD, Position, normalise
+from k2stream.normalizer import AHEAD, SymbolPosition, normalise
 from k2stream.normalizer.continuity import recent
 
 SCHEMA_ID = 1003  # no registry of the other tests gets so far
@@ -162,7 +162,7 @@ def test_beyond_what_is_remembered_the_time_decides(monkeypatch):
 
 def test_state_of_the_release_before_epochs_is_read_as_epoch_0():
     text = b'{"raw_offset":7,"state":{"ids":{"":[41,[[0,40]]]},"newest":%d}}' % NOW
-    position = msgspec.json.decode(text, type=Position)
+    position = msgspec.json.decode(text, type=SymbolPosition)
     done = run(BINANCE, [binance(41), binance(40), binance(42)], {"BTCUSDT": position}, 8)
     assert trades.decode(done.values).trade_id.tolist() == ["40", "42"]
     assert conditions(done) == [[], []] and not done.dead_letters
@@ -279,7 +279,7 @@ def test_a_replay_is_silent_and_changes_nothing():
 def test_a_position_survives_its_changelog():
     for done in (run(BINANCE, [binance(1), binance(9)]), run(KRAKEN, [kraken()] * 2)):
         for position in done.positions.values():
-            assert msgspec.json.decode(msgspec.json.encode(position), type=Position) == position
+            assert msgspec.json.decode(msgspec.json.encode(position), type=SymbolPosition) == position
 
 
 numbers_of_id = st.integers(1, 9)

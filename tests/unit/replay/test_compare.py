@@ -6,10 +6,10 @@ from datetime import timedelta
 import pyarrow as pa
 from msgspec.structs import replace
 
-from k2stream.candles.codec import Progress
+from k2stream.candles.codec import KeyProgress
 from k2stream.candles.state import State
 from k2stream.clickhouse.migrate import FOLDER, statements
-from k2stream.replay.compare import KEY, Layer, entries, rows, same_window
+from k2stream.replay.compare import KEY, ComparedLayer, entries, rows, same_window
 from k2stream.replay.compare_clickhouse import LIFE
 from k2stream.replay.tables import newest
 
@@ -25,7 +25,7 @@ def table(*found):
 def test_rows_are_compared_column_by_column():
     fresh = table((1, "a", ["x"]), (2, None, []), (3, "c", ["y"]), (4, "d", []), (5, "e", []))
     live = table((9, "z", []), (5, "e", []), (5, "e", []), (3, "c", ["n"]), (2, "b", []), (1, "a", ["x"]))
-    layer = Layer("some")
+    layer = ComparedLayer("some")
     rows(layer, fresh, live, lambda key: f"offset {key}")
     assert layer.rows == 4
     assert layer.differences == 5
@@ -39,7 +39,7 @@ def test_rows_are_compared_column_by_column():
 
 
 def test_equal_rows_are_equal_in_any_order():
-    layer = Layer("some")
+    layer = ComparedLayer("some")
     one, other = (1, "a", ["x"]), (2, None, [])
     rows(layer, table(one, other), table(other, one), str)
     assert (layer.rows, layer.differences) == (2, 0)
@@ -54,7 +54,7 @@ def test_the_clock_may_close_a_window_and_nothing_else():
 
 
 def compared(rebuilt, found, *, behind=False, needed=lambda key: True):
-    layer = Layer("table")
+    layer = ComparedLayer("table")
     entries(
         layer,
         rebuilt,
@@ -67,15 +67,15 @@ def compared(rebuilt, found, *, behind=False, needed=lambda key: True):
 
 
 def test_entries_are_compared_up_to_what_the_replay_covers():
-    one, two, beyond = Progress(5, 1), Progress(5, 2), Progress(10, 3)
+    one, two, beyond = KeyProgress(5, 1), KeyProgress(5, 2), KeyProgress(10, 3)
     assert compared({"a": one, "b": one}, {"a": one, "b": two, "c": two}) == (
         2, 0, ["b: newest is 2, rebuilt 1", "c: should not be there"],
     )  # fmt: skip
     assert compared({"a": one}, {"a": beyond, "c": beyond}) == (0, 2, [])
     assert compared({"a": one}, {}) == (0, 0, ["a: missing"])
     assert compared({"a": one}, {}, needed=lambda key: False) == (0, 0, [])
-    assert compared({"a": one, "b": one}, {"b": Progress(4, 1)}, behind=True) == (0, 2, [])
-    assert compared({"b": one}, {"b": Progress(4, 1)}) == (
+    assert compared({"a": one, "b": one}, {"b": KeyProgress(4, 1)}, behind=True) == (0, 2, [])
+    assert compared({"b": one}, {"b": KeyProgress(4, 1)}) == (
         1, 0, ["b: raw_offset is 4, rebuilt 5"],
     )  # fmt: skip
 

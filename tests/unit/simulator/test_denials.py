@@ -3,7 +3,7 @@
 import pytest
 
 from k2stream import topics
-from k2stream.simulator.faults import Kind
+from k2stream.simulator.faults import FaultKind
 
 NO = {
     "binance": "Invalid request: SOLUSDT is refused",
@@ -21,7 +21,7 @@ EXCHANGES = tuple(SOL)
 
 async def reconnected(made):
     """Cut the connection, so that what was asked for is seen at the next subscription."""
-    made.inject(Kind.ABORT)
+    made.inject(FaultKind.ABORT)
     await made.until(lambda: made.feed.status.reconnects)
 
 
@@ -44,7 +44,7 @@ async def up_again(made):
 async def test_a_symbol_is_refused(bench, exchange):
     made = await bench(exchange)
     await made.connected()
-    made.inject(Kind.REFUSE_SYMBOL, symbol=SOL[exchange], count=2)
+    made.inject(FaultKind.REFUSE_SYMBOL, symbol=SOL[exchange], count=2)
     await reconnected(made)
     await made.until(lambda: told(made, "refused"))
     await up_again(made)
@@ -61,7 +61,7 @@ async def test_a_symbol_is_refused(bench, exchange):
 async def test_requests_are_too_many(bench, exchange):
     made = await bench(exchange)
     await made.connected()
-    made.inject(Kind.RATE)
+    made.inject(FaultKind.RATE)
     await reconnected(made)
     await made.until(lambda: noted(made, "rate"))
     await up_again(made)
@@ -74,7 +74,7 @@ async def test_a_symbol_is_left_out(bench, exchange, monkeypatch):
     monkeypatch.setattr("k2stream.feed.asking.ANSWER_SECONDS", 0.3)
     made = await bench(exchange)
     await made.connected()
-    made.inject(Kind.LEAVE_OUT, symbol=SOL[exchange])
+    made.inject(FaultKind.LEAVE_OUT, symbol=SOL[exchange])
     await reconnected(made)
     await made.until(lambda: noted(made, "leave_out"))
     await up_again(made)
@@ -87,7 +87,7 @@ async def test_a_symbol_is_left_out(bench, exchange, monkeypatch):
 async def test_a_symbol_is_taken_away(bench, exchange):
     made = await bench(exchange)
     await made.connected()
-    made.inject(Kind.TAKE_AWAY, symbol=SOL[exchange])
+    made.inject(FaultKind.TAKE_AWAY, symbol=SOL[exchange])
     await made.until(lambda: told(made, "withdrawn"))
     await up_again(made)
     assert [symbol for symbol, _ in told(made, "withdrawn")] == [SOL[exchange]]
@@ -102,7 +102,7 @@ def told_again(made):
 async def test_binance_takes_nothing_away(bench):
     made = await bench("binance")
     await made.connected()
-    made.inject(Kind.TAKE_AWAY, symbol=SOL["binance"])
+    made.inject(FaultKind.TAKE_AWAY, symbol=SOL["binance"])
     assert not noted(made, "take_away")
     await up_again(made)
 
@@ -111,7 +111,7 @@ async def test_binance_takes_nothing_away(bench):
 async def test_a_shutdown_ends_connections(bench, exchange):
     made = await bench(exchange)
     await made.connected()
-    made.inject(Kind.SHUTDOWN, seconds=0.2)
+    made.inject(FaultKind.SHUTDOWN, seconds=0.2)
     await made.until(lambda: told(made, "disconnected"))
     await up_again(made)
     ((_, detail),) = told(made, "disconnected")
@@ -122,8 +122,8 @@ async def test_a_shutdown_ends_connections(bench, exchange):
 async def test_messages_change_places(bench, exchange):
     made = await bench(exchange, rate=2000)
     await made.connected()
-    made.inject(Kind.SWAP, count=3)
-    await made.until(lambda: made.venue.faults.done[Kind.SWAP] == 3 and not made.venue.faults.held)
+    made.inject(FaultKind.SWAP, count=3)
+    await made.until(lambda: made.venue.faults.done[FaultKind.SWAP] == 3 and not made.venue.faults.held)
     await made.drained()
     counts = made.venue.counts
     assert len(made.raw) == counts.sent_trades + counts.snapshot_trades

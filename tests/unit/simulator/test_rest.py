@@ -16,7 +16,7 @@ from k2stream.exchanges import raw
 from k2stream.exchanges.rest.spec import HistoryError, refusal
 from k2stream.settings import Settings
 from k2stream.simulator import Options, Simulator, protocols
-from k2stream.simulator.faults import Fault, Kind
+from k2stream.simulator.faults import Fault, FaultKind
 from k2stream.simulator.rest import past
 
 INSTRUMENTS = instruments.load(Settings().instruments_file)
@@ -122,7 +122,9 @@ async def test_kraken_tells_what_happened_after_a_time_with_more_digits(simulate
 
 
 async def test_what_faults_made_of_a_trade_is_what_happened(simulate):
-    faults = [Fault(exchange="coinbase", kind=kind, count=5) for kind in (Kind.OUT_OF_RANGE, Kind.DROP)]
+    faults = [
+        Fault(exchange="coinbase", kind=kind, count=5) for kind in (FaultKind.OUT_OF_RANGE, FaultKind.DROP)
+    ]
     simulator, happened = await simulate(faults=faults)
     for symbol in ("BTC-USD", "ETH-USD", "SOL-USD"):
         trades = happened["coinbase", symbol][:900]  # of an answer's 1000
@@ -179,7 +181,7 @@ async def test_too_many_requests_are_told_as_the_exchange_tells_it(simulate, exc
 async def test_rest_fails_on_request_and_recovers(simulate):
     simulator, _ = await simulate(1)
     request = exchanges.get("kraken").history.by_time("XBT/USD", 1)
-    simulator.inject(Fault(exchange="kraken", kind=Kind.REST, seconds=60))
+    simulator.inject(Fault(exchange="kraken", kind=FaultKind.REST, seconds=60))
     with pytest.raises(HistoryError, match="HTTP 503"):
         await ask(simulator, "kraken", request)
     simulator.venues["kraken"].rest.fail(0)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2stream.history.reader import History, Missing
+from k2stream.history.reader import CandleHistory, MissingTier
 from k2stream.history.seams import newest
 from k2stream.model.candle import Candle
 from k2stream.model.events import EventKind, FeedEvent
@@ -90,7 +90,7 @@ def test_windows_that_a_lagging_sink_has_not_written_are_not_quiet():
             return span.cut(self.held)
 
     query = Query(limit=100, start=0, end=30 * 60_000, fill="prev")
-    answer = History([Tier("hot"), Tier("cold")]).read(BTC, "1m", query.span, held, held[0].open_time)
+    answer = CandleHistory([Tier("hot"), Tier("cold")]).read(BTC, "1m", query.span, held, held[0].open_time)
     filled = render.fill_previous(answer.candles, query, always, answer.holes)
     body = json.loads(render.body(BTC, "1m", filled, False, answer.missing, always))
     assert [c["open_time"] // 60_000 for c in body["candles"] if c["filled"]] == [4, 25]
@@ -225,6 +225,6 @@ def test_nothing_is_known_before_the_first_event_that_is_kept():
 
 
 def test_missing_tiers_are_named():
-    answer = json.loads(render.body(BTC, "1m", [], False, [Missing("Iceberg", "no such bucket")]))
+    answer = json.loads(render.body(BTC, "1m", [], False, [MissingTier("Iceberg", "no such bucket")]))
     assert answer["missing"] == [{"tier": "Iceberg", "reason": "no such bucket"}]
     assert "missing" not in json.loads(render.body(BTC, "1m", [], False))

@@ -4,16 +4,19 @@ import json
 
 from k2stream import topics
 from k2stream.reconcile.oracle import oracle, raw, windows
-from k2stream.reconcile.oracle.candles import Instrument
-from k2stream.reconcile.oracle.engine import Engine
+from k2stream.reconcile.oracle.candles import ListedInstrument
+from k2stream.reconcile.oracle.engine import OracleEngine
 from k2stream.reconcile.oracle.layers import work
-from k2stream.reconcile.oracle.parquet import Writer
+from k2stream.reconcile.oracle.parquet import ParquetWriter
 from k2stream.reconcile.oracle.raw import SCHEMA, Extent
-from k2stream.reconcile.oracle.raw_log import Held
+from k2stream.reconcile.oracle.raw_log import HeldOffsets
 from k2stream.reconcile.oracle.windows import TIMEFRAMES
 
 GRACE = 5_000_000
-INSTRUMENTS = [Instrument("kraken", "XBT/USD", "BTC/USD"), Instrument("binance", "BTCUSDT", "BTC/USDT")]
+INSTRUMENTS = [
+    ListedInstrument("kraken", "XBT/USD", "BTC/USD"),
+    ListedInstrument("binance", "BTCUSDT", "BTC/USDT"),
+]
 
 
 def record(fields):
@@ -23,7 +26,7 @@ def record(fields):
 
 def write(folder, exchange, values, first=0, required=1 << 62):
     """A file of an exchange's raw records."""
-    with Writer(folder / f"{exchange}.parquet", SCHEMA) as writer:
+    with ParquetWriter(folder / f"{exchange}.parquet", SCHEMA) as writer:
         writer.rows(raw._judged(exchange, 0, enumerate(values, first), required, cold=False))
 
 
@@ -50,7 +53,7 @@ class Layers:
     """A platform's layers as tables of an engine."""
 
     def __init__(self, folder, values, letters=(), **options):
-        self.engine, self.folder = Engine(), folder
+        self.engine, self.folder = OracleEngine(), folder
         self.extent = expected(self.engine, folder, values, letters=letters, **options)
         windows.told(self.engine, ["needed"])
         self.engine.table("right", "SELECT *, receive_time + 7 AS process_time, 0 AS epoch FROM silver")
@@ -78,7 +81,7 @@ class Layers:
     def compare(self, *names, retention=500, begun=()):
         """The comparisons named, or all; of the topics in `begun` the beginning has expired."""
         every = (topics.NORMALIZED, topics.LATE, topics.DLQ, *map(topics.ohlcv, TIMEFRAMES))
-        bounds = {name: {0: Held(5 if name in begun else 0, 1000)} for name in every}
+        bounds = {name: {0: HeldOffsets(5 if name in begun else 0, 1000)} for name in every}
         for table in ("asked", "told", "judged"):
             self.engine.run(f"DROP TABLE IF EXISTS {table}")
         todo = work(self.engine, self.folder, self.extent, bounds, retention)

@@ -13,10 +13,10 @@ from k2stream.avro import registry, wire
 from k2stream.batch import RecordBatch
 from k2stream.normalizer import normalise
 from k2stream.reconcile.oracle import avro, candles, trades, windows
-from k2stream.reconcile.oracle.compare import COMPARED, Layer, compare
+from k2stream.reconcile.oracle.compare import COMPARED, OracleLayer, compare
 from k2stream.reconcile.oracle.compare_candles import compare_candles
-from k2stream.reconcile.oracle.engine import Engine
-from k2stream.reconcile.oracle.parquet import Writer
+from k2stream.reconcile.oracle.engine import OracleEngine
+from k2stream.reconcile.oracle.parquet import ParquetWriter
 from k2stream.reconcile.oracle.rules import scaled
 from k2stream.replay.rebuild import Rebuild
 from k2stream.settings import Settings
@@ -107,13 +107,13 @@ def test_what_the_normaliser_makes_is_what_the_oracle_expects(tmp_path, make, se
     done = normalise(exchange, batch, {}.get, spelled, schema_id=ID, process_time=1)
     reader = avro.Records(Settings(), "trade")
     reader._writers = {ID: avro._parsed((avro.SCHEMAS / "avro" / "trade.avsc").read_text())}
-    with Writer(tmp_path / "canonical.parquet", trades._SCHEMA) as writer:
+    with ParquetWriter(tmp_path / "canonical.parquet", trades._SCHEMA) as writer:
         writer.rows(trades._row(reader.read(value)) for value in done.values)
     letters = [(topic, letter.offset, letter.original_bytes) for letter in done.dead_letters]
-    with Engine() as engine:
+    with OracleEngine() as engine:
         trades.table(engine, "canonical", tmp_path / "canonical.parquet")
         expected(engine, tmp_path, {name: values}, letters=letters)
-        found = compare(engine, Layer("canonical", "canonical", "silver", COMPARED))
+        found = compare(engine, OracleLayer("canonical", "canonical", "silver", COMPARED))
         assert [str(item) for item in found.differences] == []
         assert 0.3 * count < found.compared < count
         bad = "offset NOT IN (SELECT raw_offset FROM trades WHERE good AND NOT doubtful)"

@@ -7,9 +7,9 @@ import pytest
 
 from k2stream.reconcile.oracle import oracle as rules
 from k2stream.reconcile.oracle import windows
-from k2stream.reconcile.oracle.candles import Instrument
-from k2stream.reconcile.oracle.engine import Engine
-from k2stream.reconcile.oracle.parquet import Writer
+from k2stream.reconcile.oracle.candles import ListedInstrument
+from k2stream.reconcile.oracle.engine import OracleEngine
+from k2stream.reconcile.oracle.parquet import ParquetWriter
 from k2stream.reconcile.oracle.raw import SCHEMA, Extent, _judged
 
 UNIT = 10**18
@@ -70,14 +70,14 @@ def oracle(tmp_path):
                 json.dumps(INGEST | row, separators=(",", ":")).encode() if isinstance(row, dict) else row
                 for row in raw.get(name, [])
             ]
-            with Writer(tmp_path / f"{name}.parquet", SCHEMA) as writer:
+            with ParquetWriter(tmp_path / f"{name}.parquet", SCHEMA) as writer:
                 writer.rows(_judged(name, 0, enumerate(values, first), 1 << 62, cold=False))
             extent.first[name, 0] = first
-        engine = Engine()
+        engine = OracleEngine()
         engine.run("CREATE TABLE letters (topic String, partition Int64, offset Int64) ENGINE = Memory")
         for topic, offset in letters:
             engine.run(f"INSERT INTO letters VALUES ('{topic}', 0, {offset})")
-        rules.expect(engine, tmp_path, extent, [Instrument("kraken", "XBT/USD", "BTC/USD")], grace)
+        rules.expect(engine, tmp_path, extent, [ListedInstrument("kraken", "XBT/USD", "BTC/USD")], grace)
         windows.told(engine, ["needed"])
         opened.append(engine)
         return Made(engine)
