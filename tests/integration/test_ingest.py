@@ -23,7 +23,7 @@ from k2stream.agents import ingest
 async def publish(self, columns):
     raise RuntimeError("no such broker")
 
-ingest.OwnPublisher.publish = publish
+ingest.WorkerPublisher.publish = publish
 sys.argv = ["faust", "-A", "k2stream.agents.ingest", "worker"]
 from faust.cli.faust import cli
 cli.main(args=sys.argv[1:])
