@@ -32,8 +32,11 @@ RECORDS = (10, 10_000)  # looked at from the end of each partition, before all o
 
 @dataclass(frozen=True, slots=True)
 class HeldTrades:
-    """`times` of trades by symbol and content, ascending, and how far the exchange's clock was ahead of ours
-    `before` an outage and `after` it. All µs."""
+    """Trades of a raw topic, and how the clocks differ. All µs.
+
+    `times` are by symbol and content, ascending; the exchange's clock was ahead of ours by so much `before`
+    an outage and `after` it.
+    """
 
     times: Mapping[str, Mapping[Content, list[int]]]
     before: int

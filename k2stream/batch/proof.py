@@ -47,8 +47,9 @@ class Note(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Shown(NamedTuple):
-    """What the broker shows of a partition: its first offset, the one after its last, and of one offset the
-    record, None where there is none.
+    """What the broker shows of a partition: its first offset, the one after its last, and one record.
+
+    That is the one at the offset asked for, None where there is none.
     """
 
     begin: int

@@ -134,8 +134,7 @@ class CandleHistory:
         return CandleAnswer(span.cut(found), (*missing, *lagging), tuple(holes))
 
     def _hole(self, latest: int | None, since: int | None) -> UnknownStretch | None:
-        """What is unknown between a tier that has candles up to `latest` and a warmer one that begins at
-        `since`."""
+        """What is unknown between a tier's candles up to `latest` and a warmer tier's from `since` on."""
         if since is None or (latest is not None and latest - self._grace_ms >= since):
             return None
         return UnknownStretch(-1 if latest is None else latest - self._grace_ms, since)

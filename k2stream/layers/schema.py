@@ -1,6 +1,6 @@
-"""The Arrow schema of every table: the canonical ones derive from schemas/avro, the native ones from
-what each exchange says of its fields.
+"""The Arrow schema of every table.
 
+The canonical ones derive from schemas/avro, the native ones from what each exchange says of its fields.
 ClickHouse's columns (schemas/clickhouse) and Iceberg's (iceberg/tables.py) are held to these.
 """
 

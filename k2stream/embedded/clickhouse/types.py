@@ -76,7 +76,7 @@ def parse_type(text: str) -> ColumnType:
     return _parse(text.strip(), text, MAX_DEPTH)
 
 
-def _parse(text: str, whole: str, depth: int) -> ColumnType:
+def _parse(text: str, whole: str, depth: int) -> ColumnType:  # noqa: C901 - one case per kind
     def inner(argument: str) -> ColumnType:
         return _parse(argument, whole, depth - 1)
 

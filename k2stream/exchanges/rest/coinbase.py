@@ -1,4 +1,5 @@
-"""Coinbase Exchange, which shares trades and ids with Advanced Trade:
+"""Coinbase Exchange, which shares trades and ids with Advanced Trade.
+
 https://docs.cdp.coinbase.com/api-reference/exchange-api/rest-api/products/get-product-trades
 """
 
