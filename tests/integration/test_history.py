@@ -108,7 +108,7 @@ async def test_each_tier_gives_its_spans(config, everything):
 
 
 async def test_a_tier_that_is_away_is_named_and_the_others_answer(config, everything):
-    alone = history_of(msgspec.structs.replace(config, clickhouse_port=1))
+    alone = history_of(msgspec.structs.replace(config, clickhouse_port=1), HotTier, ColdTier)
     answer = alone.read(BTC, "1m", CandleSpan(100))
     assert [held.open_time for held in answer.candles] == [candle(n).open_time for n in range(30)]
     ((tier, reason),) = answer.missing
