@@ -51,7 +51,7 @@ async def _mend(settings: Settings, role: str, *, rebuild: bool, yes: bool) -> N
         click.echo(f"will do: {step}")
     for loss in made.losses:
         click.echo(f"lost by it: {loss}")
-    must_rest = {f"k2-{role}"} | ({"k2-hot", "k2-cold"} if made.lifts else set())
+    must_rest = {f"k2-{role}"} | ({"k2-hot", "k2-cold"} if made.lifts or made.drops else set())
     if running := sorted(must_rest & await members(settings)):
         raise ConfigError(f"workers of {', '.join(running)} are running: stop them first")
     if not (yes or click.confirm("do it?")):

@@ -1,20 +1,25 @@
-"""Bronze rows whose offsets mean another trade: a sink read them of a log that used the offsets again.
+"""Bronze rows whose offsets mean another trade: the offsets were used twice.
 
 What an offset means is what the normaliser took it for: canonical trades carry it. A sink that had not read
 what a cut took with it went on in the new log, under offsets of others; one that had read it while the
-normaliser had not has rows under offsets that are canonical trades of the new log by now.
+normaliser had not has rows of the old log under offsets that the new one goes on with.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
+from k2stream import topics
 from k2stream.clickhouse import cluster
-from k2stream.clickhouse.destination import connect
+from k2stream.clickhouse.destination import ClickHouse, connect
+from k2stream.delivery.anchors import renamed
+from k2stream.delivery.progress import SourcePartition
+from k2stream.iceberg import writer
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.iceberg.commit import committed
-from k2stream.iceberg.writer import carried
+from k2stream.layers import bronze
 from k2stream.settings import Settings
 
 
@@ -30,51 +35,78 @@ class Reached(NamedTuple):
 
 
 class Drop(NamedTuple):
-    """Rows of a partition that are to go: offsets from `first` to before `end`, of ClickHouse or Iceberg."""
+    """Rows of a partition that are to go: offsets from `first` to before `end`, of ClickHouse or Iceberg.
+
+    `again`: the table is read again from `first` on; otherwise the trades come again above.
+    """
 
     hot: bool
     exchange: str
     partition: int
     first: int
     end: int
+    again: bool
+
+    @property
+    def tier(self) -> str:
+        """Whose table it is."""
+        return "ClickHouse" if self.hot else "Iceberg"
 
     def __str__(self) -> str:
-        tier = "ClickHouse" if self.hot else "Iceberg"
         rows = f"rows of offsets {self.first} to {self.end - 1}"
-        return f"{rows} of {tier}'s bronze_trades_{self.exchange} are removed: these are of other trades"
+        return f"{rows} of {self.tier}'s bronze_trades_{self.exchange} are removed: these are of other trades"
 
 
 def drops(
-    exchange: str, partition: int, cut: int, used: int, normalised: int | None, sinks: Iterable[Reached]
+    exchange: str, partition: int, cut: int, used: int, sinks: Iterable[Reached], *, normalised: bool
 ) -> Iterator[Drop]:
     """What is wrong of a log whose offsets from `cut` to before `used` were given twice (pure).
 
-    `normalised`: up to where the normaliser has read the new log; None where it has only read the old one.
+    `normalised`: whether the normaliser reads the new log, and has read nothing of the old one from there on.
     """
-    own = cut if normalised is None else max(normalised, cut)
     for sink in sinks:
-        # Rows of the old log, or of the new one: those that are published again above come again.
-        first, end = (own, min(sink.end, used)) if sink.reads else (cut, min(own, sink.end))
-        if sink.reads is not None and first < end:
-            yield Drop(sink.hot, exchange, partition, first, end)
+        if sink.reads is (not normalised) and cut < (end := min(sink.end, used)):
+            yield Drop(sink.hot, exchange, partition, cut, end, normalised)
 
 
 def drop(settings: Settings, todo: Drop) -> None:
-    """Remove the rows; done again it does nothing."""
-    if todo.hot:
-        table = f"{settings.clickhouse_database}.bronze_trades_{todo.exchange}"
-        where = f"raw_partition = {todo.partition} AND raw_offset >= {todo.first} AND raw_offset < {todo.end}"
-        client = connect(settings)
-        for statement in cluster.clustered(
-            f"ALTER TABLE {table} DELETE WHERE {where}", settings.clickhouse_cluster
-        ):
-            client.execute(statement, settings={"mutations_sync": 2})
-        client.disconnect()
-        return
+    """Remove the rows, and go back; done again it does nothing more."""
+    at = SourcePartition(topics.raw(todo.exchange), todo.partition)
+    (_hot if todo.hot else _cold)(settings, todo, at)
+
+
+def _hot(settings: Settings, todo: Drop, at: SourcePartition) -> None:
+    table = f"bronze_trades_{todo.exchange}"
+    where = f"raw_partition = {todo.partition} AND raw_offset >= {todo.first} AND raw_offset < {todo.end}"
+    change = f"ALTER TABLE {settings.clickhouse_database}.{table} DELETE WHERE {where}"
+    client = connect(settings)
+    for statement in cluster.clustered(change, settings.clickhouse_cluster):
+        client.execute(statement, settings={"mutations_sync": 2})
+    client.disconnect()
+    if todo.again:
+        destination = ClickHouse(settings)
+        (route,) = [route for route in bronze.ROUTES if route.table == table]
+        held = destination.positions(route)[todo.partition]
+        destination.open({(table, at): renamed(replace(held, offset=todo.first - 1, source=""))})
+        destination.close()
+
+
+def _cold(settings: Settings, todo: Drop, at: SourcePartition) -> None:
     where = f"raw_partition == {todo.partition} and raw_offset >= {todo.first} and raw_offset < {todo.end}"
 
-    def attempt() -> None:
-        table = open_catalog(settings).load_table(f"cold.bronze_trades_{todo.exchange}")
-        table.delete(where, snapshot_properties=carried(table))
+    def load() -> Any:
+        return open_catalog(settings).load_table(f"cold.bronze_trades_{todo.exchange}")
 
-    committed(attempt)
+    def remove() -> None:
+        table = load()
+        table.delete(where, snapshot_properties=writer.carried(table))
+
+    def go_back() -> None:
+        table = load()
+        held = writer.positions(table)
+        position = renamed(replace(held[at], offset=todo.first - 1, source=""))
+        writer.note(table, {**held, at: position})
+
+    committed(remove)
+    if todo.again:
+        committed(go_back)

@@ -98,25 +98,25 @@ class _Sink(NamedTuple):
 
 
 async def _plan_lift(settings: Settings, made: MendPlan, item: SourceFound, sinks: Sequence[_Sink]) -> None:
-    """The log goes on above all offsets that anybody has used."""
-    refused = [sink for sink in sinks if sink.reached.reads is False]
-    newest = max((sink.newest for sink in refused), default=0)
-    normalised = None if item.refused else item.position
+    """Offsets were used twice: the log goes on above all of them, unless only sinks know of the first use."""
+    where, exchange = f"{item.tp.topic}[{item.tp.partition}]", topics.exchange_of(item.tp.topic)
+    newest = max((sink.newest for sink in sinks if sink.reached.reads is False), default=0)
     if item.refused:
         newest = item.note.proof.timestamp if item.note else 0
     used = max([item.position, *(sink.end for sink in sinks)])
-    found = await lift.plan(settings, item.tp.topic, item.tp.partition, used, newest)
-    todo = found._replace(first=max(found.first, normalised or 0))
-    where, exchange = f"{item.tp.topic}[{item.tp.partition}]", topics.exchange_of(item.tp.topic)
-    reached = [sink.reached for sink in sinks]
-    wrong = list(drops(exchange, item.tp.partition, found.first, used, normalised, reached))
+    todo = await lift.plan(settings, item.tp.topic, item.tp.partition, used, newest)
+    reached, normalised = [sink.reached for sink in sinks], not item.refused
+    wrong = list(drops(exchange, item.tp.partition, todo.first, used, reached, normalised=normalised))
     made.drops += wrong
-    made.lifts.append(todo)
     made.steps += [f"{where}: {rows}" for rows in wrong]
-    made.steps.append(
-        f"{where}: offsets below {todo.used} are taken, {todo.copies} new records below it are "
-        "published again above it, marked as fetched afterwards"
-    )
+    if normalised:
+        made.steps += [f"{where}: {rows.tier} reads on from offset {rows.first}" for rows in wrong]
+    else:
+        made.lifts.append(todo)
+        made.steps.append(
+            f"{where}: offsets below {todo.used} are taken, {todo.copies} new records below it are "
+            "published again above it, marked as fetched afterwards"
+        )
     made.losses.append(f"{where}: what the old log held and nobody had normalised")
 
 
