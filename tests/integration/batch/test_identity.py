@@ -24,6 +24,9 @@ def applied(worker):
 BROKERS = pytest.mark.parametrize("ids", ["on", "off"])
 """Topic ids add to what the records prove, where a broker has them."""
 
+EITHER = pytest.mark.parametrize("ids", ["on", pytest.param("off", marks=pytest.mark.fault)])
+"""The same in `make fault`."""
+
 
 async def run(start, kafka, records, ids="on"):
     """A worker that applies `records` and stops in order."""
@@ -63,7 +66,7 @@ async def test_a_source_made_anew_is_refused_also_when_it_has_outgrown_the_old_o
     assert not any("batch" in fact for fact in facts)
 
 
-@BROKERS
+@EITHER
 async def test_a_source_that_ends_before_what_was_read_is_refused(start, kafka, ids):
     await kafka.fill(start.source, 400)
     await run(start, kafka, 400, ids)
@@ -88,7 +91,7 @@ async def anew_under_a_running_worker(start, kafka, topic, count, value, ids="on
     return line
 
 
-@BROKERS
+@EITHER
 async def test_a_source_made_anew_under_a_running_worker_is_refused(start, kafka, ids):
     """Faust went on without the topic, and for minutes without the new one."""
     line = await anew_under_a_running_worker(start, kafka, start.source, 4000, b"new %d", ids)
@@ -101,7 +104,7 @@ async def test_a_changelog_made_anew_under_a_running_worker_is_refused(start, ka
     assert "table state" in line
 
 
-@BROKERS
+@EITHER
 async def test_a_changelog_made_anew_is_refused(start, kafka, ids):
     await kafka.fill(start.source, 400)
     await run(start, kafka, 400, ids)
