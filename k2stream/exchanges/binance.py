@@ -20,14 +20,13 @@ from k2stream.exchanges.spec import (
     Kind,
     Layout,
     Native,
-    RawTrade,
     Reject,
     Request,
     Subscription,
 )
 from k2stream.model.errors import ConfigError
 from k2stream.model.instrument import Instrument
-from k2stream.model.trade import TradeColumns
+from k2stream.model.trade import RawTrade, TradeColumns
 
 MAX_STREAMS = 1024  # a connection
 STREAMS_A_FRAME = 256  # so that subscribing to all of them stays below 5 messages a second

@@ -20,14 +20,13 @@ from k2stream.exchanges.spec import (
     Frame,
     Kind,
     Native,
-    RawTrade,
     Reject,
     Request,
     Subscription,
 )
 from k2stream.model.errors import ConfigError
 from k2stream.model.instrument import Instrument
-from k2stream.model.trade import TradeColumns
+from k2stream.model.trade import RawTrade, TradeColumns
 
 _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{0,9}))?(?:Z|\+00:00)")
 

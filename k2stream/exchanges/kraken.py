@@ -17,13 +17,12 @@ from k2stream.exchanges.spec import (
     Frame,
     Kind,
     Native,
-    RawTrade,
     Reject,
     Request,
     Subscription,
 )
 from k2stream.model.instrument import Instrument
-from k2stream.model.trade import TradeColumns
+from k2stream.model.trade import RawTrade, TradeColumns
 
 FIELDS = ("price", "volume", "time", "side", "orderType", "misc")
 OWN_NAMES = {"XBT": "BTC", "XDG": "DOGE"}

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from k2stream.exchanges.spec import Exchange, Frame, Kind, RawTrade, Reject
+from k2stream.exchanges.spec import Exchange, Frame, Kind, Reject
 from k2stream.model.clock import TIME_LIMIT as TIME_LIMIT
+from k2stream.model.trade import RawTrade
 
 Symbol = Annotated[str, Meta(min_length=1, max_length=64)]
 Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]

@@ -6,17 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from k2stream.exchanges.rest.spec import RestHistory
 from k2stream.model.instrument import Instrument
-from k2stream.model.trade import TradeColumns
-
-if TYPE_CHECKING:
-    from k2stream.exchanges.rest.spec import RestHistory
+from k2stream.model.trade import RawTrade, TradeColumns
 
 
 class Kind(StrEnum):
@@ -35,13 +33,6 @@ class Continuity(StrEnum):
     CONTIGUOUS = "contiguous"  # n, n+1, …: a jump is a gap of known size, a repeat a duplicate
     RISING = "rising"  # unique and rising: a repeat is a duplicate, a jump may be a gap
     NONE = "none"  # no ids: nothing is ever a duplicate; ids are made from content and ordinal
-
-
-class RawTrade(NamedTuple):
-    """One trade as the exchange said it: `body` is a JSON object of its own fields and literal numbers."""
-
-    symbol: str
-    body: bytes
 
 
 class Reject(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,13 @@ INTEGER_DIGITS = 20
 TRADE_DIGITS = 13
 """Integer digits of a trade's quantity and of its price times quantity, at most: far above any real trade,
 and so far below INTEGER_DIGITS that no window's sums of fewer than 10 million such trades leave it."""
+
+
+class RawTrade(NamedTuple):
+    """One trade as the exchange said it: `body` is a JSON object of its own fields and literal numbers."""
+
+    symbol: str
+    body: bytes
 
 
 @dataclass(slots=True)

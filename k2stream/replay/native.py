@@ -7,8 +7,8 @@ import pyarrow as pa
 
 from k2stream import exchanges
 from k2stream.exchanges import raw
-from k2stream.exchanges.spec import RawTrade
 from k2stream.layers.schema import BRONZE
+from k2stream.model.trade import RawTrade
 
 _OURS = {"receive_time", "connection", "sequence", "raw_partition", "raw_offset"}
 

@@ -19,8 +19,8 @@ from k2stream import exchanges, instruments, normalizer, topics
 from k2stream.avro import registry, trades
 from k2stream.batch import RecordBatch
 from k2stream.exchanges import raw
-from k2stream.exchanges.spec import RawTrade
 from k2stream.kafka import client as kafka
+from k2stream.model.trade import RawTrade
 from k2stream.settings import Settings, environment
 from tests.integration.partitions import settings_on
 from tests.integration.repetition import repeated

@@ -21,10 +21,10 @@ from k2stream.dlq.plan import HEADER, plan
 from k2stream.dlq.replay import replay, replays
 from k2stream.embedded.ports import free_port
 from k2stream.exchanges import raw
-from k2stream.exchanges.spec import RawTrade
 from k2stream.kafka import client as kafka
 from k2stream.kafka.reader import Reader
 from k2stream.model import clock, decimals
+from k2stream.model.trade import RawTrade
 from k2stream.settings import environment
 from tests.integration.partitions import TWO, settings_on
 

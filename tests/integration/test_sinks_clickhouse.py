@@ -26,9 +26,9 @@ from k2stream.delivery.progress import SinkPosition, SinkProgress, SourcePartiti
 from k2stream.delivery.route import stored
 from k2stream.delivery.sink import Away, Policy, Sink
 from k2stream.exchanges import raw
-from k2stream.exchanges.spec import RawTrade
 from k2stream.kafka import client as kafka
 from k2stream.model.errors import ConfigError
+from k2stream.model.trade import RawTrade
 from tests.integration.partitions import TWO
 from tests.integration.sink_samples import GOLD, KRAKEN, SILVER, batch, candle, native, piece, trade
 

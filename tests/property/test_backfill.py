@@ -11,7 +11,7 @@ from k2stream import exchanges
 from k2stream.backfill.contents import absent, contents, unmatched
 from k2stream.exchanges import raw
 from k2stream.exchanges.rest.spec import Past
-from k2stream.exchanges.spec import RawTrade
+from k2stream.model.trade import RawTrade
 
 KRAKEN = exchanges.get("kraken")
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from k2stream import exchanges
 from k2stream.backfill.span import TradeSpan, chunks
 from k2stream.exchanges.rest.spec import Past
-from k2stream.exchanges.spec import RawTrade
+from k2stream.model.trade import RawTrade
 from tests.unit.backfill.told import Told
 
 LIMIT = 4

@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Raw
 
 from k2stream.exchanges.rest.spec import Page, Past, RestHistory, RestRequest, answer, text
-from k2stream.exchanges.spec import RawTrade
 from k2stream.model.instrument import Instrument
+from k2stream.model.trade import RawTrade
 
 LIMIT = 1000
 MS_END = 10**13  # times beyond are µs: X-MBX-TIME-UNIT may have been set on the way

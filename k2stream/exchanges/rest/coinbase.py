@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from k2stream.exchanges.rest.spec import Page, Past, RestHistory, RestRequest, answer, text
-from k2stream.exchanges.spec import RawTrade
+from k2stream.model.trade import RawTrade
 
 LIMIT = 1000
 

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from k2stream.exchanges.rest.spec import HistoryError, Page, Past, RestHistory, RestRequest, answer, text
-from k2stream.exchanges.spec import RawTrade
+from k2stream.model.trade import RawTrade
 
 LIMIT = 1000
 FINAL = ("EQuery:Unknown asset pair", "EGeneral:Invalid arguments")

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from k2stream.exchanges.spec import RawTrade
 from k2stream.model.instrument import Instrument
+from k2stream.model.trade import RawTrade
 
 _FINAL = {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from k2stream import exchanges, topics
 from k2stream.exchanges import raw
-from k2stream.exchanges.spec import RawTrade
+from k2stream.model.trade import RawTrade
 from tests.property.chain.broker import Broker, Record
 from tests.unit.candles.reference import Trade
 

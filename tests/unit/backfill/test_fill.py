@@ -16,10 +16,10 @@ from k2stream.backfill.output import Output
 from k2stream.backfill.span import TradeSpan
 from k2stream.backfill.task import Task
 from k2stream.exchanges.rest.spec import HistoryError, Past
-from k2stream.exchanges.spec import RawTrade
 from k2stream.feed import MemoryPublisher
 from k2stream.model import events
 from k2stream.model.events import EventKind, FeedEvent
+from k2stream.model.trade import RawTrade
 from k2stream.settings import Settings
 from tests.unit.backfill.told import Told, numbered
 

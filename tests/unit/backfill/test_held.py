@@ -12,7 +12,7 @@ from faust.types import TP
 from k2stream import exchanges, topics
 from k2stream.backfill import down, held
 from k2stream.exchanges import raw
-from k2stream.exchanges.spec import RawTrade
+from k2stream.model.trade import RawTrade
 from k2stream.settings import Settings
 
 KRAKEN = exchanges.get("kraken")

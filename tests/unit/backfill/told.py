@@ -1,7 +1,7 @@
 """In place of a REST client: answers of a history's real requests, from a list of trades by symbol."""
 
 from k2stream.exchanges.rest.spec import HistoryError, Page, Past
-from k2stream.exchanges.spec import RawTrade
+from k2stream.model.trade import RawTrade
 
 
 class Told:

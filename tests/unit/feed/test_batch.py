@@ -8,9 +8,10 @@ import pytest
 from k2stream import exchanges, topics
 from k2stream.deadletter import MAX_ORIGINAL
 from k2stream.exchanges import raw
-from k2stream.exchanges.spec import Answer, Frame, Kind, RawTrade, Reject, Request, Subscription
+from k2stream.exchanges.spec import Answer, Frame, Kind, Reject, Request, Subscription
 from k2stream.feed.batch import REORDER_US, Batcher, Link
 from k2stream.feed.subscriptions import Subscriptions
+from k2stream.model.trade import RawTrade
 from k2stream.settings import Settings
 
 SETTINGS = Settings(simulated=True)

@@ -15,9 +15,9 @@ from k2stream.avro import registry, trades, wire
 from k2stream.batch import RecordBatch
 from k2stream.deadletter import MAX_ORIGINAL
 from k2stream.exchanges import raw
-from k2stream.exchanges.spec import RawTrade
 from k2stream.model import decimals
 from k2stream.model.events import EventKind
+from k2stream.model.trade import RawTrade
 from k2stream.normalizer import AHEAD, SymbolPosition, normalise
 from k2stream.normalizer.continuity import recent
 

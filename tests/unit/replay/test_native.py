@@ -11,10 +11,10 @@ from k2stream.avro import registry, trades, wire
 from k2stream.batch import RecordBatch
 from k2stream.delivery.route import Route
 from k2stream.exchanges import raw
-from k2stream.exchanges.spec import RawTrade
 from k2stream.iceberg.tables import RENAMED
 from k2stream.layers import bronze
 from k2stream.mend import lift
+from k2stream.model.trade import RawTrade
 from k2stream.normalizer import normalise
 from k2stream.replay import native
 from k2stream.replay.bronze import named
