@@ -277,7 +277,8 @@ async def test_a_replay_repairs_what_was_damaged_and_the_workers_go_on_exactly(t
 @pytest.mark.fault
 async def test_what_expired_before_a_sink_read_it_is_reported_and_filled_by_a_replay(tmp_path):
     """Retention overtakes hot in the canonical topic: its rows are made again of the raw ones."""
-    given = Settings(data_dir=str(tmp_path / "data"), cache_dir=load().cache_dir, **TWO)
+    often = {"cold_commit_seconds": 5.0, **TWO}
+    given = Settings(data_dir=str(tmp_path / "data"), cache_dir=load().cache_dir, **often)
     async with Platform(given, Simulation(300, 3)) as platform:
         reached = platform.settings
         await asyncio.sleep(8)
