@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 def normalize(exchange: Exchange) -> None:
     """Declare the agent of an exchange."""
     table = positions.declare(app, exchange.name, settings.raw_partitions(exchange.name))
-    spelled = {item.symbol: item.canonical for item in listed.of(exchange.name)}
+    spelled = instruments.spelling(exchange, listed)
 
     async def agent(stream: Any) -> None:
         schema_id = await registry.register(topics.NORMALIZED, "trade")
@@ -40,7 +40,7 @@ def normalize(exchange: Exchange) -> None:
                 exchange,
                 batch,
                 partial(table.get_from, batch.tp.partition),
-                lambda symbol: spelled.get(symbol) or exchange.canonical(symbol),
+                spelled,
                 schema_id=schema_id,
                 process_time=clock.now_us(),
             )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from k2stream.exchanges import REGISTRY
+from k2stream.exchanges.spec import Exchange
 from k2stream.model.errors import ConfigError
 from k2stream.model.instrument import STREAMS, Instrument, Instruments
 
@@ -28,6 +30,12 @@ def load(path: str | Path) -> Instruments:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         raise ConfigError(f"{path}:{line}: not YAML: {error.problem}") from None
     return Instruments(_instruments(path, root))
+
+
+def spelling(exchange: Exchange, listed: Instruments) -> Callable[[str], str]:
+    """Native symbol to BASE/QUOTE: as the file says, else by the exchange's own rule."""
+    named = {item.symbol: item.canonical for item in listed.of(exchange.name)}
+    return lambda symbol: named.get(symbol) or exchange.canonical(symbol)
 
 
 def _instruments(path: Path, root: Any) -> list[Instrument]:

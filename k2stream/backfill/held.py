@@ -101,8 +101,13 @@ class Holdings:
     def _add(self, partition: int, values: Sequence[bytes | None]) -> None:
         for record, symbol, content, time in trades_of(self._exchange, values):
             self._held[symbol].add(content, time, link_of(record))
-            if not (record.k2_backfilled or record.k2_unread):
-                self._clocks.add(partition, record.k2_conn, symbol, time, record.k2_recv)
+            _compare(self._clocks, partition, record, symbol, time)
+
+
+def _compare(clocks: Clocks, partition: int, record: Any, symbol: str, time: int) -> None:
+    """A record says how the clocks differ when it was received as it came."""
+    if not (record.k2_backfilled or record.k2_unread):
+        clocks.add(partition, record.k2_conn, symbol, time, record.k2_recv)
 
 
 async def exchange_ahead(exchange: Exchange, settings: Settings) -> int:
@@ -113,8 +118,7 @@ async def exchange_ahead(exchange: Exchange, settings: Settings) -> int:
         stretches = {number: (max(begin, end - RECENT), end) for number, (begin, end) in held.items()}
         async for batch in reader.read(topic, stretches):
             for record, symbol, _, time in trades_of(exchange, batch.values):
-                if not (record.k2_backfilled or record.k2_unread):
-                    clocks.add(batch.tp.partition, record.k2_conn, symbol, time, record.k2_recv)
+                _compare(clocks, batch.tp.partition, record, symbol, time)
     return clocks.around("")[0] or 0
 
 

@@ -100,9 +100,12 @@ class Turns:
     async def events(self) -> list[FeedEvent]:
         """The exchange's events that may count, and were not read before."""
         async with Reader(self._settings) as reader:
-            since = (self._now_us() - 2 * OLD_US) // 1000
-            begin, end = (await reader.since(topics.FEED_EVENTS, 1, since))[0]
-            stretches = {0: (begin if self._next is None else self._next, end)}
+            if self._next is None:
+                since = (self._now_us() - 2 * OLD_US) // 1000
+                begin, end = (await reader.since(topics.FEED_EVENTS, 1, since))[0]
+            else:
+                begin, end = self._next, (await reader.held(topics.FEED_EVENTS, 1))[0][1]
+            stretches = {0: (begin, end)}
             found = [record async for record in reader.read(topics.FEED_EVENTS, stretches)]
         self._next = max(end, self._next or 0)
         values = [record.value for record in found if record.key == self._exchange.encode()]

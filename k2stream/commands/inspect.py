@@ -18,7 +18,7 @@ from k2stream import exchanges, instruments
 from k2stream.candles.fold import fold
 from k2stream.candles.state import State, merge, to_candle
 from k2stream.candles.watermark import by_key
-from k2stream.exchanges.spec import Exchange, Kind
+from k2stream.exchanges.spec import Kind
 from k2stream.model import decimals
 from k2stream.model.candle import TIMEFRAMES, Candle
 from k2stream.model.errors import ConfigError
@@ -149,7 +149,7 @@ def inspect_command(name: str, form: str, timeframe: str, names: str | None, fil
              ids that did not come), missing_trades (ids in them), lost_frames
     """
     exchange = exchanges.get(name)
-    canonical = _canonical(exchange, instruments.load(names) if names else Instruments())
+    canonical = instruments.spelling(exchange, instruments.load(names) if names else Instruments())
     with _opened(file) as lines:
         batches = read(exchange, lines)
         if form == "trades":
@@ -160,11 +160,6 @@ def inspect_command(name: str, form: str, timeframe: str, names: str | None, fil
             _print(events(batches))
         else:
             _print([summary(batches)])
-
-
-def _canonical(exchange: Exchange, names: Instruments) -> Callable[[str], str]:
-    named = {item.symbol: item.canonical for item in names.of(exchange.name)}
-    return lambda symbol: named.get(symbol) or exchange.canonical(symbol)
 
 
 def _opened(file: str) -> AbstractContextManager[BinaryIO]:

@@ -26,12 +26,14 @@ from k2stream.settings import Settings
 class Reached(NamedTuple):
     """How far a sink's bronze table is in a raw partition: the offset after its last.
 
-    `reads`: whether the record there is one of the log as it is; None where nothing tells.
+    `reads`: whether the last record that it read is one of the log as it is; None where nothing tells.
+    `newest` is when that was written, ms since 1970, 0 where nothing tells.
     """
 
     hot: bool
     end: int
     reads: bool | None
+    newest: int = 0
 
 
 class Drop(NamedTuple):

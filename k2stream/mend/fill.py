@@ -27,8 +27,7 @@ async def fill(settings: Settings, bronze: Bronze, tp: TP, offsets: range, table
     `table` is the exchange's positions; its changes are the caller's to write.
     """
     of = exchanges.get(topics.exchange_of(tp.topic))
-    listed = instruments.load(settings.instruments_file).of(of.name)
-    spelled = {item.symbol: item.canonical for item in listed}
+    spelled = instruments.spelling(of, instruments.load(settings.instruments_file))
     schema_id = await registry.register(topics.NORMALIZED, "trade", settings.registry_url)
     count = 0
     async with AIOKafkaProducer(**client_options(settings), acks="all", enable_idempotence=True) as producer:
@@ -41,7 +40,7 @@ async def fill(settings: Settings, bronze: Bronze, tp: TP, offsets: range, table
                 of,
                 batch,
                 partial(table.get_from, tp.partition),
-                lambda symbol: spelled.get(symbol) or of.canonical(symbol),
+                spelled,
                 schema_id=schema_id,
                 process_time=clock.now_us(),
             )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from k2stream import topics
 from k2stream.batch import TP, proof
@@ -80,33 +79,16 @@ def _plan_expired(made: MendPlan, item: SourceFound, cold_end: int) -> None:
         )
 
 
-class _Sink(NamedTuple):
-    """How far a sink is in a raw partition, and when the last record that it read was written, ms."""
-
-    reached: Reached
-    newest: int
-
-    @property
-    def hot(self) -> bool:
-        """Whether it is ClickHouse's."""
-        return self.reached.hot
-
-    @property
-    def end(self) -> int:
-        """The offset after its last."""
-        return self.reached.end
-
-
-async def _plan_lift(settings: Settings, made: MendPlan, item: SourceFound, sinks: Sequence[_Sink]) -> None:
+async def _plan_lift(settings: Settings, made: MendPlan, item: SourceFound, sinks: Sequence[Reached]) -> None:
     """Offsets were used twice: the log goes on above all of them, unless only sinks know of the first use."""
     where, exchange = f"{item.tp.topic}[{item.tp.partition}]", topics.exchange_of(item.tp.topic)
-    newest = max((sink.newest for sink in sinks if sink.reached.reads is False), default=0)
+    newest = max((sink.newest for sink in sinks if sink.reads is False), default=0)
     if item.refused:
         newest = item.note.proof.timestamp if item.note else 0
     used = max([item.position, *(sink.end for sink in sinks)])
     todo = await lift.plan(settings, item.tp.topic, item.tp.partition, used, newest)
-    reached, normalised = [sink.reached for sink in sinks], not item.refused
-    wrong = list(drops(exchange, item.tp.partition, todo.first, used, reached, normalised=normalised))
+    normalised = not item.refused
+    wrong = list(drops(exchange, item.tp.partition, todo.first, used, sinks, normalised=normalised))
     made.drops += wrong
     made.steps += [f"{where}: {rows}" for rows in wrong]
     if normalised:
@@ -120,9 +102,9 @@ async def _plan_lift(settings: Settings, made: MendPlan, item: SourceFound, sink
     made.losses.append(f"{where}: what the old log held and nobody had normalised")
 
 
-async def _sinks(settings: Settings, found: Sequence[SourceFound]) -> dict[TP, list[_Sink]]:
+async def _sinks(settings: Settings, found: Sequence[SourceFound]) -> dict[TP, list[Reached]]:
     """How far the sinks are in raw topics; a partition is wrong as well when it is so to one of them."""
-    held: dict[TP, list[_Sink]] = {item.tp: [] for item in found}
+    held: dict[TP, list[Reached]] = {item.tp: [] for item in found}
     cold = [table.route for table in TABLES.values() if table.route.topic in SOURCES["normalize"]]
     tiers: list[tuple[Destination, Sequence[Route]]] = [
         (ClickHouse(settings), bronze.ROUTES),
@@ -140,8 +122,8 @@ async def _sinks(settings: Settings, found: Sequence[SourceFound]) -> dict[TP, l
                 judged = proof.judge(position.offset + 1, kept, shown)
                 reads = None if kept is None else shown.record == kept.proof
                 reads = False if judged.verdict is Verdict.REFUSE else reads
-                reached = Reached(tier == 0, position.offset + 1, reads)
-                held[item.tp].append(_Sink(reached, kept.proof.timestamp if kept else 0))
+                newest = kept.proof.timestamp if kept else 0
+                held[item.tp].append(Reached(tier == 0, position.offset + 1, reads, newest))
                 if judged.verdict is Verdict.REFUSE and item.judgement.verdict is not Verdict.REFUSE:
                     item.judgement = judged
         sink.close()

@@ -86,7 +86,7 @@ class Rebuild:
         registry.learn(_CANDLE_ID, wire.declared("candle"))
         listed = instruments.load(settings.instruments_file)
         self._native = {item.key: item.symbol for item in listed}
-        self._spelled = {name: {i.symbol: i.canonical for i in listed.of(name)} for name in topics.EXCHANGES}
+        self._spelled = {name: instruments.spelling(of, listed) for name, of in exchanges.REGISTRY.items()}
         self._grace = settings.grace_us
         self.positions: defaultdict[Source, dict[str, SymbolPosition]] = defaultdict(dict)
         self.windows: defaultdict[int, dict[str, RebuiltWindows]] = defaultdict(
@@ -97,13 +97,13 @@ class Rebuild:
 
     def take(self, exchange: str, batch: RecordBatch) -> list[Rows]:
         """Normalise and fold the next batch of a raw partition; its bronze and silver rows."""
-        of, spelled = exchanges.get(exchange), self._spelled[exchange]
+        of = exchanges.get(exchange)
         known = self.positions[exchange, batch.tp.partition]
         done = normalise(
             of,
             batch,
             known.get,
-            lambda symbol: spelled.get(symbol) or of.canonical(symbol),
+            self._spelled[exchange],
             schema_id=_TRADE_ID,
             process_time=int(batch.timestamps[0]) * 1000,  # of the usual width; below it is each trade's own
         )

@@ -10,18 +10,19 @@ GET  /faults      the faults that happened, in order, with the ids they concern
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from aiohttp import web
 
 from k2stream.simulator.faults import Fault
+from k2stream.simulator.http import Http
 
 if TYPE_CHECKING:
     from k2stream.simulator.simulator import Simulator
 
 
-class Control:
+class Control(Http):
     """Serves the endpoint for one simulator."""
 
     def __init__(self, simulator: Simulator) -> None:
@@ -33,25 +34,7 @@ class Control:
             web.get("/stats", self._stats),
             web.get("/faults", self._faults),
         ]
-        app = web.Application()
-        app.add_routes(routes)
-        self._runner = web.AppRunner(app, access_log=None)
-
-    async def start(self, host: str, port: int) -> Self:
-        """Listen; port 0 takes a free one."""
-        await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
-        return self
-
-    @property
-    def url(self) -> str:
-        """Base URL."""
-        host, port = self._runner.addresses[0][:2]
-        return f"http://{host}:{port}"
-
-    async def close(self) -> None:
-        """Stop listening."""
-        await self._runner.cleanup()
+        super().__init__(routes)
 
     async def _fault(self, request: web.Request) -> web.Response:
         try:

@@ -6,11 +6,11 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Self
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from k2stream.simulator.http import Http
 from k2stream.simulator.protocol import Protocol
 from k2stream.simulator.rest.answers import RestAnswer
 from k2stream.simulator.rest.past import PastOrders
@@ -18,7 +18,7 @@ from k2stream.simulator.rest.past import PastOrders
 WINDOW_SECONDS = 5.0
 
 
-class Rest:
+class Rest(Http):
     """Serves one exchange's past trades."""
 
     def __init__(self, protocol: Protocol, past: PastOrders) -> None:
@@ -27,27 +27,7 @@ class Rest:
         self._protocol = protocol
         self._recent: deque[float] = deque()
         self._fail_until = 0.0
-        app = web.Application()
-        app.add_routes(
-            [web.get(path, self._handler(answer)) for path, answer in self._protocol.routes.items()]
-        )
-        self._runner = web.AppRunner(app, access_log=None)
-
-    async def start(self, host: str) -> Self:
-        """Listen on a free port."""
-        await self._runner.setup()
-        await web.TCPSite(self._runner, host, 0).start()
-        return self
-
-    @property
-    def url(self) -> str:
-        """Base URL."""
-        host, port = self._runner.addresses[0][:2]
-        return f"http://{host}:{port}"
-
-    async def close(self) -> None:
-        """Stop listening."""
-        await self._runner.cleanup()
+        super().__init__(web.get(path, self._handler(answer)) for path, answer in protocol.routes.items())
 
     def fail(self, seconds: float) -> None:
         """Answer 503 for so long."""

@@ -18,7 +18,7 @@ from k2stream.exchanges import raw
 from k2stream.feed import MemoryPublisher
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.settings import Settings
-from tests.unit.backfill.told import Told
+from tests.unit.backfill.told import Offline, Told
 
 from .test_fill import kraken
 
@@ -50,16 +50,7 @@ class Topic(MemoryPublisher):
 def topic(monkeypatch):
     made = Topic()
 
-    class Reader:
-        def __init__(self, settings, *, columnar):
-            pass
-
-        async def __aenter__(self):
-            return self
-
-        async def __aexit__(self, *_):
-            pass
-
+    class Reader(Offline):
         async def since(self, name, partitions, ms):
             newest = list(accumulate((record.timestamp for record in made.records), max))
             return {0: (bisect_left(newest, ms), len(newest))}

@@ -14,6 +14,7 @@ from k2stream.backfill import down, held
 from k2stream.exchanges import raw
 from k2stream.model.trade import RawTrade
 from k2stream.settings import Settings
+from tests.unit.backfill.told import Offline
 
 KRAKEN = exchanges.get("kraken")
 
@@ -34,16 +35,7 @@ def topic(monkeypatch):
     values, other = Values(), []
     values.other = other
 
-    class Reader:
-        def __init__(self, settings, *, columnar):
-            pass
-
-        async def __aenter__(self):
-            return self
-
-        async def __aexit__(self, *_):
-            pass
-
+    class Reader(Offline):
         async def held(self, name, partitions):
             return {0: (0, len(values)), 1: (0, len(other))}
 

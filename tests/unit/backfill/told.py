@@ -34,3 +34,16 @@ def numbered(*numbers, symbol="BTCUSDT", time=lambda number: number):
     return [
         Past(number, time(number), RawTrade(symbol, (body % (symbol, number)).encode())) for number in numbers
     ]
+
+
+class Offline:
+    """A reader of topics without a broker."""
+
+    def __init__(self, settings, *, columnar):
+        pass
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_):
+        pass
