@@ -14,7 +14,6 @@ from functools import partial
 from typing import NamedTuple
 
 import msgspec
-from aiokafka import AIOKafkaProducer
 
 from k2stream import exchanges, topics
 from k2stream.backfill.client import client_of
@@ -29,8 +28,9 @@ from k2stream.backfill.turn import Turns
 from k2stream.exchanges.rest.spec import HistoryError, Past
 from k2stream.exchanges.spec import Exchange
 from k2stream.feed import Columns
-from k2stream.kafka.client import client_options, ensure_topics
+from k2stream.kafka.creation import ensure_topics
 from k2stream.kafka.lag import LagReader
+from k2stream.kafka.producer import DurableProducer, producing
 from k2stream.model import clock
 from k2stream.model.errors import ConfigError
 from k2stream.model.events import EventKind, FeedEvent
@@ -67,7 +67,7 @@ class BackfillReport:
 class OwnPublisher:
     """A feed's publisher through a producer of its own."""
 
-    def __init__(self, producer: AIOKafkaProducer) -> None:
+    def __init__(self, producer: DurableProducer) -> None:
         self._producer = producer
 
     async def publish(self, columns: Mapping[tuple[str, int], Columns]) -> None:
@@ -109,7 +109,7 @@ async def run(settings: Settings, instrument: Instrument, span: TradeSpan, repor
 
 @asynccontextmanager
 async def _publisher(settings: Settings) -> AsyncIterator[OwnPublisher]:
-    async with AIOKafkaProducer(**client_options(settings), acks="all", enable_idempotence=True) as producer:
+    async with producing(settings) as producer:
         yield OwnPublisher(producer)
 
 

@@ -7,6 +7,7 @@ the highest revision.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -163,6 +164,17 @@ def ensure(catalog: Catalog, table: ColdTable, location: str | None = None) -> T
             "use the release that wrote it"
         )
     return found if len(held) >= len(names) else committed(partial(_evolve, catalog, table.name, wanted))
+
+
+def ensure_all(catalog: Catalog) -> Iterator[str]:
+    """Ensure every table; what was made for it: a line per table or column."""
+    for name, table in TABLES.items():
+        held = set(catalog.load_table(name).schema().column_names) if catalog.table_exists(name) else None
+        columns = ensure(catalog, table).schema().column_names
+        if held is None:
+            yield f"created {name}"
+        else:
+            yield from (f"added {name}.{column}" for column in columns if column not in held)
 
 
 def _evolve(catalog: Catalog, name: str, wanted: Schema) -> Table:

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pyiceberg.catalog import Catalog
 
 from k2stream import exchanges, topics
 from k2stream.batch import TP, RecordBatch
 from k2stream.clickhouse.destination import connect
+from k2stream.iceberg import read
+from k2stream.iceberg.catalog import Catalog
 from k2stream.iceberg.tables import RENAMED
 from k2stream.layers.schema import BRONZE, UTC_MICROSECONDS
 from k2stream.replay import native
@@ -51,8 +52,10 @@ class Bronze:
 
     def _cold(self, exchange: str, partition: int, start: int, end: int) -> pa.Table:
         where = f"raw_partition == {partition} and raw_offset >= {start} and raw_offset < {end}"
-        table = self._catalog.load_table(f"cold.bronze_trades_{exchange}")
-        return named(exchange, table.scan(row_filter=where).to_arrow())
+        table = read.find(self._catalog, f"cold.bronze_trades_{exchange}")
+        if table is None:
+            return _plain(BRONZE[exchange]).empty_table()
+        return named(exchange, read.scan(table, where))
 
     def _only_hot(self, exchange: str, partition: int, start: int, end: int, known: Any) -> pa.Table:
         assert self._settings is not None

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyiceberg.catalog import Catalog
-from pyiceberg.table import Table
 
+from k2stream.iceberg import read
+from k2stream.iceberg.catalog import Catalog
+from k2stream.iceberg.fresh import NAMES, fresh_name
+from k2stream.iceberg.read import Table
 from k2stream.layers import gold
 from k2stream.model.candle import TIMEFRAMES
 from k2stream.replay.compare import KEY, ComparedLayer, bounded, rows
-from k2stream.replay.iceberg import NAMES, fresh_name
 from k2stream.replay.rebuild import Source
 
 OFFSETS = 200_000
@@ -34,7 +35,7 @@ def trades(layer: ComparedLayer, fresh: Table, live: Table, source: Source, boun
 
 
 def _positioned(table: Table, where: str, names: tuple[str, ...]) -> pa.Table:
-    found = table.scan(row_filter=where, selected_fields=names).to_arrow()
+    found = read.scan(table, where, names)
     return found.append_column(KEY, found["raw_offset"])
 
 

@@ -16,17 +16,17 @@ from k2stream.clickhouse.destination import ClickHouse
 from k2stream.delivery.route import joined
 from k2stream.iceberg.destination import Iceberg
 from k2stream.iceberg.tables import TABLES
-from k2stream.kafka.client import ensure_topics
+from k2stream.kafka.creation import ensure_topics
 from k2stream.kafka.reader import Reader
 from k2stream.replay import compare_clickhouse, compare_iceberg, groups, positions, source
 from k2stream.replay.bronze import Bronze
-from k2stream.replay.clickhouse import ROUTES, HotRebuild
+from k2stream.replay.clickhouse import ROUTES
 from k2stream.replay.compare import ALL, ComparedLayer
-from k2stream.replay.iceberg import Cold
 from k2stream.replay.positions import Ends
 from k2stream.replay.rebuild import Rebuild, Rows
 from k2stream.replay.source import Origin
 from k2stream.replay.tables import Tables
+from k2stream.replay.tiers import Tiers
 from k2stream.settings import Settings
 
 BATCH_RECORDS = 10_000
@@ -56,7 +56,7 @@ class RebuildOutcome:
 class TierWriter:
     """Gathers rows by table, and writes them to both tiers."""
 
-    def __init__(self, tiers: tuple[HotRebuild, Cold], rows: int) -> None:
+    def __init__(self, tiers: Tiers, rows: int) -> None:
         self._tiers = tiers
         self._rows = rows
         self._held: defaultdict[str, list[pa.Table]] = defaultdict(list)
@@ -76,12 +76,12 @@ class TierWriter:
     def _write(self, table: str) -> None:
         rows = joined(self._held.pop(table))
         for tier in self._tiers if len(rows) else ():
-            tier.write(Rows(ROUTES[table], rows))
+            tier.write(table, rows)
 
 
 async def rebuild(
     settings: Settings,
-    tiers: tuple[HotRebuild, Cold],
+    tiers: Tiers,
     origin: Origin,
     say: Say,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -122,7 +122,7 @@ def _take(built: Rebuild, exchange: str, batch: RecordBatch, writer: TierWriter)
 
 
 async def compare(
-    settings: Settings, tiers: tuple[HotRebuild, Cold], tables: Tables, covered: Ends, *, still: bool
+    settings: Settings, tiers: Tiers, tables: Tables, covered: Ends, *, still: bool
 ) -> Iterator[ComparedLayer]:
     """Compare every layer with the rebuilt one, lazily.
 

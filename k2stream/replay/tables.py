@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
-from aiokafka import AIOKafkaProducer
 from msgspec import structs
 
 from k2stream.batch import BatchTable
-from k2stream.kafka.client import client_options
+from k2stream.kafka.producer import DurableProducer, producing
 from k2stream.kafka.reader import Reader
 from k2stream.model import clock
 from k2stream.model.candle import TIMEFRAMES
@@ -72,9 +71,7 @@ class Tables:
         it those that only the clock had closed.
         """
         count = 0
-        async with AIOKafkaProducer(
-            **client_options(settings), acks="all", enable_idempotence=True
-        ) as producer:
+        async with producing(settings) as producer:
             # As the workers: how far a key is comes after what it was applied to.
             for name in sorted(self.held, key="candle_progress".__eq__):
                 for part in self._parts(name):
@@ -84,7 +81,7 @@ class Tables:
         return count
 
     async def _write(
-        self, producer: Any, name: str, part: Part, changed: Iterable[Any], *, reopen: bool
+        self, producer: DurableProducer, name: str, part: Part, changed: Iterable[Any], *, reopen: bool
     ) -> None:
         """A tombstone before each entry: recovery would keep one that looks newer."""
         table = self.held[name]
@@ -151,7 +148,7 @@ def _wrong(part: Part, key: Any) -> bool:
     return bool(part.found[key] != part.rebuilt.get(key))
 
 
-async def send_changes(producer: Any, table: BatchTable) -> None:
+async def send_changes(producer: DurableProducer, table: BatchTable) -> None:
     """Write what was put into a table to its changelog."""
     sent = [
         await producer.send(table.changelog_topic_name, value, key, changes.partition)

@@ -19,6 +19,7 @@ from k2stream.commands.demo import drain
 from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.iceberg.destination import Iceberg
+from k2stream.iceberg.fresh import FRESH, fresh_name
 from k2stream.iceberg.tables import TABLES
 from k2stream.kafka.lag import LagReader
 from k2stream.kafka.reader import Reader
@@ -29,9 +30,8 @@ from k2stream.platform.platform import WORKERS, Platform, Simulation
 from k2stream.platform.scrape import scrape
 from k2stream.reconcile.oracle.run import verify
 from k2stream.replay import run, swap
-from k2stream.replay.clickhouse import HotRebuild
-from k2stream.replay.iceberg import FRESH, Cold, fresh_name
 from k2stream.replay.rebuild import Rows
+from k2stream.replay.tiers import Tiers
 from k2stream.settings import Settings, environment, load
 from tests.fault.platforms import recovered, until
 from tests.integration.partitions import TWO
@@ -59,7 +59,7 @@ def settings(stack, tmp_path):
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def tiers(settings):
-    tiers = HotRebuild(settings), Cold(open_catalog(settings))
+    tiers = Tiers.of(settings)
     yield tiers
     for tier in tiers:
         tier.drop()
@@ -143,7 +143,7 @@ async def k2(settings, *arguments):
 
 async def rebuilt(settings, batch_records):
     """Rebuilt silver and gold of both tiers, as bytes."""
-    hot, cold = HotRebuild(settings), Cold(open_catalog(settings))
+    hot, cold = Tiers.of(settings)
     await run.rebuild(settings, (hot, cold), "auto", print, batch_records=batch_records)
     found = {}
     for hot_name, route in COLD.items():
