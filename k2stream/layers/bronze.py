@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from k2stream import exchanges, topics
 from k2stream.batch import RecordBatch
-from k2stream.columnar import bronze_scan as uniform
-from k2stream.columnar.scan import Misfit
+from k2stream.columnar import arrow
+from k2stream.columnar.layout import Misfit
 from k2stream.delivery.route import Route, delivered
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Exchange
@@ -50,7 +50,7 @@ def _at_once(exchange: Exchange, kinds: dict[str, pa.DataType], batch: RecordBat
     _, unreadable = raw.decode(exchange, batch.values[:1])
     if unreadable:
         raise Misfit("not a record")
-    found = uniform.columns(batch.values)
+    found = arrow.columns(batch.values)
     made = {}
     for name, kind in kinds.items():
         values = found.get(_INGEST.get(name, name))
