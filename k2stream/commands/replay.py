@@ -6,16 +6,18 @@ import asyncio
 from contextlib import closing
 
 import click
+from rich.console import Console
 
 from k2stream import settings as settings_module
 from k2stream.batch import BatchTable
 from k2stream.clickhouse.destination import UNAVAILABLE
-from k2stream.commands.views.replay import Meter, line
+from k2stream.commands.views.comparisons import show_comparisons
+from k2stream.commands.views.replay import Meter
 from k2stream.iceberg.fresh import FRESH
 from k2stream.kafka.groups import members
 from k2stream.model.errors import ConfigError
 from k2stream.platform.running import Running, find
-from k2stream.reconcile.oracle.settle import settle
+from k2stream.reconcile.settle import settle
 from k2stream.replay import run, swap
 from k2stream.replay.groups import check_still, still
 from k2stream.replay.source import Origin
@@ -84,11 +86,10 @@ async def _replay(
     if running and not swapping and await members(settings):
         await settle(running)
     tables = Tables(held, outcome.rebuild, settings.candle_retention)
-    differences = 0
     stands = swapping or await still(settings)
-    for layer in await run.compare(settings, tiers, tables, outcome.covered, still=stands):
-        click.echo(line(layer))
-        differences += layer.differences
+    compared = list(await run.compare(settings, tiers, tables, outcome.covered, still=stands))
+    show_comparisons(compared, Console())
+    differences = sum(layer.total for layer in compared)
     click.echo(f"{differences:,} differences")
     if swapping and (yes or click.confirm("put what was rebuilt in the place of what is there?")):
         keys = await swap.swap(settings, tiers, tables, outcome.covered)

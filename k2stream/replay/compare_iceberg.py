@@ -15,14 +15,15 @@ from k2stream.iceberg.fresh import NAMES, fresh_name
 from k2stream.iceberg.read import Table
 from k2stream.layers import gold
 from k2stream.model.candle import TIMEFRAMES
-from k2stream.replay.compare import KEY, ComparedLayer, bounded, rows
+from k2stream.model.comparison import Comparison
+from k2stream.replay.compare import KEY, bounded, rows
 from k2stream.replay.rebuild import Source
 
 OFFSETS = 200_000
 """Offsets of a source that are compared at once: both sides' rows are in memory."""
 
 
-def trades(layer: ComparedLayer, fresh: Table, live: Table, source: Source, bound: int, where: str) -> None:
+def trades(layer: Comparison, fresh: Table, live: Table, source: Source, bound: int, where: str) -> None:
     """Compare the rows of a source by raw position."""
     exchange, partition = source
     where = f"{where}raw_partition == {partition}"
@@ -45,7 +46,7 @@ def _highest(table: Table, where: str) -> int:
 
 
 def candles(
-    layer: ComparedLayer, fresh: Table, live: Table, bounds: Mapping[Source, int], *, behind: bool
+    layer: Comparison, fresh: Table, live: Table, bounds: Mapping[Source, int], *, behind: bool
 ) -> None:
     """Compare candles in their highest revision; with `behind`, older ones are on their way."""
     ours, theirs = (_newest(table) for table in (fresh, live))
@@ -62,7 +63,7 @@ def candles(
         elsewhere |= held < rebuilt
         ours = ours.filter(pc.is_in(ours[KEY], value_set=theirs[KEY].combine_chunks()))
     gone = theirs[KEY].filter(pa.array(elsewhere)).combine_chunks()
-    layer.elsewhere += len(gone)
+    layer.newer += len(gone)
     # What the clock closed is as good as what is open; what the watermark closed must be closed.
     theirs = _replaced(theirs, final=pc.and_(theirs["final"], closed))
     rows(
@@ -91,10 +92,10 @@ def _replaced(rows: pa.Table, **columns: Any) -> pa.Table:
 
 def layers(
     catalog: Catalog, bounds: Mapping[str, Mapping[Source, int]], *, behind: bool
-) -> Iterator[ComparedLayer]:
+) -> Iterator[Comparison]:
     """Compare all tables; `bounds` by hot table, of the raw offsets that are compared."""
     for hot, name in NAMES.items():
-        layer = ComparedLayer(f"Iceberg {name}")
+        layer = Comparison(f"Iceberg {name}")
         fresh, live = catalog.load_table(fresh_name(name)), catalog.load_table(name)
         if hot.partition("_")[2] in TIMEFRAMES:
             candles(layer, fresh, live, bounds[hot], behind=behind)

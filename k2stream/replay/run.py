@@ -18,10 +18,11 @@ from k2stream.iceberg.destination import Iceberg
 from k2stream.iceberg.tables import TABLES
 from k2stream.kafka.creation import ensure_topics
 from k2stream.kafka.reader import Reader
+from k2stream.model.comparison import Comparison
 from k2stream.replay import compare_clickhouse, compare_iceberg, groups, positions, source
 from k2stream.replay.bronze import Bronze
 from k2stream.replay.clickhouse import ROUTES
-from k2stream.replay.compare import ALL, ComparedLayer
+from k2stream.replay.compare import ALL
 from k2stream.replay.positions import Ends
 from k2stream.replay.rebuild import Rebuild, Rows
 from k2stream.replay.source import Origin
@@ -45,12 +46,12 @@ class RebuildOutcome:
     rebuild: Rebuild
     covered: Ends
     records: int = 0
-    layers: list[ComparedLayer] = field(default_factory=list)
+    layers: list[Comparison] = field(default_factory=list)
 
     @property
     def differences(self) -> int:
         """Over all layers."""
-        return sum(layer.differences for layer in self.layers)
+        return sum(layer.total for layer in self.layers)
 
 
 class TierWriter:
@@ -123,7 +124,7 @@ def _take(built: Rebuild, exchange: str, batch: RecordBatch, writer: TierWriter)
 
 async def compare(
     settings: Settings, tiers: Tiers, tables: Tables, covered: Ends, *, still: bool
-) -> Iterator[ComparedLayer]:
+) -> Iterator[Comparison]:
     """Compare every layer with the rebuilt one, lazily.
 
     Unless all stands `still`, only what the replay covers and the sinks have written is compared.

@@ -15,7 +15,8 @@ from k2stream.kafka.producer import DurableProducer, producing
 from k2stream.kafka.reader import Reader
 from k2stream.model import clock
 from k2stream.model.candle import TIMEFRAMES
-from k2stream.replay.compare import ComparedLayer, bounded, entries, same_window
+from k2stream.model.comparison import Comparison
+from k2stream.replay.compare import bounded, entries, same_window
 from k2stream.replay.rebuild import Rebuild, Source, Window
 from k2stream.settings import Settings
 from k2stream.tables.ohlcv import PartitionWindows
@@ -56,10 +57,10 @@ class Tables:
                 if await reader.exists(table.changelog_topic_name):
                     await load(reader, table)
 
-    def layers(self, bounds: Mapping[Source, int], *, behind: bool) -> Iterator[ComparedLayer]:
+    def layers(self, bounds: Mapping[Source, int], *, behind: bool) -> Iterator[Comparison]:
         """Compare all. `bounds`: the raw offsets that are compared; `behind`: workers are still at them."""
         for name in self.held:
-            layer = ComparedLayer(f"table {name}")
+            layer = Comparison(f"table {name}")
             for part in self._parts(name):
                 _compare(layer, part, bounds, behind)
             yield layer
@@ -125,7 +126,7 @@ def _windows(table: BatchTable, number: int) -> PartitionWindows | None:
     return PartitionWindows(table, number, TIMEFRAMES[timeframe]) if timeframe in TIMEFRAMES else None
 
 
-def _compare(layer: ComparedLayer, part: Part, bounds: Mapping[Source, int], behind: bool) -> None:
+def _compare(layer: Comparison, part: Part, bounds: Mapping[Source, int], behind: bool) -> None:
     entries(
         layer,
         part.rebuilt,
