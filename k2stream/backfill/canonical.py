@@ -20,6 +20,7 @@ from k2stream.iceberg.catalog import open_catalog
 from k2stream.iceberg.read import Table
 from k2stream.kafka.reader import Reader
 from k2stream.layers import silver
+from k2stream.layers import table as layer_tables
 from k2stream.layers.schema import SILVER
 from k2stream.model import clock, decimals
 from k2stream.model.instrument import Instrument
@@ -112,7 +113,7 @@ async def canonical(settings: Settings, instrument: Instrument) -> Canonical:
 
 def _cold(settings: Settings, partition: int) -> tuple[Table | None, int]:
     """The cold table, and the offset after the last of the canonical topic's partition that it holds."""
-    table = read.find(open_catalog(settings), "cold.silver_trades")
+    table = read.find(open_catalog(settings), layer_tables.SILVER.cold)
     return table, read.end(table, topics.NORMALIZED, partition)
 
 

@@ -13,6 +13,7 @@ from k2stream.batch import RecordBatch
 from k2stream.iceberg import read
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.kafka.reader import Reader
+from k2stream.layers import table as layer_tables
 from k2stream.model import clock
 from k2stream.model.errors import ConfigError
 from k2stream.model.instrument import Instrument
@@ -68,7 +69,7 @@ def _cold(
 ) -> list[bytes | None]:
     """Raw records of the span below an offset, from bronze. Raises ConfigError where it ends before."""
     topic = topics.raw(instrument.exchange)
-    table = read.find(open_catalog(settings), f"cold.bronze_trades_{instrument.exchange}")
+    table = read.find(open_catalog(settings), layer_tables.BRONZE[instrument.exchange].cold)
     end = read.end(table, topic, partition)
     if table is None or end < begin:
         raise ConfigError(

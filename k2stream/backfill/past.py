@@ -35,6 +35,7 @@ from k2stream.model import clock
 from k2stream.model.errors import ConfigError
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.model.instrument import Instrument
+from k2stream.model.roles import Role
 from k2stream.settings import Settings
 
 WITHIN_SECONDS = 120.0
@@ -195,7 +196,7 @@ def _event(settings: Settings, instrument: Instrument, span: TradeSpan, count: i
 
 async def _taken(settings: Settings) -> None:
     async with LagReader(settings) as lags:
-        for group in ("k2-normalize", "k2-candles"):
+        for group in (Role.NORMALIZE.group, Role.CANDLES.group):
             if not await lags.passed(group, WITHIN_SECONDS):
                 raise ConfigError(
                     f"the trades are in {topics.raw('…')}, but group {group} has not taken them in within "

@@ -12,6 +12,7 @@ from k2stream.kafka.groups import members
 from k2stream.mend import act, plan
 from k2stream.mend.look import SOURCES, look
 from k2stream.model.errors import ConfigError
+from k2stream.model.roles import Role
 from k2stream.platform.platform import MENDED
 from k2stream.platform.running import find
 from k2stream.settings import Settings
@@ -50,7 +51,8 @@ async def _mend(settings: Settings, role: str, *, rebuild: bool, yes: bool) -> N
         click.echo(f"will do: {step}")
     for loss in made.losses:
         click.echo(f"lost by it: {loss}")
-    must_rest = {f"k2-{role}"} | ({"k2-hot", "k2-cold"} if made.lifts or made.drops else set())
+    sinks = {Role.HOT.group, Role.COLD.group} if made.lifts or made.drops else set()
+    must_rest = {Role(role).group} | sinks
     if running := sorted(must_rest & await members(settings)):
         raise ConfigError(f"workers of {', '.join(running)} are running: stop them first")
     if not (yes or click.confirm("do it?")):

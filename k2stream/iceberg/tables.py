@@ -41,9 +41,12 @@ from k2stream.exchanges import REGISTRY
 from k2stream.iceberg import owner
 from k2stream.iceberg.commit import committed
 from k2stream.layers import bronze, gold, silver
+from k2stream.layers.table import COLD_NAMESPACE, LayerTable
+from k2stream.layers.table import TABLES as LAYER_TABLES
 from k2stream.model.errors import ConfigError
+from k2stream.model.roles import Role
 
-NAMESPACE = "cold"
+NAMESPACE = COLD_NAMESPACE
 
 PROPERTIES = {
     "write.parquet.compression-codec": "zstd",
@@ -69,13 +72,13 @@ _TYPES: dict[pa.DataType, IcebergType] = {
 
 @dataclass(frozen=True, slots=True)
 class ColdTable:
-    """A table: identifier, route, hot counterpart, (column, transform) of its partitions, sort columns."""
+    """A table: which, its route, (column, transform) of its partitions, sort columns, its identifier."""
 
-    name: str
+    of: LayerTable
     route: Route
-    hot: str
     partitions: tuple[tuple[str, Transform], ...]  # type: ignore[type-arg]
     order: tuple[str, ...]
+    name: str
 
 
 _POSITION = ("raw_partition", "raw_offset")
@@ -83,30 +86,29 @@ _POSITION = ("raw_partition", "raw_offset")
 
 def _cold(
     route: Route,
-    layer: str,
     order: tuple[str, ...],
     *partitions: tuple[str, Transform],  # type: ignore[type-arg]
 ) -> ColdTable:
-    name = f"{NAMESPACE}.{layer}{route.table}"
-    return ColdTable(name, replace(route, table=name, latency=""), route.table, partitions, order)
+    of = LAYER_TABLES[route.table]
+    cold = replace(route, table=of.cold, latency="", tier=Role.COLD)
+    return ColdTable(of, cold, partitions, order, of.cold)
 
 
 TABLES = {
-    table.name: table
-    for table in (
+    made.name: made
+    for made in (
         *(
-            _cold(route, "", (exchange.native.symbol, *_POSITION), ("receive_time", DayTransform()))
+            _cold(route, (exchange.native.symbol, *_POSITION), ("receive_time", DayTransform()))
             for exchange, route in zip(REGISTRY.values(), bronze.ROUTES, strict=True)
         ),
         _cold(
             silver.ROUTE,
-            "",
             ("canonical_symbol", "timestamp", *_POSITION),
             ("timestamp", DayTransform()),
             ("exchange", IdentityTransform()),
         ),
         *(
-            _cold(route, "gold_", (*gold.IDENTITY, "revision"), ("open_time", MonthTransform()))
+            _cold(route, (*gold.IDENTITY, "revision"), ("open_time", MonthTransform()))
             for route in gold.ROUTES
         ),
     )

@@ -12,6 +12,7 @@ from k2stream import topics
 from k2stream.kafka import groups
 from k2stream.kafka.client import client_options
 from k2stream.model.errors import ConfigError, StateRefused
+from k2stream.model.roles import role_of
 from k2stream.settings import Settings
 
 _GROUPS_TOPIC = "__consumer_offsets"
@@ -69,7 +70,7 @@ def _said(lost: dict[str, tuple[str, str]]) -> str:
     others = f" (and {len(lost) - 1} more)" if len(lost) > 1 else ""
     return (
         f"topic {name}{others} does not exist, but group {group} has read {source}: it was lost or deleted; "
-        f"`k2 mend {group.removeprefix('k2-')}` says what can be done"
+        f"`k2 mend {role_of(group)}` says what can be done"
     )
 
 

@@ -18,16 +18,17 @@ from k2stream.batch import TP
 from k2stream.kafka.admin import connected
 from k2stream.model.candle import TIMEFRAMES
 from k2stream.model.errors import ConfigError
+from k2stream.model.roles import Role
 from k2stream.settings import Settings
 
 _RAW = tuple(map(topics.raw, topics.EXCHANGES))
 _ALL_LAYERS = (*_RAW, topics.NORMALIZED, *map(topics.ohlcv, TIMEFRAMES))
 
 SOURCES: Mapping[str, tuple[str, ...]] = {
-    "k2-normalize": _RAW,
-    "k2-candles": (topics.NORMALIZED,),
-    "k2-hot": _ALL_LAYERS,
-    "k2-cold": _ALL_LAYERS,
+    Role.NORMALIZE.group: _RAW,
+    Role.CANDLES.group: (topics.NORMALIZED,),
+    Role.HOT.group: _ALL_LAYERS,
+    Role.COLD.group: _ALL_LAYERS,
 }
 """What each consumer group reads."""
 

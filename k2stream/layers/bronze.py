@@ -18,6 +18,7 @@ from k2stream.columnar.layout import Misfit
 from k2stream.delivery.route import Route, delivered
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Exchange
+from k2stream.layers import table
 from k2stream.layers.schema import BRONZE, WORD
 from k2stream.model.errors import Unreadable
 
@@ -85,7 +86,8 @@ def _route(name: str) -> Route:
     exchange = exchanges.get(name)
     exchange = replace(exchange, record=raw.recorded(exchange.native.record))
     schema = BRONZE[name]
-    return Route(topics.raw(name), f"bronze_trades_{name}", schema, partial(columns, exchange, schema))
+    held = table.BRONZE[name]
+    return Route(held.topic, held.hot, schema, partial(columns, exchange, schema))
 
 
 ROUTES = [_route(name) for name in topics.EXCHANGES]

@@ -22,6 +22,7 @@ from k2stream.mend.look import SourceFound, shown_at
 from k2stream.mend.plan import MendPlan
 from k2stream.model import clock, events
 from k2stream.model.events import EventKind, FeedEvent
+from k2stream.model.roles import Role
 from k2stream.replay import source
 from k2stream.replay.bronze import Bronze
 from k2stream.replay.rebuild import Rebuild
@@ -56,7 +57,7 @@ async def do(settings: Settings, made: MendPlan, held: dict[str, BatchTable], sa
         count = await fill.fill(settings, Bronze(open_catalog(settings)), tp, offsets, table)
         say(f"{tp.topic}[{tp.partition}]: {count} trades normalised from Iceberg")
     await _tell(settings, [item for item in made.skips if not _is_filled(made, item)])
-    await _write(settings, f"k2-{made.role}", goals, held)
+    await _write(settings, Role(made.role).group, goals, held)
 
 
 def _is_filled(made: MendPlan, item: SourceFound) -> bool:

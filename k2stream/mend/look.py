@@ -12,6 +12,7 @@ from k2stream.kafka import groups
 from k2stream.kafka.groups import Committed
 from k2stream.kafka.reader import Reader
 from k2stream.model.errors import ConfigError
+from k2stream.model.roles import Role
 from k2stream.settings import Settings
 from k2stream.tables.catalog import catalog
 from k2stream.tables.reading import load
@@ -68,7 +69,7 @@ async def look(settings: Settings, role: str) -> tuple[list[SourceFound], dict[s
         raise ConfigError(f"topic {missing[0]} does not exist: start its writer first (`k2 up`)")
     counts = {topic.name: topic.partitions for topic in topics.declared(settings)}
     tps = [TP(topic, number) for topic in SOURCES[role] for number in range(counts[topic])]
-    committed = await groups.committed(settings, f"k2-{role}")
+    committed = await groups.committed(settings, Role(role).group)
     return await _judged(settings, tps, committed, list(held.values())), held
 
 

@@ -13,12 +13,9 @@ from k2stream.clickhouse.migrate import migrate
 from k2stream.delivery.anchors import renamed
 from k2stream.delivery.buffer import Acknowledge
 from k2stream.delivery.progress import Piece, SinkBatch, SinkPosition, SourcePartition
-from k2stream.layers import bronze, gold, silver
+from k2stream.layers.routes import ROUTES
 from k2stream.model.errors import ConfigError
 from k2stream.settings import Settings
-
-ROUTES = {route.table: route for route in (*bronze.ROUTES, silver.ROUTE, *gold.ROUTES)}
-"""By table."""
 
 
 def fresh_database(settings: Settings) -> str:

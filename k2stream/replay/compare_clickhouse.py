@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from k2stream.model.candle import TIMEFRAMES
+from k2stream.layers.routes import ROUTES
+from k2stream.layers.table import TABLES, LayerTable
 from k2stream.model.comparison import Comparison
-from k2stream.replay.clickhouse import ROUTES, HotRebuild
+from k2stream.replay.clickhouse import HotRebuild
 from k2stream.replay.compare import ALL, LISTED, bounded
 from k2stream.replay.rebuild import Source
 
@@ -22,22 +23,23 @@ _EXPIRING = timedelta(hours=1)  # a row that is about to leave may be in one dat
 _CANDLE = ("exchange", "canonical_symbol", "open_time")
 
 
-def trades(hot: HotRebuild, table: str, sources: Mapping[Source, int], exchange: str | None) -> Comparison:
-    """Compare a trade table by raw position; `exchange` is that of a bronze table, None for silver."""
+def trades(hot: HotRebuild, of: LayerTable, sources: Mapping[Source, int]) -> Comparison:
+    """Compare a trade table by raw position."""
+    table = of.hot
     layer = Comparison(f"ClickHouse {table}")
-    column, life = LIFE[table.partition("_")[0]]
+    column, life = LIFE[of.layer]
     since = datetime.now(UTC) - life + _EXPIRING
     alive = f"{column} >= fromUnixTimestamp64Micro({int(since.timestamp() * 1e6)})"
     for (name, partition), bound in sources.items():
-        if exchange in (None, name):
-            of = f"raw_partition = {partition} AND {alive}" + (
-                "" if exchange else f" AND exchange = '{name}'"
+        if of.takes(name):
+            own = f"raw_partition = {partition} AND {alive}" + (
+                "" if of.exchange else f" AND exchange = '{name}'"
             )
-            for first, end in _ranges(hot, table, of, bound):
-                where = f"{of} AND raw_offset >= {first} AND raw_offset < {end}"
+            for first, end in _ranges(hot, table, own, bound):
+                where = f"{own} AND raw_offset >= {first} AND raw_offset < {end}"
                 _compare_trades(hot, layer, table, where, f"{name}[{partition}]")
-    known = [partition if exchange else (name, partition) for name, partition in sources]
-    _strangers(hot, layer, table, "raw_partition" if exchange else "(exchange, raw_partition)", known)
+    known = [partition if of.exchange else (name, partition) for name, partition in sources]
+    _strangers(hot, layer, table, "raw_partition" if of.exchange else "(exchange, raw_partition)", known)
     return layer
 
 
@@ -75,9 +77,9 @@ def _strangers(hot: HotRebuild, layer: Comparison, table: str, column: str, know
     layer.rows("surplus", ["those of partitions that do not exist"] if count else (), count)
 
 
-def candles(hot: HotRebuild, timeframe: str, bounds: Mapping[Source, int], *, behind: bool) -> Comparison:
+def candles(hot: HotRebuild, of: LayerTable, bounds: Mapping[Source, int], *, behind: bool) -> Comparison:
     """Compare a gold table by candle; with `behind`, older candles than the rebuilt ones are on their way."""
-    table = f"ohlcv_{timeframe}"
+    table = of.hot
     layer = Comparison(f"ClickHouse {table}")
     names = [name for name in ROUTES[table].schema.names if name not in (*_CANDLE, "revision", "final")]
     columns = ", ".join(names)
@@ -102,7 +104,7 @@ def candles(hot: HotRebuild, timeframe: str, bounds: Mapping[Source, int], *, be
         where = f"""exchange = '{exchange}' AND canonical_symbol = '{symbol}'
             AND toUnixTimestamp64Milli(open_time) = {round(opened.timestamp() * 1000)}"""
         found = _rows(hot, table, where, f"{columns}, final, revision")
-        what = f"{exchange} {symbol} {timeframe} {opened:%Y-%m-%d %H:%M}"
+        what = f"{exchange} {symbol} {of.timeframe} {opened:%Y-%m-%d %H:%M}"
         _add(layer, what, found[True], found[False])
         listed += 1
     layer.rows("different", (), differing - listed)
@@ -151,10 +153,8 @@ def layers(
     hot: HotRebuild, bounds: Mapping[str, Mapping[Source, int]], *, behind: bool
 ) -> Iterator[Comparison]:
     """Compare all tables; `bounds` by table, of the raw offsets that are compared."""
-    for table in ROUTES:
-        layer, _, rest = table.partition("_")
-        if rest in TIMEFRAMES:
-            yield candles(hot, rest, bounds[table], behind=behind)
+    for name, table in TABLES.items():
+        if table.timeframe:
+            yield candles(hot, table, bounds[name], behind=behind)
         else:
-            exchange = rest.removeprefix("trades_") if layer == "bronze" else None
-            yield trades(hot, table, bounds[table], exchange)
+            yield trades(hot, table, bounds[name])

@@ -14,7 +14,7 @@ from k2stream.iceberg.catalog import Catalog
 from k2stream.iceberg.fresh import NAMES, fresh_name
 from k2stream.iceberg.read import Table
 from k2stream.layers import gold
-from k2stream.model.candle import TIMEFRAMES
+from k2stream.layers.table import TABLES
 from k2stream.model.comparison import Comparison
 from k2stream.replay.compare import KEY, bounded, rows
 from k2stream.replay.rebuild import Source
@@ -97,10 +97,11 @@ def layers(
     for hot, name in NAMES.items():
         layer = Comparison(f"Iceberg {name}")
         fresh, live = catalog.load_table(fresh_name(name)), catalog.load_table(name)
-        if hot.partition("_")[2] in TIMEFRAMES:
+        table = TABLES[hot]
+        if table.timeframe:
             candles(layer, fresh, live, bounds[hot], behind=behind)
-        for source, bound in bounds[hot].items() if "trades" in hot else ():
-            if hot in ("silver_trades", f"bronze_trades_{source[0]}"):
-                where = f"exchange == '{source[0]}' and " if hot == "silver_trades" else ""
+        for source, bound in bounds[hot].items() if not table.timeframe else ():
+            if table.takes(source[0]):
+                where = "" if table.exchange else f"exchange == '{source[0]}' and "
                 trades(layer, fresh, live, source, bound, where)
         yield layer

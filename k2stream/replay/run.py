@@ -18,10 +18,11 @@ from k2stream.iceberg.destination import Iceberg
 from k2stream.iceberg.tables import TABLES
 from k2stream.kafka.creation import ensure_topics
 from k2stream.kafka.reader import Reader
+from k2stream.layers.routes import ROUTES
 from k2stream.model.comparison import Comparison
+from k2stream.model.roles import Role
 from k2stream.replay import compare_clickhouse, compare_iceberg, groups, positions, source
 from k2stream.replay.bronze import Bronze
-from k2stream.replay.clickhouse import ROUTES
 from k2stream.replay.compare import ALL
 from k2stream.replay.positions import Ends
 from k2stream.replay.rebuild import Rebuild, Rows
@@ -131,14 +132,14 @@ async def compare(
     """
     hot, cold = tiers
     behind = set() if still else await groups.lagging(settings)
-    upstream = bool(behind & {"k2-normalize", "k2-candles"})
+    upstream = bool(behind & {Role.NORMALIZE.group, Role.CANDLES.group})
     await tables.read(settings)
     limits = dict.fromkeys(covered, ALL) if still else covered
     sinks = (None, None) if still else (ClickHouse(settings), Iceberg(settings))
     in_hot = positions.bounds(limits, ROUTES, sinks[0])
-    in_cold = positions.bounds(limits, {table.hot: table.route for table in TABLES.values()}, sinks[1])
+    in_cold = positions.bounds(limits, {table.of.hot: table.route for table in TABLES.values()}, sinks[1])
     return chain(
         tables.layers(limits, behind=upstream),
-        compare_clickhouse.layers(hot, in_hot, behind=upstream or "k2-hot" in behind),
-        compare_iceberg.layers(cold.catalog, in_cold, behind=upstream or "k2-cold" in behind),
+        compare_clickhouse.layers(hot, in_hot, behind=upstream or Role.HOT.group in behind),
+        compare_iceberg.layers(cold.catalog, in_cold, behind=upstream or Role.COLD.group in behind),
     )

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from msgspec import structs
 
+from k2stream import topics
 from k2stream.batch import BatchTable
 from k2stream.kafka.producer import DurableProducer, producing
 from k2stream.kafka.reader import Reader
@@ -19,7 +20,7 @@ from k2stream.model.comparison import Comparison
 from k2stream.replay.compare import bounded, entries, same_window
 from k2stream.replay.rebuild import Rebuild, Source, Window
 from k2stream.settings import Settings
-from k2stream.tables.ohlcv import PartitionWindows
+from k2stream.tables.ohlcv import PartitionWindows, timeframe_of
 from k2stream.tables.reading import load
 
 
@@ -101,13 +102,13 @@ class Tables:
         table = self.held[name]
         for number in range(table.partitions or 1):
             held = dict(table.partition_items(number))
-            if store := _windows(table, number):
+            if (timeframe := timeframe_of(table)) and (store := _windows(table, number)):
                 windows = {(key, open_time): state for key, open_time, state in store.windows()}
-                rebuilt = self.rebuild.windows[number][name.removeprefix("ohlcv_")].held
+                rebuilt = self.rebuild.windows[number][timeframe].held
                 kept = newest(rebuilt.keys() | windows.keys(), self.retention)
                 yield Part("", number, rebuilt, windows, kept)
-            elif name.startswith("positions_"):
-                exchange = name.removeprefix("positions_")
+            elif table.source != topics.NORMALIZED:
+                exchange = topics.exchange_of(table.source)
                 yield Part(exchange, number, self.rebuild.positions[exchange, number], held, None)
             else:
                 yield Part("", number, self.rebuild.progress[number].held, held, None)
@@ -122,8 +123,8 @@ def newest(windows: Iterable[Window], retention: int) -> frozenset[Window]:
 
 
 def _windows(table: BatchTable, number: int) -> PartitionWindows | None:
-    timeframe = table.name.removeprefix("ohlcv_")
-    return PartitionWindows(table, number, TIMEFRAMES[timeframe]) if timeframe in TIMEFRAMES else None
+    timeframe = timeframe_of(table)
+    return PartitionWindows(table, number, TIMEFRAMES[timeframe]) if timeframe else None
 
 
 def _compare(layer: Comparison, part: Part, bounds: Mapping[Source, int], behind: bool) -> None:

@@ -50,7 +50,7 @@ async def _audit(settings: Settings, catalog: Catalog, table: ColdTable, seconds
         with closing(Hot(settings)) as hot:
             if table.route.topic == topics.NORMALIZED:
                 return await _silver(catalog, table, log, hot, start, due)
-            if table.hot.startswith("ohlcv"):
+            if table.of.timeframe:
                 return await _gold(catalog, table, log, hot, start, due)
             return await _bronze(catalog, table, log, hot, start, due)
 
@@ -59,7 +59,7 @@ async def _bronze(
     catalog: Catalog, table: ColdTable, log: Topics, hot: Hot, start: datetime, due: datetime
 ) -> AuditVerdict:
     """A raw record is a row, unless it was a dead letter; an offset need not be a record."""
-    exchange = table.route.table.rpartition("_")[2]
+    exchange = table.of.exchange
     in_hot = hot.positions(table)
     cold = catalog.load_table(table.name)
     held = _positions(cold, table)
