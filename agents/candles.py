@@ -8,14 +8,14 @@ from typing import Any
 
 from faust.types import TP
 
-from k2stream import deadletter, instruments, metrics, topics
+from k2stream import instruments, topics
 from k2stream import settings as settings_module
 from k2stream.app import create_app, is_ready
 from k2stream.avro import registry
-from k2stream.batch import BatchSchema, RecordBatch
-from k2stream.candles import records
+from k2stream.batch import BatchSchema
 from k2stream.candles.partition import CandlePartition
 from k2stream.candles.publisher import CandlePublisher
+from k2stream.candles.worker import CandleWorker
 from k2stream.clickhouse.candles import HotTier
 from k2stream.history import reader as history
 from k2stream.iceberg.candles import ColdTier
@@ -34,7 +34,6 @@ tables = ohlcv.declare(app, settings.normalized_partitions)
 listed = instruments.load(settings.instruments_file)
 native = {item.key: item.symbol for item in listed}
 
-partitions: dict[int, CandlePartition] = {}
 schema_ids: dict[str, int] = {}
 
 
@@ -44,6 +43,19 @@ async def send(topic: str, partition: int, keys: Any, values: Any) -> None:
     await producer.send_columns(topic, partition, keys, values)
 
 
+def restore(partition: int, now: int) -> CandlePartition:
+    """A partition as its tables have it."""
+    return CandlePartition(
+        tables.stores(partition),
+        tables.progress_store(partition),
+        grace=settings.grace_us,
+        idle=settings.idle_us,
+        retention=settings.candle_retention,
+        least=tables.least_retention(partition, settings.candle_retention),
+        now=now,
+    )
+
+
 publisher = CandlePublisher(
     send,
     schema_ids,
@@ -51,8 +63,9 @@ publisher = CandlePublisher(
     settings.candle_emit_seconds,
     time.monotonic,
 )
+worker = CandleWorker(publisher, restore, clock.now_us)
 health = FeedHealth()
-add_pages(app, tables, partitions, listed, settings, health, history.of(settings, HotTier, ColdTier))
+add_pages(app, tables, worker.partitions, listed, settings, health, history.of(settings, HotTier, ColdTier))
 
 
 async def register() -> None:
@@ -69,61 +82,27 @@ app.preparations.append(register)
 async def candles(stream: Any) -> None:
     """Fold each batch into the windows of its partition."""
     async for batch in stream:
-        apply(batch)
+        worker.take(batch)
         await publisher.publish()
+
+
+@tables.progress.on_recover
+async def recovered() -> None:
+    """The tables of the partitions this worker now has are complete."""
+    worker.recover(tables.progress.active_partitions)
+    producer: Any = app.producer
+    producer.before_flush(drain)
+
+
+async def drain() -> None:
+    """Before a flush of the tables."""
+    await worker.drain(ready=is_ready(app))
 
 
 @app.task  # type: ignore[untyped-decorator]
 async def watch_feeds() -> None:
     """Follow the feed events: each candle says whether its feed was healthy."""
     await health.follow(settings)
-
-
-def apply(batch: RecordBatch) -> None:
-    """Tables and what is held to be published change in one instant: no flush comes in between."""
-    now = clock.now_us()
-    good, trades, letters = records.read(batch)
-    changes = partitions[batch.tp.partition].apply(trades, now)
-    publisher.hold(batch.tp.partition, changes.updated)
-    for letter in letters.values():
-        publisher.hold_record(topics.DLQ, letter.topic.encode(), deadletter.encode(letter))
-        metrics.REJECTED.labels(letter.exchange, "candles").inc()
-    for row in changes.late.tolist():
-        publisher.hold_record(topics.LATE, good.keys[row] or b"", good.values[row] or b"")
-        metrics.LATE_TRADES.labels(trades.keys[trades.key[row]].partition(":")[0]).inc()
-    for row in changes.ahead.tolist():
-        metrics.TRADES_AHEAD.labels(trades.keys[trades.key[row]].partition(":")[0]).inc()
-    metrics.REPLAYED.labels("candles").inc(changes.replayed)
-    metrics.observe_latency("candle", (clock.now_us() - trades.receive_time) / 1e6)
-
-
-@tables.progress.on_recover
-async def recovered() -> None:
-    """Index the windows of the partitions this worker now has; what stays is neither lost nor read again."""
-    now = clock.now_us()
-    active = tables.progress.active_partitions
-    publisher.forget(active)
-    partitions.clear()
-    for number in active:
-        partitions[number] = CandlePartition(
-            tables.stores(number),
-            tables.progress_store(number),
-            grace=settings.grace_us,
-            idle=settings.idle_us,
-            retention=settings.candle_retention,
-            least=tables.least_retention(number, settings.candle_retention),
-            now=now,
-        )
-    producer: Any = app.producer
-    producer.before_flush(drain)
-
-
-async def drain() -> None:
-    """Before a flush of the tables: nothing of what they hold is unpublished."""
-    await publisher.drain()
-    if is_ready(app):
-        for partition in partitions.values():
-            partition.expire()
 
 
 @app.task  # type: ignore[untyped-decorator]
@@ -140,17 +119,11 @@ async def close_regularly() -> None:
     while True:
         await asyncio.sleep(CLOCK_SECONDS)
         if is_ready(app):
-            close_silent()
+            worker.close_silent(read_to_end)
             await publisher.publish()
 
 
-def close_silent() -> None:
-    """Close silent windows of the partitions that are read to their end; count what stays open."""
+def read_to_end(partition: int) -> bool:
+    """Whether nothing of the partition is left to fold."""
     consumer: Any = app.consumer
-    now = clock.now_us()
-    for number, partition in partitions.items():
-        if consumer.remaining(TP(topics.NORMALIZED, number)) == 0:
-            publisher.hold(number, partition.close_silent(now))
-    open_windows = [partition.windows.open_counts() for partition in partitions.values()]
-    for timeframe in TIMEFRAMES:
-        metrics.OPEN_WINDOWS.labels(timeframe).set(sum(counts[timeframe] for counts in open_windows))
+    return bool(consumer.remaining(TP(topics.NORMALIZED, partition)) == 0)
