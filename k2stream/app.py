@@ -19,7 +19,8 @@ from k2stream import settings as settings_module
 from k2stream.batch import TP
 from k2stream.batch.app import batch_app_options
 from k2stream.batch.stall import watch
-from k2stream.kafka.client import ensure_topics
+from k2stream.kafka.creation import ensure_topics
+from k2stream.model.roles import Role
 from k2stream.settings import Settings
 from k2stream.worker import Worker
 
@@ -91,7 +92,7 @@ def create_app(role: str) -> App:
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     proxies.except_local()
     settings = settings_module.get()
-    name = f"k2-{role}-{settings.exchange}" if role == "ingest" else f"k2-{role}"
+    name = f"{Role(role).group}-{settings.exchange}" if role == Role.INGEST else Role(role).group
     app = App(
         name,
         Worker=Worker,

@@ -24,6 +24,8 @@ from k2stream.model.candle import TIMEFRAMES
 # Small segments: what recovery reads is mostly compacted.
 _CHANGELOG = {"segment.bytes": str(16 << 20), "min.cleanable.dirty.ratio": "0.1"}
 
+_NAME = "ohlcv_"
+
 RETENTION = b"retention"
 EARLIER_RETENTION = 500
 """The default of releases that did not note it."""
@@ -55,13 +57,19 @@ class CandleTables:
         return PartitionProgress(self.progress, partition)
 
 
+def timeframe_of(table: BatchTable) -> str | None:
+    """The timeframe of a table of candles; None of any other."""
+    timeframe = table.name.removeprefix(_NAME)
+    return timeframe if table.name != timeframe and timeframe in TIMEFRAMES else None
+
+
 def declare(app: faust.App, partitions: int) -> CandleTables:
     """Declare the tables; `partitions` is that of the normalized topic."""
     windows = {}
     for timeframe, length in TIMEFRAMES.items():
         table = BatchTable(
             app,
-            name=f"ohlcv_{timeframe}",
+            name=f"{_NAME}{timeframe}",
             help=f"Candles of {timeframe}, open and closed",
             partitions=partitions,
             dumps_value=dumps_state,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from k2stream.avro import added
 from k2stream.avro.trade_encoder import fixed_part, texts
 from k2stream.columnar import varint
-from k2stream.columnar.scan import Misfit
+from k2stream.columnar.layout import Misfit
 from k2stream.columnar.shapes import Part, constant, joined
 from k2stream.model import decimals
 from k2stream.model.trade import Decimals

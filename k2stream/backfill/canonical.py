@@ -10,18 +10,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pyiceberg.exceptions import NoSuchTableError
-from pyiceberg.table import Table
 
 from k2stream import faults, topics
 from k2stream.avro import registry
 from k2stream.backfill.span import TradeSpan
 from k2stream.candles.watermark import event_time
-from k2stream.delivery.progress import SinkPosition, SourcePartition
-from k2stream.iceberg import writer
+from k2stream.iceberg import read
 from k2stream.iceberg.catalog import open_catalog
+from k2stream.iceberg.read import Table
 from k2stream.kafka.reader import Reader
 from k2stream.layers import silver
+from k2stream.layers import table as layer_tables
 from k2stream.layers.schema import SILVER
 from k2stream.model import clock, decimals
 from k2stream.model.instrument import Instrument
@@ -91,36 +90,31 @@ class Canonical:
         mine = (
             f"exchange == '{self.instrument.exchange}' and canonical_symbol == '{self.instrument.canonical}'"
         )
-        return self.cold.scan(row_filter=f"{mine} and {where}", selected_fields=columns).to_arrow()
+        return read.scan(self.cold, f"{mine} and {where}", columns)
 
 
 async def canonical(settings: Settings, instrument: Instrument) -> Canonical:
     """What is there now of a symbol."""
     partition = topics.partition_of(instrument.symbol, settings.raw_partitions(instrument.exchange))
-    cold, position = await asyncio.to_thread(_cold, settings, partition)
+    cold, after = await asyncio.to_thread(_cold, settings, partition)
     parts = [_plain(SILVER.empty_table().select(COLUMNS))]
     key = instrument.key.encode()
     async with Reader(settings, columnar=True) as reader:
         begin, end = (await reader.held(topics.NORMALIZED, settings.normalized_partitions))[partition]
-        stretch = {partition: (max(begin, position + 1), end)}
+        stretch = {partition: (max(begin, after), end)}
         async for batch in reader.read(topics.NORMALIZED, stretch):
             registry.look_up(batch.values, settings.registry_url)
             batch, rows, _ = faults.read(batch, silver.columns)
             rows = rows.select(COLUMNS)
             parts.append(_plain(rows.filter(pa.array([name == key for name in batch.keys]))))
-    nowhere = range(position + 1, begin) if begin > position + 1 else None
+    nowhere = range(after, begin) if begin > after else None
     return Canonical(instrument, cold, pa.concat_tables(parts), nowhere)
 
 
 def _cold(settings: Settings, partition: int) -> tuple[Table | None, int]:
-    """The cold table, and the last offset of the canonical topic's partition that it holds."""
-    try:
-        table = open_catalog(settings).load_table("cold.silver_trades")
-    except NoSuchTableError:
-        return None, -1
-    return table, writer.positions(table).get(
-        SourcePartition(topics.NORMALIZED, partition), SinkPosition()
-    ).offset
+    """The cold table, and the offset after the last of the canonical topic's partition that it holds."""
+    table = read.find(open_catalog(settings), layer_tables.SILVER.cold)
+    return table, read.end(table, topics.NORMALIZED, partition)
 
 
 def _plain(rows: pa.Table) -> pa.Table:

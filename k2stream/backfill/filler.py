@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaError
 
 from k2stream import metrics, topics
 from k2stream.backfill import ids, outages
 from k2stream.backfill.task import Task
+from k2stream.batch import TP
 from k2stream.feed.backoff import Backoff
-from k2stream.kafka.client import client_options, gap_fill_group
+from k2stream.kafka.follow import GroupReader, in_group
+from k2stream.kafka.groups import gap_fill_group
 from k2stream.model.events import EventKind, FeedEvent
 
 log = logging.getLogger(__name__)
 
-STOP_SECONDS = 1.0  # then Kafka is taken to be away
-SESSION_MS, HEARTBEAT_MS = 6_000, 1_000
 LONGEST_FILL_MS = 24 * 3_600_000
 
 _BY_ID = {EventKind.GAP, EventKind.JUMP}
@@ -52,15 +49,15 @@ class Filler:
     async def run(self) -> None:
         """Follow the events until cancelled."""
         name, settings = self._task.exchange.name, self._task.settings
+        group = gap_fill_group(name)
         backoff = Backoff(settings.reconnect_base_seconds, settings.reconnect_cap_seconds)
         async with self._task.client:
             while True:
                 try:
-                    async with self._consumer() as consumer:
+                    async with in_group(settings, topics.FEED_EVENTS, group, LONGEST_FILL_MS) as reader:
                         while True:
-                            polled = await consumer.getmany(timeout_ms=1000)
-                            for tp, records in polled.items():
-                                await self._answer(consumer, tp, records)
+                            for tp, records in (await reader.poll()).items():
+                                await self._answer(reader, tp, records)
                             backoff.reset()
                 except Exception as error:  # whatever it is, the feed goes on
                     metrics.GAP_FILL_FAILURES.labels(name).inc()
@@ -68,31 +65,11 @@ class Filler:
                     log.warning("%s: gaps are not filled, again in %.1f s: %r", name, wait, error)
                     await asyncio.sleep(wait)
 
-    @asynccontextmanager
-    async def _consumer(self) -> AsyncIterator[AIOKafkaConsumer]:
-        consumer = AIOKafkaConsumer(
-            topics.FEED_EVENTS,
-            group_id=gap_fill_group(self._task.exchange.name),
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            session_timeout_ms=SESSION_MS,
-            heartbeat_interval_ms=HEARTBEAT_MS,
-            max_poll_interval_ms=LONGEST_FILL_MS,
-            rebalance_timeout_ms=SESSION_MS,
-            **client_options(self._task.settings),
-        )
-        try:
-            await consumer.start()
-            yield consumer
-        finally:
-            with suppress(TimeoutError, KafkaError):
-                await asyncio.wait_for(consumer.stop(), STOP_SECONDS)
-
-    async def _answer(self, consumer: AIOKafkaConsumer, tp: Any, records: list[Any]) -> None:
+    async def _answer(self, reader: GroupReader, tp: TP, records: Sequence[Any]) -> None:
         for event, next_offset in self._joined(job for record in records if (job := self._job(record))):
             await (outages.fill if event.kind in outages.ENDS else ids.fill)(self._task, event)
-            await consumer.commit({tp: next_offset})
-        await consumer.commit({tp: records[-1].offset + 1})
+            await reader.commit(tp, next_offset)
+        await reader.commit(tp, records[-1].offset + 1)
 
     def _job(self, record: Any) -> _Job | None:
         if record.key != self._key:

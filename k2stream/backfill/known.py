@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from pyiceberg.exceptions import NoSuchTableError
-
 from k2stream import exchanges, topics
 from k2stream.backfill.contents import Content, HeldContents
 from k2stream.backfill.held import FURTHER_US, link_of, trades_of
 from k2stream.backfill.span import TradeSpan
 from k2stream.batch import RecordBatch
-from k2stream.delivery.progress import SinkPosition, SourcePartition
-from k2stream.iceberg import writer
+from k2stream.iceberg import read
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.kafka.reader import Reader
+from k2stream.layers import table as layer_tables
 from k2stream.model import clock
 from k2stream.model.errors import ConfigError
 from k2stream.model.instrument import Instrument
@@ -70,13 +68,10 @@ def _cold(
     settings: Settings, instrument: Instrument, span: TradeSpan, partition: int, begin: int
 ) -> list[bytes | None]:
     """Raw records of the span below an offset, from bronze. Raises ConfigError where it ends before."""
-    end, topic = 0, topics.raw(instrument.exchange)
-    try:
-        table = open_catalog(settings).load_table(f"cold.bronze_trades_{instrument.exchange}")
-        end = writer.positions(table).get(SourcePartition(topic, partition), SinkPosition()).offset + 1
-    except NoSuchTableError:
-        pass
-    if end < begin:
+    topic = topics.raw(instrument.exchange)
+    table = read.find(open_catalog(settings), layer_tables.BRONZE[instrument.exchange].cold)
+    end = read.end(table, topic, partition)
+    if table is None or end < begin:
         raise ConfigError(
             f"offsets {end} to {begin - 1} of {topic}:{partition} have expired, and Iceberg's bronze ends "
             f"before them: what is held of {instrument.key} since {clock.spoken(span.start // 1000)} cannot "
@@ -88,7 +83,7 @@ def _cold(
         f"{symbol} == '{instrument.symbol}' and raw_partition == {partition} "
         f"and raw_offset < {begin} and receive_time >= '{since}'"
     )
-    rows = table.scan(row_filter=where).to_arrow()
+    rows = read.scan(table, where)
     return (
         list(native.records(instrument.exchange, bronze.named(instrument.exchange, rows)))
         if len(rows)

@@ -14,7 +14,6 @@ from functools import partial
 from typing import NamedTuple
 
 import msgspec
-from aiokafka import AIOKafkaProducer
 
 from k2stream import exchanges, topics
 from k2stream.backfill.client import client_of
@@ -29,12 +28,14 @@ from k2stream.backfill.turn import Turns
 from k2stream.exchanges.rest.spec import HistoryError, Past
 from k2stream.exchanges.spec import Exchange
 from k2stream.feed import Columns
-from k2stream.kafka.client import client_options, ensure_topics
+from k2stream.kafka.creation import ensure_topics
 from k2stream.kafka.lag import LagReader
+from k2stream.kafka.producer import DurableProducer, producing
 from k2stream.model import clock
 from k2stream.model.errors import ConfigError
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.model.instrument import Instrument
+from k2stream.model.roles import Role
 from k2stream.settings import Settings
 
 WITHIN_SECONDS = 120.0
@@ -67,7 +68,7 @@ class BackfillReport:
 class OwnPublisher:
     """A feed's publisher through a producer of its own."""
 
-    def __init__(self, producer: AIOKafkaProducer) -> None:
+    def __init__(self, producer: DurableProducer) -> None:
         self._producer = producer
 
     async def publish(self, columns: Mapping[tuple[str, int], Columns]) -> None:
@@ -109,7 +110,7 @@ async def run(settings: Settings, instrument: Instrument, span: TradeSpan, repor
 
 @asynccontextmanager
 async def _publisher(settings: Settings) -> AsyncIterator[OwnPublisher]:
-    async with AIOKafkaProducer(**client_options(settings), acks="all", enable_idempotence=True) as producer:
+    async with producing(settings) as producer:
         yield OwnPublisher(producer)
 
 
@@ -195,7 +196,7 @@ def _event(settings: Settings, instrument: Instrument, span: TradeSpan, count: i
 
 async def _taken(settings: Settings) -> None:
     async with LagReader(settings) as lags:
-        for group in ("k2-normalize", "k2-candles"):
+        for group in (Role.NORMALIZE.group, Role.CANDLES.group):
             if not await lags.passed(group, WITHIN_SECONDS):
                 raise ConfigError(
                     f"the trades are in {topics.raw('…')}, but group {group} has not taken them in within "

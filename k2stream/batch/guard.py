@@ -15,6 +15,7 @@ from k2stream.batch import proof
 from k2stream.batch.proof import Judgement, Note, Shown, Verdict
 from k2stream.batch.records import TP
 from k2stream.model.errors import FILLING, StateRefused, mending
+from k2stream.model.roles import role_of
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ class Guard:
     """The notes beside a consumer's positions."""
 
     def __init__(self, consumer: Any, group: str) -> None:
-        self._consumer, self._role = consumer, group.removeprefix("k2-")
+        self._consumer, self._role = consumer, role_of(group)
         self._notes: dict[TP, Note] = {}
         self._ids: dict[TP, tuple[str, str]] = {}  # of topic and cluster
 

@@ -21,6 +21,7 @@ from k2stream.batch.records import TP
 from k2stream.batch.same_topics import SameTopics
 from k2stream.batch.table import BatchTable
 from k2stream.model.errors import StateRefused, mending
+from k2stream.model.roles import role_of
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +134,7 @@ class Guarded(driver.Consumer):
         changes = self._same_topics.observe(time.monotonic(), await self._thread.topic_ids(topics))
         for change in changes:
             if change.seconds >= SETTLE_SECONDS:
-                role = self.app.conf.id.removeprefix("k2-")
+                role = role_of(self.app.conf.id)
                 gone = SourceGone(f"{change}: the worker ends, to be restarted")
                 anew = StateRefused(f"{change}; {mending(change.topic, role)}")
                 tables = any(item.topic in self.app.tables._changelogs for item in changes)

@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from k2stream.history.seams import CandleSpan
+from k2stream.layers.table import GOLD
 from k2stream.model.candle import Candle
 from k2stream.model.instrument import Instrument
 from k2stream.settings import Settings
@@ -37,7 +38,7 @@ class HotTier:
 
     def oldest(self, instrument: Instrument, timeframe: str) -> int | None:
         """From the table, merged or not: revisions share their open time."""
-        table = f"{self._settings.clickhouse_database}.ohlcv_{timeframe}"
+        table = f"{self._settings.clickhouse_database}.{GOLD[timeframe].hot}"
         ((rows, first),) = self._query(
             f"SELECT count(), toUnixTimestamp64Milli(min(open_time)) FROM {table} WHERE {_OF}", instrument
         )
@@ -45,7 +46,7 @@ class HotTier:
 
     def latest(self, instrument: Instrument, timeframe: str) -> int | None:
         """From the table, in the order of its key."""
-        table = f"{self._settings.clickhouse_database}.ohlcv_{timeframe}"
+        table = f"{self._settings.clickhouse_database}.{GOLD[timeframe].hot}"
         rows = self._query(
             f"SELECT toUnixTimestamp64Milli(open_time) FROM {table} WHERE {_OF} "
             "ORDER BY exchange DESC, canonical_symbol DESC, open_time DESC LIMIT 1",
@@ -61,7 +62,7 @@ class HotTier:
         if span.end is not None:
             bounds.append(f"open_time < fromUnixTimestamp64Milli({int(span.end)})")
         rows = self._query(
-            f"""SELECT {_COLUMNS} FROM {self._settings.clickhouse_database}.ohlcv_{timeframe}_view
+            f"""SELECT {_COLUMNS} FROM {self._settings.clickhouse_database}.{GOLD[timeframe].hot}_view
             WHERE {" AND ".join(bounds)}
             ORDER BY open_time {"DESC" if span.start is None else "ASC"} LIMIT {int(span.limit)}""",
             instrument,

@@ -33,6 +33,9 @@ from k2stream.settings import Settings
 CONNECT_SECONDS, ANSWER_SECONDS = 5, 60
 
 _UNREACHABLE = (errors.NetworkError, errors.SocketTimeoutError, OSError, EOFError)
+UNAVAILABLE = (Away, errors.NetworkError)
+"""What is raised where no server can be reached: by a sink, and by a client."""
+
 _BUSY = {
     errors.ErrorCodes.TIMEOUT_EXCEEDED,
     errors.ErrorCodes.TOO_MANY_SIMULTANEOUS_QUERIES,

@@ -8,8 +8,9 @@ import pyarrow as pa
 
 from k2stream.avro import added
 from k2stream.layers import schema
+from k2stream.layers.table import SILVER
 
-TABLE = "silver_trades"
+TABLE = SILVER.hot
 
 _TYPES = {
     pa.int32(): "Int32",

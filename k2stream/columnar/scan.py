@@ -1,56 +1,34 @@
-"""Batches of JSON objects that are all of one shape, read by column without an object per record.
+"""The columns of JSON objects that are all of one shape: texts, whole numbers, booleans and decimals.
 
-The first record says where fields and literal text are; every other one is checked to have them in the same
-places. Whatever is not like that raises Misfit, and is read record by record instead. Eight characters are
-handled as one word: after D. Lemire, "Quickly parsing eight digits" (2018).
+Eight characters are handled as one word: after D. Lemire, "Quickly parsing eight digits" (2018).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from k2stream.columnar.layout import FIRST, MAX_DIGITS, WORD, Field, Ints, Misfit, RecordLayout, Words
+from k2stream.columnar.texts import Texts
 from k2stream.model.trade import Decimals
 
-Ints = NDArray[np.int64]
-Words = NDArray[np.uint64]
-
-MAX_TEXT = 16
-"""The most characters of a number, a name or a symbol here: two words."""
+MAX_TEXT = 2 * WORD
+"""The most characters of a number, a name or a symbol here."""
 
 MAX_FRACTION = 16
-MAX_DIGITS = 18  # any so many digits fit int64
+MAX_DECIMAL_DIGITS = 18
+"""Any so many digits fit int64."""
 
-_PAD = b" " * MAX_TEXT  # so that the words before and after any text are inside the buffer
-_PAIR = re.compile(rb'"([^"]+)":(?:(")[^"]*"|(0|[1-9][0-9]*)|(?:true|false))')
-_QUOTE, _DOT, _ZERO, _CLOSE = b'".0}'
-_TRUE, _FALSE = (int.from_bytes(word, "little") for word in (b"true\0\0\0\0", b"fals\0\0\0\0"))
+_DOT, _ZERO = b".0"
+_TRUE, _FALSE = (np.uint64(int.from_bytes(word, "little")) for word in (b"true", b"false"))
 
 _ONES = 2**64 - 1
-_FIRST = np.array(
-    [(1 << 8 * count) - 1 for count in range(9)], np.uint64
-)  # the first `count` bytes of a word
-_LAST = np.array([_ONES ^ ((1 << 8 * (8 - count)) - 1) for count in range(9)], np.uint64)
+_LAST = np.array([_ONES ^ ((1 << 8 * (WORD - count)) - 1) for count in range(WORD + 1)], np.uint64)
 _ZEROS = np.uint64(0x3030303030303030)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
-
-
-class Misfit(ValueError):
-    """The batch is not of one shape, or of one that is not read here."""
-
-
-class _Slot(NamedTuple):
-    """A field: the text that leads to its value, the number of its key's opening quote, what its value is."""
-
-    name: str
-    lead: bytes
-    quote: int
-    is_text: bool
-    is_number: bool
 
 
 class Text(NamedTuple):
@@ -61,80 +39,57 @@ class Text(NamedTuple):
 
 
 class Scan:
-    """The columns of a batch; `values` are the records. Raises Misfit."""
+    """The columns of a batch; `values` are the records. Raises Misfit as RecordLayout.
+
+    Numbers (at most 16 digits) and booleans are checked even if nobody asks for them.
+    """
 
     def __init__(self, values: Sequence[bytes | None]) -> None:
-        if None in values:
-            raise Misfit("a record without a value")
-        self._lines = b"\n".join([_PAD, *values, _PAD])  # type: ignore[list-item]
-        if not self._lines.isascii() or b"\\" in self._lines:
-            raise Misfit("not plain ASCII")
-        self._bytes = np.frombuffer(self._lines, np.uint8)
-        self._words: Words = np.ndarray((len(self._lines) - 7,), "<u8", self._lines, strides=(1,))
-        breaks = np.flatnonzero(self._bytes < ord(" "))
-        if len(breaks) != len(values) + 1:
-            raise Misfit("a control character")
-        self._texts: dict[str, Text] = {}
-        self._booleans: dict[str, Text] = {}
-        self._integers: dict[str, Ints] = {}
-        self._digits: dict[str, Text] = {}
-        self._find(breaks[:-1] + 1, breaks[1:], list(_slots(values[0] or b"")))
+        self._layout = RecordLayout(values)
+        self._lines, self._bytes, self._words = (self._layout.text, self._layout.bytes, self._layout.words)
+        fields = self._layout.fields
+        self._rows = {field.name: row for row, field in enumerate(fields)}
+        self._integers = self._read_integers([row for row, field in enumerate(fields) if field.is_number])
+        self._booleans = {
+            field.name: self._read_booleans(*self._layout.span(row))
+            for row, field in enumerate(fields)
+            if not (field.is_text or field.is_number)
+        }
 
-    def _find(self, starts: Ints, ends: Ints, slots: list[_Slot]) -> None:
-        """Where every value is, with the text between them checked."""
-        count = len(starts)
-        last = slots[-1].quote + (4 if slots[-1].is_text else 2)
-        quotes = np.flatnonzero(self._bytes == _QUOTE)
-        if len(quotes) != count * last:
-            raise Misfit("not the same number of quotes")
-        quotes = np.ascontiguousarray(quotes.reshape(count, last).T)
-        leads = [quotes[slot.quote] - 1 for slot in slots] + [ends - 1]
-        if (leads[0] != starts).any() or (self._bytes[leads[-1]] != _CLOSE).any():
-            raise Misfit("not an object a record")
-        for slot, at, following in zip(slots, leads, leads[1:], strict=False):
-            self._expect(at, slot.lead)
-            value = Text(at + len(slot.lead), following - slot.is_text)
-            if slot.is_text:
-                if (quotes[slot.quote + 3] != value.end).any():
-                    raise Misfit(f"{slot.name} ends elsewhere")
-                self._texts[slot.name] = value
-            elif slot.is_number:
-                self._digits[slot.name] = value
-            else:
-                self._booleans[slot.name] = value
-        if len(self._texts) + len(self._digits) + len(self._booleans) < len(slots):
-            raise Misfit("a field twice")
-        if self._digits:
-            self._read_integers()
-        for name in self._booleans:
-            self.boolean(name)
-
-    def _expect(self, at: Ints, text: bytes) -> None:
-        """Misfit unless `text` stands at all these places."""
-        for offset in {0, max(len(text) - 8, 0)}:
-            part = text[offset : offset + 8]
-            found = self._words[at + offset] & _FIRST[len(part)]
-            if (found != np.uint64(int.from_bytes(part, "little"))).any():
-                raise Misfit(f"no {text!r}")
-
-    def _read_integers(self) -> None:
-        """All of them at once: they are checked even if nobody asks for them."""
-        start, end = (np.stack(columns) for columns in zip(*self._digits.values(), strict=True))
+    def _read_integers(self, rows: list[int]) -> dict[str, Ints]:
+        if not rows:
+            return {}
+        start, end = self._layout.spans(rows)
         if ((self._bytes[start] == _ZERO) & (end - start > 1)).any():
             raise Misfit("a number with a leading zero")
-        self._integers = dict(zip(self._digits, self._numbers(start, end), strict=True))
+        names = [self._layout.fields[row].name for row in rows]
+        return dict(zip(names, self._numbers(start, end), strict=True))
+
+    def _read_booleans(self, start: Ints, end: Ints) -> NDArray[np.bool_]:
+        word, length = self._words[start], end - start
+        true: NDArray[np.bool_] = (word & FIRST[4] == _TRUE) & (length == 4)
+        if not (true | (word & FIRST[5] == _FALSE) & (length == 5)).all():
+            raise Misfit("not a boolean")
+        return true
 
     def __contains__(self, name: str) -> bool:
-        return name in self._texts or name in self._digits or name in self._booleans
+        return name in self._rows
 
-    # Columns
+    @property
+    def fields(self) -> list[Field]:
+        """The fields in their order."""
+        return self._layout.fields
 
     def text(self, name: str) -> Text:
         """Where the field's characters are: of a string, or of a whole number."""
-        column = self._texts.get(name) or self._digits.get(name)
-        if column is None:
-            raise Misfit(f"no field {name}")
-        return column
+        row = self._rows.get(name)
+        if row is None or name in self._booleans:
+            raise Misfit(f"no text {name}")
+        return Text(*self._layout.span(row))
+
+    def texts(self, name: str) -> Texts:
+        """The field's characters, of any length."""
+        return Texts.at(self._bytes, *self.text(name))
 
     def row(self, name: str, row: int) -> str:
         """The field's text in one record."""
@@ -164,13 +119,7 @@ class Scan:
         """A field of true and false."""
         if name not in self._booleans:
             raise Misfit(f"no boolean {name}")
-        start, end = self._booleans[name]
-        word = self._words[start] & _FIRST[4]
-        true: NDArray[np.bool_] = word == np.uint64(_TRUE)
-        false = (word == np.uint64(_FALSE)) & (self._bytes[end - 1] == ord("e"))
-        if not (np.where(true, 4, 5) == end - start).all() or not (true | false).all():
-            raise Misfit(f"{name} is not a boolean")
-        return true
+        return self._booleans[name]
 
     def decimals(self, name: str) -> Decimals:
         """A string field of plain decimals with a point, e.g. "0.00100000", exactly."""
@@ -187,8 +136,8 @@ class Scan:
         else:
             raise Misfit(f"{name} without a point")
         point, scale = end - fraction - 1, int(fraction.max())
-        if int((point - start).max()) + scale > MAX_DIGITS:
-            raise Misfit(f"{name} has more than {MAX_DIGITS} digits")
+        if int((point - start).max()) + scale > MAX_DECIMAL_DIGITS:
+            raise Misfit(f"{name} has more than {MAX_DECIMAL_DIGITS} digits")
         whole, part = self._numbers(np.stack((start, point + 1)), np.stack((point, end)))
         powers = 10 ** np.arange(scale + 1)
         return Decimals(whole * powers[scale] + part * powers[scale - fraction], scale)
@@ -199,8 +148,8 @@ class Scan:
         length = end - start
         if length.min() < 1 or length.max() > MAX_TEXT:
             raise Misfit(f"{name} of a length beyond 1 to {MAX_TEXT}")
-        low = self._words[start] & _FIRST[np.minimum(length, 8)]
-        high = self._words[start + 8] & _FIRST[np.maximum(length - 8, 0)]
+        low = self._words[start] & FIRST[np.minimum(length, 8)]
+        high = self._words[start + 8] & FIRST[np.maximum(length - 8, 0)]
         _, first, code = np.unique(low ^ (high * _MIX), return_index=True, return_inverse=True)
         if (low != low[first][code]).any() or (high != high[first][code]).any():
             raise Misfit(f"two {name} that look alike")
@@ -209,27 +158,12 @@ class Scan:
     def _numbers(self, start: Ints, end: Ints) -> Ints:
         """The numbers of 1 to 16 digits between `start` and `end`."""
         count = end - start
-        if count.min() < 1 or count.max() > MAX_TEXT:
+        if count.min() < 1 or count.max() > MAX_DIGITS:
             raise Misfit("a number of no or of more than 16 digits")
         numbers = eight_digits(self._words[end - 8], np.minimum(count, 8))
         if count.max() > 8:
             numbers += eight_digits(self._words[end - 16], np.maximum(count - 8, 0)) * 10**8
         return numbers
-
-
-def _slots(record: bytes) -> Iterator[_Slot]:
-    """The fields of a flat object without whitespace."""
-    at, quote, opening = 0, 0, b"{"
-    while record[at : at + 1] == opening and (pair := _PAIR.match(record, at + 1)):
-        is_text = pair[2] is not None
-        value = pair.end(1) + (3 if is_text else 2)
-        lead = record[at:value]
-        if len(lead) > MAX_TEXT:
-            raise Misfit(f"a name as long as {pair[1]!r}")
-        yield _Slot(pair[1].decode(), lead, quote, is_text, pair[3] is not None)
-        at, quote, opening = pair.end(), quote + (4 if is_text else 2), b","
-    if not at or record[at:] != b"}":
-        raise Misfit("not a flat object of strings, whole numbers and booleans")
 
 
 def eight_digits(words: Words, count: Ints) -> Ints:

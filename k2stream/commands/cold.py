@@ -8,14 +8,11 @@ from functools import partial
 import click
 import httpx
 import msgspec
-from pyiceberg.exceptions import NoSuchTableError
-from pyiceberg.expressions.parser import parse
-from pyparsing import ParseException
 from rich.console import Console
 from rich.table import Table
 
 from k2stream import settings as settings_module
-from k2stream.iceberg import owner
+from k2stream.iceberg import owner, read
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.iceberg.maintenance import log, maintain
 from k2stream.iceberg.maintenance.maintain import Limits
@@ -114,15 +111,8 @@ def adopt(yes: bool) -> None:
 def scan(table: str, where: str, columns: str, limit: int, as_json: bool) -> None:
     """Print a slice of TABLE, e.g. silver_trades, as the last commit left it."""
     (name,) = maintain.names_of([table])
-    try:
-        row_filter = parse(where or "true")
-        held = open_catalog(settings_module.get()).load_table(name)
-        chosen = tuple(columns.split(",")) if columns else ("*",)
-        rows = held.scan(row_filter=row_filter, selected_fields=chosen, limit=limit).to_arrow()
-    except NoSuchTableError:
-        raise ConfigError(f"{name} does not exist yet: a cold worker creates it") from None
-    except (ParseException, ValueError) as error:
-        raise ConfigError(f"{name}: {' '.join(str(error).split())}") from None
+    chosen = tuple(columns.split(",")) if columns else read.ALL_COLUMNS
+    rows = read.page(open_catalog(settings_module.get()), name, where, chosen, limit)
     if as_json:
         for row in rows.to_pylist(maps_as_pydicts="strict"):
             click.echo(msgspec.json.encode(row))

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 
 import click
-from clickhouse_driver.errors import NetworkError
 
 from k2stream import settings as settings_module
-from k2stream.delivery.sink import Away
+from k2stream.clickhouse.destination import UNAVAILABLE
+from k2stream.kafka.groups import members
 from k2stream.mend import act, plan
 from k2stream.mend.look import SOURCES, look
 from k2stream.model.errors import ConfigError
+from k2stream.model.roles import Role
 from k2stream.platform.platform import MENDED
 from k2stream.platform.running import find
-from k2stream.replay.groups import members
 from k2stream.settings import Settings
 
 
@@ -34,7 +34,7 @@ def mend(role: str, rebuild: bool, yes: bool) -> None:
         asyncio.run(_mend(settings, role, rebuild=rebuild, yes=yes))
         if running:
             (running.settings.data_path / MENDED).write_text(f"{role} hot cold")
-    except (Away, NetworkError) as error:
+    except UNAVAILABLE as error:
         raise ConfigError(" ".join(str(error).split())) from None
 
 
@@ -51,7 +51,8 @@ async def _mend(settings: Settings, role: str, *, rebuild: bool, yes: bool) -> N
         click.echo(f"will do: {step}")
     for loss in made.losses:
         click.echo(f"lost by it: {loss}")
-    must_rest = {f"k2-{role}"} | ({"k2-hot", "k2-cold"} if made.lifts or made.drops else set())
+    sinks = {Role.HOT.group, Role.COLD.group} if made.lifts or made.drops else set()
+    must_rest = {Role(role).group} | sinks
     if running := sorted(must_rest & await members(settings)):
         raise ConfigError(f"workers of {', '.join(running)} are running: stop them first")
     if not (yes or click.confirm("do it?")):

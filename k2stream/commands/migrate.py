@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import click
-from pyiceberg.catalog import Catalog
 
 from k2stream import settings as settings_module
 from k2stream import topics
@@ -35,7 +33,7 @@ def migrate() -> None:
     click.echo("registry: all schemas are registered")
     applied = apply(connect(settings), settings)
     click.echo("ClickHouse: " + (f"applied {', '.join(applied)}" if applied else "up to date"))
-    click.echo("Iceberg: " + (", ".join(_iceberg(open_catalog(settings))) or "up to date"))
+    click.echo("Iceberg: " + (", ".join(tables.ensure_all(open_catalog(settings))) or "up to date"))
 
 
 async def _register(settings: Settings) -> None:
@@ -48,14 +46,3 @@ async def _register(settings: Settings) -> None:
         raise ConfigError(
             f"no schema registry at {settings.registry_url}; start one with `k2 up` or set K2_REGISTRY_URL"
         ) from None
-
-
-def _iceberg(catalog: Catalog) -> Iterator[str]:
-    """What is made: a line a table or column."""
-    for name, table in tables.TABLES.items():
-        held = set(catalog.load_table(name).schema().column_names) if catalog.table_exists(name) else None
-        columns = tables.ensure(catalog, table).schema().column_names
-        if held is None:
-            yield f"created {name}"
-        else:
-            yield from (f"added {name}.{column}" for column in columns if column not in held)

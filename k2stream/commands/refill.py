@@ -18,9 +18,9 @@ from k2stream.delivery.route import Route
 from k2stream.iceberg.destination import Iceberg
 from k2stream.iceberg.tables import TABLES
 from k2stream.kafka.reader import Reader, Stretches
+from k2stream.layers.routes import ROUTES
 from k2stream.model.errors import ConfigError
 from k2stream.platform.running import reached
-from k2stream.replay.clickhouse import ROUTES
 from k2stream.settings import Settings
 
 

@@ -6,22 +6,23 @@ import asyncio
 from contextlib import closing
 
 import click
-from clickhouse_driver.errors import NetworkError
+from rich.console import Console
 
 from k2stream import settings as settings_module
 from k2stream.batch import BatchTable
-from k2stream.commands.views.replay import Meter, line
-from k2stream.delivery.sink import Away
-from k2stream.iceberg.catalog import open_catalog
+from k2stream.clickhouse.destination import UNAVAILABLE
+from k2stream.commands.views.comparisons import show_comparisons
+from k2stream.commands.views.replay import Meter
+from k2stream.iceberg.fresh import FRESH
+from k2stream.kafka.groups import members
 from k2stream.model.errors import ConfigError
 from k2stream.platform.running import Running, find
-from k2stream.reconcile.oracle.settle import settle
+from k2stream.reconcile.settle import settle
 from k2stream.replay import run, swap
-from k2stream.replay.clickhouse import HotRebuild
-from k2stream.replay.groups import check_still, members, still
-from k2stream.replay.iceberg import FRESH, Cold
+from k2stream.replay.groups import check_still, still
 from k2stream.replay.source import Origin
 from k2stream.replay.tables import Tables
+from k2stream.replay.tiers import Tiers
 from k2stream.settings import Settings
 from k2stream.tables.catalog import catalog
 
@@ -51,27 +52,27 @@ def replay(origin: Origin, swapping: bool, yes: bool, undo: bool, drop: bool) ->
     running = find(settings_module.get())
     settings = running.settings if running else settings_module.get()
     tables = {name: readable.table for name, readable in catalog(settings).items()}
-    with closing(HotRebuild(settings)) as hot:
-        tiers = (hot, Cold(open_catalog(settings)))
+    tiers = Tiers.of(settings)
+    with closing(tiers.hot):
         try:
             if drop:
                 for tier in tiers:
                     tier.drop()
-                click.echo(f"removed ClickHouse database {hot.fresh} and Iceberg namespace {FRESH}")
+                click.echo(f"removed ClickHouse database {tiers.hot.fresh} and Iceberg namespace {FRESH}")
             elif undo:
                 asyncio.run(swap.undo(settings, tiers))
                 click.echo("swapped ClickHouse and Iceberg back")
             else:
                 differences = asyncio.run(_replay(running, settings, tiers, tables, origin, swapping, yes))
                 raise SystemExit(1 if differences else 0)
-        except (Away, NetworkError) as error:
+        except UNAVAILABLE as error:
             raise ConfigError(" ".join(str(error).split())) from None
 
 
 async def _replay(
     running: Running | None,
     settings: Settings,
-    tiers: tuple[HotRebuild, Cold],
+    tiers: Tiers,
     held: dict[str, BatchTable],
     origin: Origin,
     swapping: bool,
@@ -85,17 +86,16 @@ async def _replay(
     if running and not swapping and await members(settings):
         await settle(running)
     tables = Tables(held, outcome.rebuild, settings.candle_retention)
-    differences = 0
     stands = swapping or await still(settings)
-    for layer in await run.compare(settings, tiers, tables, outcome.covered, still=stands):
-        click.echo(line(layer))
-        differences += layer.differences
+    compared = list(await run.compare(settings, tiers, tables, outcome.covered, still=stands))
+    show_comparisons(compared, Console())
+    differences = sum(layer.total for layer in compared)
     click.echo(f"{differences:,} differences")
     if swapping and (yes or click.confirm("put what was rebuilt in the place of what is there?")):
         keys = await swap.swap(settings, tiers, tables, outcome.covered)
         click.echo(
             f"swapped, and {keys:,} table entries rewritten; the old layers are in ClickHouse database "
-            f"{tiers[0].fresh} and Iceberg namespace {FRESH}: `k2 replay --undo` or --drop"
+            f"{tiers.hot.fresh} and Iceberg namespace {FRESH}: `k2 replay --undo` or --drop"
         )
         return 0
     return differences

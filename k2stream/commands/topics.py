@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import click
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from rich.console import Console
 from rich.table import Table
 
 from k2stream import settings as settings_module
 from k2stream import topics as declared
-from k2stream.kafka.client import client_options
+from k2stream.kafka.reader import Reader
 from k2stream.platform.running import reached
 from k2stream.settings import Settings
 
@@ -38,15 +37,11 @@ def topics() -> None:
 
 
 async def _counts(settings: Settings) -> dict[str, int]:
-    consumer = AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False)
-    await consumer.start()
-    try:
-        found = {}
+    """Records that the broker retains, by topic; none of a topic that does not exist."""
+    found = {}
+    async with Reader(settings) as reader:
         for topic in declared.declared(settings):
-            partitions = [TopicPartition(topic.name, p) for p in range(topic.partitions)]
-            begin = await consumer.beginning_offsets(partitions)
-            end = await consumer.end_offsets(partitions)
-            found[topic.name] = sum(end[tp] - begin[tp] for tp in partitions)
-        return found
-    finally:
-        await consumer.stop()
+            exists = await reader.exists(topic.name)
+            stretches = await reader.held(topic.name, topic.partitions) if exists else {}
+            found[topic.name] = sum(end - begin for begin, end in stretches.values())
+    return found

@@ -11,8 +11,8 @@ from k2stream import settings as settings_module
 from k2stream.clickhouse.destination import connect
 from k2stream.model.errors import ConfigError
 from k2stream.platform.running import reached
-from k2stream.reconcile.oracle import checks
-from k2stream.reconcile.oracle.checks import Finding, Range
+from k2stream.reconcile import checks
+from k2stream.reconcile.checks import Finding, Range
 
 _PATIENCE = 10.0
 """Seconds that rows on their way are waited for."""

@@ -11,7 +11,7 @@ from k2stream import settings as settings_module
 from k2stream.commands.views.verify import show
 from k2stream.platform.running import find
 from k2stream.reconcile.oracle.run import verify as run_verify
-from k2stream.reconcile.oracle.settle import settle
+from k2stream.reconcile.settle import settle
 
 
 @click.command()

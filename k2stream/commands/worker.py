@@ -11,7 +11,7 @@ import click
 from k2stream import settings as settings_module
 from k2stream import topics
 from k2stream.app import ROLES
-from k2stream.kafka.client import ensure_topics
+from k2stream.kafka.creation import ensure_topics
 
 
 @click.command()

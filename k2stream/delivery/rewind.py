@@ -13,18 +13,16 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
-from aiokafka.structs import OffsetAndMetadata
-
 from k2stream import metrics, topics
+from k2stream.batch import TP
 from k2stream.batch.guard import PAUSE_SECONDS, SETTLE_SECONDS
 from k2stream.delivery.anchors import renamed
 from k2stream.delivery.destination import Destination
 from k2stream.delivery.epochs import lost
 from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.route import Route
-from k2stream.kafka.client import client_options
+from k2stream.kafka.groups import Committed
+from k2stream.kafka.positions import GroupBusy, GroupPositions
 from k2stream.model.errors import ConfigError, StateRefused, mending
 from k2stream.settings import Settings
 
@@ -67,32 +65,25 @@ async def rewind(
     """
     counts = {topic.name: topic.partitions for topic in topics.declared(settings)}
     partitions = {
-        route.topic: [TopicPartition(route.topic, number) for number in range(counts[route.topic])]
-        for route in routes
+        route.topic: [TP(route.topic, number) for number in range(counts[route.topic])] for route in routes
     }
-    consumer = AIOKafkaConsumer(group_id=group, enable_auto_commit=False, **client_options(settings))
-    await consumer.start()
-    try:
-        assigned = [tp for found in partitions.values() for tp in found]
-        consumer.assign(assigned)
-        consumer.pause(*assigned)
-        back: dict[TopicPartition, OffsetAndMetadata] = {}
+    every = [tp for found in partitions.values() for tp in found]
+    async with GroupPositions(settings, group, every) as positions:
+        back: dict[TP, Committed] = {}
         for route in routes:
-            back |= await _settled(consumer, route, partitions[route.topic], destination)
+            back |= await _settled(positions, route, partitions[route.topic], destination)
         if back:
-            await _commit(consumer, group, back)
-    finally:
-        await consumer.stop()
+            await _commit(positions, group, back)
 
 
 async def _settled(
-    consumer: AIOKafkaConsumer, route: Route, partitions: list[TopicPartition], destination: Destination
-) -> dict[TopicPartition, OffsetAndMetadata]:
+    positions: GroupPositions, route: Route, partitions: list[TP], destination: Destination
+) -> dict[TP, Committed]:
     """As `_behind`; a leader just elected, whose end may be behind, is asked again."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         try:
-            return await _behind(consumer, route, partitions, destination)
+            return await _behind(positions, route, partitions, destination)
         except StateRefused:
             if time.monotonic() > deadline:
                 raise
@@ -100,14 +91,14 @@ async def _settled(
 
 
 async def _behind(
-    consumer: AIOKafkaConsumer, route: Route, partitions: list[TopicPartition], destination: Destination
-) -> dict[TopicPartition, OffsetAndMetadata]:
+    positions: GroupPositions, route: Route, partitions: list[TP], destination: Destination
+) -> dict[TP, Committed]:
     # In this order: beside running workers all of it goes on.
-    beginning = await consumer.beginning_offsets(partitions)
-    committed = {tp: await consumer.committed(tp) for tp in partitions}
+    beginning = await positions.beginnings(partitions)
+    committed = {tp: await positions.committed(tp) for tp in partitions}
     held = await asyncio.to_thread(destination.positions, route)
-    end = await consumer.end_offsets(partitions)
-    found: dict[TopicPartition, OffsetAndMetadata] = {}
+    end = await positions.ends(partitions)
+    found: dict[TP, Committed] = {}
     opened: dict[tuple[str, SourcePartition], SinkPosition] = {}
     for tp in partitions:
         at = SourcePartition(*tp)
@@ -117,21 +108,19 @@ async def _behind(
             where = f"{route.table}: {at}"
             logger.warning("%s: the table lacks rows: reading from %d, not %d", where, wanted, committed[tp])
             metrics.SINK_REFILLS.labels(route.table).inc()
-            found[tp] = OffsetAndMetadata(wanted, last.source)
+            found[tp] = Committed(wanted, last.source)
             opened[route.table, at] = renamed(last)
     if opened:
         await asyncio.to_thread(destination.open, opened)
     return found
 
 
-async def _commit(
-    consumer: AIOKafkaConsumer, group: str, offsets: Mapping[TopicPartition, OffsetAndMetadata]
-) -> None:
+async def _commit(positions: GroupPositions, group: str, offsets: Mapping[TP, Committed]) -> None:
     for _ in range(MEMBERS_LEAVE_SECONDS):
         try:
-            await consumer.commit(dict(offsets))
+            await positions.commit(offsets)
             return
-        except (CommitFailedError, IllegalStateError, KafkaError) as error:
+        except GroupBusy as error:
             logger.warning("group %s still has members: %s", group, error)
             await asyncio.sleep(1)
     raise ConfigError(

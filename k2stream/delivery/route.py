@@ -12,6 +12,7 @@ from k2stream import deadletter, topics
 from k2stream.batch import RecordBatch
 from k2stream.deadletter import DeadLetter
 from k2stream.model import clock
+from k2stream.model.roles import Role
 
 OFFSET = "_offset"
 DELIVERY = pa.schema([pa.field(OFFSET, pa.int64())])
@@ -52,14 +53,16 @@ class Route:
     since: str = "receive_time"
     """The column (µs) from which the latency counts."""
 
+    tier: Role = Role.HOT
+    """The role that fills the table."""
+
     def letter(self, batch: RecordBatch, row: int, cause: str) -> DeadLetter:
         """The dead letter of a record that makes no row of the table."""
         raw = {topics.raw(name): name for name in topics.EXCHANGES}
         keyed = (batch.keys[row] or b"").decode(errors="replace").partition(":")[0]
         exchange = raw.get(self.topic, keyed)
-        stage = "cold" if self.table.startswith("cold.") else "hot"
         now = clock.now_us()
-        return deadletter.of_record(batch, row, cause, exchange, stage=stage, time=now, reader=self.table)
+        return deadletter.of_record(batch, row, cause, exchange, stage=self.tier, time=now, reader=self.table)
 
 
 def delivered(batch: RecordBatch, columns: Mapping[str, pa.Array], schema: pa.Schema) -> pa.Table:

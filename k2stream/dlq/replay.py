@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
-from aiokafka import AIOKafkaProducer
 
 from k2stream import topics
 from k2stream.deadletter import DeadLetter
 from k2stream.dlq.notes import Id, Replay, ReplayNote, fold
 from k2stream.dlq.plan import HEADER, LetterPlan, Refused, plan
 from k2stream.dlq.sinks import put
-from k2stream.kafka.client import client_options, ensure_topics
+from k2stream.kafka.creation import ensure_topics
+from k2stream.kafka.producer import DurableProducer, producing
 from k2stream.kafka.reader import Reader, Stretches
 from k2stream.model import clock
 from k2stream.settings import Settings
@@ -73,15 +73,11 @@ async def replay(
                 items.append(Item(item, await _complete(reader, settings, letter, plan(letter, settings))))
             except Refused as reason:
                 yield ReplayOutcome(number, 0, f"refused: {reason}")
-        producer = AIOKafkaProducer(**client_options(settings), acks="all", enable_idempotence=True)
-        await producer.start()
-        try:
+        async with producing(settings) as producer:
             run = _Run(settings, reader, producer)
             for start in range(0, len(items), CHUNK):
                 for outcome in await run.put_back(items[start : start + CHUNK]):
                     yield outcome
-        finally:
-            await producer.stop()
 
 
 def before(replay: Replay) -> str:
@@ -111,7 +107,7 @@ async def _complete(reader: Reader, settings: Settings, letter: DeadLetter, foun
 class _Run:
     """One run of the command: what it claims it marks with its name."""
 
-    def __init__(self, settings: Settings, reader: Reader, producer: AIOKafkaProducer) -> None:
+    def __init__(self, settings: Settings, reader: Reader, producer: DurableProducer) -> None:
         self._settings, self._reader, self._producer = settings, reader, producer
         self._name = uuid.uuid4().hex
 
@@ -183,10 +179,9 @@ class _Run:
         held = "" if rows else ", which had it already"
         return ReplayOutcome(item.id.number, 1, f"put back: into {letter.reader}{held}")
 
-    async def _note(self, note: ReplayNote) -> asyncio.Future[object]:
+    async def _note(self, note: ReplayNote) -> Awaitable[object]:
         key, value = str(note.letter.number).encode(), msgspec.json.encode(note)
-        sent: asyncio.Future[object] = await self._producer.send(topics.DLQ_REPLAYS, value, key, partition=0)
-        return sent
+        return await self._producer.send(topics.DLQ_REPLAYS, value, key, partition=0)
 
     async def _earlier(self, again: Sequence[tuple[Item, Replay]]) -> _Earlier:
         """What runs that were broken off had written of these letters."""

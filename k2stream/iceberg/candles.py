@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from k2stream.history.seams import CandleSpan, newest
+from k2stream.layers.table import GOLD
 from k2stream.model import clock
 from k2stream.model.candle import Candle
 from k2stream.model.instrument import Instrument
@@ -70,7 +71,7 @@ class ColdTier:
             return None
         self._catalog = self._catalog or open_catalog(settings)
         try:
-            return self._catalog.load_table(f"cold.gold_ohlcv_{timeframe}")
+            return self._catalog.load_table(GOLD[timeframe].cold)
         except NoSuchTableError:
             return None
 

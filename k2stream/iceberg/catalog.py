@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import quote
 
-from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.catalog import Catalog as Catalog  # for annotations in other rooms
+from pyiceberg.catalog import load_catalog
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 

@@ -7,6 +7,7 @@ the highest revision.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -40,9 +41,12 @@ from k2stream.exchanges import REGISTRY
 from k2stream.iceberg import owner
 from k2stream.iceberg.commit import committed
 from k2stream.layers import bronze, gold, silver
+from k2stream.layers.table import COLD_NAMESPACE, LayerTable
+from k2stream.layers.table import TABLES as LAYER_TABLES
 from k2stream.model.errors import ConfigError
+from k2stream.model.roles import Role
 
-NAMESPACE = "cold"
+NAMESPACE = COLD_NAMESPACE
 
 PROPERTIES = {
     "write.parquet.compression-codec": "zstd",
@@ -68,13 +72,13 @@ _TYPES: dict[pa.DataType, IcebergType] = {
 
 @dataclass(frozen=True, slots=True)
 class ColdTable:
-    """A table: identifier, route, hot counterpart, (column, transform) of its partitions, sort columns."""
+    """A table: which, its route, (column, transform) of its partitions, sort columns, its identifier."""
 
-    name: str
+    of: LayerTable
     route: Route
-    hot: str
     partitions: tuple[tuple[str, Transform], ...]  # type: ignore[type-arg]
     order: tuple[str, ...]
+    name: str
 
 
 _POSITION = ("raw_partition", "raw_offset")
@@ -82,30 +86,29 @@ _POSITION = ("raw_partition", "raw_offset")
 
 def _cold(
     route: Route,
-    layer: str,
     order: tuple[str, ...],
     *partitions: tuple[str, Transform],  # type: ignore[type-arg]
 ) -> ColdTable:
-    name = f"{NAMESPACE}.{layer}{route.table}"
-    return ColdTable(name, replace(route, table=name, latency=""), route.table, partitions, order)
+    of = LAYER_TABLES[route.table]
+    cold = replace(route, table=of.cold, latency="", tier=Role.COLD)
+    return ColdTable(of, cold, partitions, order, of.cold)
 
 
 TABLES = {
-    table.name: table
-    for table in (
+    made.name: made
+    for made in (
         *(
-            _cold(route, "", (exchange.native.symbol, *_POSITION), ("receive_time", DayTransform()))
+            _cold(route, (exchange.native.symbol, *_POSITION), ("receive_time", DayTransform()))
             for exchange, route in zip(REGISTRY.values(), bronze.ROUTES, strict=True)
         ),
         _cold(
             silver.ROUTE,
-            "",
             ("canonical_symbol", "timestamp", *_POSITION),
             ("timestamp", DayTransform()),
             ("exchange", IdentityTransform()),
         ),
         *(
-            _cold(route, "gold_", (*gold.IDENTITY, "revision"), ("open_time", MonthTransform()))
+            _cold(route, (*gold.IDENTITY, "revision"), ("open_time", MonthTransform()))
             for route in gold.ROUTES
         ),
     )
@@ -163,6 +166,17 @@ def ensure(catalog: Catalog, table: ColdTable, location: str | None = None) -> T
             "use the release that wrote it"
         )
     return found if len(held) >= len(names) else committed(partial(_evolve, catalog, table.name, wanted))
+
+
+def ensure_all(catalog: Catalog) -> Iterator[str]:
+    """Ensure every table; what was made for it: a line per table or column."""
+    for name, table in TABLES.items():
+        held = set(catalog.load_table(name).schema().column_names) if catalog.table_exists(name) else None
+        columns = ensure(catalog, table).schema().column_names
+        if held is None:
+            yield f"created {name}"
+        else:
+            yield from (f"added {name}.{column}" for column in columns if column not in held)
 
 
 def _evolve(catalog: Catalog, name: str, wanted: Schema) -> Table:

@@ -4,30 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from k2stream import topics
-from k2stream.kafka.client import client_options, gap_fill_group
-from k2stream.model.candle import TIMEFRAMES
+from k2stream.batch import TP
+from k2stream.kafka import groups
+from k2stream.kafka.client import client_options
+from k2stream.kafka.groups import SOURCES, gap_fill_group
 from k2stream.settings import Settings
 
-_PERIOD = 0.2
-
-_RAW = tuple(map(topics.raw, topics.EXCHANGES))
-_ALL_LAYERS = (*_RAW, topics.NORMALIZED, *map(topics.ohlcv, TIMEFRAMES))
-
-SOURCES: Mapping[str, tuple[str, ...]] = {
-    "k2-normalize": _RAW,
-    "k2-candles": (topics.NORMALIZED,),
-    "k2-hot": _ALL_LAYERS,
-    "k2-cold": _ALL_LAYERS,
-}
-"""What each consumer group reads."""
+_PERIOD_SECONDS = 0.2
 
 
 class LagReader:
@@ -76,17 +67,15 @@ class LagReader:
                     committed = await self._committed(group)
                     if all(committed.get(tp, 0) >= end for tp, end in ends.items()):
                         return True
-                    await asyncio.sleep(_PERIOD)
+                    await asyncio.sleep(_PERIOD_SECONDS)
         except TimeoutError:
             return False
 
-    async def _ends(self, group: str) -> Mapping[Any, int]:
+    async def _ends(self, group: str) -> dict[TP, int]:
         wanted = [
             TopicPartition(topic, p) for topic in self._sources[group] for p in range(self._partitions[topic])
         ]
-        ends: Mapping[Any, int] = await self._consumer.end_offsets(wanted)
-        return ends
+        return {TP(*tp): end for tp, end in (await self._consumer.end_offsets(wanted)).items()}
 
-    async def _committed(self, group: str) -> dict[Any, int]:
-        found: Mapping[Any, Any] = await self._admin.list_consumer_group_offsets(group)
-        return {tp: max(meta.offset, 0) for tp, meta in found.items()}
+    async def _committed(self, group: str) -> dict[TP, int]:
+        return {tp: given.offset for tp, given in (await groups.offsets(self._admin, group)).items()}

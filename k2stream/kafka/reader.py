@@ -8,7 +8,9 @@ from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from k2stream.batch import TP, witness
 from k2stream.batch.fetch import install
+from k2stream.batch.proof import Shown
 from k2stream.kafka.client import all_there, client_options
 from k2stream.model.errors import ConfigError
 from k2stream.settings import Settings
@@ -58,6 +60,10 @@ class Reader:
         begins = await self._consumer.offsets_for_times({TopicPartition(topic, n): max(ms, 0) for n in held})
         found = {tp.partition: begin.offset for tp, begin in begins.items() if begin is not None}
         return {number: (found.get(number, end), end) for number, (_, end) in held.items()}
+
+    async def shown(self, wanted: Mapping[TP, int]) -> dict[TP, Shown]:
+        """What the broker shows of partitions, and of one offset each (-1: of none)."""
+        return await witness.look(self._consumer, wanted)
 
     async def read(self, topic: str, stretches: Stretches) -> AsyncIterator[Any]:
         """What lies in the stretches, each partition in order; a RecordBatch may reach beyond the end.

@@ -13,11 +13,12 @@ import pyarrow as pa
 
 from k2stream import exchanges, topics
 from k2stream.batch import RecordBatch
-from k2stream.columnar import bronze_scan as uniform
-from k2stream.columnar.scan import Misfit
+from k2stream.columnar import arrow
+from k2stream.columnar.layout import Misfit
 from k2stream.delivery.route import Route, delivered
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Exchange
+from k2stream.layers import table
 from k2stream.layers.schema import BRONZE, WORD
 from k2stream.model.errors import Unreadable
 
@@ -50,7 +51,7 @@ def _at_once(exchange: Exchange, kinds: dict[str, pa.DataType], batch: RecordBat
     _, unreadable = raw.decode(exchange, batch.values[:1])
     if unreadable:
         raise Misfit("not a record")
-    found = uniform.columns(batch.values)
+    found = arrow.columns(batch.values)
     made = {}
     for name, kind in kinds.items():
         values = found.get(_INGEST.get(name, name))
@@ -85,7 +86,8 @@ def _route(name: str) -> Route:
     exchange = exchanges.get(name)
     exchange = replace(exchange, record=raw.recorded(exchange.native.record))
     schema = BRONZE[name]
-    return Route(topics.raw(name), f"bronze_trades_{name}", schema, partial(columns, exchange, schema))
+    held = table.BRONZE[name]
+    return Route(held.topic, held.hot, schema, partial(columns, exchange, schema))
 
 
 ROUTES = [_route(name) for name in topics.EXCHANGES]

@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from k2stream import topics
 from k2stream.avro import candles
 from k2stream.avro.limits import check_times
 from k2stream.batch import RecordBatch
 from k2stream.delivery.route import Route, delivered
 from k2stream.layers.schema import GOLD, WORD
-from k2stream.model.candle import TIMEFRAMES
+from k2stream.layers.table import GOLD as GOLD_TABLES
 
 IDENTITY = ["exchange", "canonical_symbol", "open_time"]
 
@@ -53,13 +52,13 @@ def newest(rows: pa.Table) -> pa.Table:
 
 ROUTES = [
     Route(
-        topics.ohlcv(name),
-        f"ohlcv_{name}",
+        table.topic,
+        table.hot,
         GOLD,
         columns,
         merge=newest,
         latency="gold",
         since="last_trade_time",
     )
-    for name in TIMEFRAMES
+    for table in GOLD_TABLES.values()
 ]

@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from k2stream import topics
 from k2stream.avro import trades
 from k2stream.avro.added import LAID_OUT
 from k2stream.avro.limits import check_fixed16, check_sizes, check_times
 from k2stream.batch import RecordBatch
 from k2stream.columnar.strings import strings
 from k2stream.delivery.route import Marks, Route, delivered
+from k2stream.layers import table
 from k2stream.layers.schema import SILVER, WORD
 
 _DERIVED = {"side", "vendor_data"}
@@ -84,4 +84,4 @@ def fresh(rows: pa.Table, marks: Marks) -> tuple[pa.Table, Marks]:
     return (rows if keep.all() else rows.filter(pa.array(keep))), after
 
 
-ROUTE = Route(topics.NORMALIZED, "silver_trades", SILVER, columns, fresh=fresh, latency="silver")
+ROUTE = Route(table.SILVER.topic, table.SILVER.hot, SILVER, columns, fresh=fresh, latency="silver")

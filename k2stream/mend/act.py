@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import Any
-
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.structs import OffsetAndMetadata
 
 from k2stream import topics
 from k2stream.app import create_app
 from k2stream.batch import TP, BatchTable, proof
 from k2stream.batch.proof import Note, Proof
 from k2stream.iceberg.catalog import open_catalog
-from k2stream.kafka.client import client_options, ensure_topics
+from k2stream.kafka.creation import ensure_topics
+from k2stream.kafka.groups import Committed
+from k2stream.kafka.positions import GroupPositions
+from k2stream.kafka.producer import producing
 from k2stream.kafka.reader import Reader
 from k2stream.mend import fill, lift
 from k2stream.mend.drop import drop
@@ -23,6 +22,7 @@ from k2stream.mend.look import SourceFound, shown_at
 from k2stream.mend.plan import MendPlan
 from k2stream.model import clock, events
 from k2stream.model.events import EventKind, FeedEvent
+from k2stream.model.roles import Role
 from k2stream.replay import source
 from k2stream.replay.bronze import Bronze
 from k2stream.replay.rebuild import Rebuild
@@ -57,7 +57,7 @@ async def do(settings: Settings, made: MendPlan, held: dict[str, BatchTable], sa
         count = await fill.fill(settings, Bronze(open_catalog(settings)), tp, offsets, table)
         say(f"{tp.topic}[{tp.partition}]: {count} trades normalised from Iceberg")
     await _tell(settings, [item for item in made.skips if not _is_filled(made, item)])
-    await _write(settings, f"k2-{made.role}", goals, held)
+    await _write(settings, Role(made.role).group, goals, held)
 
 
 def _is_filled(made: MendPlan, item: SourceFound) -> bool:
@@ -121,39 +121,29 @@ async def _tell(settings: Settings, skips: Sequence[SourceFound]) -> None:
     if not skips:
         return
     now = clock.now_us()
-    async with AIOKafkaProducer(**client_options(settings), acks="all") as producer:
+    async with producing(settings) as producer:
         for item in skips:
             exchange = topics.exchange_of(item.tp.topic)
             since = item.note.proof.timestamp * 1000 if item.note else 0
             event = FeedEvent(
                 kind=EventKind.EXPIRED, exchange=exchange, time=now, since=since, detail=item.judgement.seen
             )
-            await producer.send_and_wait(topics.FEED_EVENTS, events.encode(event), exchange.encode())
+            await (await producer.send(topics.FEED_EVENTS, events.encode(event), exchange.encode()))
 
 
 async def _write(
     settings: Settings, group: str, goals: dict[TP, tuple[int, Note]], held: dict[str, BatchTable]
 ) -> None:
     """Positions with their notes: in the tables' changelogs, then beside the group's offsets."""
-    options: dict[str, Any] = client_options(settings)
-    async with AIOKafkaProducer(**options, acks="all", enable_idempotence=True) as producer:
+    async with producing(settings) as producer:
         for tp, (_, kept) in goals.items():
             for table in held.values():
                 if table.source == tp.topic:
                     table.note(tp.partition, kept)
         for table in held.values():
             await send_changes(producer, table)
-    consumer = AIOKafkaConsumer(**options, group_id=group, enable_auto_commit=False)
-    await consumer.start()
-    try:
-        consumer.assign([TopicPartition(*tp) for tp in goals])
-        consumer.pause(*(TopicPartition(*tp) for tp in goals))
-        if goals:
-            await consumer.commit(
-                {
-                    TopicPartition(*tp): OffsetAndMetadata(offset, proof.write(kept))
-                    for tp, (offset, kept) in goals.items()
-                }
+    if goals:
+        async with GroupPositions(settings, group, goals) as positions:
+            await positions.commit(
+                {tp: Committed(offset, proof.write(kept)) for tp, (offset, kept) in goals.items()}
             )
-    finally:
-        await consumer.stop()

@@ -20,6 +20,7 @@ from k2stream.iceberg import writer
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.iceberg.commit import committed
 from k2stream.layers import bronze
+from k2stream.layers.table import BRONZE
 from k2stream.settings import Settings
 
 
@@ -56,7 +57,7 @@ class Drop(NamedTuple):
 
     def __str__(self) -> str:
         rows = f"rows of offsets {self.first} to {self.end - 1}"
-        return f"{rows} of {self.tier}'s bronze_trades_{self.exchange} are removed: these are of other trades"
+        return f"{rows} of {self.tier}'s {BRONZE[self.exchange].hot} are removed: these are of other trades"
 
 
 def drops(
@@ -78,7 +79,7 @@ def drop(settings: Settings, todo: Drop) -> None:
 
 
 def _hot(settings: Settings, todo: Drop, at: SourcePartition) -> None:
-    table = f"bronze_trades_{todo.exchange}"
+    table = BRONZE[todo.exchange].hot
     where = f"raw_partition = {todo.partition} AND raw_offset >= {todo.first} AND raw_offset < {todo.end}"
     change = f"ALTER TABLE {settings.clickhouse_database}.{table} DELETE WHERE {where}"
     client = connect(settings)
@@ -97,7 +98,7 @@ def _cold(settings: Settings, todo: Drop, at: SourcePartition) -> None:
     where = f"raw_partition == {todo.partition} and raw_offset >= {todo.first} and raw_offset < {todo.end}"
 
     def load() -> Any:
-        return open_catalog(settings).load_table(f"cold.bronze_trades_{todo.exchange}")
+        return open_catalog(settings).load_table(BRONZE[todo.exchange].cold)
 
     def remove() -> None:
         table = load()

@@ -9,12 +9,10 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from aiokafka import AIOKafkaProducer
-
 from k2stream import deadletter, exchanges, instruments, topics
 from k2stream.avro import registry
 from k2stream.batch import TP, BatchTable
-from k2stream.kafka.client import client_options
+from k2stream.kafka.producer import DurableProducer, producing
 from k2stream.model import clock, events
 from k2stream.normalizer import Normalised, normalise
 from k2stream.replay.bronze import SPAN, Bronze
@@ -30,7 +28,7 @@ async def fill(settings: Settings, bronze: Bronze, tp: TP, offsets: range, table
     spelled = instruments.spelling(of, instruments.load(settings.instruments_file))
     schema_id = await registry.register(topics.NORMALIZED, "trade", settings.registry_url)
     count = 0
-    async with AIOKafkaProducer(**client_options(settings), acks="all", enable_idempotence=True) as producer:
+    async with producing(settings) as producer:
         for start in range(offsets.start, offsets.stop, SPAN):
             end = min(start + SPAN, offsets.stop)
             batch = await asyncio.to_thread(bronze.batch, of.name, tp.partition, start, end)
@@ -50,7 +48,7 @@ async def fill(settings: Settings, bronze: Bronze, tp: TP, offsets: range, table
     return count
 
 
-async def _publish(producer: AIOKafkaProducer, tp: TP, done: Normalised) -> None:
+async def _publish(producer: DurableProducer, tp: TP, done: Normalised) -> None:
     """As the normaliser: canonical trades stay in their raw partition."""
     for key, value in zip(done.keys, done.values, strict=True):
         await producer.send(topics.NORMALIZED, value, key, partition=tp.partition)

@@ -12,18 +12,13 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
-
+from k2stream.batch import TP
 from k2stream.exchanges import raw
-from k2stream.kafka.client import client_options
+from k2stream.kafka.admin import delete_before
+from k2stream.kafka.producer import DurableProducer, producing
 from k2stream.kafka.reader import Reader
 from k2stream.settings import Settings
 
-FILL_RECORDS = 100_000
-"""Records of a batch that only takes offsets: compressed, some hundred bytes."""
-
-_FILL_BYTES = 8 << 20
 COPIED = "k2-copied-from"
 """Header of a record that was published again: the offset under which it came first."""
 
@@ -58,48 +53,26 @@ def backfilled(value: bytes) -> bytes:
 
 async def plan(settings: Settings, topic: str, partition: int, used: int, newest_ms: int) -> Lift:
     """What a partition needs: records after `newest_ms`, the time of the last one that was read, are new."""
-    tp = TopicPartition(topic, partition)
     async with Reader(settings) as reader:
         (begin, end) = (await reader.since(topic, partition + 1, newest_ms + 1))[partition]
-    return Lift(tp.topic, partition, used, begin, end)
+    return Lift(topic, partition, used, begin, end)
 
 
 async def lift(settings: Settings, todo: Lift, say: Say) -> int:
     """Do it; the offset at which the log begins then. Killed anywhere, another run finishes it."""
-    options = client_options(settings)
-    async with AIOKafkaProducer(
-        **options, acks="all", enable_idempotence=True, compression_type="gzip", max_batch_size=_FILL_BYTES
-    ) as producer:
+    async with producing(settings, compressed=True) as producer:
         async with Reader(settings) as reader:
             (_, end) = (await reader.held(todo.topic, todo.partition + 1))[todo.partition]
-        end = await _fill(producer, todo, end)
+        while end < todo.used:
+            end = await producer.occupy(TP(todo.topic, todo.partition), todo.used - end)
         say(f"{todo.topic}[{todo.partition}]: offsets up to {max(end, todo.used) - 1} are taken")
         copied = await _copy(settings, producer, todo)
         say(f"{todo.topic}[{todo.partition}]: {copied} new records published again above them")
-    admin = AIOKafkaAdminClient(**options)
-    await admin.start()
-    try:
-        where = TopicPartition(todo.topic, todo.partition)
-        await admin.delete_records({where: RecordsToDelete(before_offset=todo.used)})
-    finally:
-        await admin.close()
+    await delete_before(settings, TP(todo.topic, todo.partition), todo.used)
     return todo.used
 
 
-async def _fill(producer: AIOKafkaProducer, todo: Lift, end: int) -> int:
-    """Take offsets from `end` on until `used` is reached; the end then."""
-    while end < todo.used:
-        batch = producer.create_batch()
-        for _ in range(min(FILL_RECORDS, todo.used - end)):
-            if batch.append(timestamp=None, key=None, value=None) is None:
-                break
-        count = batch.record_count()
-        sent = await (await producer.send_batch(batch, todo.topic, partition=todo.partition))
-        end = sent.offset + count
-    return end
-
-
-async def _copy(settings: Settings, producer: AIOKafkaProducer, todo: Lift) -> int:
+async def _copy(settings: Settings, producer: DurableProducer, todo: Lift) -> int:
     """Publish the new records below `used` once more, from the one after the last that was already."""
     async with Reader(settings) as reader:
         (begin, end) = (await reader.held(todo.topic, todo.partition + 1))[todo.partition]

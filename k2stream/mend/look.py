@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-from aiokafka import AIOKafkaConsumer
-from aiokafka.admin import AIOKafkaAdminClient
 
 from k2stream import topics
-from k2stream.batch import TP, BatchTable, proof, witness
+from k2stream.batch import TP, BatchTable, proof
 from k2stream.batch.proof import Judgement, Note, Shown, Verdict
-from k2stream.kafka.client import client_options
+from k2stream.kafka import groups
+from k2stream.kafka.groups import Committed
 from k2stream.kafka.reader import Reader
 from k2stream.model.errors import ConfigError
+from k2stream.model.roles import Role
 from k2stream.settings import Settings
 from k2stream.tables.catalog import catalog
 from k2stream.tables.reading import load
@@ -71,12 +69,12 @@ async def look(settings: Settings, role: str) -> tuple[list[SourceFound], dict[s
         raise ConfigError(f"topic {missing[0]} does not exist: start its writer first (`k2 up`)")
     counts = {topic.name: topic.partitions for topic in topics.declared(settings)}
     tps = [TP(topic, number) for topic in SOURCES[role] for number in range(counts[topic])]
-    committed = await _committed(settings, f"k2-{role}")
+    committed = await groups.committed(settings, Role(role).group)
     return await _judged(settings, tps, committed, list(held.values())), held
 
 
 async def _judged(
-    settings: Settings, tps: list[TP], committed: Mapping[TP, Any], tables: list[BatchTable]
+    settings: Settings, tps: list[TP], committed: Mapping[TP, Committed], tables: list[BatchTable]
 ) -> list[SourceFound]:
     notes: dict[TP, Note | None] = {}
     positions: dict[TP, int] = {}
@@ -108,19 +106,5 @@ async def _judged(
 
 async def shown_at(settings: Settings, wanted: Mapping[TP, int]) -> dict[TP, Shown]:
     """What the broker shows of partitions, and of one offset each."""
-    consumer = AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False)
-    await consumer.start()
-    try:
-        return await witness.look(consumer, wanted)
-    finally:
-        await consumer.stop()
-
-
-async def _committed(settings: Settings, group: str) -> dict[TP, Any]:
-    admin = AIOKafkaAdminClient(**client_options(settings))
-    await admin.start()
-    try:
-        found: Mapping[Any, Any] = await admin.list_consumer_group_offsets(group)
-        return {TP(*tp): given for tp, given in found.items() if given.offset >= 0}
-    finally:
-        await admin.close()
+    async with Reader(settings) as reader:
+        return await reader.shown(wanted)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from k2stream.avro.limits import longest
 from k2stream.batch import RecordBatch
-from k2stream.columnar.scan import Misfit
+from k2stream.columnar.layout import Misfit
 from k2stream.exchanges.spec import Exchange
 from k2stream.normalizer import records, uniform
 from k2stream.normalizer.records import AHEAD

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from k2stream.avro import uniform_trades
 from k2stream.batch import RecordBatch
-from k2stream.columnar.scan import Misfit, Scan
+from k2stream.columnar.layout import Misfit
+from k2stream.columnar.scan import Scan
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Exchange, Layout
 from k2stream.model import decimals

@@ -22,7 +22,7 @@ from k2stream.embedded.errors import StackError
 from k2stream.embedded.ports import HOST, free_port, is_free
 from k2stream.embedded.process import Child
 from k2stream.embedded.stack import Endpoints, Stack
-from k2stream.kafka.client import ensure_topics
+from k2stream.kafka.creation import ensure_topics
 from k2stream.model.errors import StateRefused
 from k2stream.platform.restarts import LONGEST_SECONDS, Restarts
 from k2stream.settings import Settings, environment

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pyiceberg.catalog import Catalog
 
 from k2stream import exchanges, topics
 from k2stream.batch import TP, RecordBatch
 from k2stream.clickhouse.destination import connect
+from k2stream.iceberg import read
+from k2stream.iceberg.catalog import Catalog
 from k2stream.iceberg.tables import RENAMED
+from k2stream.layers import table as layer_tables
 from k2stream.layers.schema import BRONZE, UTC_MICROSECONDS
 from k2stream.replay import native
 from k2stream.settings import Settings
@@ -51,13 +53,15 @@ class Bronze:
 
     def _cold(self, exchange: str, partition: int, start: int, end: int) -> pa.Table:
         where = f"raw_partition == {partition} and raw_offset >= {start} and raw_offset < {end}"
-        table = self._catalog.load_table(f"cold.bronze_trades_{exchange}")
-        return named(exchange, table.scan(row_filter=where).to_arrow())
+        table = read.find(self._catalog, layer_tables.BRONZE[exchange].cold)
+        if table is None:
+            return _plain(BRONZE[exchange]).empty_table()
+        return named(exchange, read.scan(table, where))
 
     def _only_hot(self, exchange: str, partition: int, start: int, end: int, known: Any) -> pa.Table:
         assert self._settings is not None
         schema, client = _plain(BRONZE[exchange]), connect(self._settings)
-        table = f"{self._settings.clickhouse_database}.bronze_trades_{exchange}"
+        table = f"{self._settings.clickhouse_database}.{layer_tables.BRONZE[exchange].hot}"
         where = "raw_partition = %(partition)s AND raw_offset >= %(start)s AND raw_offset < %(end)s"
         bounds: dict[str, Any] = {"partition": partition, "start": start, "end": end}
         try:

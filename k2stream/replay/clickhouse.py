@@ -6,19 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 
 from k2stream.clickhouse.destination import POSITIONS, ClickHouse, connect
 from k2stream.clickhouse.migrate import migrate
 from k2stream.delivery.anchors import renamed
 from k2stream.delivery.buffer import Acknowledge
 from k2stream.delivery.progress import Piece, SinkBatch, SinkPosition, SourcePartition
-from k2stream.layers import bronze, gold, silver
+from k2stream.layers.routes import ROUTES
 from k2stream.model.errors import ConfigError
-from k2stream.replay.rebuild import Rows
 from k2stream.settings import Settings
-
-ROUTES = {route.table: route for route in (*bronze.ROUTES, silver.ROUTE, *gold.ROUTES)}
-"""By table."""
 
 
 def fresh_database(settings: Settings) -> str:
@@ -44,14 +41,15 @@ class HotRebuild:
         self.drop()
         self._sink.prepare([])
 
-    def write(self, made: Rows) -> None:
+    def write(self, table: str, rows: pa.Table) -> None:
         """Insert rows."""
-        where = SourcePartition(f"replay of {made.route.topic}", 0)
-        first, self._written = self._written, self._written + len(made.rows)
+        route = ROUTES[table]
+        where = SourcePartition(f"replay of {route.topic}", 0)
+        first, self._written = self._written, self._written + len(rows)
         piece: Piece[Any, Acknowledge] = Piece(
-            where, first, self._written - 1, {}, made.rows, len(made.rows), _acknowledge
+            where, first, self._written - 1, {}, rows, len(rows), _acknowledge
         )
-        self._sink.write(made.route, SinkBatch((piece,)))
+        self._sink.write(route, SinkBatch((piece,)))
 
     def save(self, positions: Mapping[str, Mapping[SourcePartition, SinkPosition]]) -> None:
         """Say how far each fresh table is in its topic, each in a new epoch."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -13,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from k2stream.candles.state import State
+from k2stream.model.comparison import Comparison
 from k2stream.replay.rebuild import Source
 
 KEY = "_key"
@@ -21,35 +21,11 @@ KEY = "_key"
 ALL = 1 << 62
 """A bound that leaves nothing out."""
 
-SHOWN = 10
-"""Differences of a layer that are told apart; the others are counted."""
+LISTED = 10
+"""Rows of a kind that are listed; the others are counted."""
 
 
-@dataclass(slots=True)
-class ComparedLayer:
-    """How a layer compares: rows compared, those that have moved on or are still to come, differences."""
-
-    name: str
-    rows: int = 0
-    elsewhere: int = 0
-    differences: int = 0
-    examples: list[str] = field(default_factory=list)
-
-    def add(self, count: int, examples: Sequence[str]) -> None:
-        """Count differences, and keep the first ones."""
-        self.differences += count
-        self.examples += examples[: SHOWN - len(self.examples)]
-
-
-def fields(what: str, rebuilt: Mapping[str, Any], found: Mapping[str, Any]) -> str:
-    """How two rows differ, in a line."""
-    parts = [
-        f"{name} is {found[name]}, rebuilt {value}" for name, value in rebuilt.items() if found[name] != value
-    ]
-    return f"{what}: {'; '.join(parts)}"
-
-
-def rows(layer: ComparedLayer, fresh: pa.Table, live: pa.Table, say: Callable[[Any], str]) -> None:
+def rows(layer: Comparison, fresh: pa.Table, live: pa.Table, say: Callable[[Any], str]) -> None:
     """Compare all columns of rows with the same KEY; `say` names a key."""
     at = pc.index_in(live[KEY], value_set=fresh[KEY].combine_chunks())
     extra = live[KEY].filter(pc.is_null(at)).to_pylist()
@@ -58,12 +34,14 @@ def rows(layer: ComparedLayer, fresh: pa.Table, live: pa.Table, say: Callable[[A
     missing, doubled = (fresh[KEY].filter(pa.array(wrong)).to_pylist() for wrong in (times == 0, times > 1))
     fresh = fresh.take(pa.array(at))
     differing = np.flatnonzero(_unequal(fresh, live))
-    layer.rows += int((times > 0).sum())
-    layer.add(len(missing), [f"{say(key)}: missing" for key in missing[:SHOWN]])
-    layer.add(len(extra), [f"{say(key)}: should not be there" for key in extra[:SHOWN]])
-    layer.add(len(doubled), [f"{say(key)}: there more than once" for key in doubled[:SHOWN]])
-    pairs = [(_row(fresh, row), _row(live, row)) for row in differing[:SHOWN].tolist()]
-    layer.add(len(differing), [fields(say(a.pop(KEY)), a, b) for a, b in pairs])
+    layer.compared += int((times > 0).sum())
+    layer.rows("missing", [say(key) for key in missing[:LISTED]], len(missing))
+    layer.rows("surplus", [say(key) for key in extra[:LISTED]], len(extra))
+    layer.rows("doubled", [say(key) for key in doubled[:LISTED]], len(doubled))
+    for row in differing[:LISTED].tolist():
+        rebuilt, held = _row(fresh, row), _row(live, row)
+        layer.values(say(rebuilt.pop(KEY)), rebuilt, held)
+    layer.rows("different", (), max(len(differing) - LISTED, 0))
 
 
 def _row(rows: pa.Table, number: int) -> dict[str, Any]:
@@ -98,7 +76,7 @@ def same_window(rebuilt: State, found: State) -> bool:
 
 
 def entries(
-    layer: ComparedLayer,
+    layer: Comparison,
     rebuilt: Mapping[Any, Any],
     found: Mapping[Any, Any],
     *,
@@ -118,18 +96,18 @@ def entries(
         if held is None and not needed(key):
             continue
         if (held is not None and moved(key, held)) or behind(held, value):
-            layer.elsewhere += 1
+            layer.newer += 1
         elif held is None:
-            layer.add(1, [f"{say(key)}: missing"])
+            layer.rows("missing", [say(key)])
         else:
-            layer.rows += 1
+            layer.compared += 1
             if not same(value, held):
-                layer.add(1, [fields(say(key), _fields(value), _fields(held))])
+                layer.values(say(key), _fields(value), _fields(held))
     for key in found.keys() - rebuilt.keys():
         if moved(key, found[key]):
-            layer.elsewhere += 1
+            layer.newer += 1
         else:
-            layer.add(1, [f"{say(key)}: should not be there"])
+            layer.rows("surplus", [say(key)])
 
 
 def _fields(value: Any) -> dict[str, Any]:

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from k2stream.model.candle import TIMEFRAMES
-from k2stream.replay.clickhouse import ROUTES, HotRebuild
-from k2stream.replay.compare import ALL, SHOWN, ComparedLayer, bounded, fields
+from k2stream.layers.routes import ROUTES
+from k2stream.layers.table import TABLES, LayerTable
+from k2stream.model.comparison import Comparison
+from k2stream.replay.clickhouse import HotRebuild
+from k2stream.replay.compare import ALL, LISTED, bounded
 from k2stream.replay.rebuild import Source
 
 OFFSETS = 1_000_000
@@ -21,22 +23,23 @@ _EXPIRING = timedelta(hours=1)  # a row that is about to leave may be in one dat
 _CANDLE = ("exchange", "canonical_symbol", "open_time")
 
 
-def trades(hot: HotRebuild, table: str, sources: Mapping[Source, int], exchange: str | None) -> ComparedLayer:
-    """Compare a trade table by raw position; `exchange` is that of a bronze table, None for silver."""
-    layer = ComparedLayer(f"ClickHouse {table}")
-    column, life = LIFE[table.partition("_")[0]]
+def trades(hot: HotRebuild, of: LayerTable, sources: Mapping[Source, int]) -> Comparison:
+    """Compare a trade table by raw position."""
+    table = of.hot
+    layer = Comparison(f"ClickHouse {table}")
+    column, life = LIFE[of.layer]
     since = datetime.now(UTC) - life + _EXPIRING
     alive = f"{column} >= fromUnixTimestamp64Micro({int(since.timestamp() * 1e6)})"
     for (name, partition), bound in sources.items():
-        if exchange in (None, name):
-            of = f"raw_partition = {partition} AND {alive}" + (
-                "" if exchange else f" AND exchange = '{name}'"
+        if of.takes(name):
+            own = f"raw_partition = {partition} AND {alive}" + (
+                "" if of.exchange else f" AND exchange = '{name}'"
             )
-            for first, end in _ranges(hot, table, of, bound):
-                where = f"{of} AND raw_offset >= {first} AND raw_offset < {end}"
+            for first, end in _ranges(hot, table, own, bound):
+                where = f"{own} AND raw_offset >= {first} AND raw_offset < {end}"
                 _compare_trades(hot, layer, table, where, f"{name}[{partition}]")
-    known = [partition if exchange else (name, partition) for name, partition in sources]
-    _strangers(hot, layer, table, "raw_partition" if exchange else "(exchange, raw_partition)", known)
+    known = [partition if of.exchange else (name, partition) for name, partition in sources]
+    _strangers(hot, layer, table, "raw_partition" if of.exchange else "(exchange, raw_partition)", known)
     return layer
 
 
@@ -48,37 +51,36 @@ def _ranges(hot: HotRebuild, table: str, where: str, bound: int) -> Iterator[tup
         yield first, min(first + OFFSETS, end)
 
 
-def _compare_trades(hot: HotRebuild, layer: ComparedLayer, table: str, where: str, source: str) -> None:
+def _compare_trades(hot: HotRebuild, layer: Comparison, table: str, where: str, source: str) -> None:
     names = [name for name in ROUTES[table].schema.names if name != "process_time"]
     columns = ", ".join(f"`{name}`" for name in names)
     ((rows, differing, offsets),) = hot.client.execute(
         f"""SELECT countIf(rebuilt AND held), countIf(NOT same),
-               arraySort(groupArrayIf({SHOWN})(at, NOT same))
+               arraySort(groupArrayIf({LISTED})(at, NOT same))
         FROM (
             SELECT at, countIf(fresh) = 1 AS rebuilt, countIf(NOT fresh) = 1 AS held,
                    rebuilt AND held AND min(content) = max(content) AS same
             FROM ({_both(hot, table, where, "raw_offset AS at", columns)}) GROUP BY at
         )"""
     )
-    layer.rows += rows
+    layer.compared += rows
     found = _rows(hot, table, f"{where} AND raw_offset IN {offsets}", columns) if offsets else {}
-    examples = []
     for offset in offsets:
         one, other = ([row for row in found[side] if row["raw_offset"] == offset] for side in (True, False))
-        examples.append(_said(f"{source} offset {offset}", one, other))
-    layer.add(differing, examples)
+        _add(layer, f"{source} offset {offset}", one, other)
+    layer.rows("different", (), differing - len(offsets))
 
 
-def _strangers(hot: HotRebuild, layer: ComparedLayer, table: str, column: str, known: list[Any]) -> None:
+def _strangers(hot: HotRebuild, layer: Comparison, table: str, column: str, known: list[Any]) -> None:
     query = f"SELECT count() FROM {hot.live}.{table} FINAL WHERE {column} NOT IN %(known)s"
     ((count,),) = hot.client.execute(query, {"known": known})
-    layer.add(count, [f"{count:,} rows of partitions that are not there"] if count else [])
+    layer.rows("surplus", ["those of partitions that do not exist"] if count else (), count)
 
 
-def candles(hot: HotRebuild, timeframe: str, bounds: Mapping[Source, int], *, behind: bool) -> ComparedLayer:
+def candles(hot: HotRebuild, of: LayerTable, bounds: Mapping[Source, int], *, behind: bool) -> Comparison:
     """Compare a gold table by candle; with `behind`, older candles than the rebuilt ones are on their way."""
-    table = f"ohlcv_{timeframe}"
-    layer = ComparedLayer(f"ClickHouse {table}")
+    table = of.hot
+    layer = Comparison(f"ClickHouse {table}")
     names = [name for name in ROUTES[table].schema.names if name not in (*_CANDLE, "revision", "final")]
     columns = ", ".join(names)
     candle = ", ".join(_CANDLE)
@@ -91,20 +93,21 @@ def candles(hot: HotRebuild, timeframe: str, bounds: Mapping[Source, int], *, be
                rebuilt = 1 AND held = 1 AND min(content) = max(content)
                    AND maxIf(closed, NOT fresh) >= maxIf(closed, fresh) AS same
         FROM ({_both(hot, table, "true", key, content)}) GROUP BY {candle}"""
-    layer.rows, layer.elsewhere, differing = hot.client.execute(
+    layer.compared, layer.newer, differing = hot.client.execute(
         f"""SELECT countIf(rebuilt AND held AND NOT elsewhere), countIf(elsewhere),
         countIf(NOT elsewhere AND NOT same) FROM ({query})"""
     )[0]
-    examples = []
+    listed = 0
     differs = f"SELECT {candle} FROM ({query}) WHERE NOT elsewhere AND NOT same"
-    first = f"{differs} ORDER BY {candle} LIMIT {SHOWN}"
+    first = f"{differs} ORDER BY {candle} LIMIT {LISTED}"
     for exchange, symbol, opened in hot.client.execute(first) if differing else ():
         where = f"""exchange = '{exchange}' AND canonical_symbol = '{symbol}'
             AND toUnixTimestamp64Milli(open_time) = {round(opened.timestamp() * 1000)}"""
         found = _rows(hot, table, where, f"{columns}, final, revision")
-        what = f"{exchange} {symbol} {timeframe} {opened:%Y-%m-%d %H:%M}"
-        examples.append(_said(what, found[True], found[False]))
-    layer.add(differing, examples)
+        what = f"{exchange} {symbol} {of.timeframe} {opened:%Y-%m-%d %H:%M}"
+        _add(layer, what, found[True], found[False])
+        listed += 1
+    layer.rows("different", (), differing - listed)
     return layer
 
 
@@ -135,24 +138,23 @@ def _rows(hot: HotRebuild, table: str, where: str, columns: str) -> dict[bool, l
     return found
 
 
-def _said(what: str, rebuilt: list[dict[str, Any]], found: list[dict[str, Any]]) -> str:
+def _add(layer: Comparison, what: str, rebuilt: list[dict[str, Any]], found: list[dict[str, Any]]) -> None:
     if not found:
-        return f"{what}: missing"
-    if not rebuilt:
-        return f"{what}: should not be there"
-    if len(found) > 1:
-        return f"{what}: there more than once"
-    return fields(what, rebuilt[0], found[0])
+        layer.rows("missing", [what])
+    elif not rebuilt:
+        layer.rows("surplus", [what])
+    elif len(found) > 1:
+        layer.rows("doubled", [what])
+    else:
+        layer.values(what, rebuilt[0], found[0])
 
 
 def layers(
     hot: HotRebuild, bounds: Mapping[str, Mapping[Source, int]], *, behind: bool
-) -> Iterator[ComparedLayer]:
+) -> Iterator[Comparison]:
     """Compare all tables; `bounds` by table, of the raw offsets that are compared."""
-    for table in ROUTES:
-        layer, _, rest = table.partition("_")
-        if rest in TIMEFRAMES:
-            yield candles(hot, rest, bounds[table], behind=behind)
+    for name, table in TABLES.items():
+        if table.timeframe:
+            yield candles(hot, table, bounds[name], behind=behind)
         else:
-            exchange = rest.removeprefix("trades_") if layer == "bronze" else None
-            yield trades(hot, table, bounds[table], exchange)
+            yield trades(hot, table, bounds[name])

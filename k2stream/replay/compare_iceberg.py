@@ -8,20 +8,22 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyiceberg.catalog import Catalog
-from pyiceberg.table import Table
 
+from k2stream.iceberg import read
+from k2stream.iceberg.catalog import Catalog
+from k2stream.iceberg.fresh import NAMES, fresh_name
+from k2stream.iceberg.read import Table
 from k2stream.layers import gold
-from k2stream.model.candle import TIMEFRAMES
-from k2stream.replay.compare import KEY, ComparedLayer, bounded, rows
-from k2stream.replay.iceberg import NAMES, fresh_name
+from k2stream.layers.table import TABLES
+from k2stream.model.comparison import Comparison
+from k2stream.replay.compare import KEY, bounded, rows
 from k2stream.replay.rebuild import Source
 
 OFFSETS = 200_000
 """Offsets of a source that are compared at once: both sides' rows are in memory."""
 
 
-def trades(layer: ComparedLayer, fresh: Table, live: Table, source: Source, bound: int, where: str) -> None:
+def trades(layer: Comparison, fresh: Table, live: Table, source: Source, bound: int, where: str) -> None:
     """Compare the rows of a source by raw position."""
     exchange, partition = source
     where = f"{where}raw_partition == {partition}"
@@ -34,7 +36,7 @@ def trades(layer: ComparedLayer, fresh: Table, live: Table, source: Source, boun
 
 
 def _positioned(table: Table, where: str, names: tuple[str, ...]) -> pa.Table:
-    found = table.scan(row_filter=where, selected_fields=names).to_arrow()
+    found = read.scan(table, where, names)
     return found.append_column(KEY, found["raw_offset"])
 
 
@@ -44,7 +46,7 @@ def _highest(table: Table, where: str) -> int:
 
 
 def candles(
-    layer: ComparedLayer, fresh: Table, live: Table, bounds: Mapping[Source, int], *, behind: bool
+    layer: Comparison, fresh: Table, live: Table, bounds: Mapping[Source, int], *, behind: bool
 ) -> None:
     """Compare candles in their highest revision; with `behind`, older ones are on their way."""
     ours, theirs = (_newest(table) for table in (fresh, live))
@@ -61,7 +63,7 @@ def candles(
         elsewhere |= held < rebuilt
         ours = ours.filter(pc.is_in(ours[KEY], value_set=theirs[KEY].combine_chunks()))
     gone = theirs[KEY].filter(pa.array(elsewhere)).combine_chunks()
-    layer.elsewhere += len(gone)
+    layer.newer += len(gone)
     # What the clock closed is as good as what is open; what the watermark closed must be closed.
     theirs = _replaced(theirs, final=pc.and_(theirs["final"], closed))
     rows(
@@ -90,15 +92,16 @@ def _replaced(rows: pa.Table, **columns: Any) -> pa.Table:
 
 def layers(
     catalog: Catalog, bounds: Mapping[str, Mapping[Source, int]], *, behind: bool
-) -> Iterator[ComparedLayer]:
+) -> Iterator[Comparison]:
     """Compare all tables; `bounds` by hot table, of the raw offsets that are compared."""
     for hot, name in NAMES.items():
-        layer = ComparedLayer(f"Iceberg {name}")
+        layer = Comparison(f"Iceberg {name}")
         fresh, live = catalog.load_table(fresh_name(name)), catalog.load_table(name)
-        if hot.partition("_")[2] in TIMEFRAMES:
+        table = TABLES[hot]
+        if table.timeframe:
             candles(layer, fresh, live, bounds[hot], behind=behind)
-        for source, bound in bounds[hot].items() if "trades" in hot else ():
-            if hot in ("silver_trades", f"bronze_trades_{source[0]}"):
-                where = f"exchange == '{source[0]}' and " if hot == "silver_trades" else ""
+        for source, bound in bounds[hot].items() if not table.timeframe else ():
+            if table.takes(source[0]):
+                where = "" if table.exchange else f"exchange == '{source[0]}' and "
                 trades(layer, fresh, live, source, bound, where)
         yield layer

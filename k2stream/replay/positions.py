@@ -9,8 +9,8 @@ from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.route import Route
 from k2stream.delivery.sink import Destination
 from k2stream.kafka.reader import Reader
-from k2stream.model.candle import TIMEFRAMES
-from k2stream.replay.clickhouse import ROUTES
+from k2stream.layers.routes import ROUTES
+from k2stream.layers.table import TABLES
 from k2stream.replay.rebuild import Source
 from k2stream.replay.source import Stretch
 from k2stream.settings import Settings
@@ -31,13 +31,9 @@ def bounds(covered: Ends, routes: Mapping[str, Route], sink: Destination | None)
     """
     found: dict[str, Ends] = {}
     for table, route in routes.items():
-        layer, _, rest = table.partition("_")
-        own = {
-            source: end
-            for source, end in covered.items()
-            if layer != "bronze" or rest == f"trades_{source[0]}"
-        }
-        if sink is not None and rest not in TIMEFRAMES:
+        of = TABLES[table]
+        own = {source: end for source, end in covered.items() if of.takes(source[0])}
+        if sink is not None and not of.timeframe:
             written = dict(_written(route, sink.positions(route)))
             own = {source: min(end, written.get(source, 0)) for source, end in own.items()}
         found[table] = own

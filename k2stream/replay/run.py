@@ -16,17 +16,19 @@ from k2stream.clickhouse.destination import ClickHouse
 from k2stream.delivery.route import joined
 from k2stream.iceberg.destination import Iceberg
 from k2stream.iceberg.tables import TABLES
-from k2stream.kafka.client import ensure_topics
+from k2stream.kafka.creation import ensure_topics
 from k2stream.kafka.reader import Reader
+from k2stream.layers.routes import ROUTES
+from k2stream.model.comparison import Comparison
+from k2stream.model.roles import Role
 from k2stream.replay import compare_clickhouse, compare_iceberg, groups, positions, source
 from k2stream.replay.bronze import Bronze
-from k2stream.replay.clickhouse import ROUTES, HotRebuild
-from k2stream.replay.compare import ALL, ComparedLayer
-from k2stream.replay.iceberg import Cold
+from k2stream.replay.compare import ALL
 from k2stream.replay.positions import Ends
 from k2stream.replay.rebuild import Rebuild, Rows
 from k2stream.replay.source import Origin
 from k2stream.replay.tables import Tables
+from k2stream.replay.tiers import Tiers
 from k2stream.settings import Settings
 
 BATCH_RECORDS = 10_000
@@ -45,18 +47,18 @@ class RebuildOutcome:
     rebuild: Rebuild
     covered: Ends
     records: int = 0
-    layers: list[ComparedLayer] = field(default_factory=list)
+    layers: list[Comparison] = field(default_factory=list)
 
     @property
     def differences(self) -> int:
         """Over all layers."""
-        return sum(layer.differences for layer in self.layers)
+        return sum(layer.total for layer in self.layers)
 
 
 class TierWriter:
     """Gathers rows by table, and writes them to both tiers."""
 
-    def __init__(self, tiers: tuple[HotRebuild, Cold], rows: int) -> None:
+    def __init__(self, tiers: Tiers, rows: int) -> None:
         self._tiers = tiers
         self._rows = rows
         self._held: defaultdict[str, list[pa.Table]] = defaultdict(list)
@@ -76,12 +78,12 @@ class TierWriter:
     def _write(self, table: str) -> None:
         rows = joined(self._held.pop(table))
         for tier in self._tiers if len(rows) else ():
-            tier.write(Rows(ROUTES[table], rows))
+            tier.write(table, rows)
 
 
 async def rebuild(
     settings: Settings,
-    tiers: tuple[HotRebuild, Cold],
+    tiers: Tiers,
     origin: Origin,
     say: Say,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -122,22 +124,22 @@ def _take(built: Rebuild, exchange: str, batch: RecordBatch, writer: TierWriter)
 
 
 async def compare(
-    settings: Settings, tiers: tuple[HotRebuild, Cold], tables: Tables, covered: Ends, *, still: bool
-) -> Iterator[ComparedLayer]:
+    settings: Settings, tiers: Tiers, tables: Tables, covered: Ends, *, still: bool
+) -> Iterator[Comparison]:
     """Compare every layer with the rebuilt one, lazily.
 
     Unless all stands `still`, only what the replay covers and the sinks have written is compared.
     """
     hot, cold = tiers
     behind = set() if still else await groups.lagging(settings)
-    upstream = bool(behind & {"k2-normalize", "k2-candles"})
+    upstream = bool(behind & {Role.NORMALIZE.group, Role.CANDLES.group})
     await tables.read(settings)
     limits = dict.fromkeys(covered, ALL) if still else covered
     sinks = (None, None) if still else (ClickHouse(settings), Iceberg(settings))
     in_hot = positions.bounds(limits, ROUTES, sinks[0])
-    in_cold = positions.bounds(limits, {table.hot: table.route for table in TABLES.values()}, sinks[1])
+    in_cold = positions.bounds(limits, {table.of.hot: table.route for table in TABLES.values()}, sinks[1])
     return chain(
         tables.layers(limits, behind=upstream),
-        compare_clickhouse.layers(hot, in_hot, behind=upstream or "k2-hot" in behind),
-        compare_iceberg.layers(cold.catalog, in_cold, behind=upstream or "k2-cold" in behind),
+        compare_clickhouse.layers(hot, in_hot, behind=upstream or Role.HOT.group in behind),
+        compare_iceberg.layers(cold.catalog, in_cold, behind=upstream or Role.COLD.group in behind),
     )

@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Callable
 from typing import Literal, NamedTuple
 
 import numpy as np
-from pyiceberg.catalog import Catalog
 
 from k2stream import topics
 from k2stream.batch import RecordBatch
 from k2stream.delivery.buffer import together
-from k2stream.delivery.progress import SinkPosition, SourcePartition
-from k2stream.iceberg import writer
+from k2stream.iceberg import read
+from k2stream.iceberg.catalog import Catalog
 from k2stream.kafka.reader import Reader
+from k2stream.layers import table as layer_tables
 from k2stream.model.errors import ConfigError
 from k2stream.replay.bronze import SPAN, Bronze
 from k2stream.settings import Settings
@@ -62,11 +62,10 @@ async def plan(settings: Settings, reader: Reader, catalog: Catalog, origin: Ori
     found = []
     for exchange in topics.EXCHANGES:
         topic, count = topics.raw(exchange), settings.raw_partitions(exchange)
-        cold = writer.positions(catalog.load_table(f"cold.bronze_trades_{exchange}"))
+        cold = read.find(catalog, layer_tables.BRONZE[exchange].cold)
         held = await reader.held(topic, count)  # after it: a sink that runs is never ahead
         for number in range(count):
-            cold_end = cold.get(SourcePartition(topic, number), SinkPosition()).offset + 1
-            found.append(stretch(origin, exchange, number, held[number], cold_end))
+            found.append(stretch(origin, exchange, number, held[number], read.end(cold, topic, number)))
     return found
 
 

@@ -8,11 +8,10 @@ from k2stream import topics
 from k2stream.kafka.reader import Reader
 from k2stream.model.errors import ConfigError
 from k2stream.replay import positions
-from k2stream.replay.clickhouse import HotRebuild
 from k2stream.replay.groups import check_still
-from k2stream.replay.iceberg import Cold
 from k2stream.replay.positions import Ends
 from k2stream.replay.tables import Tables
+from k2stream.replay.tiers import Tiers
 from k2stream.settings import Settings
 
 
@@ -30,7 +29,7 @@ async def check(settings: Settings, covered: Ends) -> None:
                     )
 
 
-async def swap(settings: Settings, tiers: tuple[HotRebuild, Cold], tables: Tables, covered: Ends) -> int:
+async def swap(settings: Settings, tiers: Tiers, tables: Tables, covered: Ends) -> int:
     """Exchange the layers; how many table keys were rewritten. Killed anywhere, another swap completes it.
 
     Raises ConfigError as `check`. The positions say where the sinks go on: nothing is lost or read twice.
@@ -45,13 +44,13 @@ async def swap(settings: Settings, tiers: tuple[HotRebuild, Cold], tables: Table
     return keys
 
 
-async def undo(settings: Settings, tiers: tuple[HotRebuild, Cold]) -> None:
+async def undo(settings: Settings, tiers: Tiers) -> None:
     """Exchange the layers back; a sink whose old table is behind by now fills it again from Kafka."""
     await check_still(settings)
     await exchange(tiers)
 
 
-async def exchange(tiers: tuple[HotRebuild, Cold]) -> None:
+async def exchange(tiers: Tiers) -> None:
     """Give the layers of all tiers the other's names."""
     for tier in tiers:
         await asyncio.to_thread(tier.check)

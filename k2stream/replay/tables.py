@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
-from aiokafka import AIOKafkaProducer
 from msgspec import structs
 
+from k2stream import topics
 from k2stream.batch import BatchTable
-from k2stream.kafka.client import client_options
+from k2stream.kafka.producer import DurableProducer, producing
 from k2stream.kafka.reader import Reader
 from k2stream.model import clock
 from k2stream.model.candle import TIMEFRAMES
-from k2stream.replay.compare import ComparedLayer, bounded, entries, same_window
+from k2stream.model.comparison import Comparison
+from k2stream.replay.compare import bounded, entries, same_window
 from k2stream.replay.rebuild import Rebuild, Source, Window
 from k2stream.settings import Settings
-from k2stream.tables.ohlcv import PartitionWindows
+from k2stream.tables.ohlcv import PartitionWindows, timeframe_of
 from k2stream.tables.reading import load
 
 
@@ -57,10 +58,10 @@ class Tables:
                 if await reader.exists(table.changelog_topic_name):
                     await load(reader, table)
 
-    def layers(self, bounds: Mapping[Source, int], *, behind: bool) -> Iterator[ComparedLayer]:
+    def layers(self, bounds: Mapping[Source, int], *, behind: bool) -> Iterator[Comparison]:
         """Compare all. `bounds`: the raw offsets that are compared; `behind`: workers are still at them."""
         for name in self.held:
-            layer = ComparedLayer(f"table {name}")
+            layer = Comparison(f"table {name}")
             for part in self._parts(name):
                 _compare(layer, part, bounds, behind)
             yield layer
@@ -72,9 +73,7 @@ class Tables:
         it those that only the clock had closed.
         """
         count = 0
-        async with AIOKafkaProducer(
-            **client_options(settings), acks="all", enable_idempotence=True
-        ) as producer:
+        async with producing(settings) as producer:
             # As the workers: how far a key is comes after what it was applied to.
             for name in sorted(self.held, key="candle_progress".__eq__):
                 for part in self._parts(name):
@@ -84,7 +83,7 @@ class Tables:
         return count
 
     async def _write(
-        self, producer: Any, name: str, part: Part, changed: Iterable[Any], *, reopen: bool
+        self, producer: DurableProducer, name: str, part: Part, changed: Iterable[Any], *, reopen: bool
     ) -> None:
         """A tombstone before each entry: recovery would keep one that looks newer."""
         table = self.held[name]
@@ -103,13 +102,13 @@ class Tables:
         table = self.held[name]
         for number in range(table.partitions or 1):
             held = dict(table.partition_items(number))
-            if store := _windows(table, number):
+            if (timeframe := timeframe_of(table)) and (store := _windows(table, number)):
                 windows = {(key, open_time): state for key, open_time, state in store.windows()}
-                rebuilt = self.rebuild.windows[number][name.removeprefix("ohlcv_")].held
+                rebuilt = self.rebuild.windows[number][timeframe].held
                 kept = newest(rebuilt.keys() | windows.keys(), self.retention)
                 yield Part("", number, rebuilt, windows, kept)
-            elif name.startswith("positions_"):
-                exchange = name.removeprefix("positions_")
+            elif table.source != topics.NORMALIZED:
+                exchange = topics.exchange_of(table.source)
                 yield Part(exchange, number, self.rebuild.positions[exchange, number], held, None)
             else:
                 yield Part("", number, self.rebuild.progress[number].held, held, None)
@@ -124,11 +123,11 @@ def newest(windows: Iterable[Window], retention: int) -> frozenset[Window]:
 
 
 def _windows(table: BatchTable, number: int) -> PartitionWindows | None:
-    timeframe = table.name.removeprefix("ohlcv_")
-    return PartitionWindows(table, number, TIMEFRAMES[timeframe]) if timeframe in TIMEFRAMES else None
+    timeframe = timeframe_of(table)
+    return PartitionWindows(table, number, TIMEFRAMES[timeframe]) if timeframe else None
 
 
-def _compare(layer: ComparedLayer, part: Part, bounds: Mapping[Source, int], behind: bool) -> None:
+def _compare(layer: Comparison, part: Part, bounds: Mapping[Source, int], behind: bool) -> None:
     entries(
         layer,
         part.rebuilt,
@@ -151,7 +150,7 @@ def _wrong(part: Part, key: Any) -> bool:
     return bool(part.found[key] != part.rebuilt.get(key))
 
 
-async def send_changes(producer: Any, table: BatchTable) -> None:
+async def send_changes(producer: DurableProducer, table: BatchTable) -> None:
     """Write what was put into a table to its changelog."""
     sent = [
         await producer.send(table.changelog_topic_name, value, key, changes.partition)

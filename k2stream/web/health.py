@@ -6,12 +6,13 @@ import logging
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import aclosing
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from k2stream import topics
-from k2stream.kafka.client import client_options
+from k2stream.batch import TP
+from k2stream.kafka.follow import from_beginning
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.settings import Settings
 
@@ -122,22 +123,11 @@ class FeedHealth:
 
     async def follow(self, settings: Settings) -> None:
         """Read the topic from its beginning, for ever; `ready` once what was there at the start is read."""
-        partition = TopicPartition(topics.FEED_EVENTS, 0)
-        consumer = AIOKafkaConsumer(
-            group_id=None, enable_auto_commit=False, auto_offset_reset="earliest", **client_options(settings)
-        )
-        await consumer.start()
-        try:
-            consumer.assign([partition])
-            end = (await consumer.end_offsets([partition]))[partition]
-            beginning = (await consumer.beginning_offsets([partition]))[partition]
-            while True:
-                self.ready = self.ready or await consumer.position(partition) >= end
-                for records in (await consumer.getmany(timeout_ms=1000)).values():
-                    for record in records:
-                        self.take(record.value, record.offset, expired=beginning > 0)
-        finally:
-            await consumer.stop()
+        async with aclosing(from_beginning(settings, TP(topics.FEED_EVENTS, 0))) as polls:
+            async for polled in polls:
+                for record in polled.records:
+                    self.take(record.value, record.offset, expired=polled.beginning > 0)
+                self.ready = polled.caught_up
 
     def take(self, value: bytes | None, offset: int, *, expired: bool) -> None:
         """Take a record; `expired`: nothing is known of the time before the first one that is left."""

@@ -13,12 +13,10 @@ import pytest
 from k2stream import instruments, topics
 from k2stream.candles.codec import dumps_state
 from k2stream.candles.state import to_candle
-from k2stream.iceberg.catalog import open_catalog
 from k2stream.model.candle import TIMEFRAMES
 from k2stream.reconcile.oracle.raw_log import read_to_end
 from k2stream.replay import run
-from k2stream.replay.clickhouse import HotRebuild
-from k2stream.replay.iceberg import Cold
+from k2stream.replay.tiers import Tiers
 from k2stream.simulator.faults import FaultKind
 from tests.fault import report
 from tests.fault.platforms import FOUR, exact, published, quiet, recovered, running, until
@@ -121,12 +119,11 @@ async def test_f14_a_replay_at_any_speed_gives_the_finals_of_the_live_run(tmp_pa
 
 async def _replayed(settings, batch_records):
     """The states of all windows, by (timeframe, key, open time), of a replay in batches of some size."""
-    hot = HotRebuild(settings)
+    tiers = Tiers.of(settings)
     try:
-        tiers = (hot, Cold(open_catalog(settings)))
         outcome = await run.rebuild(settings, tiers, "auto", print, batch_records=batch_records)
     finally:
-        hot.close()
+        tiers.hot.close()
     return {
         (timeframe, key, open_time): state
         for windows in outcome.rebuild.windows.values()

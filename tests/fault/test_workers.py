@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from k2stream import instruments, topics
-from k2stream.kafka.lag import SOURCES, LagReader
+from k2stream.kafka.groups import SOURCES
+from k2stream.kafka.lag import LagReader
 from k2stream.model.candle import TIMEFRAMES
 from k2stream.reconcile.oracle import candles
 from tests.fault import report

@@ -19,7 +19,7 @@ from k2stream import instruments, settings, topics
 from k2stream.avro import candles, registry, trades
 from k2stream.embedded.ports import free_port
 from k2stream.embedded.stack import Stack
-from k2stream.kafka import client as kafka
+from k2stream.kafka import creation
 from k2stream.model import decimals
 from k2stream.model.candle import TIMEFRAMES
 from k2stream.model.trade import TradeColumns
@@ -260,7 +260,7 @@ async def platform(tmp_path_factory):
     cache = Path(settings.load().cache_dir)
     async with Stack(tmp_path_factory.mktemp("candles"), cache, training=False) as stack:
         platform = Platform(stack.endpoints, tmp_path_factory.mktemp("workers"))
-        await kafka.ensure_topics(platform.settings, topics.declared(platform.settings))
+        await creation.ensure_topics(platform.settings, topics.declared(platform.settings))
         await registry.register(topics.ohlcv("1m"), "candle", platform.settings.registry_url)
         yield platform
 

@@ -11,8 +11,8 @@ from k2stream.commands.cold import cold
 from k2stream.iceberg import owner
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.iceberg.destination import Iceberg
+from k2stream.iceberg.fresh import FreshTables
 from k2stream.model.errors import StateRefused
-from k2stream.replay.iceberg import Cold
 from tests.integration.cold_samples import SILVER, held, once, opened, run, write_trades
 
 pytestmark = pytest.mark.integration
@@ -58,7 +58,7 @@ def test_a_copied_folder_writes_and_removes_nothing_of_the_original(config, stor
     assert {entry.status for entry in entries if entry.step != "audit"} == {"ERROR"}
     assert "StateRefused: the location" in entries[0].detail
     with pytest.raises(StateRefused):
-        Cold(open_catalog(copy)).create()
+        FreshTables(open_catalog(copy)).create()
     assert files(config) == before
     assert held(config) == once(400)
     write_trades(store, 400)

@@ -24,8 +24,8 @@ from k2stream.backfill.task import Task
 from k2stream.exchanges import raw
 from k2stream.exchanges.rest.spec import Page, Past
 from k2stream.feed import Columns
-from k2stream.kafka.client import ensure_topics
-from k2stream.kafka.client import gap_fill_group as group
+from k2stream.kafka.creation import ensure_topics
+from k2stream.kafka.groups import gap_fill_group as group
 from k2stream.model import clock, decimals
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.model.trade import RawTrade

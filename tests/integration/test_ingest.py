@@ -9,7 +9,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from k2stream import instruments, topics
-from k2stream.kafka.client import ensure_topics
+from k2stream.kafka.creation import ensure_topics
 from k2stream.settings import Settings, environment
 from k2stream.simulator import Options, Simulator
 from tests.integration.partitions import TWO

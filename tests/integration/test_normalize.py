@@ -19,7 +19,7 @@ from k2stream import exchanges, instruments, normalizer, topics
 from k2stream.avro import registry, trades
 from k2stream.batch import RecordBatch
 from k2stream.exchanges import raw
-from k2stream.kafka import client as kafka
+from k2stream.kafka import creation
 from k2stream.model.trade import RawTrade
 from k2stream.settings import Settings, environment
 from tests.integration.partitions import settings_on
@@ -180,7 +180,7 @@ def contents(full):
 @repeated(kills=(2, 20))
 async def test_kills_lose_and_change_nothing(running_stack, tmp_path, kills):
     settings = settings_on(running_stack.endpoints, tmp_path)
-    await kafka.ensure_topics(settings, topics.declared(settings))
+    await creation.ensure_topics(settings, topics.declared(settings))
     began = time.time_ns() // 1_000_000
     rng, log, enough = random.Random(5), tmp_path / "worker.log", asyncio.Event()
     publishing = asyncio.create_task(publish(settings, enough))

@@ -15,7 +15,7 @@ from k2stream import settings, topics
 from k2stream.clickhouse.destination import connect
 from k2stream.deadletter import DeadLetter
 from k2stream.embedded.ports import free_port
-from k2stream.kafka import client as kafka
+from k2stream.kafka import creation
 from k2stream.kafka.reader import Reader
 from k2stream.layers.gold import ROUTES as GOLD
 from tests.integration.partitions import TWO
@@ -61,7 +61,7 @@ async def test_the_hot_worker_dead_letters_what_it_cannot_read_and_goes_on(stack
         web_port=free_port(),
         **TWO,
     )
-    await kafka.ensure_topics(config, topics.declared(config))
+    await creation.ensure_topics(config, topics.declared(config))
     places = {}
     async with AIOKafkaProducer(bootstrap_servers=config.kafka_bootstrap) as producer:
         for topic, table in READ.items():

@@ -19,6 +19,7 @@ from k2stream.commands.demo import drain
 from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.iceberg.destination import Iceberg
+from k2stream.iceberg.fresh import FRESH, fresh_name
 from k2stream.iceberg.tables import TABLES
 from k2stream.kafka.lag import LagReader
 from k2stream.kafka.reader import Reader
@@ -29,9 +30,7 @@ from k2stream.platform.platform import WORKERS, Platform, Simulation
 from k2stream.platform.scrape import scrape
 from k2stream.reconcile.oracle.run import verify
 from k2stream.replay import run, swap
-from k2stream.replay.clickhouse import HotRebuild
-from k2stream.replay.iceberg import FRESH, Cold, fresh_name
-from k2stream.replay.rebuild import Rows
+from k2stream.replay.tiers import Tiers
 from k2stream.settings import Settings, environment, load
 from tests.fault.platforms import recovered, until
 from tests.integration.partitions import TWO
@@ -59,7 +58,7 @@ def settings(stack, tmp_path):
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def tiers(settings):
-    tiers = HotRebuild(settings), Cold(open_catalog(settings))
+    tiers = Tiers.of(settings)
     yield tiers
     for tier in tiers:
         tier.drop()
@@ -86,7 +85,7 @@ async def test_layers_change_places_and_the_sinks_go_on_from_them(settings, tier
         sink.open({key: SinkPosition(30)})
     rows = piece(silver.ROUTE, [trade(3, price=2), trade(4, price=3)]).rows
     for tier in tiers:
-        tier.write(Rows(silver.ROUTE, rows))
+        tier.write(silver.ROUTE.table, rows)
     with pytest.raises(ConfigError, match="holds nothing to swap in"):
         await swap.exchange(tiers)
     assert prices(settings) == (["1"], ["1"])
@@ -143,7 +142,7 @@ async def k2(settings, *arguments):
 
 async def rebuilt(settings, batch_records):
     """Rebuilt silver and gold of both tiers, as bytes."""
-    hot, cold = HotRebuild(settings), Cold(open_catalog(settings))
+    hot, cold = Tiers.of(settings)
     await run.rebuild(settings, (hot, cold), "auto", print, batch_records=batch_records)
     found = {}
     for hot_name, route in COLD.items():
@@ -237,7 +236,8 @@ async def test_a_replay_repairs_what_was_damaged_and_the_workers_go_on_exactly(t
         await damage(reached)
         status, said = await k2(given, "replay", "--swap", "--yes")
         assert status == 0
-        wrong = [line.split()[:2] for line in said.splitlines() if " rows, 1 differences" in line]
+        rows = said.partition("layer ")[2].splitlines()[1:]
+        wrong = [line.split()[:2] for line in rows if not line.startswith(" ") and line.endswith(" 1")]
         assert wrong == [["table", "ohlcv_1m"], ["ClickHouse", "silver_trades"], ["ClickHouse", "ohlcv_1m"]]
         assert "\n3 differences\nswapped" in said
         status, said = await k2(given, "replay")

@@ -21,7 +21,7 @@ from k2stream.dlq.plan import HEADER, plan
 from k2stream.dlq.replay import replay, replays
 from k2stream.embedded.ports import free_port
 from k2stream.exchanges import raw
-from k2stream.kafka import client as kafka
+from k2stream.kafka import creation
 from k2stream.kafka.reader import Reader
 from k2stream.model import clock, decimals
 from k2stream.model.trade import RawTrade
@@ -49,7 +49,7 @@ RAW_PARTITION = topics.partition_of(SYMBOL, TWO["kraken_partitions"])
 @pytest_asyncio.fixture(loop_scope="session")
 async def settings(running_stack, tmp_path):
     given = settings_on(running_stack.endpoints, tmp_path)
-    await kafka.ensure_topics(given, topics.declared(given))
+    await creation.ensure_topics(given, topics.declared(given))
     return given
 
 

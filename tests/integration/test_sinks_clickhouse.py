@@ -26,7 +26,7 @@ from k2stream.delivery.progress import SinkPosition, SinkProgress, SourcePartiti
 from k2stream.delivery.route import stored
 from k2stream.delivery.sink import Away, Policy, Sink
 from k2stream.exchanges import raw
-from k2stream.kafka import client as kafka
+from k2stream.kafka import creation
 from k2stream.model.errors import ConfigError
 from k2stream.model.trade import RawTrade
 from tests.integration.partitions import TWO
@@ -295,7 +295,7 @@ async def until(condition, within=60):
 
 
 async def test_a_killed_worker_and_a_wiped_database_lose_and_repeat_nothing(config, client, tmp_path):
-    await kafka.ensure_topics(config, topics.declared(config))
+    await creation.ensure_topics(config, topics.declared(config))
     topic, records = topics.raw("kraken"), 8_000
     mine = "connection = 'killed'"  # the topic may hold trades of other tests
     body = msgspec.json.encode(dict(list(native(0).items())[:7]))

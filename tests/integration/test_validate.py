@@ -18,7 +18,7 @@ from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.layers import bronze, gold, silver
 from k2stream.layers.schema import UTC_MICROSECONDS
 from k2stream.model.candle import TIMEFRAMES
-from k2stream.reconcile.oracle import checks
+from k2stream.reconcile import checks
 from tests.integration.sink_samples import batch, piece
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]

@@ -24,7 +24,7 @@ from k2stream.platform.platform import Platform, Simulation
 from k2stream.platform.running import Running
 from k2stream.reconcile.oracle.raw_log import held, read_to_end
 from k2stream.reconcile.oracle.run import verify
-from k2stream.reconcile.oracle.settle import settle
+from k2stream.reconcile.settle import settle
 from k2stream.resources import SCHEMAS
 from k2stream.settings import Settings, load
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from k2stream import exchanges, faults
 from k2stream.batch import RecordBatch
-from k2stream.columnar import bronze_scan as uniform
-from k2stream.columnar.scan import Misfit
+from k2stream.columnar import arrow, layout
+from k2stream.columnar.layout import Misfit
 from k2stream.layers import bronze
 
 ROUTES = {route.table.removeprefix("bronze_trades_"): route for route in bronze.ROUTES}
@@ -95,7 +95,7 @@ def both(name, values):
 
 def refused(values):
     try:
-        uniform.columns(values)
+        arrow.columns(values)
     except Misfit as reason:
         return str(reason)[:30]
     return "read"
@@ -118,8 +118,8 @@ def test_what_the_exchanges_send_is_read_by_column(name, data):
     values = data.draw(batches(name).filter(lambda values: b", " not in values[0] and b": " not in values[0]))
     values = [value for value in values if not any(len(run) > 16 for run in numbers(value))] * 3
     if values:
-        with mock.patch.object(uniform, "_BLOCK_ROWS", data.draw(st.integers(1, 5))):
-            assert set(uniform.columns(values)) == set(json.loads(values[0]))
+        with mock.patch.object(layout, "_BLOCK_ROWS", data.draw(st.integers(1, 5))):
+            assert set(arrow.columns(values)) == set(json.loads(values[0]))
             by_column, one_by_one = both(name, values)
         assert by_column.equals(one_by_one)
 
@@ -168,10 +168,10 @@ GOOD = (
 @pytest.mark.parametrize("row", [0, 1, 2])
 def test_a_record_unlike_the_others_is_refused(was, now, row):
     values = [GOOD[1], GOOD[1], GOOD[1]]
-    assert uniform.columns(values)
+    assert arrow.columns(values)
     values[row] = GOOD[0].replace(was, now)
     with pytest.raises(Misfit):
-        uniform.columns(values)
+        arrow.columns(values)
     by_column, one_by_one = both("binance", values)
     assert by_column.equals(one_by_one)
 

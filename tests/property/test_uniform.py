@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from k2stream import exchanges
 from k2stream.avro import registry, wire
 from k2stream.batch import RecordBatch
-from k2stream.columnar.scan import Misfit, Scan
+from k2stream.columnar.layout import Misfit
+from k2stream.columnar.scan import Scan
 from k2stream.normalizer import SymbolPosition, records, uniform
 from k2stream.normalizer.continuity import ContinuityState, Ids
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 from rich.console import Group, RenderableType
@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from k2stream import topics
-from k2stream.model.candle import TIMEFRAMES
+from k2stream.layers.table import TABLES
+from k2stream.model.roles import Role
 from k2stream.platform.scrape import Samples
 
 _MS = 1_000
@@ -54,7 +55,7 @@ def _feeds(snapshot: Snapshot) -> Table:
     table = _table(
         "exchange", "feed", "trades/s", "trades", "lag", "event lag", "rejected", "reconn.", "last price"
     )
-    lags = snapshot.lag.get("k2-normalize", {})
+    lags = snapshot.lag.get(Role.NORMALIZE.group, {})
     for name in topics.EXCHANGES:
         table.add_row(
             name,
@@ -109,13 +110,11 @@ def _warn(count: float) -> Text:
 
 def _layers(snapshot: Snapshot) -> Table:
     table = _table("layer", "rows", "rows/s", "lag", "p50", "p99", "errors")
-    hot, cold = snapshot.lag.get("k2-hot", {}), snapshot.lag.get("k2-cold", {})
-    raw_topics = [topics.raw(name) for name in topics.EXCHANGES]
-    gold = [topics.ohlcv(name) for name in TIMEFRAMES]
+    hot, cold = snapshot.lag.get(Role.HOT.group, {}), snapshot.lag.get(Role.COLD.group, {})
     now = snapshot.now
     table.add_row("raw topics", *_counter(snapshot, "k2_raw_trades_total"), "", "", "", "")
     errors = _warn(now.get("k2_rejected_total", stage="normalize"))
-    lag = str(sum(snapshot.lag.get("k2-normalize", {}).values()))
+    lag = str(sum(snapshot.lag.get(Role.NORMALIZE.group, {}).values()))
     table.add_row(
         "normalized topic",
         *_counter(snapshot, "k2_normalized_trades_total"),
@@ -123,24 +122,20 @@ def _layers(snapshot: Snapshot) -> Table:
         *_latency(now, "normalized"),
         errors,
     )
-    lag = str(sum(snapshot.lag.get("k2-candles", {}).values()))
+    lag = str(sum(snapshot.lag.get(Role.CANDLES.group, {}).values()))
     late = _warn(now.get("k2_late_trades_total"))
     table.add_row(
         "candle tables", *_counter(snapshot, "k2_candle_updates_total"), lag, *_latency(now, "candle"), late
     )
-    for tier, lags, prefix in (("ClickHouse", hot, ""), ("Iceberg", cold, "cold.")):
-        for layer, sources, target in (
-            ("bronze", raw_topics, ""),
-            ("silver", [topics.NORMALIZED], "silver"),
-            ("gold", gold, "gold"),
-        ):
-            rows = _sink_rows(now, prefix, layer)
-            per_second = max(rows - _sink_rows(snapshot.before, prefix, layer), 0) / max(
-                snapshot.seconds, 1e-9
-            )
-            waiting = sum(lags.get(topic, 0) for topic in sources)
-            timing = _latency(now, target) if target and not prefix else ("", "")
-            failed = _warn(_sink_rows(now, prefix, layer, "k2_sink_errors_total"))
+    for tier, lags in (("ClickHouse", hot), ("Iceberg", cold)):
+        for layer in ("bronze", "silver", "gold"):
+            held = [table for table in TABLES.values() if table.layer == layer]
+            names = {table.hot if lags is hot else table.cold for table in held}
+            rows = _sink_rows(now, names)
+            per_second = max(rows - _sink_rows(snapshot.before, names), 0) / max(snapshot.seconds, 1e-9)
+            waiting = sum(lags.get(table.topic, 0) for table in held)
+            timing = _latency(now, layer) if lags is hot and layer != "bronze" else ("", "")
+            failed = _warn(_sink_rows(now, names, "k2_sink_errors_total"))
             table.add_row(
                 f"{tier} {layer}", f"{rows:,.0f}", f"{per_second:,.0f}", f"{waiting:,}", *timing, failed
             )
@@ -154,11 +149,8 @@ def _counter(snapshot: Snapshot, name: str) -> tuple[str, str]:
     return f"{snapshot.now.get(name):,.0f}", f"{snapshot.rate(name):,.0f}"
 
 
-def _sink_rows(samples: Samples, prefix: str, layer: str, metric: str = "k2_sink_rows_total") -> float:
-    start = {"bronze": "bronze_", "silver": "silver_", "gold": "gold_" if prefix else "ohlcv_"}[layer]
-    return sum(
-        rows for table, rows in samples.by(metric, "table").items() if table.startswith(prefix + start)
-    )
+def _sink_rows(samples: Samples, tables: Set[str], metric: str = "k2_sink_rows_total") -> float:
+    return sum(rows for table, rows in samples.by(metric, "table").items() if table in tables)
 
 
 def _latency(samples: Samples, to: str) -> tuple[str, str]:

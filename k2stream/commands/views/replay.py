@@ -1,4 +1,4 @@
-"""A replay for a terminal: how far it is, and a line a layer."""
+"""A replay for a terminal: how far it is."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import sys
 import time
 
 import click
-
-from k2stream.replay.compare import ComparedLayer
 
 _TERMINAL_SECONDS, _LOG_SECONDS = 0.2, 5.0
 
@@ -28,12 +26,3 @@ class Meter:
             text = f"{done:,} of {total:,} raw records, {100 * done // max(total, 1)} %, {rate:,.0f}/s"
             end = done >= total or not self._terminal
             click.echo(f"\r{text}  " if self._terminal else text, nl=end, err=True)
-
-
-def line(layer: ComparedLayer) -> str:
-    """How a layer compares, with its first differences on lines of their own."""
-    elsewhere = f", {layer.elsewhere:,} moved on" if layer.elsewhere else ""
-    text = f"{layer.name:34} {layer.rows:>12,} rows, {layer.differences:,} differences{elsewhere}"
-    more = layer.differences - len(layer.examples)
-    rest = [f"  … and {more:,} more"] if more > 0 else []
-    return "\n".join([text, *(f"  {example}" for example in layer.examples), *rest])

@@ -5,9 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
+from k2stream.commands.views.comparisons import show_comparisons
 from k2stream.reconcile.oracle.run import Report
-
-_SHOWN = 20
 
 
 def show(report: Report, console: Console) -> None:
@@ -20,25 +19,4 @@ def show(report: Report, console: Console) -> None:
         table.add_row(name, *(f"{count:,}" for count in counts.values()))
     console.print(table)
     console.print()
-    compared = Table(box=None, pad_edge=False)
-    for heading in ("layer", "compared", "moved on", "not compared", "differences"):
-        compared.add_column(heading, justify="left" if heading == "layer" else "right")
-    for item in report.comparisons:
-        style = "bold red" if item.differences else ""
-        compared.add_row(
-            item.layer,
-            f"{item.compared:,}",
-            f"{item.newer:,}" if item.newer else "",
-            f"{item.skipped:,}" if item.skipped else "",
-            f"{len(item.differences):,}",
-            style=style,
-        )
-    console.print(compared)
-    for item in report.comparisons:
-        if item.skipped:
-            console.print(f"  {item.layer}: {item.skipped:,} not compared: {item.reason}", highlight=False)
-    differences = [difference for item in report.comparisons for difference in item.differences]
-    for difference in differences[:_SHOWN]:
-        console.print(f"  {difference}", style="red", highlight=False)
-    if len(differences) > _SHOWN:
-        console.print(f"  … and {len(differences) - _SHOWN:,} more")
+    show_comparisons(report.comparisons, console)

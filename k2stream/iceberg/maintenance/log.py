@@ -25,13 +25,6 @@ ORDER = ("started", "table", "step")
 Status = Literal["OK", "MISSING", "ERROR"]
 
 
-class Problem(NamedTuple):
-    """One disagreement, for a person to read."""
-
-    status: Status
-    text: str
-
-
 class AuditVerdict(NamedTuple):
     """What an audit of a table says; `rows` were audited."""
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from k2stream.iceberg.maintenance.log import AuditVerdict, Problem
+from k2stream.iceberg.maintenance.log import AuditVerdict
+from k2stream.model.comparison import SUMMARISED, Comparison, Difference
 
 Source = tuple[str, int]
 """Exchange and raw partition: raw offsets rise in it."""
@@ -17,88 +18,57 @@ Offsets = Mapping[Source, NDArray[np.int64]]
 Candles = Mapping[tuple[str, str, Any], Sequence[Any]]
 """All columns of a candle by exchange, canonical symbol and open time."""
 
-_SHOWN = 3
+_SHOWN = SUMMARISED + 1
 _NONE = np.empty(0, np.int64)
 
 
-def verdict(rows: int, problems: Sequence[Problem]) -> AuditVerdict:
-    """OK without problems, MISSING with a missing row, else ERROR."""
-    if not problems:
+def verdict(result: Comparison, rows: int) -> AuditVerdict:
+    """OK without differences, MISSING with a missing row, else ERROR."""
+    if not result.total:
         return AuditVerdict("OK", rows, "")
-    missing = any(problem.status == "MISSING" for problem in problems)
-    return AuditVerdict(
-        "MISSING" if missing else "ERROR", rows, "; ".join(problem.text for problem in problems)
-    )
+    return AuditVerdict("MISSING" if result.counts["missing"] else "ERROR", rows, result.summary())
 
 
-def trades(expected: Offsets, found: Offsets, *, all_known: bool) -> list[Problem]:
-    """Trades by raw offset. Rows that are not expected are a problem only when all of them are known."""
-    problems = []
+def trades(result: Comparison, expected: Offsets, found: Offsets, *, all_known: bool) -> Comparison:
+    """Trades by raw offset. Rows that are not expected differ only when all of them are known."""
     for source in sorted(expected.keys() | found.keys()):
-        where = f"{source[0]} raw partition {source[1]}"
         wanted, held = np.unique(expected.get(source, _NONE)), found.get(source, _NONE)
-        once = np.unique(held)
+        once, times = np.unique(held, return_counts=True)
         missing, surplus = np.setdiff1d(wanted, once, True), np.setdiff1d(once, wanted, True)
-        if len(missing):
-            problems.append(
-                Problem("MISSING", f"{where}: {len(missing)} rows are missing, offsets {_few(missing)}")
-            )
-        if len(held) > len(once):
-            problems.append(
-                Problem("ERROR", f"{where}: {len(held) - len(once)} rows are there more than once")
-            )
-        if all_known and len(surplus):
-            problems.append(
-                Problem("ERROR", f"{where}: {len(surplus)} rows are in no topic, offsets {_few(surplus)}")
-            )
-    return problems
+        result.rows("missing", _records(source, missing), len(missing))
+        result.rows("doubled", _records(source, once[times > 1]), len(held) - len(once))
+        if all_known:
+            result.rows("surplus", _records(source, surplus), len(surplus))
+    return result
 
 
-def partitions(cold: Mapping[str, int], hot: Mapping[str, int]) -> list[Problem]:
+def partitions(result: Comparison, cold: Mapping[str, int], hot: Mapping[str, int]) -> None:
     """Rows per Iceberg partition in both tiers."""
-    return [
-        Problem(
-            "MISSING" if cold.get(name, 0) < hot.get(name, 0) else "ERROR",
-            f"{name}: {cold.get(name, 0)} rows, ClickHouse has {hot.get(name, 0)}",
-        )
-        for name in sorted(cold.keys() | hot.keys())
-        if cold.get(name, 0) != hot.get(name, 0)
-    ]
+    for name in sorted(cold.keys() | hot.keys()):
+        ours, theirs = cold.get(name, 0), hot.get(name, 0)
+        if ours < theirs:
+            result.rows("missing", [f"{theirs - ours} that ClickHouse has of partition {name}"])
+        elif ours > theirs:
+            result.add([Difference(result.layer, f"partition {name}", "number of rows", theirs, ours)])
 
 
-def candles(cold: Candles, hot: Candles, pending: Collection[Any], columns: Sequence[str]) -> list[Problem]:
+def candles(
+    result: Comparison, cold: Candles, hot: Candles, pending: Collection[Any], columns: Sequence[str]
+) -> None:
     """Candles by value, without those whose records one of the tiers has still to take in."""
-    keys = sorted((cold.keys() | hot.keys()) - set(pending))
-    missing = [key for key in keys if key not in cold]
-    lacking = [key for key in keys if key not in hot]
-    differing = [
-        f"{_name(key)}: {column} is {ours}, in ClickHouse {theirs}"
-        for key in keys
-        if key in cold and key in hot
-        for column, ours, theirs in zip(columns, cold[key], hot[key], strict=True)
-        if ours != theirs
-    ]
-    problems = []
-    if missing:
-        problems.append(
-            Problem("MISSING", f"{len(missing)} candles are missing: {_some(map(_name, missing))}")
-        )
-    if lacking:
-        problems.append(
-            Problem("ERROR", f"ClickHouse lacks {len(lacking)} candles: {_some(map(_name, lacking))}")
-        )
-    if differing:
-        problems.append(Problem("ERROR", f"{len(differing)} values differ: {_some(differing)}"))
-    return problems
+    for key in sorted((cold.keys() | hot.keys()) - set(pending)):
+        if key not in cold:
+            result.rows("missing", [_name(key)])
+        elif key not in hot:
+            result.add([Difference(result.layer, _name(key), "in ClickHouse", "present", "absent")])
+        elif cold[key] != hot[key]:
+            theirs, ours = (dict(zip(columns, row[key], strict=True)) for row in (hot, cold))
+            result.values(_name(key), theirs, ours)
 
 
-def _few(offsets: NDArray[np.int64]) -> str:
-    return _some(offsets[: _SHOWN + 1].tolist())
-
-
-def _some(items: Any) -> str:
-    texts = [str(item) for item in items]
-    return ", ".join(texts[:_SHOWN]) + (", …" if len(texts) > _SHOWN else "")
+def _records(source: Source, offsets: NDArray[np.int64]) -> list[str]:
+    """The first offsets by name."""
+    return [f"{source[0]}[{source[1]}] offset {offset}" for offset in offsets[:_SHOWN].tolist()]
 
 
 def _name(key: tuple[str, str, Any]) -> str:

@@ -25,7 +25,7 @@ class Hot:
 
     def positions(self, table: ColdTable) -> Mapping[int, SinkPosition]:
         """How far the hot tier's table of the same route is."""
-        return self._sink.positions(replace(table.route, table=table.hot))
+        return self._sink.positions(replace(table.route, table=table.of.hot))
 
     def trades(
         self, table: ColdTable, since: datetime, bounds: Bounds, *, by_exchange: bool
@@ -46,7 +46,7 @@ class Hot:
         )
         return dict(
             self._client.execute(
-                f"""SELECT {group} AS name, count() FROM {self._database}.{table.hot} FINAL
+                f"""SELECT {group} AS name, count() FROM {self._database}.{table.of.hot} FINAL
                 WHERE receive_time >= fromUnixTimestamp64Micro(%(since)s) AND ({within}) GROUP BY name""",
                 {"since": int(since.timestamp() * 1_000_000)},
             )
@@ -56,7 +56,7 @@ class Hot:
         """Candles that closed since a time, or are open."""
         names = table.route.schema.names
         rows = self._client.execute(
-            f"""SELECT {", ".join(names)} FROM {self._database}.{table.hot}_view
+            f"""SELECT {", ".join(names)} FROM {self._database}.{table.of.hot}_view
             WHERE close_time >= fromUnixTimestamp64Milli(%(since)s)""",
             {"since": int(since.timestamp() * 1000)},
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
@@ -17,9 +17,10 @@ from pyiceberg.table import Table
 from k2stream import topics
 from k2stream.delivery.progress import SinkPosition
 from k2stream.iceberg import writer
-from k2stream.iceberg.maintenance.log import AuditVerdict, Problem
+from k2stream.iceberg.maintenance.log import AuditVerdict
 from k2stream.iceberg.tables import TABLES, ColdTable
 from k2stream.layers import gold
+from k2stream.model.comparison import Comparison, Difference
 from k2stream.reconcile.audit import compare
 from k2stream.reconcile.audit.compare import Candles, Source
 from k2stream.reconcile.audit.hot import Bounds, Hot
@@ -49,7 +50,7 @@ async def _audit(settings: Settings, catalog: Catalog, table: ColdTable, seconds
         with closing(Hot(settings)) as hot:
             if table.route.topic == topics.NORMALIZED:
                 return await _silver(catalog, table, log, hot, start, due)
-            if table.hot.startswith("ohlcv"):
+            if table.of.timeframe:
                 return await _gold(catalog, table, log, hot, start, due)
             return await _bronze(catalog, table, log, hot, start, due)
 
@@ -58,7 +59,7 @@ async def _bronze(
     catalog: Catalog, table: ColdTable, log: Topics, hot: Hot, start: datetime, due: datetime
 ) -> AuditVerdict:
     """A raw record is a row, unless it was a dead letter; an offset need not be a record."""
-    exchange = table.route.table.rpartition("_")[2]
+    exchange = table.of.exchange
     in_hot = hot.positions(table)
     cold = catalog.load_table(table.name)
     held = _positions(cold, table)
@@ -74,7 +75,7 @@ async def _bronze(
         (exchange, number): np.arange(span.first, max(_last(held, number) + 1, span.due))
         for number, span in spans.items()
     }
-    if compare.trades(expected, found, all_known=False):
+    if compare.trades(Comparison(table.name), expected, found, all_known=False).total:
         dead = await log.dead(table.route.topic)
         for (_, number), offsets in expected.items():
             gone = [offset for partition, offset in dead if partition == number]
@@ -82,14 +83,15 @@ async def _bronze(
             missing = np.setdiff1d(offsets, there)
             gone += (await log.no_records(table.route.topic, number, missing)).tolist()
             expected[exchange, number] = offsets[~np.isin(offsets, gone)]
-    problems = compare.trades(expected, found, all_known=False)
+    result = compare.trades(Comparison(table.name), expected, found, all_known=False)
     bounds = {
         (exchange, number): (span.first, min(_last(held, number), _last(in_hot, number)))
         for number, span in spans.items()
     }
     ours = _by_partition(rows, bounds, by_exchange=False)
     theirs = hot.trades(table, datetime.fromtimestamp(0, UTC), bounds, by_exchange=False)
-    return compare.verdict(sum(map(len, found.values())), [*problems, *compare.partitions(ours, theirs)])
+    compare.partitions(result, ours, theirs)
+    return compare.verdict(result, sum(map(len, found.values())))
 
 
 async def _silver(
@@ -110,12 +112,13 @@ async def _silver(
     )
     found = _offsets(rows)
     whole = all(span.beginning == 0 or span.beginning < span.first for span in spans.values())
-    problems = compare.trades(expected, found, all_known=whole)
+    result = compare.trades(Comparison(table.name), expected, found, all_known=whole)
     in_cold = _marks(held)
     bounds = {source: (0, min(last, in_hot.get(source, -1))) for source, last in in_cold.items()}
     ours = _by_partition(rows, bounds, by_exchange=True)
     theirs = hot.trades(table, start, bounds, by_exchange=True)
-    return compare.verdict(len(rows), [*problems, *compare.partitions(ours, theirs)])
+    compare.partitions(result, ours, theirs)
+    return compare.verdict(result, len(rows))
 
 
 async def _gold(
@@ -136,19 +139,20 @@ async def _gold(
         for number, span in spans.items()
     }
     pending = await log.candles(table.route.topic, on_the_way)
-    problems = compare.candles(ours, theirs, pending, table.route.schema.names)
-    return compare.verdict(len(ours), [*_uncommitted(table, held, spans), *problems])
+    result = Comparison(table.name)
+    result.add(_uncommitted(table, held, spans))
+    compare.candles(result, ours, theirs, pending, table.route.schema.names)
+    return compare.verdict(result, len(ours))
 
 
 def _uncommitted(
     table: ColdTable, held: Mapping[int, SinkPosition], spans: Mapping[int, OffsetSpan]
-) -> list[Problem]:
+) -> Iterator[Difference]:
     late = {number: span.due - max(_last(held, number) + 1, span.beginning) for number, span in spans.items()}
-    return [
-        Problem("MISSING", f"{table.route.topic}:{number}: {count} records should have been committed by now")
-        for number, count in late.items()
-        if count > 0
-    ]
+    for number, count in late.items():
+        if count > 0:
+            what = f"{count} records of {table.route.topic}[{number}]"
+            yield Difference(table.name, what, "commit", "made by now", "missing")
 
 
 def _positions(cold: Table, table: ColdTable) -> dict[int, SinkPosition]:

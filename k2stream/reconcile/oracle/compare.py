@@ -3,47 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from k2stream.model.comparison import MOST, Comparison, Difference
 from k2stream.reconcile.oracle.engine import OracleEngine
 from k2stream.reconcile.oracle.trades import COMPARED
 
 KEY = ("exchange", "raw_partition", "raw_offset")
-MOST = 100_000
-"""Differences of one kind that are told; more would fill the memory and help nobody."""
-
-
-class Difference(NamedTuple):
-    """One disagreement, for a person to read."""
-
-    layer: str
-    what: str
-    field: str
-    expected: object
-    found: object
-
-    def __str__(self) -> str:
-        return f"{self.layer}: {self.what}: {self.field} is {self.found}, expected {self.expected}"
-
-
-@dataclass(slots=True)
-class Comparison:
-    """How a layer compares: what was, what of it came after the oracle first looked, what was not."""
-
-    layer: str
-    compared: int = 0
-    newer: int = 0
-    skipped: int = 0
-    reason: str = ""
-    differences: list[Difference] = field(default_factory=list)
-
-    @property
-    def waiting(self) -> bool:
-        """Whether it differs by what is missing alone, which may be on its way."""
-        return bool(self.differences) and all(
-            item.found in ("missing", "behind") for item in self.differences
-        )
 
 
 class OracleLayer(NamedTuple):
@@ -85,12 +51,12 @@ def compare(engine: OracleEngine, layer: OracleLayer) -> Comparison:
     ):
         what = _name(key)
         if not int(present):
-            result.differences.append(Difference(layer.name, what, "row", "absent", "present"))
+            result.rows("surplus", [what])
             continue
-        result.differences += [Difference(layer.name, what, *item) for item in fields]
-    result.differences += _missing(engine, layer, known)
+        result.add(Difference(layer.name, what, *item) for item in fields)
+    result.add(_missing(engine, layer, known))
     if not layer.repeats:
-        result.differences += _doubled(engine, layer)
+        result.add(_doubled(engine, layer))
     return result
 
 

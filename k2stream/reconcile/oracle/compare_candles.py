@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from k2stream.model.comparison import MOST, Comparison, Difference
 from k2stream.reconcile.oracle.candles import NUMBERS
-from k2stream.reconcile.oracle.compare import MOST, Comparison, Difference
 from k2stream.reconcile.oracle.engine import OracleEngine
 
 _COLUMNS = (
@@ -36,10 +36,10 @@ def compare_candles(
         WHERE f.raw_offset > e.raw_offset"""
     )
     every = f"(SELECT * FROM {held} WHERE {_KNOWN})" if revisions else known
-    result.differences += _fields(engine, name, every)
-    result.differences += _behind(engine, name, known, retention)
+    result.add(_fields(engine, name, every))
+    result.add(_behind(engine, name, known, retention))
     if revisions:
-        result.differences += _contradicting(engine, name, held)
+        result.add(_contradicting(engine, name, held))
     return result
 
 

@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path
 
 from k2stream import topics
+from k2stream.model.comparison import Comparison
 from k2stream.reconcile.oracle import bronze, windows
-from k2stream.reconcile.oracle.compare import Comparison, OracleLayer, compare, processed
+from k2stream.reconcile.oracle.compare import OracleLayer, compare, processed
 from k2stream.reconcile.oracle.compare_candles import compare_candles
 from k2stream.reconcile.oracle.engine import OracleEngine
 from k2stream.reconcile.oracle.letters import compare_letters
@@ -82,7 +83,7 @@ def _trades(engine: OracleEngine, extent: Extent, held: Mapping[str, Bounds]) ->
 def _silver(engine: OracleEngine, layer: OracleLayer) -> Comparison:
     compared = compare(engine, layer)
     if layer.held != "canonical":
-        compared.differences += processed(engine, layer, "canonical")
+        compared.add(processed(engine, layer, "canonical"))
     return compared
 
 
@@ -116,11 +117,7 @@ def _bronze(engine: OracleEngine, extent: Extent, name: str) -> Comparison:
     for exchange in topics.EXCHANGES:
         held, expected = f"{tier}_bronze_{exchange}", f"bronze_{exchange}"
         layer = OracleLayer(name, held, expected, bronze.columns(exchange), lasting, from_offset(start), "0")
-        found = compare(engine, layer)
-        total.compared += found.compared
-        total.skipped += found.skipped
-        total.reason = found.reason
-        total.differences += found.differences
+        total.merge(compare(engine, layer))
     return total
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from k2stream import topics
-from k2stream.reconcile.oracle.compare import MOST, Comparison, Difference
+from k2stream.model.comparison import MOST, Comparison, Difference
 from k2stream.reconcile.oracle.engine import OracleEngine
 
 NAME = "dead letters"
@@ -28,7 +28,7 @@ def compare_letters(engine: OracleEngine, folder: Path, *, all_held: bool) -> Co
         f"SELECT {position} FROM {joined} WHERE NOT r.bad AND NOT r.doubtful LIMIT {MOST}"
     ):
         what = f"{topic}[{number}] offset {offset}"
-        result.differences.append(Difference(NAME, what, f"letter of {stage}", "absent", "present"))
+        result.add([Difference(NAME, what, f"letter of {stage}", "absent", "present")])
     for topic, number, offset, _ in engine.rows(
         f"""SELECT {position} FROM {joined} WHERE r.body != '' AND NOT (
             startsWith(r.body, l.original)
@@ -36,7 +36,7 @@ def compare_letters(engine: OracleEngine, folder: Path, *, all_held: bool) -> Co
         LIMIT {MOST}"""
     ):
         what = f"{topic}[{number}] offset {offset}"
-        result.differences.append(Difference(NAME, what, "original", "the record's bytes", "other bytes"))
+        result.add([Difference(NAME, what, "original", "the record's bytes", "other bytes")])
     for topic, number, offset in engine.rows(
         f"""SELECT r.topic, r.partition, r.offset FROM judged AS r LEFT ANTI JOIN letters AS l
             ON r.topic = l.topic AND r.partition = l.partition AND r.offset = l.offset
@@ -44,7 +44,7 @@ def compare_letters(engine: OracleEngine, folder: Path, *, all_held: bool) -> Co
     ):
         if all_held:
             what = f"{topic}[{number}] offset {offset}"
-            result.differences.append(Difference(NAME, what, "letter", "present", "missing"))
+            result.add([Difference(NAME, what, "letter", "present", "missing")])
     return result
 
 

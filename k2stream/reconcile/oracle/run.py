@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 
 from k2stream import topics
+from k2stream.model.comparison import Comparison
 from k2stream.reconcile.oracle import bronze, candles, raw, trades, unreadable
 from k2stream.reconcile.oracle.candles import listed
-from k2stream.reconcile.oracle.compare import Comparison
 from k2stream.reconcile.oracle.engine import OracleEngine
 from k2stream.reconcile.oracle.layers import counts, work
 from k2stream.reconcile.oracle.oracle import expect
@@ -39,12 +39,12 @@ class Report:
     @property
     def differences(self) -> int:
         """Disagreements over all layers."""
-        return sum(len(item.differences) for item in self.comparisons)
+        return sum(item.total for item in self.comparisons)
 
     @property
     def waiting(self) -> bool:
         """Whether nothing is wrong but that rows are missing."""
-        wrong = [item for item in self.comparisons if item.differences]
+        wrong = [item for item in self.comparisons if item.total]
         return bool(wrong) and all(item.waiting for item in wrong)
 
 

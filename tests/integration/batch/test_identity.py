@@ -7,7 +7,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from k2stream.kafka.client import ensure_topics
+from k2stream.kafka.creation import ensure_topics
 from k2stream.model.errors import StateRefused
 from k2stream.settings import Settings
 from k2stream.topics import changelog
@@ -147,7 +147,7 @@ async def test_offsets_of_an_earlier_release_are_noted_once(start, kafka):
 async def test_a_topic_that_was_read_from_is_not_made_again_silently(start, kafka, monkeypatch):
     await kafka.fill(start.source, 400)
     await run(start, kafka, 400)
-    monkeypatch.setattr("k2stream.kafka.client.GROUPS", (start.app,))
+    monkeypatch.setattr("k2stream.kafka.groups.GROUPS", (start.app,))
     at = Settings(kafka_bootstrap=kafka.bootstrap)
     lost = changelog(f"{start.app}-other-changelog", 4, {}, start.source)
     with pytest.raises(StateRefused, match=f"{lost.name} does not exist, but group {start.app} has read"):

@@ -30,8 +30,9 @@ class Group:
         self.publisher = publisher
         self.commits = []
 
-    async def commit(self, offsets):
-        self.commits.append((offsets[TP], len(answers(self.publisher))))
+    async def commit(self, tp, offset):
+        assert tp == TP
+        self.commits.append((offset, len(answers(self.publisher))))
 
 
 async def test_an_event_is_committed_once_its_answer_is_durable():

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from k2stream.iceberg.maintenance.log import Problem
+from k2stream.model.comparison import Comparison
 from k2stream.reconcile.audit import compare
 
 KRAKEN = ("kraken", 0)
@@ -16,53 +16,72 @@ def offsets(*numbers):
     return {KRAKEN: np.array(numbers, np.int64)}
 
 
-def test_the_same_rows_are_no_problem():
-    assert compare.trades(offsets(1, 2, 3), offsets(3, 1, 2), all_known=True) == []
-    assert compare.trades(offsets(1, 1, 2), offsets(1, 2), all_known=True) == []  # a replay in the topic
-    assert compare.trades({}, {}, all_known=True) == []
+def trades(expected, found, *, all_known=True):
+    return compare.trades(Comparison("cold.some"), expected, found, all_known=all_known).summary()
 
 
-def test_missing_rows_are_told_with_their_first_offsets():
-    assert compare.trades(offsets(*range(1, 8)), offsets(1, 2), all_known=True) == [
-        Problem("MISSING", "kraken raw partition 0: 5 rows are missing, offsets 3, 4, 5, …")
-    ]
-    assert compare.trades(offsets(7), {}, all_known=True)[0].status == "MISSING"
+def partitions(cold, hot):
+    result = Comparison("cold.some")
+    compare.partitions(result, cold, hot)
+    return compare.verdict(result, 0)
+
+
+def candles(cold, hot, pending=()):
+    result = Comparison("cold.some")
+    compare.candles(result, cold, hot, pending, ("revision", "close"))
+    return compare.verdict(result, 0)
+
+
+def test_the_same_rows_do_not_differ():
+    assert trades(offsets(1, 2, 3), offsets(3, 1, 2)) == ""
+    assert trades(offsets(1, 1, 2), offsets(1, 2)) == ""  # a replay in the topic
+    assert trades({}, {}) == ""
+
+
+def test_missing_rows_are_reported_with_their_first_offsets():
+    first = ", ".join(f"kraken[0] offset {offset}" for offset in (3, 4, 5))
+    assert trades(offsets(*range(1, 8)), offsets(1, 2)) == f"5 rows missing: {first}, …"
+    assert trades(offsets(7), {}) == "1 rows missing: kraken[0] offset 7"
 
 
 def test_doubled_rows_and_rows_of_no_topic_are_errors():
-    assert compare.trades(offsets(1, 2), offsets(1, 1, 1, 2), all_known=True) == [
-        Problem("ERROR", "kraken raw partition 0: 2 rows are there more than once")
-    ]
-    assert compare.trades(offsets(1), offsets(1, 2), all_known=True)[0].status == "ERROR"
-    assert compare.trades(offsets(1), offsets(1, 2), all_known=False) == []  # older than the topic
+    assert trades(offsets(1, 2), offsets(1, 1, 1, 2)) == "2 rows there more than once: kraken[0] offset 1"
+    assert trades(offsets(1), offsets(1, 2)) == "1 rows that should not be there: kraken[0] offset 2"
+    assert trades(offsets(1), offsets(1, 2), all_known=False) == ""  # older than the topic
 
 
 def test_counts_of_partitions():
-    assert compare.partitions({"2026-01-01": 5}, {"2026-01-01": 5}) == []
-    assert compare.partitions({"a": 4}, {"a": 5, "b": 1}) == [
-        Problem("MISSING", "a: 4 rows, ClickHouse has 5"),
-        Problem("MISSING", "b: 0 rows, ClickHouse has 1"),
-    ]
-    assert compare.partitions({"a": 6}, {"a": 5})[0].status == "ERROR"
+    assert partitions({"2026-01-01": 5}, {"2026-01-01": 5}).status == "OK"
+    assert partitions({"a": 4}, {"a": 5, "b": 1}) == (
+        "MISSING",
+        0,
+        "2 rows missing: 1 that ClickHouse has of partition a, 1 that ClickHouse has of partition b",
+    )
+    assert partitions({"a": 6}, {"a": 5}).status == "ERROR"
 
 
 def test_candles_by_value():
-    columns = ("revision", "close")
-    assert compare.candles({BTC: (1, 2)}, {BTC: (1, 2)}, (), columns) == []
-    assert compare.candles({BTC: (1, 2)}, {BTC: (1, 3)}, (), columns) == [
-        Problem("ERROR", "1 values differ: kraken BTC/USD 2026-01-01 12:30: close is 2, in ClickHouse 3")
-    ]
-    assert compare.candles({}, {BTC: (1, 2)}, (), columns)[0].status == "MISSING"
-    assert compare.candles({BTC: (1, 2)}, {}, (), columns)[0].status == "ERROR"
+    assert candles({BTC: (1, 2)}, {BTC: (1, 2)}).status == "OK"
+    assert candles({BTC: (1, 2)}, {BTC: (1, 3)}) == (
+        "ERROR", 0, "1 rows different: kraken BTC/USD 2026-01-01 12:30: close is 2, expected 3",
+    )  # fmt: skip
+    assert candles({}, {BTC: (1, 2)}).status == "MISSING"
+    assert candles({BTC: (1, 2)}, {}).status == "ERROR"
 
 
 def test_a_candle_that_is_on_its_way_is_not_compared():
-    assert compare.candles({BTC: (1, 2)}, {BTC: (2, 3)}, {BTC}, ("revision", "close")) == []
-    assert compare.candles({}, {BTC: (2, 3)}, {BTC}, ("revision", "close")) == []
+    assert candles({BTC: (1, 2)}, {BTC: (2, 3)}, {BTC}).status == "OK"
+    assert candles({}, {BTC: (2, 3)}, {BTC}).status == "OK"
 
 
-def test_verdicts():
-    missing, error = Problem("MISSING", "m"), Problem("ERROR", "e")
-    assert compare.verdict(3, []) == ("OK", 3, "")
-    assert compare.verdict(3, [error]) == ("ERROR", 3, "e")
-    assert compare.verdict(3, [error, missing]) == ("MISSING", 3, "e; m")
+def test_a_missing_row_outweighs_a_wrong_one():
+    result = Comparison("cold.some")
+    assert compare.verdict(result, 3) == ("OK", 3, "")
+    result.rows("surplus", ["e"])
+    assert compare.verdict(result, 3) == ("ERROR", 3, "1 rows that should not be there: e")
+    result.rows("missing", ["m"])
+    assert compare.verdict(result, 3) == (
+        "MISSING",
+        3,
+        "1 rows missing: m; 1 rows that should not be there: e",
+    )

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from uuid import uuid4
 
+import pyarrow as pa
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchNamespaceError
 from pyiceberg.table import Table
@@ -17,14 +18,13 @@ from k2stream.delivery.route import stored
 from k2stream.iceberg import owner, tables, writer
 from k2stream.iceberg.tables import NAMESPACE, TABLES
 from k2stream.model.errors import ConfigError
-from k2stream.replay.rebuild import Rows
 
 FRESH = f"{NAMESPACE}_replay"
 """The namespace that a replay writes."""
 
 _BETWEEN = "_exchanged"
 
-NAMES = {table.hot: name for name, table in TABLES.items()}
+NAMES = {table.of.hot: name for name, table in TABLES.items()}
 """Live names by the hot table's."""
 
 
@@ -33,7 +33,7 @@ def fresh_name(name: str) -> str:
     return f"{FRESH}.{name.partition('.')[2]}"
 
 
-class Cold:
+class FreshTables:
     """The namespaces `cold` and `cold_replay` of a catalog."""
 
     def __init__(self, catalog: Catalog) -> None:
@@ -51,12 +51,12 @@ class Cold:
             folder, _, _ = live.location().rstrip("/").rpartition("/")
             wanted = replace(table, name=fresh_name(name))
             location = f"{folder}/{name.partition('.')[2]}-{uuid4().hex[:8]}"
-            self._fresh[table.hot] = tables.ensure(self.catalog, wanted, location)
+            self._fresh[table.of.hot] = tables.ensure(self.catalog, wanted, location)
 
-    def write(self, made: Rows) -> None:
-        """Append rows, in one commit."""
-        table = self._fresh[made.route.table]
-        table.append(tables.rows_for(table, stored(made.rows)))
+    def write(self, hot: str, rows: pa.Table) -> None:
+        """Append rows to the fresh table of a hot one, in one commit."""
+        table = self._fresh[hot]
+        table.append(tables.rows_for(table, stored(rows)))
 
     def save(self, positions: Mapping[str, Mapping[SourcePartition, SinkPosition]]) -> None:
         """Say in a snapshot how far each fresh table is in its topic, in a new epoch."""

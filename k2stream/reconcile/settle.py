@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 
 from k2stream.kafka.lag import LagReader
+from k2stream.model.roles import Role
 from k2stream.platform.running import Running
 
 WITHIN_SECONDS = 60.0
@@ -13,7 +14,7 @@ WITHIN_SECONDS = 60.0
 async def settle(running: Running) -> None:
     """Wait until the workers have taken in what is in the topics now, and have the cold one commit."""
     async with LagReader(running.settings) as lags:
-        for group in ("k2-normalize", "k2-candles", "k2-hot"):
+        for group in (Role.NORMALIZE.group, Role.CANDLES.group, Role.HOT.group):
             await lags.passed(group, WITHIN_SECONDS)
     async with httpx.AsyncClient(timeout=WITHIN_SECONDS) as client:
         (await client.post(f"{running.urls['cold']}/cold/flush")).raise_for_status()

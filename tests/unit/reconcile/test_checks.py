@@ -6,8 +6,8 @@ import pytest
 from clickhouse_driver import errors
 
 from k2stream.model.errors import ConfigError
-from k2stream.reconcile.oracle import checks
-from k2stream.reconcile.oracle.checks import Check, Finding, Range
+from k2stream.reconcile import checks
+from k2stream.reconcile.checks import Check, Finding, Range
 from k2stream.settings import Settings
 
 DAY = Range(datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 3, tzinfo=UTC))

@@ -1,0 +1,136 @@
+"""Where the values of JSON objects lie that are all of one shape, without a Python object per record.
+
+The first record says where fields and literal text are; every other one is checked to have them there.
+Whatever is not like that raises Misfit, and is read record by record instead. Few arrays are larger than what
+malloc keeps: each time it maps one the system has to clear it, which takes longer than the work on it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Words = NDArray[np.uint64]
+
+WORD = 8
+"""Characters that are handled as one number."""
+
+MAX_LEAD = MAX_DIGITS = 2 * WORD
+
+FIRST = np.array([(1 << 8 * count) - 1 for count in range(WORD + 1)], np.uint64)
+"""Masks of the first bytes of a word, by their number."""
+
+_SEPARATOR = b"\x1f"  # the highest control character: JSON has none
+_BEFORE, _AFTER = b" " * MAX_DIGITS, b" " * 2 * MAX_LEAD  # the words around any value are in the buffer
+_BLOCK_ROWS = 512
+_PAIR = re.compile(rb'"([^"]+)":(?:(")[^"]*"|(0|[1-9][0-9]*)|(?:true|false))')
+_QUOTE, _CLOSE = b'"}'
+
+
+class Misfit(ValueError):
+    """The batch is not of one shape, or of one that is not read by column."""
+
+
+class Field(NamedTuple):
+    """A name, the text that leads to its value, the number of its name's first quote, what its value is."""
+
+    name: str
+    lead: bytes
+    quote: int
+    is_text: bool
+    is_number: bool
+
+    @property
+    def quotes(self) -> int:
+        """How many quotes the field has in a record."""
+        return 4 if self.is_text else 2
+
+
+class RecordLayout:
+    """The records one after another, and where each value lies in them.
+
+    `bytes` are all characters, `words` the eight from each place on. Raises Misfit for any but flat objects
+    of plain ASCII without whitespace, with the same fields in the same order, whose numbers are whole and
+    without a sign.
+    """
+
+    def __init__(self, values: Sequence[bytes | None]) -> None:
+        if not values or None in values:
+            raise Misfit("no record, or one without a value")
+        self.text = _SEPARATOR.join([_BEFORE, *values, _AFTER])  # type: ignore[list-item]
+        self.bytes = np.frombuffer(self.text, np.uint8)
+        self.words: Words = np.ndarray((len(self.text) - WORD + 1,), "<u8", self.text, strides=(1,))
+        if not self.text.isascii() or b"\\" in self.text:
+            raise Misfit("not plain ASCII")
+        if self.bytes.min() < _SEPARATOR[0] or self.text.count(_SEPARATOR) != len(values) + 1:
+            raise Misfit("a control character")
+        self.fields = _fields(values[0] or b"")
+        self._leads = self._located(values)
+
+    def span(self, row: int) -> tuple[Ints, Ints]:
+        """Where the values of the field of that number begin and end in each record."""
+        field = self.fields[row]
+        return self._leads[row] + len(field.lead), self._leads[row + 1] - field.is_text
+
+    def spans(self, rows: Sequence[int]) -> tuple[Ints, Ints]:
+        """(rows, n) of several fields whose values are no text."""
+        lengths = np.array([[len(self.fields[row].lead)] for row in rows])
+        return self._leads[rows] + lengths, self._leads[[row + 1 for row in rows]]
+
+    def _located(self, values: Sequence[bytes | None]) -> Ints:
+        """(fields + 1, n) places where leads begin, each the end of the value before. All text is checked."""
+        fields = self.fields
+        count, each = len(values), fields[-1].quote + fields[-1].quotes
+        texts = [row for row, field in enumerate(fields) if field.is_text]
+        opening, closing = [field.quote for field in fields], [fields[row].quote + 3 for row in texts]
+        lead, close = np.empty((len(fields) + 1, count), np.int64), np.empty((len(texts), count), np.int64)
+        at = len(_BEFORE) + 1
+        for row in range(0, count, _BLOCK_ROWS):
+            block = slice(row, row + _BLOCK_ROWS)
+            stop = at + len(values[block]) + sum(map(len, values[block]))  # type: ignore[arg-type]
+            found = np.flatnonzero(self.bytes[at:stop] == _QUOTE)
+            if len(found) != len(values[block]) * each:
+                raise Misfit("not the same number of quotes")
+            quotes = found.reshape(-1, each).T
+            lead[:-1, block], close[:, block] = quotes[opening] + (at - 1), quotes[closing] + at
+            at = stop
+        lead[0] -= 1  # it begins with the separator
+        lead[-1, :-1], lead[-1, -1] = lead[0, 1:] - 1, at - 2
+        if (self.bytes[lead[-1]] != _CLOSE).any() or (close + 1 != lead[1:][texts]).any():
+            raise Misfit("a value ends elsewhere")
+        self._expect(lead[:-1], [field.lead[:WORD] for field in fields])
+        long = [row for row, field in enumerate(fields) if len(field.lead) > WORD]
+        if long:
+            rest = np.array([[len(fields[row].lead) - WORD] for row in long])
+            self._expect(lead[long] + rest, [fields[row].lead[-WORD:] for row in long])
+        return lead
+
+    def _expect(self, places: Ints, texts: list[bytes]) -> None:
+        """Misfit unless each row of places has its text, of at most eight bytes."""
+        found = self.words[places]
+        found &= FIRST[[len(text) for text in texts]][:, None]
+        if (found != np.array([[int.from_bytes(text, "little")] for text in texts], np.uint64)).any():
+            raise Misfit("other fields")
+
+
+def _fields(record: bytes) -> list[Field]:
+    at, quote, opening = 0, 0, _SEPARATOR + b"{"
+    fields: dict[str, Field] = {}
+    while record[at : at + 1] == opening[-1:] and (pair := _PAIR.match(record, at + 1)):
+        is_text = pair[2] is not None
+        lead = opening + record[at + 1 : pair.end(1) + (3 if is_text else 2)]
+        if len(lead) > MAX_LEAD:
+            raise Misfit(f"a name as long as {pair[1]!r}")
+        field = Field(pair[1].decode(), lead, quote, is_text, pair[3] is not None)
+        if field.name in fields:
+            raise Misfit("a field twice")
+        fields[field.name] = field
+        at, quote, opening = pair.end(), quote + field.quotes, b","
+    if not fields or record[at:] != b"}":
+        raise Misfit("not a flat object of strings, whole numbers and booleans")
+    return list(fields.values())

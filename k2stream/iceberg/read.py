@@ -1,0 +1,50 @@
+"""Reading tables of the cold tier, by name, filter and columns."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.expressions import BooleanExpression
+from pyiceberg.expressions.parser import parse
+from pyiceberg.table import ALWAYS_TRUE
+from pyiceberg.table import Table as Table  # for annotations in other rooms
+from pyparsing import ParseException
+
+from k2stream.delivery.progress import SinkPosition, SourcePartition
+from k2stream.iceberg import writer
+from k2stream.iceberg.catalog import Catalog
+from k2stream.model.errors import ConfigError
+
+ALL_COLUMNS = ("*",)
+
+
+def find(catalog: Catalog, name: str) -> Table | None:
+    """A table as its newest snapshot has it; None while no cold worker has created it."""
+    try:
+        return catalog.load_table(name)
+    except NoSuchTableError:
+        return None
+
+
+def scan(table: Table, where: str, columns: tuple[str, ...] = ALL_COLUMNS) -> pa.Table:
+    """Rows that a filter of Iceberg's selects (`raw_partition == 0 and raw_offset < 9`)."""
+    return table.scan(row_filter=where, selected_fields=columns).to_arrow()
+
+
+def end(table: Table | None, topic: str, partition: int) -> int:
+    """The offset after the last that a table holds of a topic's partition; 0 of none, or without a table."""
+    if table is None:
+        return 0
+    return writer.positions(table).get(SourcePartition(topic, partition), SinkPosition()).offset + 1
+
+
+def page(catalog: Catalog, name: str, where: str, columns: tuple[str, ...], limit: int) -> pa.Table:
+    """At most `limit` rows for a person. Raises ConfigError: no such table, filter or column."""
+    table = find(catalog, name)
+    if table is None:
+        raise ConfigError(f"{name} does not exist yet: a cold worker creates it")
+    try:
+        row_filter: BooleanExpression = parse(where) if where else ALWAYS_TRUE
+        return table.scan(row_filter=row_filter, selected_fields=columns, limit=limit).to_arrow()
+    except (ParseException, ValueError) as error:
+        raise ConfigError(f"{name}: {' '.join(str(error).split())}") from None

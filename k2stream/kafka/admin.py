@@ -1,0 +1,30 @@
+"""A broker's administration, through a client that is closed afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+
+from k2stream.batch import TP
+from k2stream.kafka.client import client_options
+from k2stream.settings import Settings
+
+
+@asynccontextmanager
+async def connected(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """An admin client. Raises KafkaConnectionError when the broker cannot be reached."""
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    try:
+        await admin.start()
+        yield admin
+    finally:
+        await admin.close()
+
+
+async def delete_before(settings: Settings, tp: TP, offset: int) -> None:
+    """Remove a partition's records below an offset: its log begins there afterwards."""
+    async with connected(settings) as admin:
+        await admin.delete_records({TopicPartition(*tp): RecordsToDelete(before_offset=offset)})

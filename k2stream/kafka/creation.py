@@ -1,0 +1,108 @@
+"""The creation of topics, and what a missing one means."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
+
+from k2stream import topics
+from k2stream.kafka import groups
+from k2stream.kafka.client import client_options
+from k2stream.model.errors import ConfigError, StateRefused
+from k2stream.model.roles import role_of
+from k2stream.settings import Settings
+
+_GROUPS_TOPIC = "__consumer_offsets"
+
+
+async def ensure_topics(
+    settings: Settings, declared: Sequence[topics.Topic], *, anew: Collection[str] = (), leave: bool = False
+) -> None:
+    """Create the topics that are missing; safe when several workers do it at once.
+
+    One in which a group of ours has read, or of a table whose own group has read its source, is lost: that
+    raises StateRefused, unless it is named by `anew`, or it is left missing where the caller does not need
+    it (`leave`). Raises ConfigError when a topic exists with another partition count, or the broker cannot be
+    reached.
+    """
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    try:
+        await admin.start()
+    except KafkaConnectionError:
+        await admin.close()
+        raise ConfigError(
+            f"no Kafka broker at {settings.kafka_bootstrap}; start one with `k2 up` or set K2_KAFKA_BOOTSTRAP"
+        ) from None
+    try:
+        existing = set(await admin.list_topics())
+        missing = [topic for topic in declared if topic.name not in existing]
+        if missing and _GROUPS_TOPIC in existing:
+            lost = await _lost(admin, [topic for topic in missing if topic.name not in anew])
+            if lost and not leave:
+                raise StateRefused(_said(lost))
+            missing = [topic for topic in missing if topic.name not in lost]
+            declared = [topic for topic in declared if topic.name not in lost]
+        if missing:
+            await _create(admin, missing, settings)
+        await _check_partitions(admin, declared)
+    finally:
+        await admin.close()
+
+
+async def _lost(admin: AIOKafkaAdminClient, missing: Sequence[topics.Topic]) -> dict[str, tuple[str, str]]:
+    """Of missing topics those that were read, or made from what was read: the group, and what it read."""
+    found: dict[str, tuple[str, str]] = {}
+    for group in groups.GROUPS if missing else ():
+        offsets = await groups.offsets(admin, group)
+        read = {tp.topic for tp, given in offsets.items() if given.offset > 0}
+        for topic in missing:
+            theirs = topic.source and not topic.name.startswith(f"{group}-")  # the table of another group
+            if not theirs and (source := topic.source or topic.name) in read:
+                found.setdefault(topic.name, (group, source))
+    return found
+
+
+def _said(lost: dict[str, tuple[str, str]]) -> str:
+    name, (group, source) = next(iter(lost.items()))
+    others = f" (and {len(lost) - 1} more)" if len(lost) > 1 else ""
+    return (
+        f"topic {name}{others} does not exist, but group {group} has read {source}: it was lost or deleted; "
+        f"`k2 mend {role_of(group)}` says what can be done"
+    )
+
+
+async def _create(admin: AIOKafkaAdminClient, missing: list[topics.Topic], settings: Settings) -> None:
+    new = [
+        NewTopic(
+            topic.name,
+            topic.partitions,
+            settings.kafka_replication,
+            topic_configs={"retention.ms": str(topic.retention_ms), **topic.config},
+        )
+        for topic in missing
+    ]
+    try:
+        await admin.create_topics(new)
+    except TopicAlreadyExistsError:
+        pass  # another worker was faster; the partition check below has the last word
+    except KafkaError as error:
+        raise ConfigError(f"topics cannot be created at {settings.kafka_bootstrap}: {error}") from None
+
+
+async def _check_partitions(admin: AIOKafkaAdminClient, declared: Sequence[topics.Topic]) -> None:
+    names = [topic.name for topic in declared]
+    for _ in range(50):
+        described = {item["topic"]: len(item["partitions"]) for item in await admin.describe_topics(names)}
+        if all(described.get(name) for name in names):
+            break
+        await asyncio.sleep(0.1)  # metadata of a topic just created
+    for topic in declared:
+        found = described.get(topic.name)
+        if found != topic.partitions:
+            raise ConfigError(
+                f"topic {topic.name} has {found} partitions, the settings say {topic.partitions}: "
+                "set K2_*_PARTITIONS to match; changing a count moves keys, see docs/operations/change.md"
+            )

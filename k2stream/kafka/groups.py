@@ -1,0 +1,94 @@
+"""The consumer groups of the platform: their names, what they read, their members and committed offsets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    NotCoordinatorForGroupError,
+)
+
+from k2stream import topics
+from k2stream.batch import TP
+from k2stream.kafka.admin import connected
+from k2stream.model.candle import TIMEFRAMES
+from k2stream.model.errors import ConfigError
+from k2stream.model.roles import Role
+from k2stream.settings import Settings
+
+_RAW = tuple(map(topics.raw, topics.EXCHANGES))
+_ALL_LAYERS = (*_RAW, topics.NORMALIZED, *map(topics.ohlcv, TIMEFRAMES))
+
+SOURCES: Mapping[str, tuple[str, ...]] = {
+    Role.NORMALIZE.group: _RAW,
+    Role.CANDLES.group: (topics.NORMALIZED,),
+    Role.HOT.group: _ALL_LAYERS,
+    Role.COLD.group: _ALL_LAYERS,
+}
+"""What each consumer group reads."""
+
+GROUPS = tuple(SOURCES)
+"""The consumer groups of the roles that read."""
+
+_NOT_YET = (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError, GroupLoadInProgressError)
+"""Errors of a broker that has just started, or makes its topic of groups because it is asked."""
+
+_ATTEMPTS, _PAUSE_SECONDS = 50, 0.2
+
+
+class Committed(NamedTuple):
+    """What a group has committed of a partition: the next offset to read, and its metadata."""
+
+    offset: int
+    metadata: str
+
+
+def gap_fill_group(exchange: str) -> str:
+    """The consumer group of an exchange's gap filler: what it has committed is answered."""
+    return f"k2-gap-fill-{exchange}"
+
+
+async def offsets(admin: AIOKafkaAdminClient, group: str) -> dict[TP, Committed]:
+    """What a group has committed. Raises ConfigError when its coordinator gives no answer for 10 s."""
+    for _ in range(_ATTEMPTS):
+        try:
+            found: Mapping[Any, Any] = await admin.list_consumer_group_offsets(group)
+        except _NOT_YET:
+            await asyncio.sleep(_PAUSE_SECONDS)
+        else:
+            return {
+                TP(*tp): Committed(given.offset, given.metadata)
+                for tp, given in found.items()
+                if given.offset >= 0
+            }
+    raise ConfigError(f"the broker does not say what group {group} has read: try again")
+
+
+async def committed(settings: Settings, group: str) -> dict[TP, Committed]:
+    """As `offsets`, through a client of its own."""
+    async with connected(settings) as admin:
+        return await offsets(admin, group)
+
+
+async def members(settings: Settings) -> set[str]:
+    """The roles' groups that have a member."""
+    async with connected(settings) as admin:
+        return {group for group in SOURCES if await _members(admin, group)}
+
+
+async def _members(admin: AIOKafkaAdminClient, group: str) -> int:
+    for _ in range(_ATTEMPTS):
+        try:
+            # One at a time: aiokafka takes the answer for that of an older version, and reads one right.
+            (answer,) = await admin.describe_consumer_groups([group])
+        except _NOT_YET:
+            await asyncio.sleep(_PAUSE_SECONDS)
+            continue
+        ((_, _, _, _, _, members, *_),) = answer.groups
+        return len(members)
+    raise ConfigError(f"the broker does not say whether group {group} has members: try again")

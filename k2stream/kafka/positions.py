@@ -1,0 +1,64 @@
+"""A group's committed offsets, read and moved while no worker of the group runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Self
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.structs import OffsetAndMetadata
+
+from k2stream.batch import TP
+from k2stream.kafka.client import client_options
+from k2stream.kafka.groups import Committed
+from k2stream.settings import Settings
+
+
+class GroupBusy(Exception):
+    """The group has members: only they commit."""
+
+
+class GroupPositions:
+    """Some partitions of a group, read by nobody; an async context manager."""
+
+    def __init__(self, settings: Settings, group: str, partitions: Iterable[TP]) -> None:
+        self._consumer = AIOKafkaConsumer(
+            group_id=group, enable_auto_commit=False, **client_options(settings)
+        )
+        self._partitions = [TopicPartition(*tp) for tp in partitions]
+
+    async def __aenter__(self) -> Self:
+        await self._consumer.start()
+        self._consumer.assign(self._partitions)
+        self._consumer.pause(*self._partitions)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._consumer.stop()
+
+    async def beginnings(self, partitions: Iterable[TP]) -> dict[TP, int]:
+        """The first offset that the broker retains, by partition."""
+        found = await self._consumer.beginning_offsets([TopicPartition(*tp) for tp in partitions])
+        return {TP(*tp): offset for tp, offset in found.items()}
+
+    async def ends(self, partitions: Iterable[TP]) -> dict[TP, int]:
+        """The offset after the last record, by partition."""
+        found = await self._consumer.end_offsets([TopicPartition(*tp) for tp in partitions])
+        return {TP(*tp): offset for tp, offset in found.items()}
+
+    async def committed(self, tp: TP) -> int | None:
+        """The offset that the group has committed of a partition; None for none."""
+        offset: int | None = await self._consumer.committed(TopicPartition(*tp))
+        return offset
+
+    async def commit(self, offsets: Mapping[TP, Committed]) -> None:
+        """Commit for the group. Raises GroupBusy when a worker is a member of it."""
+        wanted = {TopicPartition(*tp): OffsetAndMetadata(*given) for tp, given in offsets.items()}
+        try:
+            await self._consumer.commit(wanted)
+        except (CommitFailedError, IllegalStateError, KafkaError) as error:
+            raise GroupBusy(str(error)) from error

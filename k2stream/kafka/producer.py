@@ -1,0 +1,65 @@
+"""Writing to topics outside of a worker: acknowledged by all replicas, and once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from k2stream.batch import TP
+from k2stream.kafka.client import client_options
+from k2stream.settings import Settings
+
+EMPTY_RECORDS = 100_000
+"""Records of a batch that only takes offsets: compressed, some hundred bytes."""
+
+_BATCH_BYTES = 8 << 20
+
+Header = tuple[str, bytes]
+
+
+class DurableProducer:
+    """Sends in order per partition; what `send` returned is durable when it has been awaited."""
+
+    def __init__(self, producer: AIOKafkaProducer) -> None:
+        self._producer = producer
+
+    async def send(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None = None,
+        partition: int | None = None,
+        headers: Iterable[Header] = (),
+    ) -> Awaitable[Any]:
+        """Queue a record; its metadata (`.partition`, `.offset`) comes once it is durable."""
+        sent: Awaitable[Any] = await self._producer.send(
+            topic, value, key, partition, headers=list(headers) or None
+        )
+        return sent
+
+    async def flush(self) -> None:
+        """Return when all that was sent is durable."""
+        await self._producer.flush()
+
+    async def occupy(self, tp: TP, count: int) -> int:
+        """Take offsets at a partition's end with empty records, `count` or EMPTY_RECORDS; the end then."""
+        batch = self._producer.create_batch()
+        for _ in range(min(EMPTY_RECORDS, count)):
+            if batch.append(timestamp=None, key=None, value=None) is None:
+                break
+        taken: int = batch.record_count()
+        sent = await (await self._producer.send_batch(batch, tp.topic, partition=tp.partition))
+        return int(sent.offset) + taken
+
+
+@asynccontextmanager
+async def producing(settings: Settings, *, compressed: bool = False) -> AsyncIterator[DurableProducer]:
+    """A producer of one's own; `compressed` for large batches of what compresses well."""
+    options: dict[str, Any] = {**client_options(settings), "acks": "all", "enable_idempotence": True}
+    if compressed:
+        options |= {"compression_type": "gzip", "max_batch_size": _BATCH_BYTES}
+    async with AIOKafkaProducer(**options) as producer:
+        yield DurableProducer(producer)

@@ -1,0 +1,20 @@
+"""The two tiers that a replay rebuilds."""
+
+from typing import NamedTuple, Self
+
+from k2stream.iceberg.catalog import open_catalog
+from k2stream.iceberg.fresh import FreshTables
+from k2stream.replay.clickhouse import HotRebuild
+from k2stream.settings import Settings
+
+
+class Tiers(NamedTuple):
+    """Fresh tables beside the live ones, in both stores."""
+
+    hot: HotRebuild
+    cold: FreshTables
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Those of a platform. Raises ConfigError for a ClickHouse cluster."""
+        return cls(HotRebuild(settings), FreshTables(open_catalog(settings)))
