@@ -9,6 +9,7 @@ from prometheus_client import REGISTRY
 import k2stream.metrics  # noqa: F401 - registers the metrics
 from k2stream.settings import PREFIX, Settings
 from tests.unit.docs.pages import NAMES, OPERATIONS, PAGES, ROOT, SPAN
+from tests.unit.test_architecture import ROWS
 
 SETTINGS = {PREFIX + name.upper() for name in Settings.__struct_fields__}
 
@@ -43,3 +44,10 @@ def test_the_changelog_has_the_version_and_its_sections():
     assert set(re.findall(r"^### (.+)$", text, re.MULTILINE)) <= {
         "Added", "Changed", "Deprecated", "Removed", "Fixed", "Security",
     }  # fmt: skip
+
+
+def test_the_rows_of_rooms_are_those_of_the_architecture():
+    rows = re.findall(r"^\| (\d+) \| ([^|]+) \|", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    shown = {int(row): {re.sub(r"/$|\.py$", "", room) for room in SPAN.findall(cell)} for row, cell in rows}
+    held = {len(ROWS) - number: set(rooms.split()) for number, rooms in enumerate(ROWS)}
+    assert shown == {row: rooms for row, rooms in held.items() if rooms - {"__main__", "cli"}}
