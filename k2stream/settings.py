@@ -66,7 +66,7 @@ class _Common(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     max_frame_bytes: Positive = 16_777_216
     metrics_line_seconds: Seconds = 60.0
 
-    # Topics: changing a partition count moves keys and is a migration, see docs/operations.md
+    # Topics: changing a partition count moves keys and is a migration, see docs/operations/change.md
     normalized_partitions: Positive = 1
 
     # Candles

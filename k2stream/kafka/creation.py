@@ -104,5 +104,5 @@ async def _check_partitions(admin: AIOKafkaAdminClient, declared: Sequence[topic
         if found != topic.partitions:
             raise ConfigError(
                 f"topic {topic.name} has {found} partitions, the settings say {topic.partitions}: "
-                "set K2_*_PARTITIONS to match; changing a count moves keys, see docs/operations.md"
+                "set K2_*_PARTITIONS to match; changing a count moves keys, see docs/operations/change.md"
             )

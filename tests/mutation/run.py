@@ -37,7 +37,7 @@ TARGETS = (
 )
 TESTS = ("tests/unit", "tests/property")
 BESIDE = {
-    "benchmarks", "deploy", "dlq", "exchanges", "history", "local", "simulate", "web",
+    "benchmarks", "deploy", "dlq", "docs", "exchanges", "history", "local", "simulate", "web",
     "test_added_fields.py", "test_bronze.py", "test_decimals.py", "test_deploy.py", "test_guarantees.py",
     "test_trade_codec.py", "test_wheel.py",
 }  # fmt: skip

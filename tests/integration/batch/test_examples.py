@@ -46,8 +46,8 @@ async def until(condition, worker, folder):
             await asyncio.sleep(0.2)
 
 
-def test_the_counter_is_that_of_the_readme():
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+def test_the_counter_is_that_of_the_page():
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "examples" / "README.md").read_text(), re.DOTALL)
     assert (ROOT / "examples" / "clicks.py").read_text().endswith(code)
 
 

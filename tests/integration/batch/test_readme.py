@@ -1,4 +1,4 @@
-"""The application that README.md shows, as it stands there."""
+"""The application that examples/README.md shows, as it stands there."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ import pytest
 from k2stream.embedded.ports import free_port
 
 pytestmark = pytest.mark.integration
-README = Path(__file__).parents[3] / "README.md"
+README = Path(__file__).parents[3] / "examples" / "README.md"
 
 
 async def test_the_application_of_the_readme_counts(kafka, tmp_path):
