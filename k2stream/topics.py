@@ -9,6 +9,7 @@ from aiokafka.partitioner import murmur2
 
 from k2stream.exchanges import REGISTRY
 from k2stream.model.candle import TIMEFRAMES
+from k2stream.model.roles import Role
 from k2stream.settings import Settings
 
 EXCHANGES = tuple(REGISTRY)
@@ -91,6 +92,12 @@ def declared(settings: Settings) -> list[Topic]:
 def written_by_feed(exchange: str) -> tuple[str, ...]:
     """What an ingest worker writes to: it never waits for anybody to say what became of a lost topic."""
     return raw(exchange), FEED_EVENTS, DLQ
+
+
+def written_by(role: str) -> tuple[str, ...]:
+    """The topics that a role makes from others and the sinks read."""
+    made = {Role.NORMALIZE: (NORMALIZED,), Role.CANDLES: tuple(map(ohlcv, TIMEFRAMES))}
+    return made[Role(role)]
 
 
 def partition_of(symbol: str, partitions: int) -> int:

@@ -9,7 +9,7 @@ import click
 from k2stream import settings as settings_module
 from k2stream.clickhouse.destination import UNAVAILABLE
 from k2stream.kafka.groups import members
-from k2stream.mend import act, plan
+from k2stream.mend import act, derived, plan
 from k2stream.mend.look import SOURCES, look
 from k2stream.model.errors import ConfigError
 from k2stream.model.roles import Role
@@ -39,11 +39,16 @@ def mend(role: str, rebuild: bool, yes: bool) -> None:
 
 
 async def _mend(settings: Settings, role: str, *, rebuild: bool, yes: bool) -> None:
+    lost = await derived.look(settings, role)
     found, held = await look(settings, role)
+    # Sinks may have read less than was published: candles are published again.
+    rebuild |= bool(lost) and role == Role.CANDLES
     made = await plan.plan(settings, role, found, rebuild=rebuild)
-    if not made.found:
+    if not made.found and not lost:
         click.echo(f"{role}: {len(found)} partitions are what its state refers to")
         return
+    for line in lost.lines():
+        click.echo(line)
     for item in made.found:
         for line in item.lines():
             click.echo(f"seen: {line}")
@@ -51,11 +56,12 @@ async def _mend(settings: Settings, role: str, *, rebuild: bool, yes: bool) -> N
         click.echo(f"will do: {step}")
     for loss in made.losses:
         click.echo(f"lost by it: {loss}")
-    sinks = {Role.HOT.group, Role.COLD.group} if made.lifts or made.drops else set()
+    sinks = {Role.HOT.group, Role.COLD.group} if made.lifts or made.drops or lost.misread else set()
     must_rest = {Role(role).group} | sinks
     if running := sorted(must_rest & await members(settings)):
         raise ConfigError(f"workers of {', '.join(running)} are running: stop them first")
     if not (yes or click.confirm("do it?")):
         raise SystemExit(1)
+    await derived.mend(settings, lost)
     await act.do(settings, made, held, click.echo)
     click.echo(f"mended: start the {role} worker again (`k2 up` does so by itself)")

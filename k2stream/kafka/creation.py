@@ -10,8 +10,9 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExists
 
 from k2stream import topics
 from k2stream.kafka import groups
+from k2stream.kafka.admin import connected
 from k2stream.kafka.client import client_options
-from k2stream.model.errors import ConfigError, StateRefused
+from k2stream.model.errors import ConfigError, StateRefused, mending
 from k2stream.model.roles import role_of
 from k2stream.settings import Settings
 
@@ -52,6 +53,14 @@ async def ensure_topics(
         await admin.close()
 
 
+async def lost_topics(settings: Settings, names: Collection[str]) -> list[str]:
+    """Of topics those that do not exist, though a group of ours has read them."""
+    async with connected(settings) as admin:
+        existing = set(await admin.list_topics())
+        missing = [topic for topic in topics.declared(settings) if topic.name in set(names) - existing]
+        return list(await _lost(admin, missing)) if _GROUPS_TOPIC in existing else []
+
+
 async def _lost(admin: AIOKafkaAdminClient, missing: Sequence[topics.Topic]) -> dict[str, tuple[str, str]]:
     """Of missing topics those that were read, or made from what was read: the group, and what it read."""
     found: dict[str, tuple[str, str]] = {}
@@ -70,7 +79,7 @@ def _said(lost: dict[str, tuple[str, str]]) -> str:
     others = f" (and {len(lost) - 1} more)" if len(lost) > 1 else ""
     return (
         f"topic {name}{others} does not exist, but group {group} has read {source}: it was lost or deleted; "
-        f"`k2 mend {role_of(group)}` says what can be done"
+        f"{mending(name, '' if source == name else role_of(group))}"
     )
 
 

@@ -8,19 +8,17 @@ normaliser had not has rows of the old log under offsets that the new one goes o
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from k2stream import topics
 from k2stream.clickhouse import cluster
-from k2stream.clickhouse.destination import ClickHouse, connect
-from k2stream.delivery.anchors import renamed
+from k2stream.clickhouse.destination import connect
 from k2stream.delivery.progress import SourcePartition
 from k2stream.iceberg import writer
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.iceberg.commit import committed
-from k2stream.layers import bronze
 from k2stream.layers.table import BRONZE
+from k2stream.mend.sinks import go_back
 from k2stream.settings import Settings
 
 
@@ -75,10 +73,12 @@ def drops(
 def drop(settings: Settings, todo: Drop) -> None:
     """Remove the rows, and go back; done again it does nothing more."""
     at = SourcePartition(topics.raw(todo.exchange), todo.partition)
-    (_hot if todo.hot else _cold)(settings, todo, at)
+    (_hot if todo.hot else _cold)(settings, todo)
+    if todo.again:
+        go_back(settings, BRONZE[todo.exchange], at, todo.first, hot=todo.hot)
 
 
-def _hot(settings: Settings, todo: Drop, at: SourcePartition) -> None:
+def _hot(settings: Settings, todo: Drop) -> None:
     table = BRONZE[todo.exchange].hot
     where = f"raw_partition = {todo.partition} AND raw_offset >= {todo.first} AND raw_offset < {todo.end}"
     change = f"ALTER TABLE {settings.clickhouse_database}.{table} DELETE WHERE {where}"
@@ -86,15 +86,9 @@ def _hot(settings: Settings, todo: Drop, at: SourcePartition) -> None:
     for statement in cluster.clustered(change, settings.clickhouse_cluster):
         client.execute(statement, settings={"mutations_sync": 2})
     client.disconnect()
-    if todo.again:
-        destination = ClickHouse(settings)
-        (route,) = [route for route in bronze.ROUTES if route.table == table]
-        held = destination.positions(route)[todo.partition]
-        destination.open({(table, at): renamed(replace(held, offset=todo.first - 1, source=""))})
-        destination.close()
 
 
-def _cold(settings: Settings, todo: Drop, at: SourcePartition) -> None:
+def _cold(settings: Settings, todo: Drop) -> None:
     where = f"raw_partition == {todo.partition} and raw_offset >= {todo.first} and raw_offset < {todo.end}"
 
     def load() -> Any:
@@ -104,12 +98,4 @@ def _cold(settings: Settings, todo: Drop, at: SourcePartition) -> None:
         table = load()
         table.delete(where, snapshot_properties=writer.carried(table))
 
-    def go_back() -> None:
-        table = load()
-        held = writer.positions(table)
-        position = renamed(replace(held[at], offset=todo.first - 1, source=""))
-        writer.note(table, {**held, at: position})
-
     committed(remove)
-    if todo.again:
-        committed(go_back)

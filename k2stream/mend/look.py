@@ -66,7 +66,8 @@ async def look(settings: Settings, role: str) -> tuple[list[SourceFound], dict[s
                 await load(reader, table)
         missing = [topic for topic in SOURCES[role] if not await reader.exists(topic)]
     if missing:
-        raise ConfigError(f"topic {missing[0]} does not exist: start its writer first (`k2 up`)")
+        writer = "`k2 mend normalize`" if missing[0] == topics.NORMALIZED else "its writer (`k2 up`)"
+        raise ConfigError(f"topic {missing[0]} does not exist: {writer} creates it")
     counts = {topic.name: topic.partitions for topic in topics.declared(settings)}
     tps = [TP(topic, number) for topic in SOURCES[role] for number in range(counts[topic])]
     committed = await groups.committed(settings, Role(role).group)

@@ -46,6 +46,8 @@ class LostState:
         self.kinds = {
             **{f"changelogs of {role} made anew": partial(self.changelogs, role) for role in CHANGELOGS},
             "raw topic made anew": self.raw_made_anew,
+            "canonical topic made anew": self.canonical_made_anew,
+            "candle topics made anew": self.candles_made_anew,
             "raw log cut": self.raw_cut,
             **{
                 f"raw log cut unread by {role}": partial(self.raw_cut, role) for role in ("cold", "normalize")
@@ -76,6 +78,20 @@ class LostState:
         await caught_up(self._platform, 120)
         await self._delete([topics.raw(exchange)])
         await self._refused_and_mended("normalize", "hot", "cold")
+
+    async def canonical_made_anew(self):
+        """The canonical topic is deleted, when the sinks have read it."""
+        await self._platform.stop_feeds()
+        await caught_up(self._platform, 120)
+        await self._delete([topics.NORMALIZED])
+        await self._platform.start_feeds()
+        await self._refused_and_mended("normalize", "candles", "hot", "cold", also=["candles"])
+
+    async def candles_made_anew(self):
+        """Some candle topics are deleted under the candles and the sinks."""
+        await caught_up(self._platform, 120)
+        await self._delete(self._random.sample(list(map(topics.ohlcv, TIMEFRAMES)), k=2))
+        await self._refused_and_mended("candles", "hot", "cold")
 
     async def raw_cut(self, unread_by=None):
         """A raw log lacks its newest batches after the broker's start, as after an unclean election.
@@ -153,7 +169,7 @@ class LostState:
         await child.stop(10)
         child.stopping = False
 
-    async def _refused_and_mended(self, role, *others):
+    async def _refused_and_mended(self, role, *others, also=()):
         """Wait until those of the roles that had read it refuse, none else, and heal with `k2 mend`."""
         roles, platform = {role, *others}, self._platform
 
@@ -168,7 +184,8 @@ class LostState:
         async with AsyncExitStack() as stopped:  # the others are to be stopped by hand, as `k2 mend` says
             for running in roles - set(platform.refused):
                 await stopped.enter_async_context(self._held_back(running))
-            await self._mend(role)
+            for mended in (role, *also):
+                await self._mend(mended)
         await recovered(self._platform)
         assert not self._platform.refused
 

@@ -14,6 +14,8 @@ KINDS = [
     "changelogs of normalize made anew",
     "changelogs of candles made anew",
     "raw topic made anew",
+    "canonical topic made anew",
+    "candle topics made anew",
     "raw log cut",
     "raw log cut unread by cold",
     "raw log cut unread by normalize",

@@ -1,0 +1,118 @@
+"""Topics that a role writes, lost or made anew under those who read them.
+
+What was made from raw records can be made again: the topic begins anew, and the sinks read it from its
+beginning, under a new epoch. Silver drops the trades that it has, by their raw offsets; of candles the
+highest revision counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from k2stream import topics
+from k2stream.batch import TP, proof
+from k2stream.batch.proof import Verdict
+from k2stream.clickhouse.destination import UNAVAILABLE, ClickHouse
+from k2stream.delivery.destination import Destination
+from k2stream.delivery.progress import SourcePartition
+from k2stream.delivery.route import Route
+from k2stream.iceberg import tables as cold
+from k2stream.iceberg.destination import Iceberg
+from k2stream.kafka.creation import ensure_topics, lost_topics
+from k2stream.layers.routes import ROUTES
+from k2stream.layers.table import TABLES, LayerTable
+from k2stream.mend.look import shown_at
+from k2stream.mend.sinks import go_back
+from k2stream.model.errors import FILLING
+from k2stream.model.roles import Role
+from k2stream.settings import Settings
+
+
+class Misread(NamedTuple):
+    """A partition of which a tier's table holds a log that is not there any more."""
+
+    table: LayerTable
+    partition: int
+    hot: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DerivedFound:
+    """What is wrong of the topics that a role writes."""
+
+    role: str
+    missing: Sequence[str]
+    misread: Sequence[Misread]
+    unseen: Mapping[str, str]
+    """By tier that is unavailable, what it said."""
+
+    def __bool__(self) -> bool:
+        return bool(self.missing or self.misread)
+
+    def lines(self) -> Iterator[str]:
+        """What is seen, what will be done, and what is lost by it."""
+        for topic in self.missing:
+            yield f"seen: topic {topic} does not exist, but it has been read"
+            yield f"will do: {topic} is created, empty"
+        for item in self.misread:
+            name = item.table.hot if item.hot else item.table.cold
+            yield f"seen: {name} holds records of another {item.table.topic}[{item.partition}]"
+            yield f"will do: {name} is filled from the beginning of the topic, without what it has"
+        for tier, said in self.unseen.items():
+            yield f"not looked at: {tier} is unavailable ({said}); mend again when it is back"
+        if self and self.role == Role.NORMALIZE:
+            yield f"lost by it: canonical trades that a sink had not read; {FILLING}"
+
+
+async def look(settings: Settings, role: str) -> DerivedFound:
+    """What is there now."""
+    written = topics.written_by(role)
+    missing = await lost_topics(settings, written)
+    held = [table for table in TABLES.values() if table.topic in written]
+    found: list[Misread] = []
+    unseen: dict[str, str] = {}
+    tiers: tuple[tuple[Destination, bool], ...] = ((ClickHouse(settings), True), (Iceberg(settings), False))
+    for sink, hot in tiers:
+        try:
+            for table in held:
+                route = ROUTES[table.hot] if hot else cold.TABLES[table.cold].route
+                numbers = await _misread(settings, sink, route, gone=table.topic in missing)
+                found += [Misread(table, number, hot) for number in numbers]
+        except UNAVAILABLE as error:
+            unseen["ClickHouse" if hot else "Iceberg"] = " ".join(str(error).split())
+        finally:
+            sink.close()
+    return DerivedFound(role, missing, found, unseen)
+
+
+async def _misread(settings: Settings, sink: Destination, route: Route, *, gone: bool) -> list[int]:
+    """Partitions whose last record read is not in the log; all that were read when the topic is `gone`."""
+    held = await asyncio.to_thread(sink.positions, route)
+    read = {number: position for number, position in held.items() if position.offset >= 0}
+    if gone or not read:
+        return list(read)
+    notes = {number: proof.read(position.source) for number, position in read.items()}
+    wanted = {
+        TP(route.topic, number): kept.proof.offset if (kept := notes[number]) else position.offset
+        for number, position in read.items()
+    }
+    shown = await shown_at(settings, wanted)
+    return [
+        number
+        for number, position in read.items()
+        if proof.judge(position.offset + 1, notes[number], shown[TP(route.topic, number)]).verdict
+        is Verdict.REFUSE
+    ]
+
+
+async def mend(settings: Settings, found: DerivedFound) -> None:
+    """Create what is missing, and let the sinks read it; done again it does the rest."""
+    declared = [topic for topic in topics.declared(settings) if topic.name in found.missing]
+    if declared:
+        await ensure_topics(settings, declared, anew=found.missing)
+    for table, number, hot in found.misread:
+        at = SourcePartition(table.topic, number)
+        await asyncio.to_thread(go_back, settings, table, at, 0, hot=hot)

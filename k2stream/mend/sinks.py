@@ -1,0 +1,36 @@
+"""Where a sink reads on from, moved while it does not run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from k2stream.clickhouse.destination import ClickHouse
+from k2stream.delivery.anchors import renamed
+from k2stream.delivery.progress import SourcePartition
+from k2stream.iceberg import writer
+from k2stream.iceberg.catalog import open_catalog
+from k2stream.iceberg.commit import committed
+from k2stream.layers.routes import ROUTES
+from k2stream.layers.table import LayerTable
+from k2stream.settings import Settings
+
+
+def go_back(settings: Settings, table: LayerTable, at: SourcePartition, first: int, *, hot: bool) -> None:
+    """Let a tier's table be read again from an offset on, under a new epoch; it keeps its rows and marks."""
+    (_hot if hot else _cold)(settings, table, at, first)
+
+
+def _hot(settings: Settings, table: LayerTable, at: SourcePartition, first: int) -> None:
+    destination = ClickHouse(settings)
+    held = destination.positions(ROUTES[table.hot])[at.partition]
+    destination.open({(table.hot, at): renamed(replace(held, offset=first - 1, source=""))})
+    destination.close()
+
+
+def _cold(settings: Settings, table: LayerTable, at: SourcePartition, first: int) -> None:
+    def note() -> None:
+        found = open_catalog(settings).load_table(table.cold)
+        held = writer.positions(found)
+        writer.note(found, {**held, at: renamed(replace(held[at], offset=first - 1, source=""))})
+
+    committed(note)
