@@ -62,6 +62,6 @@ async def _mend(settings: Settings, role: str, *, rebuild: bool, yes: bool) -> N
         raise ConfigError(f"workers of {', '.join(running)} are running: stop them first")
     if not (yes or click.confirm("do it?")):
         raise SystemExit(1)
-    await derived.mend(settings, lost)
+    await derived.mend(settings, lost, made.committed, click.echo)
     await act.do(settings, made, held, click.echo)
     click.echo(f"mended: start the {role} worker again (`k2 up` does so by itself)")

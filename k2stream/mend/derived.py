@@ -1,6 +1,6 @@
 """Topics that a role writes, lost or made anew under those who read them.
 
-What was made from raw records can be made again: the topic begins anew, and the sinks read it from its
+What was made from raw records is made again: the topic is filled, and the sinks read it from its
 beginning, under a new epoch. Silver drops the trades that it has, by their raw offsets; of candles the
 highest revision counts.
 """
@@ -24,9 +24,10 @@ from k2stream.iceberg.destination import Iceberg
 from k2stream.kafka.creation import ensure_topics, lost_topics
 from k2stream.layers.routes import ROUTES
 from k2stream.layers.table import TABLES, LayerTable
+from k2stream.mend.lift import Say
 from k2stream.mend.look import shown_at
+from k2stream.mend.renormalize import publish_again
 from k2stream.mend.sinks import go_back
-from k2stream.model.errors import FILLING
 from k2stream.model.roles import Role
 from k2stream.settings import Settings
 
@@ -64,7 +65,8 @@ class DerivedFound:
         for tier, said in self.unseen.items():
             yield f"not looked at: {tier} is unavailable ({said}); mend again when it is back"
         if self and self.role == Role.NORMALIZE:
-            yield f"lost by it: canonical trades that a sink had not read; {FILLING}"
+            yield "will do: canonical trades are published again from raw records; readers drop what they have"
+            yield "lost by it: no trade whose raw record is in Kafka or Iceberg"
 
 
 async def look(settings: Settings, role: str) -> DerivedFound:
@@ -108,11 +110,20 @@ async def _misread(settings: Settings, sink: Destination, route: Route, *, gone:
     ]
 
 
-async def mend(settings: Settings, found: DerivedFound) -> None:
-    """Create what is missing, and let the sinks read it; done again it does the rest."""
+async def mend(settings: Settings, found: DerivedFound, done: Mapping[TP, int], say: Say) -> None:
+    """Create what is missing, fill it, and let the sinks read it.
+
+    `done` as of `publish_again`. Killed anywhere, another run does all of it again for the sinks that are
+    left; the last step is theirs.
+    """
+    if not found:
+        return
     declared = [topic for topic in topics.declared(settings) if topic.name in found.missing]
     if declared:
         await ensure_topics(settings, declared, anew=found.missing)
+    if found.role == Role.NORMALIZE:
+        count = await publish_again(settings, done, say)
+        say(f"{count:,} canonical trades published again")
     for table, number, hot in found.misread:
         at = SourcePartition(table.topic, number)
         await asyncio.to_thread(go_back, settings, table, at, 0, hot=hot)

@@ -89,12 +89,15 @@ def _name(key: Sequence[Any]) -> str:
 def processed(engine: OracleEngine, layer: OracleLayer, topic: str) -> list[Difference]:
     """Rows whose process time none of the topic's records of the same trade has.
 
-    A rebuilt layer has the receive time there: when it was processed first is not known any more.
+    A rebuilt layer has the receive time there: when it was processed first is not known any more. Nor is it
+    where the topic has only later records of the trade: it was lost, and filled again.
     """
     where = ", ".join(KEY)
     rows = engine.rows(
-        f"""SELECT {where}, process_time FROM {layer.held}
-        WHERE process_time != receive_time AND ({where}) IN (SELECT {where} FROM {topic})
+        f"""SELECT {where}, process_time FROM {layer.held} AS held
+        INNER JOIN (SELECT {where}, min(process_time) AS earliest FROM {topic} GROUP BY {where}) AS records
+            USING ({where})
+        WHERE process_time != receive_time AND process_time >= earliest
             AND ({where}, process_time) NOT IN (SELECT {where}, process_time FROM {topic}) LIMIT {MOST}"""
     )
     return [
