@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from k2stream.model.errors import BadData
 from k2stream.model.trade import Decimals
 
 Ints = NDArray[np.int64]
@@ -39,7 +40,7 @@ _ZEROS = np.uint64(0x3030303030303030)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
-class Misfit(ValueError):
+class Misfit(BadData, ValueError):
     """The batch is not of one shape, or of one that is not read here."""
 
 

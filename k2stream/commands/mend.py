@@ -8,7 +8,7 @@ import click
 from clickhouse_driver.errors import NetworkError
 
 from k2stream import settings as settings_module
-from k2stream.delivery.sink import Away
+from k2stream.delivery.sink import DestinationUnavailable
 from k2stream.mend import act, plan
 from k2stream.mend.look import SOURCES, look
 from k2stream.model.errors import ConfigError
@@ -34,7 +34,7 @@ def mend(role: str, rebuild: bool, yes: bool) -> None:
         asyncio.run(_mend(settings, role, rebuild=rebuild, yes=yes))
         if running:
             (running.settings.data_path / MENDED).write_text(f"{role} hot cold")
-    except (Away, NetworkError) as error:
+    except (DestinationUnavailable, NetworkError) as error:
         raise ConfigError(" ".join(str(error).split())) from None
 
 

@@ -11,7 +11,7 @@ from k2stream import settings as settings_module
 from k2stream import topics
 from k2stream.clickhouse.destination import ClickHouse
 from k2stream.delivery.anchors import renamed
-from k2stream.delivery.destination import Away, Destination, WentBack
+from k2stream.delivery.destination import Destination, DestinationUnavailable, WentBack
 from k2stream.delivery.epochs import refilled
 from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.route import Route
@@ -60,7 +60,7 @@ def refill(table: str, everything: bool, yes: bool) -> None:
             click.echo(f"{table} lacks nothing that Kafka does not have")
         elif yes or click.confirm("go on?"):
             destination.open({(table, at): renamed(position) for at, position in moved.items()})
-    except (Away, WentBack) as error:
+    except (DestinationUnavailable, WentBack) as error:
         raise ConfigError(str(error)) from None
     finally:
         destination.close()

@@ -11,7 +11,7 @@ from clickhouse_driver.errors import NetworkError
 from k2stream import settings as settings_module
 from k2stream.batch import BatchTable
 from k2stream.commands.views.replay import Meter, line
-from k2stream.delivery.sink import Away
+from k2stream.delivery.sink import DestinationUnavailable
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.model.errors import ConfigError
 from k2stream.platform.running import Running, find
@@ -64,7 +64,7 @@ def replay(origin: Origin, swapping: bool, yes: bool, undo: bool, drop: bool) ->
             else:
                 differences = asyncio.run(_replay(running, settings, tiers, tables, origin, swapping, yes))
                 raise SystemExit(1 if differences else 0)
-        except (Away, NetworkError) as error:
+        except (DestinationUnavailable, NetworkError) as error:
             raise ConfigError(" ".join(str(error).split())) from None
 
 

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from k2stream import settings
-from k2stream.commands.cold import cold
+from k2stream.cli import main
 from k2stream.delivery.progress import SinkPosition
 from k2stream.iceberg import tables, writer
 from k2stream.iceberg.catalog import open_catalog
@@ -319,7 +319,7 @@ def test_killed_anywhere_every_row_is_there_once_and_the_next_run_completes(conf
 
 def k2(config, monkeypatch, *arguments):
     monkeypatch.setattr(settings, "get", lambda: config)
-    return CliRunner().invoke(cold, arguments)
+    return CliRunner().invoke(main, ["cold", *arguments])
 
 
 def test_a_dry_run_changes_nothing(config, store, monkeypatch):

@@ -53,7 +53,6 @@ LIBRARIES = {
 
 OWED_LIBRARIES = {
     "aiokafka": "backfill commands delivery dlq mend replay web",
-    "click": "model",
     "clickhouse_driver": "commands",
     "pyiceberg": "backfill commands replay",
 }

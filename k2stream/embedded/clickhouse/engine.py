@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from k2stream.embedded.clickhouse.statements import quote
-from k2stream.model.errors import ConfigError
+from k2stream.model.errors import ConfigError, K2Error
 
 T = TypeVar("T")
 Session = Any  # chdb's, which has no annotations
@@ -29,7 +29,7 @@ ALLOCATOR = "dirty_decay_ms:1000"  # give freed pages back after 1 s, not 5
 NOT_IMPLEMENTED, SYNTAX_ERROR, UNKNOWN_SETTING, CANCELLED, UNKNOWN = 48, 62, 115, 394, 1002
 
 
-class QueryError(Exception):
+class QueryError(K2Error):
     """A statement failed: ClickHouse's error code and message."""
 
     def __init__(self, code: int, message: str) -> None:

@@ -16,13 +16,13 @@ from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.table import Table
 
 from k2stream.iceberg.maintenance import plan
-from k2stream.model.errors import ConfigError
+from k2stream.model.errors import ConfigError, Inconsistent
 
 _OURS = (".parquet", ".avro", ".metadata.json", ".stats", ".puffin")
 """Whatever else lies in the folder was put there by a person."""
 
 
-class FilesGone(Exception):
+class FilesGone(Inconsistent):
     """Files that the table needs are not there, or listed under other names: nothing is removed."""
 
 

@@ -16,10 +16,12 @@ from pyiceberg.io.pyarrow import ArrowScan
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.table import FileScanTask, Table
 
+from k2stream.model.errors import Inconsistent
+
 ROW_GROUP = 1 << 17
 
 
-class RowsLost(Exception):
+class RowsLost(Inconsistent):
     """Files hold another number of rows than the table's metadata says."""
 
 
