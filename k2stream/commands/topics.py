@@ -39,8 +39,8 @@ def topics() -> None:
 
 async def _counts(settings: Settings) -> dict[str, int]:
     consumer = AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False)
-    await consumer.start()
     try:
+        await consumer.start()
         found = {}
         for topic in declared.declared(settings):
             partitions = [TopicPartition(topic.name, p) for p in range(topic.partitions)]

@@ -30,7 +30,11 @@ class Reader:
         self._columnar = columnar
 
     async def __aenter__(self) -> Self:
-        await self._consumer.start()
+        try:
+            await self._consumer.start()
+        except BaseException:
+            await self._consumer.stop()
+            raise
         if self._columnar:
             install(self._consumer._fetcher, lambda topic: True)  # noqa: SLF001 - as the workers' consumers
         return self

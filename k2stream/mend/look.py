@@ -109,8 +109,8 @@ async def _judged(
 async def shown_at(settings: Settings, wanted: Mapping[TP, int]) -> dict[TP, Shown]:
     """What the broker shows of partitions, and of one offset each."""
     consumer = AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False)
-    await consumer.start()
     try:
+        await consumer.start()
         return await witness.look(consumer, wanted)
     finally:
         await consumer.stop()
