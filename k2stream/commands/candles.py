@@ -19,6 +19,7 @@ from rich.table import Table
 from k2stream import instruments
 from k2stream import settings as settings_module
 from k2stream.clickhouse.candles import HotTier
+from k2stream.commands import options
 from k2stream.history import reader
 from k2stream.history.reader import MissingTier
 from k2stream.iceberg.candles import ColdTier
@@ -44,12 +45,20 @@ _COLUMNS = ("open", "high", "low", "close", "volume", "trade_count")
 @click.command()
 @click.argument("symbol")
 @click.argument("timeframe", type=click.Choice(list(TIMEFRAMES)))
-@click.option("--exchange", help="Only this exchange; otherwise every one that trades SYMBOL.")
+@click.option(
+    "--exchange",
+    type=click.Choice(EXCHANGES),
+    help="Only this exchange; otherwise every one that trades SYMBOL.",
+)
 @click.option("--limit", default=10, show_default=True, help="How many candles, newest last.")
 @click.option("--start", help="From this open time on (ISO 8601, UTC, or ms): the first candles.")
 @click.option("--end", help="Before this open time.")
 @click.option("--follow", "-f", is_flag=True, help="Stay and refresh.")
-@click.option("--url", help="Base URL of a candles worker; otherwise that of the running platform.")
+@click.option(
+    "--url",
+    type=options.BaseUrl(),
+    help="Base URL of a candles worker; otherwise that of the running platform.",
+)
 def candles(
     symbol: str,
     timeframe: str,

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from k2stream import settings as settings_module
+from k2stream.commands import options
 from k2stream.iceberg import owner
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.iceberg.maintenance import log, maintain
@@ -29,7 +30,11 @@ def cold() -> None:
 
 
 @cold.command()
-@click.option("--url", help="Base URL of a cold worker; otherwise that of the running platform.")
+@click.option(
+    "--url",
+    type=options.BaseUrl(),
+    help="Base URL of a cold worker; otherwise that of the running platform.",
+)
 def flush(url: str | None) -> None:
     """Commit what the cold worker holds now, instead of at its next interval."""
     settings = settings_module.get()
