@@ -202,7 +202,10 @@ class ClickHouse:
         try:
             return query()
         except _UNREACHABLE as error:
-            raise DestinationUnavailable(f"{self._where} is away ({_line(error)})") from error
+            raise DestinationUnavailable(
+                f"{self._where} is unavailable ({_line(error)}); start it, or set K2_CLICKHOUSE_HOST and "
+                "K2_CLICKHOUSE_PORT"
+            ) from error
         except errors.ServerException as error:
             if error.code in _BUSY:
                 raise DestinationUnavailable(f"{self._where} is busy ({_line(error)})") from error

@@ -80,7 +80,8 @@ def candles(
     wanted = [item for name in names if (item := listed.find(name, symbol)) is not None]
     if not wanted:
         raise ConfigError(
-            f"{symbol} is not in {settings.instruments_file}" + (f" for {exchange}" if exchange else "")
+            f"{symbol}{f' of {exchange}' if exchange else ''} is not in {settings.instruments_file}: use a "
+            "symbol that is, or add it there"
         )
     times = {name: given for name, given in (("start", start), ("end", end)) if given is not None}
     try:
@@ -159,7 +160,9 @@ def _get(client: httpx.Client, path: str, parameters: dict[str, int]) -> Any:
     try:
         answer = client.get(path, params=parameters)
     except httpx.TransportError as error:
-        raise ConfigError(f"no answer from {client.base_url}: {error}") from None
+        raise ConfigError(
+            f"no answer from {client.base_url}: {error}; start a candles worker, or correct --url"
+        ) from None
     if answer.is_error:
-        raise ConfigError(f"{client.base_url}{path}: {answer.status_code} {answer.text}")
+        raise ConfigError(f"{client.base_url}{path} answered {answer.status_code}: {answer.text}")
     return answer.json()

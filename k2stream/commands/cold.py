@@ -45,9 +45,9 @@ def flush(url: str | None) -> None:
     try:
         answer = httpx.post(f"{base}/cold/flush", timeout=120)
     except httpx.TransportError as error:
-        raise ConfigError(f"no answer from {base}: {error}") from None
+        raise ConfigError(f"no answer from {base}: {error}; start a cold worker, or correct --url") from None
     if answer.is_error:
-        raise ConfigError(f"{base}/cold/flush: {answer.status_code} {answer.text}")
+        raise ConfigError(f"{base}/cold/flush answered {answer.status_code}: {answer.text}")
     click.echo(answer.text)
 
 

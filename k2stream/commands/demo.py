@@ -173,7 +173,10 @@ async def drain(platform: Platform) -> None:
             if at_rest and was_at_rest:  # twice: a gap that is just told is filled, and that normalised
                 return
             if time.monotonic() > deadline:
-                raise ConfigError(f"not drained within {_DRAIN_WITHIN:g} s, records waiting: {waiting}")
+                raise ConfigError(
+                    f"not drained within {_DRAIN_WITHIN:g} s, records waiting: {waiting}; run with --keep "
+                    "and read the workers' logs in K2_DATA_DIR"
+                )
             await asyncio.sleep(0.5)
 
 

@@ -96,8 +96,8 @@ def simulation(command: Command) -> Command:
 def listed(settings: Settings) -> Instruments:
     """The instruments. Raises ConfigError where the file is wrong, or an exchange cannot be asked for one."""
     found = instruments.load(settings.instruments_file)
+    exchanges.check(found)
     for name in exchanges.REGISTRY:
         if not found.of(name):
             raise ConfigError(f"{settings.instruments_file}: no {name} symbols; add at least one")
-    exchanges.check(found)
     return found

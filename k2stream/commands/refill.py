@@ -38,7 +38,8 @@ def refill(table: str, everything: bool, yes: bool) -> None:
     route, destination = _route(settings, table)
     if everything and isinstance(destination, Iceberg):
         raise ConfigError(
-            "rows of an Iceberg table would come twice: drop it, a cold worker makes and fills it"
+            f"--all: rows of Iceberg table {table} would come twice; drop it, and a cold worker creates and "
+            "fills it"
         )
     try:
         held = destination.positions(route)
@@ -71,7 +72,7 @@ def _route(settings: Settings, table: str) -> tuple[Route, Destination]:
         return ROUTES[table], ClickHouse(settings)
     if table in TABLES:
         return TABLES[table].route, Iceberg(settings)
-    raise ConfigError(f"{table} is no table of a sink: {', '.join([*ROUTES, *TABLES])}")
+    raise ConfigError(f"{table} is not a table of a sink; use one of {', '.join([*ROUTES, *TABLES])}")
 
 
 async def _held(settings: Settings, route: Route) -> Stretches:

@@ -125,7 +125,9 @@ def simulate_command(
     try:
         uvloop.run(_run(simulator, as_json=as_json))
     except OSError as error:
-        raise click.ClickException(f"the simulated exchanges cannot start: {error}") from None
+        raise click.ClickException(
+            f"the simulated exchanges cannot start: {error}; choose another address, port or file"
+        ) from None
 
 
 async def _run(simulator: Simulator, *, as_json: bool) -> None:

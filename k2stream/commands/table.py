@@ -110,7 +110,7 @@ def _read(name: str, key: str | None, at: int | None) -> Contents:
     settings = reached(settings_module.get())
     tables = catalog(settings)
     if name not in tables:
-        raise ConfigError(f"there is no table {name}; the tables are {', '.join(tables)}")
+        raise ConfigError(f"there is no table {name}; use one of {', '.join(tables)}")
     contents = asyncio.run(read(settings, tables[name], key, at))
     for note in contents.notes:
         click.echo(f"note: {note}", err=True)

@@ -72,7 +72,7 @@ def _wanted(names: tuple[str, ...]) -> list[checks.Check]:
     known = {check.name: check for check in checks.read()}
     for name in names:
         if name not in known:
-            raise ConfigError(f"{name} is no check; use one of {', '.join(known)}")
+            raise ConfigError(f"{name} is not a check; use one of {', '.join(known)}")
     return [known[name] for name in names] or list(known.values())
 
 

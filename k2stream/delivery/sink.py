@@ -98,7 +98,9 @@ class Sink:
         try:
             await table.put(partition, batch, acknowledge)
         except OffsetGap as hole:
-            raise MissingRows(f"{route.table}: {hole}") from None
+            raise MissingRows(
+                f"{route.table}: {hole}, and those between were not read: start the worker again"
+            ) from None
         self._changed.set()
         self._arrived.set()
 

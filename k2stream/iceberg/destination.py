@@ -126,4 +126,7 @@ class Iceberg:
             raise StateRefused(gone(str(error), self._settings.data_path)) from error
         except _AWAY as error:
             text = " ".join(str(error).split())[:200] or type(error).__name__
-            raise DestinationUnavailable(f"the Iceberg catalog or warehouse is away ({text})") from error
+            raise DestinationUnavailable(
+                f"the Iceberg catalog or warehouse is unavailable ({text}); start it, or correct "
+                "K2_ICEBERG_CATALOG_URI and K2_ICEBERG_WAREHOUSE"
+            ) from error

@@ -93,7 +93,9 @@ def test_a_catalog_that_dies_gets_the_same_batch_once(config, server):
     server.kill()
     try:
         for _ in range(2):
-            with pytest.raises(DestinationUnavailable, match=r"^the Iceberg catalog or warehouse is away"):
+            with pytest.raises(
+                DestinationUnavailable, match=r"^the Iceberg catalog or warehouse is unavailable"
+            ):
                 store.write(SILVER, trades(100, 199))
     finally:
         server.start()

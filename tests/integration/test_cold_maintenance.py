@@ -347,7 +347,9 @@ def test_a_failed_step_gives_a_non_zero_exit(config, store, monkeypatch):
 
 
 def test_a_table_that_does_not_exist_is_told(config, monkeypatch):
-    with pytest.raises(ConfigError, match=r"^cold\.silver is no table of the cold tier: cold\.bronze_"):
+    with pytest.raises(
+        ConfigError, match=r"^cold\.silver is not a table of the cold tier; use one of cold\.bronze_"
+    ):
         maintain.names_of(["silver"])
     (entry, *_) = run(config, [NAME])
     assert (entry.status, "NoSuchTableError" in entry.detail) == ("ERROR", True)

@@ -272,7 +272,7 @@ def delivery(offsets):
 
 async def test_away_is_told_in_one_line(config):
     store = ClickHouse(msgspec.structs.replace(config, clickhouse_port=1))
-    with pytest.raises(DestinationUnavailable, match=r"^ClickHouse at 127\.0\.0\.1:1 is away \("):
+    with pytest.raises(DestinationUnavailable, match=r"^ClickHouse at 127\.0\.0\.1:1 is unavailable \("):
         store.positions(SILVER)
 
 

@@ -117,7 +117,9 @@ def _load_chdb() -> Callable[[str], Session]:
 
 def _check(folder: Path) -> None:
     if "?" in str(folder):
-        raise ConfigError(f"the ClickHouse data folder {folder} must not have a '?' in its name")
+        raise ConfigError(
+            f"the ClickHouse data folder {folder} must not have a '?' in its name: set K2_DATA_DIR to another"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "status").open("a+") as status:
@@ -126,9 +128,10 @@ def _check(folder: Path) -> None:
         holder = re.search(r"PID: (\d+)", (folder / "status").read_text())
         raise ConfigError(
             f"the ClickHouse data folder {folder} is in use by process {holder[1] if holder else 'unknown'}: "
-            "stop it, or choose another folder"
+            "stop it, or set K2_DATA_DIR to another folder"
         ) from None
     except OSError as error:
         raise ConfigError(
-            f"the ClickHouse data folder {folder} cannot be written: {error.strerror}"
+            f"the ClickHouse data folder {folder} cannot be written ({error.strerror}): set "
+            "K2_DATA_DIR to a folder you own"
         ) from error
