@@ -66,6 +66,8 @@ def maintain_command(tables: tuple[str, ...], dry_run: bool, as_json: bool) -> N
     settings = reached(settings_module.get())
     names = maintain.names_of(tables)
     catalog = open_catalog(settings)
+    if not any(map(catalog.table_exists, names)):
+        raise ConfigError(f"{names[0]} does not exist yet: a cold worker creates it")
     limits = Limits(settings.cold_compact_rows, settings.cold_snapshot_seconds, settings.cold_orphan_seconds)
     if dry_run:
         for name, step, text in maintain.plan(catalog, names, limits):
