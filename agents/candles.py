@@ -27,8 +27,8 @@ from k2stream.web.pages import add_pages
 
 CLOCK_SECONDS = 0.5
 
-settings = settings_module.get()
 app = create_app("candles")
+settings = settings_module.get()
 source = app.topic(topics.NORMALIZED, schema=BatchSchema())
 tables = ohlcv.declare(app, settings.normalized_partitions)
 listed = instruments.load(settings.instruments_file)

@@ -16,12 +16,11 @@ from k2stream.model.errors import ConfigError
 
 DRAIN_SECONDS = 3.0  # at a stop, for what has been received; then Kafka is taken to be away
 
+app = create_app("ingest")
+app.producer_only = True  # it reads no topic
 settings = settings_module.get()
 if not settings.exchange:
     raise ConfigError(f"K2_EXCHANGE is not set; use one of {', '.join(exchanges.REGISTRY)}")
-
-app = create_app("ingest")
-app.producer_only = True  # it reads no topic
 
 
 class WorkerPublisher:

@@ -21,8 +21,8 @@ from k2stream.model.events import EventKind
 from k2stream.normalizer import Normalised, normalise
 from k2stream.tables import positions
 
-settings = settings_module.get()
 app = create_app("normalize")
+settings = settings_module.get()
 listed = instruments.load(settings.instruments_file)
 totals: Counter[tuple[str, str]] = Counter()  # since the worker started, by exchange and outcome
 logger = logging.getLogger(__name__)

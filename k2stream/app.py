@@ -6,6 +6,7 @@ import asyncio
 import gc
 import socket
 import ssl
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from typing import Any
@@ -22,7 +23,7 @@ from k2stream.batch.stall import watch
 from k2stream.kafka.creation import ensure_topics
 from k2stream.model.roles import Role
 from k2stream.settings import Settings
-from k2stream.worker import Worker
+from k2stream.worker import Worker, report_uncaught
 
 # After a small fetch, and a larger one: a delivery for every trade would fill a core with Faust's work.
 GATHER_SECONDS = (0.012, 0.03)
@@ -88,7 +89,11 @@ class App(faust.App):
 
 @cache
 def create_app(role: str) -> App:
-    """The app of a role, one per process: its own id and consumer group, `/health` and `/metrics`."""
+    """The app of a role, one per process: its own id and consumer group, `/health` and `/metrics`.
+
+    From here on a K2Error that ends the process is one line.
+    """
+    sys.excepthook = report_uncaught
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     proxies.except_local()
     settings = settings_module.get()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from importlib import import_module
 from typing import Any
 
 import click
 
 from k2stream import proxies
+from k2stream.model.errors import K2Error
 
 _SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Run": {
@@ -88,6 +91,20 @@ def _missing(command: str, error: ModuleNotFoundError) -> Exception:
     )
 
 
+def _one_line(text: str, exit_code: int = 1) -> click.ClickException:
+    """What click prints to standard error as "Error: …"."""
+    error = click.ClickException(text)
+    error.exit_code = exit_code
+    return error
+
+
+def _no_broker(text: str) -> str:
+    """What to do about a client's KafkaConnectionError, which has the addresses that it tried as tuples."""
+    tried = ",".join(f"{host}:{port}" for host, port in re.findall(r"\('([^']+)', (\d+)", text))
+    what = f"no Kafka broker at {tried}" if tried else text
+    return f"{what}; start one with `k2 up` or set K2_KAFKA_BOOTSTRAP"
+
+
 class _Commands(click.Group):
     """A group that knows its commands' names and help without importing them."""
 
@@ -108,9 +125,11 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except K2Error as error:
+            raise _one_line(str(error), error.exit_code) from None
         except Exception as error:
             if type(error).__name__ == "KafkaConnectionError":  # by name: importing the client is slow
-                raise click.ClickException(f"{error}; start a platform with `k2 up`") from None
+                raise _one_line(_no_broker(str(error))) from None
             raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -127,4 +146,6 @@ def main() -> None:
     Start with `k2 demo`, or with `k2 up` and, in another terminal, `k2 candles BTC/USDT 1m --follow`.
     Every setting is an environment variable K2_…: see `k2 settings`.
     """
+    for library in ("aiokafka", "clickhouse_driver"):  # what they log beside an error is in its one line
+        logging.getLogger(library).addHandler(logging.NullHandler())
     proxies.except_local()

@@ -28,7 +28,10 @@ def load(path: str | Path) -> Instruments:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); set K2_INSTRUMENTS_FILE") from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise ConfigError(f"{path}:{line}: not YAML: {error.problem}") from None
+        raise ConfigError(f"{path}:{line}: not YAML: {error.problem}; correct that line") from None
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path}: not YAML: {reason}; set K2_INSTRUMENTS_FILE to a text file") from None
     return Instruments(_instruments(path, root))
 
 

@@ -176,7 +176,9 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     fields = {PREFIX + name.upper(): name for name in Settings.__struct_fields__}
     for key in given:
         if key not in fields:
-            raise ConfigError(f"{key} is not a setting of K2 stream: see `k2 settings` for the list")
+            raise ConfigError(
+                f"{key} is not a setting of K2 stream: unset it; `k2 settings` lists all that are"
+            )
     settings = Settings()
     for key, value in given.items():
         try:

@@ -20,7 +20,7 @@ def stand(app: Any, refused: StateRefused, seconds: float) -> None:
         return
     conf = app.conf
     metrics.REFUSED.labels(conf.id).set(1)
-    known = {"app": conf.id, "status": "refused", "reason": refused.message}
+    known = {"app": conf.id, "status": "refused", "reason": str(refused)}
 
     class Pages(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -13,12 +13,13 @@ import signal
 import sys
 import threading
 import time
+from types import TracebackType
 from typing import Any, NoReturn
 
 import faust
 
 from k2stream import settings as settings_module
-from k2stream.model.errors import refusal
+from k2stream.model.errors import K2Error, refusal
 from k2stream.standing import stand
 
 STOP_SECONDS = 15.0
@@ -73,7 +74,7 @@ class Worker(faust.Worker):
         crash = self.crash_reason or self.app.crash_reason or self._failure
         refused = refusal(end) or refusal(crash)
         if refused is not None:
-            _say(refused.message)
+            _say(str(refused))
             stand(self.app, refused, settings_module.get().refused_seconds)
             _exit(refused.exit_code)
         if end is not None and not end.code and crash is None:
@@ -82,6 +83,16 @@ class Worker(faust.Worker):
         if reason is None:
             _exit(1, f"not stopped within {STOP_SECONDS:g} s" if end is None else "")
         _exit(1, " ".join(str(reason).split()) or type(reason).__name__)
+
+
+def report_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A `sys.excepthook`: a K2Error that ends the process is one line and its exit code.
+
+    Faust imports an app before there is a worker, and leaves what that raises to the interpreter.
+    """
+    if isinstance(error, K2Error):
+        _exit(error.exit_code, str(error))
+    sys.__excepthook__(kind, error, trace)
 
 
 def _say(cause: str) -> None:

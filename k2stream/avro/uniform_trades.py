@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from k2stream.avro import added
 from k2stream.avro.trade_encoder import fixed_part, texts
 from k2stream.columnar import varint
-from k2stream.columnar.layout import Misfit
+from k2stream.columnar.layout import NotColumnar
 from k2stream.columnar.shapes import Part, constant, joined
 from k2stream.model import decimals
 from k2stream.model.trade import Decimals
@@ -47,11 +47,11 @@ class UniformTrades:
 
 
 def encode(trades: UniformTrades, *, raw_partition: int, process_time: int, schema_id: int) -> list[bytes]:
-    """One Confluent-framed record a trade; Misfit for times or texts that the fast layout does not have."""
+    """One Confluent-framed record per trade. Raises NotColumnar for times or texts that do not fit."""
     count = len(trades)
     times = (trades.timestamp, trades.receive_time, np.full(count, process_time, np.int64))
     if any(time.min() < varint.FIRST_8_BYTE or time.max() >= varint.END_8_BYTE for time in times):
-        raise Misfit("a time beyond 1978 to 3111")
+        raise NotColumnar("a time beyond 1978 to 3111")
     numbers = (decimals.to_fixed16(trades.price), decimals.to_fixed16(trades.quantity))
     parts: list[Part | bytes] = [
         constant(fixed_part(times, numbers, trades.taker_buy, schema_id)),
@@ -81,5 +81,5 @@ def _text(column: Part) -> tuple[Part, Part]:
     """The length byte of a text column, and the text."""
     cells, widths = column
     if widths.max() > MAX_TEXT:
-        raise Misfit("a text longer than 63 characters")
+        raise NotColumnar("a text longer than 63 characters")
     return constant((widths * 2).astype(np.uint8).reshape(-1, 1)), (cells, widths)

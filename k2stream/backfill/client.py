@@ -85,7 +85,7 @@ def client_of(settings: Settings, exchange: Exchange) -> RestClient:
     name, url = exchange.name, settings.rest_url(exchange.name)
     if exchange.history is None or not url:
         raise ConfigError(
-            f"{name}: its feed is from elsewhere, and where that keeps past trades is not known: "
+            f"{name}: its feed is not the exchange's own, and the REST URL of its past trades is not known: "
             f"set K2_{name.upper()}_REST_URL"
         )
     waits = {"base": settings.reconnect_base_seconds, "cap": settings.reconnect_cap_seconds}

@@ -74,8 +74,8 @@ def _cold(
     if table is None or end < begin:
         raise ConfigError(
             f"offsets {end} to {begin - 1} of {topic}:{partition} have expired, and Iceberg's bronze ends "
-            f"before them: what is held of {instrument.key} since {clock.spoken(span.start // 1000)} cannot "
-            "be told, and would be published twice; begin the span after them"
+            f"before them: what is held of {instrument.key} since {clock.spoken(span.start // 1000)} is "
+            "not known, and would be published twice; give a --from after them"
         )
     since = clock.iso((span.start - FURTHER_US) // 1000)
     symbol = exchanges.get(instrument.exchange).native.symbol

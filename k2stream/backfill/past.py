@@ -148,7 +148,10 @@ async def _fetch(
                     reached = (chunk.trades[-1].time - span.start) / (span.end - span.start)
                     report.progress(reached, progress.told)
         except HistoryError as error:
-            raise ConfigError(f"{instrument.exchange} refuses {instrument.symbol}: {error}") from None
+            raise ConfigError(
+                f"{instrument.exchange} refuses {instrument.symbol}: {error}; check its spelling in "
+                f"{settings.instruments_file}"
+            ) from None
     return progress
 
 
@@ -168,8 +171,8 @@ async def settled(
     end = min(span.end, clock.now_us() - margin - behind)
     if end <= span.start:
         raise ConfigError(
-            f"--from {clock.spoken(span.start // 1000)} is not {margin / 1e6:g} s ago: "
-            "trades since then come with the feed"
+            f"--from {clock.spoken(span.start // 1000)} is less than {margin / 1e6:g} s ago: "
+            "trades since then come with the feed, give an earlier time"
         )
     if end < span.end:
         report.step(f"up to {clock.spoken(end // 1000)}: later trades come with the feed")

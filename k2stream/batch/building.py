@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from k2stream.model.errors import BadData
+
 Timestamps = int | Sequence[int] | NDArray[np.int64]
 Headers = Sequence[tuple[str, bytes]]
 
@@ -16,7 +18,7 @@ RECORD_OVERHEAD = 40
 """Bytes of a record beside its key and value, at most: varints of its length, time, offset, key and value."""
 
 
-class RecordTooLarge(ValueError):
+class RecordTooLarge(BadData, ValueError):
     """A single record does not fit the largest batch."""
 
 

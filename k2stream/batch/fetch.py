@@ -20,6 +20,7 @@ from faust.transport.drivers import aiokafka as driver
 from k2stream.batch import topic_ids, witness
 from k2stream.batch.proof import Proof, Shown
 from k2stream.batch.records import TP, RecordBatch
+from k2stream.model.errors import Unavailable
 
 # A compressed fetch may unpack to far more than its size: it is cut, at the next broker batch, at this size.
 MAX_RECORDS = 20_000
@@ -32,7 +33,7 @@ NO_GATHER = (0.0, 0.0)
 ANSWER_SECONDS = 1.0
 
 
-class ThreadFailed(Exception):
+class ThreadFailed(Unavailable):
     """The consumer's thread serves no calls any more."""
 
 

@@ -14,7 +14,7 @@ from k2stream import metrics
 from k2stream.batch import proof
 from k2stream.batch.proof import Judgement, Note, Shown, Verdict
 from k2stream.batch.records import TP
-from k2stream.model.errors import FILLING, StateRefused, mending
+from k2stream.model.errors import FILLING, StateRefused, Unavailable, mending
 from k2stream.model.roles import role_of
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ LOOK_SECONDS = 6.0
 PAUSE_SECONDS = 0.5
 
 
-class Unanswered(Exception):
+class Unanswered(Unavailable):
     """The broker does not say what it holds."""
 
 

@@ -20,7 +20,7 @@ from k2stream.batch.guard import SETTLE_SECONDS, Guard, Unanswered
 from k2stream.batch.records import TP
 from k2stream.batch.same_topics import SameTopics
 from k2stream.batch.table import BatchTable
-from k2stream.model.errors import StateRefused, mending
+from k2stream.model.errors import StateRefused, Unavailable, mending
 from k2stream.model.roles import role_of
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ KEEP_SECONDS = 10.0
 """For what is done to be noted before a refusal."""
 
 
-class SourceGone(Exception):
+class SourceGone(Unavailable):
     """A topic that is read does not exist, or its broker does not know it yet."""
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from aiokafka.errors import KafkaError
 
 from k2stream.batch.records import TP
+from k2stream.model.errors import Unavailable
 
 LONGEST_PERIOD = 5.0
 STOP_SECONDS = 10.0
@@ -22,7 +23,7 @@ _STDERR = 2
 logger = logging.getLogger(__name__)
 
 
-class Stalled(Exception):
+class Stalled(Unavailable):
     """A partition has work and has not got on."""
 
 

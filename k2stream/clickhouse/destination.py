@@ -23,7 +23,7 @@ from clickhouse_driver.writer import write_binary_str, write_binary_uint8
 from k2stream.clickhouse import cluster, native
 from k2stream.clickhouse.migrate import migrate
 from k2stream.delivery.buffer import Rows, rows_of
-from k2stream.delivery.destination import Away, WentBack
+from k2stream.delivery.destination import DestinationUnavailable, WentBack
 from k2stream.delivery.epochs import Key, Move
 from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.route import Route, stored
@@ -33,7 +33,7 @@ from k2stream.settings import Settings
 CONNECT_SECONDS, ANSWER_SECONDS = 5, 60
 
 _UNREACHABLE = (errors.NetworkError, errors.SocketTimeoutError, OSError, EOFError)
-UNAVAILABLE = (Away, errors.NetworkError)
+UNAVAILABLE = (DestinationUnavailable, errors.NetworkError)
 """What is raised where no server can be reached: by a sink, and by a client."""
 
 _BUSY = {
@@ -205,10 +205,13 @@ class ClickHouse:
         try:
             return query()
         except _UNREACHABLE as error:
-            raise Away(f"{self._where} is away ({_line(error)})") from error
+            raise DestinationUnavailable(
+                f"{self._where} is unavailable ({_line(error)}); start it, or set K2_CLICKHOUSE_HOST and "
+                "K2_CLICKHOUSE_PORT"
+            ) from error
         except errors.ServerException as error:
             if error.code in _BUSY:
-                raise Away(f"{self._where} is busy ({_line(error)})") from error
+                raise DestinationUnavailable(f"{self._where} is busy ({_line(error)})") from error
             if error.code in _GONE:
                 raise ConfigError(
                     f"{self._where} lost database {self._database} or a table of it: start the worker again, "

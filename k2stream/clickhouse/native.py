@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from k2stream.model.errors import BadData
+
 _FIXED = {
     f"{sign}Int{bits}": f"<{sign.lower() or 'i'}{bits // 8}" for sign in ("", "U") for bits in (8, 16, 32, 64)
 } | {"Float64": "<f8"}
@@ -25,7 +27,7 @@ _DICTIONARY_VERSION = np.int64(1)
 _ADDITIONAL_KEYS = 1 << 9 | 1 << 10
 
 
-class UnsupportedType(TypeError):
+class UnsupportedType(BadData, TypeError):
     """A column whose ClickHouse type has no encoding here."""
 
 

@@ -12,7 +12,7 @@ from k2stream.columnar.strings import strings
 
 
 def columns(values: Sequence[bytes | None]) -> dict[str, pa.Array]:
-    """The fields of the records: strings, int64 and booleans. Raises Misfit as Scan."""
+    """The fields of the records: strings, int64 and booleans. Raises NotColumnar as Scan."""
     scan = Scan(values)
     return {field.name: _column(scan, field) for field in scan.fields}
 

@@ -1,8 +1,8 @@
 """Where the values of JSON objects lie that are all of one shape, without a Python object per record.
 
 The first record says where fields and literal text are; every other one is checked to have them there.
-Whatever is not like that raises Misfit, and is read record by record instead. Few arrays are larger than what
-malloc keeps: each time it maps one the system has to clear it, which takes longer than the work on it.
+Whatever is not like that raises NotColumnar, and is read record by record instead. Few arrays are larger than
+what malloc keeps: each time it maps one the system has to clear it, which takes longer than the work on it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from k2stream.model.errors import BadData
 
 Ints = NDArray[np.int64]
 Words = NDArray[np.uint64]
@@ -32,7 +34,7 @@ _PAIR = re.compile(rb'"([^"]+)":(?:(")[^"]*"|(0|[1-9][0-9]*)|(?:true|false))')
 _QUOTE, _CLOSE = b'"}'
 
 
-class Misfit(ValueError):
+class NotColumnar(BadData, ValueError):
     """The batch is not of one shape, or of one that is not read by column."""
 
 
@@ -54,21 +56,21 @@ class Field(NamedTuple):
 class RecordLayout:
     """The records one after another, and where each value lies in them.
 
-    `bytes` are all characters, `words` the eight from each place on. Raises Misfit for any but flat objects
-    of plain ASCII without whitespace, with the same fields in the same order, whose numbers are whole and
-    without a sign.
+    `bytes` are all characters, `words` the eight from each place on. Raises NotColumnar for any but flat
+    objects of plain ASCII without whitespace, with the same fields in the same order, whose numbers are whole
+    and without a sign.
     """
 
     def __init__(self, values: Sequence[bytes | None]) -> None:
         if not values or None in values:
-            raise Misfit("no record, or one without a value")
+            raise NotColumnar("no record, or one without a value")
         self.text = _SEPARATOR.join([_BEFORE, *values, _AFTER])  # type: ignore[list-item]
         self.bytes = np.frombuffer(self.text, np.uint8)
         self.words: Words = np.ndarray((len(self.text) - WORD + 1,), "<u8", self.text, strides=(1,))
         if not self.text.isascii() or b"\\" in self.text:
-            raise Misfit("not plain ASCII")
+            raise NotColumnar("not plain ASCII")
         if self.bytes.min() < _SEPARATOR[0] or self.text.count(_SEPARATOR) != len(values) + 1:
-            raise Misfit("a control character")
+            raise NotColumnar("a control character")
         self.fields = _fields(values[0] or b"")
         self._leads = self._located(values)
 
@@ -95,14 +97,14 @@ class RecordLayout:
             stop = at + len(values[block]) + sum(map(len, values[block]))  # type: ignore[arg-type]
             found = np.flatnonzero(self.bytes[at:stop] == _QUOTE)
             if len(found) != len(values[block]) * each:
-                raise Misfit("not the same number of quotes")
+                raise NotColumnar("not the same number of quotes")
             quotes = found.reshape(-1, each).T
             lead[:-1, block], close[:, block] = quotes[opening] + (at - 1), quotes[closing] + at
             at = stop
         lead[0] -= 1  # it begins with the separator
         lead[-1, :-1], lead[-1, -1] = lead[0, 1:] - 1, at - 2
         if (self.bytes[lead[-1]] != _CLOSE).any() or (close + 1 != lead[1:][texts]).any():
-            raise Misfit("a value ends elsewhere")
+            raise NotColumnar("a value ends elsewhere")
         self._expect(lead[:-1], [field.lead[:WORD] for field in fields])
         long = [row for row, field in enumerate(fields) if len(field.lead) > WORD]
         if long:
@@ -111,11 +113,11 @@ class RecordLayout:
         return lead
 
     def _expect(self, places: Ints, texts: list[bytes]) -> None:
-        """Misfit unless each row of places has its text, of at most eight bytes."""
+        """NotColumnar unless each row of places has its text, of at most eight bytes."""
         found = self.words[places]
         found &= FIRST[[len(text) for text in texts]][:, None]
         if (found != np.array([[int.from_bytes(text, "little")] for text in texts], np.uint64)).any():
-            raise Misfit("other fields")
+            raise NotColumnar("other fields")
 
 
 def _fields(record: bytes) -> list[Field]:
@@ -125,12 +127,12 @@ def _fields(record: bytes) -> list[Field]:
         is_text = pair[2] is not None
         lead = opening + record[at + 1 : pair.end(1) + (3 if is_text else 2)]
         if len(lead) > MAX_LEAD:
-            raise Misfit(f"a name as long as {pair[1]!r}")
+            raise NotColumnar(f"a name as long as {pair[1]!r}")
         field = Field(pair[1].decode(), lead, quote, is_text, pair[3] is not None)
         if field.name in fields:
-            raise Misfit("a field twice")
+            raise NotColumnar("a field twice")
         fields[field.name] = field
         at, quote, opening = pair.end(), quote + field.quotes, b","
     if not fields or record[at:] != b"}":
-        raise Misfit("not a flat object of strings, whole numbers and booleans")
+        raise NotColumnar("not a flat object of strings, whole numbers and booleans")
     return list(fields.values())

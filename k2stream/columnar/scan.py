@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from k2stream.columnar.layout import FIRST, MAX_DIGITS, WORD, Field, Ints, Misfit, RecordLayout, Words
+from k2stream.columnar.layout import FIRST, MAX_DIGITS, WORD, Field, Ints, NotColumnar, RecordLayout, Words
 from k2stream.columnar.texts import Texts
 from k2stream.model.trade import Decimals
 
@@ -39,7 +39,7 @@ class Text(NamedTuple):
 
 
 class Scan:
-    """The columns of a batch; `values` are the records. Raises Misfit as RecordLayout.
+    """The columns of a batch; `values` are the records. Raises NotColumnar as RecordLayout.
 
     Numbers (at most 16 digits) and booleans are checked even if nobody asks for them.
     """
@@ -61,7 +61,7 @@ class Scan:
             return {}
         start, end = self._layout.spans(rows)
         if ((self._bytes[start] == _ZERO) & (end - start > 1)).any():
-            raise Misfit("a number with a leading zero")
+            raise NotColumnar("a number with a leading zero")
         names = [self._layout.fields[row].name for row in rows]
         return dict(zip(names, self._numbers(start, end), strict=True))
 
@@ -69,7 +69,7 @@ class Scan:
         word, length = self._words[start], end - start
         true: NDArray[np.bool_] = (word & FIRST[4] == _TRUE) & (length == 4)
         if not (true | (word & FIRST[5] == _FALSE) & (length == 5)).all():
-            raise Misfit("not a boolean")
+            raise NotColumnar("not a boolean")
         return true
 
     def __contains__(self, name: str) -> bool:
@@ -84,7 +84,7 @@ class Scan:
         """Where the field's characters are: of a string, or of a whole number."""
         row = self._rows.get(name)
         if row is None or name in self._booleans:
-            raise Misfit(f"no text {name}")
+            raise NotColumnar(f"no text {name}")
         return Text(*self._layout.span(row))
 
     def texts(self, name: str) -> Texts:
@@ -102,7 +102,7 @@ class Scan:
         widths = end - start
         widest = int(widths.max())
         if widest > MAX_TEXT:
-            raise Misfit(f"{name} is longer than {MAX_TEXT}")
+            raise NotColumnar(f"{name} is longer than {MAX_TEXT}")
         if not widest:
             return np.empty((len(start), 0), np.uint8), widths
         places = len(self._lines) - widest + 1
@@ -112,13 +112,13 @@ class Scan:
     def integers(self, name: str) -> Ints:
         """A field of whole numbers without a sign, at most 16 digits."""
         if name not in self._integers:
-            raise Misfit(f"no number {name}")
+            raise NotColumnar(f"no number {name}")
         return self._integers[name]
 
     def boolean(self, name: str) -> NDArray[np.bool_]:
         """A field of true and false."""
         if name not in self._booleans:
-            raise Misfit(f"no boolean {name}")
+            raise NotColumnar(f"no boolean {name}")
         return self._booleans[name]
 
     def decimals(self, name: str) -> Decimals:
@@ -134,10 +134,10 @@ class Scan:
             if not len(rows):
                 break
         else:
-            raise Misfit(f"{name} without a point")
+            raise NotColumnar(f"{name} without a point")
         point, scale = end - fraction - 1, int(fraction.max())
         if int((point - start).max()) + scale > MAX_DECIMAL_DIGITS:
-            raise Misfit(f"{name} has more than {MAX_DECIMAL_DIGITS} digits")
+            raise NotColumnar(f"{name} has more than {MAX_DECIMAL_DIGITS} digits")
         whole, part = self._numbers(np.stack((start, point + 1)), np.stack((point, end)))
         powers = 10 ** np.arange(scale + 1)
         return Decimals(whole * powers[scale] + part * powers[scale - fraction], scale)
@@ -147,19 +147,19 @@ class Scan:
         start, end = self.text(name)
         length = end - start
         if length.min() < 1 or length.max() > MAX_TEXT:
-            raise Misfit(f"{name} of a length beyond 1 to {MAX_TEXT}")
+            raise NotColumnar(f"{name} of a length beyond 1 to {MAX_TEXT}")
         low = self._words[start] & FIRST[np.minimum(length, 8)]
         high = self._words[start + 8] & FIRST[np.maximum(length - 8, 0)]
         _, first, code = np.unique(low ^ (high * _MIX), return_index=True, return_inverse=True)
         if (low != low[first][code]).any() or (high != high[first][code]).any():
-            raise Misfit(f"two {name} that look alike")
+            raise NotColumnar(f"two {name} that look alike")
         return [self.row(name, row) for row in first.tolist()], code
 
     def _numbers(self, start: Ints, end: Ints) -> Ints:
         """The numbers of 1 to 16 digits between `start` and `end`."""
         count = end - start
         if count.min() < 1 or count.max() > MAX_DIGITS:
-            raise Misfit("a number of no or of more than 16 digits")
+            raise NotColumnar("a number of no or of more than 16 digits")
         numbers = eight_digits(self._words[end - 8], np.minimum(count, 8))
         if count.max() > 8:
             numbers += eight_digits(self._words[end - 16], np.maximum(count - 8, 0)) * 10**8
@@ -171,7 +171,7 @@ def eight_digits(words: Words, count: Ints) -> Ints:
     keep = _LAST[count]
     digits = (words ^ _ZEROS) & keep
     if ((digits | (digits + np.uint64(0x7676767676767676))) & np.uint64(0x8080808080808080)).any():
-        raise Misfit("not a digit")
+        raise NotColumnar("not a digit")
     digits = (digits * np.uint64(2561)) >> np.uint64(8)
     digits = ((digits & np.uint64(0x00FF00FF00FF00FF)) * np.uint64(6553601)) >> np.uint64(16)
     digits = ((digits & np.uint64(0x0000FFFF0000FFFF)) * np.uint64(42949672960001)) >> np.uint64(32)

@@ -17,6 +17,7 @@ from k2stream import settings as settings_module
 from k2stream.backfill import past
 from k2stream.backfill.past import BackfillReport
 from k2stream.backfill.span import TradeSpan
+from k2stream.commands import options
 from k2stream.model import clock
 from k2stream.model.errors import ConfigError
 from k2stream.model.instrument import Instrument
@@ -29,9 +30,15 @@ _LINE_EVERY = 5.0  # seconds, where no terminal is
 @click.command()
 @click.option("--exchange", required=True, type=click.Choice(topics.EXCHANGES), help="Of this exchange.")
 @click.option("--symbol", required=True, help="BTC/USDT, BTC-USDT, or as the exchange spells it.")
-@click.option("--from", "start", required=True, help="Trade time, UTC: 2026-11-20T00:00, or ms since 1970.")
-@click.option("--to", "end", help="The same, not included; otherwise now.")
-def backfill(exchange: str, symbol: str, start: str, end: str | None) -> None:
+@click.option(
+    "--from",
+    "start",
+    required=True,
+    type=options.Moment(),
+    help="Trade time, UTC: 2026-11-20T00:00, or ms since 1970.",
+)
+@click.option("--to", "end", type=options.Moment(), help="The same, not included; otherwise now.")
+def backfill(exchange: str, symbol: str, start: int, end: int | None) -> None:
     """Fetch past trades over REST, and revise the candles of their time in every layer.
 
     The trades go through the raw topic, marked as backfilled; those that are there already change nothing.
@@ -43,9 +50,10 @@ def backfill(exchange: str, symbol: str, start: str, end: str | None) -> None:
     instrument = listed.find(exchange, symbol)
     if instrument is None:
         raise ConfigError(f"{symbol} of {exchange} is not in {settings.instruments_file}: add it there first")
-    span = TradeSpan(_micros("--from", start), _micros("--to", end) if end else clock.now_us())
+    span = TradeSpan(start * 1000, clock.now_us() if end is None else end * 1000)
     if span.start >= span.end:
-        raise ConfigError(f"--from {clock.spoken(span.start // 1000)} is not before --to")
+        until = "now" if end is None else f"--to {clock.spoken(end)}"
+        raise ConfigError(f"--from {clock.spoken(start)} is not before {until}: give an earlier one")
     result = asyncio.run(_run(settings, instrument, span))
     click.echo(
         f"{result.told:,} trades told by {exchange}, {result.published:,} published; "
@@ -57,13 +65,6 @@ async def _run(settings: Settings, instrument: Instrument, span: TradeSpan) -> p
     simulated = " SIMULATED" if settings.simulated else ""
     with _shown(f"{instrument.exchange} {instrument.symbol}{simulated}") as report:
         return await past.run(settings, instrument, span, report)
-
-
-def _micros(option: str, text: str) -> int:
-    try:
-        return clock.moment(text) * 1000
-    except ValueError:
-        raise ConfigError(f"{option} {text!r} is no time: 2026-11-20T13:30, or ms since 1970") from None
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from rich.table import Table
 from k2stream import instruments
 from k2stream import settings as settings_module
 from k2stream.clickhouse.candles import HotTier
+from k2stream.commands import options
 from k2stream.history import reader
 from k2stream.history.reader import MissingTier
 from k2stream.iceberg.candles import ColdTier
@@ -44,12 +45,20 @@ _COLUMNS = ("open", "high", "low", "close", "volume", "trade_count")
 @click.command()
 @click.argument("symbol")
 @click.argument("timeframe", type=click.Choice(list(TIMEFRAMES)))
-@click.option("--exchange", help="Only this exchange; otherwise every one that trades SYMBOL.")
+@click.option(
+    "--exchange",
+    type=click.Choice(EXCHANGES),
+    help="Only this exchange; otherwise every one that trades SYMBOL.",
+)
 @click.option("--limit", default=10, show_default=True, help="How many candles, newest last.")
 @click.option("--start", help="From this open time on (ISO 8601, UTC, or ms): the first candles.")
 @click.option("--end", help="Before this open time.")
 @click.option("--follow", "-f", is_flag=True, help="Stay and refresh.")
-@click.option("--url", help="Base URL of a candles worker; otherwise that of the running platform.")
+@click.option(
+    "--url",
+    type=options.BaseUrl(),
+    help="Base URL of a candles worker; otherwise that of the running platform.",
+)
 def candles(
     symbol: str,
     timeframe: str,
@@ -71,7 +80,8 @@ def candles(
     wanted = [item for name in names if (item := listed.find(name, symbol)) is not None]
     if not wanted:
         raise ConfigError(
-            f"{symbol} is not in {settings.instruments_file}" + (f" for {exchange}" if exchange else "")
+            f"{symbol}{f' of {exchange}' if exchange else ''} is not in {settings.instruments_file}: use a "
+            "symbol that is, or add it there"
         )
     times = {name: given for name, given in (("start", start), ("end", end)) if given is not None}
     try:
@@ -150,7 +160,9 @@ def _get(client: httpx.Client, path: str, parameters: dict[str, int]) -> Any:
     try:
         answer = client.get(path, params=parameters)
     except httpx.TransportError as error:
-        raise ConfigError(f"no answer from {client.base_url}: {error}") from None
+        raise ConfigError(
+            f"no answer from {client.base_url}: {error}; start a candles worker, or correct --url"
+        ) from None
     if answer.is_error:
-        raise ConfigError(f"{client.base_url}{path}: {answer.status_code} {answer.text}")
+        raise ConfigError(f"{client.base_url}{path} answered {answer.status_code}: {answer.text}")
     return answer.json()

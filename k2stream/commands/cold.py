@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from k2stream import settings as settings_module
+from k2stream.commands import options
 from k2stream.iceberg import owner, read
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.iceberg.maintenance import log, maintain
@@ -26,7 +27,11 @@ def cold() -> None:
 
 
 @cold.command()
-@click.option("--url", help="Base URL of a cold worker; otherwise that of the running platform.")
+@click.option(
+    "--url",
+    type=options.BaseUrl(),
+    help="Base URL of a cold worker; otherwise that of the running platform.",
+)
 def flush(url: str | None) -> None:
     """Commit what the cold worker holds now, instead of at its next interval."""
     settings = settings_module.get()
@@ -37,9 +42,9 @@ def flush(url: str | None) -> None:
     try:
         answer = httpx.post(f"{base}/cold/flush", timeout=120)
     except httpx.TransportError as error:
-        raise ConfigError(f"no answer from {base}: {error}") from None
+        raise ConfigError(f"no answer from {base}: {error}; start a cold worker, or correct --url") from None
     if answer.is_error:
-        raise ConfigError(f"{base}/cold/flush: {answer.status_code} {answer.text}")
+        raise ConfigError(f"{base}/cold/flush answered {answer.status_code}: {answer.text}")
     click.echo(answer.text)
 
 
@@ -58,6 +63,8 @@ def maintain_command(tables: tuple[str, ...], dry_run: bool, as_json: bool) -> N
     settings = reached(settings_module.get())
     names = maintain.names_of(tables)
     catalog = open_catalog(settings)
+    if not any(map(catalog.table_exists, names)):
+        raise ConfigError(f"{names[0]} does not exist yet: a cold worker creates it")
     limits = Limits(settings.cold_compact_rows, settings.cold_snapshot_seconds, settings.cold_orphan_seconds)
     if dry_run:
         for name, step, text in maintain.plan(catalog, names, limits):

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from k2stream import settings as settings_module
+from k2stream.commands import options
 from k2stream.commands.views.verify import show
 from k2stream.kafka.lag import LagReader
 from k2stream.model.errors import ConfigError, StateRefused
@@ -97,12 +98,15 @@ class DemoOutcome:
 
 
 @click.command()
-@click.option("--seconds", default=60.0, show_default=True, help="How long the feeds run.")
 @click.option(
-    "--rate", default=200, show_default=True, help="Simulated trades per second, over all exchanges."
+    "--seconds",
+    default=60.0,
+    show_default=True,
+    type=options.Number(min=0, min_open=True),
+    help="How long the feeds run.",
 )
-@click.option("--seed", default=7, show_default=True, help="Seed of the simulated market.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the outcome to a file.")
+@options.simulation
+@click.option("--json", "json_file", type=options.OutputFile(), help="Write the outcome to a file.")
 @click.option("--keep", is_flag=True, help="Run on K2_DATA_DIR and keep its data; otherwise a fresh folder.")
 def demo(seconds: float, rate: int, seed: int, json_file: Path | None, keep: bool) -> None:
     """Run everything on SIMULATED feeds for a while, then recompute and compare every layer.
@@ -110,6 +114,7 @@ def demo(seconds: float, rate: int, seed: int, json_file: Path | None, keep: boo
     Exits 0 only when nothing differs.
     """
     settings = settings_module.get()
+    options.listed(settings)
     console = Console()
     with ExitStack() as stack:
         if not keep:
@@ -168,7 +173,10 @@ async def drain(platform: Platform) -> None:
             if at_rest and was_at_rest:  # twice: a gap that is just told is filled, and that normalised
                 return
             if time.monotonic() > deadline:
-                raise ConfigError(f"not drained within {_DRAIN_WITHIN:g} s, records waiting: {waiting}")
+                raise ConfigError(
+                    f"not drained within {_DRAIN_WITHIN:g} s, records waiting: {waiting}; run with --keep "
+                    "and read the workers' logs in K2_DATA_DIR"
+                )
             await asyncio.sleep(0.5)
 
 

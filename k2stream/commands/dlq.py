@@ -39,7 +39,9 @@ def dlq() -> None:
 @click.option("--exchange", type=click.Choice(topics.EXCHANGES), help="Only of this exchange.")
 @click.option("--stage", type=click.Choice(_STAGES), help="Only of this stage.")
 @click.option("--cause", default="", metavar="TEXT", help="Only with TEXT in the cause.")
-@click.option("--limit", default=20, show_default=True, help="How many, newest last.")
+@click.option(
+    "--limit", default=20, show_default=True, type=click.IntRange(min=1), help="How many, newest last."
+)
 @click.option("--summary", is_flag=True, help="Count the letters of each cause instead.")
 def list_letters(exchange: str | None, stage: str | None, cause: str, limit: int, summary: bool) -> None:
     """List dead letters, newest last."""
@@ -111,7 +113,7 @@ def _replayed(number: int, letter: DeadLetter, known: Mapping[Id, Replay], origi
 
 
 @dlq.command()
-@click.argument("number", type=int)
+@click.argument("number", type=click.IntRange(min=0))
 @click.option("--original", is_flag=True, help="Write only the original, byte for byte.")
 def show(number: int, original: bool) -> None:
     """Show one dead letter: its cause, where it comes from, and the original."""
@@ -142,7 +144,13 @@ async def _show(settings: Settings, number: int, original: bool) -> None:
 
 
 @dlq.command("replay")
-@click.option("--offset", "numbers", type=int, multiple=True, help="This letter; may be repeated.")
+@click.option(
+    "--offset",
+    "numbers",
+    type=click.IntRange(min=0),
+    multiple=True,
+    help="This letter; may be repeated.",
+)
 @click.option("--cause", default="", metavar="TEXT", help="All letters with TEXT in the cause.")
 @click.option("--all", "everything", is_flag=True, help="All letters.")
 @click.option("--exchange", type=click.Choice(topics.EXCHANGES), help="Of these, only of this exchange.")

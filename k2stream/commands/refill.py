@@ -11,7 +11,7 @@ from k2stream import settings as settings_module
 from k2stream import topics
 from k2stream.clickhouse.destination import ClickHouse
 from k2stream.delivery.anchors import renamed
-from k2stream.delivery.destination import Away, Destination, WentBack
+from k2stream.delivery.destination import Destination, DestinationUnavailable, WentBack
 from k2stream.delivery.epochs import refilled
 from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.route import Route
@@ -38,7 +38,8 @@ def refill(table: str, everything: bool, yes: bool) -> None:
     route, destination = _route(settings, table)
     if everything and isinstance(destination, Iceberg):
         raise ConfigError(
-            "rows of an Iceberg table would come twice: drop it, a cold worker makes and fills it"
+            f"--all: rows of Iceberg table {table} would come twice; drop it, and a cold worker creates and "
+            "fills it"
         )
     try:
         held = destination.positions(route)
@@ -60,7 +61,7 @@ def refill(table: str, everything: bool, yes: bool) -> None:
             click.echo(f"{table} lacks nothing that Kafka does not have")
         elif yes or click.confirm("go on?"):
             destination.open({(table, at): renamed(position) for at, position in moved.items()})
-    except (Away, WentBack) as error:
+    except (DestinationUnavailable, WentBack) as error:
         raise ConfigError(str(error)) from None
     finally:
         destination.close()
@@ -71,7 +72,7 @@ def _route(settings: Settings, table: str) -> tuple[Route, Destination]:
         return ROUTES[table], ClickHouse(settings)
     if table in TABLES:
         return TABLES[table].route, Iceberg(settings)
-    raise ConfigError(f"{table} is no table of a sink: {', '.join([*ROUTES, *TABLES])}")
+    raise ConfigError(f"{table} is not a table of a sink; use one of {', '.join([*ROUTES, *TABLES])}")
 
 
 async def _held(settings: Settings, route: Route) -> Stretches:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import math
 import signal
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -16,6 +16,7 @@ import uvloop
 
 from k2stream import instruments
 from k2stream import settings as settings_module
+from k2stream.commands import options
 from k2stream.simulator import protocols
 from k2stream.simulator.faults import Fault, FaultKind
 from k2stream.simulator.simulator import Options, Simulator
@@ -23,6 +24,10 @@ from k2stream.topics import EXCHANGES
 
 # Trades are millions of short-lived objects without cycles, see k2stream/app.py.
 GC_THRESHOLDS = (200_000, 20, 20)
+
+
+_MAX_AHEAD = 1e8  # seconds
+_PORT = click.IntRange(0, 65_535)
 
 
 class _RepeatedFault(click.ParamType):
@@ -36,7 +41,7 @@ class _RepeatedFault(click.ParamType):
         try:
             fault = msgspec.convert({"exchange": exchange, "kind": kind}, Fault)
             seconds = float(every)
-            if exchange not in EXCHANGES or seconds <= 0:
+            if exchange not in EXCHANGES or not 0 < seconds < math.inf:
                 raise ValueError
         except ValueError:
             kinds = ", ".join(FaultKind)
@@ -49,31 +54,50 @@ def _of_each_exchange(command: Callable[..., None]) -> Callable[..., None]:
     for name in protocols.with_age("close_seconds"):
         help_ = f"Age at which {name} closes a connection."
         default = protocols.of(name).ages["close_seconds"]
-        command = click.option(f"--{name}-close-seconds", default=default, show_default=True, help=help_)(
-            command
-        )
+        command = click.option(
+            f"--{name}-close-seconds",
+            default=default,
+            show_default=True,
+            type=options.Number(min=0, min_open=True),
+            help=help_,
+        )(command)
     for name in reversed(EXCHANGES):
-        command = click.option(f"--{name}-port", default=0, help="0: any free port.")(command)
+        command = click.option(f"--{name}-port", default=0, type=_PORT, help="0: any free port.")(command)
     return command
 
 
 @click.command()
 @click.option(
-    "--rate", default=200.0, show_default=True, type=click.FloatRange(0.1, 100_000), help="Trades/s"
+    "--rate",
+    default=200.0,
+    show_default=True,
+    type=options.Number(0.1, options.MAX_RATE),
+    help="Trades per second.",
 )
 @click.option("--seed", default=7, show_default=True, help="The same seed and start give the same trades.")
-@click.option("--start", type=click.DateTime(), help="Trade time (UTC) of the first moment; default: now.")
-@click.option("--ahead", default=0.0, show_default=True, help="Seconds their clocks are before this one.")
+@click.option("--start", type=options.Moment(), help="Trade time (UTC) of the first moment; default: now.")
+@click.option(
+    "--ahead",
+    default=0.0,
+    show_default=True,
+    type=options.Number(-_MAX_AHEAD, _MAX_AHEAD),
+    help="Seconds their clocks are before this one.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @_of_each_exchange
-@click.option("--control-port", default=0, help="HTTP: /fault, /stop-feeds, /start-feeds, /stats, /faults.")
-@click.option("--record", type=click.Path(dir_okay=False, path_type=Path), help="JSON lines of all trades.")
+@click.option(
+    "--control-port",
+    default=0,
+    type=_PORT,
+    help="HTTP: /fault, /stop-feeds, /start-feeds, /stats, /faults.",
+)
+@click.option("--record", type=options.OutputFile(), help="JSON lines of all trades.")
 @click.option("--fault", "faults", multiple=True, type=_RepeatedFault(), help="A fault that repeats.")
 @click.option("--json", "as_json", is_flag=True, help="Tell the URLs in one line of JSON.")
 def simulate_command(
     rate: float,
     seed: int,
-    start: datetime | None,
+    start: int | None,
     ahead: float,
     host: str,
     control_port: int,
@@ -87,7 +111,7 @@ def simulate_command(
         rate=rate,
         seed=seed,
         ahead_seconds=ahead,
-        start_us=int(start.replace(tzinfo=UTC).timestamp()) * 1_000_000 if start else None,
+        start_us=None if start is None else start * 1000,
         host=host,
         ports={name: int(of_exchanges[f"{name}_port"]) for name in EXCHANGES},
         control_port=control_port,
@@ -101,7 +125,9 @@ def simulate_command(
     try:
         uvloop.run(_run(simulator, as_json=as_json))
     except OSError as error:
-        raise click.ClickException(f"the simulated exchanges cannot start: {error}") from None
+        raise click.ClickException(
+            f"the simulated exchanges cannot start: {error}; choose another address, port or file"
+        ) from None
 
 
 async def _run(simulator: Simulator, *, as_json: bool) -> None:
@@ -133,7 +159,3 @@ def _announcement(simulator: Simulator, *, as_json: bool) -> str:
             f"# control: {simulator.control.url}",
         ]
     )
-
-
-if __name__ == "__main__":
-    simulate_command(prog_name="k2 simulate")

@@ -14,6 +14,7 @@ from rich.live import Live
 
 from k2stream import instruments
 from k2stream import settings as settings_module
+from k2stream.commands import options
 from k2stream.commands.views.platform import Snapshot, render
 from k2stream.kafka.lag import LagReader
 from k2stream.model.errors import ConfigError
@@ -27,7 +28,7 @@ _PERIOD = 1.0
 
 @click.command()
 @click.option("--watch", "-w", is_flag=True, help="Stay and refresh every second.")
-@click.option("--svg", type=click.Path(path_type=Path), help="Also save the view as a picture.")
+@click.option("--svg", type=options.OutputFile(), help="Also save the view as a picture.")
 def status(watch: bool, svg: Path | None) -> None:
     """Show connections, rates, lag, latency and rows of the running platform."""
     running = find(settings_module.get())

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from k2stream import settings as settings_module
+from k2stream.commands import options
 from k2stream.kafka.reader import Reader
 from k2stream.model import clock
 from k2stream.model.errors import ConfigError
@@ -24,19 +25,11 @@ from k2stream.tables.reading import Contents, read
 _json = msgspec.json.Encoder()
 
 
-class _Moment(click.ParamType):
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        try:
-            return value if isinstance(value, int) else clock.moment(value)
-        except ValueError:
-            self.fail(f"{value!r} must be ms since 1970 or ISO 8601", param, ctx)
-
-
 _name = click.argument("name")
 _key = click.option("--key", metavar="K", help="Only this key; of a window table all windows of the key.")
-_at = click.option("--at", type=_Moment(), help="As it stood at this time: ms since 1970 or ISO 8601, UTC.")
+_at = click.option(
+    "--at", type=options.Moment(), help="As it stood at this time: ms since 1970 or ISO 8601, UTC."
+)
 
 
 @click.group()
@@ -71,7 +64,13 @@ async def _list(settings: Settings, tables: dict[str, Readable]) -> None:
 @_name
 @_key
 @_at
-@click.option("--limit", default=50, show_default=True, help="How many rows, the last in key order.")
+@click.option(
+    "--limit",
+    default=50,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="How many rows, the last in key order.",
+)
 def show(name: str, key: str | None, at: int | None, limit: int) -> None:
     """Print the rows of table NAME."""
     contents = _read(name, key, at)
@@ -94,9 +93,7 @@ def show(name: str, key: str | None, at: int | None, limit: int) -> None:
 @_key
 @_at
 @click.option("--format", "layout", type=click.Choice(("jsonl", "csv")), default="jsonl", show_default=True)
-@click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), help="A file; otherwise standard output."
-)
+@click.option("--out", type=options.OutputFile(), help="A file; otherwise standard output.")
 def export(name: str, key: str | None, at: int | None, layout: str, out: Path | None) -> None:
     """Write the rows of table NAME as JSON lines or CSV; decimals are strings with all their digits."""
     rows = _read(name, key, at).rows
@@ -113,7 +110,7 @@ def _read(name: str, key: str | None, at: int | None) -> Contents:
     settings = reached(settings_module.get())
     tables = catalog(settings)
     if name not in tables:
-        raise ConfigError(f"there is no table {name}; the tables are {', '.join(tables)}")
+        raise ConfigError(f"there is no table {name}; use one of {', '.join(tables)}")
     contents = asyncio.run(read(settings, tables[name], key, at))
     for note in contents.notes:
         click.echo(f"note: {note}", err=True)

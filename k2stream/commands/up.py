@@ -9,8 +9,9 @@ import click
 from rich.console import Console
 from rich.live import Live
 
-from k2stream import exchanges, instruments
+from k2stream import instruments
 from k2stream import settings as settings_module
+from k2stream.commands import options
 from k2stream.commands.status import watch_status
 from k2stream.commands.views.platform import render
 from k2stream.platform.platform import Platform, Simulation
@@ -20,10 +21,7 @@ from k2stream.web.query import example
 
 @click.command()
 @click.option("--live", is_flag=True, help="Connect to the real exchanges instead of simulated ones.")
-@click.option(
-    "--rate", default=200, show_default=True, help="Simulated trades per second, over all exchanges."
-)
-@click.option("--seed", default=7, show_default=True, help="Seed of the simulated market.")
+@options.simulation
 @click.option("--plain", is_flag=True, help="Print a status every 10 seconds instead of the live view.")
 def up(live: bool, rate: int, seed: int, plain: bool) -> None:
     """Start broker, registry, ClickHouse, feeds and all workers; show their status; stop on Ctrl-C.
@@ -32,7 +30,7 @@ def up(live: bool, rate: int, seed: int, plain: bool) -> None:
     that server either way: any that speaks the exchange's protocol.
     """
     settings = settings_module.get()
-    exchanges.check(instruments.load(settings.instruments_file))
+    options.listed(settings)
     simulation = None if live else Simulation(rate, seed)
     asyncio.run(_run(settings, simulation, plain))
 

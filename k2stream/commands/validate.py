@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import UTC, datetime, timedelta
 
 import click
 
 from k2stream import settings as settings_module
 from k2stream.clickhouse.destination import connect
+from k2stream.commands import options
 from k2stream.model.errors import ConfigError
 from k2stream.platform.running import reached
 from k2stream.reconcile import checks
@@ -17,14 +17,24 @@ from k2stream.reconcile.checks import Finding, Range
 _PATIENCE = 10.0
 """Seconds that rows on their way are waited for."""
 
+MAX_HOURS = 438_000
+"""50 years: further back than any trade."""
+
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[CHECK]...")
-@click.option("--hours", default=24.0, show_default=True, help="How far back to look.")
+@click.option(
+    "--hours",
+    default=24.0,
+    show_default=True,
+    type=options.Number(0, MAX_HOURS, min_open=True),
+    help="How far back to look.",
+)
 @click.option(
     "--settle",
     default=60.0,
     show_default=True,
+    type=options.Number(min=0),
     help="Seconds after which a trade or candle must be in every layer. 0 for feeds that have stopped.",
 )
 @click.option("--list", "listing", is_flag=True, help="Only list the checks.")
@@ -35,11 +45,14 @@ def validate(names: tuple[str, ...], hours: float, settle: float, listing: bool)
     waited for.
     """
     wanted = _wanted(names)
+    if settle >= hours * 3600:
+        raise ConfigError(
+            f"--settle {settle:g} seconds leave nothing of --hours {hours:g}: look further back"
+        )
     if listing:
         for check in wanted:
             click.echo(f"{check.name}: {check.proves}")
         return
-    logging.getLogger("clickhouse_driver").setLevel(logging.ERROR)  # what it logs is told in a line
     settings = reached(settings_module.get())
     now = datetime.now(UTC)
     within = Range(now - timedelta(hours=hours), now - timedelta(seconds=settle))
@@ -59,7 +72,7 @@ def _wanted(names: tuple[str, ...]) -> list[checks.Check]:
     known = {check.name: check for check in checks.read()}
     for name in names:
         if name not in known:
-            raise ConfigError(f"{name} is no check; use one of {', '.join(known)}")
+            raise ConfigError(f"{name} is not a check; use one of {', '.join(known)}")
     return [known[name] for name in names] or list(known.values())
 
 

@@ -12,11 +12,16 @@ from k2stream import settings as settings_module
 from k2stream import topics
 from k2stream.app import ROLES
 from k2stream.kafka.creation import ensure_topics
+from k2stream.model.errors import ConfigError
 
 
 @click.command()
 @click.argument("role", type=click.Choice(ROLES))
-@click.option("--exchange", help="The exchange of an ingest worker (or K2_EXCHANGE).")
+@click.option(
+    "--exchange",
+    type=click.Choice(topics.EXCHANGES),
+    help="The exchange of an ingest worker (or K2_EXCHANGE).",
+)
 def worker(role: str, exchange: str | None) -> None:
     """Run one worker process of ROLE.
 
@@ -26,6 +31,9 @@ def worker(role: str, exchange: str | None) -> None:
         os.environ["K2_EXCHANGE"] = exchange
     settings = settings_module.get()
     feed = role == "ingest"
+    if feed and settings.exchange not in topics.EXCHANGES:
+        names = ", ".join(topics.EXCHANGES)
+        raise ConfigError(f"an ingest worker needs --exchange or K2_EXCHANGE: use one of {names}")
     written = topics.written_by_feed(settings.exchange) if feed else ()
     # What is wrong is said before Faust starts.
     asyncio.run(ensure_topics(settings, topics.declared(settings), anew=written, leave=feed))

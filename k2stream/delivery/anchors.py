@@ -182,7 +182,8 @@ class Anchors:
             raise StateRefused(lost(table, partition, held.offset, earliest))
         if self._returned.get(key) == wanted:
             raise MissingRows(
-                f"{table}: offsets from {wanted} on of {partition} were read again and did not come"
+                f"{table}: offsets from {wanted} on of {partition} were read again and did not come: start "
+                "the worker again"
             )
         logger.warning(
             "%s: %s went back to offset %d: the rows after it are read again, under a new epoch",

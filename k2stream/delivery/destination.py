@@ -11,19 +11,20 @@ from k2stream.delivery.buffer import Rows, Table
 from k2stream.delivery.epochs import Key, Move
 from k2stream.delivery.progress import SinkPosition
 from k2stream.delivery.route import Route
+from k2stream.model.errors import Inconsistent, Unavailable
 
 RETRY_BASE_SECONDS, RETRY_CAP_SECONDS = 0.1, 10.0
 
 
-class Away(Exception):
+class DestinationUnavailable(Unavailable):
     """The destination cannot take it now: the same will be tried again."""
 
 
-class MissingRows(Exception):
+class MissingRows(Inconsistent):
     """The destination lacks rows that the consumer group has passed: a person is told what to do."""
 
 
-class WentBack(Exception):
+class WentBack(Inconsistent):
     """The destination is not where a batch goes on from: what it holds now, None for nothing."""
 
     def __init__(self, found: Mapping[Key, SinkPosition | None]) -> None:
@@ -36,7 +37,10 @@ class WentBack(Exception):
 
 
 class Destination(Protocol):
-    """Where rows become durable. Calls come one at a time, off the event loop; each may raise Away."""
+    """Where rows become durable. Calls come one at a time, off the event loop.
+
+    Each may raise DestinationUnavailable.
+    """
 
     def prepare(self, routes: Sequence[Route]) -> None:
         """Create what the routes need; once, before anything else."""

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Generic, NamedTuple, TypeVar
 
+from k2stream.model.errors import Inconsistent
+
 Rows = TypeVar("Rows")
 Receipt = TypeVar("Receipt")
 
@@ -43,7 +45,7 @@ class SinkPosition:
     source: str = ""
 
 
-class OffsetGap(ValueError):
+class OffsetGap(Inconsistent, ValueError):
     """Offsets that were neither read nor are durable."""
 
 

@@ -27,8 +27,8 @@ from k2stream.deadletter import DeadLetter
 from k2stream.delivery.anchors import Anchors, Check, unchecked
 from k2stream.delivery.buffer import Acknowledge, Table
 from k2stream.delivery.buffer import Rows as Rows
-from k2stream.delivery.destination import Away as Away
 from k2stream.delivery.destination import Destination as Destination
+from k2stream.delivery.destination import DestinationUnavailable as DestinationUnavailable
 from k2stream.delivery.destination import MissingRows as MissingRows
 from k2stream.delivery.destination import Policy as Policy
 from k2stream.delivery.destination import WentBack
@@ -98,7 +98,9 @@ class Sink:
         try:
             await table.put(partition, batch, acknowledge)
         except OffsetGap as hole:
-            raise MissingRows(f"{route.table}: {hole}") from None
+            raise MissingRows(
+                f"{route.table}: {hole}, and those between were not read: start the worker again"
+            ) from None
         self._changed.set()
         self._arrived.set()
 
@@ -297,7 +299,7 @@ class Sink:
                 return None
             try:
                 return await loop.run_in_executor(self._thread, call)
-            except Away as error:
+            except DestinationUnavailable as error:
                 metrics.SINK_ERRORS.labels(what).inc()
                 logger.warning("%s: %s; trying again in %.1f s", what, error, delay)
             if self._closing or not wanted():

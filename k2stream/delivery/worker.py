@@ -17,7 +17,7 @@ from k2stream.delivery.memory import keep_lean
 from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.rewind import rewind
 from k2stream.delivery.route import Route
-from k2stream.delivery.sink import Away, Destination, Policy, Sink, backoff
+from k2stream.delivery.sink import Destination, DestinationUnavailable, Policy, Sink, backoff
 from k2stream.model import clock
 from k2stream.model.errors import StateRefused
 from k2stream.settings import Settings
@@ -62,7 +62,7 @@ class SinkWorker:
             try:
                 await asyncio.to_thread(self._destination.prepare, self._routes)
                 break
-            except Away as error:
+            except DestinationUnavailable as error:
                 self._app.log.warning("%s; trying again in %.1f s", error, delay)
                 await asyncio.sleep(delay)
         await rewind(self._settings, self._app.conf.id, self._routes, self._destination)
@@ -76,7 +76,7 @@ class SinkWorker:
         try:
             await consumer.check_position(TP(*partition), position.offset + 1, position.source)
         except StateRefused as refused:
-            raise StateRefused(f"{route.table}: {refused.message}") from None
+            raise StateRefused(f"{route.table}: {refused}") from None
 
     async def _go_back(self, offsets: Mapping[SourcePartition, int], between: Callable[[], None]) -> None:
         await go_back(self._app.consumer, {TP(*at): offset for at, offset in offsets.items()}, between)

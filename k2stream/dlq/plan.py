@@ -45,7 +45,7 @@ def plan(letter: DeadLetter, settings: Settings) -> LetterPlan:
             f"it comes from stage {letter.stage}, whose letters cannot go back (k2 replay rebuilds)"
         )
     if not letter.complete:
-        raise Refused("the letter does not hold all of its original")
+        raise Refused("the letter does not hold all of its original, which was too large")
     if letter.stage in ("hot", "cold"):
         table = route_of(letter).table
         return LetterPlan(table, (Row(letter.partition, letter.reader.encode(), b""),), letter=letter)

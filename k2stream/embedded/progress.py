@@ -39,7 +39,9 @@ def _interruptible(progress: Progress, stop: threading.Event) -> Progress:
 
             def count_or_stop(received: int) -> None:
                 if stop.is_set():
-                    raise StackError(f"the download of {name} was interrupted")
+                    raise StackError(
+                        f"the download of {name} was interrupted: the next start fetches it again"
+                    )
                 count(received)
 
             yield count_or_stop

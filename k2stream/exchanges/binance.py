@@ -131,7 +131,9 @@ _TRADE = msgspec.json.Decoder(Trade | AggTrade)
 def subscribe(instruments: Sequence[Instrument], first: int = 1) -> list[Request]:
     """SUBSCRIBE requests for the instruments' streams; ConfigError for more than a connection may carry."""
     if len(instruments) > MAX_STREAMS:
-        raise ConfigError(f"binance: {len(instruments)} instruments, at most {MAX_STREAMS} fit a connection")
+        raise ConfigError(
+            f"binance: {len(instruments)} instruments, at most {MAX_STREAMS} fit a connection: remove some"
+        )
     parts = [instruments[at : at + STREAMS_A_FRAME] for at in range(0, len(instruments), STREAMS_A_FRAME)]
     return [_request(part, number) for number, part in enumerate(parts, first)]
 

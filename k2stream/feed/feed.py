@@ -296,7 +296,9 @@ def _checked_url(exchange: str, settings: Settings) -> str:
     try:
         parse_uri(url)
     except InvalidURI:
-        raise ConfigError(f"K2_{exchange.upper()}_WS_URL={url!r} is not a ws:// or wss:// URL") from None
+        raise ConfigError(
+            f"K2_{exchange.upper()}_WS_URL={url!r} is not a ws:// or wss:// URL: correct or unset it"
+        ) from None
     return url
 
 

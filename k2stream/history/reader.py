@@ -145,7 +145,7 @@ class CandleHistory:
 
     def _note_away(self, tier: Tier, error: Exception) -> MissingTier:
         why = MissingTier(tier.name, " ".join(str(error).split())[:200] or type(error).__name__)
-        logger.warning("%s is away, candles are answered without it: %s", *why)
+        logger.warning("%s is unavailable, candles are answered without it: %s", *why)
         self._away[tier.name] = (self._clock() + AWAY_SECONDS, why)
         return why
 

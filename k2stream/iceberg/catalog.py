@@ -10,6 +10,7 @@ from pyiceberg.catalog import load_catalog
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
+from k2stream.model.errors import Unavailable
 from k2stream.settings import Settings
 
 NAME = "k2"
@@ -61,4 +62,4 @@ def open_catalog(settings: Settings) -> Catalog:
         except DBAPIError as error:  # each database has its own for it
             if "already exists" not in str(error):
                 raise
-    raise RuntimeError(f"the catalog at {uri} is created by others again and again")
+    raise Unavailable(f"the catalog at {uri} is created by others again and again: try again")

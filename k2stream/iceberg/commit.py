@@ -10,13 +10,15 @@ from typing import TypeVar
 from pyiceberg.exceptions import CommitFailedException
 from sqlalchemy.exc import OperationalError
 
+from k2stream.model.errors import Unavailable
+
 ATTEMPTS = 20
 PAUSE_SECONDS = 0.05
 
 Result = TypeVar("Result")
 
 
-class Overtaken(Exception):
+class Overtaken(Unavailable):
     """Other writers committed first again and again."""
 
 

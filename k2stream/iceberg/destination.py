@@ -22,7 +22,7 @@ from pyiceberg.table import Table
 from sqlalchemy.exc import OperationalError
 
 from k2stream.delivery.buffer import Rows
-from k2stream.delivery.destination import Away
+from k2stream.delivery.destination import DestinationUnavailable
 from k2stream.delivery.epochs import Key, Move
 from k2stream.delivery.progress import SinkPosition
 from k2stream.delivery.route import Route
@@ -126,4 +126,7 @@ class Iceberg:
             raise StateRefused(gone(str(error), self._settings.data_path)) from error
         except _AWAY as error:
             text = " ".join(str(error).split())[:200] or type(error).__name__
-            raise Away(f"the Iceberg catalog or warehouse is away ({text})") from error
+            raise DestinationUnavailable(
+                f"the Iceberg catalog or warehouse is unavailable ({text}); start it, or correct "
+                "K2_ICEBERG_CATALOG_URI and K2_ICEBERG_WAREHOUSE"
+            ) from error

@@ -14,7 +14,7 @@ from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
 
 from k2stream.delivery.buffer import Rows
-from k2stream.delivery.destination import Away, WentBack
+from k2stream.delivery.destination import DestinationUnavailable, WentBack
 from k2stream.delivery.epochs import follows
 from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.route import Route, beyond, joined, stored
@@ -64,8 +64,8 @@ def append(load: Callable[[], Table], route: Route, batch: Rows) -> int:
     """Commit a batch, less what the table holds already; the rows added.
 
     A commit that another writer overtook, or whose answer was lost, starts again from the table as it is
-    then: offsets that its ancestry covers are dropped, the rest is appended. Raises Away when that happens
-    again and again, WentBack when the table does not hold what the batch goes on from.
+    then: offsets that its ancestry covers are dropped, the rest is appended. Raises DestinationUnavailable
+    when that happens again and again, WentBack when the table does not hold what the batch goes on from.
     """
     for _ in range(CONFLICTS):
         table = load()
@@ -84,7 +84,7 @@ def append(load: Callable[[], Table], route: Route, batch: Rows) -> int:
         except CommitFailedException:
             continue
         return len(rows)
-    raise Away(f"{route.table}: {CONFLICTS} commits in a row were overtaken by others")
+    raise DestinationUnavailable(f"{route.table}: {CONFLICTS} commits in a row were overtaken by others")
 
 
 def reposition(load: Callable[[], Table], at: SourcePartition, position: SinkPosition) -> None:

@@ -98,7 +98,10 @@ async def _create(admin: AIOKafkaAdminClient, missing: list[topics.Topic], setti
     except TopicAlreadyExistsError:
         pass  # another worker was faster; the partition check below has the last word
     except KafkaError as error:
-        raise ConfigError(f"topics cannot be created at {settings.kafka_bootstrap}: {error}") from None
+        raise ConfigError(
+            f"topics cannot be created at {settings.kafka_bootstrap}: {error}; check K2_KAFKA_REPLICATION "
+            "and the rights of this user"
+        ) from None
 
 
 async def _check_partitions(admin: AIOKafkaAdminClient, declared: Sequence[topics.Topic]) -> None:

@@ -73,8 +73,8 @@ async def from_beginning(settings: Settings, tp: TP) -> AsyncGenerator[Followed,
     consumer = AIOKafkaConsumer(
         group_id=None, enable_auto_commit=False, auto_offset_reset="earliest", **client_options(settings)
     )
-    await consumer.start()
     try:
+        await consumer.start()
         consumer.assign([where])
         end = (await consumer.end_offsets([where]))[where]
         beginning = (await consumer.beginning_offsets([where]))[where]

@@ -37,13 +37,20 @@ class LagReader:
         self._partitions = {topic.name: topic.partitions for topic in topics.declared(settings)}
 
     async def __aenter__(self) -> Self:
-        await self._admin.start()
-        await self._consumer.start()
+        try:
+            await self._admin.start()
+            await self._consumer.start()
+        except BaseException:
+            await self._close()
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._close()
+
+    async def _close(self) -> None:
         await self._consumer.stop()
         await self._admin.close()
 

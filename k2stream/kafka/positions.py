@@ -13,10 +13,11 @@ from aiokafka.structs import OffsetAndMetadata
 from k2stream.batch import TP
 from k2stream.kafka.client import client_options
 from k2stream.kafka.groups import Committed
+from k2stream.model.errors import Unavailable
 from k2stream.settings import Settings
 
 
-class GroupBusy(Exception):
+class GroupBusy(Unavailable):
     """The group has members: only they commit."""
 
 
@@ -30,7 +31,11 @@ class GroupPositions:
         self._partitions = [TopicPartition(*tp) for tp in partitions]
 
     async def __aenter__(self) -> Self:
-        await self._consumer.start()
+        try:
+            await self._consumer.start()
+        except BaseException:
+            await self._consumer.stop()
+            raise
         self._consumer.assign(self._partitions)
         self._consumer.pause(*self._partitions)
         return self

@@ -61,5 +61,9 @@ async def producing(settings: Settings, *, compressed: bool = False) -> AsyncIte
     options: dict[str, Any] = {**client_options(settings), "acks": "all", "enable_idempotence": True}
     if compressed:
         options |= {"compression_type": "gzip", "max_batch_size": _BATCH_BYTES}
-    async with AIOKafkaProducer(**options) as producer:
+    producer = AIOKafkaProducer(**options)
+    try:
+        await producer.start()
         yield DurableProducer(producer)
+    finally:
+        await producer.stop()

@@ -32,7 +32,11 @@ class Reader:
         self._columnar = columnar
 
     async def __aenter__(self) -> Self:
-        await self._consumer.start()
+        try:
+            await self._consumer.start()
+        except BaseException:
+            await self._consumer.stop()
+            raise
         if self._columnar:
             install(self._consumer._fetcher, lambda topic: True)  # noqa: SLF001 - as the workers' consumers
         return self
@@ -49,7 +53,7 @@ class Reader:
     async def held(self, topic: str, partitions: int) -> Stretches:
         """What the broker holds now. Raises ConfigError when the topic does not exist."""
         if not await self.exists(topic):
-            raise ConfigError(f"topic {topic} does not exist on this broker: nothing has been written to it")
+            raise ConfigError(f"topic {topic} does not exist on this broker: start what writes it (`k2 up`)")
         tps = [TopicPartition(topic, number) for number in range(partitions)]
         begin, end = await self._consumer.beginning_offsets(tps), await self._consumer.end_offsets(tps)
         return {tp.partition: (begin[tp], end[tp]) for tp in tps}

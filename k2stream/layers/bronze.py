@@ -14,7 +14,7 @@ import pyarrow as pa
 from k2stream import exchanges, topics
 from k2stream.batch import RecordBatch
 from k2stream.columnar import arrow
-from k2stream.columnar.layout import Misfit
+from k2stream.columnar.layout import NotColumnar
 from k2stream.delivery.route import Route, delivered
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Exchange
@@ -34,9 +34,9 @@ def columns(exchange: Exchange, schema: pa.Schema, batch: RecordBatch) -> pa.Tab
     kinds = {name: schema.field(name).type for name in schema.names if name not in _POSITION}
     try:
         if len(batch) < FEW_RECORDS:
-            raise Misfit("few records")
+            raise NotColumnar("few records")
         made = _at_once(exchange, kinds, batch)
-    except Misfit:
+    except NotColumnar:
         made = _one_by_one(exchange, kinds, batch)
     made["raw_partition"] = pa.repeat(pa.scalar(batch.tp.partition, pa.int32()), len(batch))
     made["raw_offset"] = pa.array(batch.offsets)
@@ -44,13 +44,13 @@ def columns(exchange: Exchange, schema: pa.Schema, batch: RecordBatch) -> pa.Tab
 
 
 def _at_once(exchange: Exchange, kinds: dict[str, pa.DataType], batch: RecordBatch) -> dict[str, pa.Array]:
-    """The columns of records that are all like the first, which is good; Misfit for any others.
+    """The columns of records that are all like the first, which is good; NotColumnar for any others.
 
     Then all are good: native records take any string, and any number that a uniform batch may have.
     """
     _, unreadable = raw.decode(exchange, batch.values[:1])
     if unreadable:
-        raise Misfit("not a record")
+        raise NotColumnar("not a record")
     found = arrow.columns(batch.values)
     made = {}
     for name, kind in kinds.items():

@@ -65,7 +65,7 @@ class DerivedFound:
         for tier, said in self.unseen.items():
             yield f"not looked at: {tier} is unavailable ({said}); mend again when it is back"
         if self and self.role == Role.NORMALIZE:
-            yield "will do: canonical trades are published again from raw records; readers drop what they have"
+            yield "will do: canonical trades are made again from raw records; readers drop those they have"
             yield "lost by it: no trade whose raw record is in Kafka or Iceberg"
 
 

@@ -1,21 +1,22 @@
-"""Errors that are told to a person in one line, without a traceback."""
+"""The tree of errors: what each branch means to whoever catches it, or reads its one line."""
 
 from collections.abc import Mapping
 
-import click
 
+class K2Error(Exception):
+    """The root of all errors of K2 stream: what is wrong, where, and where a person can help, what to do.
 
-class ConfigError(click.ClickException):
-    """A setting, file or argument is wrong: the message names what, where and what to do.
-
-    A click exception, so that both `k2` and plain `faust` print it as one line and exit with 1.
+    `k2` and plain `faust` print it as one line, without a traceback, and exit with `exit_code`.
     """
 
-    def __str__(self) -> str:
-        return self.message
+    exit_code = 1
 
 
-class StateRefused(ConfigError):
+class ConfigError(K2Error):
+    """A setting, file or argument is wrong, or what it names is not there."""
+
+
+class StateRefused(K2Error):
     """State does not fit what it refers to: the message says what was seen, and the command that mends it.
 
     Its exit code is EX_CONFIG: starting the worker again would find the same.
@@ -24,11 +25,23 @@ class StateRefused(ConfigError):
     exit_code = 78
 
 
-class Expired(ConfigError):
+class Expired(K2Error):
     """A stretch of a topic that was to be read is not there any more, or never was: it is not empty."""
 
 
-class Unreadable(ValueError):
+class Unavailable(K2Error):
+    """What is needed does not answer, or does not get on: the same may succeed later."""
+
+
+class Inconsistent(K2Error):
+    """Two things that must agree do not: nothing may be written from here on."""
+
+
+class BadData(K2Error):
+    """Bytes, values or types that cannot be used; where they come from is not at fault."""
+
+
+class Unreadable(BadData, ValueError):
     """Records of a batch that cannot be read: the cause of each, by row."""
 
     def __init__(self, causes: Mapping[int, str]) -> None:
@@ -36,7 +49,7 @@ class Unreadable(ValueError):
         self.causes = causes
 
 
-class UnknownSchema(LookupError):
+class UnknownSchema(BadData, LookupError):
     """The registry answers, and has no schema of that id."""
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from k2stream.avro.limits import longest
 from k2stream.batch import RecordBatch
-from k2stream.columnar.layout import Misfit
+from k2stream.columnar.layout import NotColumnar
 from k2stream.exchanges.spec import Exchange
 from k2stream.normalizer import records, uniform
 from k2stream.normalizer.records import AHEAD
@@ -40,7 +40,7 @@ def normalise(
     if len(batch) >= UNIFORM_FROM and exchange.layout is not None and not large:
         try:
             return uniform.normalise(exchange, exchange.layout, batch, position_of, canonical, **options)
-        except Misfit:
+        except NotColumnar:
             pass  # record by record
     return records.normalise(exchange, batch, position_of, canonical, **options)
 

@@ -1,6 +1,6 @@
 """The usual batch, by column: new trades of known symbols, all of one shape, ids without a hole or repeat.
 
-Gives what normalizer/records.py gives; anything it does not handle raises Misfit.
+Gives what normalizer/records.py gives; anything it does not handle raises NotColumnar.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from k2stream.avro import uniform_trades
 from k2stream.batch import RecordBatch
-from k2stream.columnar.layout import Misfit
+from k2stream.columnar.layout import NotColumnar
 from k2stream.columnar.scan import Scan
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Exchange, Layout
@@ -34,16 +34,16 @@ def normalise(
     schema_id: int,
     process_time: int,
 ) -> Normalised:
-    """As `k2stream.normalizer.normalise`; raises Misfit for a batch that is not the usual."""
+    """As `k2stream.normalizer.normalise`; raises NotColumnar for a batch that is not the usual."""
     scan = Scan(batch.values)
     _check_shape(exchange, layout, scan, batch)
     symbols, code = scan.codes(layout.symbol)
     known = [position_of(symbol) for symbol in symbols]
     found = [position for position in known if position is not None and "" in position.state.ids]
     if len(found) < len(symbols) or batch.first_offset <= max(p.raw_offset for p in found):
-        raise Misfit("a new symbol, or a replay")
+        raise NotColumnar("a new symbol, or a replay")
     if any(position.state.ids[""].epoch for position in found):
-        raise Misfit("ids that have started again")
+        raise NotColumnar("ids that have started again")
     ids = scan.integers(layout.id)
     highs = np.array([position.state.ids[""].high for position in found])
     order, starts, last = _by_symbol(code, ids, highs)
@@ -52,9 +52,9 @@ def normalise(
     _check_numbers(price, quantity)
     timestamp, receive_time = layout.micros(scan.integers(layout.time)), scan.integers("k2_recv")
     if (timestamp > receive_time + AHEAD_US).any():
-        raise Misfit("a trade ahead of its time")
+        raise NotColumnar("a trade ahead of its time")
     if timestamp.min() < EARLIEST_US:
-        raise Misfit("a trade before its time")
+        raise NotColumnar("a trade before its time")
     taker_buy = scan.boolean(layout.buyer_is_maker) ^ True
     spelled = [canonical(symbol) for symbol in symbols]
     trades = uniform_trades.UniformTrades(
@@ -100,10 +100,10 @@ def _check_shape(exchange: Exchange, layout: Layout, scan: Scan, batch: RecordBa
     """The first record is good and of the layout's kind; then all are, for their fields are of one type."""
     _, unreadable = raw.decode(exchange, batch.values[:1])
     if unreadable or any(name in scan for name in (*layout.absent, "k2_backfilled")):
-        raise Misfit("not a plain trade")
+        raise NotColumnar("not a plain trade")
     for name, text in layout.constant.items():
         if scan.codes(name)[0] != [text]:
-            raise Misfit(f"{name} is not {text} throughout")
+            raise NotColumnar(f"{name} is not {text} throughout")
 
 
 def _by_symbol(code: Ints, ids: Ints, highs: Ints) -> tuple[Ints, Ints, Ints]:
@@ -116,16 +116,16 @@ def _by_symbol(code: Ints, ids: Ints, highs: Ints) -> tuple[Ints, Ints, Ints]:
     before[1:] = ordered[:-1]
     before[starts] = highs
     if (ordered != before + 1).any():
-        raise Misfit("a gap or a repeat")
+        raise NotColumnar("a gap or a repeat")
     return order, starts, order[ends - 1]
 
 
 def _check_numbers(price: Decimals, quantity: Decimals) -> None:
     if price.mantissa.min() <= 0 or quantity.mantissa.min() <= 0:
-        raise Misfit("a number that is not positive")
+        raise NotColumnar("a number that is not positive")
     whole_price, whole_quantity = (value.mantissa // 10**value.scale + 1 for value in (price, quantity))
     if (whole_price > 10**TRADE_DIGITS // whole_quantity).any():
-        raise Misfit("a quantity or a product that may be too large")
+        raise NotColumnar("a quantity or a product that may be too large")
 
 
 def _last_said(

@@ -137,7 +137,7 @@ class Platform:
         await asyncio.gather(*map(self._until_ready, self.workers))
 
     async def _start_simulator(self, simulation: Simulation) -> None:
-        command = [sys.executable, "-m", "k2stream.commands.simulate", "--json"]
+        command = [sys.executable, "-m", "k2stream", "simulate", "--json"]
         command += ["--rate", str(simulation.rate), "--seed", str(simulation.seed)]
         command += ["--ahead", str(simulation.ahead_seconds)]
         child = await Child.spawn(

@@ -28,7 +28,10 @@ class HotRebuild:
 
     def __init__(self, settings: Settings) -> None:
         if settings.clickhouse_cluster:
-            raise ConfigError("k2 replay works with one ClickHouse server, K2_CLICKHOUSE_CLUSTER is set")
+            raise ConfigError(
+                "K2_CLICKHOUSE_CLUSTER is set, and `k2 replay` works with one ClickHouse server only: fill "
+                "the tables of a cluster with `k2 refill TABLE --all`"
+            )
         self.live, self.fresh = settings.clickhouse_database, fresh_database(settings)
         self.client = connect(settings)
         self._settings = settings

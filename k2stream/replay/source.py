@@ -42,7 +42,7 @@ def stretch(origin: Origin, exchange: str, partition: int, held: tuple[int, int]
         return Stretch(exchange, partition, cold_end, cold_end)
     if begin and origin == "topics":
         raise ConfigError(
-            f"{where} begins at offset {begin}, what was before has expired: replay --from auto or cold"
+            f"{where} begins at offset {begin}, what was before has expired: use --from auto or --from cold"
         )
     if cold_end > end and origin == "auto":
         raise ConfigError(
@@ -52,7 +52,8 @@ def stretch(origin: Origin, exchange: str, partition: int, held: tuple[int, int]
     if begin > cold_end:
         raise ConfigError(
             f"{where} begins at offset {begin} and the cold tier ends before {cold_end}: "
-            f"offsets {cold_end} to {begin - 1} are nowhere, so nothing can be rebuilt exactly"
+            f"offsets {cold_end} to {begin - 1} are nowhere, so nothing can be rebuilt exactly; restore the "
+            "cold tier"
         )
     return Stretch(exchange, partition, begin, end)
 

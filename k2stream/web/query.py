@@ -10,6 +10,7 @@ from typing import TypeVar
 from k2stream.history.seams import CandleSpan
 from k2stream.model import clock
 from k2stream.model.candle import TIMEFRAMES
+from k2stream.model.errors import K2Error
 from k2stream.model.instrument import Instrument, Instruments
 from k2stream.topics import EXCHANGES
 
@@ -22,7 +23,7 @@ SOURCES = ("all", "tables")
 _PARAMETERS = ("limit", "start", "end", "fill", "format", "source")
 
 
-class RequestError(Exception):
+class RequestError(K2Error):
     """A request that is refused: HTTP status, and a body that says what would be accepted."""
 
     def __init__(self, status: int, message: str, **known: object) -> None:

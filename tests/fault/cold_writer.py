@@ -8,7 +8,7 @@ import sys
 import time
 
 from k2stream import settings
-from k2stream.delivery.sink import Away
+from k2stream.delivery.sink import DestinationUnavailable
 from k2stream.iceberg import tables
 from k2stream.iceberg.destination import Iceberg
 from tests.integration.sink_samples import batch, piece, trade
@@ -26,7 +26,7 @@ def main(seed, count):
         sent = batch(piece(SILVER, [trade(offset) for offset in range(first, last)], first=first))
         try:
             new = store.write(SILVER, sent)
-        except Away:
+        except DestinationUnavailable:
             overtaken += 1
             continue
         commits += new > 0

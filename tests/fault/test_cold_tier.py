@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 from k2stream import topics
 from k2stream.delivery.progress import SinkPosition
-from k2stream.delivery.sink import Away
+from k2stream.delivery.sink import DestinationUnavailable
 from k2stream.iceberg import tables
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.iceberg.destination import Iceberg
@@ -103,7 +103,7 @@ async def test_f08_a_commit_whose_answer_is_lost(tmp_path, monkeypatch):
             try:
                 store.write(SILVER, sent)
                 break
-            except Away:
+            except DestinationUnavailable:
                 refused += 1
     assert refused == sum(injected.values())
     assert min(injected.values()) >= COMMITS // 6

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from k2stream import settings
-from k2stream.delivery.sink import Away
+from k2stream.delivery.sink import DestinationUnavailable
 from k2stream.iceberg import tables, writer
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.iceberg.destination import Iceberg
@@ -50,7 +50,7 @@ def tried(action):
     for _ in range(5):
         try:
             return action()
-        except Away:
+        except DestinationUnavailable:
             pass
     return action()
 
@@ -93,7 +93,9 @@ def test_a_catalog_that_dies_gets_the_same_batch_once(config, server):
     server.kill()
     try:
         for _ in range(2):
-            with pytest.raises(Away, match=r"^the Iceberg catalog or warehouse is away"):
+            with pytest.raises(
+                DestinationUnavailable, match=r"^the Iceberg catalog or warehouse is unavailable"
+            ):
                 store.write(SILVER, trades(100, 199))
     finally:
         server.start()

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from k2stream import settings
-from k2stream.commands.cold import cold
+from k2stream.cli import main
 from k2stream.delivery.progress import SinkPosition
 from k2stream.iceberg import tables, writer
 from k2stream.iceberg.catalog import open_catalog
@@ -319,7 +319,7 @@ def test_killed_anywhere_every_row_is_there_once_and_the_next_run_completes(conf
 
 def k2(config, monkeypatch, *arguments):
     monkeypatch.setattr(settings, "get", lambda: config)
-    return CliRunner().invoke(cold, arguments)
+    return CliRunner().invoke(main, ["cold", *arguments])
 
 
 def test_a_dry_run_changes_nothing(config, store, monkeypatch):
@@ -347,7 +347,9 @@ def test_a_failed_step_gives_a_non_zero_exit(config, store, monkeypatch):
 
 
 def test_a_table_that_does_not_exist_is_told(config, monkeypatch):
-    with pytest.raises(ConfigError, match=r"^cold\.silver is no table of the cold tier: cold\.bronze_"):
+    with pytest.raises(
+        ConfigError, match=r"^cold\.silver is not a table of the cold tier; use one of cold\.bronze_"
+    ):
         maintain.names_of(["silver"])
     (entry, *_) = run(config, [NAME])
     assert (entry.status, "NoSuchTableError" in entry.detail) == ("ERROR", True)

@@ -24,7 +24,7 @@ from k2stream.delivery.destination import WentBack
 from k2stream.delivery.epochs import Move, named
 from k2stream.delivery.progress import SinkPosition, SinkProgress, SourcePartition
 from k2stream.delivery.route import stored
-from k2stream.delivery.sink import Away, Policy, Sink
+from k2stream.delivery.sink import DestinationUnavailable, Policy, Sink
 from k2stream.exchanges import raw
 from k2stream.kafka import creation
 from k2stream.model.errors import ConfigError
@@ -272,7 +272,7 @@ def delivery(offsets):
 
 async def test_away_is_told_in_one_line(config):
     store = ClickHouse(msgspec.structs.replace(config, clickhouse_port=1))
-    with pytest.raises(Away, match=r"^ClickHouse at 127\.0\.0\.1:1 is away \("):
+    with pytest.raises(DestinationUnavailable, match=r"^ClickHouse at 127\.0\.0\.1:1 is unavailable \("):
         store.positions(SILVER)
 
 

@@ -13,7 +13,7 @@ from pyiceberg.expressions import AlwaysTrue
 
 from k2stream import settings
 from k2stream.delivery.progress import SinkPosition, SourcePartition
-from k2stream.delivery.sink import Away
+from k2stream.delivery.sink import DestinationUnavailable
 from k2stream.iceberg import tables, writer
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.iceberg.destination import Iceberg
@@ -173,7 +173,7 @@ def test_a_commit_whose_answer_was_lost(store, catalog, monkeypatch, landed):
 
     monkeypatch.setattr(SqlCatalog, "commit_table", lose)
     sent = batch(trades(0, 99))
-    with pytest.raises(Away, match="no answer"):
+    with pytest.raises(DestinationUnavailable, match="no answer"):
         store.write(SILVER, sent)
     assert store.write(SILVER, sent) == (0 if landed else 100)
     assert offsets(catalog) == list(range(100))

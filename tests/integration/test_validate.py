@@ -248,7 +248,7 @@ async def test_the_command_prints_a_line_a_check_and_fails_with_them(healthy, fa
     assert fail.startswith("FAIL  silver_side: 1 rows, e.g. exchange=coinbase, symbol=BTC-USD, trade_id=101")
     assert well.startswith("pass  bronze_duplicates: ")
     assert total == "1 of 2 checks passed"
-    assert k2(healthy[0], "silver_sides").stderr.startswith("Error: silver_sides is no check")
+    assert k2(healthy[0], "silver_sides").stderr.startswith("Error: silver_sides is not a check")
 
 
 async def test_views_across_exchanges_are_exact(healthy):

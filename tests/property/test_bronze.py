@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from k2stream import exchanges, faults
 from k2stream.batch import RecordBatch
 from k2stream.columnar import arrow, layout
-from k2stream.columnar.layout import Misfit
+from k2stream.columnar.layout import NotColumnar
 from k2stream.layers import bronze
 
 ROUTES = {route.table.removeprefix("bronze_trades_"): route for route in bronze.ROUTES}
@@ -96,7 +96,7 @@ def both(name, values):
 def refused(values):
     try:
         arrow.columns(values)
-    except Misfit as reason:
+    except NotColumnar as reason:
         return str(reason)[:30]
     return "read"
 
@@ -170,7 +170,7 @@ def test_a_record_unlike_the_others_is_refused(was, now, row):
     values = [GOOD[1], GOOD[1], GOOD[1]]
     assert arrow.columns(values)
     values[row] = GOOD[0].replace(was, now)
-    with pytest.raises(Misfit):
+    with pytest.raises(NotColumnar):
         arrow.columns(values)
     by_column, one_by_one = both("binance", values)
     assert by_column.equals(one_by_one)

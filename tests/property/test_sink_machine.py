@@ -26,7 +26,7 @@ from k2stream.delivery.epochs import follows
 from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.rewind import target
 from k2stream.delivery.route import Route, delivered
-from k2stream.delivery.sink import Away, Policy, Sink
+from k2stream.delivery.sink import DestinationUnavailable, Policy, Sink
 
 TOPIC = "trades"
 RECORDS = 40
@@ -87,12 +87,12 @@ class Store:
     def _call(self, action):
         fate = self.fates.popleft() if self.fates else "fine"
         if fate == "away":
-            raise Away(fate)
+            raise DestinationUnavailable(fate)
         if fate == "dies before":
             raise Died
         result = action()
         if fate == "answer lost":
-            raise Away(fate)
+            raise DestinationUnavailable(fate)
         if fate == "dies after":
             raise Died
         return result

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from k2stream import exchanges
 from k2stream.avro import registry, wire
 from k2stream.batch import RecordBatch
-from k2stream.columnar.layout import Misfit
+from k2stream.columnar.layout import NotColumnar
 from k2stream.columnar.scan import Scan
 from k2stream.normalizer import SymbolPosition, records, uniform
 from k2stream.normalizer.continuity import ContinuityState, Ids
@@ -72,7 +72,7 @@ def both(values, highs, first_offset=5):
     slow = records.normalise(BINANCE, batch, known.get, BINANCE.canonical, **OPTIONS)
     try:
         fast = uniform.normalise(BINANCE, BINANCE.layout, batch, known.get, BINANCE.canonical, **OPTIONS)
-    except Misfit as refusal:
+    except NotColumnar as refusal:
         note(f"refused: {str(refusal)[:30]}")
         return None, slow
     note("by column")
@@ -185,7 +185,7 @@ def test_what_is_remembered_by_column_is_what_is_compared_record_by_record():
 def test_after_a_restart_of_ids_batches_are_read_record_by_record():
     state = ContinuityState({"": Ids(7, [(0, 6)], NOW, epoch=1)})
     batch = RecordBatch(TP("raw", 1), np.arange(5, 7), np.full(2, NOW // 1000), [b""] * 2, [PLAIN, NEXT])
-    with pytest.raises(Misfit, match="started again"):
+    with pytest.raises(NotColumnar, match="started again"):
         uniform.normalise(
             BINANCE, BINANCE.layout, batch, lambda _: SymbolPosition(4, state), BINANCE.canonical, **OPTIONS
         )

@@ -51,11 +51,6 @@ LIBRARIES = {
 }
 """The rooms in which a library is used; reconcile shares no client with what it checks."""
 
-OWED_LIBRARIES = {
-    "click": "model",
-}
-"""Rooms that are still to do without: the lists only shrink."""
-
 NAMED = ("exchanges", "simulator", "reconcile")
 """Where an exchange may be named: its definition, its simulated server, the oracle's own statement of it."""
 
@@ -104,10 +99,8 @@ def test_imports_go_downwards_only(path):
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_libraries_that_stand_for_a_system_stay_in_their_rooms(library):
     users = {room(path) for path in MODULES for dotted, _ in imports(path) if dotted.split(".")[0] == library}
-    owed = set(OWED_LIBRARIES.get(library, "").split())
-    more = users - set(LIBRARIES[library].split()) - owed
+    more = users - set(LIBRARIES[library].split())
     assert not more, f"{library} is used in {more}: its rooms are {LIBRARIES[library]}"
-    assert owed <= users, f"{owed - users} no longer use {library}: take them off OWED_LIBRARIES"
 
 
 def docstrings(tree):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from k2stream.embedded.clickhouse.statements import quote
-from k2stream.model.errors import ConfigError
+from k2stream.model.errors import ConfigError, K2Error
 
 T = TypeVar("T")
 Session = Any  # chdb's, which has no annotations
@@ -29,7 +29,7 @@ ALLOCATOR = "dirty_decay_ms:1000"  # give freed pages back after 1 s, not 5
 NOT_IMPLEMENTED, SYNTAX_ERROR, UNKNOWN_SETTING, CANCELLED, UNKNOWN = 48, 62, 115, 394, 1002
 
 
-class QueryError(Exception):
+class QueryError(K2Error):
     """A statement failed: ClickHouse's error code and message."""
 
     def __init__(self, code: int, message: str) -> None:
@@ -117,7 +117,9 @@ def _load_chdb() -> Callable[[str], Session]:
 
 def _check(folder: Path) -> None:
     if "?" in str(folder):
-        raise ConfigError(f"the ClickHouse data folder {folder} must not have a '?' in its name")
+        raise ConfigError(
+            f"the ClickHouse data folder {folder} must not have a '?' in its name: set K2_DATA_DIR to another"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "status").open("a+") as status:
@@ -126,9 +128,10 @@ def _check(folder: Path) -> None:
         holder = re.search(r"PID: (\d+)", (folder / "status").read_text())
         raise ConfigError(
             f"the ClickHouse data folder {folder} is in use by process {holder[1] if holder else 'unknown'}: "
-            "stop it, or choose another folder"
+            "stop it, or set K2_DATA_DIR to another folder"
         ) from None
     except OSError as error:
         raise ConfigError(
-            f"the ClickHouse data folder {folder} cannot be written: {error.strerror}"
+            f"the ClickHouse data folder {folder} cannot be written ({error.strerror}): set "
+            "K2_DATA_DIR to a folder you own"
         ) from error

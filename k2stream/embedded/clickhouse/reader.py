@@ -2,10 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 
+from k2stream.model.errors import BadData
+
 MAX_BLOCK = 512 << 20  # bytes of one block or packet, uncompressed
 
 
-class MalformedError(Exception):
+class MalformedError(BadData):
     """The bytes are not the native protocol, or exceed its limits: the connection cannot go on."""
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from k2stream.embedded.clickhouse.reader import BytesReader
+from k2stream.model.errors import BadData
 
 MAX_DEPTH = 64
 
@@ -30,7 +31,7 @@ ALIASES = {
 FIELD_NAME = re.compile(r"(?:\w+|`(?:[^`\\]|\\.)*`)\s+(?=[A-Z])")
 
 
-class UnsupportedTypeError(Exception):
+class UnsupportedTypeError(BadData):
     """A type whose values this server cannot walk over (AggregateFunction, JSON, Variant, ...)."""
 
 

@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from k2stream.model.errors import Unavailable
 from k2stream.model.instrument import Instrument
 from k2stream.model.trade import RawTrade
 
 _FINAL = {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}
 
 
-class HistoryError(Exception):
+class HistoryError(Unavailable):
     """An answer without trades, as one line; `final` when the same request will never have another."""
 
     def __init__(self, text: str, *, final: bool = False) -> None:

@@ -51,7 +51,7 @@ def names_of(wanted: Sequence[str]) -> list[str]:
     found = [name if "." in name else f"cold.{name}" for name in wanted]
     for name in found:
         if name not in known:
-            raise ConfigError(f"{name} is no table of the cold tier: {', '.join(known)}")
+            raise ConfigError(f"{name} is not a table of the cold tier; use one of {', '.join(known)}")
     return found or known
 
 

@@ -16,13 +16,13 @@ from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.table import Table
 
 from k2stream.iceberg.maintenance import plan
-from k2stream.model.errors import ConfigError
+from k2stream.model.errors import ConfigError, Inconsistent
 
 _OURS = (".parquet", ".avro", ".metadata.json", ".stats", ".puffin")
 """Whatever else lies in the folder was put there by a person."""
 
 
-class FilesGone(Exception):
+class FilesGone(Inconsistent):
     """Files that the table needs are not there, or listed under other names: nothing is removed."""
 
 
@@ -52,7 +52,10 @@ def find(
     }
     gone = sorted(live - listed.keys())
     if gone:
-        raise FilesGone(f"{len(gone)} data files of the table are not in {table.location()}: {gone[0]}, …")
+        raise FilesGone(
+            f"{len(gone)} data files of the table are not in {table.location()}, so nothing is removed: "
+            f"{gone[0]}, …"
+        )
     written = {path: info.mtime for path, info in listed.items()}
     found = plan.orphans(written, needed(load()), before, since, known)
     return OrphansFound(
@@ -90,7 +93,8 @@ def needed(table: Table) -> set[str]:
 def _storage(table: Table) -> tuple[FileSystem, str]:
     if not isinstance(table.io, PyArrowFileIO):
         raise ConfigError(
-            f"{table.location()}: files are listed with pyarrow's file systems only (py-io-impl)"
+            f"{table.location()}: files are listed with pyarrow's file systems only; set the catalog's "
+            "py-io-impl to pyiceberg.io.pyarrow.PyArrowFileIO"
         )
     scheme, host, path = PyArrowFileIO.parse_location(table.location())
     return table.io.fs_by_scheme(scheme, host), path

@@ -16,10 +16,12 @@ from pyiceberg.io.pyarrow import ArrowScan
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.table import FileScanTask, Table
 
+from k2stream.model.errors import Inconsistent
+
 ROW_GROUP = 1 << 17
 
 
-class RowsLost(Exception):
+class RowsLost(Inconsistent):
     """Files hold another number of rows than the table's metadata says."""
 
 
@@ -54,7 +56,9 @@ def _read(table: Table, tasks: Sequence[FileScanTask]) -> pa.Table:
     rows = ArrowScan(table.metadata, table.io, table.schema(), AlwaysTrue()).to_table(tasks)
     expected = sum(task.file.record_count for task in tasks)
     if len(rows) != expected:
-        raise RowsLost(f"{len(tasks)} files hold {len(rows)} rows, their metadata says {expected}")
+        raise RowsLost(
+            f"{len(tasks)} files hold {len(rows)} rows, their metadata says {expected}: nothing is replaced"
+        )
     return rows.cast(table.schema().as_arrow())
 
 

@@ -152,8 +152,8 @@ async def reader(settings: Settings) -> AsyncIterator[Topics]:
         max_poll_records=_AT_ONCE,
         auto_offset_reset="none",
     )
-    await consumer.start()
     try:
+        await consumer.start()
         yield Topics(settings, consumer)
     finally:
         await consumer.stop()

@@ -56,7 +56,9 @@ class Records:
                 answer.raise_for_status()
                 return _parsed(answer.json()["schema"])
         except httpx.HTTPError as error:
-            raise ConfigError(f"no schema registry at {self._url} ({error})") from None
+            raise ConfigError(
+                f"no schema registry at {self._url} ({error}); start one with `k2 up` or set K2_REGISTRY_URL"
+            ) from None
 
 
 def _parsed(text: str) -> Any:

@@ -44,8 +44,8 @@ async def _connected(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
         max_poll_records=_AT_ONCE,
         **options,
     )
-    await consumer.start()
     try:
+        await consumer.start()
         yield consumer
     finally:
         await consumer.stop()

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from k2stream.commands.inspect import inspect_command
+from k2stream.cli import main
 
 FRAMES = Path(__file__).parents[2] / "playback" / "coinbase" / "frames.jsonl"
 
 
 def run(*arguments, stdin=None):
-    result = CliRunner().invoke(inspect_command, arguments, input=stdin, catch_exceptions=False)
+    result = CliRunner().invoke(main, ["inspect", *arguments], input=stdin, catch_exceptions=False)
     assert result.exit_code == 0
     return [json.loads(line) for line in result.stdout.splitlines()]
 
@@ -176,7 +176,7 @@ def test_nothing_gives_nothing():
     ],
 )
 def test_mistakes_are_told_in_one_line(arguments, message):
-    result = CliRunner().invoke(inspect_command, arguments)
+    result = CliRunner().invoke(main, ["inspect", *arguments])
     assert result.exit_code == 1
     assert result.stderr.startswith(f"Error: {message}")
     assert result.stderr.count("\n") == 1

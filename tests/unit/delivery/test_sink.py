@@ -17,7 +17,7 @@ from k2stream.delivery.destination import WentBack
 from k2stream.delivery.epochs import named
 from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.route import Route, delivered
-from k2stream.delivery.sink import Away, MissingRows, Policy, Sink
+from k2stream.delivery.sink import DestinationUnavailable, MissingRows, Policy, Sink
 from k2stream.model.errors import StateRefused
 
 TOPIC = "trades"
@@ -60,7 +60,7 @@ class Memory:
         if failure != "away":
             self.rows[token] = [text for piece in batch.pieces for text in piece.rows["text"].to_pylist()]
         if failure:
-            raise Away(failure)
+            raise DestinationUnavailable(failure)
         return batch.size
 
     def save(self, moves):
@@ -532,7 +532,7 @@ async def test_what_was_written_before_a_rebalance_is_saved_and_not_acknowledged
     def save(moves):
         tried.set()
         if not there.is_set():
-            raise Away("positions cannot be saved now")
+            raise DestinationUnavailable("positions cannot be saved now")
         saved(moves)
 
     store.save = save

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from k2stream import exchanges
-from k2stream.commands.up import up
+from k2stream.cli import main
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Kind
 from k2stream.model.errors import ConfigError
@@ -66,11 +66,12 @@ def test_products_that_answer_with_anothers_trades_are_refused_with_the_reason()
     assert "\n" not in str(refusal.value)
 
 
-def test_up_refuses_such_a_product_before_it_starts_anything(tmp_path, monkeypatch):
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_such_a_product_is_refused_before_anything_is_started(command, tmp_path, monkeypatch):
     listed = tmp_path / "instruments.yaml"
     listed.write_text("coinbase:\n  - {symbol: SOL-USDC, canonical: SOL/USDC}\n")
     monkeypatch.setattr("k2stream.settings.get", lambda: Settings(instruments_file=str(listed)))
-    result = CliRunner().invoke(up, [])
+    result = CliRunner().invoke(main, [command])
     assert result.exit_code == 1
     assert result.output.startswith("Error: coinbase SOL-USDC: ") and result.output.count("\n") == 1
 

@@ -50,8 +50,8 @@ def test_a_moved_data_folder_says_what_to_do_and_a_link_mends_it(tmp_path):
     sink = Iceberg(Settings(data_dir=str(new)))
     with pytest.raises(StateRefused) as refused:
         sink.prepare([TABLE.route])
-    assert f"move it back, or run `ln -s '{new}' {old}`" in refused.value.message
-    assert "\n" not in refused.value.message
+    assert f"move it back, or run `ln -s '{new}' {old}`" in str(refused.value)
+    assert "\n" not in str(refused.value)
     old.symlink_to(new)
     Iceberg(Settings(data_dir=str(new))).prepare([TABLE.route])
     assert isinstance(sink.positions(TABLE.route), dict)

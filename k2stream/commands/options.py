@@ -1,0 +1,103 @@
+"""Options that several commands have: what cannot be right is refused before anything starts."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from k2stream import exchanges, instruments
+from k2stream.model import clock
+from k2stream.model.errors import ConfigError
+from k2stream.model.instrument import Instruments
+from k2stream.settings import Settings
+
+MAX_RATE = 100_000
+
+
+class Number(click.FloatRange):
+    """A finite number in a range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Infinity and "not a number" pass the comparisons of FloatRange."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
+
+
+class Moment(click.ParamType):
+    """A time, as ms since 1970."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Of such a number, or of ISO 8601, UTC unless it has an offset."""
+        try:
+            ms = value if isinstance(value, int) else clock.moment(value)
+        except ValueError:
+            self.fail(f"{value!r} must be ms since 1970 or ISO 8601, e.g. 2026-11-20T13:30.", param, ctx)
+        if not 0 <= ms * 1000 < clock.TIME_LIMIT:
+            self.fail(f"{value!r} is before 1970 or beyond 2286.", param, ctx)
+        return ms
+
+
+class OutputFile(click.Path):
+    """A file that can be written: commands that run for long find that out first."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, writable=True, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The folder has to be there; nothing is made yet."""
+        file = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if not os.access(file.parent, os.W_OK | os.X_OK):
+            self.fail(f"folder {str(file.parent)!r} does not exist or is read-only.", param, ctx)
+        return file
+
+
+class BaseUrl(click.ParamType):
+    """The address of a worker's pages."""
+
+    name = "URL"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Only what can be asked over HTTP."""
+        try:
+            parts = urlsplit(value)
+            if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+                return str(value)
+        except ValueError:  # no port
+            pass
+        return self.fail(f"{value!r} must be like http://127.0.0.1:6066.", param, ctx)
+
+
+Command = Callable[..., Any]
+
+
+def simulation(command: Command) -> Command:
+    """--rate and --seed of commands that start simulated exchanges."""
+    rate = click.option(
+        "--rate",
+        default=200,
+        show_default=True,
+        type=click.IntRange(1, MAX_RATE),
+        help="Simulated trades per second, over all exchanges.",
+    )
+    seed = click.option("--seed", default=7, show_default=True, help="Seed of the simulated market.")
+    return rate(seed(command))
+
+
+def listed(settings: Settings) -> Instruments:
+    """The instruments. Raises ConfigError where the file is wrong, or an exchange cannot be asked for one."""
+    found = instruments.load(settings.instruments_file)
+    exchanges.check(found)
+    for name in exchanges.REGISTRY:
+        if not found.of(name):
+            raise ConfigError(f"{settings.instruments_file}: no {name} symbols; add at least one")
+    return found
