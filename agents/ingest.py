@@ -10,7 +10,7 @@ from typing import Any, cast
 from k2stream import backfill, exchanges, instruments
 from k2stream import settings as settings_module
 from k2stream.app import create_app
-from k2stream.batch.producer import Producer
+from k2stream.batch._producer import Producer
 from k2stream.feed import Columns, Feed
 from k2stream.model.errors import ConfigError
 

@@ -14,7 +14,7 @@ from k2stream import settings as settings_module
 from k2stream.app import create_app
 from k2stream.avro import registry
 from k2stream.batch import BatchSchema, RecordBatch
-from k2stream.batch.producer import Producer
+from k2stream.batch._producer import Producer
 from k2stream.exchanges.spec import Exchange
 from k2stream.model import clock, events
 from k2stream.model.events import EventKind

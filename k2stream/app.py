@@ -17,8 +17,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from k2stream import metrics, proxies, topics
 from k2stream import settings as settings_module
 from k2stream.batch import TP
-from k2stream.batch.app import batch_app_options
-from k2stream.batch.stall import watch
+from k2stream.batch._options import batch_app_options
+from k2stream.batch._stall import watch
 from k2stream.kafka.client import ensure_topics
 from k2stream.settings import Settings
 from k2stream.worker import Worker

@@ -10,7 +10,7 @@ import faust
 
 from k2stream import topics
 from k2stream.batch import BatchTable
-from k2stream.batch.windows import WINDOW_GAP
+from k2stream.batch._windows import WINDOW_GAP
 from k2stream.candles.codec import (
     KeyProgress,
     dumps_progress,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from k2stream.batch import BatchTable
-from k2stream.batch.restore import Reach, apply
+from k2stream.batch._restore import Reach, apply
 from k2stream.kafka.reader import Reader
 from k2stream.model import clock
 from k2stream.model.errors import ConfigError

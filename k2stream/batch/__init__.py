@@ -7,23 +7,23 @@ is imported with the first name that needs it: a RecordBatch does not.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from k2stream.batch.records import TP, RecordBatch
+from k2stream.batch._records import TP, RecordBatch
 
 if TYPE_CHECKING:
-    from k2stream.batch.app import batch_app_options
-    from k2stream.batch.producer import Producer, RecordTooLarge
-    from k2stream.batch.schema import BatchSchema
-    from k2stream.batch.table import BatchTable
-    from k2stream.batch.windows import window_key, window_of
+    from k2stream.batch._options import batch_app_options
+    from k2stream.batch._producer import Producer, RecordTooLarge
+    from k2stream.batch._schema import BatchSchema
+    from k2stream.batch._table import BatchTable
+    from k2stream.batch._windows import window_key, window_of
 
 _WHERE = {
-    "BatchSchema": "schema",
-    "BatchTable": "table",
-    "Producer": "producer",
-    "RecordTooLarge": "producer",
-    "batch_app_options": "app",
-    "window_key": "windows",
-    "window_of": "windows",
+    "BatchSchema": "_schema",
+    "BatchTable": "_table",
+    "Producer": "_producer",
+    "RecordTooLarge": "_producer",
+    "batch_app_options": "_options",
+    "window_key": "_windows",
+    "window_of": "_windows",
 }
 
 __all__ = [

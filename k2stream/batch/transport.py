@@ -7,8 +7,8 @@ from typing import Any
 from faust.exceptions import ImproperlyConfigured
 from faust.transport.drivers import aiokafka as driver
 
-from k2stream.batch.consumer import Consumer
-from k2stream.batch.producer import Producer
+from k2stream.batch._consumer import Consumer
+from k2stream.batch._producer import Producer
 
 
 class Transport(driver.Transport):

@@ -18,7 +18,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from k2stream import metrics, topics
-from k2stream.batch.guard import PAUSE_SECONDS, SETTLE_SECONDS
+from k2stream.batch._guard import PAUSE_SECONDS, SETTLE_SECONDS
 from k2stream.delivery.anchors import renamed
 from k2stream.delivery.destination import Destination
 from k2stream.delivery.epochs import lost

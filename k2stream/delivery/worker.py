@@ -10,8 +10,8 @@ from typing import Any, cast
 from k2stream import deadletter, metrics, topics
 from k2stream.app import App
 from k2stream.batch import TP, BatchSchema
-from k2stream.batch.producer import Producer
-from k2stream.batch.returning import committed, go_back
+from k2stream.batch._producer import Producer
+from k2stream.batch._returning import committed, go_back
 from k2stream.deadletter import DeadLetter
 from k2stream.delivery.memory import keep_lean
 from k2stream.delivery.progress import SinkPosition, SourcePartition

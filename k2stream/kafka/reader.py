@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from k2stream.batch.fetch import install
+from k2stream.batch._fetch import install
 from k2stream.kafka.client import all_there, client_options
 from k2stream.model.errors import ConfigError
 from k2stream.settings import Settings

@@ -10,7 +10,8 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 
 from k2stream import topics
-from k2stream.batch import TP, BatchTable, proof, witness
+from k2stream.batch import TP, BatchTable, proof
+from k2stream.batch import _witness as witness
 from k2stream.batch.proof import Judgement, Note, Shown, Verdict
 from k2stream.kafka.client import client_options
 from k2stream.kafka.reader import Reader

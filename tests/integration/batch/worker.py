@@ -9,7 +9,9 @@ import time
 import faust
 import numpy as np
 
-from k2stream.batch import BatchSchema, BatchTable, batch_app_options, guard, topic_ids
+from k2stream.batch import BatchSchema, BatchTable, batch_app_options
+from k2stream.batch import _guard as guard
+from k2stream.batch import _topic_ids as topic_ids
 from k2stream.worker import Worker
 
 ENV = os.environ

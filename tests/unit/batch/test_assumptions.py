@@ -28,7 +28,7 @@ from faust.transport.producer import ProducerBuffer
 from faust.types import TP
 
 from k2stream.batch import BatchSchema, RecordBatch
-from k2stream.batch.message import message_of
+from k2stream.batch._message import message_of
 
 
 def source(thing):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k2stream.batch import BatchTable, RecordBatch
-from k2stream.batch.restore import Reach, apply
+from k2stream.batch._restore import Reach, apply
 
 
 def batch(*entries):

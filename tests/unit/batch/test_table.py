@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k2stream.batch import BatchTable, batch_app_options, window_key
+from k2stream.batch._table import NOTE_KEY
 from k2stream.batch.proof import Proof, note, read, write
-from k2stream.batch.table import NOTE_KEY
 
 
 @pytest.fixture

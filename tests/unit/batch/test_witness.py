@@ -7,7 +7,7 @@ from aiokafka.errors import LeaderNotAvailableError, NotLeaderForPartitionError
 from aiokafka.producer.message_accumulator import BatchBuilder
 from faust.types import TP
 
-from k2stream.batch import witness
+from k2stream.batch import _witness as witness
 from k2stream.batch.proof import Shown, proof_of
 
 TP0 = TP("raw", 0)

@@ -12,17 +12,17 @@ from faust.exceptions import ImproperlyConfigured
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 
-from k2stream.batch import agents
-from k2stream.batch.acks import AckLedger
-from k2stream.batch.fetch import ConsumerThread
-from k2stream.batch.measured import Measured
-from k2stream.batch.message import message_of
-from k2stream.batch.producer import Producer
+from k2stream.batch import _agents as agents
+from k2stream.batch._acks import AckLedger
+from k2stream.batch._fetch import ConsumerThread
+from k2stream.batch._measured import Measured
+from k2stream.batch._message import message_of
+from k2stream.batch._producer import Producer
+from k2stream.batch._records import TP, RecordBatch
+from k2stream.batch._replay import replay
+from k2stream.batch._schema import BatchSchema
+from k2stream.batch._table import BatchTable
 from k2stream.batch.proof import last_of
-from k2stream.batch.records import TP, RecordBatch
-from k2stream.batch.replay import replay
-from k2stream.batch.schema import BatchSchema
-from k2stream.batch.table import BatchTable
 
 # A fetch that finds nothing returns after this; a seek waits for it.
 POLL_SECONDS = 0.25

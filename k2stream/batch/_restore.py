@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from k2stream.batch.records import RecordBatch
-from k2stream.batch.table import RESERVED, BatchTable
+from k2stream.batch._records import RecordBatch
+from k2stream.batch._table import RESERVED, BatchTable
 
 
 @dataclass(slots=True)

@@ -12,8 +12,8 @@ from aiokafka.structs import OffsetAndMetadata
 
 from k2stream import metrics
 from k2stream.batch import proof
+from k2stream.batch._records import TP
 from k2stream.batch.proof import Judgement, Note, Shown, Verdict
-from k2stream.batch.records import TP
 from k2stream.model.errors import FILLING, StateRefused, mending
 
 logger = logging.getLogger(__name__)

@@ -12,10 +12,10 @@ from aiokafka import TopicPartition
 from faust.exceptions import ProducerSendError
 from faust.transport.drivers import aiokafka as driver
 
-from k2stream.batch.building import Built, Headers, RecordTooLarge, Timestamps, build, extend
+from k2stream.batch._building import Built, Headers, RecordTooLarge, Timestamps, build, extend
 
 if TYPE_CHECKING:
-    from k2stream.batch.table import BatchTable, Changes
+    from k2stream.batch._table import BatchTable, Changes
 
 
 def _now_ms() -> int:

@@ -10,9 +10,10 @@ import msgspec
 from faust import Table
 from faust.exceptions import ImproperlyConfigured
 
-from k2stream.batch import proof, windows
-from k2stream.batch.records import TP
-from k2stream.batch.store import PartitionedStore
+from k2stream.batch import _windows as windows
+from k2stream.batch import proof
+from k2stream.batch._records import TP
+from k2stream.batch._store import PartitionedStore
 
 _TOMBSTONE = object()
 

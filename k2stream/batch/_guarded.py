@@ -15,11 +15,11 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
 from mode import Service
 
-from k2stream.batch.acks import AckLedger
-from k2stream.batch.guard import SETTLE_SECONDS, Guard, Unanswered
-from k2stream.batch.records import TP
-from k2stream.batch.same_topics import SameTopics
-from k2stream.batch.table import BatchTable
+from k2stream.batch._acks import AckLedger
+from k2stream.batch._guard import SETTLE_SECONDS, Guard, Unanswered
+from k2stream.batch._records import TP
+from k2stream.batch._same_topics import SameTopics
+from k2stream.batch._table import BatchTable
 from k2stream.model.errors import StateRefused, mending
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from k2stream.batch.schema import BatchSchema
+from k2stream.batch._schema import BatchSchema
 
 
 def any_busy(app: Any) -> bool:

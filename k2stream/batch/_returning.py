@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from k2stream.batch.records import TP
+from k2stream.batch._records import TP
 
 
 async def go_back(consumer: Any, offsets: Mapping[TP, int], between: Callable[[], None]) -> None:

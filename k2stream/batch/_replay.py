@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from k2stream.batch.records import TP, RecordBatch
-from k2stream.batch.table import BatchTable
+from k2stream.batch._records import TP, RecordBatch
+from k2stream.batch._table import BatchTable
 
 
 def replay(app: Any, table: BatchTable, tp: TP, batch: RecordBatch) -> None:

@@ -17,9 +17,10 @@ from aiokafka.errors import CorruptRecordException, KafkaError, NoOffsetForParti
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
 
-from k2stream.batch import topic_ids, witness
+from k2stream.batch import _topic_ids as topic_ids
+from k2stream.batch import _witness as witness
+from k2stream.batch._records import TP, RecordBatch
 from k2stream.batch.proof import Proof, Shown
-from k2stream.batch.records import TP, RecordBatch
 
 # A compressed fetch may unpack to far more than its size: it is cut, at the next broker batch, at this size.
 MAX_RECORDS = 20_000

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from aiokafka.errors import KafkaError
 
-from k2stream.batch.records import TP
+from k2stream.batch._records import TP
 
 LONGEST_PERIOD = 5.0
 STOP_SECONDS = 10.0

@@ -8,7 +8,7 @@ from typing import Any
 
 from faust.stores.base import Store
 
-from k2stream.batch.records import TP
+from k2stream.batch._records import TP
 
 _MISSING = object()
 

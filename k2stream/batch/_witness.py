@@ -11,9 +11,9 @@ from aiokafka.errors import LeaderNotAvailableError, OffsetOutOfRangeError, for_
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.memory_records import MemoryRecords
 
-from k2stream.batch import topic_ids
+from k2stream.batch import _topic_ids as topic_ids
+from k2stream.batch._records import TP
 from k2stream.batch.proof import Proof, Shown, proof_of
-from k2stream.batch.records import TP
 
 WAIT_MS, READ_BYTES = 0, 1 << 12
 _READ_UNCOMMITTED = 0
