@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from faust.types import TP
@@ -38,10 +39,9 @@ partitions: dict[int, CandlePartition] = {}
 schema_ids: dict[str, int] = {}
 
 
-async def send(topic: str, partition: int, keys: Any, values: Any) -> None:
+async def send(topic: str, partition: int, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
     """Through the worker's producer."""
-    producer: Any = app.producer
-    await producer.send_columns(topic, partition, keys, values)
+    await app.producer.send_columns(topic, partition, keys, values)
 
 
 publisher = CandlePublisher(
@@ -114,8 +114,7 @@ async def recovered() -> None:
             least=tables.least_retention(number, settings.candle_retention),
             now=now,
         )
-    producer: Any = app.producer
-    producer.before_flush(drain)
+    app.producer.before_flush(drain)
 
 
 async def drain() -> None:
@@ -146,10 +145,9 @@ async def close_regularly() -> None:
 
 def close_silent() -> None:
     """Close silent windows of the partitions that are read to their end; count what stays open."""
-    consumer: Any = app.consumer
     now = clock.now_us()
     for number, partition in partitions.items():
-        if consumer.remaining(TP(topics.NORMALIZED, number)) == 0:
+        if app.consumer.remaining(TP(topics.NORMALIZED, number)) == 0:
             publisher.hold(number, partition.close_silent(now))
     open_windows = [partition.windows.open_counts() for partition in partitions.values()]
     for timeframe in TIMEFRAMES:

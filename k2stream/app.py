@@ -6,7 +6,7 @@ import asyncio
 import gc
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -16,9 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from k2stream import metrics, proxies, topics
 from k2stream import settings as settings_module
-from k2stream.batch import TP
-from k2stream.batch._options import batch_app_options
-from k2stream.batch._stall import watch
+from k2stream.batch import TP, BatchApp, batch_app_options, watch_stalls
 from k2stream.kafka.client import ensure_topics
 from k2stream.settings import Settings
 from k2stream.worker import Worker
@@ -46,18 +44,14 @@ def credentials(settings: Settings) -> Any:
     return faust.SSLCredentials(context=context) if context else None
 
 
-class App(faust.App):
+class App(BatchApp):
     """A Faust app that creates the declared topics and runs its preparations before anything else starts."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        self.preparations: list[Callable[[], Awaitable[None]]] = []
-        self.before_refusal: list[Callable[[], Awaitable[object]]] = []
-        self.gather_seconds = GATHER_SECONDS
-        self.returning = asyncio.Lock()
         self.prepared = False
-        super().__init__(*args, **options)
+        super().__init__(*args, gather_seconds=GATHER_SECONDS, **options)
 
-    async def on_first_start(self) -> None:
+    async def prepare(self) -> None:
         """Create missing topics; raises ConfigError when they do not match the settings."""
         self.conf.datadir.mkdir(parents=True, exist_ok=True)
         settings = settings_module.get()
@@ -65,12 +59,10 @@ class App(faust.App):
         written = topics.written_by_feed(settings.exchange) if self.producer_only else ()
         declared = [*topics.declared(settings), *self.changelogs()]
         await ensure_topics(settings, declared, anew=written, leave=self.producer_only)
-        for prepare in self.preparations:
-            await prepare()
+        await super().prepare()
         self.prepared = True
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
-        await super().on_first_start()
 
     def changelogs(self) -> list[topics.Topic]:
         """The changelog topics of its tables."""
@@ -110,7 +102,7 @@ def create_app(role: str) -> App:
         @app.task  # type: ignore[untyped-decorator]
         async def watch_progress() -> None:
             """Restart a worker whose partitions stand still."""
-            await watch(app, settings.stall_seconds, _measure_stalls)
+            await watch_stalls(app, settings.stall_seconds, _measure_stalls)
 
     return app
 

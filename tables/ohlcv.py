@@ -9,8 +9,7 @@ from typing import Any
 import faust
 
 from k2stream import topics
-from k2stream.batch import BatchTable
-from k2stream.batch._windows import WINDOW_GAP
+from k2stream.batch import WINDOW_GAP, BatchTable
 from k2stream.candles.codec import (
     KeyProgress,
     dumps_progress,

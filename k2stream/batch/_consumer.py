@@ -17,7 +17,6 @@ from k2stream.batch._acks import AckLedger
 from k2stream.batch._fetch import ConsumerThread
 from k2stream.batch._measured import Measured
 from k2stream.batch._message import message_of
-from k2stream.batch._producer import Producer
 from k2stream.batch._records import TP, RecordBatch
 from k2stream.batch._replay import replay
 from k2stream.batch._schema import BatchSchema
@@ -49,8 +48,6 @@ class Consumer(Measured):
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def on_start(self) -> None:
-        if not isinstance(self.app.producer, Producer):
-            raise ImproperlyConfigured("k2batch: broker_producer must be a k2batch:// URL too")
         agents.stop_on_failure(self.app, self._halt)
         await super().on_start()
 

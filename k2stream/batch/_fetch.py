@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from math import inf
 from time import monotonic, time
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, OffsetResetStrategy, PartitionRecords
@@ -21,6 +21,10 @@ from k2stream.batch import _topic_ids as topic_ids
 from k2stream.batch import _witness as witness
 from k2stream.batch._records import TP, RecordBatch
 from k2stream.batch.proof import Proof, Shown
+
+if TYPE_CHECKING:
+    from k2stream.batch._app import BatchApp
+    from k2stream.batch._consumer import Consumer
 
 # A compressed fetch may unpack to far more than its size: it is cut, at the next broker batch, at this size.
 MAX_RECORDS = 20_000
@@ -40,7 +44,8 @@ class ThreadFailed(Exception):
 class ConsumerThread(driver.AIOKafkaConsumerThread):
     """Faust's consumer thread with a columnar fetcher for the topics its consumer names."""
 
-    consumer: Any
+    app: BatchApp
+    consumer: Consumer
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -65,8 +70,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         await super().on_start()
         if not self.app.client_only:
-            gather = getattr(self.app, "gather_seconds", NO_GATHER)
-            install(self._ensure_consumer()._fetcher, self.consumer.is_columnar, gather)
+            install(self._ensure_consumer()._fetcher, self.consumer.is_columnar, self.app.gather_seconds)
 
     async def on_thread_stop(self) -> None:
         """Stop the consumer while this thread answers: its last rebalance asks the main one, and that us.
@@ -104,7 +108,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def look(self, wanted: Mapping[TP, int]) -> dict[TP, Shown]:
         """What the broker shows of partitions and of one offset each; raises KafkaError without an answer."""
-        return cast("dict[TP, Shown]", await self.call_thread(witness.look, self._ensure_consumer(), wanted))
+        consumer = self._ensure_consumer()
+        return cast("dict[TP, Shown]", await self.call_thread(witness.look_at, consumer, wanted))
 
     async def records_at(self, wanted: Mapping[TP, int]) -> dict[TP, Proof | None]:
         """The record at an offset of each partition; raises KafkaError without an answer."""
@@ -239,6 +244,11 @@ def install(
     fetcher.__class__ = ColumnFetcher
     fetcher.columnar, fetcher.gather, fetcher.asked, fetcher.breaks = columnar, gather, {}, Counter()
     fetcher.fresh, fetcher._default_reset_strategy = fetcher._default_reset_strategy, OffsetResetStrategy.NONE
+
+
+def deliver_columns(consumer: Any) -> None:
+    """Make a started AIOKafkaConsumer return the records of every topic as RecordBatch items (`getmany`)."""
+    install(consumer._fetcher, lambda topic: True)
 
 
 def make_columnar(records: PartitionRecords, breaks: int = 0) -> int:

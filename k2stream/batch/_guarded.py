@@ -66,7 +66,7 @@ class Guarded(driver.Consumer):
         self.app.flow_control.suspend()
         self.app.flow_control.clear()
         await self._wait_for_agents()
-        for callback in getattr(self.app, "before_refusal", ()):
+        for callback in self.app.before_refusal:
             await callback()  # what is held of the log as it was is nowhere else
         if not await self._thread.is_member():
             return

@@ -12,7 +12,7 @@ from aiokafka import TopicPartition
 from faust.exceptions import ProducerSendError
 from faust.transport.drivers import aiokafka as driver
 
-from k2stream.batch._building import Built, Headers, RecordTooLarge, Timestamps, build, extend
+from k2stream.batch._building import Built, Headers, Timestamps, build, extend
 
 if TYPE_CHECKING:
     from k2stream.batch._table import BatchTable, Changes
@@ -242,6 +242,3 @@ class Producer(driver.Producer):
     ) -> list[tuple[asyncio.Future[Any], int]]:
         topic = table.changelog_topic_name
         return await self._send(topic, changes.partition, changes.keys, changes.values, _now_ms())
-
-
-__all__ = ["Producer", "RecordTooLarge"]

@@ -57,7 +57,7 @@ class StallClock:
         return stalls
 
 
-async def watch(app: Any, limit: float, measure: Callable[[Mapping[TP, float]], None]) -> None:
+async def watch_stalls(app: Any, limit: float, measure: Callable[[Mapping[TP, float]], None]) -> None:
     """Crash the worker, with nothing acknowledged, once a partition has stood still for `limit` seconds.
 
     Time counts only while the broker says what there is to do. An event loop that does not come back within

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-# Faust ends a window a tenth of a second before the next starts (faust.types.windows.WindowRange_from_start).
 WINDOW_GAP = 0.1
+"""Seconds by which Faust ends a window before the next starts (`WindowRange_from_start` of faust.types)."""
 
 WindowKey = tuple[Any, tuple[float, float]]
 

@@ -19,7 +19,7 @@ WAIT_MS, READ_BYTES = 0, 1 << 12
 _READ_UNCOMMITTED = 0
 
 
-async def look(consumer: Any, wanted: Mapping[TP, int]) -> dict[TP, Shown]:
+async def look_at(consumer: Any, wanted: Mapping[TP, int]) -> dict[TP, Shown]:
     """What is there, and the record at the wanted offset of each partition (-1: of none).
 
     Raises KafkaError when a partition's leader gives no answer.
@@ -46,7 +46,7 @@ async def look(consumer: Any, wanted: Mapping[TP, int]) -> dict[TP, Shown]:
 
 
 async def records_at(client: Any, wanted: Mapping[TP, int]) -> dict[TP, Proof | None]:
-    """The record at an offset of each partition; None where there is none. Raises KafkaError as `look`."""
+    """The record at an offset of each partition; None where there is none. Raises KafkaError as `look_at`."""
     return {tp: await _record_at(client, tp, offset) for tp, offset in wanted.items()}
 
 

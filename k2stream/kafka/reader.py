@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from k2stream.batch._fetch import install
+from k2stream.batch import deliver_columns
 from k2stream.kafka.client import all_there, client_options
 from k2stream.model.errors import ConfigError
 from k2stream.settings import Settings
@@ -32,7 +32,7 @@ class Reader:
     async def __aenter__(self) -> Self:
         await self._consumer.start()
         if self._columnar:
-            install(self._consumer._fetcher, lambda topic: True)  # noqa: SLF001 - as the workers' consumers
+            deliver_columns(self._consumer)
         return self
 
     async def __aexit__(

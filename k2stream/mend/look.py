@@ -10,8 +10,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 
 from k2stream import topics
-from k2stream.batch import TP, BatchTable, proof
-from k2stream.batch import _witness as witness
+from k2stream.batch import TP, BatchTable, look_at, proof
 from k2stream.batch.proof import Judgement, Note, Shown, Verdict
 from k2stream.kafka.client import client_options
 from k2stream.kafka.reader import Reader
@@ -112,7 +111,7 @@ async def shown_at(settings: Settings, wanted: Mapping[TP, int]) -> dict[TP, Sho
     consumer = AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False)
     await consumer.start()
     try:
-        return await witness.look(consumer, wanted)
+        return await look_at(consumer, wanted)
     finally:
         await consumer.stop()
 
