@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import faust
 
@@ -23,6 +22,9 @@ from k2stream.model.candle import TIMEFRAMES
 # Small segments: what recovery reads is mostly compacted.
 _CHANGELOG = {"segment.bytes": str(16 << 20), "min.cleanable.dirty.ratio": "0.1"}
 
+WindowKey = tuple[str, tuple[float, float]]
+"""Symbol key, then start and end in seconds as Faust has them."""
+
 RETENTION = b"retention"
 EARLIER_RETENTION = 500
 """The default of releases that did not note it."""
@@ -32,8 +34,8 @@ EARLIER_RETENTION = 500
 class CandleTables:
     """`windows` by timeframe ("1m": table ohlcv_1m), and `progress` by key."""
 
-    windows: dict[str, BatchTable]
-    progress: BatchTable
+    windows: dict[str, BatchTable[WindowKey, State]]
+    progress: BatchTable[str, KeyProgress]
 
     def stores(self, partition: int) -> dict[str, PartitionWindows]:
         """The windows of one partition, by timeframe."""
@@ -56,9 +58,9 @@ class CandleTables:
 
 def declare(app: faust.App, partitions: int) -> CandleTables:
     """Declare the tables; `partitions` is that of the normalized topic."""
-    windows = {}
+    windows: dict[str, BatchTable[WindowKey, State]] = {}
     for timeframe, length in TIMEFRAMES.items():
-        table = BatchTable(
+        table: BatchTable[WindowKey, State] = BatchTable(
             app,
             name=f"ohlcv_{timeframe}",
             help=f"Candles of {timeframe}, open and closed",
@@ -73,7 +75,7 @@ def declare(app: faust.App, partitions: int) -> CandleTables:
         app.tables.add(table)
         windows[timeframe] = table
     # Written once the windows are durable: see k2stream/candles/partition.py.
-    progress = BatchTable(
+    progress: BatchTable[str, KeyProgress] = BatchTable(
         app,
         name="candle_progress",
         help="The last raw offset and the newest trade time applied, by key",
@@ -101,14 +103,13 @@ def _newer_progress(new: KeyProgress, old: KeyProgress) -> bool:
 class PartitionWindows:
     """One timeframe of one partition; open times and `length` in ms."""
 
-    table: BatchTable
+    table: BatchTable[WindowKey, State]
     partition: int
     length: int
 
     def get(self, key: str, open_time: int) -> State | None:
         """The state of a window."""
-        state: State | None = self.table.get_from(self.partition, self._key(key, open_time))
-        return state
+        return self.table.get_from(self.partition, self._key(key, open_time))
 
     def put(self, key: str, open_time: int, state: State) -> None:
         """Set the state of a window."""
@@ -123,7 +124,7 @@ class PartitionWindows:
         for (key, (start, _)), state in self.table.partition_items(self.partition):
             yield key, round(start * 1000), state
 
-    def _key(self, key: str, open_time: int) -> Any:
+    def _key(self, key: str, open_time: int) -> WindowKey:
         """As `batch.window_key` builds it, from ms."""
         return key, (open_time / 1000, (open_time + self.length) / 1000 - WINDOW_GAP)
 
@@ -132,13 +133,12 @@ class PartitionWindows:
 class PartitionProgress:
     """The progress of one partition's keys."""
 
-    table: BatchTable
+    table: BatchTable[str, KeyProgress]
     partition: int
 
     def get(self, key: str) -> KeyProgress | None:
         """How far a key was applied."""
-        progress: KeyProgress | None = self.table.get_from(self.partition, key)
-        return progress
+        return self.table.get_from(self.partition, key)
 
     def put(self, key: str, progress: KeyProgress) -> None:
         """Set how far a key was applied."""

@@ -10,9 +10,12 @@ import faust
 from faust.exceptions import ImproperlyConfigured
 
 from k2stream.batch._consumer import Consumer
+from k2stream.batch._fetch import NO_GATHER
 from k2stream.batch._producer import Producer
 
-NO_GATHER = (0.0, 0.0)
+if TYPE_CHECKING:
+    from faust.tables.manager import TableManager
+    from faust.transport.conductor import Conductor
 
 
 class BatchApp(faust.App):
@@ -30,6 +33,8 @@ class BatchApp(faust.App):
     if TYPE_CHECKING:
         producer: Producer
         consumer: Consumer
+        tables: TableManager
+        topics: Conductor
 
     def __init__(self, id: str, *, gather_seconds: tuple[float, float] = NO_GATHER, **options: Any) -> None:
         self.gather_seconds = gather_seconds

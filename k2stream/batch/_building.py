@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from k2stream.batch._aiokafka import BatchBuilder
 
 Timestamps = int | Sequence[int] | NDArray[np.int64]
 Headers = Sequence[tuple[str, bytes]]
@@ -21,12 +24,12 @@ class RecordTooLarge(ValueError):
 
 
 class Built(NamedTuple):
-    builder: Any
+    builder: BatchBuilder
     records: int
 
 
 def build(
-    create: Callable[[], Any],
+    create: Callable[[], BatchBuilder],
     limit: int,
     keys: Sequence[bytes | None],
     values: Sequence[bytes | None],
@@ -60,7 +63,7 @@ def build(
 
 
 def extend(
-    builder: Any,
+    builder: BatchBuilder,
     limit: int,
     keys: Sequence[bytes | None],
     values: Sequence[bytes | None],
@@ -80,7 +83,7 @@ def extend(
     return True
 
 
-def _finished(builder: Any, count: int, limit: int) -> Built:
+def _finished(builder: BatchBuilder, count: int, limit: int) -> Built:
     # A builder refuses what does not fit, but never its first record.
     if builder.size() > limit:
         raise RecordTooLarge(f"one record makes a batch of {builder.size()} bytes, the limit is {limit}")

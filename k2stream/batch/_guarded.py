@@ -9,7 +9,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
@@ -21,6 +21,10 @@ from k2stream.batch._records import TP
 from k2stream.batch._same_topics import SameTopics
 from k2stream.batch._table import BatchTable
 from k2stream.model.errors import StateRefused, mending
+
+if TYPE_CHECKING:
+    from k2stream.batch._app import BatchApp
+    from k2stream.batch._fetch import ConsumerThread
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +40,8 @@ class SourceGone(Exception):
 class Guarded(driver.Consumer):
     """Where a consumer asks its guard: at a seek, out of range, and before a commit."""
 
-    app: Any
-    _thread: Any
+    app: BatchApp
+    _thread: ConsumerThread
     _ledgers: dict[TP, AckLedger]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -157,7 +161,7 @@ class Guarded(driver.Consumer):
     async def commit_noted(self, offsets: Mapping[TP, int]) -> bool:
         """Commit offsets that the guard has noted, once what tables note is durable."""
         await self.app.producer.barrier()
-        return bool(await self._thread.commit(offsets))
+        return await self._thread.commit(offsets)
 
     async def check_position(self, tp: TP, position: int, source: str) -> None:
         """Check a position that is kept elsewhere, with its note; raises StateRefused and Unanswered."""

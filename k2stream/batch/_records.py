@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from faust.types import TP as TP
+
+    from k2stream.batch._aiokafka import ConsumerRecord
 else:
 
     class TP(NamedTuple):
@@ -52,7 +54,7 @@ class RecordBatch:
     def from_records(
         cls,
         tp: TP,
-        records: Sequence[Any],
+        records: Sequence[ConsumerRecord],
         begin: int | None = None,
         end: int | None = None,
         breaks: int = 0,
