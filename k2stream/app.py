@@ -119,7 +119,7 @@ def _free_port(host: str) -> int:
         return int(probe.getsockname()[1])
 
 
-def _add_pages(app: faust.App, role: str) -> None:
+def _add_pages(app: BatchApp, role: str) -> None:
     async def health(view: Any, request: Any) -> Any:
         ready = is_ready(app)
         body = {"role": role, "app": app.conf.id, "status": "ok" if ready else "recovering"}
@@ -132,9 +132,8 @@ def _add_pages(app: faust.App, role: str) -> None:
     app.page("/metrics", name="metrics")(metrics)
 
 
-def is_ready(app: faust.App) -> bool:
+def is_ready(app: BatchApp) -> bool:
     """Whether the worker has its partitions and its tables are recovered."""
     if not app.started or app.rebalancing:
         return False
-    manager: Any = app.tables
-    return not len(manager) or bool(manager.recovery.completed.is_set())
+    return not len(app.tables) or app.tables.recovery.completed.is_set()

@@ -79,22 +79,24 @@ class RecordBatch:
         """The records at rows, which ascend; it covers the same offsets."""
         index = np.array(rows, np.int64)
         return RecordBatch(
-            self.tp,
-            self.offsets[index],
-            self.timestamps[index],
-            [self.keys[row] for row in rows],
-            [self.values[row] for row in rows],
-            self.first_offset,
-            self.last_offset + 1,
-            self.breaks,
+            tp=self.tp,
+            offsets=self.offsets[index],
+            timestamps=self.timestamps[index],
+            keys=[self.keys[row] for row in rows],
+            values=[self.values[row] for row in rows],
+            begin=self.first_offset,
+            end=self.last_offset + 1,
+            breaks=self.breaks,
         )
 
     @property
     def first_offset(self) -> int:
+        """The first offset that was read."""
         return int(self.offsets[0]) if self.begin is None else self.begin
 
     @property
     def last_offset(self) -> int:
+        """The last offset that was read."""
         return (int(self.offsets[-1]) + 1 if self.end is None else self.end) - 1
 
     def __len__(self) -> int:

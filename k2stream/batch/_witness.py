@@ -38,11 +38,11 @@ async def look_at(consumer: KafkaConsumer, wanted: Mapping[TP, int]) -> dict[TP,
     cluster, ids = await topic_ids.ids(consumer._client, (tp.topic for tp in wanted))
     return {
         tp: Shown(
-            begins[TopicPartition(*tp)],
-            ends[TopicPartition(*tp)],
-            records.get(tp),
-            ids.get(tp.topic) or "",
-            cluster,
+            begin=begins[TopicPartition(*tp)],
+            end=ends[TopicPartition(*tp)],
+            record=records.get(tp),
+            topic_id=ids.get(tp.topic) or "",
+            cluster=cluster,
         )
         for tp in wanted
     }
