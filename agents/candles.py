@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from faust.types import TP
@@ -37,10 +38,9 @@ native = {item.key: item.symbol for item in listed}
 schema_ids: dict[str, int] = {}
 
 
-async def send(topic: str, partition: int, keys: Any, values: Any) -> None:
+async def send(topic: str, partition: int, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
     """Through the worker's producer."""
-    producer: Any = app.producer
-    await producer.send_columns(topic, partition, keys, values)
+    await app.producer.send_columns(topic, partition, keys, values)
 
 
 def restore(partition: int, now: int) -> CandlePartition:
@@ -90,8 +90,7 @@ async def candles(stream: Any) -> None:
 async def recovered() -> None:
     """The tables of the partitions this worker now has are complete."""
     worker.recover(tables.progress.active_partitions)
-    producer: Any = app.producer
-    producer.before_flush(drain)
+    app.producer.before_flush(drain)
 
 
 async def drain() -> None:
@@ -125,5 +124,4 @@ async def close_regularly() -> None:
 
 def read_to_end(partition: int) -> bool:
     """Whether nothing of the partition is left to fold."""
-    consumer: Any = app.consumer
-    return bool(consumer.remaining(TP(topics.NORMALIZED, partition)) == 0)
+    return app.consumer.remaining(TP(topics.NORMALIZED, partition)) == 0

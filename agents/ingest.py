@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from k2stream import backfill, exchanges, instruments
 from k2stream import settings as settings_module
 from k2stream.app import create_app
-from k2stream.batch.producer import Producer
 from k2stream.feed import Columns, Feed
 from k2stream.model.errors import ConfigError
 
@@ -28,10 +27,9 @@ class WorkerPublisher:
 
     async def publish(self, columns: Mapping[tuple[str, int], Columns]) -> None:
         """Return when the brokers have acknowledged every record."""
-        producer = cast(Producer, app.producer)
         for (topic, partition), column in columns.items():
-            await producer.send_columns(topic, partition, column.keys, column.values)
-        await producer.barrier()
+            await app.producer.send_columns(topic, partition, column.keys, column.values)
+        await app.producer.barrier()
 
 
 exchange = exchanges.get(settings.exchange)

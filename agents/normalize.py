@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
@@ -14,7 +14,6 @@ from k2stream import settings as settings_module
 from k2stream.app import create_app
 from k2stream.avro import registry
 from k2stream.batch import BatchSchema, RecordBatch
-from k2stream.batch.producer import Producer
 from k2stream.exchanges.spec import Exchange
 from k2stream.model import clock, events
 from k2stream.model.events import EventKind
@@ -56,7 +55,7 @@ def normalize(exchange: Exchange) -> None:
 
 async def publish(exchange: str, batch: RecordBatch, done: Normalised) -> None:
     """Send what a batch gave; canonical trades stay in their raw partition."""
-    send = cast(Producer, app.producer).send_columns
+    send = app.producer.send_columns
     if done.values:
         await send(topics.NORMALIZED, batch.tp.partition, done.keys, done.values)
     if done.dead_letters:

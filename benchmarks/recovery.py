@@ -23,7 +23,7 @@ from benchmarks.broker import NewTopics, reset
 from benchmarks.measure import Figures, counted, measure
 from benchmarks.runner import Bench, bench
 from k2stream import topics
-from k2stream.batch.windows import dump_window_key, window_key
+from k2stream.batch._windows import dump_window_key, window_key
 from k2stream.candles.codec import dumps_state
 from k2stream.candles.state import State
 from k2stream.exchanges.binance import BINANCE

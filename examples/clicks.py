@@ -2,11 +2,9 @@
 
 from collections import Counter
 
-import faust
+from k2stream.batch import BatchApp, BatchSchema, BatchTable, batch_app_options
 
-from k2stream.batch import BatchSchema, BatchTable, batch_app_options
-
-app = faust.App("clicks", **batch_app_options("localhost:9092"))
+app = BatchApp("clicks", **batch_app_options("localhost:9092"))
 clicks = app.topic("clicks", schema=BatchSchema())
 totals = app.tables.add(BatchTable(app, name="totals", partitions=4))  # as many as the topic has
 

@@ -2,13 +2,11 @@
 
 import json
 
-import faust
-
-from k2stream.batch import BatchSchema, BatchTable, batch_app_options
+from k2stream.batch import BatchApp, BatchSchema, BatchTable, batch_app_options
 
 PARTITIONS = 4
 
-app = faust.App("join", **batch_app_options("localhost:9092"))
+app = BatchApp("join", **batch_app_options("localhost:9092"))
 prices = app.topic("prices", schema=BatchSchema())
 orders = app.topic("orders", schema=BatchSchema())
 newest = app.tables.add(BatchTable(app, name="newest", partitions=PARTITIONS, source="prices"))

@@ -6,12 +6,11 @@ After a crash the records since the last commit to Kafka come again; the positio
 import os
 import sqlite3
 
-import faust
 import numpy as np
 
-from k2stream.batch import BatchSchema, batch_app_options
+from k2stream.batch import BatchApp, BatchSchema, batch_app_options
 
-app = faust.App("sink", **batch_app_options("localhost:9092"))
+app = BatchApp("sink", **batch_app_options("localhost:9092"))
 events = app.topic("events", schema=BatchSchema())
 database = sqlite3.connect(os.environ.get("SINK_FILE", "events.sqlite"))
 database.execute("CREATE TABLE IF NOT EXISTS events (part INT, place INT, key BLOB, value BLOB)")

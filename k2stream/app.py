@@ -7,7 +7,7 @@ import gc
 import socket
 import ssl
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -17,9 +17,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from k2stream import metrics, proxies, topics
 from k2stream import settings as settings_module
-from k2stream.batch import TP
-from k2stream.batch.app import batch_app_options
-from k2stream.batch.stall import watch
+from k2stream.batch import TP, BatchApp, batch_app_options, watch_stalls
 from k2stream.kafka.creation import ensure_topics
 from k2stream.model.roles import Role
 from k2stream.settings import Settings
@@ -48,18 +46,14 @@ def credentials(settings: Settings) -> Any:
     return faust.SSLCredentials(context=context) if context else None
 
 
-class App(faust.App):
+class App(BatchApp):
     """A Faust app that creates the declared topics and runs its preparations before anything else starts."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        self.preparations: list[Callable[[], Awaitable[None]]] = []
-        self.before_refusal: list[Callable[[], Awaitable[object]]] = []
-        self.gather_seconds = GATHER_SECONDS
-        self.returning = asyncio.Lock()
         self.prepared = False
-        super().__init__(*args, **options)
+        super().__init__(*args, gather_seconds=GATHER_SECONDS, **options)
 
-    async def on_first_start(self) -> None:
+    async def prepare(self) -> None:
         """Create missing topics; raises ConfigError when they do not match the settings."""
         self.conf.datadir.mkdir(parents=True, exist_ok=True)
         settings = settings_module.get()
@@ -67,12 +61,10 @@ class App(faust.App):
         written = topics.written_by_feed(settings.exchange) if self.producer_only else ()
         declared = [*topics.declared(settings), *self.changelogs()]
         await ensure_topics(settings, declared, anew=written, leave=self.producer_only)
-        for prepare in self.preparations:
-            await prepare()
+        await super().prepare()
         self.prepared = True
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
-        await super().on_first_start()
 
     def changelogs(self) -> list[topics.Topic]:
         """The changelog topics of its tables."""
@@ -116,7 +108,7 @@ def create_app(role: str) -> App:
         @app.task  # type: ignore[untyped-decorator]
         async def watch_progress() -> None:
             """Restart a worker whose partitions stand still."""
-            await watch(app, settings.stall_seconds, _measure_stalls)
+            await watch_stalls(app, settings.stall_seconds, _measure_stalls)
 
     return app
 
@@ -133,7 +125,7 @@ def _free_port(host: str) -> int:
         return int(probe.getsockname()[1])
 
 
-def _add_pages(app: faust.App, role: str) -> None:
+def _add_pages(app: BatchApp, role: str) -> None:
     async def health(view: Any, request: Any) -> Any:
         ready = is_ready(app)
         body = {"role": role, "app": app.conf.id, "status": "ok" if ready else "recovering"}
@@ -146,9 +138,8 @@ def _add_pages(app: faust.App, role: str) -> None:
     app.page("/metrics", name="metrics")(metrics)
 
 
-def is_ready(app: faust.App) -> bool:
+def is_ready(app: BatchApp) -> bool:
     """Whether the worker has its partitions and its tables are recovered."""
     if not app.started or app.rebalancing:
         return False
-    manager: Any = app.tables
-    return not len(manager) or bool(manager.recovery.completed.is_set())
+    return not len(app.tables) or app.tables.recovery.completed.is_set()

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import faust
 
 from k2stream import topics
-from k2stream.batch import BatchTable
-from k2stream.batch.windows import WINDOW_GAP
+from k2stream.batch import WINDOW_GAP, BatchTable
 from k2stream.candles.codec import (
     KeyProgress,
     dumps_progress,
@@ -25,6 +23,8 @@ from k2stream.model.candle import TIMEFRAMES
 _CHANGELOG = {"segment.bytes": str(16 << 20), "min.cleanable.dirty.ratio": "0.1"}
 
 _NAME = "ohlcv_"
+WindowKey = tuple[str, tuple[float, float]]
+"""Symbol key, then start and end in seconds as Faust has them."""
 
 RETENTION = b"retention"
 EARLIER_RETENTION = 500
@@ -35,8 +35,8 @@ EARLIER_RETENTION = 500
 class CandleTables:
     """`windows` by timeframe ("1m": table ohlcv_1m), and `progress` by key."""
 
-    windows: dict[str, BatchTable]
-    progress: BatchTable
+    windows: dict[str, BatchTable[WindowKey, State]]
+    progress: BatchTable[str, KeyProgress]
 
     def stores(self, partition: int) -> dict[str, PartitionWindows]:
         """The windows of one partition, by timeframe."""
@@ -65,9 +65,9 @@ def timeframe_of(table: BatchTable) -> str | None:
 
 def declare(app: faust.App, partitions: int) -> CandleTables:
     """Declare the tables; `partitions` is that of the normalized topic."""
-    windows = {}
+    windows: dict[str, BatchTable[WindowKey, State]] = {}
     for timeframe, length in TIMEFRAMES.items():
-        table = BatchTable(
+        table: BatchTable[WindowKey, State] = BatchTable(
             app,
             name=f"{_NAME}{timeframe}",
             help=f"Candles of {timeframe}, open and closed",
@@ -82,7 +82,7 @@ def declare(app: faust.App, partitions: int) -> CandleTables:
         app.tables.add(table)
         windows[timeframe] = table
     # Written once the windows are durable: see k2stream/candles/partition.py.
-    progress = BatchTable(
+    progress: BatchTable[str, KeyProgress] = BatchTable(
         app,
         name="candle_progress",
         help="The last raw offset and the newest trade time applied, by key",
@@ -110,14 +110,13 @@ def _newer_progress(new: KeyProgress, old: KeyProgress) -> bool:
 class PartitionWindows:
     """One timeframe of one partition; open times and `length` in ms."""
 
-    table: BatchTable
+    table: BatchTable[WindowKey, State]
     partition: int
     length: int
 
     def get(self, key: str, open_time: int) -> State | None:
         """The state of a window."""
-        state: State | None = self.table.get_from(self.partition, self._key(key, open_time))
-        return state
+        return self.table.get_from(self.partition, self._key(key, open_time))
 
     def put(self, key: str, open_time: int, state: State) -> None:
         """Set the state of a window."""
@@ -132,7 +131,7 @@ class PartitionWindows:
         for (key, (start, _)), state in self.table.partition_items(self.partition):
             yield key, round(start * 1000), state
 
-    def _key(self, key: str, open_time: int) -> Any:
+    def _key(self, key: str, open_time: int) -> WindowKey:
         """As `batch.window_key` builds it, from ms."""
         return key, (open_time / 1000, (open_time + self.length) / 1000 - WINDOW_GAP)
 
@@ -141,13 +140,12 @@ class PartitionWindows:
 class PartitionProgress:
     """The progress of one partition's keys."""
 
-    table: BatchTable
+    table: BatchTable[str, KeyProgress]
     partition: int
 
     def get(self, key: str) -> KeyProgress | None:
         """How far a key was applied."""
-        progress: KeyProgress | None = self.table.get_from(self.partition, key)
-        return progress
+        return self.table.get_from(self.partition, key)
 
     def put(self, key: str, progress: KeyProgress) -> None:
         """Set how far a key was applied."""

@@ -15,12 +15,12 @@ from k2stream.normalizer import SymbolPosition
 _CHANGELOG = {"segment.bytes": str(16 << 20), "min.cleanable.dirty.ratio": "0.1"}
 
 
-def declare(app: faust.App, exchange: str, partitions: int) -> BatchTable:
+def declare(app: faust.App, exchange: str, partitions: int) -> BatchTable[str, SymbolPosition]:
     """The table positions_<exchange>, by native symbol.
 
     Faust assigns topics of one partition count together, so its partitions go where the raw ones go.
     """
-    table = BatchTable(
+    table: BatchTable[str, SymbolPosition] = BatchTable(
         app,
         name=f"positions_{exchange}",
         help=f"Last raw offset and trade ids of each {exchange} symbol",

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from k2stream.batch import BatchTable
-from k2stream.batch.restore import Reach, apply
+from k2stream.batch import BatchTable, Reach, restore
 from k2stream.kafka.reader import Reader
 from k2stream.model import clock
 from k2stream.model.errors import ConfigError
@@ -53,7 +52,7 @@ async def load(reader: Reader, table: BatchTable, reach: Mapping[int, Reach] = M
     entries, topic = 0, table.changelog_topic_name
     try:
         async for batch in reader.read(topic, await reader.held(topic, table.partitions or 1)):
-            entries += apply(table, batch, reach.get(batch.tp.partition))
+            entries += restore(table, batch, reach.get(batch.tp.partition))
     except ValueError as error:
         raise ConfigError(f"table {table.name}: {error}") from None
     return entries

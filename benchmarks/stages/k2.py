@@ -32,8 +32,9 @@ def _report(counter: Counter, role: str) -> None:
 
 def _in_the_table() -> int:
     """The candle worker counts a trade in this histogram when it is in the candle table."""
-    latency = metrics.LATENCY.labels("candle")
-    return int(next(s.value for s in latency._child_samples() if s.name == "_count"))
+    samples = (sample for metric in metrics.LATENCY.collect() for sample in metric.samples)
+    counts = (s.value for s in samples if s.name.endswith("_count") and s.labels["to"] == "candle")
+    return int(next(counts, 0))
 
 
 def _durable() -> int:

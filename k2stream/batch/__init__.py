@@ -1,45 +1,81 @@
-"""Record batches instead of single events under Faust: transport, table and producer.
+"""Record batches instead of single events under Faust: app, transport, table and producer.
 
 Opt in per topic with ``schema=BatchSchema()``; the rest of Faust (agents, tables, recovery, web) stays. Faust
 is imported with the first name that needs it: a RecordBatch does not.
+
+What is listed here and ``proof``, which says what a position refers to, is the interface; modules with a
+leading underscore are not. ``transport`` is Faust's entry point.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from k2stream.batch.records import TP, RecordBatch
+from k2stream.batch import proof
+from k2stream.batch._records import TP, RecordBatch
 
 if TYPE_CHECKING:
-    from k2stream.batch.app import batch_app_options
-    from k2stream.batch.producer import Producer, RecordTooLarge
-    from k2stream.batch.schema import BatchSchema
-    from k2stream.batch.table import BatchTable
-    from k2stream.batch.windows import window_key, window_of
+    from k2stream.batch._app import BatchApp
+    from k2stream.batch._building import RecordTooLarge
+    from k2stream.batch._consumer import Consumer
+    from k2stream.batch._fetch import deliver_columns
+    from k2stream.batch._guard import SETTLE_SECONDS
+    from k2stream.batch._options import batch_app_options
+    from k2stream.batch._producer import Producer
+    from k2stream.batch._restore import Reach, restore
+    from k2stream.batch._returning import committed, go_back
+    from k2stream.batch._schema import BatchSchema
+    from k2stream.batch._stall import watch_stalls
+    from k2stream.batch._table import BatchTable
+    from k2stream.batch._windows import WINDOW_GAP, window_key, window_of
+    from k2stream.batch._witness import look_at
 
 _WHERE = {
-    "BatchSchema": "schema",
-    "BatchTable": "table",
-    "Producer": "producer",
-    "RecordTooLarge": "producer",
-    "batch_app_options": "app",
-    "window_key": "windows",
-    "window_of": "windows",
+    "SETTLE_SECONDS": "_guard",
+    "WINDOW_GAP": "_windows",
+    "BatchApp": "_app",
+    "BatchSchema": "_schema",
+    "BatchTable": "_table",
+    "Consumer": "_consumer",
+    "Producer": "_producer",
+    "Reach": "_restore",
+    "RecordTooLarge": "_building",
+    "batch_app_options": "_options",
+    "committed": "_returning",
+    "deliver_columns": "_fetch",
+    "go_back": "_returning",
+    "look_at": "_witness",
+    "restore": "_restore",
+    "watch_stalls": "_stall",
+    "window_key": "_windows",
+    "window_of": "_windows",
 }
 
 __all__ = [
+    "SETTLE_SECONDS",
     "TP",
+    "WINDOW_GAP",
+    "BatchApp",
     "BatchSchema",
     "BatchTable",
+    "Consumer",
     "Producer",
+    "Reach",
     "RecordBatch",
     "RecordTooLarge",
     "batch_app_options",
+    "committed",
+    "deliver_columns",
+    "go_back",
+    "look_at",
+    "proof",
+    "restore",
+    "watch_stalls",
     "window_key",
     "window_of",
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name in _WHERE:
         return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

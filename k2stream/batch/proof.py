@@ -8,10 +8,13 @@ last record that was read before it. Where a broker has ids of topics they are c
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 import msgspec
+
+if TYPE_CHECKING:
+    from k2stream.batch._records import RecordBatch
 
 _VERSION = 1
 
@@ -81,7 +84,7 @@ def proof_of(offset: int, timestamp: int, key: bytes | None, value: bytes | None
     return Proof(offset, timestamp, crc32(b"\x00" if value is None else b"\x01" + value, crc))
 
 
-def last_of(batch: Any) -> Proof | None:
+def last_of(batch: RecordBatch) -> Proof | None:
     """The proof of a RecordBatch's last record; None when it has none."""
     if not len(batch):
         return None

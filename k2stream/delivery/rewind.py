@@ -14,8 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from k2stream import metrics, topics
-from k2stream.batch import TP
-from k2stream.batch.guard import PAUSE_SECONDS, SETTLE_SECONDS
+from k2stream.batch import SETTLE_SECONDS, TP
 from k2stream.delivery.anchors import renamed
 from k2stream.delivery.destination import Destination
 from k2stream.delivery.epochs import lost
@@ -27,6 +26,8 @@ from k2stream.model.errors import ConfigError, StateRefused, mending
 from k2stream.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+PAUSE_SECONDS = 0.5
 
 MEMBERS_LEAVE_SECONDS = 60
 """How long a group may still count a killed worker as its member."""

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 
 from k2stream import deadletter, metrics, topics
 from k2stream.app import App
-from k2stream.batch import TP, BatchSchema
-from k2stream.batch.producer import Producer
-from k2stream.batch.returning import committed, go_back
+from k2stream.batch import TP, BatchSchema, committed, go_back
 from k2stream.deadletter import DeadLetter
 from k2stream.delivery.memory import keep_lean
 from k2stream.delivery.progress import SinkPosition, SourcePartition
@@ -72,9 +70,8 @@ class SinkWorker:
         return int((await self._app.consumer.earliest_offsets(tp))[tp])
 
     async def _check(self, route: Route, partition: SourcePartition, position: SinkPosition) -> None:
-        consumer: Any = self._app.consumer
         try:
-            await consumer.check_position(TP(*partition), position.offset + 1, position.source)
+            await self._app.consumer.check_position(TP(*partition), position.offset + 1, position.source)
         except StateRefused as refused:
             raise StateRefused(f"{route.table}: {refused}") from None
 
@@ -96,7 +93,7 @@ class SinkWorker:
             where = f"{letter.topic}[{letter.partition}] offset {letter.offset}"
             self._app.log.error("%s is no row of %s: %s", where, letter.reader, letter.cause)
         keys = [letter.topic.encode() for letter in letters]
-        producer = cast(Producer, self._app.producer)
+        producer = self._app.producer
         values = list(map(deadletter.encode, letters))
         await producer.send_columns(topics.DLQ, 0, keys, values, clock.now_us() // 1000)
         await producer.barrier()

@@ -8,8 +8,7 @@ from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from k2stream.batch import TP, witness
-from k2stream.batch.fetch import install
+from k2stream.batch import TP, deliver_columns, look_at
 from k2stream.batch.proof import Shown
 from k2stream.kafka.client import all_there, client_options
 from k2stream.model.errors import ConfigError
@@ -38,7 +37,7 @@ class Reader:
             await self._consumer.stop()
             raise
         if self._columnar:
-            install(self._consumer._fetcher, lambda topic: True)  # noqa: SLF001 - as the workers' consumers
+            deliver_columns(self._consumer)
         return self
 
     async def __aexit__(
@@ -67,7 +66,7 @@ class Reader:
 
     async def shown(self, wanted: Mapping[TP, int]) -> dict[TP, Shown]:
         """What the broker shows of partitions, and of one offset each (-1: of none)."""
-        return await witness.look(self._consumer, wanted)
+        return await look_at(self._consumer, wanted)
 
     async def read(self, topic: str, stretches: Stretches) -> AsyncIterator[Any]:
         """What lies in the stretches, each partition in order; a RecordBatch may reach beyond the end.

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import faust
-
 from k2stream import topics
-from k2stream.app import is_ready
+from k2stream.app import App, is_ready
 from k2stream.candles.partition import CandlePartition
 from k2stream.candles.state import to_candle
 from k2stream.history.reader import CandleAnswer, CandleHistory
@@ -24,7 +22,7 @@ _JSON = "application/json"
 
 
 def add_pages(
-    app: faust.App,
+    app: App,
     tables: CandleTables,
     partitions: Mapping[int, CandlePartition],
     instruments: Instruments,

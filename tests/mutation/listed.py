@@ -18,7 +18,7 @@ class Listed(NamedTuple):
 LISTED = (
     Listed(
         "changelog stages flushed in reverse order",
-        "k2stream/batch/producer.py",
+        "k2stream/batch/_producer.py",
         "in sorted({table.flush_stage for table, _ in changes})",
         "in sorted({table.flush_stage for table, _ in changes}, reverse=True)",
         "tests/unit/batch/test_producer.py::"
@@ -26,7 +26,7 @@ LISTED = (
     ),
     Listed(
         "no membership check before flush and commit",
-        "k2stream/batch/consumer.py",
+        "k2stream/batch/_consumer.py",
         "or self.crashed or not await self._thread.is_member()",
         "or self.crashed",
         "tests/unit/batch/test_consumer.py::test_a_worker_that_was_replaced_flushes_and_commits_nothing",
@@ -70,7 +70,7 @@ LISTED = (
     ),
     Listed(
         "a seek that does not wait for the fetch in flight",
-        "k2stream/batch/consumer.py",
+        "k2stream/batch/_consumer.py",
         "        await self._fetch_idle.wait()\n        await super().seek_wait(partitions)",
         "        await super().seek_wait(partitions)",
         "tests/unit/batch/test_consumer.py::test_a_seek_waits_for_the_fetch_in_flight[changelogs]",

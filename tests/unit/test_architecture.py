@@ -34,7 +34,7 @@ ROWS = (
     "exchanges deadletter",
     "batch columnar",
     "metrics",
-    "model rolling resources proxies",
+    "model rolling histogram resources proxies",
 )
 """From the top to the ground."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from k2stream.batch._table import RESERVED
 from k2stream.embedded.ports import free_port
 
 pytestmark = pytest.mark.integration
@@ -46,9 +47,34 @@ async def until(condition, worker, folder):
             await asyncio.sleep(0.2)
 
 
-def test_the_counter_is_that_of_the_page():
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "examples" / "README.md").read_text(), re.DOTALL)
-    assert (ROOT / "examples" / "clicks.py").read_text().endswith(code)
+@pytest.mark.parametrize("name", ["clicks", "exact"])
+def test_what_the_page_shows_is_an_example(name):
+    shown = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "batch.md").read_text(), re.DOTALL)
+    example = (ROOT / "examples" / f"{name}.py").read_text()
+    assert any(example.endswith(code) for code in shown)
+
+
+async def test_counts_with_their_positions_are_exact_after_kills(kafka, tmp_path):
+    await kafka.create("views")
+    await kafka.create("exact-totals-changelog", {"cleanup.policy": "compact"})
+
+    async def totals():
+        found = {}
+        for partition, records in (await kafka.read("exact-totals-changelog")).items():
+            for record in records:
+                if not record.key.startswith(RESERVED):
+                    found[partition, record.key] = json.loads(record.value)[0]
+        return found
+
+    for number in (1, 2, 3):
+        await kafka.fill("views", 8_000, key=b"page")
+        async with running("exact", kafka, tmp_path) as worker:
+
+            async def counted(wanted=8_000 * number):
+                return sum((await totals()).values()) >= wanted
+
+            await until(counted, worker, tmp_path)  # and kill -9
+    assert list((await totals()).values()) == [6_000] * 4
 
 
 async def test_orders_are_joined_with_the_newest_price(kafka, tmp_path):

@@ -1,4 +1,4 @@
-"""The application that examples/README.md shows, as it stands there."""
+"""The first application that docs/batch.md shows, as it stands there."""
 
 import asyncio
 import json
@@ -12,11 +12,11 @@ import pytest
 from k2stream.embedded.ports import free_port
 
 pytestmark = pytest.mark.integration
-README = Path(__file__).parents[3] / "examples" / "README.md"
+README = Path(__file__).parents[3] / "docs" / "batch.md"
 
 
 async def test_the_application_of_the_readme_counts(kafka, tmp_path):
-    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    code, *_ = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     assert code.count("\n") <= 24
     (tmp_path / "clicks.py").write_text(code.replace("localhost:9092", kafka.bootstrap))
     await kafka.create("clicks")

@@ -6,17 +6,19 @@ import os
 import sys
 import time
 
-import faust
 import numpy as np
 
-from k2stream.batch import BatchSchema, BatchTable, batch_app_options, guard, topic_ids
+from k2stream.batch import BatchApp, BatchSchema, BatchTable, batch_app_options
+from k2stream.batch import _guard as guard
+from k2stream.batch import _guarded as guarded
+from k2stream.batch import _topic_ids as topic_ids
 from k2stream.worker import Worker
 
 ENV = os.environ
 PARTITIONS = int(ENV.get("PARTITIONS", "4"))
 SOURCE, OUT = ENV["SOURCE"], ENV.get("OUT", "")
 PAUSE = float(ENV.get("PAUSE", "0"))
-guard.SETTLE_SECONDS = 2.0  # of one broker on this machine
+guard.SETTLE_SECONDS = guarded.SETTLE_SECONDS = 2.0  # of one broker on this machine
 
 
 async def no_ids(client, topics):
@@ -27,7 +29,7 @@ async def no_ids(client, topics):
 if ENV.get("TOPIC_IDS") == "off":
     topic_ids.ids = no_ids
 
-app = faust.App(
+app = BatchApp(
     ENV["APP_ID"],
     Worker=Worker,
     **batch_app_options(

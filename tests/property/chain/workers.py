@@ -10,11 +10,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-import faust
-
 from k2stream import topics
 from k2stream.avro import registry, wire
-from k2stream.batch import BatchTable, RecordBatch, batch_app_options, proof
+from k2stream.batch import BatchApp, BatchTable, RecordBatch, batch_app_options, proof
 from k2stream.candles import records
 from k2stream.candles.partition import CandlePartition
 from k2stream.candles.state import State
@@ -47,7 +45,7 @@ class Worker:
 
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
-        self.app = faust.App(f"k2-{self.group}", **batch_app_options("127.0.0.1:1"))
+        self.app = BatchApp(f"k2-{self.group}", **batch_app_options("127.0.0.1:1"))
         self.tables = self.declared()
         self.refused = ""
         broker.join(self.group, self)

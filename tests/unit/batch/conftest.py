@@ -1,16 +1,15 @@
 """Builders of batches and apps without a broker."""
 
-import faust
 import pytest
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 
-from k2stream.batch import batch_app_options
+from k2stream.batch import BatchApp, batch_app_options
 
 
 @pytest.fixture
 def app():
-    return faust.App("unit", **batch_app_options("127.0.0.1:9"), web_enabled=False)
+    return BatchApp("unit", **batch_app_options("127.0.0.1:9"), web_enabled=False)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2stream.batch.acks import AckLedger
+from k2stream.batch._acks import AckLedger
 
 
 def message():

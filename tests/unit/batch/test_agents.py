@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from k2stream.batch import BatchSchema
-from k2stream.batch.agents import stop_on_failure
+from k2stream.batch._agents import stop_on_failure
 
 
 class Fake:

@@ -11,10 +11,13 @@ from types import SimpleNamespace
 import aiokafka
 import numpy as np
 import pytest
-from aiokafka.consumer import fetcher
+from aiokafka.client import AIOKafkaClient
+from aiokafka.cluster import ClusterMetadata
+from aiokafka.consumer import fetcher, subscription_state
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.producer.message_accumulator import BatchBuilder, MessageAccumulator, MessageBatch
 from aiokafka.producer.producer import AIOKafkaProducer
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from faust.agents.agent import Agent
 from faust.app.base import App
 from faust.streams import Stream
@@ -27,8 +30,8 @@ from faust.transport.drivers import aiokafka as driver
 from faust.transport.producer import ProducerBuffer
 from faust.types import TP
 
-from k2stream.batch import BatchSchema, RecordBatch
-from k2stream.batch.message import message_of
+from k2stream.batch import BatchSchema, RecordBatch, _aiokafka
+from k2stream.batch._message import message_of
 
 
 def source(thing):
@@ -38,6 +41,30 @@ def source(thing):
 def test_versions_are_the_pinned_ones():
     assert version("faust-streaming") == "0.15.3"
     assert version("aiokafka") == "0.14.0"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "owner"),
+    [
+        (_aiokafka.BatchBuilder, BatchBuilder),
+        (_aiokafka.Client, AIOKafkaClient),
+        (_aiokafka.Cluster, ClusterMetadata),
+        (_aiokafka.Coordinator, GroupCoordinator),
+        (_aiokafka.InnerBuilder, DefaultRecordBatchBuilder),
+        (_aiokafka.KafkaConsumer, aiokafka.AIOKafkaConsumer),
+        (_aiokafka.Assignment, subscription_state.Assignment),
+        (_aiokafka.PartitionState, subscription_state.TopicPartitionState),
+    ],
+)
+def test_what_type_checkers_are_told_of_aiokafka_is_so(protocol, owner):
+    """Methods, and attributes where the class sets them."""
+    code = inspect.getsource(owner) if protocol is not _aiokafka.InnerBuilder else ""
+    for name in protocol.__annotations__:
+        assert hasattr(owner, name) or f"self.{name} = " in code or f"self.{name}: " in code, name
+    for name, method in vars(protocol).items():
+        if inspect.isfunction(method) and not name.startswith("__"):
+            theirs = getattr(owner, name)
+            assert inspect.iscoroutinefunction(theirs) == inspect.iscoroutinefunction(method), name
 
 
 # aiokafka: fetching

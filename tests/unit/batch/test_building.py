@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2stream.batch.building import RecordTooLarge, build, extend
+from k2stream.batch._building import RecordTooLarge, build, extend
 
 
 def test_records_come_back_as_given(new_builder, decode):

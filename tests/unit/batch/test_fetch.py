@@ -13,7 +13,7 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 from faust.types import TP
 
-from k2stream.batch import fetch
+from k2stream.batch import _fetch as fetch
 
 
 def broker_batch(base_offset, count, codec=0):

@@ -7,9 +7,9 @@ from aiokafka.errors import NotLeaderForPartitionError
 from aiokafka.structs import OffsetAndMetadata
 from faust.types import TP
 
-from k2stream.batch import guard as module
+from k2stream.batch import _guard as module
 from k2stream.batch import proof
-from k2stream.batch.guard import Guard, Unanswered
+from k2stream.batch._guard import Guard, Unanswered
 from k2stream.batch.proof import Shown, proof_of
 from k2stream.model.errors import StateRefused
 

@@ -9,8 +9,9 @@ from aiokafka.errors import KafkaConnectionError, OffsetOutOfRangeError
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 
-from k2stream.batch import BatchSchema, BatchTable, RecordBatch, guarded, proof
-from k2stream.batch import guard as module
+from k2stream.batch import BatchSchema, BatchTable, RecordBatch, proof
+from k2stream.batch import _guard as module
+from k2stream.batch import _guarded as guarded
 from k2stream.model.errors import StateRefused
 from tests.unit.batch.test_guard import Thread, log
 

@@ -9,8 +9,8 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from faust.exceptions import ProducerSendError
 
 from k2stream.batch import BatchTable
-from k2stream.batch.building import RecordTooLarge
-from k2stream.batch.producer import Producer
+from k2stream.batch._building import RecordTooLarge
+from k2stream.batch._producer import Producer
 
 
 class Broker:

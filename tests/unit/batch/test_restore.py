@@ -5,8 +5,7 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2stream.batch import BatchTable, RecordBatch
-from k2stream.batch.restore import Reach, apply
+from k2stream.batch import BatchTable, Reach, RecordBatch, restore
 
 
 def batch(*entries):
@@ -24,14 +23,14 @@ def test_later_entries_are_left_out(app):
     entries = batch(
         (0, 10, b'"a"', b"1"), (1, 20, b'"b"', b"2"), (2, 21, b'"a"', b"3"), (3, 22, b'"b"', None)
     )
-    assert apply(table, entries, reach) == 2
+    assert restore(table, entries, reach) == 2
     assert contents(table) == {"a": 1, "b": 2}
     assert (reach.earliest, reach.removed, reach.doubtful) == (10, 0, [])
 
 
 def test_without_a_time_everything_counts(app):
     table = BatchTable(app, name="t", partitions=1)
-    assert apply(table, batch((0, 10, b'"a"', b"1"), (1, 99, b'"a"', b"3")), None) == 2
+    assert restore(table, batch((0, 10, b'"a"', b"1"), (1, 99, b'"a"', b"3")), None) == 2
     assert contents(table) == {"a": 3}
 
 

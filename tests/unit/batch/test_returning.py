@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from faust.types import TP
 
-from k2stream.batch.returning import committed, go_back
+from k2stream.batch._returning import committed, go_back
 
 A, B, C = TP("t", 0), TP("t", 1), TP("t", 2)
 

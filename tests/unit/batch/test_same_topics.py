@@ -2,7 +2,7 @@
 
 import pytest
 
-from k2stream.batch.same_topics import SameTopics
+from k2stream.batch._same_topics import SameTopics
 
 
 def test_topics_that_stay_are_no_change():

@@ -2,7 +2,7 @@
 
 from faust.types import TP
 
-from k2stream.batch.stall import StallClock, Work
+from k2stream.batch._stall import StallClock, Work
 
 A, B = TP("t", 0), TP("t", 1)
 

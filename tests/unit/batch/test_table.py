@@ -1,15 +1,14 @@
 import json
 
-import faust
 import pytest
 from faust.exceptions import ImproperlyConfigured
 from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2stream.batch import BatchTable, batch_app_options, window_key
+from k2stream.batch import BatchApp, BatchTable, batch_app_options, window_key
+from k2stream.batch._table import NOTE_KEY
 from k2stream.batch.proof import Proof, note, read, write
-from k2stream.batch.table import NOTE_KEY
 
 
 @pytest.fixture
@@ -130,7 +129,7 @@ operations = st.lists(
 
 @given(operations, st.integers(1, 7))
 def test_the_changelog_rebuilds_the_table(operations, flush_every):
-    app = faust.App("unit", **batch_app_options("127.0.0.1:9"), web_enabled=False)
+    app = BatchApp("unit", **batch_app_options("127.0.0.1:9"), web_enabled=False)
     table, copy = BatchTable(app, name="t"), BatchTable(app, name="copy")
     for n, (operation, partition, key, value) in enumerate(operations):
         if operation == "p":
@@ -195,7 +194,7 @@ def test_what_is_not_supported_is_refused(app, options, message):
 
 
 def test_another_store_is_refused():
-    app = faust.App("unit", **batch_app_options("127.0.0.1:9", store="rocksdb://"))
+    app = BatchApp("unit", **batch_app_options("127.0.0.1:9", store="rocksdb://"))
     with pytest.raises(ImproperlyConfigured, match="table t: store rocksdb: is not supported, use memory://"):
         BatchTable(app, name="t")
 

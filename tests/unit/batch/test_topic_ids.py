@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from k2stream.batch import topic_ids
+from k2stream.batch import _topic_ids as topic_ids
 
 ID = bytes(range(16))
 

@@ -2,7 +2,7 @@ from faust.windows import TumblingWindow
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2stream.batch.windows import (
+from k2stream.batch._windows import (
     dump_key,
     dump_window_key,
     load_key,

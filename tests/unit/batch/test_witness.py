@@ -7,7 +7,7 @@ from aiokafka.errors import LeaderNotAvailableError, NotLeaderForPartitionError
 from aiokafka.producer.message_accumulator import BatchBuilder
 from faust.types import TP
 
-from k2stream.batch import witness
+from k2stream.batch import _witness as witness
 from k2stream.batch.proof import Shown, proof_of
 
 TP0 = TP("raw", 0)
@@ -79,7 +79,7 @@ async def test_what_a_partition_shows():
     consumer = SimpleNamespace(
         _client=client, beginning_offsets=lambda tps: offsets(10), end_offsets=lambda tps: offsets(15)
     )
-    assert await witness.look(consumer, {TP0: 14}) == {TP0: Shown(10, 15, proof(14))}
+    assert await witness.look_at(consumer, {TP0: 14}) == {TP0: Shown(10, 15, proof(14))}
     for outside in (9, 15, -1):
-        assert await witness.look(consumer, {TP0: outside}) == {TP0: Shown(10, 15)}
+        assert await witness.look_at(consumer, {TP0: outside}) == {TP0: Shown(10, 15)}
     assert len(client.asked) == 1

@@ -1,9 +1,8 @@
 """The candle tables as Faust tables."""
 
-import faust
 import msgspec
 
-from k2stream.batch import batch_app_options
+from k2stream.batch import BatchApp, batch_app_options
 from k2stream.candles.codec import KeyProgress, dumps_state
 from k2stream.candles.state import State
 from k2stream.model.candle import TIMEFRAMES
@@ -15,7 +14,7 @@ STATE = State(1, 2, 1, 2, (3, 0, 7), (4, 0, 9), 5, 6, 5, 6, 2, 2, 8, 0, 9)
 
 
 def declared():
-    app = faust.App("k2-candles", **batch_app_options("127.0.0.1:1"))
+    app = BatchApp("k2-candles", **batch_app_options("127.0.0.1:1"))
     return app, ohlcv.declare(app, 4)
 
 

@@ -4,18 +4,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Coroutine
+from typing import TYPE_CHECKING, cast
 
-from k2stream.batch.schema import BatchSchema
+from faust.agents.agent import Agent
+from faust.types.agents import ActorRefT
+from faust.types.streams import StreamT
+
+from k2stream.batch._schema import BatchSchema
+
+if TYPE_CHECKING:
+    from k2stream.batch._app import BatchApp
 
 
-def any_busy(app: Any) -> bool:
+def any_busy(app: BatchApp) -> bool:
     """Whether an agent is between taking an event and asking for the next."""
     return any(stream.current_event is not None for _, stream in _streams(app))
 
 
-def manual_topics(app: Any) -> set[str]:
+def manual_topics(app: BatchApp) -> set[str]:
     """Topics that an agent acknowledges by hand (``stream.noack()``)."""
     return {
         topic
@@ -25,18 +32,20 @@ def manual_topics(app: Any) -> set[str]:
     }
 
 
-def stop_on_failure(app: Any, halt: Callable[[BaseException], None]) -> None:
+def stop_on_failure(app: BatchApp, halt: Callable[[BaseException], None]) -> None:
     """Make agents of batch topics call ``halt`` and crash the worker when they fail.
 
     Faust closes the stream of a failed agent, which acknowledges the batch in hand, and restarts the agent.
     ``halt`` runs before the stream can be closed and before any handler of the application may await.
     """
-    for agent in app.agents.values():
+    for agent in _agents(app):
         if isinstance(getattr(agent.channel, "schema", None), BatchSchema):
-            agent._execute_actor = _guarded(agent, halt)
+            agent._execute_actor = _guarded(agent, halt)  # type: ignore[method-assign, assignment]
 
 
-def _guarded(agent: Any, halt: Callable[[BaseException], None]) -> Callable[[Any, Any], Awaitable[None]]:
+def _guarded(
+    agent: Agent, halt: Callable[[BaseException], None]
+) -> Callable[[Awaitable[None], ActorRefT], Coroutine[object, object, None]]:
     execute = agent._execute_actor
 
     async def body(coro: Awaitable[None]) -> None:
@@ -49,14 +58,16 @@ def _guarded(agent: Any, halt: Callable[[BaseException], None]) -> Callable[[Any
                 await agent.app.consumer.crash(exc)
             raise
 
-    async def execute_actor(coro: Awaitable[None], actor: Any) -> None:
+    async def execute_actor(coro: Awaitable[None], actor: ActorRefT) -> None:
         await execute(body(coro), actor)
 
     return execute_actor
 
 
-def _streams(app: Any) -> list[tuple[Any, Any]]:
+def _agents(app: BatchApp) -> Collection[Agent]:
+    return cast("Collection[Agent]", app.agents.values())
+
+
+def _streams(app: BatchApp) -> list[tuple[Agent, StreamT[object]]]:
     # noack() and other operators iterate a clone of the actor's stream.
-    return [
-        (agent, actor.stream.get_active_stream()) for agent in app.agents.values() for actor in agent._actors
-    ]
+    return [(agent, actor.stream.get_active_stream()) for agent in _agents(app) for actor in agent._actors]

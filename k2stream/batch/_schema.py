@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from faust.serializers.schemas import Schema
+from faust.types import AppT, EventT, Message
+
+from k2stream.batch._records import RecordBatch
 
 
 class BatchSchema(Schema[Any, Any]):
@@ -25,10 +29,10 @@ class BatchSchema(Schema[Any, Any]):
         self.max_unacked = max_unacked
         self.empty = empty
 
-    def compile(self, app: Any, **_: Any) -> Any:
+    def compile(self, app: AppT, **_: object) -> Callable[..., Awaitable[EventT[RecordBatch]]]:
         """Return Faust's decode function: the consumer has built the batch already."""
 
-        async def decode(message: Any, *, propagate: bool = False) -> Any:
+        async def decode(message: Message, *, propagate: bool = False) -> EventT[RecordBatch]:
             return app.create_event(None, message.value, None, message)
 
         return decode

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from k2stream.model.errors import BadData
+
+if TYPE_CHECKING:
+    from k2stream.batch._aiokafka import BatchBuilder
 
 Timestamps = int | Sequence[int] | NDArray[np.int64]
 Headers = Sequence[tuple[str, bytes]]
@@ -23,12 +26,12 @@ class RecordTooLarge(BadData, ValueError):
 
 
 class Built(NamedTuple):
-    builder: Any
+    builder: BatchBuilder
     records: int
 
 
 def build(
-    create: Callable[[], Any],
+    create: Callable[[], BatchBuilder],
     limit: int,
     keys: Sequence[bytes | None],
     values: Sequence[bytes | None],
@@ -62,7 +65,7 @@ def build(
 
 
 def extend(
-    builder: Any,
+    builder: BatchBuilder,
     limit: int,
     keys: Sequence[bytes | None],
     values: Sequence[bytes | None],
@@ -82,7 +85,7 @@ def extend(
     return True
 
 
-def _finished(builder: Any, count: int, limit: int) -> Built:
+def _finished(builder: BatchBuilder, count: int, limit: int) -> Built:
     # A builder refuses what does not fit, but never its first record.
     if builder.size() > limit:
         raise RecordTooLarge(f"one record makes a batch of {builder.size()} bytes, the limit is {limit}")

@@ -6,7 +6,7 @@ from typing import Any
 
 
 def batch_app_options(bootstrap: str, **overrides: Any) -> dict[str, Any]:
-    """Keyword arguments for ``faust.App``; ``bootstrap`` is "host:port[,host:port...]", ``overrides`` win.
+    """Keyword arguments for ``BatchApp``; ``bootstrap`` is "host:port[,host:port...]", ``overrides`` win.
 
     Seconds unless said otherwise. Batches stay below the broker's default limit of 1 MB a message.
     """

@@ -5,24 +5,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiokafka.errors import OffsetOutOfRangeError
 from faust.exceptions import ImproperlyConfigured
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
+from faust.types import ConsumerMessage, Message
+from faust.types.transports import TPorTopicSet
 
-from k2stream.batch import agents
-from k2stream.batch.acks import AckLedger
-from k2stream.batch.fetch import ConsumerThread
-from k2stream.batch.measured import Measured
-from k2stream.batch.message import message_of
-from k2stream.batch.producer import Producer
+from k2stream.batch import _agents as agents
+from k2stream.batch._acks import AckLedger
+from k2stream.batch._fetch import ConsumerThread
+from k2stream.batch._measured import Measured
+from k2stream.batch._message import message_of
+from k2stream.batch._records import TP, RecordBatch
+from k2stream.batch._replay import replay
+from k2stream.batch._schema import BatchSchema
+from k2stream.batch._table import BatchTable
 from k2stream.batch.proof import last_of
-from k2stream.batch.records import TP, RecordBatch
-from k2stream.batch.replay import replay
-from k2stream.batch.schema import BatchSchema
-from k2stream.batch.table import BatchTable
+
+if TYPE_CHECKING:
+    from k2stream.batch._aiokafka import ConsumerRecord
 
 # A fetch that finds nothing returns after this; a seek waits for it.
 POLL_SECONDS = 0.25
@@ -49,8 +53,6 @@ class Consumer(Measured):
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def on_start(self) -> None:
-        if not isinstance(self.app.producer, Producer):
-            raise ImproperlyConfigured("k2batch: broker_producer must be a k2batch:// URL too")
         agents.stop_on_failure(self.app, self._halt)
         await super().on_start()
 
@@ -80,7 +82,7 @@ class Consumer(Measured):
 
     # Delivery
 
-    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109, C901
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109, C901
         """Fetch once; stock drops what was fetched from partitions that were paused meanwhile."""
         if self.app.client_only:
             async for item in super().getmany(timeout):
@@ -89,7 +91,7 @@ class Consumer(Measured):
         if not self.flow_active:
             await self.wait_first(self.can_resume_flow.wait())
         session = self._session
-        single: dict[TP, list[Any]] = {}
+        single: dict[TP, list[ConsumerRecord]] = {}
         for aiokafka_tp, items in (await self._fetch(timeout)).items():
             tp = ensure_TP(aiokafka_tp)
             table = self._batch_table(tp.topic)
@@ -115,7 +117,7 @@ class Consumer(Measured):
             self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
             yield tp, self._to_message(tp, record)
 
-    async def _fetch(self, timeout: float) -> Mapping[Any, list[Any]]:  # noqa: ASYNC109
+    async def _fetch(self, timeout: float) -> Mapping[TP, list[Any]]:  # noqa: ASYNC109
         """Fetch from the active partitions of topics that are not at their bound."""
         full = self._full_topics()
         # A copy: aiokafka takes a set emptied meanwhile for "all partitions".
@@ -146,7 +148,7 @@ class Consumer(Measured):
         schema = self._schemas[tp.topic]
         return schema is not None and schema.empty
 
-    def _deliver(self, tp: TP, batch: RecordBatch) -> Any:
+    def _deliver(self, tp: TP, batch: RecordBatch) -> ConsumerMessage:
         message = message_of(tp, batch, self.app.consumer_generation_id)
         proof = last_of(batch)
         self._ledgers.setdefault(tp, AckLedger()).deliver(message, batch.last_offset, len(batch), proof)
@@ -203,7 +205,7 @@ class Consumer(Measured):
 
     # Acknowledgement and commit
 
-    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+    def _filter_tps_with_pending_acks(self, topics: TPorTopicSet | None = None) -> Iterator[TP]:
         ledgers = {tp for tp in self._ledgers if topics is None or tp in topics or tp.topic in topics}
         return iter(ledgers.union(super()._filter_tps_with_pending_acks(topics)))
 

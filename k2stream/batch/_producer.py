@@ -6,16 +6,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from time import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from aiokafka import TopicPartition
 from faust.exceptions import ProducerSendError
 from faust.transport.drivers import aiokafka as driver
+from faust.transport.producer import ProducerBuffer
+from faust.types import FutureMessage, HeadersArg, RecordMetadata
 
-from k2stream.batch.building import Built, Headers, RecordTooLarge, Timestamps, build, extend
+from k2stream.batch._building import Built, Headers, Timestamps, build, extend
 
 if TYPE_CHECKING:
-    from k2stream.batch.table import BatchTable, Changes
+    from k2stream.batch._aiokafka import WaitingBatch
+    from k2stream.batch._app import BatchApp
+    from k2stream.batch._table import BatchTable, Changes
 
 
 def _now_ms() -> int:
@@ -32,22 +36,22 @@ class Producer(driver.Producer):
 
     max_in_flight = 32 << 20
     join_records = 1000
-    app: Any
-    buffer: Any
+    app: BatchApp
+    buffer: ProducerBuffer
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.failure: BaseException | None = None
         self._tables: list[BatchTable] = []
         self._before_flush: list[Callable[[], Awaitable[None]]] = []
-        self._outstanding: set[asyncio.Future[Any]] = set()
+        self._outstanding: set[asyncio.Future[RecordMetadata]] = set()
         self._in_flight = 0
         self._room = asyncio.Event()
         self._flushing = asyncio.Lock()
         # Faust's buffer takes a message out before it sends it: count those in between.
         self._buffered_sends = 0
         self._send_buffered = self.buffer._send_pending
-        self.buffer._send_pending = self._count_buffered_send
+        self.buffer._send_pending = self._count_buffered_send  # type: ignore[method-assign, assignment]
         self.buffer.max_messages = 10_000
 
     def _settings_extra(self) -> dict[str, Any]:
@@ -100,7 +104,7 @@ class Producer(driver.Producer):
                 return
         await self._send(topic, partition, keys, values, timestamps, headers)
 
-    def _waiting(self, topic: str, partition: int) -> Any:
+    def _waiting(self, topic: str, partition: int) -> WaitingBatch | None:
         """The newest batch of a partition that is not under way; None without one, or without room."""
         batches = self._ensure_producer()._message_accumulator._batches
         waiting = batches.get(TopicPartition(topic, partition))
@@ -114,7 +118,7 @@ class Producer(driver.Producer):
         values: Sequence[bytes | None],
         timestamps: Timestamps,
         headers: Headers | None = None,
-    ) -> list[tuple[asyncio.Future[Any], int]]:
+    ) -> list[tuple[asyncio.Future[RecordMetadata], int]]:
         self._check_failure()
         create = self._ensure_producer().create_batch
         try:
@@ -123,7 +127,7 @@ class Producer(driver.Producer):
             raise type(exc)(f"to {topic}[{partition}]: {exc}") from exc
         return [(await self._ship(batch, topic, partition), batch.records) for batch in batches]
 
-    async def _ship(self, batch: Built, topic: str, partition: int) -> asyncio.Future[Any]:
+    async def _ship(self, batch: Built, topic: str, partition: int) -> asyncio.Future[RecordMetadata]:
         size = batch.builder.size()
         while self._in_flight and self._in_flight + size > self.max_in_flight:
             self._room.clear()
@@ -131,7 +135,7 @@ class Producer(driver.Producer):
             self._check_failure()
         self._in_flight += size
         try:
-            future: asyncio.Future[Any] = await self._ensure_producer().send_batch(
+            future: asyncio.Future[RecordMetadata] = await self._ensure_producer().send_batch(
                 batch.builder, topic, partition=partition
             )
         except BaseException as exc:
@@ -143,22 +147,35 @@ class Producer(driver.Producer):
         self._track(future, size)
         return future
 
-    async def send(self, *args: Any, **kwargs: Any) -> Any:
+    async def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None,
+        timestamp: float | None,
+        headers: HeadersArg | None,
+        *,
+        transactional_id: str | None = None,
+    ) -> Awaitable[RecordMetadata]:
         """Faust's send of a single message, tracked like a batch whatever the caller does with the result."""
         self._check_failure()
-        future: Any = await super().send(*args, **kwargs)
+        sent = await super().send(
+            topic, key, value, partition, timestamp, headers, transactional_id=transactional_id
+        )
+        future = cast("asyncio.Future[RecordMetadata]", sent)
         self._track(future, 0)
         return asyncio.shield(future)
 
-    async def _count_buffered_send(self, message: Any) -> None:
+    async def _count_buffered_send(self, message: FutureMessage) -> None:
         self._buffered_sends += 1
         try:
             await self._send_buffered(message)
         finally:
             self._buffered_sends -= 1
 
-    def _track(self, future: asyncio.Future[Any], size: int) -> None:
-        def done(future: asyncio.Future[Any]) -> None:
+    def _track(self, future: asyncio.Future[RecordMetadata], size: int) -> None:
+        def done(future: asyncio.Future[RecordMetadata]) -> None:
             self._outstanding.discard(future)
             self._in_flight -= size
             self._room.set()
@@ -231,7 +248,7 @@ class Producer(driver.Producer):
             await self.buffer.message_sent.wait()
             self._check_failure()
 
-    async def _delivered(self, futures: list[asyncio.Future[Any]]) -> None:
+    async def _delivered(self, futures: list[asyncio.Future[RecordMetadata]]) -> None:
         if futures:
             await asyncio.wait(futures)
             await asyncio.sleep(0)  # let the done callbacks note a failure
@@ -239,9 +256,6 @@ class Producer(driver.Producer):
 
     async def _send_changes(
         self, table: BatchTable, changes: Changes
-    ) -> list[tuple[asyncio.Future[Any], int]]:
+    ) -> list[tuple[asyncio.Future[RecordMetadata], int]]:
         topic = table.changelog_topic_name
         return await self._send(topic, changes.partition, changes.keys, changes.values, _now_ms())
-
-
-__all__ = ["Producer", "RecordTooLarge"]

@@ -7,12 +7,15 @@ import faulthandler
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from aiokafka.errors import KafkaError
 
-from k2stream.batch.records import TP
+from k2stream.batch._records import TP
 from k2stream.model.errors import Unavailable
+
+if TYPE_CHECKING:
+    from k2stream.batch._app import BatchApp
 
 LONGEST_PERIOD = 5.0
 STOP_SECONDS = 10.0
@@ -31,7 +34,7 @@ class Work(NamedTuple):
     """Records that a partition has still to do, and a mark that changes whenever it gets on."""
 
     left: int
-    mark: Any
+    mark: object
 
 
 class StallClock:
@@ -43,7 +46,7 @@ class StallClock:
     def __init__(self, longest: float) -> None:
         self._longest = longest
         self._then: float | None = None
-        self._known: dict[TP, tuple[Any, float]] = {}
+        self._known: dict[TP, tuple[object, float]] = {}
 
     def observe(self, now: float, work: Mapping[TP, Work]) -> dict[TP, float]:
         """Seconds without progress of each partition that has work; `now` in s, from a monotonic clock."""
@@ -58,7 +61,7 @@ class StallClock:
         return stalls
 
 
-async def watch(app: Any, limit: float, measure: Callable[[Mapping[TP, float]], None]) -> None:
+async def watch_stalls(app: BatchApp, limit: float, measure: Callable[[Mapping[TP, float]], None]) -> None:
     """Crash the worker, with nothing acknowledged, once a partition has stood still for `limit` seconds.
 
     Time counts only while the broker says what there is to do. An event loop that does not come back within
@@ -80,18 +83,17 @@ async def watch(app: Any, limit: float, measure: Callable[[Mapping[TP, float]], 
     await _give_up(app, stalled, limit)
 
 
-async def _work(app: Any, within: float) -> Mapping[TP, Work] | None:
+async def _work(app: BatchApp, within: float) -> Mapping[TP, Work] | None:
     """What the worker has to do; None while that is not known."""
     try:
         async with asyncio.timeout(within):
-            work: Mapping[TP, Work] = await app.consumer.work() if app.started else {}
-            return work
+            return await app.consumer.work() if app.started else {}
     except (KafkaError, TimeoutError) as error:
         logger.warning("the broker does not say what there is to do: %s", error or type(error).__name__)
         return None
 
 
-async def _give_up(app: Any, left: Mapping[TP, int], limit: float) -> None:
+async def _give_up(app: BatchApp, left: Mapping[TP, int], limit: float) -> None:
     what = ", ".join(f"{tp.topic}[{tp.partition}] ({count} records)" for tp, count in sorted(left.items()))
     error = Stalled(f"no progress for {limit:g} s on {what}: the worker ends, to be restarted")
     logger.critical("%s", error)

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
-from k2stream.batch.records import TP
+from k2stream.batch._records import TP
+
+if TYPE_CHECKING:
+    from k2stream.batch._consumer import Consumer
 
 
-async def go_back(consumer: Any, offsets: Mapping[TP, int], between: Callable[[], None]) -> None:
+async def go_back(consumer: Consumer, offsets: Mapping[TP, int], between: Callable[[], None]) -> None:
     """Read partitions again from these offsets, and all others from what is committed.
 
     `between` is called once no agent has a batch in hand and before any other is delivered. When a rebalance
@@ -19,14 +22,14 @@ async def go_back(consumer: Any, offsets: Mapping[TP, int], between: Callable[[]
         await _go_back(consumer, offsets, between)
 
 
-def committed(consumer: Any) -> dict[TP, int]:
+def committed(consumer: Consumer) -> dict[TP, int]:
     """The offsets from which the worker's partitions go on after a crash; none while they are dealt out."""
     if consumer.app.rebalancing:
         return {}
     return {tp: end for tp in consumer.assignment() if (end := consumer._committed_offset.get(tp))}
 
 
-async def _go_back(consumer: Any, offsets: Mapping[TP, int], between: Callable[[], None]) -> None:
+async def _go_back(consumer: Consumer, offsets: Mapping[TP, int], between: Callable[[], None]) -> None:
     app = consumer.app
     consumer.stop_flow()
     app.flow_control.suspend()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING
 
 from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, UnknownTopicOrPartitionError
 from aiokafka.protocol.api import Request, RequestStruct, Response
@@ -17,6 +17,9 @@ from aiokafka.protocol.types import (
     Schema,
     TaggedFields,
 )
+
+if TYPE_CHECKING:
+    from k2stream.batch._aiokafka import Client
 
 _BYTES = 16
 _NONE = bytes(_BYTES)
@@ -95,7 +98,7 @@ class _Request(Request[_RequestV12]):  # type: ignore[misc]
         return request_struct_class([(_NONE, name, {}) for name in self._topics], False, False, {})
 
 
-async def ids(client: Any, topics: Iterable[str]) -> tuple[str, dict[str, str | None]]:
+async def ids(client: Client, topics: Iterable[str]) -> tuple[str, dict[str, str | None]]:
     """The cluster's id and those of topics, in hexadecimal; empty where a broker has none or does not say.
 
     None is the id of a topic that does not exist.

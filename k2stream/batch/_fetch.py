@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from math import inf
 from time import monotonic, time
-from typing import Any, cast
+from typing import TYPE_CHECKING, TypeVar
 
 from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, OffsetResetStrategy, PartitionRecords
@@ -17,10 +17,16 @@ from aiokafka.errors import CorruptRecordException, KafkaError, NoOffsetForParti
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
 
-from k2stream.batch import topic_ids, witness
+from k2stream.batch import _topic_ids as topic_ids
+from k2stream.batch import _witness as witness
+from k2stream.batch._records import TP, RecordBatch
 from k2stream.batch.proof import Proof, Shown
-from k2stream.batch.records import TP, RecordBatch
 from k2stream.model.errors import Unavailable
+
+if TYPE_CHECKING:
+    from k2stream.batch._aiokafka import Assignment, ConsumerRecord, FetchRequest, KafkaConsumer
+    from k2stream.batch._app import BatchApp
+    from k2stream.batch._consumer import Consumer
 
 # A compressed fetch may unpack to far more than its size: it is cut, at the next broker batch, at this size.
 MAX_RECORDS = 20_000
@@ -33,6 +39,9 @@ NO_GATHER = (0.0, 0.0)
 ANSWER_SECONDS = 1.0
 
 
+T = TypeVar("T")
+
+
 class ThreadFailed(Unavailable):
     """The consumer's thread serves no calls any more."""
 
@@ -40,15 +49,20 @@ class ThreadFailed(Unavailable):
 class ConsumerThread(driver.AIOKafkaConsumerThread):
     """Faust's consumer thread with a columnar fetcher for the topics its consumer names."""
 
-    consumer: Any
+    app: BatchApp
+    consumer: Consumer
 
-    def _create_worker_consumer(self, transport: Any) -> Any:
-        consumer = super()._create_worker_consumer(transport)
+    if TYPE_CHECKING:
+
+        def _ensure_consumer(self) -> KafkaConsumer: ...
+
+    def _create_worker_consumer(self, transport: driver.Transport) -> KafkaConsumer:
+        consumer: KafkaConsumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS  # Faust hard-codes 1500
         self._write_notes(consumer)
         return consumer
 
-    def _write_notes(self, consumer: Any) -> None:
+    def _write_notes(self, consumer: KafkaConsumer) -> None:
         """Faust commits bare offsets: put the note of each beside it."""
         commit = consumer.commit
 
@@ -65,8 +79,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         await super().on_start()
         if not self.app.client_only:
-            gather = getattr(self.app, "gather_seconds", NO_GATHER)
-            install(self._ensure_consumer()._fetcher, self.consumer.is_columnar, gather)
+            install(self._ensure_consumer()._fetcher, self.consumer.is_columnar, self.app.gather_seconds)
 
     async def on_thread_stop(self) -> None:
         """Stop the consumer while this thread answers: its last rebalance asks the main one, and that us.
@@ -82,13 +95,13 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         asked: dict[TP, float] = getattr(self._ensure_consumer()._fetcher, "asked", {})
         return asked.get(tp, -inf)
 
-    async def call_thread(self, fun: Callable[..., Awaitable[Any]], *args: Any, **kwargs: Any) -> Any:
+    async def call_thread(self, fun: Callable[..., Awaitable[T]], *args: object, **kwargs: object) -> T:
         """As stock, but it raises ThreadFailed once the worker has failed and there is no answer.
 
         A thread that has failed serves no call any more, and stock waits for the answer for ever: a worker
         whose agent failed at such a moment did not end.
         """
-        call = asyncio.ensure_future(super().call_thread(fun, *args, **kwargs))
+        call: asyncio.Future[T] = asyncio.ensure_future(super().call_thread(fun, *args, **kwargs))
         try:
             failed = False
             while not call.done():
@@ -104,16 +117,17 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def look(self, wanted: Mapping[TP, int]) -> dict[TP, Shown]:
         """What the broker shows of partitions and of one offset each; raises KafkaError without an answer."""
-        return cast("dict[TP, Shown]", await self.call_thread(witness.look, self._ensure_consumer(), wanted))
+        consumer = self._ensure_consumer()
+        return await self.call_thread(witness.look_at, consumer, wanted)
 
     async def records_at(self, wanted: Mapping[TP, int]) -> dict[TP, Proof | None]:
         """The record at an offset of each partition; raises KafkaError without an answer."""
         client = self._ensure_consumer()._client
-        return cast("dict[TP, Proof | None]", await self.call_thread(witness.records_at, client, wanted))
+        return await self.call_thread(witness.records_at, client, wanted)
 
     async def gone(self, topics: Iterable[str]) -> list[str]:
         """Topics that the brokers do not know."""
-        return cast("list[str]", await self.call_thread(self._gone, list(topics)))
+        return await self.call_thread(self._gone, list(topics))
 
     async def _gone(self, topics: list[str]) -> list[str]:
         client = self._ensure_consumer()._client
@@ -130,7 +144,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         """The ids of topics, as topic_ids.ids has them."""
         client = self._ensure_consumer()._client
         _, found = await self.call_thread(topic_ids.ids, client, topics)
-        return cast("dict[str, str | None]", found)
+        return found
 
     async def committed(self, tps: Iterable[TP]) -> dict[TP, OffsetAndMetadata]:
         """What the group has committed, with what was noted beside it."""
@@ -142,7 +156,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     async def is_member(self) -> bool:
         """Ask the group; False also while it cannot be reached. A worker that stood still may be replaced."""
         try:
-            return bool(await self.call_thread(self._heartbeat))
+            return await self.call_thread(self._heartbeat)
         except ThreadFailed:
             return False
         except RuntimeError:  # its event loop is closed: it has ended
@@ -188,7 +202,7 @@ class ColumnFetcher(Fetcher):  # type: ignore[misc]
         else:
             super()._set_error(tp, error)
 
-    async def _proc_fetch_request(self, assignment: Any, node_id: int, request: Any) -> Any:
+    async def _proc_fetch_request(self, assignment: Assignment, node_id: int, request: FetchRequest) -> bool:
         try:
             return await self._fetch(assignment, node_id, request)
         finally:
@@ -200,9 +214,9 @@ class ColumnFetcher(Fetcher):  # type: ignore[misc]
     def _look_again(self) -> None:
         self._notify(self._wait_consume_future)
 
-    async def _fetch(self, assignment: Any, node_id: int, request: Any) -> Any:
+    async def _fetch(self, assignment: Assignment, node_id: int, request: FetchRequest) -> bool:
         sent, since = monotonic(), int(1000 * time())
-        arrived = await super()._proc_fetch_request(assignment, node_id, request)
+        arrived: bool = await super()._proc_fetch_request(assignment, node_id, request)
         self._note_answers(assignment, request, sent, since)
         size = 0
         # No await since the results were stored: nobody has read them yet.
@@ -218,7 +232,7 @@ class ColumnFetcher(Fetcher):  # type: ignore[misc]
             await asyncio.sleep(pause)
         return False  # whoever waits has been woken
 
-    def _note_answers(self, assignment: Any, request: Any, sent: float, since: int) -> None:
+    def _note_answers(self, assignment: Assignment, request: FetchRequest, sent: float, since: int) -> None:
         """An answer says how things were when it was asked for, however late it is read.
 
         Without one a connection was lost, or the leader was another: its log may be too.
@@ -241,6 +255,11 @@ def install(
     fetcher.fresh, fetcher._default_reset_strategy = fetcher._default_reset_strategy, OffsetResetStrategy.NONE
 
 
+def deliver_columns(consumer: KafkaConsumer) -> None:
+    """Make a started AIOKafkaConsumer return the records of every topic as RecordBatch items (`getmany`)."""
+    install(consumer._fetcher, lambda topic: True)
+
+
 def make_columnar(records: PartitionRecords, breaks: int = 0) -> int:
     """Replace the record iterator of one fetched partition; its bytes, 0 where that was done before."""
     if getattr(records._records_iterator, "gi_code", None) is unpack.__code__:
@@ -258,7 +277,7 @@ def unpack(fetched: PartitionRecords, breaks: int = 0) -> Iterator[RecordBatch]:
     """
     tp = TP(fetched._tp.topic, fetched._tp.partition)
     source = fetched._records
-    records: list[Any] = []
+    records: list[ConsumerRecord] = []
     begin = fetched.next_fetch_offset
     while source.has_next():
         batch = source.next_batch()

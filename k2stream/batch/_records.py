@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from faust.types import TP as TP
+
+    from k2stream.batch._aiokafka import ConsumerRecord
 else:
 
     class TP(NamedTuple):
@@ -52,7 +54,7 @@ class RecordBatch:
     def from_records(
         cls,
         tp: TP,
-        records: Sequence[Any],
+        records: Sequence[ConsumerRecord],
         begin: int | None = None,
         end: int | None = None,
         breaks: int = 0,
@@ -77,22 +79,24 @@ class RecordBatch:
         """The records at rows, which ascend; it covers the same offsets."""
         index = np.array(rows, np.int64)
         return RecordBatch(
-            self.tp,
-            self.offsets[index],
-            self.timestamps[index],
-            [self.keys[row] for row in rows],
-            [self.values[row] for row in rows],
-            self.first_offset,
-            self.last_offset + 1,
-            self.breaks,
+            tp=self.tp,
+            offsets=self.offsets[index],
+            timestamps=self.timestamps[index],
+            keys=[self.keys[row] for row in rows],
+            values=[self.values[row] for row in rows],
+            begin=self.first_offset,
+            end=self.last_offset + 1,
+            breaks=self.breaks,
         )
 
     @property
     def first_offset(self) -> int:
+        """The first offset that was read."""
         return int(self.offsets[0]) if self.begin is None else self.begin
 
     @property
     def last_offset(self) -> int:
+        """The last offset that was read."""
         return (int(self.offsets[-1]) + 1 if self.end is None else self.end) - 1
 
     def __len__(self) -> int:

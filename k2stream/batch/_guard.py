@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from k2stream import metrics
 from k2stream.batch import proof
+from k2stream.batch._records import TP
 from k2stream.batch.proof import Judgement, Note, Shown, Verdict
-from k2stream.batch.records import TP
 from k2stream.model.errors import FILLING, StateRefused, Unavailable, mending
 from k2stream.model.roles import role_of
+
+if TYPE_CHECKING:
+    from k2stream.batch._guarded import Guarded
+    from k2stream.batch._table import BatchTable
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +42,7 @@ class Unanswered(Unavailable):
 class Guard:
     """The notes beside a consumer's positions."""
 
-    def __init__(self, consumer: Any, group: str) -> None:
+    def __init__(self, consumer: Guarded, group: str) -> None:
         self._consumer, self._role = consumer, role_of(group)
         self._notes: dict[TP, Note] = {}
         self._ids: dict[TP, tuple[str, str]] = {}  # of topic and cluster
@@ -72,13 +76,13 @@ class Guard:
         return max((kept for kept in notes if kept is not None), key=lambda kept: kept.place, default=None)
 
     def _position(self, tp: TP, committed: OffsetAndMetadata | None, kept: Note | None) -> int:
-        known: list[int] = [table.reach(tp.partition) for table in self._tables(tp)]
+        known = [table.reach(tp.partition) for table in self._tables(tp)]
         known.append(committed.offset - 1 if committed else -1)
         known.append(kept.proof.offset if kept else -1)
         return max(known) + 1
 
-    def _tables(self, tp: TP) -> list[Any]:
-        return self._consumer.tables_of(tp.topic)  # type: ignore[no-any-return]
+    def _tables(self, tp: TP) -> list[BatchTable]:
+        return self._consumer.tables_of(tp.topic)
 
     def _check_tables(self, tp: TP, committed: OffsetAndMetadata | None) -> None:
         kept = proof.read(committed.metadata) if committed else None
@@ -220,14 +224,16 @@ class Guard:
         texts = {(*tp, offset): proof.write(notes[tp]) for tp, offset in offsets.items() if tp in notes}
         self._consumer._thread.notes = texts  # noqa: SLF001
 
-    async def _settled(self, wanted: Mapping[TP, int], judged: Any) -> dict[TP, Shown]:
+    async def _settled(
+        self, wanted: Mapping[TP, int], judged: Callable[[TP, Shown], Judgement]
+    ) -> dict[TP, Shown]:
         """What the broker shows once nothing speaks against a position any more, or still does."""
         clock = asyncio.get_running_loop().time
         began = answered = clock()
         while True:
             try:
                 async with asyncio.timeout(LOOK_SECONDS):
-                    shown: dict[TP, Shown] = await self._consumer._thread.look(wanted)  # noqa: SLF001
+                    shown = await self._consumer._thread.look(wanted)  # noqa: SLF001
             except (KafkaError, TimeoutError, OSError) as error:
                 if clock() > began + ANSWER_SECONDS:
                     raise Unanswered(f"the broker does not say what it holds: {error!r}") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from k2stream.batch.proof import Proof
 
@@ -15,7 +15,7 @@ class Acknowledged(Protocol):
 
 
 class Delivery(NamedTuple):
-    message: Any
+    message: Acknowledged
     last_offset: int
     records: int
     proof: Proof | None = None
@@ -24,7 +24,7 @@ class Delivery(NamedTuple):
 class _Done:
     """Stands for a delivery that nobody was given."""
 
-    acked = True
+    acked: bool = True
 
 
 class AckLedger:

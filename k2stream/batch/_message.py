@@ -6,7 +6,7 @@ from typing import Any
 
 from faust.types import TP, ConsumerMessage
 
-from k2stream.batch.records import RecordBatch
+from k2stream.batch._records import RecordBatch
 
 _CREATE_TIME = 0
 

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, ItemsView, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, ItemsView, Iterable, Mapping, MutableMapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, overload
 
 import msgspec
 from faust import Table
 from faust.exceptions import ImproperlyConfigured
+from faust.types import AppT
+from faust.types.tables import WindowWrapperT
+from faust.types.windows import WindowT
 
-from k2stream.batch import proof, windows
-from k2stream.batch.records import TP
-from k2stream.batch.store import PartitionedStore
+from k2stream.batch import _windows as windows
+from k2stream.batch import proof
+from k2stream.batch._generic import D, K, V
+from k2stream.batch._records import TP
+from k2stream.batch._store import PartitionedStore
 
-_TOMBSTONE = object()
+if TYPE_CHECKING:
+    from k2stream.batch._app import BatchApp
+
+_TOMBSTONE: Any = object()
 
 RESERVED = b"\x00"
 """How changelog keys begin that are none of the table's: no codec of ours writes such a key."""
@@ -23,16 +31,16 @@ NOTE_KEY = RESERVED + b"source"
 """Changelog key of the note that says up to which record of its source a table is written."""
 
 
-class Changes(NamedTuple):
+class Changes(NamedTuple, Generic[K, V]):
     """Encoded changelog entries of one partition; a value of None is a tombstone."""
 
     partition: int
-    contents: dict[Any, Any]
+    contents: dict[K, V]
     keys: list[bytes]
     values: list[bytes | None]
 
 
-class BatchTable(Table[Any, Any]):
+class BatchTable(Table[K, V]):
     """In-memory Faust table with explicit partitions: ``app.tables.add(BatchTable(app, name=...))``.
 
     Write with ``put`` and ``delete`` (in an agent the mapping syntax works too, on the partition of the
@@ -50,21 +58,22 @@ class BatchTable(Table[Any, Any]):
     highest source offset that a value knows of, where values say so.
     """
 
-    app: Any
-    data: Any
+    if TYPE_CHECKING:
+        app: BatchApp
+        data: PartitionedStore[K, V]
 
     def __init__(
         self,
-        app: Any,
+        app: AppT,
         *,
-        dumps_key: Callable[[Any], bytes] | None = None,
-        loads_key: Callable[[bytes], Any] | None = None,
-        dumps_value: Callable[[Any], bytes] = msgspec.json.encode,
-        loads_value: Callable[[bytes], Any] = msgspec.json.decode,
-        supersedes: Callable[[Any, Any], bool] | None = None,
+        dumps_key: Callable[[K], bytes] | None = None,
+        loads_key: Callable[[bytes], K] | None = None,
+        dumps_value: Callable[[V], bytes] = msgspec.json.encode,
+        loads_value: Callable[[bytes], V] = msgspec.json.decode,
+        supersedes: Callable[[V, V], bool] | None = None,
         flush_stage: int = 0,
         source: str = "",
-        reach: Callable[[Any], int] | None = None,
+        reach: Callable[[V], int] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(app, **options)
@@ -82,35 +91,38 @@ class BatchTable(Table[Any, Any]):
         self._dumps_value, self._loads_value = dumps_value, loads_value
         self._supersedes = supersedes
         self.flush_stage = flush_stage
-        self._dirty: defaultdict[int, dict[Any, None]] = defaultdict(dict)
+        self._dirty: defaultdict[int, dict[K, None]] = defaultdict(dict)
         self._offsets: dict[int, int] = {}
         self.active_partitions: frozenset[int] = frozenset()
 
     # Reading and writing
 
-    def put(self, partition: int, key: Any, value: Any) -> None:
+    def put(self, partition: int, key: K, value: V) -> None:
         """Set ``key`` in ``partition``."""
         self.data.partition(partition)[key] = value
         self._dirty[partition][key] = None
 
-    def put_many(self, partition: int, items: Mapping[Any, Any]) -> None:
+    def put_many(self, partition: int, items: Mapping[K, V]) -> None:
         """Set all of ``items`` in ``partition``."""
         self.data.partition(partition).update(items)
         self._dirty[partition].update(dict.fromkeys(items))
 
-    def delete(self, partition: int, key: Any) -> None:
+    def delete(self, partition: int, key: K) -> None:
         """Remove ``key`` from ``partition`` and write a tombstone; an absent key is no error."""
         self.data.partition(partition).pop(key, None)
         self._dirty[partition][key] = None
 
-    def get_from(self, partition: int, key: Any, default: Any = None) -> Any:
+    @overload
+    def get_from(self, partition: int, key: K) -> V | None: ...
+    @overload
+    def get_from(self, partition: int, key: K, default: D) -> V | D: ...
+    def get_from(self, partition: int, key: K, default: object = None) -> object:
         """Value of ``key`` in ``partition``, without looking through the others."""
         return self.data.partitions.get(partition, {}).get(key, default)
 
-    def partition_items(self, partition: int) -> ItemsView[Any, Any]:
+    def partition_items(self, partition: int) -> ItemsView[K, V]:
         """Live view of a partition; empty when this worker does not hold it."""
-        items: ItemsView[Any, Any] = self.data.partitions.get(partition, {}).items()
-        return items
+        return self.data.partitions.get(partition, {}).items()
 
     def note(self, partition: int, note: proof.Note) -> None:
         """Write with the next flush up to which record of its source a partition is."""
@@ -132,10 +144,10 @@ class BatchTable(Table[Any, Any]):
             return -1
         return max(map(self._reach, self.data.partitions.get(partition, {}).values()), default=-1)
 
-    def __setitem__(self, key: Any, value: Any) -> None:
+    def __setitem__(self, key: K, value: V) -> None:
         self.put(self._current_partition(), key, value)
 
-    def __delitem__(self, key: Any) -> None:
+    def __delitem__(self, key: K) -> None:
         if key not in self.data:
             raise KeyError(key)
         self.delete(self._current_partition(), key)
@@ -156,7 +168,7 @@ class BatchTable(Table[Any, Any]):
 
     # Changelog, write side: the producer's flush calls these
 
-    def take_changes(self) -> list[Changes]:
+    def take_changes(self) -> list[Changes[K, V]]:
         """Encode what changed since the last call, as it is at this instant, and start a new set.
 
         A partition that was written with nothing has no changes: a delivery of replays only, say.
@@ -182,7 +194,7 @@ class BatchTable(Table[Any, Any]):
                 taken.append(Changes(partition, contents, keys, encoded))
         return taken
 
-    def on_durable(self, changes: Changes, last_offset: int) -> None:
+    def on_durable(self, changes: Changes[K, V], last_offset: int) -> None:
         """Note that memory is current to ``last_offset``, unless the partition has left in the meantime."""
         if self.data.partitions.get(changes.partition) is changes.contents:
             self._offsets[changes.partition] = last_offset
@@ -241,17 +253,17 @@ class BatchTable(Table[Any, Any]):
             for tp in [tp for tp in offsets if tp.topic == self.changelog_topic_name]:
                 del offsets[tp]
 
-    def _by_partition(self) -> tuple[dict[int, Any], ...]:
+    def _by_partition(self) -> tuple[MutableMapping[int, Any], ...]:
         stated = (self.notes, self._new_notes, self.facts, self._new_facts)
         return self.data.partitions, self._dirty, self._offsets, *stated
 
     # Faust's life cycle
 
-    def _new_store(self) -> PartitionedStore:
+    def _new_store(self) -> PartitionedStore[K, V]:
         url = self._store or self.app.conf.store
         return PartitionedStore(url, self.app, self, table_name=self.name, loop=self.loop)
 
-    def using_window(self, window: Any, *, key_index: bool = False) -> Any:
+    def using_window(self, window: WindowT, *, key_index: bool = False) -> WindowWrapperT:
         """As Faust's, but rows leave the changelog by tombstone only, never by age."""
         if window.expires or key_index:
             raise ImproperlyConfigured(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from k2stream.batch.records import TP, RecordBatch
-from k2stream.batch.table import BatchTable
+from k2stream.batch._records import TP, RecordBatch
+from k2stream.batch._table import BatchTable
+
+if TYPE_CHECKING:
+    from k2stream.batch._app import BatchApp
 
 
-def replay(app: Any, table: BatchTable, tp: TP, batch: RecordBatch) -> None:
+def replay(app: BatchApp, table: BatchTable, tp: TP, batch: RecordBatch) -> None:
     """Apply ``batch`` of changelog partition ``tp`` and tell Faust's recovery how far it is."""
     recovery = app.tables.recovery
     if tp in recovery.active_tps:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from k2stream.batch.records import RecordBatch
-from k2stream.batch.table import RESERVED, BatchTable
+from k2stream.batch._records import RecordBatch
+from k2stream.batch._table import RESERVED, BatchTable
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ class Reach:
         return list(self._later) if self.removed else []
 
 
-def apply(table: BatchTable, batch: RecordBatch, reach: Reach | None) -> int:
+def restore(table: BatchTable, batch: RecordBatch, reach: Reach | None) -> int:
     """Apply a batch as recovery does, or of it what is of up to a time; how many entries."""
     keys, values = batch.keys, batch.values
     if reach is not None and not (wanted := reach.take(batch)).all():

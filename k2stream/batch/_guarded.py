@@ -9,19 +9,23 @@ import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
 from mode import Service
 
-from k2stream.batch.acks import AckLedger
-from k2stream.batch.guard import SETTLE_SECONDS, Guard, Unanswered
-from k2stream.batch.records import TP
-from k2stream.batch.same_topics import SameTopics
-from k2stream.batch.table import BatchTable
+from k2stream.batch._acks import AckLedger
+from k2stream.batch._guard import SETTLE_SECONDS, Guard, Unanswered
+from k2stream.batch._records import TP
+from k2stream.batch._same_topics import SameTopics
+from k2stream.batch._table import BatchTable
 from k2stream.model.errors import StateRefused, Unavailable, mending
 from k2stream.model.roles import role_of
+
+if TYPE_CHECKING:
+    from k2stream.batch._app import BatchApp
+    from k2stream.batch._fetch import ConsumerThread
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +41,8 @@ class SourceGone(Unavailable):
 class Guarded(driver.Consumer):
     """Where a consumer asks its guard: at a seek, out of range, and before a commit."""
 
-    app: Any
-    _thread: Any
+    app: BatchApp
+    _thread: ConsumerThread
     _ledgers: dict[TP, AckLedger]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -67,7 +71,7 @@ class Guarded(driver.Consumer):
         self.app.flow_control.suspend()
         self.app.flow_control.clear()
         await self._wait_for_agents()
-        for callback in getattr(self.app, "before_refusal", ()):
+        for callback in self.app.before_refusal:
             await callback()  # what is held of the log as it was is nowhere else
         if not await self._thread.is_member():
             return
@@ -158,7 +162,7 @@ class Guarded(driver.Consumer):
     async def commit_noted(self, offsets: Mapping[TP, int]) -> bool:
         """Commit offsets that the guard has noted, once what tables note is durable."""
         await self.app.producer.barrier()
-        return bool(await self._thread.commit(offsets))
+        return await self._thread.commit(offsets)
 
     async def check_position(self, tp: TP, position: int, source: str) -> None:
         """Check a position that is kept elsewhere, with its note; raises StateRefused and Unanswered."""

@@ -4,22 +4,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from aiokafka import TopicPartition
 from aiokafka.errors import LeaderNotAvailableError, OffsetOutOfRangeError, for_code
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.memory_records import MemoryRecords
 
-from k2stream.batch import topic_ids
+from k2stream.batch import _topic_ids as topic_ids
+from k2stream.batch._records import TP
 from k2stream.batch.proof import Proof, Shown, proof_of
-from k2stream.batch.records import TP
+
+if TYPE_CHECKING:
+    from k2stream.batch._aiokafka import Client, KafkaConsumer
 
 WAIT_MS, READ_BYTES = 0, 1 << 12
 _READ_UNCOMMITTED = 0
 
 
-async def look(consumer: Any, wanted: Mapping[TP, int]) -> dict[TP, Shown]:
+async def look_at(consumer: KafkaConsumer, wanted: Mapping[TP, int]) -> dict[TP, Shown]:
     """What is there, and the record at the wanted offset of each partition (-1: of none).
 
     Raises KafkaError when a partition's leader gives no answer.
@@ -35,22 +38,22 @@ async def look(consumer: Any, wanted: Mapping[TP, int]) -> dict[TP, Shown]:
     cluster, ids = await topic_ids.ids(consumer._client, (tp.topic for tp in wanted))
     return {
         tp: Shown(
-            begins[TopicPartition(*tp)],
-            ends[TopicPartition(*tp)],
-            records.get(tp),
-            ids.get(tp.topic) or "",
-            cluster,
+            begin=begins[TopicPartition(*tp)],
+            end=ends[TopicPartition(*tp)],
+            record=records.get(tp),
+            topic_id=ids.get(tp.topic) or "",
+            cluster=cluster,
         )
         for tp in wanted
     }
 
 
-async def records_at(client: Any, wanted: Mapping[TP, int]) -> dict[TP, Proof | None]:
-    """The record at an offset of each partition; None where there is none. Raises KafkaError as `look`."""
+async def records_at(client: Client, wanted: Mapping[TP, int]) -> dict[TP, Proof | None]:
+    """The record at an offset of each partition; None where there is none. Raises KafkaError as `look_at`."""
     return {tp: await _record_at(client, tp, offset) for tp, offset in wanted.items()}
 
 
-async def _record_at(client: Any, tp: TP, offset: int) -> Proof | None:
+async def _record_at(client: Client, tp: TP, offset: int) -> Proof | None:
     leader = client.cluster.leader_for_partition(TopicPartition(*tp))
     if leader is None or leader == -1:
         client.force_metadata_update()

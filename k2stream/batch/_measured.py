@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 
-from k2stream.batch import agents
-from k2stream.batch.guarded import Guarded
-from k2stream.batch.records import TP
-from k2stream.batch.stall import Work
+from k2stream.batch import _agents as agents
+from k2stream.batch._guarded import Guarded
+from k2stream.batch._records import TP
+from k2stream.batch._stall import Work
 
 # A high-water mark asked for longer ago is none: this worker may have stood still, and been replaced.
 HIGHWATER_SECONDS = 2.0
