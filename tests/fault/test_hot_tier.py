@@ -168,7 +168,7 @@ async def test_f19_a_slow_clickhouse_holds_back_its_worker_in_bounded_memory(tmp
 async def test_clickhouse_comes_back_as_it_was_some_time_ago_under_running_workers(tmp_path):
     """A restored backup, twice: the second time from before what the first had filled again.
 
-    Short form: tests/unit/delivery/test_sink.py and tests/property/test_sink_machine.py.
+    Short form: tests/unit/delivery/test_sink_went_back.py and tests/property/test_sink_machine.py.
     """
     copy = tmp_path / "copy"
     async with running(tmp_path, seed=21, rate=100) as platform:
