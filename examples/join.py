@@ -1,6 +1,7 @@
 """Each order with the newest price of its product: two topics of the same keys and partitions, joined."""
 
 import json
+from typing import Any
 
 import faust
 
@@ -8,10 +9,11 @@ from k2stream.batch import BatchSchema, BatchTable, batch_app_options
 
 PARTITIONS = 4
 
-app = faust.App("join", **batch_app_options("localhost:9092"))
+app: Any = faust.App("join", **batch_app_options("localhost:9092"))
 prices = app.topic("prices", schema=BatchSchema())
 orders = app.topic("orders", schema=BatchSchema())
-newest = app.tables.add(BatchTable(app, name="newest", partitions=PARTITIONS, source="prices"))
+newest = BatchTable(app, name="newest", partitions=PARTITIONS, source="prices")
+app.tables.add(newest)
 
 
 @app.agent(prices)

@@ -7,6 +7,7 @@ import os
 import shutil
 import struct
 import sys
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from functools import partial
 
@@ -43,7 +44,7 @@ class LostState:
     def __init__(self, platform, random):
         self._platform, self._random = platform, random
         self.refusals = 0
-        self.kinds = {
+        self.kinds: dict[str, Callable[[], Awaitable[None]]] = {
             **{f"changelogs of {role} made anew": partial(self.changelogs, role) for role in CHANGELOGS},
             "raw topic made anew": self.raw_made_anew,
             "raw log cut": self.raw_cut,

@@ -239,6 +239,7 @@ def snapshots(platform):
         before = {}
         for snapshot in catalog.load_table(name).snapshots():
             count += 1
+            assert snapshot.summary is not None
             told = snapshot.summary.additional_properties
             held = writer._decode(told) if told.get(writer.PROPERTY) else before
             if int(told.get("added-records", 0)) and snapshot.summary.operation.value == "append":

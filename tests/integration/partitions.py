@@ -1,8 +1,10 @@
 """Topics of two partitions: workers share them, and a symbol's own has to be found in every layer."""
 
+from typing import Any
+
 from k2stream.settings import Settings
 
-TWO = {
+TWO: dict[str, Any] = {
     "binance_partitions": 2,
     "kraken_partitions": 2,
     "coinbase_partitions": 2,

@@ -156,9 +156,9 @@ def happened(path):
     for (exchange, symbol, _), alike in moments.items():
         trade = alike[0]
         time = trade["time_us"] // 1000 * 1000 if exchange == "binance" else trade["time_us"]
-        number = None if exchange == "kraken" else trade["id"]
+        named = None if exchange == "kraken" else trade["id"]
         quantity = sum(Decimal(item["quantity"]) for item in alike)
-        row = (time, number, Decimal(trade["price"]), quantity, trade["taker_buy"])
+        row = (time, named, Decimal(trade["price"]), quantity, trade["taker_buy"])
         found[exchange, symbol].append(row)
     return found
 

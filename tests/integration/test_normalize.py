@@ -152,7 +152,7 @@ def expected(exchange, partition, records, schema_id):
     return normalizer.normalise(
         exchanges.get(exchange),
         batch,
-        {}.get,
+        lambda symbol: None,
         lambda symbol: spelled.get(symbol) or exchanges.get(exchange).canonical(symbol),
         schema_id=schema_id,
         process_time=0,

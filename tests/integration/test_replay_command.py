@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from typing import Any
 
 import httpx
 import msgspec
@@ -17,6 +18,7 @@ from k2stream.candles.codec import dumps_state, loads_state
 from k2stream.clickhouse.destination import ClickHouse, connect
 from k2stream.commands.demo import drain
 from k2stream.delivery.progress import SinkPosition, SourcePartition
+from k2stream.delivery.route import Route
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.iceberg.destination import Iceberg
 from k2stream.iceberg.tables import TABLES
@@ -78,7 +80,7 @@ async def test_layers_change_places_and_the_sinks_go_on_from_them(settings, tier
     _, cold = tiers
     for tier in tiers:
         tier.create()
-    sinks = {ClickHouse(settings): silver.ROUTE, Iceberg(settings): COLD["silver_trades"]}
+    sinks: dict[Any, Route] = {ClickHouse(settings): silver.ROUTE, Iceberg(settings): COLD["silver_trades"]}
     for sink, route in sinks.items():
         key = (route.table, SourcePartition(route.topic, 0))
         sink.open({key: SinkPosition(29)})

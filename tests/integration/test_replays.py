@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+from typing import Any
 
 import httpx
 import msgspec
@@ -153,7 +154,7 @@ async def send_raw(producer, value):
 
 async def send_letter(producer, original, **fields):
     """A letter as an earlier release wrote it; its number."""
-    given = {"cause": "an old mistake", "exchange": "kraken", "time": clock.now_us()} | fields
+    given: dict[str, Any] = {"cause": "an old mistake", "exchange": "kraken", "time": clock.now_us()} | fields
     letter = DeadLetter(original=deadletter.original(original), **given)
     sent = await producer.send_and_wait(topics.DLQ, deadletter.encode(letter), b"kraken")
     return sent.offset, letter

@@ -23,7 +23,7 @@ from k2stream.kafka.lag import LagReader
 from k2stream.platform.platform import Platform, Simulation
 from k2stream.platform.running import Running
 from k2stream.reconcile.oracle.raw_log import held, read_to_end
-from k2stream.reconcile.oracle.run import verify
+from k2stream.reconcile.oracle.run import Report, verify
 from k2stream.reconcile.oracle.settle import settle
 from k2stream.resources import SCHEMAS
 from k2stream.settings import Settings, load
@@ -34,8 +34,16 @@ KINDS = ("lost", "doubled", "side", "time", "symbol", "price")
 ENOUGH = 600  # canonical trades
 
 
+Said = tuple[Report, list[str]]
+
+
 class Found:
     """What verifications said, as text."""
+
+    running: Said
+    right: Said
+    wrong: Said
+    expired: Said
 
     def __init__(self, platform):
         self._platform = platform

@@ -5,6 +5,8 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
@@ -111,6 +113,7 @@ class Worker:
         await self._reader
 
     async def _read(self):
+        assert self.process.stdout is not None
         async for line in self.process.stdout:
             if line.startswith(b"{"):
                 self.facts.append(json.loads(line))
@@ -147,6 +150,19 @@ async def kafka(stack):
     return Kafka(stack.bootstrap)
 
 
+@dataclass(frozen=True)
+class Start:
+    """Makes workers of one app; its name, and its topics."""
+
+    make: Callable[..., Worker]
+    app: str
+    source: str
+    out: str
+
+    def __call__(self, role: str, **environment: object) -> Worker:
+        return self.make(role, **environment)
+
+
 @pytest_asyncio.fixture
 async def start(kafka, tmp_path):
     """start(role, **environment) -> Worker, all in one app of its own with a source and an out topic."""
@@ -163,5 +179,4 @@ async def start(kafka, tmp_path):
         }
         return Worker(role, tmp_path, **(defaults | environment))
 
-    factory.app, factory.source, factory.out = name, f"{name}-source", f"{name}-out"
-    return factory
+    return Start(factory, name, f"{name}-source", f"{name}-out")

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+from typing import Any
 
 import faust
 import numpy as np
@@ -27,7 +28,7 @@ async def no_ids(client, topics):
 if ENV.get("TOPIC_IDS") == "off":
     topic_ids.ids = no_ids
 
-app = faust.App(
+app: Any = faust.App(
     ENV["APP_ID"],
     Worker=Worker,
     **batch_app_options(

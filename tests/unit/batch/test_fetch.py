@@ -2,6 +2,7 @@ import asyncio
 import time
 from collections import Counter
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
+from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from k2stream.batch import fetch
@@ -84,7 +86,7 @@ def test_markers_of_transactions_belong_to_the_batch_around_them():
 def test_a_fetch_of_markers_only_is_a_batch_without_records():
     (batch,) = fetch.unpack(fetched(marker(7) + marker(8), 7))
     assert (batch.first_offset, batch.last_offset, len(batch)) == (7, 8, 0)
-    assert (batch.offsets.dtype, batch.timestamps.dtype) == (np.int64, np.int64)
+    assert {batch.offsets.dtype, batch.timestamps.dtype} == {np.dtype(np.int64)}
 
 
 def test_a_large_fetch_is_cut_at_broker_batches(monkeypatch):
@@ -189,10 +191,10 @@ async def test_a_thread_that_failed_keeps_nobody_waiting(monkeypatch, which):
     async def never(*_, **__):
         await asyncio.get_running_loop().create_future()
 
-    monkeypatch.setattr(fetch.driver.AIOKafkaConsumerThread, "call_thread", never)
-    thread = object.__new__(fetch.ConsumerThread)
-    crashes = {"thread": SimpleNamespace(is_set=lambda: failed), "consumer": failed_consumer(lambda: failed)}
+    monkeypatch.setattr(driver.AIOKafkaConsumerThread, "call_thread", never)
+    thread: Any = object.__new__(fetch.ConsumerThread)
     failed = False
+    crashes = {"thread": SimpleNamespace(is_set=lambda: failed), "consumer": failed_consumer(lambda: failed)}
     thread._crashed = crashes["thread"] if which == "thread" else SimpleNamespace(is_set=lambda: False)
     thread.consumer = crashes["consumer"] if which == "consumer" else failed_consumer(lambda: False)
     asked = asyncio.ensure_future(thread.is_member())
@@ -223,8 +225,8 @@ async def test_an_answer_of_the_thread_is_passed_on(monkeypatch):
     async def double(number):
         return 2 * number
 
-    monkeypatch.setattr(fetch.driver.AIOKafkaConsumerThread, "call_thread", answer)
-    thread = object.__new__(fetch.ConsumerThread)
+    monkeypatch.setattr(driver.AIOKafkaConsumerThread, "call_thread", answer)
+    thread: Any = object.__new__(fetch.ConsumerThread)
     thread._crashed = SimpleNamespace(is_set=lambda: False)
     thread.consumer = failed_consumer(lambda: False)
     assert await thread.call_thread(double, 4) == 8
@@ -236,8 +238,8 @@ async def test_a_thread_that_has_ended_is_no_member(monkeypatch):
     async def closed(*_, **__):
         raise RuntimeError("Event loop is closed")
 
-    monkeypatch.setattr(fetch.driver.AIOKafkaConsumerThread, "call_thread", closed)
-    thread = object.__new__(fetch.ConsumerThread)
+    monkeypatch.setattr(driver.AIOKafkaConsumerThread, "call_thread", closed)
+    thread: Any = object.__new__(fetch.ConsumerThread)
     thread._crashed = SimpleNamespace(is_set=lambda: False)
     thread.consumer = failed_consumer(lambda: True)
     assert await thread.is_member() is False

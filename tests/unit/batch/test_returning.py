@@ -2,6 +2,7 @@
 
 import asyncio
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from faust.types import TP
@@ -69,7 +70,7 @@ async def test_two_sinks_of_a_worker_go_back_one_after_the_other():
 
 
 def test_what_is_committed_is_told_of_ones_own_partitions_unless_they_are_dealt_out():
-    consumer = Consumer()
+    consumer: Any = Consumer()
     consumer._committed_offset = {A: 5, B: None, C: 7}
     assert committed(consumer) == {A: 5}
     consumer.app.rebalancing = True

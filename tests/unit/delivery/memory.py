@@ -15,18 +15,24 @@ from k2stream.delivery.sink import Away, Policy
 
 TOPIC = "trades"
 SCHEMA = pa.schema([pa.field("text", pa.string())])
+
+
+def text(value: bytes | None) -> str:
+    return (value or b"").decode()
+
+
 ROUTE = Route(
     TOPIC,
     "table",
     SCHEMA,
-    lambda batch: delivered(batch, {"text": pa.array([v.decode() for v in batch.values])}, SCHEMA),
+    lambda batch: delivered(batch, {"text": pa.array(list(map(text, batch.values)))}, SCHEMA),
 )
 NEVER = Policy(flush_seconds=60, max_rows=10**6, max_bytes=10**9, save_seconds=0)
 
 
 def records(first, last, partition=0):
     offsets = np.arange(first, last + 1)
-    values = [b"%d" % offset for offset in offsets]
+    values: list[bytes | None] = [b"%d" % offset for offset in offsets]
     return RecordBatch(TP(TOPIC, partition), offsets, offsets * 0, [None] * len(values), values)
 
 
@@ -37,6 +43,9 @@ class Memory:
         self.held = held or {}
         self.rows, self.calls, self.failures = {}, [], []
         self.called = threading.Event()
+
+    def prepare(self, routes):
+        """There is nothing to prepare."""
 
     def positions(self, route):
         return dict(self.held)

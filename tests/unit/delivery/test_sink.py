@@ -128,7 +128,13 @@ async def test_closing_while_a_write_hangs_ends_in_order(acks, monkeypatch):
     running = asyncio.create_task(sink.run())
     await sink.put(ROUTE, records(0, 2), acks.of("a"))
     await asyncio.to_thread(store.called.wait)
-    store.write = lambda route, batch: hangs.set() or (release.wait() and 0)
+
+    def write(route, batch):
+        hangs.set()
+        release.wait()
+        return 0
+
+    monkeypatch.setattr(store, "write", write)
     await sink.put(ROUTE, records(3, 4), acks.of("b"))
     await asyncio.to_thread(hangs.wait)
     sink._saved_at -= 60

@@ -58,7 +58,7 @@ async def test_a_rebalance_during_a_conversion_forgets_it(acks):
     assert (store.rows, acks) == ({}, [])
 
 
-async def test_what_was_written_before_a_rebalance_is_saved_and_not_acknowledged(acks):
+async def test_what_was_written_before_a_rebalance_is_saved_and_not_acknowledged(acks, monkeypatch):
     """Its records are the new owner's to acknowledge; that they are durable stays true."""
     store, tried, there = Memory(), threading.Event(), threading.Event()
     saved, sink = store.save, Sink(store, NEVER, beginning, nowhere)
@@ -69,7 +69,7 @@ async def test_what_was_written_before_a_rebalance_is_saved_and_not_acknowledged
             raise Away("positions cannot be saved now")
         saved(moves)
 
-    store.save = save
+    monkeypatch.setattr(store, "save", save)
     await sink.put(ROUTE, records(0, 2), acks.of("before"))
     flush = asyncio.create_task(sink.flush())
     assert await asyncio.to_thread(tried.wait, 5)
