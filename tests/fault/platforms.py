@@ -14,7 +14,6 @@ from contextlib import asynccontextmanager
 import httpx
 import msgspec
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
 
 from k2stream import topics
 from k2stream.avro import candles, registry
@@ -24,13 +23,13 @@ from k2stream.embedded.ports import HOST, free_port
 from k2stream.embedded.process import Child
 from k2stream.iceberg import tables, writer
 from k2stream.iceberg.catalog import open_catalog
-from k2stream.kafka.client import client_options
 from k2stream.kafka.lag import LagReader
 from k2stream.model.candle import TIMEFRAMES
 from k2stream.platform.platform import Platform, Simulation
 from k2stream.reconcile.oracle.raw_log import read_to_end
 from k2stream.reconcile.oracle.run import verify
 from k2stream.settings import Settings, load
+from tests import kafka
 
 FOUR = dict.fromkeys(
     ("binance_partitions", "kraken_partitions", "coinbase_partitions", "normalized_partitions"), 4
@@ -89,14 +88,7 @@ async def caught_up(platform, within, groups=EVERY_GROUP):
 
 async def members(platform, group):
     """Ids of a consumer group's members; none while it is not stable."""
-    admin = AIOKafkaAdminClient(**client_options(platform.settings))
-    await admin.start()
-    try:
-        (answer,) = await admin.describe_consumer_groups([group])
-        _, _, state, _, _, found, *_ = answer.groups[0]
-        return {member[0] for member in found} if state == "Stable" else set()
-    finally:
-        await admin.close()
+    return await kafka.members(platform.settings.kafka_bootstrap, group)
 
 
 async def until(condition, within, what, healing=None):

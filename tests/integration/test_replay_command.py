@@ -9,8 +9,7 @@ import httpx
 import msgspec
 import pytest
 import pytest_asyncio
-from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka import AIOKafkaProducer
 
 from k2stream import topics
 from k2stream.batch.table import RESERVED
@@ -35,6 +34,7 @@ from k2stream.replay.clickhouse import HotRebuild
 from k2stream.replay.iceberg import FRESH, Cold, fresh_name
 from k2stream.replay.rebuild import Rows
 from k2stream.settings import Settings, environment, load
+from tests import kafka
 from tests.fault.platforms import recovered, until
 from tests.integration.partitions import TWO
 from tests.integration.sink_samples import batch, piece, trade
@@ -211,12 +211,7 @@ async def damage(settings):
 
 
 async def expire(settings, topic, number, offset):
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
-    await admin.start()
-    try:
-        await admin.delete_records({TopicPartition(topic, number): RecordsToDelete(offset)})
-    finally:
-        await admin.close()
+    await kafka.expire(settings.kafka_bootstrap, topic, number, offset)
 
 
 @pytest.mark.fault

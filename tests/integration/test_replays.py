@@ -11,7 +11,7 @@ import httpx
 import msgspec
 import pytest
 import pytest_asyncio
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 
 from k2stream import deadletter, topics
 from k2stream.avro import registry, trades
@@ -22,11 +22,12 @@ from k2stream.dlq.plan import HEADER, plan
 from k2stream.dlq.replay import replay, replays
 from k2stream.embedded.ports import free_port
 from k2stream.exchanges import raw
-from k2stream.kafka import client as kafka
+from k2stream.kafka.client import ensure_topics
 from k2stream.kafka.reader import Reader
 from k2stream.model import clock, decimals
 from k2stream.model.trade import RawTrade
 from k2stream.settings import environment
+from tests import kafka
 from tests.integration.partitions import TWO, settings_on
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
@@ -50,7 +51,7 @@ RAW_PARTITION = topics.partition_of(SYMBOL, TWO["kraken_partitions"])
 @pytest_asyncio.fixture(loop_scope="session")
 async def settings(running_stack, tmp_path):
     given = settings_on(running_stack.endpoints, tmp_path)
-    await kafka.ensure_topics(given, topics.declared(given))
+    await ensure_topics(given, topics.declared(given))
     return given
 
 
@@ -124,13 +125,8 @@ async def ends(settings, topic, partitions):
 
 async def waiting(settings, group, topic, partitions):
     """Records of a topic that a group has not committed."""
-    tps = [TopicPartition(topic, partition) for partition in range(partitions)]
-    async with AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap, group_id=group, enable_auto_commit=False
-    ) as consumer:
-        consumer.assign(tps)
-        found = await consumer.end_offsets(tps)
-        return sum([found[tp] - (await consumer.committed(tp) or 0) for tp in tps])
+    tps = kafka.partitions(topic, partitions)
+    return (await kafka.progress(settings.kafka_bootstrap, group, tps)).lag
 
 
 async def done(settings):

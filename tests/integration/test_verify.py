@@ -11,8 +11,6 @@ import pyarrow as pa
 import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
-from aiokafka.structs import TopicPartition
 
 from k2stream import topics
 from k2stream.clickhouse.destination import connect
@@ -27,6 +25,7 @@ from k2stream.reconcile.oracle.run import Report, verify
 from k2stream.reconcile.oracle.settle import settle
 from k2stream.resources import SCHEMAS
 from k2stream.settings import Settings, load
+from tests import kafka
 
 pytestmark = [pytest.mark.integration, pytest.mark.fault, pytest.mark.asyncio(loop_scope="session")]
 
@@ -277,9 +276,4 @@ def encoded(before, fields, schema):
 async def expire(settings, topic):
     """Half of a topic's records are gone, as after 48 hours."""
     end = (await held(settings, topic))[0].end
-    admin = AIOKafkaAdminClient(**client_options(settings))
-    await admin.start()
-    try:
-        await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(end // 2)})
-    finally:
-        await admin.close()
+    await kafka.expire(settings.kafka_bootstrap, topic, 0, end // 2)

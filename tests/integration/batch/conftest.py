@@ -11,8 +11,9 @@ from itertools import count
 from pathlib import Path
 
 import pytest_asyncio
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka import AIOKafkaProducer
+
+from tests import kafka as broker
 
 WORKER = Path(__file__).with_name("worker.py")
 PARTITIONS = 4
@@ -26,12 +27,7 @@ class Kafka:
         self.bootstrap = bootstrap
 
     async def create(self, topic, configs=None):
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
-        await admin.start()
-        try:
-            await admin.create_topics([NewTopic(topic, PARTITIONS, 1, topic_configs=configs or {})])
-        finally:
-            await admin.close()
+        await broker.create(self.bootstrap, topic, PARTITIONS, configs)
 
     async def fill(self, topic, records, key=b"k%d", value=b"%d"):
         """`records` records over all partitions, in broker batches of 500; `%d` is the record's number."""
@@ -48,35 +44,12 @@ class Kafka:
 
     async def read(self, topic):
         """Records by partition, to the end."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, max_poll_records=20_000)
-        await consumer.start()
-        try:
-            tps = [TopicPartition(topic, p) for p in range(PARTITIONS)]
-            consumer.assign(tps)
-            await consumer.seek_to_beginning(*tps)
-            ends = await consumer.end_offsets(tps)
-            records = {p: [] for p in range(PARTITIONS)}
-            while any([await consumer.position(tp) < ends[tp] for tp in tps]):
-                for tp, fetched in (await consumer.getmany(timeout_ms=200)).items():
-                    records[tp.partition] += fetched
-            return records
-        finally:
-            await consumer.stop()
+        return await broker.read(self.bootstrap, topic, PARTITIONS)
 
     async def committed(self, group, topic):
         """Committed offsets by partition, 0 where there is none, and the lag."""
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.bootstrap, group_id=group, enable_auto_commit=False
-        )
-        await consumer.start()
-        try:
-            tps = [TopicPartition(topic, p) for p in range(PARTITIONS)]
-            consumer.assign(tps)
-            ends = await consumer.end_offsets(tps)
-            offsets = [await consumer.committed(tp) or 0 for tp in tps]
-            return offsets, sum(ends.values()) - sum(offsets)
-        finally:
-            await consumer.stop()
+        found = await broker.progress(self.bootstrap, group, broker.partitions(topic, PARTITIONS))
+        return list(found.committed.values()), found.lag
 
     async def caught_up(self, group, topic, seconds=30):
         deadline = time.monotonic() + seconds
