@@ -120,7 +120,7 @@ async def test_f10_a_hostile_exchange_costs_no_trade(tmp_path):
     random = Random("F10")
     wanted = [(name, kind) for name in topics.EXCHANGES for kind in CUTS if (name, kind) not in NEVER]
     random.shuffle(wanted)
-    limits = {"reconnect_base_seconds": 0.5, "reconnect_cap_seconds": BACKOFF_CAP}
+    limits: dict[str, Any] = {"reconnect_base_seconds": 0.5, "reconnect_cap_seconds": BACKOFF_CAP}
     async with running(tmp_path, rate=300, **limits) as platform:
         injected = Counter()
         for name, kind in wanted:
@@ -178,7 +178,7 @@ async def test_f11_copies_disorder_and_snapshots_are_counted_and_change_nothing(
     Short form: tests/unit/feed/test_feed.py::test_copies_and_reordered_messages_all_arrive and
     test_a_snapshot_after_a_reconnect_overlaps_and_fills_the_gap.
     """
-    limits = {"grace_seconds": 10.0, "reconnect_base_seconds": 0.2}
+    limits: dict[str, Any] = {"grace_seconds": 10.0, "reconnect_base_seconds": 0.2}
     # What is held back looks like a gap: filling it would bring copies of its own.
     async with running(tmp_path, rate=300, gap_fill=False, **limits) as platform:
         for round_ in range(6):

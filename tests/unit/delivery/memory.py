@@ -3,13 +3,18 @@
 import asyncio
 import re
 import threading
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from faust.types import TP
 
 from k2stream.batch import RecordBatch
+from k2stream.delivery.buffer import Rows
 from k2stream.delivery.destination import WentBack
+from k2stream.delivery.epochs import Key, Move
+from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.route import Route, delivered
 from k2stream.delivery.sink import Away, Policy
 
@@ -30,7 +35,7 @@ ROUTE = Route(
 NEVER = Policy(flush_seconds=60, max_rows=10**6, max_bytes=10**9, save_seconds=0)
 
 
-def records(first, last, partition=0):
+def records(first: int, last: int, partition: int = 0) -> RecordBatch:
     offsets = np.arange(first, last + 1)
     values: list[bytes | None] = [b"%d" % offset for offset in offsets]
     return RecordBatch(TP(TOPIC, partition), offsets, offsets * 0, [None] * len(values), values)
@@ -39,22 +44,24 @@ def records(first, last, partition=0):
 class Memory:
     """A destination that holds rows by token, and fails as told."""
 
-    def __init__(self, held=None):
-        self.held = held or {}
-        self.rows, self.calls, self.failures = {}, [], []
+    def __init__(self, held: Mapping[int, SinkPosition] | None = None) -> None:
+        self.held = dict(held or {})
+        self.rows: dict[str, list[str]] = {}
+        self.calls: list[tuple[str, Any]] = []
+        self.failures: list[str] = []
         self.called = threading.Event()
 
-    def prepare(self, routes):
+    def prepare(self, routes: Sequence[Route]) -> None:
         """There is nothing to prepare."""
 
-    def positions(self, route):
+    def positions(self, route: Route) -> Mapping[int, SinkPosition]:
         return dict(self.held)
 
-    def open(self, positions):
+    def open(self, positions: Mapping[Key, SinkPosition]) -> None:
         self.calls.append(("open", {at.partition: found.offset for (_, at), found in positions.items()}))
         self.held |= {at.partition: found for (_, at), found in positions.items()}
 
-    def write(self, route, batch):
+    def write(self, route: Route, batch: Rows) -> int:
         token = re.sub("@[^,]+", "", batch.token)
         self.calls.append(("write", token))
         self.called.set()
@@ -65,30 +72,32 @@ class Memory:
             raise Away(failure)
         return batch.size
 
-    def save(self, moves):
+    def save(self, moves: Mapping[Key, Move]) -> None:
         back = {key: found for key, move in moves.items() if self.differs(found := self.at(key), move)}
         if back:
             raise WentBack(back)
         self.calls.append(("save", {at.partition: move.position.offset for (_, at), move in moves.items()}))
         self.held |= {at.partition: move.position for (_, at), move in moves.items()}
 
-    def at(self, key):
+    def at(self, key: Key) -> SinkPosition | None:
         return self.held.get(key[1].partition)
 
-    def differs(self, found, move):
+    def differs(self, found: SinkPosition | None, move: Move) -> bool:
         return found is None or found.epoch != move.position.epoch or found.offset < move.after
 
-    def close(self):
+    def close(self) -> None:
         self.calls.append(("close", None))
 
 
 class Acks(list):
-    def __init__(self):
+    """The names of what was acknowledged, in order."""
+
+    def __init__(self) -> None:
         super().__init__()
         self.came = asyncio.Event()
 
-    def of(self, name):
-        async def acknowledge():
+    def of(self, name: object) -> Callable[[], Awaitable[None]]:
+        async def acknowledge() -> None:
             self.append(name)
             self.came.set()
 
@@ -98,18 +107,19 @@ class Acks(list):
 class Consumer:
     """Goes back as it is asked to, and remembers where to."""
 
-    def __init__(self):
-        self.asked, self.went = [], asyncio.Event()
+    def __init__(self) -> None:
+        self.asked: list[dict[SourcePartition, int]] = []
+        self.went = asyncio.Event()
 
-    async def go_back(self, offsets, between):
+    async def go_back(self, offsets: Mapping[SourcePartition, int], between: Callable[[], None]) -> None:
         between()
         self.asked.append(dict(offsets))
         self.went.set()
 
 
-async def beginning(partition):
+async def beginning(partition: SourcePartition) -> int:
     return 0
 
 
-async def nowhere(offsets, between):
+async def nowhere(offsets: Mapping[SourcePartition, int], between: Callable[[], None]) -> None:
     raise AssertionError(f"nobody went back: {offsets}")
