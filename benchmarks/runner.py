@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 
@@ -100,15 +101,15 @@ class Bench:
 
     def settings(self, broker: Kafka, state: Path) -> Settings:
         """The settings of a K2 worker on one of the brokers."""
+        partitions: dict[str, Any] = {"binance_partitions": self.loaded.partitions}
+        partitions |= {"kraken_partitions": 1, "coinbase_partitions": 1}
         return Settings(
             data_dir=str(state / "k2"),
             instruments_file=str(self._instruments()),
             kafka_bootstrap=broker.bootstrap,
             registry_url=self.servers.registry_url,
-            binance_partitions=self.loaded.partitions,
             normalized_partitions=self.loaded.partitions,
-            kraken_partitions=1,
-            coinbase_partitions=1,
+            **partitions,
             log_level="warning",
         )
 

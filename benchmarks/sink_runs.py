@@ -97,7 +97,7 @@ async def run_sink(
     figures = await measure(
         role,
         command,
-        environment(settings) | bench_environment(place, loaded.records, loaded.partitions) | env,
+        {**environment(settings), **bench_environment(place, loaded.records, loaded.partitions), **env},
         ready.folder / "logs" / f"{role}.log",
         count,
         loaded.records,

@@ -39,6 +39,7 @@ from k2stream.iceberg import tables
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.iceberg.destination import Iceberg
 from k2stream.layers import silver
+from k2stream.layers.schema import SILVER
 from k2stream.platform.platform import local_settings
 from k2stream.settings import Settings
 
@@ -96,7 +97,7 @@ def deliveries(rows: int) -> Iterator[RecordBatch]:
     for start in range(0, rows, DELIVERY_RECORDS):
         part = trades.rows(np.arange(start, min(start + DELIVERY_RECORDS, rows)))
         offsets = np.arange(start, start + len(part.id))
-        values = load.canonical_values(part, 0, start, SCHEMA_ID)
+        values: list[bytes | None] = [*load.canonical_values(part, 0, start, SCHEMA_ID)]
         names = [keys[symbol] for symbol in part.symbol.tolist()]
         yield RecordBatch(TP(topics.NORMALIZED, 0), offsets, part.time_ms, names, values)
 
@@ -121,7 +122,7 @@ async def _hot(settings: Settings, batches: Sequence[RecordBatch]) -> dict[str, 
     count = sum(map(len, batches))
     assert client.execute(f"SELECT count() FROM {target} FINAL") == [(count,)]
     client.execute(f"TRUNCATE TABLE {target}")
-    names = silver.SILVER.names
+    names = SILVER.names
     blocks = [
         [
             [dict(value) for value in part[name].to_pylist()]
@@ -176,8 +177,11 @@ async def _sink(
     async def earliest(partition: object) -> int:
         return 0
 
+    async def go_back(offsets: object, between: object) -> None:
+        raise AssertionError(f"the destination lost rows: {offsets}")
+
     await asyncio.to_thread(destination.prepare, [route])
-    sink = Sink(destination, Policy(3600.0, size, 1 << 40, 1.0), earliest)
+    sink = Sink(destination, Policy(3600.0, size, 1 << 40, 1.0), earliest, go_back)
     running = asyncio.create_task(sink.run())
     started, writing, held = time.perf_counter(), 0.0, 0
     for batch in batches:

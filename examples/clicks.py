@@ -6,7 +6,8 @@ from k2stream.batch import BatchApp, BatchSchema, BatchTable, batch_app_options
 
 app = BatchApp("clicks", **batch_app_options("localhost:9092"))
 clicks = app.topic("clicks", schema=BatchSchema())
-totals = app.tables.add(BatchTable(app, name="totals", partitions=4))  # as many as the topic has
+totals = BatchTable(app, name="totals", partitions=4)  # as many as the topic has
+app.tables.add(totals)
 
 
 @app.agent(clicks)

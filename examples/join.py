@@ -9,7 +9,8 @@ PARTITIONS = 4
 app = BatchApp("join", **batch_app_options("localhost:9092"))
 prices = app.topic("prices", schema=BatchSchema())
 orders = app.topic("orders", schema=BatchSchema())
-newest = app.tables.add(BatchTable(app, name="newest", partitions=PARTITIONS, source="prices"))
+newest = BatchTable(app, name="newest", partitions=PARTITIONS, source="prices")
+app.tables.add(newest)
 
 
 @app.agent(prices)

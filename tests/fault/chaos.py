@@ -8,6 +8,7 @@ import random
 import signal
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -28,7 +29,7 @@ BEYOND_SESSION = 8.0
 """Seconds: the group gives a worker up after 6, and it wakes as a zombie."""
 
 # What an exchange does, and how: nothing here makes a trade that the feed could not have seen.
-EXCHANGE = {
+EXCHANGE: dict[FaultKind, dict[str, Any]] = {
     FaultKind.GARBAGE: {"count": 5},
     FaultKind.BINARY: {"count": 3},
     FaultKind.TRUNCATED: {"count": 3},

@@ -109,7 +109,7 @@ async def work(run):
                 offsets = np.arange(first, min(first + EACH, ROUNDS * EACH))
                 if not len(offsets):
                     continue
-                blank = [b"" for _ in offsets]
+                blank: list[bytes | None] = [b"" for _ in offsets]
                 batch = RecordBatch(TP(route.topic, partition), offsets, offsets * 0, blank, blank)
                 end = reading[partition] = int(offsets[-1]) + 1
 

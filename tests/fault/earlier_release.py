@@ -25,7 +25,7 @@ async def main(folder: str, seconds: float) -> None:
         await platform.stop_feeds()
         await drain(platform)
         now = time.time_ns() // 1000
-        trade = {"pair": "XBT/USD", "price": "50000.10000", "volume": "0.10000000"}
+        trade: dict[str, object] = {"pair": "XBT/USD", "price": "50000.10000", "volume": "0.10000000"}
         trade |= {
             "time": f"{now // 1_000_000 + DAY_SECONDS}.000000",
             "side": "b",

@@ -7,16 +7,17 @@ import os
 import shutil
 import struct
 import sys
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from functools import partial
 
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.admin import RecordsToDelete
 
 from k2stream import topics
-from k2stream.kafka.client import client_options
 from k2stream.model.candle import TIMEFRAMES
 from k2stream.settings import environment
+from tests import kafka
 from tests.fault.platforms import caught_up, quiet, recovered, until
 
 MEND_SECONDS = 180
@@ -43,7 +44,7 @@ class LostState:
     def __init__(self, platform, random):
         self._platform, self._random = platform, random
         self.refusals = 0
-        self.kinds = {
+        self.kinds: dict[str, Callable[[], Awaitable[None]]] = {
             **{f"changelogs of {role} made anew": partial(self.changelogs, role) for role in CHANGELOGS},
             "raw topic made anew": self.raw_made_anew,
             "canonical topic made anew": self.canonical_made_anew,
@@ -212,14 +213,8 @@ class LostState:
             before = read + 1 + self._random.randint(0, 20)
             await admin.delete_records({at: RecordsToDelete(before_offset=before)})
 
-    @asynccontextmanager
-    async def _admin(self):
-        admin = AIOKafkaAdminClient(**client_options(self._platform.settings))
-        await admin.start()
-        try:
-            yield admin
-        finally:
-            await admin.close()
+    def _admin(self):
+        return kafka.administering(self._platform.settings.kafka_bootstrap)
 
 
 def _none_of(restart, role):

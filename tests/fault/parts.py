@@ -21,7 +21,7 @@ class Part(NamedTuple):
     """The `number`-th of `count` parts, from 1."""
 
     number: int
-    count: int
+    count: int  # type: ignore[assignment] # a tuple's own `count` is used nowhere
 
 
 def parse(text: str) -> Part:

@@ -9,12 +9,14 @@ import signal
 import sys
 import time
 from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Self
 
 import httpx
 import msgspec
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
 
 from k2stream import topics
 from k2stream.avro import candles, registry
@@ -24,13 +26,13 @@ from k2stream.embedded.ports import HOST, free_port
 from k2stream.embedded.process import Child
 from k2stream.iceberg import tables, writer
 from k2stream.iceberg.catalog import open_catalog
-from k2stream.kafka.client import client_options
 from k2stream.kafka.lag import LagReader
-from k2stream.model.candle import TIMEFRAMES
+from k2stream.model.candle import TIMEFRAMES, Candle
 from k2stream.platform.platform import Platform, Simulation
 from k2stream.reconcile.oracle.raw_log import read_to_end
 from k2stream.reconcile.oracle.run import verify
 from k2stream.settings import Settings, load
+from tests import kafka
 
 FOUR = dict.fromkeys(
     ("binance_partitions", "kraken_partitions", "coinbase_partitions", "normalized_partitions"), 4
@@ -41,7 +43,9 @@ LEAVE_SECONDS = 30
 
 
 @asynccontextmanager
-async def running(folder, *, rate=200, seed=1, ahead_seconds=0.0, **given):
+async def running(
+    folder: Path, *, rate: int = 200, seed: int = 1, ahead_seconds: float = 0.0, **given: Any
+) -> AsyncIterator[Platform]:
     """A platform on simulated exchanges, in a folder of its own; the cold tier commits every few seconds."""
     for known in (registry._writers, registry._layouts):
         known.clear()  # each platform's registry numbers its schemas anew
@@ -54,7 +58,7 @@ async def running(folder, *, rate=200, seed=1, ahead_seconds=0.0, **given):
     shutil.rmtree(folder / "data", ignore_errors=True)  # of a test that failed it stays, with its logs
 
 
-async def quiet(platform, seconds):
+async def quiet(platform: Platform, seconds: float) -> None:
     """Let time pass; workers that died are started again."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
@@ -62,19 +66,19 @@ async def quiet(platform, seconds):
         await platform.heal()
 
 
-async def recovered(platform, within=180):
+async def recovered(platform: Platform, within: float = 180) -> None:
     """Wait until every worker runs and is ready."""
     async with asyncio.timeout(within):
         while not await platform.is_ready():
             await quiet(platform, 0.5)
 
 
-async def caught_up(platform, within, groups=EVERY_GROUP):
+async def caught_up(platform: Platform, within: float, groups: Sequence[str] = EVERY_GROUP) -> float:
     """Wait until the groups have committed all that their topics hold now; the seconds it took."""
     async with LagReader(platform.settings) as lags:
         began = time.monotonic()
 
-        async def passed(group):
+        async def passed(group: str) -> None:
             assert await lags.passed(group, within), (
                 f"{group} still lags after {within} s: {await lags.lag()}"
             )
@@ -87,19 +91,14 @@ async def caught_up(platform, within, groups=EVERY_GROUP):
     return time.monotonic() - began
 
 
-async def members(platform, group):
+async def members(platform: Platform, group: str) -> set[str]:
     """Ids of a consumer group's members; none while it is not stable."""
-    admin = AIOKafkaAdminClient(**client_options(platform.settings))
-    await admin.start()
-    try:
-        (answer,) = await admin.describe_consumer_groups([group])
-        _, _, state, _, _, found, *_ = answer.groups[0]
-        return {member[0] for member in found} if state == "Stable" else set()
-    finally:
-        await admin.close()
+    return await kafka.members(platform.settings.kafka_bootstrap, group)
 
 
-async def until(condition, within, what, healing=None):
+async def until(
+    condition: Callable[[], Awaitable[Any]], within: float, what: str, healing: Platform | None = None
+) -> Any:
     """Wait for an awaitable condition; workers of the platform `healing` that die are started again."""
     deadline = time.monotonic() + within
     while not (found := await condition()):
@@ -113,11 +112,11 @@ async def until(condition, within, what, healing=None):
 class Extra:
     """One more worker of a role beside the platform's own."""
 
-    def __init__(self, platform, role, number=0):
+    def __init__(self, platform: Platform, role: str, number: int = 0) -> None:
         self._platform, self.role = platform, role
         self._log = platform.settings.data_path / "logs" / f"extra-{role}-{number}.log"
 
-    async def __aenter__(self):
+    async def __aenter__(self) -> Self:
         port = free_port()
         settings = msgspec.structs.replace(self._platform.settings, web_port=port)
         self.url = f"http://{HOST}:{port}"
@@ -127,10 +126,10 @@ class Extra:
         )
         return self
 
-    async def __aexit__(self, *_):
+    async def __aexit__(self, *_: object) -> None:
         await self.child.stop(10)
 
-    async def leave(self):
+    async def leave(self) -> None:
         """SIGTERM; it has to end by itself."""
         os.kill(self.child.pid, signal.SIGTERM)
         try:
@@ -139,17 +138,17 @@ class Extra:
         except TimeoutError:
             pytest.fail(f"{self.role} has not left within {LEAVE_SECONDS} s: {self.child.tail()}")
 
-    async def kill(self):
+    async def kill(self) -> None:
         """kill -9."""
         os.kill(self.child.pid, signal.SIGKILL)
         await self.child.wait()
 
-    async def healthy(self):
+    async def healthy(self) -> bool:
         assert self.child.returncode is None, self.child.obituary()
         return await answers(f"{self.url}/health") == 200
 
 
-async def answers(url):
+async def answers(url: str) -> int | None:
     """The status of an answer, None when there is none."""
     try:
         async with httpx.AsyncClient(timeout=5) as client:
@@ -158,13 +157,13 @@ async def answers(url):
         return None
 
 
-async def stats(platform):
+async def stats(platform: Platform) -> dict[str, Any]:
     """What the simulated exchanges have counted, by exchange."""
     async with httpx.AsyncClient(timeout=10) as client:
         return (await client.get(f"{platform.control_url}/stats")).json()["exchanges"]
 
 
-async def exact(platform, *, whole=True):
+async def exact(platform: Platform, *, whole: bool = True) -> dict[str, float]:
     """Heal, stop the feeds, drain, and hold every layer to the oracle; the counts of what was compared.
 
     `whole`: the raw logs still have all that was ever in them.
@@ -202,7 +201,7 @@ async def exact(platform, *, whole=True):
     }
 
 
-async def published(platform):
+async def published(platform: Platform) -> dict[tuple[str, str, int, int], Candle]:
     """{(timeframe, key, open time, revision): candle} of the candle topics: each revision is one content."""
     found = {}
     for timeframe in TIMEFRAMES:
@@ -214,7 +213,7 @@ async def published(platform):
     return found
 
 
-def repeated_ids(platform):
+def repeated_ids(platform: Platform) -> int:
     """Trades that stand in silver under an id or a position that another has; in both tiers. Always 0."""
     database = platform.settings.clickhouse_database
     ((rows, ids, positions),) = connect(platform.settings).execute(
@@ -231,7 +230,7 @@ def repeated_ids(platform):
     return 0
 
 
-def snapshots(platform):
+def snapshots(platform: Platform) -> int:
     """How many snapshots the cold tables have; each that added rows brought some partition forward."""
     catalog = open_catalog(platform.settings)
     count = 0
@@ -239,6 +238,7 @@ def snapshots(platform):
         before = {}
         for snapshot in catalog.load_table(name).snapshots():
             count += 1
+            assert snapshot.summary is not None
             told = snapshot.summary.additional_properties
             held = writer._decode(told) if told.get(writer.PROPERTY) else before
             if int(told.get("added-records", 0)) and snapshot.summary.operation.value == "append":

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ async def test_a_backfill_makes_every_layer_whole(tmp_path):
     injected, results, steps = Counter(), Counter(), []
     quietly = BackfillReport(steps.append, lambda done, told: None)
     began = clock.now_us() - 60_000_000
-    limits = {"reconnect_base_seconds": 0.5, "candle_retention": 2}
+    limits: dict[str, Any] = {"reconnect_base_seconds": 0.5, "candle_retention": 2}
     async with running(tmp_path, rate=100, gap_fill=False, **limits) as platform:
         for _ in range(ROUNDS):
             for name in topics.EXCHANGES:

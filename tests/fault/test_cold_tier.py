@@ -82,7 +82,7 @@ async def test_f08_a_commit_whose_answer_is_lost(tmp_path, monkeypatch):
     store, chance, injected = Iceberg(settings), random.Random("F8"), Counter()
     store.prepare([SILVER])
     real = SqlCatalog.commit_table
-    errors = (TimeoutError("no answer"), CommitStateUnknownException("no answer"))
+    errors: tuple[Exception, ...] = (TimeoutError("no answer"), CommitStateUnknownException("no answer"))
     errors += (OperationalError("COMMIT", None, Exception("no answer")),)
 
     def lose(self, *arguments):

@@ -106,7 +106,9 @@ def test_a_field_more_goes_through_every_layer_and_old_data_stay_readable(releas
         k2(following, data, "verify")
         k2(following, data, "validate")
         k2(following, data, "cold", "maintain")
-        settings = local_settings(Settings(data_dir=str(data)), datadir.running(data))
+        running = datadir.running(data)
+        assert running is not None
+        settings = local_settings(Settings(data_dir=str(data)), running)
         place = ("exchange", "raw_partition", "raw_offset")
         rows = connect(settings).execute(f"SELECT {', '.join(place)}, lots FROM k2.silver_trades FINAL")
         hot = {tuple(at): lots for *at, lots in rows}

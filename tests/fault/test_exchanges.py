@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter, defaultdict
 from random import Random
+from typing import Any
 
 import httpx
 import msgspec
@@ -19,7 +20,7 @@ from tests.fault.platforms import exact, quiet, running, stats, until
 pytestmark = pytest.mark.fault
 
 # Kraken numbers nothing: what it leaves out within a connection nobody can know of.
-CUTS = {
+CUTS: dict[FaultKind, dict[str, Any]] = {
     FaultKind.ABORT: {},
     FaultKind.CLOSE: {},
     FaultKind.REFUSE: {"seconds": 4.0},
@@ -105,7 +106,7 @@ async def canonical(platform):
     """Distinct trades of the normalized topic, by exchange."""
     records, found = avro.Records(platform.settings, "trade"), set()
     async for _, batch in read_to_end(platform.settings, topics.NORMALIZED):
-        trades = (records.read(record.value) for record in batch)
+        trades = (records.read(record.value) or {} for record in batch)
         found |= {(trade["exchange"], trade["raw_partition"], trade["raw_offset"]) for trade in trades}
     return Counter(exchange for exchange, _, _ in found)
 
@@ -119,7 +120,7 @@ async def test_f10_a_hostile_exchange_costs_no_trade(tmp_path):
     random = Random("F10")
     wanted = [(name, kind) for name in topics.EXCHANGES for kind in CUTS if (name, kind) not in NEVER]
     random.shuffle(wanted)
-    limits = {"reconnect_base_seconds": 0.5, "reconnect_cap_seconds": BACKOFF_CAP}
+    limits: dict[str, Any] = {"reconnect_base_seconds": 0.5, "reconnect_cap_seconds": BACKOFF_CAP}
     async with running(tmp_path, rate=300, **limits) as platform:
         injected = Counter()
         for name, kind in wanted:
@@ -144,9 +145,9 @@ async def test_f10_a_hostile_exchange_costs_no_trade(tmp_path):
         trades = await complete(platform)
         log, events = await happened(platform), await feed_events(platform.settings)
         gap_ids = 0
-        for name, kind in (("binance", EventKind.GAP), ("coinbase", EventKind.JUMP)):
+        for name, event in (("binance", EventKind.GAP), ("coinbase", EventKind.JUMP)):
             dropped = ids(entry for entry in log if entry["exchange"] == name and entry["fault"] == "drop")
-            told = missed(events, name, kind)
+            told = missed(events, name, event)
             assert dropped
             assert all(dropped[symbol] <= told[symbol] for symbol in dropped), "a dropped id was not told of"
             gap_ids += sum(map(len, told.values()))
@@ -177,7 +178,7 @@ async def test_f11_copies_disorder_and_snapshots_are_counted_and_change_nothing(
     Short form: tests/unit/feed/test_feed.py::test_copies_and_reordered_messages_all_arrive and
     test_a_snapshot_after_a_reconnect_overlaps_and_fills_the_gap.
     """
-    limits = {"grace_seconds": 10.0, "reconnect_base_seconds": 0.2}
+    limits: dict[str, Any] = {"grace_seconds": 10.0, "reconnect_base_seconds": 0.2}
     # What is held back looks like a gap: filling it would bring copies of its own.
     async with running(tmp_path, rate=300, gap_fill=False, **limits) as platform:
         for round_ in range(6):

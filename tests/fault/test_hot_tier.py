@@ -13,6 +13,7 @@ import pytest
 from k2stream import topics
 from k2stream.clickhouse.destination import connect
 from k2stream.model.candle import TIMEFRAMES
+from k2stream.platform.platform import Platform
 from tests.fault import report
 from tests.fault.platforms import caught_up, exact, members, quiet, recovered, running
 from tests.fault.relay import Relay
@@ -37,6 +38,13 @@ async def kill_clickhouse(platform):
     child.stopping = True  # its end is wanted: the supervisor is not to give up
     os.kill(child.pid, signal.SIGKILL)
     await child.wait()
+
+
+def memory(platform: Platform) -> int:
+    """Resident bytes of the hot worker."""
+    usage = platform.workers["hot"].usage()
+    assert usage is not None, "the hot worker is not there"
+    return usage.rss
 
 
 async def test_f05_clickhouse_killed_between_insert_and_answer_and_away_for_2_minutes(tmp_path):
@@ -133,7 +141,7 @@ async def test_f19_a_slow_clickhouse_holds_back_its_worker_in_bounded_memory(tmp
     async with running(tmp_path, rate=SLOW_RATE, seed=19) as platform:
         await quiet(platform, 20)
         before = await members(platform, "k2-hot")
-        usual = platform.workers["hot"].usage().rss
+        usual = memory(platform)
         assert len(before) == 1
         for seconds in FREEZES:
             front = platform.stack.children["clickhouse"]
@@ -141,7 +149,7 @@ async def test_f19_a_slow_clickhouse_holds_back_its_worker_in_bounded_memory(tmp
             try:
                 for _ in range(int(seconds)):
                     await quiet(platform, 1)
-                    largest = max(largest, platform.workers["hot"].usage().rss)
+                    largest = max(largest, memory(platform))
                     samples += 1
                     assert await members(platform, "k2-hot") == before
                 await caught_up(platform, 120, ["k2-normalize", "k2-candles"])
@@ -150,7 +158,7 @@ async def test_f19_a_slow_clickhouse_holds_back_its_worker_in_bounded_memory(tmp
             injected["stops"] += 1
             injected["s stopped"] += int(seconds)
             lags.append(await caught_up(platform, 300, ["k2-hot"]))
-            largest = max(largest, platform.workers["hot"].usage().rss)
+            largest = max(largest, memory(platform))
         assert await members(platform, "k2-hot") == before
         assert not platform.restarts
         checked = await exact(platform)
@@ -168,7 +176,7 @@ async def test_f19_a_slow_clickhouse_holds_back_its_worker_in_bounded_memory(tmp
 async def test_clickhouse_comes_back_as_it_was_some_time_ago_under_running_workers(tmp_path):
     """A restored backup, twice: the second time from before what the first had filled again.
 
-    Short form: tests/unit/delivery/test_sink.py and tests/property/test_sink_machine.py.
+    Short form: tests/unit/delivery/test_sink_went_back.py and tests/property/test_sink_machine.py.
     """
     copy = tmp_path / "copy"
     async with running(tmp_path, seed=21, rate=100) as platform:

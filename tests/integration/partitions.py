@@ -1,8 +1,12 @@
 """Topics of two partitions: workers share them, and a symbol's own has to be found in every layer."""
 
+from pathlib import Path
+from typing import Any
+
+from k2stream.embedded.endpoints import Endpoints
 from k2stream.settings import Settings
 
-TWO = {
+TWO: dict[str, Any] = {
     "binance_partitions": 2,
     "kraken_partitions": 2,
     "coinbase_partitions": 2,
@@ -11,7 +15,7 @@ TWO = {
 """Settings; all that use the stack of a run take them: it has its topics once."""
 
 
-def settings_on(endpoints, folder, **more):
+def settings_on(endpoints: Endpoints, folder: Path, **more: Any) -> Settings:
     """Settings of workers on a test's stack."""
     return Settings(
         kafka_bootstrap=endpoints.bootstrap,

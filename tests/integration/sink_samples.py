@@ -1,13 +1,15 @@
 """Batches of rows for tests of destinations."""
 
 import time
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from k2stream.delivery.progress import Piece, SinkBatch, SourcePartition
-from k2stream.delivery.route import DELIVERY, OFFSET
+from k2stream.delivery.route import DELIVERY, OFFSET, Route
 from k2stream.layers import bronze, gold, silver
 from k2stream.layers.schema import UTC_MICROSECONDS
 
@@ -17,7 +19,14 @@ NOW = time.time_ns() // 1000
 """Rows are kept some days from their receipt."""
 
 
-def piece(route, records, first=0, partition=0, receipt=None, marks=None):
+def piece(
+    route: Route,
+    records: Sequence[Mapping[str, Any]],
+    first: int = 0,
+    partition: int = 0,
+    receipt: Any = None,
+    marks: Mapping[str, int] | None = None,
+) -> Piece:
     """One delivery of (route's column values) as dicts; offsets rise from `first`."""
     offsets = np.arange(first, first + len(records))
     schema = pa.schema([*route.schema, *DELIVERY])
@@ -29,15 +38,15 @@ def piece(route, records, first=0, partition=0, receipt=None, marks=None):
     return Piece(where, first, first + len(records) - 1, marks or {}, rows, len(records), receipt)
 
 
-def batch(*pieces):
+def batch(*pieces: Piece) -> SinkBatch:
     return SinkBatch(tuple(pieces))
 
 
-def _plain(kind):
+def _plain(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
-def trade(offset, **fields):
+def trade(offset: int, **fields: Any) -> dict[str, Any]:
     stamps = dict.fromkeys(("timestamp", "receive_time", "process_time"), NOW + offset)
     return {
         **{name: pa.scalar(value, UTC_MICROSECONDS).as_py() for name, value in stamps.items()},
@@ -59,7 +68,7 @@ def trade(offset, **fields):
     }
 
 
-def native(offset, **fields):
+def native(offset: int, **fields: Any) -> dict[str, Any]:
     return {
         "pair": "XBT/USD",
         "price": "83285.10000",
@@ -77,7 +86,7 @@ def native(offset, **fields):
     }
 
 
-def candle(minute, revision, **fields):
+def candle(minute: int, revision: int, **fields: Any) -> dict[str, Any]:
     money = GOLD.schema.names[6:15]
     opened = pa.scalar(minute * 60_000, pa.timestamp("ms", tz="UTC")).as_py()
     traded = pa.scalar(NOW, UTC_MICROSECONDS).as_py()

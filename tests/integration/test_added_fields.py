@@ -1,6 +1,7 @@
 """A canonical field more in the real tables: old rows stay, old and new writers go on."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from k2stream.clickhouse.destination import ClickHouse, connect
 from k2stream.clickhouse.migrate import FOLDER, migrate, statements
 from k2stream.iceberg import tables, writer
 from k2stream.iceberg.catalog import open_catalog
-from k2stream.layers import silver
+from k2stream.layers import schema, silver
 from k2stream.model import decimals
 from k2stream.model.errors import ConfigError
 from k2stream.model.trade import TradeColumns
@@ -43,13 +44,13 @@ def of_new_release(offset):
     )
     columns.added = {"lots": [11, None], "venue": ["x", None]}
     prices = decimals.parse(columns.price)[0]
-    more = {
+    more: dict[str, Any] = {
         "canonical": ["A/B"] * 2,
         "raw_partition": 0,
         "raw_offset": [offset, offset + 1],
         "process_time": NOW,
     }
-    values = trades.encode(columns, prices, prices, schema_id=NEW_ID, **more)
+    values: list[bytes | None] = [*trades.encode(columns, prices, prices, schema_id=NEW_ID, **more)]
     numbers = np.array([offset, offset + 1])
     rows = silver.columns(RecordBatch(TP(SILVER.topic, 0), numbers, numbers, [b"k"] * 2, values))
     made = piece(SILVER, [trade(offset), trade(offset + 1)], first=offset)
@@ -97,7 +98,7 @@ def test_iceberg(config):
     tables.ensure(catalog, COLD)
     write(batch(piece(COLD.route, [trade(0)])))
     with declared(NEW):
-        later = replace(COLD, route=replace(COLD.route, schema=silver.SILVER))
+        later = replace(COLD, route=replace(COLD.route, schema=schema.SILVER))
         assert [field.name for field in tables.ensure(catalog, later).schema().fields[-4:]] == [
             "lots",
             "venue",

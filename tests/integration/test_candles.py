@@ -12,8 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 import pytest_asyncio
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import AIOKafkaProducer
 
 from k2stream import instruments, settings, topics
 from k2stream.avro import candles, registry, trades
@@ -23,6 +22,7 @@ from k2stream.kafka import creation
 from k2stream.model import decimals
 from k2stream.model.candle import TIMEFRAMES
 from k2stream.model.trade import TradeColumns
+from tests import kafka
 from tests.integration.partitions import TWO, settings_on
 from tests.integration.repetition import repeated
 from tests.unit.candles import reference
@@ -66,46 +66,18 @@ class Platform:
 
     async def read(self, topic):
         """All records of a topic."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.settings.kafka_bootstrap, max_poll_records=20_000)
-        await consumer.start()
-        try:
-            counts = {declared.name: declared.partitions for declared in topics.declared(self.settings)}
-            tps = [TopicPartition(topic, p) for p in range(counts[topic])]
-            consumer.assign(tps)
-            await consumer.seek_to_beginning(*tps)
-            ends = await consumer.end_offsets(tps)
-            records = []
-            while any([await consumer.position(tp) < ends[tp] for tp in tps]):
-                for fetched in (await consumer.getmany(timeout_ms=200)).values():
-                    records += fetched
-            return records
-        finally:
-            await consumer.stop()
+        counts = {declared.name: declared.partitions for declared in topics.declared(self.settings)}
+        found = await kafka.read(self.settings.kafka_bootstrap, topic, counts[topic])
+        return [record for records in found.values() for record in records]
 
     async def members(self):
         """Workers of the group once it is stable, else 0."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka_bootstrap)
-        await admin.start()
-        try:
-            (answer,) = await admin.describe_consumer_groups([GROUP])
-            _, _, state, _, _, members, *_ = answer.groups[0]
-            return len(members) if state == "Stable" else 0
-        finally:
-            await admin.close()
+        return len(await kafka.members(self.settings.kafka_bootstrap, GROUP))
 
     async def lag(self):
         """Records of the normalized topic that are not committed."""
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.settings.kafka_bootstrap, group_id=GROUP, enable_auto_commit=False
-        )
-        await consumer.start()
-        try:
-            tps = [TopicPartition(topics.NORMALIZED, p) for p in range(self.settings.normalized_partitions)]
-            consumer.assign(tps)
-            ends = await consumer.end_offsets(tps)
-            return sum([ends[tp] - (await consumer.committed(tp) or 0) for tp in tps])
-        finally:
-            await consumer.stop()
+        tps = kafka.partitions(topics.NORMALIZED, self.settings.normalized_partitions)
+        return (await kafka.progress(self.settings.kafka_bootstrap, GROUP, tps)).lag
 
 
 class Worker:

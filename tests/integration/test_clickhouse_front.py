@@ -10,6 +10,7 @@ import time
 import uuid
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -52,7 +53,7 @@ class Front:
             stderr=self.log.open("a"),
             text=True,
         )
-        assert self.process.stdout.readline() == "ready\n", self.log.read_text()
+        assert self.process.stdout and self.process.stdout.readline() == "ready\n", self.log.read_text()
         return self
 
     def stop(self, number=signal.SIGTERM):
@@ -60,6 +61,7 @@ class Front:
         start = time.monotonic()
         self.process.send_signal(number)
         self.process.wait(10)
+        assert self.process.stdout
         self.process.stdout.close()
         return time.monotonic() - start
 
@@ -99,7 +101,7 @@ def table(client):
     client.execute(f"DROP TABLE IF EXISTS {name} SYNC")
 
 
-ROUND_TRIPS = {
+ROUND_TRIPS: dict[str, list[Any]] = {
     "UInt64": [0, 1, 2**64 - 1],
     "Decimal(38, 18)": [Decimal("-1.000000000000000001"), Decimal(0), Decimal("12345678901234567890")],
     "Decimal(76, 36)": [Decimal("1e-36"), Decimal("-98765432109876543210.123456"), Decimal(7)],

@@ -74,7 +74,7 @@ def test_two_writers_of_the_same_offsets_leave_one_set_of_rows(config):
 
 
 def test_a_writer_that_was_overtaken_adds_the_rest(config, monkeypatch):
-    store, other, real, overtaken = opened(config), Iceberg(config), writer.rows_for, []
+    store, other, real, overtaken = opened(config), Iceberg(config), tables.rows_for, []
 
     def overtake(table, rows):
         if not overtaken:

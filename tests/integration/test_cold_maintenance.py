@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from pyiceberg.io.pyarrow import ArrowScan
 
 from k2stream import settings
 from k2stream.cli import main
@@ -133,8 +134,8 @@ def test_rows_in_memory_are_bounded_and_the_result_is_stable(config, store):
 
 def test_a_file_without_its_rows_is_not_replaced(config, store, monkeypatch):
     fill(store, commits=2)
-    real = rewrite.ArrowScan.to_table
-    monkeypatch.setattr(rewrite.ArrowScan, "to_table", lambda self, tasks: real(self, tasks[1:]))
+    real = ArrowScan.to_table
+    monkeypatch.setattr(ArrowScan, "to_table", lambda self, tasks: real(self, tasks[1:]))
     (entry, *_) = run(config, [NAME])
     assert entry.status == "ERROR"
     assert entry.detail.startswith("RowsLost: 2 files hold 50 rows, their metadata says 100")

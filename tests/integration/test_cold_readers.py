@@ -6,6 +6,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from importlib.resources import files
+from pathlib import Path
 
 import duckdb
 import polars
@@ -97,7 +98,9 @@ def loaded_duckdb():
     """DuckDB's extensions from their Python packages: it would download them otherwise."""
     connection = duckdb.connect()
     for name in ("avro", "iceberg"):
-        (extension,) = files(f"duckdb_extension_{name}").glob(f"extensions/*/{name}.duckdb_extension")
+        (extension,) = Path(str(files(f"duckdb_extension_{name}"))).glob(
+            f"extensions/*/{name}.duckdb_extension"
+        )
         connection.load_extension(str(extension))
     return connection
 

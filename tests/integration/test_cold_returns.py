@@ -54,8 +54,8 @@ class Log:
 
     async def deliver(self, end):
         offsets = np.arange(self.next, end)
-        blank = [b""] * len(offsets)
-        batch = RecordBatch(TP(*AT), offsets, offsets * 0, blank, list(blank))
+        blank: list[bytes | None] = [b""] * len(offsets)
+        batch = RecordBatch(TP(*AT), offsets, offsets * 0, blank, blank)
         self.next = end
         await self.sink.put(ROUTE, batch, self.acknowledge)
         await self.sink.flush()

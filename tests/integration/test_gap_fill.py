@@ -32,6 +32,7 @@ from k2stream.model.trade import RawTrade
 from k2stream.settings import environment
 from k2stream.simulator import Options, Simulator
 from k2stream.simulator.faults import Fault, FaultKind
+from tests import kafka
 from tests.integration.partitions import settings_on
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
@@ -108,16 +109,9 @@ async def workers(settings, log):
 
 async def pass_over(settings, exchange):
     """Commit the events of other tests as answered."""
-    tp = TopicPartition(topics.FEED_EVENTS, 0)
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap, group_id=group(exchange), enable_auto_commit=False
-    )
-    await consumer.start()
-    try:
-        consumer.assign([tp])
-        await consumer.commit(await consumer.end_offsets([tp]))
-    finally:
-        await consumer.stop()
+    tps = kafka.partitions(topics.FEED_EVENTS, 1)
+    async with kafka.consuming(settings.kafka_bootstrap, tps, group(exchange)) as consumer:
+        await consumer.commit(await consumer.end_offsets(tps))
 
 
 class Topic:
@@ -156,9 +150,9 @@ def happened(path):
     for (exchange, symbol, _), alike in moments.items():
         trade = alike[0]
         time = trade["time_us"] // 1000 * 1000 if exchange == "binance" else trade["time_us"]
-        number = None if exchange == "kraken" else trade["id"]
+        named = None if exchange == "kraken" else trade["id"]
         quantity = sum(Decimal(item["quantity"]) for item in alike)
-        row = (time, number, Decimal(trade["price"]), quantity, trade["taker_buy"])
+        row = (time, named, Decimal(trade["price"]), quantity, trade["taker_buy"])
         found[exchange, symbol].append(row)
     return found
 

@@ -6,12 +6,12 @@ import os
 import sys
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from k2stream import instruments, topics
 from k2stream.kafka.creation import ensure_topics
 from k2stream.settings import Settings, environment
 from k2stream.simulator import Options, Simulator
+from tests import kafka
 from tests.integration.partitions import TWO
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
@@ -91,10 +91,7 @@ async def test_a_broker_that_dies_costs_no_trade_and_doubles_none(running_stack,
 
 async def read(bootstrap, exchange, starts, expected):
     """The raw records from `starts` on, once as many as expected are there; more show up as well."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
-    await consumer.start()
-    try:
-        consumer.assign(list(starts))
+    async with kafka.consuming(bootstrap, starts) as consumer:
         for partition, offset in starts.items():
             consumer.seek(partition, offset)
         records = []
@@ -103,8 +100,6 @@ async def read(bootstrap, exchange, starts, expected):
                 for messages in (await consumer.getmany(timeout_ms=200)).values():
                     records += [json.loads(message.value) for message in messages]
         return records
-    finally:
-        await consumer.stop()
 
 
 async def unread(consumer, partitions):
@@ -114,13 +109,9 @@ async def unread(consumer, partitions):
 
 async def raw_ends(settings, exchange):
     await ensure_topics(settings, topics.declared(settings))
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap)
-    await consumer.start()
-    try:
-        count = settings.raw_partitions(exchange)
-        return await consumer.end_offsets([TopicPartition(topics.raw(exchange), p) for p in range(count)])
-    finally:
-        await consumer.stop()
+    tps = kafka.partitions(topics.raw(exchange), settings.raw_partitions(exchange))
+    async with kafka.consuming(settings.kafka_bootstrap, tps) as consumer:
+        return await consumer.end_offsets(tps)
 
 
 async def test_a_publish_that_fails_ends_the_worker(worker_environment):

@@ -1,17 +1,16 @@
 """What `k2 mend` does to topics and groups."""
 
 import asyncio
-import time
 
 import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from k2stream import settings
 from k2stream.kafka.reader import Reader
 from k2stream.mend import lift
 from k2stream.platform.platform import local_settings
+from tests import kafka
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 
@@ -26,16 +25,9 @@ def record(n):
 
 
 async def create(at, topic, *, anew=False):
-    admin = AIOKafkaAdminClient(bootstrap_servers=at.kafka_bootstrap)
-    await admin.start()
     if anew:
-        await admin.delete_topics([topic])
-        deadline = time.monotonic() + 20
-        while topic in await admin.list_topics():
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.05)
-    await admin.create_topics([NewTopic(topic, 1, 1)])
-    await admin.close()
+        await kafka.delete(at.kafka_bootstrap, topic)
+    await kafka.create(at.kafka_bootstrap, topic, 1)
 
 
 async def publish(at, topic, numbers):

@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 from faust.types import TP
 
 from k2stream import exchanges, instruments, normalizer, topics
@@ -22,6 +22,7 @@ from k2stream.exchanges import raw
 from k2stream.kafka import creation
 from k2stream.model.trade import RawTrade
 from k2stream.settings import Settings, environment
+from tests import kafka
 from tests.integration.partitions import settings_on
 from tests.integration.repetition import repeated
 
@@ -84,39 +85,18 @@ async def publish(settings, enough):
 
 async def read(settings, topic, partitions):
     """All records of a topic, by partition."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, max_poll_records=20_000)
-    await consumer.start()
-    try:
-        tps = [TopicPartition(topic, partition) for partition in range(partitions)]
-        consumer.assign(tps)
-        await consumer.seek_to_beginning(*tps)
-        ends = await consumer.end_offsets(tps)
-        found = {tp.partition: [] for tp in tps}
-        while any([await consumer.position(tp) < ends[tp] for tp in tps]):
-            for tp, records in (await consumer.getmany(timeout_ms=200)).items():
-                found[tp.partition] += records
-        return found
-    finally:
-        await consumer.stop()
+    return await kafka.read(settings.kafka_bootstrap, topic, partitions)
 
 
 async def positions(settings):
     """Sums over the raw topics: what the worker has committed, and what there is."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap, group_id="k2-normalize", enable_auto_commit=False
-    )
-    await consumer.start()
-    try:
-        tps = [
-            TopicPartition(topics.raw(exchange), partition)
-            for exchange in topics.EXCHANGES
-            for partition in range(settings.raw_partitions(exchange))
-        ]
-        consumer.assign(tps)
-        ends = await consumer.end_offsets(tps)
-        return sum([await consumer.committed(tp) or 0 for tp in tps]), sum(ends.values())
-    finally:
-        await consumer.stop()
+    tps = [
+        tp
+        for exchange in topics.EXCHANGES
+        for tp in kafka.partitions(topics.raw(exchange), settings.raw_partitions(exchange))
+    ]
+    found = await kafka.progress(settings.kafka_bootstrap, "k2-normalize", tps)
+    return sum(found.committed.values()), sum(found.ends.values())
 
 
 async def committed_beyond(settings, count):
@@ -152,7 +132,7 @@ def expected(exchange, partition, records, schema_id):
     return normalizer.normalise(
         exchanges.get(exchange),
         batch,
-        {}.get,
+        lambda symbol: None,
         lambda symbol: spelled.get(symbol) or exchanges.get(exchange).canonical(symbol),
         schema_id=schema_id,
         process_time=0,

@@ -1,8 +1,7 @@
 """What expired before it was read is an error of its own, in every reader: it is not empty."""
 
 import pytest
-from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from aiokafka import AIOKafkaProducer
 
 from k2stream import settings
 from k2stream.kafka.reader import Reader
@@ -10,6 +9,7 @@ from k2stream.model.errors import ConfigError, Expired
 from k2stream.platform.platform import local_settings
 from k2stream.reconcile.audit.topics import reader as audit_reader
 from k2stream.reconcile.oracle import raw_log
+from tests import kafka
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 
@@ -23,20 +23,14 @@ def at(stack):
 
 async def filled(at, name):
     """A topic of 100 records."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=at.kafka_bootstrap)
-    await admin.start()
-    await admin.create_topics([NewTopic(name, 1, 1)])
-    await admin.close()
+    await kafka.create(at.kafka_bootstrap, name, 1)
     async with AIOKafkaProducer(bootstrap_servers=at.kafka_bootstrap) as producer:
         for n in range(100):
             await producer.send_and_wait(name, b"%d" % n, partition=0)
 
 
 async def expire(at, name, before):
-    admin = AIOKafkaAdminClient(bootstrap_servers=at.kafka_bootstrap)
-    await admin.start()
-    await admin.delete_records({TopicPartition(name, 0): RecordsToDelete(before_offset=before)})
-    await admin.close()
+    await kafka.expire(at.kafka_bootstrap, name, 0, before)
 
 
 @pytest.mark.parametrize("columnar", [False, True])

@@ -3,13 +3,13 @@
 import asyncio
 import os
 import sys
+from typing import Any
 
 import httpx
 import msgspec
 import pytest
 import pytest_asyncio
-from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka import AIOKafkaProducer
 
 from k2stream import topics
 from k2stream.batch._table import RESERVED
@@ -17,6 +17,7 @@ from k2stream.candles.codec import dumps_state, loads_state
 from k2stream.clickhouse.destination import ClickHouse, connect
 from k2stream.commands.demo import drain
 from k2stream.delivery.progress import SinkPosition, SourcePartition
+from k2stream.delivery.route import Route
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.iceberg.destination import Iceberg
 from k2stream.iceberg.fresh import FRESH, fresh_name
@@ -32,6 +33,7 @@ from k2stream.reconcile.oracle.run import verify
 from k2stream.replay import run, swap
 from k2stream.replay.tiers import Tiers
 from k2stream.settings import Settings, environment, load
+from tests import kafka
 from tests.fault.platforms import recovered, until
 from tests.integration.partitions import TWO
 from tests.integration.sink_samples import batch, piece, trade
@@ -46,7 +48,7 @@ REACHED = {
     },
     **{f"ohlcv_{name}": {SourcePartition(topics.ohlcv(name), 0): SinkPosition(5)} for name in TIMEFRAMES},
 }
-COLD = {table.hot: table.route for table in TABLES.values()}
+COLD = {table.of.hot: table.route for table in TABLES.values()}
 
 
 @pytest.fixture
@@ -77,7 +79,7 @@ async def test_layers_change_places_and_the_sinks_go_on_from_them(settings, tier
     _, cold = tiers
     for tier in tiers:
         tier.create()
-    sinks = {ClickHouse(settings): silver.ROUTE, Iceberg(settings): COLD["silver_trades"]}
+    sinks: dict[Any, Route] = {ClickHouse(settings): silver.ROUTE, Iceberg(settings): COLD["silver_trades"]}
     for sink, route in sinks.items():
         key = (route.table, SourcePartition(route.topic, 0))
         sink.open({key: SinkPosition(29)})
@@ -142,8 +144,9 @@ async def k2(settings, *arguments):
 
 async def rebuilt(settings, batch_records):
     """Rebuilt silver and gold of both tiers, as bytes."""
-    hot, cold = Tiers.of(settings)
-    await run.rebuild(settings, (hot, cold), "auto", print, batch_records=batch_records)
+    tiers = Tiers.of(settings)
+    hot, cold = tiers
+    await run.rebuild(settings, tiers, "auto", print, batch_records=batch_records)
     found = {}
     for hot_name, route in COLD.items():
         if "bronze" not in hot_name:
@@ -208,12 +211,7 @@ async def damage(settings):
 
 
 async def expire(settings, topic, number, offset):
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
-    await admin.start()
-    try:
-        await admin.delete_records({TopicPartition(topic, number): RecordsToDelete(offset)})
-    finally:
-        await admin.close()
+    await kafka.expire(settings.kafka_bootstrap, topic, number, offset)
 
 
 @pytest.mark.fault

@@ -5,12 +5,13 @@ import json
 import os
 import sys
 import time
+from typing import Any
 
 import httpx
 import msgspec
 import pytest
 import pytest_asyncio
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 
 from k2stream import deadletter, topics
 from k2stream.avro import registry, trades
@@ -26,6 +27,7 @@ from k2stream.kafka.reader import Reader
 from k2stream.model import clock, decimals
 from k2stream.model.trade import RawTrade
 from k2stream.settings import environment
+from tests import kafka
 from tests.integration.partitions import TWO, settings_on
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
@@ -123,13 +125,8 @@ async def ends(settings, topic, partitions):
 
 async def waiting(settings, group, topic, partitions):
     """Records of a topic that a group has not committed."""
-    tps = [TopicPartition(topic, partition) for partition in range(partitions)]
-    async with AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap, group_id=group, enable_auto_commit=False
-    ) as consumer:
-        consumer.assign(tps)
-        found = await consumer.end_offsets(tps)
-        return sum([found[tp] - (await consumer.committed(tp) or 0) for tp in tps])
+    tps = kafka.partitions(topic, partitions)
+    return (await kafka.progress(settings.kafka_bootstrap, group, tps)).lag
 
 
 async def done(settings):
@@ -153,7 +150,7 @@ async def send_raw(producer, value):
 
 async def send_letter(producer, original, **fields):
     """A letter as an earlier release wrote it; its number."""
-    given = {"cause": "an old mistake", "exchange": "kraken", "time": clock.now_us()} | fields
+    given: dict[str, Any] = {"cause": "an old mistake", "exchange": "kraken", "time": clock.now_us()} | fields
     letter = DeadLetter(original=deadletter.original(original), **given)
     sent = await producer.send_and_wait(topics.DLQ, deadletter.encode(letter), b"kraken")
     return sent.offset, letter

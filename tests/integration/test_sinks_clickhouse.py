@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -235,9 +236,7 @@ async def test_a_server_that_dies_gets_everything_once(running_stack, config, cl
 
     async def produce():
         for first in range(0, 6000, 50):
-            await sink.put(
-                route, delivery(range(first, first + 50)), lambda last=first + 49: acknowledge(last)
-            )
+            await sink.put(route, delivery(range(first, first + 50)), partial(acknowledge, first + 49))
             await asyncio.sleep(0.005)
 
     async def acknowledge(last):

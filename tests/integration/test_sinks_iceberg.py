@@ -147,7 +147,7 @@ def test_two_writers_of_the_same_offsets_leave_one_set_of_rows(store, catalog, c
 
 def test_a_writer_that_was_overtaken_adds_the_rest(store, catalog, config, monkeypatch):
     """The other commits between this one's look at the table and its commit."""
-    other, real, overtaken = Iceberg(config), writer.rows_for, []
+    other, real, overtaken = Iceberg(config), tables.rows_for, []
 
     def overtake(table, rows):
         if not overtaken:

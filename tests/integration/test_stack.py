@@ -7,13 +7,14 @@ import uuid
 import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import MessageSizeTooLargeError
 from clickhouse_driver import Client
 
 from k2stream.embedded import datadir
 from k2stream.embedded.errors import StackError
 from k2stream.embedded.stack import Stack
+from tests import kafka
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 
@@ -47,10 +48,7 @@ async def read(bootstrap, count):
 
 async def test_broker_keeps_acknowledged_records_over_a_kill(running_stack):
     stack, bootstrap = running_stack, running_stack.endpoints.bootstrap
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    await admin.create_topics([NewTopic(TOPIC, 1, 1)])
-    await admin.close()
+    await kafka.create(bootstrap, TOPIC, 1)
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
     await producer.start()
     with pytest.raises(MessageSizeTooLargeError):

@@ -11,8 +11,6 @@ import pyarrow as pa
 import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
-from aiokafka.structs import TopicPartition
 
 from k2stream import topics
 from k2stream.clickhouse.destination import connect
@@ -23,10 +21,11 @@ from k2stream.kafka.lag import LagReader
 from k2stream.platform.platform import Platform, Simulation
 from k2stream.platform.running import Running
 from k2stream.reconcile.oracle.raw_log import held, read_to_end
-from k2stream.reconcile.oracle.run import verify
+from k2stream.reconcile.oracle.run import Report, verify
 from k2stream.reconcile.settle import settle
 from k2stream.resources import SCHEMAS
 from k2stream.settings import Settings, load
+from tests import kafka
 
 pytestmark = [pytest.mark.integration, pytest.mark.fault, pytest.mark.asyncio(loop_scope="session")]
 
@@ -34,8 +33,16 @@ KINDS = ("lost", "doubled", "side", "time", "symbol", "price")
 ENOUGH = 600  # canonical trades
 
 
+Said = tuple[Report, list[str]]
+
+
 class Found:
     """What verifications said, as text."""
+
+    running: Said
+    right: Said
+    wrong: Said
+    expired: Said
 
     def __init__(self, platform):
         self._platform = platform
@@ -269,9 +276,4 @@ def encoded(before, fields, schema):
 async def expire(settings, topic):
     """Half of a topic's records are gone, as after 48 hours."""
     end = (await held(settings, topic))[0].end
-    admin = AIOKafkaAdminClient(**client_options(settings))
-    await admin.start()
-    try:
-        await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(end // 2)})
-    finally:
-        await admin.close()
+    await kafka.expire(settings.kafka_bootstrap, topic, 0, end // 2)

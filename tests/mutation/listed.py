@@ -87,7 +87,7 @@ LISTED = (
         "k2stream/delivery/sink.py",
         "self._unsaved = [(name, batch, []) for name, batch, _ in self._unsaved]",
         "pass",
-        "tests/unit/delivery/test_sink.py::"
+        "tests/unit/delivery/test_sink_rebalance.py::"
         "test_what_was_written_before_a_rebalance_is_saved_and_not_acknowledged",
     ),
     Listed(

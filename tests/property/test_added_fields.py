@@ -3,6 +3,7 @@
 import copy
 import io
 from contextlib import contextmanager
+from typing import Any
 
 import fastavro
 import numpy as np
@@ -22,7 +23,7 @@ from k2stream.model.errors import ConfigError
 from tests.property.test_trade_codec import NOW, SCHEMA_ID, batches, odd_word, records_of
 
 NEW_ID = SCHEMA_ID + 1
-FIELDS = [
+FIELDS: list[dict[str, Any]] = [
     {"name": "lots", "type": "long", "default": 7},
     {"name": "venue", "type": ["null", "string"], "default": None},
     {"name": "tags", "type": {"type": "array", "items": "string"}, "default": []},
@@ -114,7 +115,9 @@ def test_records_by_column_have_them_and_become_rows():
         raw_offset=np.arange(2),
     )
     with declared(NEW):
-        values = uniform_trades.encode(plain, raw_partition=0, process_time=NOW, schema_id=NEW_ID)
+        values: list[bytes | None] = [
+            *uniform_trades.encode(plain, raw_partition=0, process_time=NOW, schema_id=NEW_ID)
+        ]
         batch = RecordBatch(TP("t", 0), np.arange(2), np.arange(2), [b"k"] * 2, values)
         rows = silver.columns(batch)
         assert (

@@ -22,7 +22,7 @@ odd = st.one_of(plain, st.text(max_size=8), st.sampled_from(["\x7f", "\x1f", "a\
 digits = st.from_regex(r"[0-9]{1,8}(\.[0-9]{1,12})?", fullmatch=True)
 count = st.one_of(st.integers(0, 10**6), st.integers(0, 2**63 - 1), st.sampled_from([10**16 - 1, 10**16]))
 flag = st.booleans()
-SHAPES = {
+SHAPES: dict[str, list[dict[str, st.SearchStrategy]]] = {
     "binance": [
         {"e": st.just("trade"), "E": count, "s": plain, "t": count, "p": digits, "q": digits, "T": count}
         | {"m": flag, "M": flag},

@@ -135,7 +135,7 @@ def test_repeats_inside_one_batch_are_dropped(trades, data):
     assert worker.candles() == expected(trades)[0]
 
 
-@settings(max_examples=3 * settings.default.max_examples)
+@settings(max_examples=3 * settings().max_examples)
 @given(streams(backfilled=True), st.integers(1, 8), st.data())
 def test_a_crash_between_any_changelog_entries_changes_nothing(trades, size, data):
     """kill -9: any subset of the last flush's entries survives, then a replay from the last commit."""
@@ -165,7 +165,7 @@ def test_a_crash_between_any_changelog_entries_changes_nothing(trades, size, dat
     assert late == set(expected_late)
 
 
-@settings(max_examples=2 * settings.default.max_examples)
+@settings(max_examples=2 * settings().max_examples)
 @given(streams(keys=KEYS[:1]), st.integers(1, 6), st.data())
 def test_retention_survives_crashes(trades, size, data):
     """Every final candle published, and every window retained, is the reference's, whatever was dropped."""
@@ -197,7 +197,7 @@ def test_retention_survives_crashes(trades, size, data):
         assert {w for w, c in candles.items() if not c.final} <= kept.keys()
 
 
-@settings(max_examples=2 * settings.default.max_examples)
+@settings(max_examples=2 * settings().max_examples)
 @given(streams(keys=KEYS[:1], backfilled=True), st.integers(1, 6), st.data())
 def test_what_is_fetched_later_never_makes_a_candle_of_a_part(trades, size, data):
     """Windows past the retention are left alone; whatever is published or kept has all of its trades."""

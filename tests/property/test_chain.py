@@ -6,6 +6,8 @@ In the end each trade is in each store once and in each of its candles, whatever
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterable
+from typing import Any, cast
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -59,12 +61,13 @@ class Chain(RuleBasedStateMachine):
     @rule(what=st.sampled_from(["repeat", "raw marker", "canonical marker", "publish", "close"]))
     def happen(self, what):
         """A trade comes twice; a transaction of somebody else's takes an offset; what clocks do."""
+        candles: Any = self.workers["candles"]
         if what == "repeat":
             self.feed.repeat()
         elif what == "publish":
-            self.workers["candles"].publish()
+            candles.publish()
         elif what == "close":
-            self.workers["candles"].close_silent(self.feed.time + IDLE)
+            candles.close_silent(self.feed.time + IDLE)
         else:
             log = self.broker.log(RAW if what == "raw marker" else topics.NORMALIZED)
             if any(log.records):  # a source of nothing but markers shows no record to know it by
@@ -168,8 +171,8 @@ class Chain(RuleBasedStateMachine):
 
     def candles(self):
         """The highest revision of each, as a reader takes it."""
-        found = {}
-        for candle in self.broker.log(CANDLES).records:
+        found, candles = {}, cast(Iterable[Any], self.broker.log(CANDLES).records)
+        for candle in candles:
             state = found.get(candle.window)
             if state is None or candle.state.revision >= state.revision:
                 found[candle.window] = candle.state

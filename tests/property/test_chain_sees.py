@@ -10,7 +10,7 @@ import pytest
 
 from k2stream.batch import BatchTable
 from k2stream.candles import partition
-from k2stream.delivery import anchors
+from k2stream.delivery import anchors, epochs
 from k2stream.delivery import sink as base
 from k2stream.delivery.epochs import Move
 from k2stream.delivery.route import no_replays
@@ -124,12 +124,12 @@ def a_save_goes_on_from_anything(patch):
     patch.setattr(
         base, "moves", lambda written: {key: Move(-1, move.position) for key, move in moved(written).items()}
     )
-    patch.setattr(base.Anchors, "check", nothing)
+    patch.setattr(anchors.Anchors, "check", nothing)
 
 
 def a_batch_follows_on_from_anything(patch):
     patch.setattr(test_sink_machine, "follows", lambda *_: True)
-    patch.setattr(base.Anchors, "check", nothing)
+    patch.setattr(anchors.Anchors, "check", nothing)
 
 
 def a_refill_has_the_epoch_of_before(patch):
@@ -141,7 +141,7 @@ async def nothing(self, route):
     pass
 
 
-moved = base.moves
+moved = epochs.moves
 SEEN = [
     (replays_are_not_dropped, dies_once_its_outputs_arrived),
     (progress_is_written_before_the_windows, lambda chain: dies_amid_the_changelogs(chain, 2)),

@@ -48,6 +48,7 @@ def in_batches(kind, rows, cuts, **how):
         for event in result.events:
             if event.kind in (EventKind.GAP, EventKind.JUMP):
                 assert event.kind is (EventKind.JUMP if kind is Continuity.RISING else EventKind.GAP)
+                assert event.first_missing is not None and event.last_missing is not None
                 assert event.count == event.last_missing - event.first_missing + 1
                 gaps.append((event.symbol, event.first_missing, event.last_missing))
             else:

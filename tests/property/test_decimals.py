@@ -70,7 +70,7 @@ def expected(text: str) -> int | str:
     if value.adjusted() >= 20:
         return decimals.TOO_MANY_INTEGER_DIGITS
     normal = value.normalize(WIDE)
-    if normal.as_tuple().exponent < -SCALE:
+    if int(normal.as_tuple().exponent) < -SCALE:
         return decimals.TOO_MANY_FRACTION_DIGITS
     return int(Fraction(normal) * 10**SCALE)
 

@@ -1,6 +1,7 @@
 """The oracle's reading of raw records, stated apart from the normaliser's, comes to the same."""
 
 import json
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from k2stream.model import decimals
 from k2stream.reconcile.oracle.native import judge, plain
 
 INGEST = {"k2_recv": 1_700_000_000_000_000, "k2_conn": "c", "k2_seq": 7}
-PLAIN = {
+PLAIN: dict[str, dict[str, object]] = {
     "binance": {
         "e": "trade",
         "E": 5,
@@ -76,6 +77,7 @@ def test_they_read_the_same_records(name, data):
     found = judge(name, value)
     assert found.readable == readable(name, value), fields
     (route,) = (route for route in bronze.ROUTES if route.table == f"bronze_trades_{name}")
+    assert isinstance(route.columns, partial)
     exchange = route.columns.args[0]
     assert found.storable == (not raw.decode(exchange, [value])[1]), fields
 

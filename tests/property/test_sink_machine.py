@@ -54,6 +54,9 @@ class Store:
         self.tokens = set()
         self.held = {}
 
+    def prepare(self, routes):
+        """There is nothing to prepare."""
+
     def positions(self, route):
         return dict(self.held)
 
@@ -244,8 +247,8 @@ class Delivery(RuleBasedStateMachine):
             return
         self.next[partition] = max(self.next[partition], last + 1)
         offsets = np.arange(first, last + 1)
-        blank = [b"" for _ in offsets]
-        batch = RecordBatch(TP(TOPIC, partition), offsets, offsets * 0, blank, list(blank))
+        blank: list[bytes | None] = [b"" for _ in offsets]
+        batch = RecordBatch(TP(TOPIC, partition), offsets, offsets * 0, blank, blank)
         self.run(self.sink.put(ROUTE, batch, self.acknowledgement(partition, last, self.stay)))
 
     def acknowledgement(self, partition, last, stay):

@@ -26,6 +26,7 @@ def trades(steps, first):
 
 def client(name, told):
     exchange = exchanges.get(name)
+    assert exchange.history is not None
     by_id = exchange.history.by_id
     few = replace(exchange.history, limit=LIMIT)
     if by_id:

@@ -15,6 +15,8 @@ from k2stream.normalizer import SymbolPosition, records, uniform
 from k2stream.normalizer.continuity import ContinuityState, Ids
 
 BINANCE = exchanges.get("binance")
+assert BINANCE.layout is not None
+LAYOUT = BINANCE.layout
 NOW = 1_700_000_000_000_000
 OPTIONS = {"schema_id": 1003, "process_time": NOW}
 registry.learn(1003, wire.declared("trade"))
@@ -71,7 +73,7 @@ def both(values, highs, first_offset=5):
     }
     slow = records.normalise(BINANCE, batch, known.get, BINANCE.canonical, **OPTIONS)
     try:
-        fast = uniform.normalise(BINANCE, BINANCE.layout, batch, known.get, BINANCE.canonical, **OPTIONS)
+        fast = uniform.normalise(BINANCE, LAYOUT, batch, known.get, BINANCE.canonical, **OPTIONS)
     except NotColumnar as refusal:
         note(f"refused: {str(refusal)[:30]}")
         return None, slow
@@ -90,7 +92,7 @@ def same(fast, slow):
         assert getattr(fast, name) == getattr(slow, name), name
 
 
-@settings(max_examples=3 * settings.default.max_examples)
+@settings(max_examples=3 * settings().max_examples)
 @given(batches())
 def test_equal_or_refused(made):
     fast, slow = both(*made)
@@ -98,7 +100,7 @@ def test_equal_or_refused(made):
         same(fast, slow)
 
 
-@settings(max_examples=5 * settings.default.max_examples)
+@settings(max_examples=5 * settings().max_examples)
 @given(batches(), st.data())
 def test_a_changed_byte_is_never_read_differently(made, data):
     values, highs = made
@@ -176,7 +178,8 @@ def test_what_is_not_usual_is_refused(values):
 def test_what_is_remembered_by_column_is_what_is_compared_record_by_record():
     fast, slow = both([PLAIN, NEXT], {"BTCUSDT": 7})
     same(fast, slow)
-    again = [NEXT.replace(b"2.5", b"2.500"), PLAIN.replace(b"1.50", b"1.51")]  # a repeat, and another trade
+    repeat, other = NEXT.replace(b"2.5", b"2.500"), PLAIN.replace(b"1.50", b"1.51")
+    again: list[bytes | None] = [repeat, other]
     batch = RecordBatch(TP("raw", 1), np.arange(9, 11), np.full(2, NOW // 1000), [b"BTCUSDT"] * 2, again)
     done = records.normalise(BINANCE, batch, fast.positions.get, BINANCE.canonical, **OPTIONS)
     assert len(done.values) == 1 and {item.kind for item in done.events} == {"duplicate", "restart"}
@@ -187,7 +190,7 @@ def test_after_a_restart_of_ids_batches_are_read_record_by_record():
     batch = RecordBatch(TP("raw", 1), np.arange(5, 7), np.full(2, NOW // 1000), [b""] * 2, [PLAIN, NEXT])
     with pytest.raises(NotColumnar, match="started again"):
         uniform.normalise(
-            BINANCE, BINANCE.layout, batch, lambda _: SymbolPosition(4, state), BINANCE.canonical, **OPTIONS
+            BINANCE, LAYOUT, batch, lambda _: SymbolPosition(4, state), BINANCE.canonical, **OPTIONS
         )
 
 

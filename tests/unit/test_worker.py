@@ -68,7 +68,7 @@ def run(phase, path, *, stop_at=""):
         command, cwd=path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
-            for line in process.stdout if stop_at else ():
+            for line in process.stdout if process.stdout and stop_at else ():
                 if stop_at in line:
                     process.send_signal(signal.SIGTERM)
                     break

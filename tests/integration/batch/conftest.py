@@ -5,12 +5,15 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 import pytest_asyncio
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka import AIOKafkaProducer
+
+from tests import kafka as broker
 
 WORKER = Path(__file__).with_name("worker.py")
 PARTITIONS = 4
@@ -24,12 +27,7 @@ class Kafka:
         self.bootstrap = bootstrap
 
     async def create(self, topic, configs=None):
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
-        await admin.start()
-        try:
-            await admin.create_topics([NewTopic(topic, PARTITIONS, 1, topic_configs=configs or {})])
-        finally:
-            await admin.close()
+        await broker.create(self.bootstrap, topic, PARTITIONS, configs)
 
     async def fill(self, topic, records, key=b"k%d", value=b"%d"):
         """`records` records over all partitions, in broker batches of 500; `%d` is the record's number."""
@@ -46,35 +44,12 @@ class Kafka:
 
     async def read(self, topic):
         """Records by partition, to the end."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, max_poll_records=20_000)
-        await consumer.start()
-        try:
-            tps = [TopicPartition(topic, p) for p in range(PARTITIONS)]
-            consumer.assign(tps)
-            await consumer.seek_to_beginning(*tps)
-            ends = await consumer.end_offsets(tps)
-            records = {p: [] for p in range(PARTITIONS)}
-            while any([await consumer.position(tp) < ends[tp] for tp in tps]):
-                for tp, fetched in (await consumer.getmany(timeout_ms=200)).items():
-                    records[tp.partition] += fetched
-            return records
-        finally:
-            await consumer.stop()
+        return await broker.read(self.bootstrap, topic, PARTITIONS)
 
     async def committed(self, group, topic):
         """Committed offsets by partition, 0 where there is none, and the lag."""
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.bootstrap, group_id=group, enable_auto_commit=False
-        )
-        await consumer.start()
-        try:
-            tps = [TopicPartition(topic, p) for p in range(PARTITIONS)]
-            consumer.assign(tps)
-            ends = await consumer.end_offsets(tps)
-            offsets = [await consumer.committed(tp) or 0 for tp in tps]
-            return offsets, sum(ends.values()) - sum(offsets)
-        finally:
-            await consumer.stop()
+        found = await broker.progress(self.bootstrap, group, broker.partitions(topic, PARTITIONS))
+        return list(found.committed.values()), found.lag
 
     async def caught_up(self, group, topic, seconds=30):
         deadline = time.monotonic() + seconds
@@ -111,6 +86,7 @@ class Worker:
         await self._reader
 
     async def _read(self):
+        assert self.process.stdout is not None
         async for line in self.process.stdout:
             if line.startswith(b"{"):
                 self.facts.append(json.loads(line))
@@ -147,6 +123,19 @@ async def kafka(stack):
     return Kafka(stack.bootstrap)
 
 
+@dataclass(frozen=True)
+class Start:
+    """Makes workers of one app; its name, and its topics."""
+
+    make: Callable[..., Worker]
+    app: str
+    source: str
+    out: str
+
+    def __call__(self, role: str, **environment: object) -> Worker:
+        return self.make(role, **environment)
+
+
 @pytest_asyncio.fixture
 async def start(kafka, tmp_path):
     """start(role, **environment) -> Worker, all in one app of its own with a source and an out topic."""
@@ -163,5 +152,4 @@ async def start(kafka, tmp_path):
         }
         return Worker(role, tmp_path, **(defaults | environment))
 
-    factory.app, factory.source, factory.out = name, f"{name}-source", f"{name}-out"
-    return factory
+    return Start(factory, name, f"{name}-source", f"{name}-out")

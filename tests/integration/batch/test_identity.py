@@ -1,16 +1,12 @@
 """State is refused when the topics it refers to are others by now."""
 
-import asyncio
-import time
-
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from k2stream.kafka.creation import ensure_topics
 from k2stream.model.errors import StateRefused
 from k2stream.settings import Settings
 from k2stream.topics import changelog
+from tests import kafka as broker
 
 pytestmark = pytest.mark.integration
 
@@ -37,14 +33,7 @@ async def run(start, kafka, records, ids="on"):
 
 
 async def made_anew(kafka, topic):
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
-    await admin.start()
-    await admin.delete_topics([topic])
-    deadline = time.monotonic() + 20
-    while topic in await admin.list_topics():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
-    await admin.close()
+    await broker.delete(kafka.bootstrap, topic)
     await kafka.create(topic)
 
 
@@ -119,10 +108,7 @@ async def test_what_expired_unread_is_refused(start, kafka):
     await kafka.fill(start.source, 400)
     await run(start, kafka, 400)
     await kafka.fill(start.source, 400)
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
-    await admin.start()
-    await admin.delete_records({TopicPartition(start.source, 1): RecordsToDelete(before_offset=150)})
-    await admin.close()
+    await broker.expire(kafka.bootstrap, start.source, 1, 150)
     line, _ = await refusal(start)
     assert f"{start.source}[1]: offsets 100 to 149 (50 records) have expired" in line
 
@@ -130,14 +116,9 @@ async def test_what_expired_unread_is_refused(start, kafka):
 async def test_offsets_of_an_earlier_release_are_noted_once(start, kafka):
     await kafka.fill(start.source, 400)
     await run(start, kafka, 400)
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=kafka.bootstrap, group_id=start.app, enable_auto_commit=False
-    )
-    await consumer.start()
-    tps = [TopicPartition(start.source, number) for number in range(4)]
-    consumer.assign(tps)
-    await consumer.commit(dict.fromkeys(tps, 100))  # without a note
-    await consumer.stop()
+    tps = broker.partitions(start.source, 4)
+    async with broker.consuming(kafka.bootstrap, tps, start.app) as consumer:
+        await consumer.commit(dict.fromkeys(tps, 100))  # without a note
     await made_anew(kafka, f"{start.app}-state-changelog")
     await kafka.fill(start.source, 4)
     line, _ = await refusal(start)

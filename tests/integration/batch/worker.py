@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,9 @@ ENV = os.environ
 PARTITIONS = int(ENV.get("PARTITIONS", "4"))
 SOURCE, OUT = ENV["SOURCE"], ENV.get("OUT", "")
 PAUSE = float(ENV.get("PAUSE", "0"))
-guard.SETTLE_SECONDS = guarded.SETTLE_SECONDS = 2.0  # of one broker on this machine
+patched: Any = (guard, guarded)
+for module in patched:
+    module.SETTLE_SECONDS = 2.0  # of one broker on this machine
 
 
 async def no_ids(client, topics):

@@ -13,8 +13,18 @@ from k2stream.avro import registry, wire
 from k2stream.model.errors import ConfigError
 
 
+class Server(ThreadingHTTPServer):
+    """Remembers requests; answers with `failures` first."""
+
+    def __init__(self, port, failures, refuse):
+        super().__init__(("127.0.0.1", port), Answers)
+        self.requests, self.failures, self.refuse = [], list(failures), refuse
+
+
 class Answers(BaseHTTPRequestHandler):
     """Confluent's API for one subject: `server.failures` first, then success unless `server.refuse`."""
+
+    server: Server
 
     def answer(self):
         self.server.requests.append((self.command, self.path))
@@ -43,8 +53,7 @@ class Answers(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(port=0, failures=(), refuse=False):
-    server = ThreadingHTTPServer(("127.0.0.1", port), Answers)
-    server.requests, server.failures, server.refuse = [], list(failures), refuse
+    server = Server(port, failures, refuse)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

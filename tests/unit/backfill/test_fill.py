@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
@@ -25,7 +26,8 @@ from tests.unit.backfill.told import Told, numbered
 
 NOW = 1_700_000_000_000_000
 LONG_AGO = NOW - 3_600_000_000
-SETTINGS = Settings(gap_fill_margin_seconds=0.001, simulated=True, kraken_partitions=3)
+OF_KRAKEN: dict[str, Any] = {"kraken_partitions": 3}
+SETTINGS = Settings(gap_fill_margin_seconds=0.001, simulated=True, **OF_KRAKEN)
 
 
 def task(exchange, trades, most=None):
@@ -255,7 +257,7 @@ async def test_a_trade_that_rest_never_tells_does_not_keep_all_other_outages_wai
     """Of a symbol that trades no more nothing ever comes after it."""
     past = LONG_AGO - 10
     work, _ = task(exchanges.get("kraken"), {"XBT/USD": kraken(past - 9)})
-    told_live = HeldTrades({"XBT/USD": {"any": [past - 3]}}, 0, 0)
+    told_live = HeldTrades({"XBT/USD": {("any",): [past - 3]}}, 0, 0)
     assert len(await outages._told(work, "XBT/USD", TradeSpan(past - 10, past), told_live)) == 1
 
 
@@ -271,11 +273,11 @@ async def test_an_outage_is_asked_for_until_rest_has_got_to_what_the_feed_told(m
         return await ask(request)
 
     work.client.fetch = fetch
-    told_live = HeldTrades({"XBT/USD": {"any": [LONG_AGO - 5, LONG_AGO - 3]}}, 0, 0)
+    told_live = HeldTrades({"XBT/USD": {("any",): [LONG_AGO - 5, LONG_AGO - 3]}}, 0, 0)
     told = await outages._told(work, "XBT/USD", TradeSpan(LONG_AGO - 10, LONG_AGO), told_live)
     assert told[-1].time >= LONG_AGO - 3
     # What it told live and never over REST is waited for until REST tells something later.
-    never = HeldTrades({"XBT/USD": {"any": [LONG_AGO - 1]}}, 0, 0)
+    never = HeldTrades({"XBT/USD": {("any",): [LONG_AGO - 1]}}, 0, 0)
     everything = [item for item in everything if item.time != LONG_AGO - 1]
     asked.clear()
     assert len(await outages._told(work, "XBT/USD", TradeSpan(LONG_AGO - 10, LONG_AGO), never)) == 9

@@ -11,19 +11,21 @@ import pytest
 
 from k2stream import exchanges, topics
 from k2stream.backfill.filler import Filler
+from k2stream.batch import TP
 from k2stream.model import events
 from k2stream.model.events import EventKind
+from tests.fakes import Fake
 from tests.unit.backfill.test_fill import answers, gap, task
 from tests.unit.backfill.told import numbered
 
-TP = (topics.FEED_EVENTS, 0)
+PARTITION = TP(topics.FEED_EVENTS, 0)
 
 
 def record(offset, event, key=b"binance"):
     return SimpleNamespace(offset=offset, key=key, value=events.encode(event))
 
 
-class Group:
+class Group(Fake):
     """Notes with each commit how many answers were durable by then."""
 
     def __init__(self, publisher):
@@ -31,7 +33,7 @@ class Group:
         self.commits = []
 
     async def commit(self, tp, offset):
-        assert tp == TP
+        assert tp == PARTITION
         self.commits.append((offset, len(answers(self.publisher))))
 
 
@@ -39,7 +41,7 @@ async def test_an_event_is_committed_once_its_answer_is_durable():
     work, publisher = task(exchanges.get("binance"), {"BTCUSDT": numbered(*range(20))})
     group = Group(publisher)
     records = [record(5, gap(1, 2)), record(6, gap(4, 4)), record(7, gap(9, 9, exchange="kraken"), b"kraken")]
-    await Filler(work)._answer(group, TP, records)
+    await Filler(work)._answer(group, PARTITION, records)
     assert group.commits == [(6, 1), (7, 2), (8, 2)]
 
 
@@ -52,7 +54,7 @@ async def test_an_event_whose_answer_fails_is_not_committed():
 
     publisher.publish = publish
     with pytest.raises(RuntimeError):
-        await Filler(work)._answer(group, TP, [record(5, gap(1, 2))])
+        await Filler(work)._answer(group, PARTITION, [record(5, gap(1, 2))])
     assert group.commits == []
 
 
@@ -60,7 +62,7 @@ async def test_a_gap_without_ids_does_not_stop_those_behind_it():
     work, publisher = task(exchanges.get("binance"), {"BTCUSDT": numbered(*range(20))})
     group = Group(publisher)
     broken = msgspec.structs.replace(gap(1, 2), last_missing=None)
-    await Filler(work)._answer(group, TP, [record(5, broken), record(6, gap(4, 4))])
+    await Filler(work)._answer(group, PARTITION, [record(5, broken), record(6, gap(4, 4))])
     assert group.commits == [(7, 1), (7, 1)]
 
 
@@ -68,5 +70,5 @@ async def test_events_of_others_and_what_is_none_are_passed_over():
     work, publisher = task(exchanges.get("binance"), {})
     group = Group(publisher)
     junk = SimpleNamespace(offset=9, key=b"binance", value=b"{")
-    await Filler(work)._answer(group, TP, [record(8, gap(1, 2, EventKind.DUPLICATE)), junk])
+    await Filler(work)._answer(group, PARTITION, [record(8, gap(1, 2, EventKind.DUPLICATE)), junk])
     assert group.commits == [(10, 0)]

@@ -28,12 +28,16 @@ def value(received, **more):
 class Values(list):
     """Of one partition, with those of the other."""
 
+    def __init__(self):
+        super().__init__()
+        self.other = []
+
 
 @pytest.fixture
 def topic(monkeypatch):
     """Raw records in place of a broker's, in partition 0; the second one is the same list's `other`."""
-    values, other = Values(), []
-    values.other = other
+    values = Values()
+    other = values.other
 
     class Reader(Offline):
         async def held(self, name, partitions):

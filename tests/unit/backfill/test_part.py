@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from k2stream.avro import registry
 from k2stream.backfill import known
 from k2stream.backfill import recompute as module
 from k2stream.backfill.canonical import Canonical
@@ -34,7 +35,7 @@ def recompute(monkeypatch, nowhere):
         return 2
 
     monkeypatch.setattr(module, "canonical", canonical)
-    monkeypatch.setattr(module.registry, "register", register)
+    monkeypatch.setattr(registry, "register", register)
     publisher = MemoryPublisher()
     span = TradeSpan(THEN, THEN + MINUTE)
     return asyncio.run(module.recompute(Settings(), INSTRUMENT, span, publisher)), publisher

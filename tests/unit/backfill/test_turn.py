@@ -154,7 +154,7 @@ async def test_live_trades_that_come_while_a_backfill_fetches_are_not_doubled(to
         await topic.live(*trades[page + 900 : page + 1000])
         return await ask(request)
 
-    client.fetch = fetch
+    monkeypatch.setattr(client, "fetch", fetch)
     progress = await backfill(topic, tmp_path, monkeypatch, client)
     told = [json.loads(value)["time"] for value in topic.values()]
     assert progress.told == 3000 and len(told) == len(set(told)) == 3000

@@ -1,10 +1,11 @@
 """In place of a REST client: answers of a history's real requests, from a list of trades by symbol."""
 
+from k2stream.backfill.client import RestClient
 from k2stream.exchanges.rest.spec import HistoryError, Page, Past
 from k2stream.model.trade import RawTrade
 
 
-class Told:
+class Told(RestClient):
     """Answers as the exchanges do; `most` trades of Kraken's at once."""
 
     def __init__(self, exchange, trades, most=None):

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k2stream.batch._acks import AckLedger
+from k2stream.batch.proof import Proof
 
 
 def message():
@@ -77,13 +78,13 @@ def test_position_is_the_end_of_the_acknowledged_prefix(lengths, data):
 def test_a_position_has_the_proof_of_the_last_record_before_it():
     ledger, messages = AckLedger(), [message() for _ in range(3)]
     for number, each in enumerate(messages):
-        ledger.deliver(each, 10 * number + 9, 10, f"proof {number}")
+        ledger.deliver(each, 10 * number + 9, 10, Proof(number, 0, 0))
     ledger.skip(35)  # offsets without records
     assert ledger.proof_at(40) is None
     messages[0].acked = messages[1].acked = True
     assert ledger.position() == 20
-    assert ledger.proof_at(20) == "proof 1"
+    assert ledger.proof_at(20) == Proof(1, 0, 0)
     messages[2].acked = True
     assert ledger.position() == 36
-    assert ledger.proof_at(36) == "proof 2"
-    assert ledger.proof_at(36) == "proof 2"
+    assert ledger.proof_at(36) == Proof(2, 0, 0)
+    assert ledger.proof_at(36) == Proof(2, 0, 0)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -32,7 +34,8 @@ def test_batches_keep_order_and_limit(values, limit):
     from aiokafka.record.memory_records import MemoryRecords
 
     built = build(lambda: BatchBuilder(limit, 0), limit, [None] * len(values), values, 1)
-    buffers = [bytes(batch.builder._build()) for batch in built]
+    builders: list[Any] = [batch.builder for batch in built]
+    buffers = [bytes(builder._build()) for builder in builders]
     assert all(len(buffer) <= limit for buffer in buffers)
     records = [record for buffer in buffers for record in MemoryRecords(buffer).next_batch()]
     assert [record.value for record in records] == values
@@ -60,11 +63,12 @@ def test_extended_batches_hold_all_that_they_took_within_the_limit(parts, limit)
 
     taken = [b"first"]
     (built,) = build(lambda: BatchBuilder(limit, 0), limit, [None], taken, 1)
+    builder: Any = built.builder
     for number, values in enumerate(parts):
-        if extend(built.builder, limit, values, values, 1 << number * 6):
+        if extend(builder, limit, values, values, 1 << number * 6):
             taken += values
-    assert built.builder.record_count() == len(taken)
-    buffer = bytes(built.builder._build())
+    assert builder.record_count() == len(taken)
+    buffer = bytes(builder._build())
     assert len(buffer) <= limit
     records = list(MemoryRecords(buffer).next_batch())
     assert [record.value for record in records] == taken

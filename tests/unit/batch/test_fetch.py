@@ -2,6 +2,7 @@ import asyncio
 import time
 from collections import Counter
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
+from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from k2stream.batch import _fetch as fetch
@@ -84,7 +86,7 @@ def test_markers_of_transactions_belong_to_the_batch_around_them():
 def test_a_fetch_of_markers_only_is_a_batch_without_records():
     (batch,) = fetch.unpack(fetched(marker(7) + marker(8), 7))
     assert (batch.first_offset, batch.last_offset, len(batch)) == (7, 8, 0)
-    assert (batch.offsets.dtype, batch.timestamps.dtype) == (np.int64, np.int64)
+    assert {batch.offsets.dtype, batch.timestamps.dtype} == {np.dtype(np.int64)}
 
 
 def test_a_large_fetch_is_cut_at_broker_batches(monkeypatch):
@@ -121,7 +123,7 @@ async def test_the_fetcher_looks_for_work_after_a_request_is_forgotten(monkeypat
         return True
 
     monkeypatch.setattr(Fetcher, "_proc_fetch_request", request)
-    fetcher = object.__new__(fetch.ColumnFetcher)
+    fetcher: Any = object.__new__(fetch.ColumnFetcher)
     fetcher.columnar, fetcher.gather = (lambda topic: True), (0.0, 0.0)
     fetcher._records, fetcher._in_flight = {}, {1}
     fetcher._wait_consume_future = asyncio.get_running_loop().create_future()
@@ -139,7 +141,7 @@ async def test_a_fetch_that_is_cancelled_in_its_pause_ends_quietly(monkeypatch):
         return True
 
     monkeypatch.setattr(Fetcher, "_proc_fetch_request", request)
-    fetcher = object.__new__(fetch.ColumnFetcher)
+    fetcher: Any = object.__new__(fetch.ColumnFetcher)
     fetcher.gather, fetcher._records, fetcher._fetch_waiters = (60.0, 60.0), {}, set()
     task = asyncio.ensure_future(fetcher._fetch(SimpleNamespace(active=False), 1, None))
     await asyncio.sleep(0)
@@ -154,7 +156,7 @@ async def test_requests_cut_off_by_a_stop_do_not_stop_the_stop(begun):
     async def request():
         await asyncio.sleep(60)  # such as the offsets of partitions that were just assigned
 
-    fetcher = object.__new__(fetch.ColumnFetcher)
+    fetcher: Any = object.__new__(fetch.ColumnFetcher)
     tasks = [asyncio.ensure_future(request()) for _ in range(2)]
     fetcher._fetch_task, fetcher._fetch_waiters, fetcher._pending_tasks = tasks[0], set(), {tasks[1]}
     if begun:
@@ -174,7 +176,7 @@ async def test_an_answer_is_as_old_as_its_question(monkeypatch):
 
     monkeypatch.setattr(Fetcher, "_proc_fetch_request", request)
     monkeypatch.setattr(fetch, "monotonic", lambda: next(moments))
-    fetcher = object.__new__(fetch.ColumnFetcher)
+    fetcher: Any = object.__new__(fetch.ColumnFetcher)
     fetcher.gather, fetcher.asked, fetcher.breaks, fetcher._records = (0.0, 0.0), {}, Counter(), {}
     await fetcher._fetch(assignment, 1, SimpleNamespace(topics=[("t", [(0, 5, 1), (1, 5, 1)])]))
     assert fetcher.asked == {TP("t", 0): 100.0}
@@ -189,10 +191,10 @@ async def test_a_thread_that_failed_keeps_nobody_waiting(monkeypatch, which):
     async def never(*_, **__):
         await asyncio.get_running_loop().create_future()
 
-    monkeypatch.setattr(fetch.driver.AIOKafkaConsumerThread, "call_thread", never)
-    thread = object.__new__(fetch.ConsumerThread)
-    crashes = {"thread": SimpleNamespace(is_set=lambda: failed), "consumer": failed_consumer(lambda: failed)}
+    monkeypatch.setattr(driver.AIOKafkaConsumerThread, "call_thread", never)
+    thread: Any = object.__new__(fetch.ConsumerThread)
     failed = False
+    crashes = {"thread": SimpleNamespace(is_set=lambda: failed), "consumer": failed_consumer(lambda: failed)}
     thread._crashed = crashes["thread"] if which == "thread" else SimpleNamespace(is_set=lambda: False)
     thread.consumer = crashes["consumer"] if which == "consumer" else failed_consumer(lambda: False)
     asked = asyncio.ensure_future(thread.is_member())
@@ -223,8 +225,8 @@ async def test_an_answer_of_the_thread_is_passed_on(monkeypatch):
     async def double(number):
         return 2 * number
 
-    monkeypatch.setattr(fetch.driver.AIOKafkaConsumerThread, "call_thread", answer)
-    thread = object.__new__(fetch.ConsumerThread)
+    monkeypatch.setattr(driver.AIOKafkaConsumerThread, "call_thread", answer)
+    thread: Any = object.__new__(fetch.ConsumerThread)
     thread._crashed = SimpleNamespace(is_set=lambda: False)
     thread.consumer = failed_consumer(lambda: False)
     assert await thread.call_thread(double, 4) == 8
@@ -236,8 +238,8 @@ async def test_a_thread_that_has_ended_is_no_member(monkeypatch):
     async def closed(*_, **__):
         raise RuntimeError("Event loop is closed")
 
-    monkeypatch.setattr(fetch.driver.AIOKafkaConsumerThread, "call_thread", closed)
-    thread = object.__new__(fetch.ConsumerThread)
+    monkeypatch.setattr(driver.AIOKafkaConsumerThread, "call_thread", closed)
+    thread: Any = object.__new__(fetch.ConsumerThread)
     thread._crashed = SimpleNamespace(is_set=lambda: False)
     thread.consumer = failed_consumer(lambda: True)
     assert await thread.is_member() is False

@@ -12,6 +12,7 @@ from k2stream.batch import proof
 from k2stream.batch._guard import Guard, Unanswered
 from k2stream.batch.proof import Shown, proof_of
 from k2stream.model.errors import StateRefused
+from tests.fakes import Fake
 
 TP0 = TP("raw", 0)
 
@@ -59,7 +60,7 @@ class Table(SimpleNamespace):
         self.notes[number] = kept
 
 
-class Consumer:
+class Consumer(Fake):
     """What a guard asks of its consumer."""
 
     def __init__(self, log, *tables):
@@ -119,13 +120,13 @@ async def test_one_that_was_made_anew_is_refused_at_assignment_and_before_a_comm
         await guard.still({TP0})
 
 
-async def test_a_log_of_nothing_but_markers_of_transactions_is_gone_on_with():
+async def test_a_log_of_nothing_but_markers_of_transactions_is_gone_on_with(monkeypatch):
     """A position without a record before it, and a table that holds nothing, were taken for a lost one."""
     made = table(items=())
     consumer = Consumer(log(0), made)
     guard = Guard(consumer, "k2-normalize")
     await guard.check({TP0})
-    consumer._thread._record = lambda offset: None
+    monkeypatch.setattr(consumer._thread, "_record", lambda offset: None)
     consumer._thread.log = log(6)
     guard.note({}, {TP0: 6})
     await consumer.commit_noted({TP0: 6})
@@ -164,7 +165,8 @@ async def test_offsets_of_an_earlier_release_are_adopted_once_and_guarded_from_t
     consumer = Consumer(log(20))
     consumer._thread.group = {TP0: OffsetAndMetadata(10, "")}
     await Guard(consumer, "k2-normalize").check({TP0})
-    assert proof.read(consumer._thread.group[TP0].metadata).proof == consumer._thread._record(9)
+    note = proof.read(consumer._thread.group[TP0].metadata)
+    assert note and note.proof == consumer._thread._record(9)
     assert "raw[0] at 10" in caplog.text
     consumer._thread.log = log(50, b"new")
     with pytest.raises(StateRefused):

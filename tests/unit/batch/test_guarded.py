@@ -80,7 +80,8 @@ async def test_a_commit_says_beside_the_offset_and_in_the_tables_what_was_read(c
     deliver(consumer, 0, 9)
     assert await consumer._commit_offsets({TP0: 10})
     ((text,),) = [list(noted.values()) for noted in consumer._thread.committed_with]
-    assert proof.read(text).proof == consumer._thread._record(9)
+    note = proof.read(text)
+    assert note and note.proof == consumer._thread._record(9)
     assert consumer.table.notes[0].proof == consumer._thread._record(9)
 
 
@@ -129,7 +130,7 @@ async def test_a_topic_made_anew_under_a_running_worker_stops_commits_and_then_t
     deliver(consumer, 0, 9)
     consumer._thread.ids[names[topic]] = "9z"
     assert not await consumer._commit_offsets({TP0: 10})
-    assert consumer.reason is None
+    assert not consumer.reason
     await asyncio.sleep(0.03)
     assert not await consumer.check_topics()
     assert isinstance(consumer.reason, StateRefused)

@@ -47,7 +47,7 @@ def documented_constants(module):
     """Names that a string follows."""
     body = ast.parse(inspect.getsource(module)).body
     return {
-        target.id
+        ast.unparse(target)
         for made, text in pairwise(body)
         if isinstance(made, ast.Assign) and isinstance(text, ast.Expr)
         for target in made.targets

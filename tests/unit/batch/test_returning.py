@@ -2,16 +2,18 @@
 
 import asyncio
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from faust.types import TP
 
 from k2stream.batch._returning import committed, go_back
+from tests.fakes import Fake
 
 A, B, C = TP("t", 0), TP("t", 1), TP("t", 2)
 
 
-class Consumer:
+class Consumer(Fake):
     """Writes down what it is asked for."""
 
     def __init__(self, *, rebalancing=False, member=True):
@@ -69,7 +71,7 @@ async def test_two_sinks_of_a_worker_go_back_one_after_the_other():
 
 
 def test_what_is_committed_is_told_of_ones_own_partitions_unless_they_are_dealt_out():
-    consumer = Consumer()
+    consumer: Any = Consumer()
     consumer._committed_offset = {A: 5, B: None, C: 7}
     assert committed(consumer) == {A: 5}
     consumer.app.rebalancing = True

@@ -9,6 +9,7 @@ from faust.types import TP
 
 from k2stream.batch import _witness as witness
 from k2stream.batch.proof import Shown, proof_of
+from tests.fakes import Fake
 
 TP0 = TP("raw", 0)
 
@@ -22,7 +23,7 @@ def broker_batch(base, count):
     return bytes(data)
 
 
-class Client:
+class Client(Fake):
     """A broker with a log of whole batches, which answers as from any of them."""
 
     def __init__(self, data=b"", code=0, leader=7):

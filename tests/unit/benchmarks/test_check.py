@@ -4,6 +4,7 @@ import io
 import json
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import fastavro
 import numpy as np
@@ -20,7 +21,7 @@ from benchmarks.stages.registry import STAGES, Kind
 
 SMALL = load.Load(records=3_000, partitions=2)
 MADE_AT = load.START_MS * 1000  # process_time of the load's own canonical records
-SCHEMA = fastavro.parse_schema(json.loads(Path("schemas/avro/candle.avsc").read_text()))
+SCHEMA: Any = fastavro.parse_schema(json.loads(Path("schemas/avro/candle.avsc").read_text()))
 
 
 def canonical():

@@ -4,6 +4,7 @@ import asyncio
 import json
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 from click.testing import CliRunner
@@ -148,7 +149,7 @@ async def test_an_output_that_cannot_be_read_is_wrong():
 
     check = replace(STAGE["candles:k2"].check, verify=verify)
     with pytest.raises(WrongOutput, match="EOFError: a record ends early"):
-        await checked(check, None)
+        await checked(check, cast(Any, None))
 
 
 def test_slower_is_more_than_three_hundredths_and_more_than_the_old_ever_took():

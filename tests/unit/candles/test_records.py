@@ -116,7 +116,7 @@ def test_a_trade_that_is_bad_in_itself_is_a_dead_letter_under_its_own_id():
 
 
 def test_an_endless_key_costs_its_own_record_alone():
-    values = [value(0), value(1), value(2)]
-    keys = [KEY, b"k" * topics.MAX_BYTES, KEY]
+    values: list[bytes | None] = [value(0), value(1), value(2)]
+    keys: list[bytes | None] = [KEY, b"k" * topics.MAX_BYTES, KEY]
     _, hot, letters = records.read(RecordBatch(TP("n", 3), np.arange(3), np.arange(3), keys, values))
     assert (hot.raw_offset.tolist(), list(letters)) == ([0, 2], [1])

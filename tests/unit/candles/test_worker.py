@@ -79,5 +79,10 @@ async def test_partitions_of_others_are_forgotten_at_a_recovery():
 async def test_only_what_is_read_to_its_end_is_closed_by_the_clock():
     made, _ = worker()
     asked = []
-    made.close_silent(lambda number: bool(asked.append(number)))
+
+    def read_to_end(number):
+        asked.append(number)
+        return False
+
+    made.close_silent(read_to_end)
     assert asked == [0, 1]

@@ -24,6 +24,13 @@ def piece(partition, first, last, **marks):
     )
 
 
+def taken(progress: SinkProgress) -> SinkBatch:
+    """The batch to write, where there is one."""
+    batch = progress.take()
+    assert batch is not None
+    return batch
+
+
 def test_a_batch_is_named_by_its_ranges():
     batch = SinkBatch((piece(PARTITIONS[1], 5, 6), piece(PARTITIONS[0], 0, 3), piece(PARTITIONS[1], 7, 9)))
     assert batch.token == "trades:0:0-3,trades:1:5-9"
@@ -43,7 +50,7 @@ def test_what_was_read_before_is_acknowledged_in_its_turn_and_moves_nothing_back
     progress.assign(PARTITIONS[0], SinkPosition(-1))
     progress.put(PARTITIONS[0], 0, 9, {"x": 1}, list(range(10)), 10, "first")
     progress.put(PARTITIONS[0], 3, 5, {"x": 1}, [], 0, "again")
-    batch = progress.take()
+    batch = taken(progress)
     assert batch.positions == {PARTITIONS[0]: SinkPosition(9, {"x": 1})}
     assert progress.done(batch) == ["first", "again"]
 
@@ -53,13 +60,13 @@ def test_compact_keeps_ranges_and_receipts():
     progress.assign(PARTITIONS[0], SinkPosition(-1))
     for first in (0, 2, 4):
         progress.put(PARTITIONS[0], first, first + 1, {}, [first, first + 1], 2, first)
-    before = progress.take().token
+    before = taken(progress).token
     progress.reset()
     progress.assign(PARTITIONS[0], SinkPosition(-1))
     for first in (0, 2, 4):
         progress.put(PARTITIONS[0], first, first + 1, {}, [first, first + 1], 2, first)
     progress.compact(lambda rows: ([max(max(part) for part in rows)], 1), [])
-    batch = progress.take()
+    batch = taken(progress)
     assert (batch.token, batch.size, [p.rows for p in batch.pieces]) == (before, 1, [[], [], [5]])
     assert batch.receipts == [0, 2, 4]
 
@@ -99,15 +106,16 @@ class Delivery(RuleBasedStateMachine):
         if self.progress.read(partition) is None:
             self.save()
             self.progress.assign(partition, SinkPosition(self.saved[partition]))
-        read = self.progress.read(partition).offset
-        rows = [(partition, offset) for offset in range(first, end) if offset > read]
+        read = self.progress.read(partition)
+        assert read is not None
+        rows = [(partition, offset) for offset in range(first, end) if offset > read.offset]
         self.progress.put(partition, first, end - 1, {}, rows, len(rows), (partition, end))
         self.delivered[partition] = end
 
     @precondition(lambda self: self.progress.waiting or self.progress.take())
     @rule(fate=st.sampled_from(["answered", "answer lost", "never arrived"]))
     def write(self, fate):
-        batch = self.progress.take()
+        batch = taken(self.progress)
         rows = [row for piece in batch.pieces for row in piece.rows]
         if fate != "never arrived":
             before = self.tokens.setdefault(batch.token, rows)
@@ -168,7 +176,7 @@ def token_of(epoch):
     progress = SinkProgress()
     progress.assign(PARTITIONS[0], SinkPosition(4, epoch=epoch, source="s"))
     progress.put(PARTITIONS[0], 5, 9, {}, "rows", 5, "r")
-    batch = progress.take()
+    batch = taken(progress)
     assert batch.positions == {PARTITIONS[0]: SinkPosition(9, {}, epoch, "s")}
     return batch.token
 
@@ -182,12 +190,12 @@ def test_a_batch_that_was_given_up_acknowledges_nothing():
     progress = SinkProgress()
     progress.assign(PARTITIONS[0], SinkPosition(-1))
     progress.put(PARTITIONS[0], 0, 9, {}, list(range(10)), 10, "first stay")
-    batch = progress.take()
+    batch = taken(progress)
     progress.reset()
     assert progress.done(batch) == []
     progress.assign(PARTITIONS[0], SinkPosition(-1))
     progress.put(PARTITIONS[0], 0, 9, {}, list(range(10)), 10, "second stay")
-    again = progress.take()
+    again = taken(progress)
     assert progress.done(batch) == []  # nor does it end the one in flight now
     assert progress.done(again) == ["second stay"]
 
@@ -196,7 +204,8 @@ def test_a_position_says_what_its_offsets_are_of():
     progress = SinkProgress()
     progress.assign(PARTITIONS[0], SinkPosition(9, epoch="e", source="ten"))
     progress.put(PARTITIONS[0], 5, 9, {}, [], 0, "replay", "five to nine")  # brings nothing new
-    assert progress.read(PARTITIONS[0]).source == "ten"
+    position = progress.read(PARTITIONS[0])
+    assert position and position.source == "ten"
     progress.put(PARTITIONS[0], 10, 14, {}, [], 0, "next", "up to fourteen")
     progress.put(PARTITIONS[0], 15, 16, {}, [], 0, "marker")  # no record in it
-    assert progress.take().positions == {PARTITIONS[0]: SinkPosition(16, {}, "e", "up to fourteen")}
+    assert taken(progress).positions == {PARTITIONS[0]: SinkPosition(16, {}, "e", "up to fourteen")}

@@ -1,12 +1,14 @@
 """Choosing, summing up and showing dead letters."""
 
+from typing import Any
+
 from k2stream.deadletter import DeadLetter
 from k2stream.dlq.letters import Choice, origin, readable, summary
 
 
 def letter(**fields):
-    given = {"cause": "bad", "exchange": "kraken", "time": 0, "original": "", "stage": "normalize"} | fields
-    return DeadLetter(**given)
+    given: dict[str, Any] = {"cause": "bad", "exchange": "kraken", "time": 0, "original": ""}
+    return DeadLetter(**{**given, "stage": "normalize", **fields})
 
 
 def test_a_choice_takes_what_fits_all_of_it():

@@ -50,7 +50,7 @@ def test_at_any_time_one_run_has_a_letter_and_keeps_it_for_its_lease(claims):
     for length in range(1, len(log) + 1):
         replay = fold(log[:length])[LETTER]
         if holder is not None and replay.since != since:
-            assert replay.since - since > LEASE_MS
+            assert since is not None and replay.since - since > LEASE_MS
         holder, since = replay.run, replay.since
 
 

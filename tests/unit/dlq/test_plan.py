@@ -1,6 +1,7 @@
 """What putting a letter back means, by stage and exchange."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -22,8 +23,8 @@ KRAKEN = (
 
 def letter(original, **fields):
     cause, kept = deadletter.shortened("bad", original)
-    given = {"exchange": "binance", "stage": "ingest", "time": NOW, "connection": "conn-1"} | fields
-    return DeadLetter(cause=cause, original=kept, **given)
+    given: dict[str, Any] = {"exchange": "binance", "stage": "ingest", "time": NOW, "connection": "conn-1"}
+    return DeadLetter(cause=cause, original=kept, **{**given, **fields})
 
 
 def rejected(original, **fields):
@@ -45,7 +46,7 @@ def test_the_key_of_an_unreadable_record_is_left_to_the_raw_topic():
 def test_a_frame_becomes_the_raw_records_of_its_trades():
     found = plan(letter(KRAKEN, exchange="kraken"), SETTINGS)
     assert found.topic == topics.raw("kraken")
-    partition = topics.partition_of("XBT/USD", SETTINGS.kraken_partitions)
+    partition = topics.partition_of("XBT/USD", SETTINGS.raw_partitions("kraken"))
     assert {(row.partition, row.key) for row in found.rows} == {(partition, b"XBT/USD")}
     records, bad = raw.decode(exchanges.get("kraken"), [row.value for row in found.rows])
     assert not bad

@@ -20,7 +20,8 @@ def commands_of(page):
 
 def check_call(call):
     """Fails where a command, subcommand or option does not exist; arguments in capitals stand for any."""
-    command, context = main, click.Context(main, info_name="k2")
+    command: click.Command = main
+    context = click.Context(main, info_name="k2")
     words = shlex.split(call, comments=True)
     while words and isinstance(command, click.Group) and not words[0].startswith("-"):
         name, *words = words

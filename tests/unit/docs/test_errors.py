@@ -46,8 +46,8 @@ def test_every_quoted_error_is_in_the_code():
     assert len(found) > 50
     for line in found:
         for piece in filter(str.strip, line.split("…")):
-            found = piece in said()  # apart, for a failure that can be read
-            assert found, f"no code says {piece!r} ({line})"
+            known = piece in said()  # apart, for a failure that can be read
+            assert known, f"no code says {piece!r} ({line})"
 
 
 def raised():

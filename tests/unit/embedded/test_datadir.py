@@ -30,7 +30,7 @@ def holder(folder):
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    assert process.stdout.readline() == "owned\n"
+    assert process.stdout and process.stdout.readline() == "owned\n"
     yield process
     process.kill()
     process.communicate()

@@ -2,6 +2,7 @@ import hashlib
 import re
 import tarfile
 import threading
+import time
 
 import pytest
 
@@ -111,7 +112,7 @@ def test_an_unwritable_cache_names_the_setting(tmp_path):
 
 def test_a_failed_download_is_told_in_one_line(tmp_path, monkeypatch):
     requests = pytest.importorskip("requests")
-    monkeypatch.setattr(maven.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
 
     def refuse(*args, **kwargs):
         raise requests.ConnectionError("no route")

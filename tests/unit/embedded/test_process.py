@@ -42,6 +42,7 @@ def test_a_killed_supervisor_leaves_no_child(tmp_path):
         [sys.executable, "-c", SUPERVISOR, tmp_path / "log"], stdout=subprocess.PIPE, text=True
     )
     try:
+        assert supervisor.stdout
         child = int(supervisor.stdout.readline())
         assert alive(child)
     finally:
@@ -63,7 +64,8 @@ async def test_ready_when_the_probe_says_so(tmp_path):
     await child.until_ready(probe, 5)
     assert child.returncode is None
     assert os.getsid(child.pid) == child.pid  # Ctrl-C in our terminal is not its
-    assert child.usage().rss > 50_000_000
+    usage = child.usage()
+    assert usage and usage.rss > 50_000_000
     assert await child.stop(5) == -signal.SIGTERM
     assert child.stopping
     assert child.usage() is None

@@ -1,8 +1,9 @@
+import asyncio
 import socket
 
 import pytest
 
-from k2stream.embedded import datadir, stack
+from k2stream.embedded import datadir
 from k2stream.embedded.errors import StackError
 from k2stream.embedded.ports import HOST
 from k2stream.embedded.stack import Stack
@@ -31,20 +32,22 @@ def test_a_given_port_that_is_taken_is_an_error(tmp_path):
 async def test_a_part_that_does_not_start_stops_the_others_and_frees_the_folder(tmp_path, monkeypatch):
     from k2stream.embedded.process import Child
 
+    spawned = asyncio.Event()
+
     class Sleeper:
         name, port = "sleeper", 1
         child = None
 
         async def start(self):
             Sleeper.child = await Child.spawn("sleeper", ["sleep", "600"], tmp_path / "logs" / "sleeper.log")
+            spawned.set()
             return Sleeper.child
 
     class Broken:
         name, port = "broken", 2
 
         async def start(self):
-            while Sleeper.child is None:
-                await stack.asyncio.sleep(0)
+            await spawned.wait()
             raise StackError("broken did not start")
 
     async def nothing(self):
@@ -56,5 +59,5 @@ async def test_a_part_that_does_not_start_stops_the_others_and_frees_the_folder(
     with pytest.raises(StackError, match="broken did not start"):
         async with Stack(folder, tmp_path):
             pass
-    assert Sleeper.child.returncode is not None
+    assert Sleeper.child and Sleeper.child.returncode is not None
     assert datadir.owner(folder) is None

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,8 @@ from k2stream.exchanges import raw
 from k2stream.exchanges.rest.spec import HistoryError, refusal
 
 BINANCE, KRAKEN, COINBASE = (exchanges.get(name) for name in ("binance", "kraken", "coinbase"))
+REST: dict[str, Any] = {exchange.name: exchange.history for exchange in (BINANCE, KRAKEN, COINBASE)}
+"""Of each exchange its `RestHistory`: some ask by id, others by time."""
 
 # The examples of the exchanges' documentation, and the same trades as their sockets tell them.
 OLD_TRADE = (
@@ -31,7 +34,7 @@ PRODUCT_TRADES = (
 CASES = [
     (
         BINANCE,
-        BINANCE.history.by_id("BNBBTC", "", 28457, 28457),
+        REST[BINANCE.name].by_id("BNBBTC", "", 28457, 28457),
         OLD_TRADE,
         [(28457, 1499865549590000)],
         b'{"e":"trade","E":1499865549600,"s":"BNBBTC","t":28457,"p":"4.00000100","q":"12.00000000",'
@@ -39,7 +42,7 @@ CASES = [
     ),
     (
         BINANCE,
-        BINANCE.history.by_id("BNBBTC", "agg", 26129, 26129),
+        REST[BINANCE.name].by_id("BNBBTC", "agg", 26129, 26129),
         AGG_TRADE,
         [(26129, 1498793709153000)],
         b'{"e":"aggTrade","E":1498793709160,"s":"BNBBTC","a":26129,"p":"0.01633102","q":"4.70443515",'
@@ -47,7 +50,7 @@ CASES = [
     ),
     (
         KRAKEN,
-        KRAKEN.history.by_time("XBT/USD", 0),
+        REST[KRAKEN.name].by_time("XBT/USD", 0),
         TRADES,
         [(61044952, 1688669597827736), (61044953, 1688669598280411)],
         b'[0,[["30243.40000","0.34507674","1688669597.827736","b","m",""],'
@@ -55,7 +58,7 @@ CASES = [
     ),
     (
         COINBASE,
-        COINBASE.history.by_id("BTC-USD", "", 73, 74),
+        REST[COINBASE.name].by_id("BTC-USD", "", 73, 74),
         PRODUCT_TRADES,
         [(73, 1415322523642366), (74, 1415398768578544)],
         b'{"channel":"market_trades","sequence_num":1,"events":[{"type":"update","trades":['
@@ -87,7 +90,7 @@ def test_the_documented_answer_is_what_the_socket_says(exchange, request_, answe
 
 
 def test_bodies_have_the_literal_digits():
-    bodies = [CASES[n][0].history.parse(*CASES[n][1:3]).trades[0].trade.body for n in range(4)]
+    bodies = [REST[CASES[n][0].name].parse(*CASES[n][1:3]).trades[0].trade.body for n in range(4)]
     assert bodies == [
         b'{"e":"trade","s":"BNBBTC","t":28457,"p":"4.00000100","q":"12.00000000","T":1499865549590,"m":true,'
         b'"M":true}',
@@ -101,7 +104,7 @@ def test_bodies_have_the_literal_digits():
 
 
 def test_requests():
-    history = BINANCE.history
+    history = REST[BINANCE.name]
     assert history.by_id("BNBBTC", "", 7, 9)[2:] == (
         "/api/v3/historicalTrades",
         {"symbol": "BNBBTC", "fromId": "7", "limit": "3"},
@@ -110,26 +113,26 @@ def test_requests():
         "/api/v3/aggTrades",
         {"symbol": "BNBBTC", "fromId": "7", "limit": "1000"},
     )
-    assert COINBASE.history.by_id("BTC-USD", "", 7, 9)[2:] == (
+    assert REST[COINBASE.name].by_id("BTC-USD", "", 7, 9)[2:] == (
         "/products/BTC-USD/trades",
         {"after": "10", "limit": "1000"},
     )
-    assert COINBASE.history.by_id("BTC-USD", "", 7, 9_999).query["after"] == "1007"
-    assert KRAKEN.history.by_time("XBT/USD", 5)[2:] == (
+    assert REST[COINBASE.name].by_id("BTC-USD", "", 7, 9_999).query["after"] == "1007"
+    assert REST[KRAKEN.name].by_time("XBT/USD", 5)[2:] == (
         "/0/public/Trades",
         {"pair": "XBT/USD", "since": "5", "count": "1000"},
     )
 
 
 def test_kraken_says_where_to_go_on():
-    assert KRAKEN.history.parse(CASES[2][1], TRADES).next == 1688671969993150842
+    assert REST[KRAKEN.name].parse(CASES[2][1], TRADES).next == 1688671969993150842
     empty = b'{"error":[],"result":{"XBT/USD":[],"last":"17"}}'
-    assert KRAKEN.history.parse(CASES[2][1], empty) == ([], 17)
+    assert REST[KRAKEN.name].parse(CASES[2][1], empty) == ([], 17)
 
 
 def test_microseconds_of_binance_are_taken_as_such():
     answer = OLD_TRADE.replace(b"1499865549590", b"1499865549590123")
-    assert BINANCE.history.parse(CASES[0][1], answer).trades[0].time == 1499865549590123
+    assert REST[BINANCE.name].parse(CASES[0][1], answer).trades[0].time == 1499865549590123
 
 
 @pytest.mark.parametrize(("exchange", "request_", "answer"), [case[:3] for case in CASES])
@@ -161,7 +164,7 @@ def test_what_is_no_answer_is_named(exchange, request_, answer, damage):
 )
 def test_errors_of_kraken_come_with_200(error, final):
     with pytest.raises(HistoryError, match=error) as caught:
-        KRAKEN.history.parse(CASES[2][1], json.dumps({"error": [error]}).encode())
+        REST[KRAKEN.name].parse(CASES[2][1], json.dumps({"error": [error]}).encode())
     assert caught.value.final is final
 
 

@@ -5,6 +5,7 @@ import base64
 import json
 from collections import Counter
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from k2stream.feed import Feed, MemoryPublisher
 from k2stream.settings import Settings
 from k2stream.simulator import Options, Simulator
 from k2stream.simulator.faults import Fault
+from tests.unit.feed.scripted import url_of
 
 INSTRUMENTS = instruments.load(Settings().instruments_file)
 
@@ -26,6 +28,7 @@ class Bench:
         self.feed = feed
         self.publisher = publisher
         self.exchange = exchange
+        self.recorded: Path | None = None
         self.running = asyncio.create_task(feed.run())
 
     async def until(self, condition, seconds=30.0):
@@ -86,7 +89,7 @@ async def bench(tmp_path):
                 Simulator(INSTRUMENTS.of(exchange), Options(rate=rate, record=record, **(options or {})))
             )
             chosen = Settings(
-                **{f"{exchange}_ws_url": simulator.urls[exchange]},
+                **url_of(exchange, simulator.urls[exchange]),
                 **{
                     "simulated": True,
                     "reconnect_base_seconds": 0.01,

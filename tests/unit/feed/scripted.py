@@ -3,6 +3,7 @@
 import asyncio
 import json
 from contextlib import asynccontextmanager
+from typing import Any
 
 import msgspec
 from websockets.asyncio.server import serve
@@ -15,6 +16,11 @@ from k2stream.model.events import FeedEvent
 from k2stream.model.instrument import Instrument
 from k2stream.settings import Settings
 from k2stream.web.health import FeedHealth
+
+
+def url_of(exchange: str, url: str) -> dict[str, Any]:
+    """The setting of an exchange's socket."""
+    return {f"{exchange}_ws_url": url}
 
 
 class Scripted:
@@ -44,6 +50,7 @@ class Scripted:
         """Wait for a condition, and fail at once when the feed dies."""
         async with asyncio.timeout(seconds):
             while not condition():
+                assert self.running
                 assert not self.running.done(), self.running.result()
                 await asyncio.sleep(0.002)
 
@@ -75,7 +82,7 @@ async def scripted(exchange, symbols, play, *, publisher=None, pending_bytes=1 <
     async with serve(made.serve, "127.0.0.1", 0, ping_interval=None) as server:
         url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         limits = {"reconnect_base_seconds": 0.01, "reconnect_cap_seconds": 0.05, **settings}
-        chosen = Settings(**{f"{exchange}_ws_url": url}, **limits)
+        chosen = Settings(**url_of(exchange, url), **limits)
         spelled = [Instrument(exchange, symbol, f"{number}/X") for number, symbol in enumerate(symbols)]
         made.feed = Feed(
             exchanges.get(exchange), spelled, made.publisher, chosen, pending_bytes=pending_bytes

@@ -17,7 +17,7 @@ from k2stream.model import clock
 from k2stream.model.events import EventKind
 from k2stream.model.instrument import Instrument
 from k2stream.settings import Settings
-from tests.unit.feed.scripted import scripted
+from tests.unit.feed.scripted import scripted, url_of
 
 PAIR = "XBT/USD"
 SUBSCRIBED = json.dumps({"event": "subscriptionStatus", "status": "subscribed", "pair": PAIR})
@@ -179,7 +179,10 @@ async def test_an_outage_behind_frames_that_waited_for_a_frozen_worker_is_told_f
 
     with elsewhere(play) as url:
         settings = Settings(
-            kraken_ws_url=url, silence_seconds=3.0, reconnect_base_seconds=0.01, reconnect_cap_seconds=0.05
+            **url_of("kraken", url),
+            silence_seconds=3.0,
+            reconnect_base_seconds=0.01,
+            reconnect_cap_seconds=0.05,
         )
         publisher = Gate()
         feed = Feed(exchanges.get("kraken"), [Instrument("kraken", PAIR, "BTC/USD")], publisher, settings)

@@ -9,7 +9,12 @@ from k2stream.feed.backoff import Backoff
 
 def test_ranges_double_up_to_the_cap():
     ranges = []
-    backoff = Backoff(1, 60, uniform=lambda low, high: ranges.append((low, high)) or high)
+
+    def uniform(low, high):
+        ranges.append((low, high))
+        return high
+
+    backoff = Backoff(1, 60, uniform=uniform)
     assert [backoff.next() for _ in range(8)] == [2, 4, 8, 16, 32, 60, 60, 60]
     assert {low for low, _ in ranges} == {1}
     backoff.reset()

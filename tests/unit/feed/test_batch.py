@@ -52,7 +52,7 @@ def test_each_trade_goes_to_the_partition_of_its_symbol():
     assert batch.trades == 6
     for symbol in ("BTCUSDT", "ETHUSDT"):
         columns = batch.columns[
-            topics.raw("binance"), topics.partition_of(symbol, Settings().binance_partitions)
+            topics.raw("binance"), topics.partition_of(symbol, Settings().raw_partitions("binance"))
         ]
         rows = [
             json.loads(v) for k, v in zip(columns.keys, columns.values, strict=True) if k == symbol.encode()

@@ -16,6 +16,7 @@ from k2stream.model.errors import ConfigError
 from k2stream.model.instrument import Instrument
 from k2stream.settings import Settings
 from k2stream.simulator.faults import Fault, FaultKind
+from tests.unit.feed.scripted import url_of
 
 INSTRUMENTS = instruments.load(Settings().instruments_file)
 EXCHANGES = ("binance", "kraken", "coinbase")
@@ -375,7 +376,7 @@ def test_a_url_that_is_none_is_named(url):
             exchanges.get("kraken"),
             [Instrument("kraken", "XBT/USD", "BTC/USD")],
             MemoryPublisher(),
-            Settings(kraken_ws_url=url),
+            Settings(**url_of("kraken", url)),
         )
 
 

@@ -19,8 +19,9 @@ ONE = Decimal(1)
 
 
 def candle(time, revision=1):
+    amounts = (ONE, ONE, ONE, ONE, ONE, ONE, ONE, ONE, ONE)
     return Candle(
-        "kraken", "XBT/USD", "BTC/USD", "1m", time, time + 1, *[ONE] * 9, 1, time, time, revision, True, 0, 0
+        "kraken", "XBT/USD", "BTC/USD", "1m", time, time + 1, *amounts, 1, time, time, revision, True, 0, 0
     )
 
 

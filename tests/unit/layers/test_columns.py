@@ -1,6 +1,7 @@
 """Rows of each layer against the records they came from."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
 
@@ -197,7 +198,8 @@ def test_fresh_does_not_depend_on_the_batching(records, cut):
         if offset > highest.get((exchange, partition), -1):
             wanted.append((exchange, partition, offset))
             highest[exchange, partition] = offset
-    marks, found = {}, []
+    marks: Mapping[str, int] = {}
+    found = []
     for part in (values[:cut], values[cut:]):
         if part:
             rows, marks = silver.fresh(silver.ROUTE.columns(batch(topics.NORMALIZED, part)), marks)

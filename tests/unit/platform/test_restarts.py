@@ -7,6 +7,7 @@ def delays(runs):
     for seconds in runs:
         started, now = now, now + seconds
         state = state.ended(started, now)
+        assert state.at is not None
         waited.append(state.at - now)
         now, state = state.at, state.again()
     return waited

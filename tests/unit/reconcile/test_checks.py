@@ -65,9 +65,9 @@ def test_a_check_fails_with_its_count_and_an_example():
 
 def test_rows_that_are_on_their_way_are_waited_for():
     class Writing(Server):
-        def execute(self, query, **options):
+        def execute(self, query, with_column_types=False, settings=None):
             self.rows = max(0, self.rows - 1)
-            return super().execute(query, **options)
+            return super().execute(query, with_column_types, settings)
 
     pauses = []
     wanted = [Check("a", "b", "SELECT 1"), Check("c", "d", "SELECT 2")]

@@ -92,6 +92,7 @@ def test_rows_expire_as_the_schemas_say():
         for statement in statements(path.read_text(), "db"):
             ttl = re.search(r"TTL toDateTime\((\w+)\) \+ INTERVAL (\d+) DAY", statement)
             if ttl:
-                layer = re.search(r"db\.(bronze|silver)_trades", statement)[1]
-                found[layer] = (ttl[1], timedelta(days=int(ttl[2])))
+                layer = re.search(r"db\.(bronze|silver)_trades", statement)
+                assert layer is not None
+                found[layer[1]] = (ttl[1], timedelta(days=int(ttl[2])))
     assert found == LIFE

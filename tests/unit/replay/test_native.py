@@ -1,6 +1,7 @@
 """Raw records made again from bronze normalise as the first ones did."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ PAIR = {"pair": "XBT/USD", "price": "1.50000", "volume": "0.10000000", "time": "
 PAIR |= {"side": "b", "orderType": "l", "misc": ""}
 PRODUCT = {"product_id": "BTC-USD", "price": "100.10", "size": "0.10", "side": "BUY"}
 PRODUCT |= {"time": "2023-11-14T22:13:20.5Z", "type": "update"}
-TRADES = {
+TRADES: dict[str, list[dict[str, Any]]] = {
     "binance": [
         *(PLAIN | {"t": number} for number in range(1, 6)),
         PLAIN | {"t": 6, "a": 71, "b": 72},
@@ -54,10 +55,9 @@ def record(trade, sequence, connection="conn-1"):
 
 def batch(exchange, values):
     tp = TP(topics.raw(exchange), 1)
-    symbols = [b"symbol"] * len(values)
-    return RecordBatch(
-        tp, np.arange(7, 7 + len(values)), np.full(len(values), NOW // 1000), symbols, list(values)
-    )
+    symbols: list[bytes | None] = [b"symbol"] * len(values)
+    held: list[bytes | None] = list(values)
+    return RecordBatch(tp, np.arange(7, 7 + len(values)), np.full(len(values), NOW // 1000), symbols, held)
 
 
 def outcome(exchange, given):

@@ -5,6 +5,7 @@ import json
 from collections import defaultdict
 from contextlib import AsyncExitStack
 from decimal import Decimal
+from typing import Any
 
 import httpx
 import pytest
@@ -48,12 +49,17 @@ async def simulate(tmp_path):
         yield start
 
 
+def history_of(exchange: str) -> Any:
+    """Its `RestHistory`: some ask by id, others by time."""
+    return exchanges.get(exchange).history
+
+
 async def ask(simulator, exchange, request):
     async with httpx.AsyncClient(base_url=simulator.rest_urls[exchange]) as client:
         answer = await client.get(request.path, params=dict(request.query))
     if answer.is_error:
         raise refusal(answer.status_code, answer.content)
-    return exchanges.get(exchange).history.parse(request, answer.content)
+    return history_of(exchange).parse(request, answer.content)
 
 
 def said(exchange, page):
@@ -84,16 +90,14 @@ async def test_binance_and_coinbase_tell_what_happened_by_ids(simulate):
     for exchange, symbol, precision in (("binance", "BTCUSDT", 1000), ("coinbase", "BTC-USD", 1)):
         trades = happened[exchange, symbol]
         first = trades[3]["id"]
-        page = await ask(
-            simulator, exchange, exchanges.get(exchange).history.by_id(symbol, "", first, first + 19)
-        )
+        page = await ask(simulator, exchange, history_of(exchange).by_id(symbol, "", first, first + 19))
         told = [row for row in said(exchange, page) if first <= row[0] <= first + 19]
         assert told == recorded(trades[3:23], precision)
 
 
 async def test_binance_aggregates(simulate):
     simulator, happened = await simulate()
-    by_id = exchanges.get("binance").history.by_id
+    by_id = history_of("binance").by_id
     page = await ask(simulator, "binance", by_id("BTCUSDT", "agg", 0, 999))
     trades = {trade["id"]: trade for trade in happened["binance", "BTCUSDT"]}
     numbers = [item.id for item in page.trades]
@@ -109,7 +113,7 @@ async def test_binance_aggregates(simulate):
 
 async def test_kraken_tells_what_happened_after_a_time_with_more_digits(simulate):
     simulator, happened = await simulate(6000)
-    by_time = exchanges.get("kraken").history.by_time
+    by_time = history_of("kraken").by_time
     trades = happened["kraken", "XBT/USD"]
     start = trades[2]["time_us"] * 1000 - 1
     page = await ask(simulator, "kraken", by_time("XBT/USD", start))
@@ -129,9 +133,7 @@ async def test_what_faults_made_of_a_trade_is_what_happened(simulate):
     for symbol in ("BTC-USD", "ETH-USD", "SOL-USD"):
         trades = happened["coinbase", symbol][:900]  # of an answer's 1000
         first, last = trades[0]["id"], trades[-1]["id"]
-        page = await ask(
-            simulator, "coinbase", exchanges.get("coinbase").history.by_id(symbol, "", first, last)
-        )
+        page = await ask(simulator, "coinbase", history_of("coinbase").by_id(symbol, "", first, last))
         told = [row for row in said("coinbase", page) if first <= row[0] <= last]
         assert told == recorded(trades)
 
@@ -142,7 +144,7 @@ async def test_only_the_newest_are_kept(simulate, monkeypatch):
     kept = []
     for item in INSTRUMENTS.of("coinbase"):
         trades = happened["coinbase", item.symbol]
-        request = exchanges.get("coinbase").history.by_id(item.symbol, "", trades[0]["id"], trades[-1]["id"])
+        request = history_of("coinbase").by_id(item.symbol, "", trades[0]["id"], trades[-1]["id"])
         ids = [past.id for past in (await ask(simulator, "coinbase", request)).trades]
         assert ids == [trade["id"] for trade in trades][-len(ids) :]
         kept += ids
@@ -152,7 +154,7 @@ async def test_only_the_newest_are_kept(simulate, monkeypatch):
 @pytest.mark.parametrize("exchange", exchanges.REGISTRY)
 async def test_an_unknown_symbol_is_refused_for_good(simulate, exchange):
     simulator, _ = await simulate(1)
-    history = exchanges.get(exchange).history
+    history = history_of(exchange)
     request = history.by_id("NOPE", "", 1, 2) if history.by_id else history.by_time("NOPE", 1)
     with pytest.raises(HistoryError) as error:
         await ask(simulator, exchange, request)
@@ -162,7 +164,7 @@ async def test_an_unknown_symbol_is_refused_for_good(simulate, exchange):
 @pytest.mark.parametrize("exchange", exchanges.REGISTRY)
 async def test_too_many_requests_are_told_as_the_exchange_tells_it(simulate, exchange):
     simulator, _ = await simulate(1)
-    history, symbol = exchanges.get(exchange).history, INSTRUMENTS.of(exchange)[0].symbol
+    history, symbol = history_of(exchange), INSTRUMENTS.of(exchange)[0].symbol
     request = history.by_id(symbol, "", 1, 2) if history.by_id else history.by_time(symbol, 1)
     async with httpx.AsyncClient(base_url=simulator.rest_urls[exchange]) as client:
         answers = [
@@ -180,7 +182,7 @@ async def test_too_many_requests_are_told_as_the_exchange_tells_it(simulate, exc
 
 async def test_rest_fails_on_request_and_recovers(simulate):
     simulator, _ = await simulate(1)
-    request = exchanges.get("kraken").history.by_time("XBT/USD", 1)
+    request = history_of("kraken").by_time("XBT/USD", 1)
     simulator.inject(Fault(exchange="kraken", kind=FaultKind.REST, seconds=60))
     with pytest.raises(HistoryError, match="HTTP 503"):
         await ask(simulator, "kraken", request)

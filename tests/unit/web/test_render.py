@@ -2,6 +2,7 @@
 
 import json
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import pytest
@@ -66,7 +67,8 @@ def test_quiet_windows_repeat_the_close_without_trades():
     assert [c.open_time // 60_000 for c in filled] == [1, 2, 3, 4]
     quiet = filled[1]
     assert quiet.open == quiet.high == quiet.low == quiet.close == quiet.vwap == Decimal("2.5")
-    assert (quiet.volume, quiet.quote_volume, quiet.trade_count, quiet.close_time) == (0, 0, 0, 179_999)
+    assert quiet.volume == quiet.quote_volume == quiet.trade_count == 0
+    assert quiet.close_time == 179_999
     fields = json.loads(render.body(BTC, "1m", filled, simulated=False))["candles"][1]
     assert (fields["filled"], fields["volume"], fields["first_trade_time"]) == (True, "0", None)
 
@@ -189,11 +191,11 @@ def test_a_candle_is_as_healthy_as_the_subscription_of_its_symbol():
 
     assert bad(xbt) == {6, 7, 8}
     assert bad(eth) == set(range(2, 20))
-    subscribed = {"kind": kinds.SUBSCRIBED, "time": 10 * MINUTE, "symbol": eth, "since": 2 * MINUTE}
-    health.add(FeedEvent(exchange="kraken", **subscribed))
+    subscribed: dict[str, Any] = {"symbol": eth, "time": 10 * MINUTE, "since": 2 * MINUTE}
+    health.add(FeedEvent(exchange="kraken", kind=kinds.SUBSCRIBED, **subscribed))
     assert bad(xbt) == {6, 7, 8}
     assert bad(eth) == set(range(2, 11))
-    again = {"time": 10 * MINUTE + 1, "since": 10 * MINUTE + 1}  # all symbols are up by now
+    again: dict[str, Any] = {"time": 10 * MINUTE + 1, "since": 10 * MINUTE + 1}  # all symbols are up by now
     health.add(FeedEvent(exchange="kraken", kind=kinds.CONNECTED, **again))
     assert bad(xbt) == {6, 7, 8}
     health.add(FeedEvent(exchange="kraken", kind=kinds.DISCONNECTED, time=now, since=12 * MINUTE))

@@ -13,12 +13,13 @@ from k2stream.avro import registry, wire
 from k2stream.batch import RecordBatch
 from k2stream.normalizer import normalise
 from k2stream.reconcile.oracle import avro, candles, trades, windows
-from k2stream.reconcile.oracle.compare import COMPARED, OracleLayer, compare
+from k2stream.reconcile.oracle.compare import OracleLayer, compare
 from k2stream.reconcile.oracle.compare_candles import compare_candles
 from k2stream.reconcile.oracle.engine import OracleEngine
 from k2stream.reconcile.oracle.parquet import ParquetWriter
 from k2stream.reconcile.oracle.rules import scaled
 from k2stream.replay.rebuild import Rebuild
+from k2stream.resources import SCHEMAS
 from k2stream.settings import Settings
 from tests.unit.reconcile.oracle.kit import expected, record
 from tests.unit.reconcile.oracle.test_compare import BASE
@@ -104,16 +105,16 @@ def test_what_the_normaliser_makes_is_what_the_oracle_expects(tmp_path, make, se
     count = len(values)
     batch = RecordBatch(TP(topic, 0), np.arange(count), np.full(count, BASE), [b"k"] * count, values)
     spelled = lambda symbol: CANONICAL.get(symbol) or exchange.canonical(symbol)  # noqa: E731
-    done = normalise(exchange, batch, {}.get, spelled, schema_id=ID, process_time=1)
+    done = normalise(exchange, batch, lambda symbol: None, spelled, schema_id=ID, process_time=1)
     reader = avro.Records(Settings(), "trade")
-    reader._writers = {ID: avro._parsed((avro.SCHEMAS / "avro" / "trade.avsc").read_text())}
+    reader._writers = {ID: avro._parsed((SCHEMAS / "avro" / "trade.avsc").read_text())}
     with ParquetWriter(tmp_path / "canonical.parquet", trades._SCHEMA) as writer:
-        writer.rows(trades._row(reader.read(value)) for value in done.values)
+        writer.rows(trades._row(reader.read(value) or {}) for value in done.values)
     letters = [(topic, letter.offset, letter.original_bytes) for letter in done.dead_letters]
     with OracleEngine() as engine:
         trades.table(engine, "canonical", tmp_path / "canonical.parquet")
         expected(engine, tmp_path, {name: values}, letters=letters)
-        found = compare(engine, OracleLayer("canonical", "canonical", "silver", COMPARED))
+        found = compare(engine, OracleLayer("canonical", "canonical", "silver"))
         assert [str(item) for item in found.differences] == []
         assert 0.3 * count < found.compared < count
         bad = "offset NOT IN (SELECT raw_offset FROM trades WHERE good AND NOT doubtful)"

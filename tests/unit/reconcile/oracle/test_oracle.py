@@ -131,8 +131,8 @@ def test_a_repeated_id_counts_once_and_identical_kraken_trades_all_count(oracle)
 
 
 def test_what_another_connection_told_already_counts_once(oracle):
-    trade = {"pair": "XBT/USD", "price": "2", "volume": "1.5", "time": "1700000040.123456", "side": "b"}
-    trade |= {"orderType": "l", "misc": ""}
+    trade: dict[str, object] = {"pair": "XBT/USD", "price": "2", "volume": "1.5", "side": "b"}
+    trade |= {"time": "1700000040.123456", "orderType": "l", "misc": ""}
     told = [{**trade, "k2_conn": "a"}] * 12
     told += [{**trade, "k2_conn": "kraken-rest-1", "k2_backfilled": True}]
     told += [{**trade, "k2_conn": "b"}] * 14 + [{**trade, "k2_conn": "b", "price": "3"}]

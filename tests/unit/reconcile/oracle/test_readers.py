@@ -97,7 +97,7 @@ async def test_windows_of_trades_dated_ahead_are_read_from_the_tables(monkeypatc
         return httpx.Response(200, json={"candles": []})
 
     client = partial(httpx.AsyncClient, transport=httpx.MockTransport(answer))
-    monkeypatch.setattr(candles.httpx, "AsyncClient", client)
+    monkeypatch.setattr(httpx, "AsyncClient", client)
     await candles.served(Settings(), "http://k2", [candles.ListedInstrument("kraken", "XBT/USD", "BTC/USD")])
     assert len(asked) == 6
     assert all(int(parameters["end"]) > 4_102_444_800_000 for parameters in asked)
