@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from k2stream.embedded import datadir
-from k2stream.exchanges import VARIABLE
+from k2stream.exchanges import REGISTRY, VARIABLE, switched_on
 from k2stream.model.errors import ConfigError
 from k2stream.platform.platform import NOTE, local_settings
 from k2stream.settings import Settings
@@ -35,11 +35,11 @@ def find(settings: Settings) -> Running | None:
         note = json.loads((settings.data_path / NOTE).read_text())
     except (FileNotFoundError, ValueError):
         note = {"urls": {}, "settings": {}, "refused": {}}
-    theirs = note["settings"].get("exchanges", settings.exchanges)
-    if theirs != settings.exchanges:
+    theirs = switched_on({VARIABLE: note["settings"].get("exchanges", settings.exchanges)})
+    if set(theirs) != set(REGISTRY):
         raise ConfigError(
-            f"the platform on {settings.data_path} runs with {VARIABLE}={theirs!r}, this command with "
-            f"{settings.exchanges!r}: set it alike"
+            f"the platform on {settings.data_path} has {', '.join(theirs)} on, this command "
+            f"{', '.join(REGISTRY)}: set {VARIABLE} alike"
         )
     reached = msgspec.structs.replace(local_settings(settings, endpoints), **note["settings"])
     return Running(reached, note["urls"], note["refused"])
