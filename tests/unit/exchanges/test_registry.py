@@ -10,7 +10,6 @@ import pytest
 from k2stream import exchanges, instruments, plugins
 from k2stream.exchanges import BUILT_IN, ON_BY_DEFAULT, VARIABLE, switched_on
 from k2stream.model.errors import ConfigError
-from k2stream.model.instrument import Instrument, Instruments
 from k2stream.resources import CONFIG
 
 TULIP = replace(BUILT_IN["binanceus"], name="tulip")
@@ -92,14 +91,6 @@ def test_instruments_of_one_that_is_off_are_left_out():
     file = CONFIG / "instruments.yaml"
     assert {item.exchange for item in instruments.load(file)} == set(ON_BY_DEFAULT)
     assert {item.exchange for item in instruments.load(file, {"binanceus"})} == {"binanceus"}
-
-
-def test_one_that_is_on_needs_an_instrument():
-    listed = Instruments(Instrument(name, "BTCUSD", "BTC/USD") for name in ON_BY_DEFAULT[1:])
-    with pytest.raises(
-        ConfigError, match=f"{ON_BY_DEFAULT[0]} is on, but the instruments file lists nothing"
-    ):
-        exchanges.check(listed)
 
 
 def test_every_process_of_a_platform_has_the_same():
