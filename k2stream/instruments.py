@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from k2stream.exchanges import REGISTRY
+from k2stream.exchanges import BUILT_IN, REGISTRY, VARIABLE
 from k2stream.exchanges.spec import Exchange
 from k2stream.model.errors import ConfigError
 from k2stream.model.instrument import STREAMS, Instrument, Instruments
@@ -16,8 +16,8 @@ from k2stream.model.instrument import STREAMS, Instrument, Instruments
 _FIELDS = {"symbol", "canonical", "stream"}
 
 
-def load(path: str | Path) -> Instruments:
-    """Read and validate an instruments file.
+def load(path: str | Path, wanted: Container[str] = REGISTRY) -> Instruments:
+    """Read and validate an instruments file; what is not of `wanted` exchanges is left out.
 
     Raises ConfigError with file, line and the fix for the first mistake found.
     """
@@ -32,7 +32,7 @@ def load(path: str | Path) -> Instruments:
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{path}: not YAML: {reason}; set K2_INSTRUMENTS_FILE to a text file") from None
-    return Instruments(_instruments(path, root))
+    return Instruments(item for item in _instruments(path, root, wanted) if item.exchange in wanted)
 
 
 def spelling(exchange: Exchange, listed: Instruments) -> Callable[[str], str]:
@@ -41,17 +41,18 @@ def spelling(exchange: Exchange, listed: Instruments) -> Callable[[str], str]:
     return lambda symbol: named.get(symbol) or exchange.canonical(symbol)
 
 
-def _instruments(path: Path, root: Any) -> list[Instrument]:
+def _instruments(path: Path, root: Any, wanted: Container[str]) -> list[Instrument]:
     found: list[Instrument] = []
     seen: dict[tuple[str, str], int] = {}
     if not isinstance(root, yaml.MappingNode):
         raise ConfigError(f"{path}:1: expected a mapping of exchanges, one of {', '.join(REGISTRY)}")
     for name_node, list_node in root.value:
         exchange = str(name_node.value)
-        if exchange not in REGISTRY:
-            raise _mistake(
-                path, name_node, f"unknown exchange {exchange!r}; use one of {', '.join(REGISTRY)}"
+        if exchange not in wanted and exchange not in BUILT_IN:
+            text = (
+                f"unknown exchange {exchange!r}; use one of {', '.join(REGISTRY)}, or name it in {VARIABLE}"
             )
+            raise _mistake(path, name_node, text)
         if not isinstance(list_node, yaml.SequenceNode):
             raise _mistake(path, list_node, f"{exchange}: expected a list of {{symbol: …, canonical: …}}")
         for node in list_node.value:

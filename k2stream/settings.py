@@ -56,6 +56,7 @@ class _Common(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kafka_replication: Positive = 1
 
     # Feeds
+    exchanges: str = ""  # which are on, of all processes alike: NAME,NAME,…; empty: those of this package
     exchange: str = ""  # the exchange of an ingest worker
     gap_fill: bool = True  # fetch trades that were missed; for a changed …_WS_URL only beside its …_REST_URL
     gap_fill_margin_seconds: Seconds = 5.0  # REST lags so much; compared around an outage where ids are none

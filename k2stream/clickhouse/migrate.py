@@ -1,4 +1,6 @@
-"""Applies schemas/clickhouse/*.sql, in the order of their numbers, each once; then added canonical fields.
+"""Applies schemas/clickhouse/*.sql, in the order of their numbers, each once; then what no file can know.
+
+That is added canonical fields, and the bronze of exchanges that have no file of their own.
 
 A file is a template over `${database}`. Statements are idempotent, so workers that start at once do no harm.
 """
@@ -16,7 +18,7 @@ from typing import Any
 
 from clickhouse_driver import errors
 
-from k2stream.clickhouse import evolve
+from k2stream.clickhouse import bronze, evolve
 from k2stream.clickhouse.cluster import clustered
 from k2stream.model.errors import ConfigError
 from k2stream.resources import SCHEMAS
@@ -28,6 +30,7 @@ FOLDER = SCHEMAS / "clickhouse"
 
 _POSITIONS = "sink_positions"
 _MADE = re.compile(r"CREATE TABLE IF NOT EXISTS \$\{database\}\.(\w+)")
+_TABLES = "SELECT name FROM system.tables WHERE database = %(database)s"
 _TABLE = """
 CREATE TABLE IF NOT EXISTS {database}.migrations
 (
@@ -63,6 +66,7 @@ def migrate(client: Any, settings: Settings, folder: Path = FOLDER) -> list[str]
     files, applied = _files(folder, found), []
     lost = _lost(client, database, [path for path in files if path.name in found])
     if lost:
+        logger.warning("tables of %s are gone, and made again: %s", database, ", ".join(lost))
         _forget(lost, database, run)
     for path in files:
         text = path.read_text(encoding="utf-8")
@@ -81,26 +85,41 @@ def migrate(client: Any, settings: Settings, folder: Path = FOLDER) -> list[str]
         now = datetime.now(UTC)
         client.execute(f"INSERT INTO {database}.migrations VALUES", [(path.name, digest, now)])
         applied.append(path.name)
-    return [*applied, *_evolve(client, database, run)]
+    return [*applied, *_more_bronze(client, database, run), *_evolve(client, database, run)]
 
 
 def _lost(client: Any, database: str, files: list[Path]) -> list[str]:
     """Tables that the applied files made and that are not there any more."""
     made = [name for path in files for name in _MADE.findall(path.read_text(encoding="utf-8"))]
-    query = "SELECT name FROM system.tables WHERE database = %(database)s"
     if not made:
         return []
-    held = {name for (name,) in client.execute(query, {"database": database})}
+    held = {name for (name,) in client.execute(_TABLES, {"database": database})}
     return [name for name in made if name not in held]
 
 
 def _forget(lost: list[str], database: str, run: Callable[[str], None]) -> None:
-    """Forget the positions that count rows of lost tables, before these are made again."""
-    logger.warning("tables of %s are gone, and made again: %s", database, ", ".join(lost))
+    """Forget the positions that count rows of tables that are not there, before these are made."""
     if _POSITIONS not in lost:
         names = ", ".join(f"'{name}'" for name in lost)
         where = f"WHERE table IN ({names}) SETTINGS mutations_sync = 2"
         run(f"ALTER TABLE {database}.{_POSITIONS} DELETE {where}")
+
+
+def _more_bronze(client: Any, database: str, run: Callable[[str], None]) -> list[str]:
+    """Make the bronze tables that no file makes, and have them in the view; positions in one of before go."""
+    files = [path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("[0-9]*.sql"))]
+    wanted = bronze.tables(set(_MADE.findall("".join(files))))
+    if not wanted:
+        return []
+    held = {name for (name,) in client.execute(_TABLES, {"database": database})}
+    new = [name for name in wanted if name not in held]
+    if new:
+        _forget(new, database, run)
+    for name in new:
+        run(Template(wanted[name]).substitute(database=database))
+    made = [each for text in files for each in statements(text, database)]
+    run(bronze.view(made, database, wanted))
+    return new
 
 
 def _evolve(client: Any, database: str, run: Callable[[str], None]) -> list[str]:

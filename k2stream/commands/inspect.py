@@ -122,7 +122,7 @@ def summary(batches: Iterable[CapturedBatch]) -> Line:
 
 
 @click.command(name="inspect")
-@click.option("--exchange", "name", required=True, metavar="NAME", help=", ".join(exchanges.REGISTRY) + ".")
+@click.option("--exchange", "name", required=True, metavar="NAME", help=", ".join(exchanges.BUILT_IN) + ".")
 @click.option(
     "--as",
     "form",
@@ -148,8 +148,9 @@ def inspect_command(name: str, form: str, timeframe: str, names: str | None, fil
              kind), rejected (frames, or single trades of a frame), duplicates, gaps (ranges of
              ids that did not come), missing_trades (ids in them), lost_frames
     """
-    exchange = exchanges.get(name)
-    canonical = instruments.spelling(exchange, instruments.load(names) if names else Instruments())
+    exchange = exchanges.known(name)
+    listed = instruments.load(names, {name}) if names else Instruments()
+    canonical = instruments.spelling(exchange, listed)
     with _opened(file) as lines:
         batches = read(exchange, lines)
         if form == "trades":

@@ -8,8 +8,8 @@ import sys
 
 import click
 
+from k2stream import exchanges, topics
 from k2stream import settings as settings_module
-from k2stream import topics
 from k2stream.app import ROLES
 from k2stream.kafka.creation import ensure_topics
 from k2stream.model.errors import ConfigError
@@ -36,6 +36,8 @@ def worker(role: str, exchange: str | None) -> None:
         raise ConfigError(f"an ingest worker needs --exchange or K2_EXCHANGE: use one of {names}")
     written = topics.written_by_feed(settings.exchange) if feed else ()
     # What is wrong is said before Faust starts.
+    if settings.exchange:
+        exchanges.get(settings.exchange)
     asyncio.run(ensure_topics(settings, topics.declared(settings), anew=written, leave=feed))
     from faust.cli.faust import cli
 

@@ -135,6 +135,13 @@ class Native:
     renamed: Mapping[str, str] = field(default_factory=dict)
     """Columns of other names in Iceberg, where most engines take `e` and `E` for one."""
 
+    bronze_view: str = ""
+    """SQL over its ClickHouse columns: what `k2 validate` holds silver to; empty where a migration has it.
+
+    In this order: symbol, id, aggregated, price, quantity (as they were written), side (the taker's),
+    timestamp, vendor_data.
+    """
+
 
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 

@@ -73,7 +73,7 @@ NICENESS = {"cold": 10}
 
 
 SHARED = (
-    *("simulated", "grace_seconds", "idle_seconds", "candle_retention"),
+    *("exchanges", "simulated", "grace_seconds", "idle_seconds", "candle_retention"),
     *(f"{name}_{kind}_url" for name in topics.EXCHANGES for kind in ("ws", "rest")),
 )
 """Settings that commands beside a running platform take from it, not from their own environment."""

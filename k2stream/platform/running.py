@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import msgspec
 
 from k2stream.embedded import datadir
+from k2stream.exchanges import REGISTRY, VARIABLE, switched_on
+from k2stream.model.errors import ConfigError
 from k2stream.platform.platform import NOTE, local_settings
 from k2stream.settings import Settings
 
@@ -22,7 +24,10 @@ class Running:
 
 
 def find(settings: Settings) -> Running | None:
-    """The platform running on the settings' data folder, None when there is none."""
+    """The platform running on the settings' data folder, None when there is none.
+
+    Raises ConfigError where it has other exchanges than this process.
+    """
     endpoints = datadir.running(settings.data_path)
     if endpoints is None:
         return None
@@ -30,6 +35,12 @@ def find(settings: Settings) -> Running | None:
         note = json.loads((settings.data_path / NOTE).read_text())
     except (FileNotFoundError, ValueError):
         note = {"urls": {}, "settings": {}, "refused": {}}
+    theirs = switched_on({VARIABLE: note["settings"].get("exchanges", settings.exchanges)})
+    if set(theirs) != set(REGISTRY):
+        raise ConfigError(
+            f"the platform on {settings.data_path} has {', '.join(theirs)} on, this command "
+            f"{', '.join(REGISTRY)}: set {VARIABLE} alike"
+        )
     reached = msgspec.structs.replace(local_settings(settings, endpoints), **note["settings"])
     return Running(reached, note["urls"], note["refused"])
 

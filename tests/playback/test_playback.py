@@ -1,4 +1,4 @@
-"""Every registered exchange plays back its frames to exactly the expected lines."""
+"""Every exchange that is built in plays back its frames to exactly the expected lines."""
 
 import json
 from collections import defaultdict
@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from k2stream.commands import inspect
-from k2stream.exchanges import REGISTRY
+from k2stream.exchanges import BUILT_IN
 from k2stream.exchanges.spec import Kind
 from k2stream.normalizer import capture
 
@@ -21,7 +21,7 @@ FORMS = {
     "summary": lambda batches, exchange: [inspect.summary(batches)],
 }
 
-cases = pytest.mark.parametrize("name", REGISTRY)
+cases = pytest.mark.parametrize("name", BUILT_IN)
 
 
 def frames(name):
@@ -33,7 +33,7 @@ def expected(name, form):
 
 
 def played(name, form):
-    exchange = REGISTRY[name]
+    exchange = BUILT_IN[name]
     lines = FORMS[form](capture.read(exchange, frames(name)), exchange)
     return msgspec.json.decode(msgspec.json.encode(list(lines)))
 
@@ -53,7 +53,7 @@ def test_batches_do_not_matter(name, form, monkeypatch):
 
 @cases
 def test_the_frames_show_every_kind(name):
-    kinds = {REGISTRY[name].parse(frame).kind for frame in frames(name)}
+    kinds = {BUILT_IN[name].parse(frame).kind for frame in frames(name)}
     assert kinds == set(Kind) or (name == "coinbase" and kinds == set(Kind) - {Kind.REJECTED})
 
 

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from k2stream.exchanges import REGISTRY, raw
+from k2stream.exchanges import BUILT_IN, raw
 from k2stream.exchanges.spec import Frame, Kind
 
 PLAYBACK = Path(__file__).parents[1] / "playback"
-FRAMES = {name: (PLAYBACK / name / "frames.jsonl").read_bytes().splitlines() for name in REGISTRY}
+FRAMES = {name: (PLAYBACK / name / "frames.jsonl").read_bytes().splitlines() for name in BUILT_IN}
 
-exchange = st.sampled_from(list(REGISTRY.values()))
+exchange = st.sampled_from(list(BUILT_IN.values()))
 NAMES = ["e", "s", "t", "p", "q", "T", "m", "M", "data", "events", "trades", "channel", "event", "type"]
 document = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -75,30 +75,30 @@ def test_parse_answers_any_json(exchange, value):
     check(exchange, json.dumps(value).encode())
 
 
-@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("name", BUILT_IN)
 @given(st.data())
 def test_parse_answers_any_mutation_of_a_real_frame(name, data):
-    check(REGISTRY[name], data.draw(mutated(name)))
+    check(BUILT_IN[name], data.draw(mutated(name)))
 
 
-@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("name", BUILT_IN)
 @pytest.mark.parametrize("opening", [b"[", b'{"a":', b'{"data":', b'{"stream":"x","data":{"e":"trade","x":'])
 def test_deep_nesting_is_rejected(name, opening):
-    assert REGISTRY[name].parse(opening * 100_000).kind is Kind.REJECTED
+    assert BUILT_IN[name].parse(opening * 100_000).kind is Kind.REJECTED
 
 
-@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("name", BUILT_IN)
 def test_huge_numbers_and_texts_are_answered(name):
     for text in (b"9" * 5_000, b'"' + b"x" * 1_000_000 + b'"'):
         for field in (b"e", b"code", b"msg", b"error", b"channel", b"event", b"sequence_num", b"type"):
-            check(REGISTRY[name], b'{"%b":%b}' % (field, text))
+            check(BUILT_IN[name], b'{"%b":%b}' % (field, text))
 
 
-@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("name", BUILT_IN)
 def test_invalid_utf8_is_rejected_wherever_it_is(name):
     for frame in FRAMES[name]:
         spoiled = frame.replace(b'"', b'"\xff', 1)
-        assert REGISTRY[name].parse(spoiled).kind is Kind.REJECTED
+        assert BUILT_IN[name].parse(spoiled).kind is Kind.REJECTED
 
 
 @given(decimal, decimal)
@@ -111,9 +111,9 @@ def test_digits_survive(price, quantity):
         "]}]}",
     }
     for name, frame in native.items():
-        trades = REGISTRY[name].parse(frame.encode()).trades
-        records, _ = raw.decode(REGISTRY[name], [raw.record(trade, 1, "c", 0) for trade in trades])
-        columns = REGISTRY[name].normalise(records)
+        trades = BUILT_IN[name].parse(frame.encode()).trades
+        records, _ = raw.decode(BUILT_IN[name], [raw.record(trade, 1, "c", 0) for trade in trades])
+        columns = BUILT_IN[name].normalise(records)
         assert (columns.price, columns.quantity) == ([price], [quantity])
 
 
@@ -128,7 +128,7 @@ CLOSE = [b"{}]}", b",{}]}", b'{"}', b"}", b"\n"]
 @example([GOOD[:-1] + b',"x":[{}', b",{}]}", GOOD + b"\n" + GOOD])
 @example([GOOD[:-1] + b',"x":"}', b'{"}', GOOD + GOOD])
 def test_joined_decoding_equals_one_by_one(values):
-    binance = REGISTRY["binance"]
+    binance = BUILT_IN["binance"]
     records, bad = raw.decode(binance, values)
     single = [raw.decode(binance, [value]) for value in values]
     assert records == [record for records, _ in single for record in records]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from k2stream.exchanges import REGISTRY
+from k2stream.exchanges import BUILT_IN
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,7 +33,7 @@ ROWS = (
     "settings instruments",
     "exchanges deadletter",
     "batch columnar",
-    "metrics",
+    "metrics plugins",
     "model rolling histogram resources proxies",
 )
 """From the top to the ground."""
@@ -110,26 +110,48 @@ def docstrings(tree):
             yield node.value
 
 
+def exchanges_named(path):
+    """The exchanges that a module names, but for text for readers."""
+    tree = ast.parse(path.read_text())
+    prose = set(map(id, docstrings(tree)))
+    found = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Constant(value=str(text)) if id(node) not in prose:
+                found |= within(text.lower())
+            case ast.Name(id=text) | ast.arg(arg=text) | ast.alias(name=text) | ast.ClassDef(name=text):
+                found |= within(text.lower())
+            case ast.ImportFrom(module=str(text)):
+                found |= within(text)
+    return found
+
+
+def within(text):
+    """The exchanges named in a text; one whose name begins as another's is not that other."""
+    found = set()
+    for exchange in sorted(BUILT_IN, key=len, reverse=True):
+        if exchange in text:
+            found.add(exchange)
+            text = text.replace(exchange, "")
+    return found
+
+
 def test_an_exchange_is_named_in_its_own_places_only():
-    naming = set()
-    for path in MODULES:
-        tree = ast.parse(path.read_text())
-        prose = set(map(id, docstrings(tree)))
-        texts = [
-            node.value.lower()
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose
-        ]
-        names = [
-            node.arg if isinstance(node, ast.arg) else node.id
-            for node in ast.walk(tree)
-            if isinstance(node, ast.arg | ast.Name)
-        ]
-        if room(path) not in NAMED and any(
-            exchange in text.lower() for text in [*texts, *names] for exchange in REGISTRY
-        ):
-            naming.add(name(path))
+    naming = {name(path) for path in MODULES if room(path) not in NAMED and exchanges_named(path)}
     assert not naming, f"{naming}: what is an exchange's own belongs to its file in k2stream/exchanges/"
+
+
+def test_an_exchange_is_one_place():
+    """The list of exchanges and, of its name: its value, REST, simulated servers, the oracle's reading."""
+    for exchange in BUILT_IN:
+        naming = {
+            path
+            for path in MODULES
+            if exchange in exchanges_named(path) | {path.stem}
+            and path.stem not in set(BUILT_IN) - {exchange}  # a variant names what it varies
+        }
+        assert len(naming) <= 5, f"{exchange} is named in {sorted(map(name, naming))}"
+        assert {path.stem for path in naming} == {exchange, "__init__"}, naming
 
 
 @pytest.mark.parametrize(

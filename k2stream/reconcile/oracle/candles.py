@@ -47,11 +47,12 @@ class ListedInstrument(NamedTuple):
 
 
 def listed(settings: Settings) -> list[ListedInstrument]:
-    """The instruments file."""
+    """The instruments file, of the exchanges that are on."""
     content = yaml.safe_load(Path(settings.instruments_file).read_text(encoding="utf-8"))
     return [
         ListedInstrument(exchange, item["symbol"], item["canonical"])
         for exchange, found in content.items()
+        if exchange in topics.EXCHANGES
         for item in found or ()
     ]
 

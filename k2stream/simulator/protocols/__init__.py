@@ -1,16 +1,16 @@
-"""The protocols of the simulated exchanges: a module each, of the exchange's name."""
+"""The protocols of the simulated exchanges: a module each, of the exchange's name, or an entry point."""
 
 from functools import cache
-from importlib import import_module
 
+from k2stream import plugins
 from k2stream.exchanges import REGISTRY
 from k2stream.simulator.protocol import Protocol
 
 
 @cache
 def of(exchange: str) -> Protocol:
-    """The protocol of an exchange. Raises ModuleNotFoundError where it has no module here."""
-    found: Protocol = import_module(f"{__name__}.{exchange}").PROTOCOL
+    """The protocol of an exchange. Raises ConfigError where it has none."""
+    found: Protocol = plugins.part(__name__, exchange, "PROTOCOL", plugins.PROTOCOLS)
     return found
 
 

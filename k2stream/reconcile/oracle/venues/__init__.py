@@ -1,15 +1,15 @@
-"""What the oracle knows of each exchange: a module of its name, stated apart from k2stream/exchanges."""
+"""What the oracle knows of each exchange, stated apart: a module of its name here, or an entry point."""
 
 from __future__ import annotations
 
 from functools import cache
-from importlib import import_module
 
+from k2stream import plugins
 from k2stream.reconcile.oracle.venues.venue import Venue
 
 
 @cache
 def of(exchange: str) -> Venue:
-    """What is known of an exchange. Raises ModuleNotFoundError where it has no module here."""
-    found: Venue = import_module(f"{__name__}.{exchange}").VENUE
+    """What is known of an exchange. Raises ConfigError where nothing is."""
+    found: Venue = plugins.part(__name__, exchange, "VENUE", plugins.VENUES)
     return found

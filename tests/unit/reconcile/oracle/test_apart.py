@@ -1,4 +1,4 @@
-"""The oracle shares settings and topic names with the pipeline, and nothing else."""
+"""The oracle shares settings, topic names and the search for plug-ins with the pipeline, and nothing else."""
 
 import ast
 import sys
@@ -8,6 +8,7 @@ import k2stream.reconcile.oracle
 
 FOLDER = Path(k2stream.reconcile.oracle.__file__).parent
 SHARED = {
+    "k2stream.plugins",
     "k2stream.settings",
     "k2stream.topics",
     "k2stream.model.comparison",  # words, no rule
