@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ def symbols(name):
 
 
 def servers(name):
-    protocol = protocols.of(name)
+    protocol: Any = protocols.of(name)
     return protocol.dialect.name == name and protocol.routes
 
 
