@@ -1,0 +1,64 @@
+"""Candles of any timeframe from stored ones, exactly: sums, extremes and firsts are the whole's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from itertools import groupby
+
+from k2stream.history.timeframes import Timeframe
+from k2stream.model.candle import Candle
+from k2stream.model.trade import SCALE
+
+_UNIT = Decimal(1).scaleb(-SCALE)
+_EXACT = Context(prec=120, rounding=ROUND_HALF_EVEN)
+"""More digits than a sum of 18-digit numbers has, and than a half of the last one needs to be seen."""
+
+
+def fold(candles: Iterable[Candle], of: Timeframe, now: int, settled: int) -> list[Candle]:
+    """The windows of `of` that candles of its base, ascending, make; each as Candle says.
+
+    A window is final when its parts are and it ended `settled` ms before `now` (ms): a part that a quiet
+    market has not made yet may still come. Its revision counts its records, plus one when final. Filled
+    parts (no trades) count only where a window has no others.
+    """
+    return [
+        _whole(list(parts), of, opened, now - settled)
+        for opened, parts in groupby(candles, key=lambda candle: of.opening(candle.open_time))
+    ]
+
+
+def _whole(parts: Sequence[Candle], of: Timeframe, opened: int, closed_until: int) -> Candle:
+    traded = [part for part in parts if part.trade_count] or parts[:1]
+    first, last = traded[0], traded[-1]
+    end = of.closing(opened)
+    final = end <= closed_until and all(part.final for part in parts)
+    volume, quote_volume = _sum(traded, "volume"), _sum(traded, "quote_volume")
+    newest = max(traded, key=lambda part: part.raw_offset)
+    return first._replace(
+        timeframe=of.name,
+        open_time=opened,
+        close_time=end - 1,
+        high=max(part.high for part in traded),
+        low=min(part.low for part in traded),
+        close=last.close,
+        volume=volume,
+        quote_volume=quote_volume,
+        taker_buy_volume=_sum(traded, "taker_buy_volume"),
+        taker_buy_quote_volume=_sum(traded, "taker_buy_quote_volume"),
+        vwap=_EXACT.divide(quote_volume, volume).quantize(_UNIT, context=_EXACT) if volume else first.vwap,
+        trade_count=sum(part.trade_count for part in traded),
+        first_trade_time=min(part.first_trade_time for part in traded),
+        last_trade_time=max(part.last_trade_time for part in traded),
+        revision=sum(part.revision - part.final for part in traded) + final,
+        final=final,
+        raw_partition=newest.raw_partition,
+        raw_offset=newest.raw_offset,
+    )
+
+
+def _sum(parts: Sequence[Candle], name: str) -> Decimal:
+    total = Decimal(0)
+    for part in parts:
+        total = _EXACT.add(total, getattr(part, name))
+    return total

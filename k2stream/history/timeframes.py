@@ -1,0 +1,155 @@
+"""Timeframes that no layer stores: any number of minutes, hours, days, weeks or months, in any time zone.
+
+Minutes and hours count from 1970 in UTC. In another zone they count from each local midnight, and the last
+window of a day ends at the next one: on the days on which clocks change it is shorter or longer. Days begin
+at local midnight, weeks on Monday, months on the first; several of them count from 1970.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from math import gcd
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from k2stream.model.candle import TIMEFRAMES
+from k2stream.model.errors import BadData
+
+MINUTE_MS, DAY_MS = 60_000, 86_400_000
+FIRST_YEAR, LAST_YEAR = 2009, 2100
+"""In which a zone's offsets are looked at: there is no trade before, and no rule of a zone after."""
+
+LARGEST = {"m": 44_640, "h": 744, "d": 366, "w": 52, "M": 12}
+"""The most of each unit: a month of minutes or hours, a year of the others."""
+
+_NAME = re.compile(r"([1-9][0-9]{0,4})([mhdwM])")
+_MONDAY = 4  # days after 1970-01-01, a Thursday
+_EPOCH = date(1970, 1, 1)
+_LONGEST_DAYS = {"d": 1, "w": 7, "M": 31}
+
+
+class UnknownTimeframe(BadData, ValueError):
+    """A timeframe or time zone that does not exist; the message says what does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeframe:
+    """A timeframe: `count` of a unit (m, h, d, w, M) in a time zone. Times are ms since 1970 UTC."""
+
+    name: str
+    count: int
+    unit: str
+    zone: ZoneInfo
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether its candles need no folding."""
+        return self.name in TIMEFRAMES and self.zone.key == "UTC"
+
+    @property
+    def base(self) -> str:
+        """The longest stored timeframe of which its windows are whole numbers."""
+        length = self.minutes * MINUTE_MS or DAY_MS
+        length = gcd(length, _granularity(self.zone.key))
+        whole = (name for name in TIMEFRAMES if length % TIMEFRAMES[name] == 0)
+        return max(whole, key=TIMEFRAMES.__getitem__)
+
+    @property
+    def parts(self) -> int:
+        """The most windows of `base` that one of its windows has."""
+        hours = 0 if self.zone.key == "UTC" else 2  # a day on which clocks change has 25 hours, rarely more
+        days = _LONGEST_DAYS.get(self.unit, 0) * self.count
+        longest = self.minutes * MINUTE_MS or days * DAY_MS + hours * 60 * MINUTE_MS
+        return -(-longest // TIMEFRAMES[self.base])
+
+    def opening(self, ms: int) -> int:
+        """The open time of the window that a time is in."""
+        if self.minutes:
+            length, midnight = self.minutes * MINUTE_MS, 0
+            if self.zone.key != "UTC":
+                midnight = self._midnight(self._local_day(ms))
+            return ms - (ms - midnight) % length
+        return self._midnight(self._first_day(self._local_day(ms)))
+
+    def closing(self, open_time: int) -> int:
+        """The end of the window that opens then: the open time of the next one."""
+        if not self.minutes:
+            return self._midnight(self._next_day(self._local_day(open_time)))
+        end = open_time + self.minutes * MINUTE_MS
+        return end if self.zone.key == "UTC" else min(end, self._midnight(self._local_day(open_time) + 1))
+
+    def opens(self, start: int, end: int) -> Iterator[int]:
+        """The open times in [start, end), ascending."""
+        time = self.opening(start)
+        time = time if time == start else self.closing(time)
+        while time < end:
+            yield time
+            time = self.closing(time)
+
+    @property
+    def minutes(self) -> int:
+        """Its length, where that is always the same but at the end of a local day; 0 of days and longer."""
+        return self.count * {"m": 1, "h": 60}.get(self.unit, 0)
+
+    def _local_day(self, ms: int) -> int:
+        return (datetime.fromtimestamp(ms // 1000, self.zone).date() - _EPOCH).days
+
+    def _midnight(self, day: int) -> int:
+        at = _EPOCH + timedelta(days=day)
+        return round(datetime(at.year, at.month, at.day, tzinfo=self.zone).timestamp()) * 1000
+
+    def _first_day(self, day: int) -> int:
+        match self.unit:
+            case "d":
+                return day - day % self.count
+            case "w":
+                return day - (day - _MONDAY) % (7 * self.count)
+        month = _month(day)
+        return _day_of(month - month % self.count)
+
+    def _next_day(self, first: int) -> int:
+        if self.unit == "M":
+            return _day_of(_month(first) + self.count)
+        return first + self.count * _LONGEST_DAYS[self.unit]
+
+
+def _month(day: int) -> int:
+    at = _EPOCH + timedelta(days=day)
+    return at.year * 12 + at.month - 1
+
+
+def _day_of(month: int) -> int:
+    return (date(month // 12, month % 12 + 1, 1) - _EPOCH).days
+
+
+@cache
+def _granularity(zone: str) -> int:
+    """A length in ms of which all of a zone's local midnights are multiples, at most a day."""
+    offsets = {
+        datetime(year, month, 1, tzinfo=UTC).astimezone(ZoneInfo(zone)).utcoffset() or timedelta()
+        for year in range(FIRST_YEAR, LAST_YEAR)
+        for month in range(1, 13)
+    }
+    return gcd(DAY_MS, *(round(offset.total_seconds() * 1000) for offset in offsets))
+
+
+@cache
+def timeframe(name: str, zone: str = "UTC") -> Timeframe:
+    """A timeframe by name: 3m, 4h, 1d, 1w, 1M. Raises UnknownTimeframe saying what is possible."""
+    found = _NAME.fullmatch(name)
+    if found is None or int(found[1]) > LARGEST[found[2]]:
+        most = ", ".join(f"1{unit} to {most}{unit}" for unit, most in LARGEST.items())
+        raise UnknownTimeframe(
+            f"timeframe {name!r} is unknown: use a number of minutes, hours, days, weeks or months ({most})"
+        )
+    try:
+        held = ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise UnknownTimeframe(f"time zone {zone!r} is unknown: use UTC or a name like Asia/Tokyo") from None
+    made = Timeframe(name, int(found[1]), found[2], held)
+    if made.minutes and held.key != "UTC" and DAY_MS % (made.minutes * MINUTE_MS):
+        raise UnknownTimeframe(f"timeframe {name!r} does not divide a day: it exists in UTC only")
+    return made
