@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import click
@@ -20,10 +20,12 @@ from k2stream import instruments
 from k2stream import settings as settings_module
 from k2stream.clickhouse.candles import HotTier
 from k2stream.commands import options
-from k2stream.history import reader
+from k2stream.history import reader, timeframes
+from k2stream.history.derive import base_span, derived, largest_limit
 from k2stream.history.reader import MissingTier
+from k2stream.history.timeframes import Timeframe, UnknownTimeframe
 from k2stream.iceberg.candles import ColdTier
-from k2stream.model.candle import TIMEFRAMES
+from k2stream.model import clock
 from k2stream.model.decimals import shortened
 from k2stream.model.errors import ConfigError
 from k2stream.model.instrument import Instrument
@@ -44,7 +46,10 @@ _COLUMNS = ("open", "high", "low", "close", "volume", "trade_count")
 
 @click.command()
 @click.argument("symbol")
-@click.argument("timeframe", type=click.Choice(list(TIMEFRAMES)))
+@click.argument("timeframe")
+@click.option(
+    "--tz", "zone", default="UTC", show_default=True, help="Time zone of the windows, e.g. Asia/Tokyo."
+)
 @click.option(
     "--exchange",
     type=click.Choice(EXCHANGES),
@@ -62,6 +67,7 @@ _COLUMNS = ("open", "high", "low", "close", "volume", "trade_count")
 def candles(
     symbol: str,
     timeframe: str,
+    zone: str,
     exchange: str | None,
     limit: int,
     start: str | None,
@@ -71,6 +77,7 @@ def candles(
 ) -> None:
     """Print the candles of SYMBOL (BTC/USDT, or as an exchange spells it), decimals exact.
 
+    TIMEFRAME is any number of minutes, hours, days, weeks or months: 1m, 4h, 1d, 1w, 1M.
     New ones come from the tables of the candles worker, older ones from ClickHouse, the oldest, where --start
     or --end asks for them, from Iceberg; without a worker, from the latter two.
     """
@@ -85,25 +92,28 @@ def candles(
         )
     times = {name: given for name, given in (("start", start), ("end", end)) if given is not None}
     try:
-        query = parse({"limit": str(limit), **times}, LARGEST_LIMIT)
+        of = timeframes.timeframe(timeframe, zone)
+        query = parse({"limit": str(limit), **times}, min(LARGEST_LIMIT, largest_limit(of)))
+    except UnknownTimeframe as error:
+        raise click.UsageError(str(error)) from None
     except RequestError as error:
         raise ConfigError(f"--{error}") from None
     console = Console()
-    with _source(settings, url, timeframe, query) as ask:
+    with _source(settings, url, of, query) as ask:
         if not follow:
-            console.print(_table(ask, wanted, timeframe))
+            console.print(_table(ask, wanted, of))
             return
         with Live(console=console, auto_refresh=False) as live:
             try:
                 while True:
-                    live.update(_table(ask, wanted, timeframe), refresh=True)
+                    live.update(_table(ask, wanted, of), refresh=True)
                     time.sleep(_REFRESH)
             except KeyboardInterrupt:
                 pass
 
 
 @contextmanager
-def _source(settings: Settings, url: str | None, timeframe: str, query: Query) -> Iterator[Ask]:
+def _source(settings: Settings, url: str | None, of: Timeframe, query: Query) -> Iterator[Ask]:
     """The candles worker, which asks the colder tiers itself; those alone where none is found."""
     running = find(settings)
     base = url or (running.urls.get("candles") if running else None)
@@ -113,23 +123,29 @@ def _source(settings: Settings, url: str | None, timeframe: str, query: Query) -
         history = reader.of(running.settings if running else settings, HotTier, ColdTier)
 
         def colder(item: Instrument) -> dict[str, Any]:
-            found = history.read(item, timeframe, query.span)
+            span = query.span if of.is_stored else base_span(of, query.span)
+            found = history.read(item, of.base, span)
             tiers = (missing, *found.missing)
-            answer = render.body(item, timeframe, found.candles, settings.simulated, tiers)
+            candles = found.candles
+            if not of.is_stored:
+                settled = (settings.grace_us + settings.idle_us) // 1000
+                candles = derived(of, query.span, candles, clock.now_us() // 1000, settled)
+            answer = render.body(item, of, candles, settings.simulated, tiers)
             return dict(json.loads(answer))
 
         yield colder
         return
     with httpx.Client(base_url=base, timeout=_ANSWER_SECONDS) as client:
         times = {"start": query.start, "end": query.end}
-        parameters = {"limit": query.limit, **{name: ms for name, ms in times.items() if ms is not None}}
-        yield lambda item: _get(client, f"/ohlcv/{item.exchange}/{url_name(item)}/{timeframe}", parameters)
+        parameters: dict[str, int | str] = {"limit": query.limit, "tz": of.zone.key}
+        parameters |= {name: ms for name, ms in times.items() if ms is not None}
+        yield lambda item: _get(client, f"/ohlcv/{item.exchange}/{url_name(item)}/{of.name}", parameters)
 
 
-def _table(ask: Ask, wanted: list[Instrument], timeframe: str) -> Table:
+def _table(ask: Ask, wanted: list[Instrument], of: Timeframe) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1), collapse_padding=True)
     table.add_column("exchange", no_wrap=True)
-    table.add_column("open, UTC", no_wrap=True)
+    table.add_column(f"open, {of.zone.key}", no_wrap=True)
     for heading in _COLUMNS:
         table.add_column(heading.replace("_count", "s"), justify="right", overflow="fold")
     table.add_column("", no_wrap=True)
@@ -137,10 +153,10 @@ def _table(ask: Ask, wanted: list[Instrument], timeframe: str) -> Table:
     for item in wanted:
         answer = ask(item)
         if answer.get("simulated"):
-            table.title = f"{item.canonical} {timeframe} SIMULATED"
+            table.title = f"{item.canonical} {of.name} SIMULATED"
         missing |= {tier["tier"]: MissingTier(**tier) for tier in answer.get("missing", ())}
         for candle in answer["candles"]:
-            opened = datetime.fromtimestamp(int(candle["open_time"]) // 1000, UTC)
+            opened = datetime.fromtimestamp(int(candle["open_time"]) // 1000, of.zone)
             values = (shortened(str(candle[name])) for name in _COLUMNS)
             told = "final" if candle["final"] else "open"
             told += ", feed was down" if candle["feed_healthy"] is False else ""
@@ -156,7 +172,7 @@ def _sentence(missing: Mapping[str, MissingTier]) -> str:
     return ", ".join(f"{tier.tier} ({tier.reason})" for tier in missing.values())
 
 
-def _get(client: httpx.Client, path: str, parameters: dict[str, int]) -> Any:
+def _get(client: httpx.Client, path: str, parameters: dict[str, int | str]) -> Any:
     try:
         answer = client.get(path, params=parameters)
     except httpx.TransportError as error:

@@ -119,7 +119,8 @@ def scan(table: str, where: str, columns: str, limit: int, as_json: bool) -> Non
     """Print a slice of TABLE, e.g. silver_trades, as the last commit left it."""
     (name,) = maintain.names_of([table])
     chosen = tuple(columns.split(",")) if columns else read.ALL_COLUMNS
-    rows = read.page(open_catalog(settings_module.get()), name, where, chosen, limit)
+    row_filter = read.filter_of(name, where)
+    rows = read.page(open_catalog(settings_module.get()), name, row_filter, chosen, limit)
     if as_json:
         for row in rows.to_pylist(maps_as_pydicts="strict"):
             click.echo(msgspec.json.encode(row))

@@ -38,13 +38,22 @@ def end(table: Table | None, topic: str, partition: int) -> int:
     return writer.positions(table).get(SourcePartition(topic, partition), SinkPosition()).offset + 1
 
 
-def page(catalog: Catalog, name: str, where: str, columns: tuple[str, ...], limit: int) -> pa.Table:
-    """At most `limit` rows for a person. Raises ConfigError: no such table, filter or column."""
+def filter_of(name: str, where: str) -> BooleanExpression:
+    """A filter of a table that a person wrote. Raises ConfigError: it cannot be read."""
+    try:
+        return parse(where) if where else ALWAYS_TRUE
+    except (ParseException, ValueError) as error:
+        raise ConfigError(f"{name}: {' '.join(str(error).split())}") from None
+
+
+def page(
+    catalog: Catalog, name: str, where: BooleanExpression, columns: tuple[str, ...], limit: int
+) -> pa.Table:
+    """At most `limit` rows for a person. Raises ConfigError: no such table or column."""
     table = find(catalog, name)
     if table is None:
         raise ConfigError(f"{name} does not exist yet: a cold worker creates it")
     try:
-        row_filter: BooleanExpression = parse(where) if where else ALWAYS_TRUE
-        return table.scan(row_filter=row_filter, selected_fields=columns, limit=limit).to_arrow()
-    except (ParseException, ValueError) as error:
+        return table.scan(row_filter=where, selected_fields=columns, limit=limit).to_arrow()
+    except ValueError as error:
         raise ConfigError(f"{name}: {' '.join(str(error).split())}") from None

@@ -8,14 +8,16 @@ from typing import Any
 from k2stream import topics
 from k2stream.app import App, is_ready
 from k2stream.candles.partition import CandlePartition
-from k2stream.candles.state import to_candle
-from k2stream.history.reader import CandleAnswer, CandleHistory
-from k2stream.model.instrument import Instrument, Instruments
+from k2stream.history.derive import largest_limit
+from k2stream.history.reader import CandleHistory
+from k2stream.model import clock
+from k2stream.model.instrument import Instruments
 from k2stream.settings import Settings
 from k2stream.tables.ohlcv import CandleTables
 from k2stream.web import render
+from k2stream.web.candles import CandleReader
 from k2stream.web.health import FeedHealth
-from k2stream.web.query import LARGEST_LIMIT, Query, RequestError, find, parse
+from k2stream.web.query import LARGEST_LIMIT, RequestError, find, parse, timeframe_of
 from k2stream.web.routing import MISSING, forward, owner
 
 _JSON = "application/json"
@@ -35,6 +37,8 @@ def add_pages(
     `partitions` are those of this worker, by number.
     """
     largest = max(LARGEST_LIMIT, settings.candle_retention + 2)
+    settled = (settings.grace_us + settings.idle_us) // 1000
+    reader = CandleReader(health, history, settled, lambda: clock.now_us() // 1000)
     marks = {"X-K2-Simulated": "true"} if settings.simulated else {}
 
     def answer(view: Any, data: bytes, status: int = 200, missing: str = "") -> Any:
@@ -43,43 +47,25 @@ def add_pages(
 
     async def ohlcv(view: Any, request: Any, exchange: str, symbol: str, timeframe: str) -> Any:
         try:
-            instrument = find(instruments, exchange, symbol, timeframe)
-            query = parse(request.query, largest)
+            instrument = find(instruments, exchange, symbol)
+            of = timeframe_of(timeframe, request.query)
+            query = parse(request.query, largest if of.is_stored else min(largest, largest_limit(of)))
             if not is_ready(app):
                 raise RequestError(503, "the tables of this worker are recovering, ask again")
             number = topics.partition_of(instrument.symbol, settings.raw_partitions(exchange))
             if number not in partitions:
-                url = owner(app, tables.windows[timeframe], number)
+                url = owner(app, tables.windows[of.base], number)
                 status, data, missing = await forward(app, request, url)
                 return answer(view, data, status, missing)
-            found, tiers, _ = await candles(partitions[number], instrument, timeframe, query)
+            found, tiers, _ = await reader.read(partitions[number], instrument, of, query)
             missing = ", ".join(item.tier for item in tiers)
             if query.format == "ccxt":
                 return answer(view, render.ccxt(found), missing=missing)
             healthy = health.of(exchange, instrument.symbol)
-            body = render.body(instrument, timeframe, found, settings.simulated, tiers, healthy)
+            body = render.body(instrument, of, found, settings.simulated, tiers, healthy)
             return answer(view, body, missing=missing)
         except RequestError as error:
             return answer(view, render.error(error.body, settings.simulated), error.status)
-
-    async def candles(
-        partition: CandlePartition, instrument: Instrument, timeframe: str, query: Query
-    ) -> CandleAnswer:
-        select = query.before(partition.reached(instrument.key) + 1).select
-        held = [
-            to_candle(state, instrument.key, instrument.symbol, timeframe, open_time)
-            for open_time, state in partition.states(timeframe, instrument.key, select)
-        ]
-        found = CandleAnswer(held)
-        if query.source == "all":
-            since = next(iter(partition.windows.of(timeframe, instrument.key)), None)
-            found = await history.extended(instrument, timeframe, query.span, held, since)
-        if query.fill == "none":
-            return found
-        if not health.ready:
-            raise RequestError(503, "the feed events, which fill needs, are being read, ask again")
-        healthy = health.of(instrument.exchange, instrument.symbol)
-        return found._replace(candles=render.fill_previous(found.candles, query, healthy, found.holes))
 
     async def listing(view: Any, request: Any) -> Any:
         return answer(view, render.listing(instruments, settings.simulated))

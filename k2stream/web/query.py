@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from k2stream.history.seams import CandleSpan
+from k2stream.history.timeframes import Timeframe, UnknownTimeframe, timeframe
 from k2stream.model import clock
 from k2stream.model.candle import TIMEFRAMES
 from k2stream.model.errors import K2Error
@@ -20,7 +21,7 @@ DEFAULT_LIMIT, LARGEST_LIMIT = 500, 5000
 FORMATS = ("json", "ccxt")
 FILLS = ("none", "prev")
 SOURCES = ("all", "tables")
-_PARAMETERS = ("limit", "start", "end", "fill", "format", "source")
+_PARAMETERS = ("limit", "start", "end", "fill", "format", "source", "tz")
 
 
 class RequestError(K2Error):
@@ -50,6 +51,10 @@ class Query:
     def span(self) -> CandleSpan:
         """What it asks of each tier."""
         return CandleSpan(self.limit, self.start, self.end)
+
+    def over(self, span: CandleSpan) -> Query:
+        """The same of another span."""
+        return replace(self, limit=span.limit, start=span.start, end=span.end)
 
     def before(self, end: int) -> Query:
         """The same, ending at `end` (ms) where it names no end: what is dated ahead is not the latest."""
@@ -87,15 +92,21 @@ def parse(parameters: Mapping[str, str], largest: int) -> Query:
     )
 
 
-def find(instruments: Instruments, exchange: str, symbol: str, timeframe: str) -> Instrument:
+def timeframe_of(name: str, parameters: Mapping[str, str]) -> Timeframe:
+    """The timeframe of a path, in the time zone of its parameter. Raises RequestError saying what exists."""
+    try:
+        return timeframe(name, parameters.get("tz", "UTC"))
+    except UnknownTimeframe as error:
+        raise RequestError(404, str(error), timeframes=list(TIMEFRAMES)) from None
+
+
+def find(instruments: Instruments, exchange: str, symbol: str) -> Instrument:
     """The instrument of a path; `symbol` canonical (BTC-USDT or BTC/USDT) or native.
 
     Raises RequestError 404 saying what exists.
     """
     if exchange not in EXCHANGES:
         raise RequestError(404, f"unknown exchange {exchange}", exchanges=EXCHANGES)
-    if timeframe not in TIMEFRAMES:
-        raise RequestError(404, f"unknown timeframe {timeframe}", timeframes=list(TIMEFRAMES))
     found = instruments.find(exchange, symbol)
     if found is None:
         symbols = [url_name(item) for item in instruments.of(exchange)]

@@ -11,6 +11,7 @@ import msgspec
 
 from k2stream.history.reader import MissingTier
 from k2stream.history.seams import UnknownStretch
+from k2stream.history.timeframes import Timeframe
 from k2stream.model.candle import TIMEFRAMES, Candle
 from k2stream.model.decimals import plain
 from k2stream.model.instrument import Instrument, Instruments
@@ -24,7 +25,7 @@ _OF_TRADES = ("first_trade_time", "last_trade_time", "raw_partition", "raw_offse
 
 def body(
     instrument: Instrument,
-    timeframe: str,
+    of: Timeframe,
     candles: Sequence[Candle],
     simulated: bool,
     missing: Sequence[MissingTier] = (),
@@ -39,9 +40,11 @@ def body(
         "exchange": instrument.exchange,
         "symbol": instrument.symbol,
         "canonical_symbol": instrument.canonical,
-        "timeframe": timeframe,
+        "timeframe": of.name,
         "candles": [_fields(candle, healthy) for candle in candles],
     }
+    if of.zone.key != "UTC":
+        answer["tz"] = of.zone.key
     if missing:
         answer["missing"] = [tier._asdict() for tier in missing]
     return _encoder.encode({"simulated": True, **answer} if simulated else answer)

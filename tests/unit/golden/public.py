@@ -14,6 +14,7 @@ from k2stream import instruments, settings, web
 from k2stream.cli import main
 from k2stream.histogram import ColumnHistogram
 from k2stream.history.reader import MissingTier
+from k2stream.history.timeframes import timeframe
 from k2stream.model.candle import Candle
 from k2stream.rolling import RollingHistogram
 from k2stream.web import query, render
@@ -70,7 +71,7 @@ def routes() -> Iterator[str]:
     listed = instruments.load(settings.Settings().instruments_file)
     candle = Candle._make(1 for _ in Candle._fields)._replace(timeframe="1m")
     tier = MissingTier._make("" for _ in MissingTier._fields)
-    answer = render.body(next(iter(listed)), "1m", [candle], True, [tier])
+    answer = render.body(next(iter(listed)), timeframe("1m"), [candle], True, [tier])
     yield from (f"candles {path}" for path in _keys(json.loads(answer)))
     yield from (f"instruments {path}" for path in _keys(json.loads(render.listing(listed, True))))
 

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from k2stream.history.derive import base_span, derived
 from k2stream.history.fold import fold
+from k2stream.history.seams import CandleSpan
 from k2stream.history.timeframes import timeframe
 from k2stream.model.candle import TIMEFRAMES, Candle
 
@@ -113,3 +115,24 @@ def test_filled_parts_count_only_where_there_are_no_others(others):
     (folded,) = fold([filled, real] if others else [filled], timeframe("4h"), START, 0)
     assert folded.open == (5 if others else 4)
     assert folded.trade_count == int(others)
+
+
+ASKED = st.tuples(
+    st.integers(1, 5),
+    st.none() | st.integers(START - 10**8, START + 4 * 10**8),
+    st.none() | st.integers(1, 10**9),
+)
+
+
+@settings(deadline=None)
+@given(trades, st.sampled_from([("4h", "UTC"), ("1d", "America/New_York"), ("1w", "UTC")]), ASKED)
+def test_an_answer_has_the_windows_asked_for_and_all_of_each(found, named, asked):
+    limit, start, length = asked
+    of = timeframe(*named)
+    end = None if length is None else (start or START) + length
+    span = CandleSpan(limit, start, end)
+    now, settled = START + 400 * 86_400_000, 10_000
+    every = fold(stored(of.base, found), of, now, settled)
+    held = {candle.open_time: candle for candle in stored(of.base, found)}
+    base = base_span(of, span).cut(held)
+    assert derived(of, span, base, now, settled) == span.cut({item.open_time: item for item in every})

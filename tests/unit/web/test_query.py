@@ -3,7 +3,7 @@
 import pytest
 
 from k2stream.model.instrument import Instrument, Instruments
-from k2stream.web.query import Query, RequestError, find, parse
+from k2stream.web.query import Query, RequestError, find, parse, timeframe_of
 
 LISTED = Instruments(
     [Instrument("binance", "BTCUSDT", "BTC/USDT"), Instrument("kraken", "XBT/USD", "BTC/USD")]
@@ -55,18 +55,20 @@ def test_what_is_not_understood_is_a_400_naming_the_parameter(parameters):
 
 @pytest.mark.parametrize("symbol", ["BTCUSDT", "BTC/USDT", "BTC-USDT"])
 def test_symbols_are_canonical_or_native(symbol):
-    assert find(LISTED, "binance", symbol, "1m").key == "binance:BTC/USDT"
+    assert find(LISTED, "binance", symbol).key == "binance:BTC/USDT"
 
 
 def test_a_404_says_what_exists():
-    assert refusal(find, LISTED, "bitmex", "BTCUSDT", "1m")[1]["exchanges"] == (
+    assert refusal(find, LISTED, "bitmex", "BTCUSDT")[1]["exchanges"] == (
         "binance",
         "kraken",
         "coinbase",
     )
-    status, body = refusal(find, LISTED, "kraken", "BTCUSDT", "1m")
+    status, body = refusal(find, LISTED, "kraken", "BTCUSDT")
     assert (status, body["symbols"]) == (404, ["BTC-USD"])
-    assert "1m" in refusal(find, LISTED, "kraken", "BTC-USD", "2m")[1]["timeframes"]
+    status, body = refusal(timeframe_of, "2y", {})
+    assert (status, "1m" in body["timeframes"]) == (404, True)
+    assert "use UTC or a name" in refusal(timeframe_of, "1d", {"tz": "Mars"})[1]["error"]
 
 
 def test_the_last_are_taken_unless_a_start_is_given():

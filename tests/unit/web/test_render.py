@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from k2stream.history.reader import CandleHistory, MissingTier
 from k2stream.history.seams import newest
+from k2stream.history.timeframes import timeframe
 from k2stream.model.candle import Candle
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.model.instrument import Instrument, Instruments
@@ -19,6 +20,7 @@ from k2stream.web.health import FeedHealth, Spans
 from k2stream.web.query import Query
 
 BTC = Instrument("kraken", "XBT/USD", "BTC/USD")
+FRAME = timeframe("1m")
 
 
 def candle(minute, close="2.5", **changes):
@@ -36,7 +38,7 @@ def always(start, end):
 
 
 def test_decimals_are_plain_strings_and_nothing_is_lost():
-    answer = json.loads(render.body(BTC, "1m", [candle(1)], simulated=False))
+    answer = json.loads(render.body(BTC, FRAME, [candle(1)], simulated=False))
     assert answer["symbol"] == "XBT/USD"
     assert "simulated" not in answer
     (fields,) = answer["candles"]
@@ -51,7 +53,7 @@ def test_decimals_are_plain_strings_and_nothing_is_lost():
 
 
 def test_simulated_feeds_are_said_to_be():
-    assert json.loads(render.body(BTC, "1m", [], simulated=True))["simulated"] is True
+    assert json.loads(render.body(BTC, FRAME, [], simulated=True))["simulated"] is True
     assert json.loads(render.listing(Instruments([BTC]), simulated=True))["simulated"] is True
     assert json.loads(render.error({"error": "x"}, simulated=True))["simulated"] is True
 
@@ -69,7 +71,7 @@ def test_quiet_windows_repeat_the_close_without_trades():
     assert quiet.open == quiet.high == quiet.low == quiet.close == quiet.vwap == Decimal("2.5")
     assert quiet.volume == quiet.quote_volume == quiet.trade_count == 0
     assert quiet.close_time == 179_999
-    fields = json.loads(render.body(BTC, "1m", filled, simulated=False))["candles"][1]
+    fields = json.loads(render.body(BTC, FRAME, filled, simulated=False))["candles"][1]
     assert (fields["filled"], fields["volume"], fields["first_trade_time"]) == (True, "0", None)
 
 
@@ -94,7 +96,7 @@ def test_windows_that_a_lagging_sink_has_not_written_are_not_quiet():
     query = Query(limit=100, start=0, end=30 * 60_000, fill="prev")
     answer = CandleHistory([Tier("hot"), Tier("cold")]).read(BTC, "1m", query.span, held, held[0].open_time)
     filled = render.fill_previous(answer.candles, query, always, answer.holes)
-    body = json.loads(render.body(BTC, "1m", filled, False, answer.missing, always))
+    body = json.loads(render.body(BTC, FRAME, filled, False, answer.missing, always))
     assert [c["open_time"] // 60_000 for c in body["candles"] if c["filled"]] == [4, 25]
     assert [tier["tier"] for tier in body["missing"]] == ["hot", "cold"]
 
@@ -165,7 +167,9 @@ def test_a_candle_says_whether_its_feed_was_healthy_throughout():
         for kind, time in ((EventKind.JUMP, number * MINUTE), (EventKind.BACKFILLED, 11 * MINUTE)):
             event = FeedEvent(kind=kind, exchange="kraken", time=time, symbol="XBT/USD", count=count)
             health.add(msgspec.structs.replace(event, first_missing=number, last_missing=number + 9))
-    answer = render.body(BTC, "1m", [candle(n) for n in range(14)], False, (), health.of("kraken", "XBT/USD"))
+    answer = render.body(
+        BTC, FRAME, [candle(n) for n in range(14)], False, (), health.of("kraken", "XBT/USD")
+    )
     bad = {n for n, c in enumerate(json.loads(answer)["candles"]) if not c["feed_healthy"]}
     assert bad == {0, 1, 3, 4, 6, 7, 8, 9, 10, 12, 13}
     assert health.of("kraken", "ETH/USD")(9 * MINUTE, 11 * MINUTE) is True
@@ -227,6 +231,6 @@ def test_nothing_is_known_before_the_first_event_that_is_kept():
 
 
 def test_missing_tiers_are_named():
-    answer = json.loads(render.body(BTC, "1m", [], False, [MissingTier("Iceberg", "no such bucket")]))
+    answer = json.loads(render.body(BTC, FRAME, [], False, [MissingTier("Iceberg", "no such bucket")]))
     assert answer["missing"] == [{"tier": "Iceberg", "reason": "no such bucket"}]
-    assert "missing" not in json.loads(render.body(BTC, "1m", [], False))
+    assert "missing" not in json.loads(render.body(BTC, FRAME, [], False))

@@ -1,0 +1,36 @@
+"""What to read of stored candles for those of another timeframe, and which of them were asked for (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from k2stream.history.fold import fold
+from k2stream.history.seams import CandleSpan
+from k2stream.history.timeframes import Timeframe
+from k2stream.model.candle import Candle
+
+MOST_PARTS = 100_000
+"""Stored candles that an answer may be folded from."""
+
+
+def largest_limit(of: Timeframe) -> int:
+    """The most candles of a timeframe that one answer may have."""
+    return MOST_PARTS // of.parts - 1
+
+
+def base_span(of: Timeframe, span: CandleSpan) -> CandleSpan:
+    """The stored candles that the windows of a span are made of, and those of one window more."""
+    start = None if span.start is None else next(of.opens(span.start, of.closing(span.start) + 1))
+    end = None if span.end is None else of.closing(of.opening(span.end - 1))
+    return CandleSpan((span.limit + 1) * of.parts, start, end)
+
+
+def derived(of: Timeframe, span: CandleSpan, base: Sequence[Candle], now: int, settled: int) -> list[Candle]:
+    """The windows of a span, from what `base_span` gave; `now` and `settled` (ms) as of `fold`.
+
+    Where as many were found as were asked for, the window at the far end may lack some, and is left out.
+    """
+    found = fold(base, of, now, settled)
+    if len(base) >= base_span(of, span).limit:
+        found = found[1:] if span.start is None else found[:-1]
+    return span.cut({candle.open_time: candle for candle in found})

@@ -1,0 +1,60 @@
+"""The candles of a request: from the tables of a partition, and what is older from colder tiers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from k2stream.candles.partition import CandlePartition
+from k2stream.candles.state import to_candle
+from k2stream.history.derive import base_span, derived
+from k2stream.history.reader import CandleAnswer, CandleHistory
+from k2stream.history.timeframes import Timeframe
+from k2stream.model.instrument import Instrument
+from k2stream.web import render
+from k2stream.web.health import FeedHealth
+from k2stream.web.query import Query, RequestError
+
+
+@dataclass(frozen=True, slots=True)
+class CandleReader:
+    """Reads candles of any timeframe.
+
+    `settled` is how long (ms) after its end a window may still get its last stored candle, `now` the time in
+    ms since 1970.
+    """
+
+    health: FeedHealth
+    history: CandleHistory
+    settled: int
+    now: Callable[[], int]
+
+    async def read(
+        self, partition: CandlePartition, instrument: Instrument, of: Timeframe, query: Query
+    ) -> CandleAnswer:
+        """The query's candles. Raises RequestError 503 where `fill` needs feed events that are being read."""
+        if of.is_stored:
+            return await self._stored(partition, instrument, of.name, query)
+        base = query.over(base_span(of, query.span))
+        found = await self._stored(partition, instrument, of.base, base)
+        candles = derived(of, query.span, found.candles, self.now(), self.settled)
+        return found._replace(candles=candles)
+
+    async def _stored(
+        self, partition: CandlePartition, instrument: Instrument, timeframe: str, query: Query
+    ) -> CandleAnswer:
+        select = query.before(partition.reached(instrument.key) + 1).select
+        held = [
+            to_candle(state, instrument.key, instrument.symbol, timeframe, open_time)
+            for open_time, state in partition.states(timeframe, instrument.key, select)
+        ]
+        found = CandleAnswer(held)
+        if query.source == "all":
+            since = next(iter(partition.windows.of(timeframe, instrument.key)), None)
+            found = await self.history.extended(instrument, timeframe, query.span, held, since)
+        if query.fill == "none":
+            return found
+        if not self.health.ready:
+            raise RequestError(503, "the feed events, which fill needs, are being read, ask again")
+        healthy = self.health.of(instrument.exchange, instrument.symbol)
+        return found._replace(candles=render.fill_previous(found.candles, query, healthy, found.holes))
