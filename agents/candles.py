@@ -30,8 +30,8 @@ CLOCK_SECONDS = 0.5
 settings = settings_module.get()
 app = create_app("candles")
 source = app.topic(topics.NORMALIZED, schema=BatchSchema())
-tables = ohlcv.declare(app, settings.normalized_partitions)
-listed = instruments.load(settings.instruments_file)
+tables = ohlcv.declare(app, settings.kafka.normalized_partitions)
+listed = instruments.load(settings.feeds.instruments_file)
 native = {item.key: item.symbol for item in listed}
 
 partitions: dict[int, CandlePartition] = {}
@@ -48,11 +48,12 @@ publisher = CandlePublisher(
     send,
     schema_ids,
     lambda key: native.get(key, key.partition(":")[2]),
-    settings.candle_emit_seconds,
+    settings.candles.emit_seconds,
     time.monotonic,
 )
 health = FeedHealth()
-add_pages(app, tables, partitions, listed, settings, health, history.of(settings, HotTier, ColdTier))
+tiers = HotTier(settings.clickhouse), ColdTier(settings.iceberg)
+add_pages(app, tables, partitions, listed, settings, health, history.of(settings.candles, *tiers))
 
 
 async def register() -> None:
@@ -76,7 +77,7 @@ async def candles(stream: Any) -> None:
 @app.task  # type: ignore[untyped-decorator]
 async def watch_feeds() -> None:
     """Follow the feed events: each candle says whether its feed was healthy."""
-    await health.follow(settings)
+    await health.follow(settings.kafka)
 
 
 def apply(batch: RecordBatch) -> None:
@@ -108,10 +109,10 @@ async def recovered() -> None:
         partitions[number] = CandlePartition(
             tables.stores(number),
             tables.progress_store(number),
-            grace=settings.grace_us,
-            idle=settings.idle_us,
-            retention=settings.candle_retention,
-            least=tables.least_retention(number, settings.candle_retention),
+            grace=settings.candles.grace_us,
+            idle=settings.candles.idle_us,
+            retention=settings.candles.retention,
+            least=tables.least_retention(number, settings.candles.retention),
             now=now,
         )
     producer: Any = app.producer
@@ -130,7 +131,7 @@ async def drain() -> None:
 async def publish_regularly() -> None:
     """Send the revisions that no further batch has pushed out."""
     while True:
-        await asyncio.sleep(settings.candle_emit_seconds)
+        await asyncio.sleep(settings.candles.emit_seconds)
         await publisher.publish()
 
 

@@ -25,7 +25,7 @@ from benchmarks.place import Place
 from benchmarks.stages.registry import Kind, Stage
 from k2stream import topics
 from k2stream.avro import registry
-from k2stream.settings import Settings, environment
+from k2stream.settings import Settings, environment, make
 
 OUTPUT = "bench.output"
 
@@ -100,7 +100,7 @@ class Bench:
 
     def settings(self, broker: Kafka, state: Path) -> Settings:
         """The settings of a K2 worker on one of the brokers."""
-        return Settings(
+        return make(
             data_dir=str(state / "k2"),
             instruments_file=str(self._instruments()),
             kafka_bootstrap=broker.bootstrap,
@@ -132,7 +132,7 @@ async def checked(check: Check, run: Run) -> str:
 
 def outputs(settings: Settings, partitions: int) -> list[NewTopics]:
     """The topics that a stage may write to."""
-    declared = [NewTopics((topic.name,), topic.partitions) for topic in topics.declared(settings)]
+    declared = [NewTopics((topic.name,), topic.partitions) for topic in topics.declared(settings.kafka)]
     return [*declared, NewTopics((OUTPUT,), partitions)]
 
 

@@ -52,7 +52,7 @@ class Filler:
     async def run(self) -> None:
         """Follow the events until cancelled."""
         name, settings = self._task.exchange.name, self._task.settings
-        backoff = Backoff(settings.reconnect_base_seconds, settings.reconnect_cap_seconds)
+        backoff = Backoff(settings.feeds.reconnect_base_seconds, settings.feeds.reconnect_cap_seconds)
         async with self._task.client:
             while True:
                 try:
@@ -79,7 +79,7 @@ class Filler:
             heartbeat_interval_ms=HEARTBEAT_MS,
             max_poll_interval_ms=LONGEST_FILL_MS,
             rebalance_timeout_ms=SESSION_MS,
-            **client_options(self._task.settings),
+            **client_options(self._task.settings.kafka),
         )
         try:
             await consumer.start()

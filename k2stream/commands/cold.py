@@ -36,7 +36,7 @@ def flush(url: str | None) -> None:
     running = find(settings)
     base = url or (running.urls.get("cold") if running else None)
     if base is None:
-        raise ConfigError(f"nothing runs on {settings.data_path}; start it with `k2 up`, or give --url")
+        raise ConfigError(f"nothing runs on {settings.local.data_path}; start it with `k2 up`, or give --url")
     try:
         answer = httpx.post(f"{base}/cold/flush", timeout=120)
     except httpx.TransportError as error:
@@ -60,8 +60,12 @@ def maintain_command(tables: tuple[str, ...], dry_run: bool, as_json: bool) -> N
     """
     settings = reached(settings_module.get())
     names = maintain.names_of(tables)
-    catalog = open_catalog(settings)
-    limits = Limits(settings.cold_compact_rows, settings.cold_snapshot_seconds, settings.cold_orphan_seconds)
+    catalog = open_catalog(settings.iceberg)
+    limits = Limits(
+        settings.maintenance.compact_rows,
+        settings.maintenance.snapshot_seconds,
+        settings.maintenance.orphan_seconds,
+    )
     if dry_run:
         for name, step, text in maintain.plan(catalog, names, limits):
             click.echo(f"{name:25} {step:8} {text}")
@@ -92,7 +96,7 @@ def adopt(yes: bool) -> None:
 
     Whose they were stops writing and cleaning there. What was there before is never removed.
     """
-    catalog = open_catalog(reached(settings_module.get()))
+    catalog = open_catalog(reached(settings_module.get()).iceberg)
     others = owner.others(catalog)
     for table, found in others:
         of = f"{found.catalog}, table {found.table}" if found else "nobody"
@@ -116,7 +120,7 @@ def scan(table: str, where: str, columns: str, limit: int, as_json: bool) -> Non
     (name,) = maintain.names_of([table])
     try:
         row_filter = parse(where or "true")
-        held = open_catalog(settings_module.get()).load_table(name)
+        held = open_catalog(settings_module.get().iceberg).load_table(name)
         chosen = tuple(columns.split(",")) if columns else ("*",)
         rows = held.scan(row_filter=row_filter, selected_fields=chosen, limit=limit).to_arrow()
     except NoSuchTableError:

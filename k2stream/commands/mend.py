@@ -33,7 +33,7 @@ def mend(role: str, rebuild: bool, yes: bool) -> None:
         settings = running.settings if running else settings_module.get()
         asyncio.run(_mend(settings, role, rebuild=rebuild, yes=yes))
         if running:
-            (running.settings.data_path / MENDED).write_text(f"{role} hot cold")
+            (running.settings.local.data_path / MENDED).write_text(f"{role} hot cold")
     except (Away, NetworkError) as error:
         raise ConfigError(" ".join(str(error).split())) from None
 
@@ -52,7 +52,7 @@ async def _mend(settings: Settings, role: str, *, rebuild: bool, yes: bool) -> N
     for loss in made.losses:
         click.echo(f"lost by it: {loss}")
     must_rest = {f"k2-{role}"} | ({"k2-hot", "k2-cold"} if made.lifts or made.drops else set())
-    if running := sorted(must_rest & await members(settings)):
+    if running := sorted(must_rest & await members(settings.kafka)):
         raise ConfigError(f"workers of {', '.join(running)} are running: stop them first")
     if not (yes or click.confirm("do it?")):
         raise SystemExit(1)

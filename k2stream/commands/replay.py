@@ -51,8 +51,8 @@ def replay(origin: Origin, swapping: bool, yes: bool, undo: bool, drop: bool) ->
     running = find(settings_module.get())
     settings = running.settings if running else settings_module.get()
     tables = {name: readable.table for name, readable in catalog(settings).items()}
-    with closing(HotRebuild(settings)) as hot:
-        tiers = (hot, Cold(open_catalog(settings)))
+    with closing(HotRebuild(settings.clickhouse)) as hot:
+        tiers = (hot, Cold(open_catalog(settings.iceberg)))
         try:
             if drop:
                 for tier in tiers:
@@ -82,9 +82,9 @@ async def _replay(
         await check_still(settings)
     outcome = await run.rebuild(settings, tiers, origin, click.echo, Meter())
     click.echo(f"rebuilt from {outcome.records:,} raw records")
-    if running and not swapping and await members(settings):
+    if running and not swapping and await members(settings.kafka):
         await settle(running)
-    tables = Tables(held, outcome.rebuild, settings.candle_retention)
+    tables = Tables(held, outcome.rebuild, settings.candles.retention)
     differences = 0
     stands = swapping or await still(settings)
     for layer in await run.compare(settings, tiers, tables, outcome.covered, still=stands):

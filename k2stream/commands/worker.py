@@ -26,11 +26,11 @@ def worker(role: str, exchange: str | None) -> None:
         os.environ["K2_EXCHANGE"] = exchange
     settings = settings_module.get()
     feed = role == "ingest"
-    written = topics.written_by_feed(settings.exchange) if feed else ()
+    written = topics.written_by_feed(settings.worker.exchange) if feed else ()
     # What is wrong is said before Faust starts.
-    asyncio.run(ensure_topics(settings, topics.declared(settings), anew=written, leave=feed))
+    asyncio.run(ensure_topics(settings.kafka, topics.declared(settings.kafka), anew=written, leave=feed))
     from faust.cli.faust import cli
 
-    level = {"warning": "warn", "critical": "crit"}.get(settings.log_level, settings.log_level)
+    level = {"warning": "warn", "critical": "crit"}.get(settings.worker.log_level, settings.worker.log_level)
     sys.argv = ["faust", "-A", f"k2stream.agents.{role}", "worker", "--loglevel", level]
     cli.main(args=sys.argv[1:], prog_name="k2 worker")

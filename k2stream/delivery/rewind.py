@@ -26,7 +26,7 @@ from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.route import Route
 from k2stream.kafka.client import client_options
 from k2stream.model.errors import ConfigError, StateRefused, mending
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def target(
 
 
 async def rewind(
-    settings: Settings,
+    settings: KafkaSettings,
     group: str,
     routes: Sequence[Route],
     destination: Destination,

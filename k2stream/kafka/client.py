@@ -21,7 +21,7 @@ from aiokafka.errors import (
 
 from k2stream import topics
 from k2stream.model.errors import ConfigError, Expired, StateRefused
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 
 GROUPS = ("k2-normalize", "k2-candles", "k2-hot", "k2-cold")
 """The consumer groups of the roles that read."""
@@ -36,19 +36,19 @@ _GROUPS_TOPIC = "__consumer_offsets"
 _ATTEMPTS, _PAUSE_SECONDS = 50, 0.2
 
 
-def client_options(settings: Settings) -> dict[str, Any]:
+def client_options(settings: KafkaSettings) -> dict[str, Any]:
     """Keyword arguments of aiokafka's clients."""
     options: dict[str, Any] = {
-        "bootstrap_servers": settings.kafka_bootstrap,
-        "security_protocol": settings.kafka_security_protocol,
+        "bootstrap_servers": settings.bootstrap,
+        "security_protocol": settings.security_protocol,
     }
-    if "SSL" in settings.kafka_security_protocol:
+    if "SSL" in settings.security_protocol:
         options["ssl_context"] = ssl.create_default_context()
-    if settings.kafka_sasl_mechanism:
+    if settings.sasl_mechanism:
         options |= {
-            "sasl_mechanism": settings.kafka_sasl_mechanism,
-            "sasl_plain_username": settings.kafka_sasl_username,
-            "sasl_plain_password": settings.kafka_sasl_password,
+            "sasl_mechanism": settings.sasl_mechanism,
+            "sasl_plain_username": settings.sasl_username,
+            "sasl_plain_password": settings.sasl_password,
         }
     return options
 
@@ -69,7 +69,11 @@ def all_there(what: str) -> Iterator[None]:
 
 
 async def ensure_topics(
-    settings: Settings, declared: Sequence[topics.Topic], *, anew: Collection[str] = (), leave: bool = False
+    settings: KafkaSettings,
+    declared: Sequence[topics.Topic],
+    *,
+    anew: Collection[str] = (),
+    leave: bool = False,
 ) -> None:
     """Create the topics that are missing; safe when several workers do it at once.
 
@@ -84,7 +88,7 @@ async def ensure_topics(
     except KafkaConnectionError:
         await admin.close()
         raise ConfigError(
-            f"no Kafka broker at {settings.kafka_bootstrap}; start one with `k2 up` or set K2_KAFKA_BOOTSTRAP"
+            f"no Kafka broker at {settings.bootstrap}; start one with `k2 up` or set K2_KAFKA_BOOTSTRAP"
         ) from None
     try:
         existing = set(await admin.list_topics())
@@ -135,12 +139,12 @@ def _said(lost: dict[str, tuple[str, str]]) -> str:
     )
 
 
-async def _create(admin: AIOKafkaAdminClient, missing: list[topics.Topic], settings: Settings) -> None:
+async def _create(admin: AIOKafkaAdminClient, missing: list[topics.Topic], settings: KafkaSettings) -> None:
     new = [
         NewTopic(
             topic.name,
             topic.partitions,
-            settings.kafka_replication,
+            settings.replication,
             topic_configs={"retention.ms": str(topic.retention_ms), **topic.config},
         )
         for topic in missing
@@ -150,7 +154,7 @@ async def _create(admin: AIOKafkaAdminClient, missing: list[topics.Topic], setti
     except TopicAlreadyExistsError:
         pass  # another worker was faster; the partition check below has the last word
     except KafkaError as error:
-        raise ConfigError(f"topics cannot be created at {settings.kafka_bootstrap}: {error}") from None
+        raise ConfigError(f"topics cannot be created at {settings.bootstrap}: {error}") from None
 
 
 async def _check_partitions(admin: AIOKafkaAdminClient, declared: Sequence[topics.Topic]) -> None:

@@ -20,7 +20,7 @@ from k2stream.iceberg import writer
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.iceberg.commit import committed
 from k2stream.layers import bronze
-from k2stream.settings import Settings
+from k2stream.settings import ClickHouseSettings, IcebergSettings, Settings
 
 
 class Reached(NamedTuple):
@@ -74,15 +74,18 @@ def drops(
 def drop(settings: Settings, todo: Drop) -> None:
     """Remove the rows, and go back; done again it does nothing more."""
     at = SourcePartition(topics.raw(todo.exchange), todo.partition)
-    (_hot if todo.hot else _cold)(settings, todo, at)
+    if todo.hot:
+        _hot(settings.clickhouse, todo, at)
+    else:
+        _cold(settings.iceberg, todo, at)
 
 
-def _hot(settings: Settings, todo: Drop, at: SourcePartition) -> None:
+def _hot(settings: ClickHouseSettings, todo: Drop, at: SourcePartition) -> None:
     table = f"bronze_trades_{todo.exchange}"
     where = f"raw_partition = {todo.partition} AND raw_offset >= {todo.first} AND raw_offset < {todo.end}"
-    change = f"ALTER TABLE {settings.clickhouse_database}.{table} DELETE WHERE {where}"
+    change = f"ALTER TABLE {settings.database}.{table} DELETE WHERE {where}"
     client = connect(settings)
-    for statement in cluster.clustered(change, settings.clickhouse_cluster):
+    for statement in cluster.clustered(change, settings.cluster):
         client.execute(statement, settings={"mutations_sync": 2})
     client.disconnect()
     if todo.again:
@@ -93,7 +96,7 @@ def _hot(settings: Settings, todo: Drop, at: SourcePartition) -> None:
         destination.close()
 
 
-def _cold(settings: Settings, todo: Drop, at: SourcePartition) -> None:
+def _cold(settings: IcebergSettings, todo: Drop, at: SourcePartition) -> None:
     where = f"raw_partition == {todo.partition} and raw_offset >= {todo.first} and raw_offset < {todo.end}"
 
     def load() -> Any:

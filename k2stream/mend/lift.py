@@ -18,7 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from k2stream.exchanges import raw
 from k2stream.kafka.client import client_options
 from k2stream.kafka.reader import Reader
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 
 FILL_RECORDS = 100_000
 """Records of a batch that only takes offsets: compressed, some hundred bytes."""
@@ -56,7 +56,7 @@ def backfilled(value: bytes) -> bytes:
     return value if raw.BACKFILLED in value else value.rstrip()[:-1] + raw.BACKFILLED + b"}"
 
 
-async def plan(settings: Settings, topic: str, partition: int, used: int, newest_ms: int) -> Lift:
+async def plan(settings: KafkaSettings, topic: str, partition: int, used: int, newest_ms: int) -> Lift:
     """What a partition needs: records after `newest_ms`, the time of the last one that was read, are new."""
     tp = TopicPartition(topic, partition)
     async with Reader(settings) as reader:
@@ -64,7 +64,7 @@ async def plan(settings: Settings, topic: str, partition: int, used: int, newest
     return Lift(tp.topic, partition, used, begin, end)
 
 
-async def lift(settings: Settings, todo: Lift, say: Say) -> int:
+async def lift(settings: KafkaSettings, todo: Lift, say: Say) -> int:
     """Do it; the offset at which the log begins then. Killed anywhere, another run finishes it."""
     options = client_options(settings)
     async with AIOKafkaProducer(
@@ -99,7 +99,7 @@ async def _fill(producer: AIOKafkaProducer, todo: Lift, end: int) -> int:
     return end
 
 
-async def _copy(settings: Settings, producer: AIOKafkaProducer, todo: Lift) -> int:
+async def _copy(settings: KafkaSettings, producer: AIOKafkaProducer, todo: Lift) -> int:
     """Publish the new records below `used` once more, from the one after the last that was already."""
     async with Reader(settings) as reader:
         (begin, end) = (await reader.held(todo.topic, todo.partition + 1))[todo.partition]

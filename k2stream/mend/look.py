@@ -15,7 +15,7 @@ from k2stream.batch.proof import Judgement, Note, Shown, Verdict
 from k2stream.kafka.client import client_options
 from k2stream.kafka.reader import Reader
 from k2stream.model.errors import ConfigError
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings, Settings
 from k2stream.tables.catalog import catalog
 from k2stream.tables.reading import load
 
@@ -62,21 +62,21 @@ async def look(settings: Settings, role: str) -> tuple[list[SourceFound], dict[s
     held = {
         name: item.table for name, item in catalog(settings).items() if item.table.source in SOURCES[role]
     }
-    async with Reader(settings, columnar=True) as reader:
+    async with Reader(settings.kafka, columnar=True) as reader:
         for table in held.values():
             if await reader.exists(table.changelog_topic_name):
                 await load(reader, table)
         missing = [topic for topic in SOURCES[role] if not await reader.exists(topic)]
     if missing:
         raise ConfigError(f"topic {missing[0]} does not exist: start its writer first (`k2 up`)")
-    counts = {topic.name: topic.partitions for topic in topics.declared(settings)}
+    counts = {topic.name: topic.partitions for topic in topics.declared(settings.kafka)}
     tps = [TP(topic, number) for topic in SOURCES[role] for number in range(counts[topic])]
-    committed = await _committed(settings, f"k2-{role}")
-    return await _judged(settings, tps, committed, list(held.values())), held
+    committed = await _committed(settings.kafka, f"k2-{role}")
+    return await _judged(settings.kafka, tps, committed, list(held.values())), held
 
 
 async def _judged(
-    settings: Settings, tps: list[TP], committed: Mapping[TP, Any], tables: list[BatchTable]
+    settings: KafkaSettings, tps: list[TP], committed: Mapping[TP, Any], tables: list[BatchTable]
 ) -> list[SourceFound]:
     notes: dict[TP, Note | None] = {}
     positions: dict[TP, int] = {}
@@ -106,7 +106,7 @@ async def _judged(
     return found
 
 
-async def shown_at(settings: Settings, wanted: Mapping[TP, int]) -> dict[TP, Shown]:
+async def shown_at(settings: KafkaSettings, wanted: Mapping[TP, int]) -> dict[TP, Shown]:
     """What the broker shows of partitions, and of one offset each."""
     consumer = AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False)
     await consumer.start()
@@ -116,7 +116,7 @@ async def shown_at(settings: Settings, wanted: Mapping[TP, int]) -> dict[TP, Sho
         await consumer.stop()
 
 
-async def _committed(settings: Settings, group: str) -> dict[TP, Any]:
+async def _committed(settings: KafkaSettings, group: str) -> dict[TP, Any]:
     admin = AIOKafkaAdminClient(**client_options(settings))
     await admin.start()
     try:

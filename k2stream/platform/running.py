@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-import msgspec
-
 from k2stream.embedded import datadir
 from k2stream.platform.platform import NOTE, local_settings
-from k2stream.settings import Settings
+from k2stream.settings import Settings, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +21,14 @@ class Running:
 
 def find(settings: Settings) -> Running | None:
     """The platform running on the settings' data folder, None when there is none."""
-    endpoints = datadir.running(settings.data_path)
+    endpoints = datadir.running(settings.local.data_path)
     if endpoints is None:
         return None
     try:
-        note = json.loads((settings.data_path / NOTE).read_text())
+        note = json.loads((settings.local.data_path / NOTE).read_text())
     except (FileNotFoundError, ValueError):
         note = {"urls": {}, "settings": {}, "refused": {}}
-    reached = msgspec.structs.replace(local_settings(settings, endpoints), **note["settings"])
+    reached = replace(local_settings(settings, endpoints), **note["settings"])
     return Running(reached, note["urls"], note["refused"])
 
 

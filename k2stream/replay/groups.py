@@ -10,7 +10,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 from k2stream.kafka.client import client_options
 from k2stream.kafka.lag import SOURCES, LagReader
 from k2stream.model.errors import ConfigError
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings, Settings
 
 _ATTEMPTS, _PAUSE_SECONDS = 50, 0.2
 
@@ -21,7 +21,7 @@ async def lagging(settings: Settings) -> set[str]:
         return {group for group, found in (await lags.lag()).items() if any(found.values())}
 
 
-async def members(settings: Settings) -> set[str]:
+async def members(settings: KafkaSettings) -> set[str]:
     """Groups that have a member."""
     admin = AIOKafkaAdminClient(**client_options(settings))
     await admin.start()
@@ -46,12 +46,12 @@ async def _members(admin: AIOKafkaAdminClient, group: str) -> int:
 
 async def still(settings: Settings) -> bool:
     """Whether no worker runs and none has a record to go."""
-    return not await members(settings) and not await lagging(settings)
+    return not await members(settings.kafka) and not await lagging(settings)
 
 
 async def check_still(settings: Settings) -> None:
     """Raise ConfigError unless no worker runs and none has a record to go."""
-    if running := await members(settings):
+    if running := await members(settings.kafka):
         raise ConfigError(f"workers of {', '.join(sorted(running))} are running: stop the workers first")
     if left := await lagging(settings):
         raise ConfigError(

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from k2stream import topics
 from k2stream.kafka.client import client_options
 from k2stream.model.events import EventKind, FeedEvent
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ class FeedHealth:
 
         return healthy
 
-    async def follow(self, settings: Settings) -> None:
+    async def follow(self, settings: KafkaSettings) -> None:
         """Read the topic from its beginning, for ever; `ready` once what was there at the start is read."""
         partition = TopicPartition(topics.FEED_EVENTS, 0)
         consumer = AIOKafkaConsumer(

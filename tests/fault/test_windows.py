@@ -77,7 +77,7 @@ async def test_f13_every_open_window_of_four_partitions_finalises_once(tmp_path)
             if timeframe == "1m" and candle.final:
                 final[key, open_time].add(revision)
         assert all(len(revisions) == 1 for revisions in final.values()), "a window was finalised twice"
-        symbols = len(list(instruments.load(platform.settings.instruments_file)))
+        symbols = len(list(instruments.load(platform.settings.feeds.instruments_file)))
         minutes = range(int(begun // MINUTE + 1) * 60_000, int(ended) * 1000, 60_000)
         missing = [minute for minute in minutes if sum(at == minute for _, at in final) != symbols]
         assert len(minutes) >= 3
@@ -107,7 +107,9 @@ async def test_f14_a_replay_at_any_speed_gives_the_finals_of_the_live_run(tmp_pa
         assert {name: dumps_state(state) for name, state in small.items()} == {
             name: dumps_state(state) for name, state in large.items()
         }
-        native = {item.key: item.symbol for item in instruments.load(platform.settings.instruments_file)}
+        native = {
+            item.key: item.symbol for item in instruments.load(platform.settings.feeds.instruments_file)
+        }
         compared = 0
         for (timeframe, key, open_time), state in large.items():
             symbol = native[key]
@@ -121,9 +123,9 @@ async def test_f14_a_replay_at_any_speed_gives_the_finals_of_the_live_run(tmp_pa
 
 async def _replayed(settings, batch_records):
     """The states of all windows, by (timeframe, key, open time), of a replay in batches of some size."""
-    hot = HotRebuild(settings)
+    hot = HotRebuild(settings.clickhouse)
     try:
-        tiers = (hot, Cold(open_catalog(settings)))
+        tiers = (hot, Cold(open_catalog(settings.iceberg)))
         outcome = await run.rebuild(settings, tiers, "auto", print, batch_records=batch_records)
     finally:
         hot.close()
@@ -142,7 +144,7 @@ async def test_f15_idle_symbols_close_by_the_clock_and_a_dead_feed_is_told_from_
     and tests/unit/web/test_render.py::test_a_candle_says_whether_its_feed_was_healthy_throughout.
     """
     async with running(tmp_path, rate=200) as platform:
-        listed = list(instruments.load(platform.settings.instruments_file))
+        listed = list(instruments.load(platform.settings.feeds.instruments_file))
         await next_minute(platform, after=2)
         opened = int(time.time() // MINUTE * MINUTE) * 1000
         await quiet(platform, 3)  # some trades of every symbol
@@ -192,7 +194,7 @@ async def test_f20_clocks_that_differ_by_five_minutes_change_no_final(tmp_path, 
 
 
 async def _records(platform, topic):
-    return sum([len(records) async for _, records in read_to_end(platform.settings, topic)])
+    return sum([len(records) async for _, records in read_to_end(platform.settings.kafka, topic)])
 
 
 def _revised_finals(found):

@@ -1,6 +1,6 @@
 """Topics of two partitions: workers share them, and a symbol's own has to be found in every layer."""
 
-from k2stream.settings import Settings
+from k2stream.settings import make
 
 TWO = {
     "binance_partitions": 2,
@@ -13,7 +13,7 @@ TWO = {
 
 def settings_on(endpoints, folder, **more):
     """Settings of workers on a test's stack."""
-    return Settings(
+    return make(
         kafka_bootstrap=endpoints.bootstrap,
         registry_url=endpoints.registry_url,
         data_dir=str(folder),

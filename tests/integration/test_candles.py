@@ -36,7 +36,9 @@ HOUR = 3_600_000_000
 # A minute before an hour, past for the clock and young for the topics' retention.
 START = (time.time_ns() // 1000 // HOUR - 72) * HOUR - 60_000_000
 LISTED = [
-    item for item in instruments.load(settings.Settings().instruments_file) if item.exchange != "coinbase"
+    item
+    for item in instruments.load(settings.Settings().feeds.instruments_file)
+    if item.exchange != "coinbase"
 ]
 
 
@@ -52,8 +54,8 @@ class Platform:
 
     async def publish(self, batches):
         """Records of (partition, trades) to the normalized topic."""
-        schema_id = await registry.register(topics.NORMALIZED, "trade", self.settings.registry_url)
-        producer = AIOKafkaProducer(bootstrap_servers=self.settings.kafka_bootstrap)
+        schema_id = await registry.register(topics.NORMALIZED, "trade", self.settings.kafka.registry_url)
+        producer = AIOKafkaProducer(bootstrap_servers=self.settings.kafka.bootstrap)
         await producer.start()
         for partition, batch in batches:
             builder = producer.create_batch()
@@ -66,10 +68,10 @@ class Platform:
 
     async def read(self, topic):
         """All records of a topic."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.settings.kafka_bootstrap, max_poll_records=20_000)
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.settings.kafka.bootstrap, max_poll_records=20_000)
         await consumer.start()
         try:
-            counts = {declared.name: declared.partitions for declared in topics.declared(self.settings)}
+            counts = {declared.name: declared.partitions for declared in topics.declared(self.settings.kafka)}
             tps = [TopicPartition(topic, p) for p in range(counts[topic])]
             consumer.assign(tps)
             await consumer.seek_to_beginning(*tps)
@@ -84,7 +86,7 @@ class Platform:
 
     async def members(self):
         """Workers of the group once it is stable, else 0."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka_bootstrap)
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.settings.kafka.bootstrap)
         await admin.start()
         try:
             (answer,) = await admin.describe_consumer_groups([GROUP])
@@ -96,11 +98,13 @@ class Platform:
     async def lag(self):
         """Records of the normalized topic that are not committed."""
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.settings.kafka_bootstrap, group_id=GROUP, enable_auto_commit=False
+            bootstrap_servers=self.settings.kafka.bootstrap, group_id=GROUP, enable_auto_commit=False
         )
         await consumer.start()
         try:
-            tps = [TopicPartition(topics.NORMALIZED, p) for p in range(self.settings.normalized_partitions)]
+            tps = [
+                TopicPartition(topics.NORMALIZED, p) for p in range(self.settings.kafka.normalized_partitions)
+            ]
             consumer.assign(tps)
             ends = await consumer.end_offsets(tps)
             return sum([ends[tp] - (await consumer.committed(tp) or 0) for tp in tps])
@@ -257,11 +261,11 @@ def same(served_candle, candle):
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def platform(tmp_path_factory):
-    cache = Path(settings.load().cache_dir)
+    cache = Path(settings.load().local.cache_dir)
     async with Stack(tmp_path_factory.mktemp("candles"), cache, training=False) as stack:
         platform = Platform(stack.endpoints, tmp_path_factory.mktemp("workers"))
-        await kafka.ensure_topics(platform.settings, topics.declared(platform.settings))
-        await registry.register(topics.ohlcv("1m"), "candle", platform.settings.registry_url)
+        await kafka.ensure_topics(platform.settings.kafka, topics.declared(platform.settings.kafka))
+        await registry.register(topics.ohlcv("1m"), "candle", platform.settings.kafka.registry_url)
         yield platform
 
 

@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")
 
 ROUND, ROUND_SECONDS = 50, 0.1  # trades of each exchange, and how often
 BACKLOG_US = 72 * 3600 * 1_000_000  # longer than the normalized topic keeps what is written
-LISTED = instruments.load(Settings().instruments_file)
+LISTED = instruments.load(Settings().feeds.instruments_file)
 
 
 def bodies(exchange, rng):
@@ -64,13 +64,13 @@ def trade(exchange, symbol, number, price, quantity, micros, rng):
 
 async def publish(settings, enough):
     """Until there was enough; how many trades of each exchange."""
-    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap, linger_ms=20)
+    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka.bootstrap, linger_ms=20)
     await producer.start()
     try:
         feeds = {exchange: bodies(exchange, random.Random(exchange)) for exchange in topics.EXCHANGES}
         for number, row in enumerate(zip(*feeds.values(), strict=True)):
             for exchange, (symbol, value) in zip(feeds, row, strict=True):
-                partition = topics.partition_of(symbol, settings.raw_partitions(exchange))
+                partition = topics.partition_of(symbol, settings.kafka.raw_partitions(exchange))
                 await producer.send(topics.raw(exchange), value, symbol.encode(), partition=partition)
             if number % ROUND == 0:
                 if enough.is_set():
@@ -84,7 +84,7 @@ async def publish(settings, enough):
 
 async def read(settings, topic, partitions):
     """All records of a topic, by partition."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, max_poll_records=20_000)
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka.bootstrap, max_poll_records=20_000)
     await consumer.start()
     try:
         tps = [TopicPartition(topic, partition) for partition in range(partitions)]
@@ -103,14 +103,14 @@ async def read(settings, topic, partitions):
 async def positions(settings):
     """Sums over the raw topics: what the worker has committed, and what there is."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap, group_id="k2-normalize", enable_auto_commit=False
+        bootstrap_servers=settings.kafka.bootstrap, group_id="k2-normalize", enable_auto_commit=False
     )
     await consumer.start()
     try:
         tps = [
             TopicPartition(topics.raw(exchange), partition)
             for exchange in topics.EXCHANGES
-            for partition in range(settings.raw_partitions(exchange))
+            for partition in range(settings.kafka.raw_partitions(exchange))
         ]
         consumer.assign(tps)
         ends = await consumer.end_offsets(tps)
@@ -180,7 +180,7 @@ def contents(full):
 @repeated(kills=(2, 20))
 async def test_kills_lose_and_change_nothing(running_stack, tmp_path, kills):
     settings = settings_on(running_stack.endpoints, tmp_path)
-    await kafka.ensure_topics(settings, topics.declared(settings))
+    await kafka.ensure_topics(settings.kafka, topics.declared(settings.kafka))
     began = time.time_ns() // 1_000_000
     rng, log, enough = random.Random(5), tmp_path / "worker.log", asyncio.Event()
     publishing = asyncio.create_task(publish(settings, enough))
@@ -200,8 +200,8 @@ async def test_kills_lose_and_change_nothing(running_stack, tmp_path, kills):
         process.terminate()
         await process.wait()
 
-    schema_id = await registry.register(topics.NORMALIZED, "trade", settings.registry_url)
-    normalized = await read(settings, topics.NORMALIZED, settings.normalized_partitions)
+    schema_id = await registry.register(topics.NORMALIZED, "trade", settings.kafka.registry_url)
+    normalized = await read(settings, topics.NORMALIZED, settings.kafka.normalized_partitions)
     letters = [json.loads(record.value) for record in (await read(settings, topics.DLQ, 1))[0]]
     found = {}
     for partition, records in normalized.items():
@@ -214,7 +214,7 @@ async def test_kills_lose_and_change_nothing(running_stack, tmp_path, kills):
             assert found.setdefault(where, trade) == trade, "a replay wrote another record"
     wanted, rejected = {}, set()
     for exchange in topics.EXCHANGES:
-        everything = await read(settings, topics.raw(exchange), settings.raw_partitions(exchange))
+        everything = await read(settings, topics.raw(exchange), settings.kafka.raw_partitions(exchange))
         for partition, records in everything.items():
             done = expected(exchange, partition, records, schema_id)
             for trade in contents(trades.decode(done.values)):

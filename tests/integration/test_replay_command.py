@@ -32,7 +32,7 @@ from k2stream.replay import run, swap
 from k2stream.replay.clickhouse import HotRebuild
 from k2stream.replay.iceberg import FRESH, Cold, fresh_name
 from k2stream.replay.rebuild import Rows
-from k2stream.settings import Settings, environment, load
+from k2stream.settings import environment, load, make
 from tests.fault.platforms import recovered, until
 from tests.integration.partitions import TWO
 from tests.integration.sink_samples import batch, piece, trade
@@ -52,14 +52,12 @@ COLD = {table.hot: table.route for table in TABLES.values()}
 
 @pytest.fixture
 def settings(stack, tmp_path):
-    return Settings(
-        clickhouse_port=stack.clickhouse_port, clickhouse_database="replayed", data_dir=str(tmp_path)
-    )
+    return make(clickhouse_port=stack.clickhouse_port, clickhouse_database="replayed", data_dir=str(tmp_path))
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def tiers(settings):
-    tiers = HotRebuild(settings), Cold(open_catalog(settings))
+    tiers = HotRebuild(settings.clickhouse), Cold(open_catalog(settings.iceberg))
     yield tiers
     for tier in tiers:
         tier.drop()
@@ -69,8 +67,12 @@ async def tiers(settings):
 
 def prices(settings):
     """Of the live silver, hot and cold."""
-    hot = connect(settings).execute(f"SELECT price FROM {settings.clickhouse_database}.silver_trades FINAL")
-    cold = open_catalog(settings).load_table("cold.silver_trades").scan().to_arrow()["price"].to_pylist()
+    hot = connect(settings.clickhouse).execute(
+        f"SELECT price FROM {settings.clickhouse.database}.silver_trades FINAL"
+    )
+    cold = (
+        open_catalog(settings.iceberg).load_table("cold.silver_trades").scan().to_arrow()["price"].to_pylist()
+    )
     return [str(price.normalize()) for (price,) in hot], [str(price.normalize()) for price in cold]
 
 
@@ -78,7 +80,7 @@ async def test_layers_change_places_and_the_sinks_go_on_from_them(settings, tier
     _, cold = tiers
     for tier in tiers:
         tier.create()
-    sinks = {ClickHouse(settings): silver.ROUTE, Iceberg(settings): COLD["silver_trades"]}
+    sinks = {ClickHouse(settings.clickhouse): silver.ROUTE, Iceberg(settings.iceberg): COLD["silver_trades"]}
     for sink, route in sinks.items():
         key = (route.table, SourcePartition(route.topic, 0))
         sink.open({key: SinkPosition(29)})
@@ -143,7 +145,7 @@ async def k2(settings, *arguments):
 
 async def rebuilt(settings, batch_records):
     """Rebuilt silver and gold of both tiers, as bytes."""
-    hot, cold = HotRebuild(settings), Cold(open_catalog(settings))
+    hot, cold = HotRebuild(settings.clickhouse), Cold(open_catalog(settings.iceberg))
     await run.rebuild(settings, (hot, cold), "auto", print, batch_records=batch_records)
     found = {}
     for hot_name, route in COLD.items():
@@ -186,8 +188,8 @@ async def more_trades(platform, count):
 
 async def damage(settings):
     """Change a row of silver, a candle of gold and an entry of a candle table."""
-    client = connect(settings)
-    database = settings.clickhouse_database
+    client = connect(settings.clickhouse)
+    database = settings.clickhouse.database
     for table, value in (("silver_trades", "quantity"), ("ohlcv_1m", "close")):
         identity = "raw_partition, raw_offset, exchange, canonical_symbol"
         row = client.execute(f"SELECT {identity} FROM {database}.{table} FINAL ORDER BY {identity} LIMIT 1")
@@ -199,17 +201,17 @@ async def damage(settings):
             settings={"mutations_sync": 2},
         )
     changelog = "k2-candles-ohlcv_1m-changelog"
-    async with Reader(settings) as reader:
-        held = await reader.held(changelog, settings.normalized_partitions)
+    async with Reader(settings.kafka) as reader:
+        held = await reader.held(changelog, settings.kafka.normalized_partitions)
         entries = [record async for record in reader.read(changelog, held)]
         record = [record for record in entries if not record.key.startswith(RESERVED)][-1]
     wrong = msgspec.structs.replace(loads_state(record.value), high=10**30, raw_offset=10**9)
-    async with AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap) as producer:
+    async with AIOKafkaProducer(bootstrap_servers=settings.kafka.bootstrap) as producer:
         await producer.send_and_wait(changelog, dumps_state(wrong), record.key, partition=record.partition)
 
 
 async def expire(settings, topic, number, offset):
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka.bootstrap)
     await admin.start()
     try:
         await admin.delete_records({TopicPartition(topic, number): RecordsToDelete(offset)})
@@ -219,7 +221,7 @@ async def expire(settings, topic, number, offset):
 
 @pytest.mark.fault
 async def test_a_replay_repairs_what_was_damaged_and_the_workers_go_on_exactly(tmp_path):
-    given = Settings(data_dir=str(tmp_path / "data"), cache_dir=load().cache_dir, **TWO)
+    given = make(data_dir=str(tmp_path / "data"), cache_dir=load().local.cache_dir, **TWO)
     async with Platform(given, Simulation(300, 3)) as platform:
         await asyncio.sleep(8)
         status, said = await k2(given, "replay")
@@ -251,7 +253,7 @@ async def test_a_replay_repairs_what_was_damaged_and_the_workers_go_on_exactly(t
         assert report.candles > 0
 
         await stop(platform)
-        async with Reader(reached) as reader:
+        async with Reader(reached.kafka) as reader:
             ends = await reader.held(topics.raw("binance"), 2)
         await expire(reached, topics.raw("binance"), 0, ends[0][1] // 2)
         await expire(reached, topics.raw("binance"), 1, ends[1][1])
@@ -271,14 +273,14 @@ async def test_a_replay_repairs_what_was_damaged_and_the_workers_go_on_exactly(t
         assert status == 0, said
         status, said = await k2(given, "replay", "--drop")
         assert status == 0, said
-        assert not open_catalog(reached).namespace_exists(FRESH)
+        assert not open_catalog(reached.iceberg).namespace_exists(FRESH)
 
 
 @pytest.mark.fault
 async def test_what_expired_before_a_sink_read_it_is_reported_and_filled_by_a_replay(tmp_path):
     """Retention overtakes hot in the canonical topic: its rows are made again of the raw ones."""
     often = {"cold_commit_seconds": 5.0, **TWO}
-    given = Settings(data_dir=str(tmp_path / "data"), cache_dir=load().cache_dir, **often)
+    given = make(data_dir=str(tmp_path / "data"), cache_dir=load().local.cache_dir, **often)
     async with Platform(given, Simulation(300, 3)) as platform:
         reached = platform.settings
         await asyncio.sleep(8)
@@ -288,8 +290,8 @@ async def test_what_expired_before_a_sink_read_it_is_reported_and_filled_by_a_re
         async with LagReader(reached) as lags:
             for group in ("k2-normalize", "k2-candles", "k2-cold"):
                 assert await lags.passed(group, 60), group
-        async with Reader(reached) as reader:
-            ends = await reader.held(topics.NORMALIZED, reached.normalized_partitions)
+        async with Reader(reached.kafka) as reader:
+            ends = await reader.held(topics.NORMALIZED, reached.kafka.normalized_partitions)
         for number, (_, end) in ends.items():
             await expire(reached, topics.NORMALIZED, number, end)
         await platform._start_worker(next(spec for spec in WORKERS if spec.role == "hot"))
