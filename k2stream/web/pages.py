@@ -34,8 +34,8 @@ def add_pages(
 
     `partitions` are those of this worker, by number.
     """
-    largest = max(LARGEST_LIMIT, settings.candle_retention + 2)
-    marks = {"X-K2-Simulated": "true"} if settings.simulated else {}
+    largest = max(LARGEST_LIMIT, settings.candles.retention + 2)
+    marks = {"X-K2-Simulated": "true"} if settings.feeds.simulated else {}
 
     def answer(view: Any, data: bytes, status: int = 200, missing: str = "") -> Any:
         headers = {**marks, MISSING: missing} if missing else dict(marks)
@@ -47,7 +47,7 @@ def add_pages(
             query = parse(request.query, largest)
             if not is_ready(app):
                 raise RequestError(503, "the tables of this worker are recovering, ask again")
-            number = topics.partition_of(instrument.symbol, settings.raw_partitions(exchange))
+            number = topics.partition_of(instrument.symbol, settings.kafka.raw_partitions(exchange))
             if number not in partitions:
                 url = owner(app, tables.windows[timeframe], number)
                 status, data, missing = await forward(app, request, url)
@@ -57,10 +57,10 @@ def add_pages(
             if query.format == "ccxt":
                 return answer(view, render.ccxt(found), missing=missing)
             healthy = health.of(exchange, instrument.symbol)
-            body = render.body(instrument, timeframe, found, settings.simulated, tiers, healthy)
+            body = render.body(instrument, timeframe, found, settings.feeds.simulated, tiers, healthy)
             return answer(view, body, missing=missing)
         except RequestError as error:
-            return answer(view, render.error(error.body, settings.simulated), error.status)
+            return answer(view, render.error(error.body, settings.feeds.simulated), error.status)
 
     async def candles(
         partition: CandlePartition, instrument: Instrument, timeframe: str, query: Query
@@ -82,7 +82,7 @@ def add_pages(
         return found._replace(candles=render.fill_previous(found.candles, query, healthy, found.holes))
 
     async def listing(view: Any, request: Any) -> Any:
-        return answer(view, render.listing(instruments, settings.simulated))
+        return answer(view, render.listing(instruments, settings.feeds.simulated))
 
     app.page("/ohlcv/{exchange}/{symbol}/{timeframe}", name="ohlcv")(ohlcv)
     app.page("/instruments", name="instruments")(listing)
