@@ -1,7 +1,7 @@
 """raw topics ─► bronze_trades_<exchange>."""
 
+from k2stream.agents import sinks as hot
 from k2stream.app import create_app
-from k2stream.clickhouse import sinks as hot
 from k2stream.layers import bronze
 
 app = create_app("hot")

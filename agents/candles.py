@@ -31,8 +31,8 @@ CLOCK_SECONDS = 0.5
 app = create_app("candles")
 settings = settings_module.get()
 source = app.topic(topics.NORMALIZED, schema=BatchSchema())
-tables = ohlcv.declare(app, settings.normalized_partitions)
-listed = instruments.load(settings.instruments_file)
+tables = ohlcv.declare(app, settings.kafka.normalized_partitions)
+listed = instruments.load(settings.feeds.instruments_file)
 native = {item.key: item.symbol for item in listed}
 
 schema_ids: dict[str, int] = {}
@@ -48,10 +48,10 @@ def restore(partition: int, now: int) -> CandlePartition:
     return CandlePartition(
         tables.stores(partition),
         tables.progress_store(partition),
-        grace=settings.grace_us,
-        idle=settings.idle_us,
-        retention=settings.candle_retention,
-        least=tables.least_retention(partition, settings.candle_retention),
+        grace=settings.candles.grace_us,
+        idle=settings.candles.idle_us,
+        retention=settings.candles.retention,
+        least=tables.least_retention(partition, settings.candles.retention),
         now=now,
     )
 
@@ -60,12 +60,13 @@ publisher = CandlePublisher(
     send,
     schema_ids,
     lambda key: native.get(key, key.partition(":")[2]),
-    settings.candle_emit_seconds,
+    settings.candles.emit_seconds,
     time.monotonic,
 )
 worker = CandleWorker(publisher, restore, clock.now_us)
 health = FeedHealth()
-add_pages(app, tables, worker.partitions, listed, settings, health, history.of(settings, HotTier, ColdTier))
+tiers = HotTier(settings.clickhouse), ColdTier(settings.iceberg)
+add_pages(app, tables, worker.partitions, listed, settings, health, history.of(settings.candles, *tiers))
 
 
 async def register() -> None:
@@ -101,14 +102,14 @@ async def drain() -> None:
 @app.task  # type: ignore[untyped-decorator]
 async def watch_feeds() -> None:
     """Follow the feed events: each candle says whether its feed was healthy."""
-    await health.follow(settings)
+    await health.follow(settings.kafka)
 
 
 @app.task  # type: ignore[untyped-decorator]
 async def publish_regularly() -> None:
     """Send the revisions that no further batch has pushed out."""
     while True:
-        await asyncio.sleep(settings.candle_emit_seconds)
+        await asyncio.sleep(settings.candles.emit_seconds)
         await publisher.publish()
 
 

@@ -25,13 +25,13 @@ app = create_app("cold")
 app.gather_seconds = GATHER_SECONDS
 settings = settings_module.get()
 policy = Policy(
-    flush_seconds=settings.cold_commit_seconds,
-    max_rows=settings.cold_commit_rows,
+    flush_seconds=settings.sinks.cold_commit_seconds,
+    max_rows=settings.sinks.cold_commit_rows,
     max_bytes=MAX_BYTES,
     save_seconds=0.0,
     check_seconds=CHECK_SECONDS,
 )
-sink = SinkWorker(app, settings, Iceberg(settings), policy)
+sink = SinkWorker(app, settings.kafka, Iceberg(settings.iceberg), policy)
 sink.deliver([table.route for table in TABLES.values()])
 
 
@@ -47,8 +47,8 @@ class Flush(View):
 async def maintain_daily() -> None:
     """Of several workers, the one that reads the first canonical partition maintains the tables."""
     first = TP(topics.NORMALIZED, 0)
-    await daily.run_daily(settings.cold_maintain_at, lambda: first in app.consumer.assignment())
+    await daily.run_daily(settings.maintenance.maintain_at, lambda: first in app.consumer.assignment())
 
 
-if settings.cold_maintain_at:
+if settings.maintenance.maintain_at:
     app.task(maintain_daily)

@@ -18,7 +18,7 @@ DRAIN_SECONDS = 3.0  # at a stop, for what has been received; then Kafka is take
 app = create_app("ingest")
 app.producer_only = True  # it reads no topic
 settings = settings_module.get()
-if not settings.exchange:
+if not settings.worker.exchange:
     raise ConfigError(f"K2_EXCHANGE is not set; use one of {', '.join(exchanges.REGISTRY)}")
 
 
@@ -32,16 +32,16 @@ class WorkerPublisher:
         await app.producer.barrier()
 
 
-exchange = exchanges.get(settings.exchange)
-listed = instruments.load(settings.instruments_file).of(exchange.name)
-feed = Feed(exchange, listed, WorkerPublisher(), settings)
+exchange = exchanges.get(settings.worker.exchange)
+listed = instruments.load(settings.feeds.instruments_file).of(exchange.name)
+feed = Feed(exchange, listed, WorkerPublisher(), settings.feeds, settings.kafka.raw_partitions(exchange.name))
 filler = backfill.filler(exchange, listed, WorkerPublisher(), settings, feed.settled)
 
 
 @app.task  # type: ignore[untyped-decorator]
 async def ingest() -> None:
     """Feed until the worker stops; a failed publish crashes it, so that no record is skipped."""
-    feed.up_until |= await backfill.last_up(exchange, [item.symbol for item in listed], settings)
+    feed.up_until |= await backfill.last_up(exchange, [item.symbol for item in listed], settings.kafka)
     filling = asyncio.create_task(filler.run()) if filler else None
     try:
         await feed.run()
@@ -57,4 +57,6 @@ async def drain(*_: Any, **__: Any) -> None:
     try:
         await asyncio.wait_for(feed.stop(), DRAIN_SECONDS)
     except TimeoutError:
-        logging.getLogger(__name__).warning("%s: received frames could not be published", settings.exchange)
+        logging.getLogger(__name__).warning(
+            "%s: received frames could not be published", settings.worker.exchange
+        )

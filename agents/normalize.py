@@ -22,14 +22,14 @@ from k2stream.tables import positions
 
 app = create_app("normalize")
 settings = settings_module.get()
-listed = instruments.load(settings.instruments_file)
+listed = instruments.load(settings.feeds.instruments_file)
 totals: Counter[tuple[str, str]] = Counter()  # since the worker started, by exchange and outcome
 logger = logging.getLogger(__name__)
 
 
 def normalize(exchange: Exchange) -> None:
     """Declare the agent of an exchange."""
-    table = positions.declare(app, exchange.name, settings.raw_partitions(exchange.name))
+    table = positions.declare(app, exchange.name, settings.kafka.raw_partitions(exchange.name))
     spelled = instruments.spelling(exchange, listed)
 
     async def agent(stream: Any) -> None:
@@ -62,7 +62,7 @@ async def publish(exchange: str, batch: RecordBatch, done: Normalised) -> None:
         letters = [deadletter.encode(letter) for letter in done.dead_letters]
         await send(topics.DLQ, 0, [batch.tp.topic.encode()] * len(letters), letters)
     if done.events:
-        found = [msgspec.structs.replace(event, simulated=settings.simulated) for event in done.events]
+        found = [msgspec.structs.replace(event, simulated=settings.feeds.simulated) for event in done.events]
         await send(topics.FEED_EVENTS, 0, [exchange.encode()] * len(found), list(map(events.encode, found)))
 
 
@@ -81,10 +81,10 @@ def measure(exchange: str, done: Normalised) -> None:
         metrics.LAST_PRICE.labels(exchange, symbol).set(float(price))
 
 
-@app.timer(settings.metrics_line_seconds)  # type: ignore[untyped-decorator]
+@app.timer(settings.feeds.metrics_line_seconds)  # type: ignore[untyped-decorator]
 async def report() -> None:
     """The metrics line of the log."""
-    simulated = " SIMULATED" if settings.simulated else ""
+    simulated = " SIMULATED" if settings.feeds.simulated else ""
     for name in exchanges.REGISTRY:
         normalized, rejected = totals[name, "normalized"], totals[name, "rejected"]
         logger.info("%s%s: %d normalized, %d rejected", name, simulated, normalized, rejected)

@@ -1,7 +1,7 @@
 """normalized topic ─► silver_trades."""
 
+from k2stream.agents import sinks as hot
 from k2stream.app import create_app
-from k2stream.clickhouse import sinks as hot
 from k2stream.layers import silver
 
 app = create_app("hot")

@@ -43,7 +43,7 @@ class Servers:
 
 def cache_folder() -> Path:
     """Where downloaded and built things are kept between runs."""
-    return Path(settings_module.get().cache_dir).expanduser()
+    return Path(settings_module.get().local.cache_dir).expanduser()
 
 
 @asynccontextmanager

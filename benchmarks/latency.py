@@ -25,7 +25,7 @@ from benchmarks.measure import cpu_seconds, rss_mb
 from k2stream.kafka.lag import LagReader
 from k2stream.platform.platform import Platform, Simulation
 from k2stream.platform.scrape import Samples, scrape
-from k2stream.settings import Settings
+from k2stream.settings import make
 
 HOPS = ("normalized", "candle", "silver", "gold")
 QUANTILES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
@@ -58,7 +58,7 @@ def main(rates: str, seconds: float, warm_up: float, partial: bool) -> None:
 
 
 async def _measure(folder: Path, rate: int, seconds: float, warm_up: float) -> dict[str, Any]:
-    settings = Settings(data_dir=str(folder), broker_heap_mb=512)
+    settings = make(data_dir=str(folder), broker_heap_mb=512)
     async with Platform(settings, Simulation(rate), console.print) as platform:
         await _run_for(platform, warm_up)
         async with LagReader(platform.settings) as lags:

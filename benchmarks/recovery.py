@@ -68,7 +68,7 @@ async def _run(folder: Path, entries: int, runs: int) -> dict[str, float]:
 async def _recover(ready: Bench, entries: int) -> Figures:
     broker, state = ready.servers.canonical, ready.fresh_state()
     settings = ready.settings(broker, state)
-    outputs = [NewTopics((topic.name,), topic.partitions) for topic in topics.declared(settings)]
+    outputs = [NewTopics((topic.name,), topic.partitions) for topic in topics.declared(settings.kafka)]
     await reset(broker.bootstrap, (), [*outputs, NewTopics((CHANGELOG,), ready.loaded.partitions)])
     batches = list(_batches(ready.loaded, entries))
     await load.send(broker.bootstrap, CHANGELOG, batches)

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 
@@ -26,7 +25,7 @@ from benchmarks.place import Place
 from benchmarks.stages.registry import Kind, Stage
 from k2stream import topics
 from k2stream.avro import registry
-from k2stream.settings import Settings, environment
+from k2stream.settings import Settings, environment, make
 
 OUTPUT = "bench.output"
 
@@ -101,15 +100,15 @@ class Bench:
 
     def settings(self, broker: Kafka, state: Path) -> Settings:
         """The settings of a K2 worker on one of the brokers."""
-        partitions: dict[str, Any] = {"binance_partitions": self.loaded.partitions}
-        partitions |= {"kraken_partitions": 1, "coinbase_partitions": 1}
-        return Settings(
+        return make(
             data_dir=str(state / "k2"),
             instruments_file=str(self._instruments()),
             kafka_bootstrap=broker.bootstrap,
             registry_url=self.servers.registry_url,
             normalized_partitions=self.loaded.partitions,
-            **partitions,
+            binance_partitions=self.loaded.partitions,
+            kraken_partitions=1,
+            coinbase_partitions=1,
             log_level="warning",
         )
 
@@ -133,7 +132,7 @@ async def checked(check: Check, run: Run) -> str:
 
 def outputs(settings: Settings, partitions: int) -> list[NewTopics]:
     """The topics that a stage may write to."""
-    declared = [NewTopics((topic.name,), topic.partitions) for topic in topics.declared(settings)]
+    declared = [NewTopics((topic.name,), topic.partitions) for topic in topics.declared(settings.kafka)]
     return [*declared, NewTopics((OUTPUT,), partitions)]
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -25,7 +24,7 @@ from benchmarks.runner import Bench, bench_environment, outputs
 from k2stream import topics
 from k2stream.embedded.front import ClickHouseServer
 from k2stream.embedded.ports import HOST, free_port
-from k2stream.settings import Settings, environment
+from k2stream.settings import Settings, environment, replace
 
 _DATABASE = "k2"
 _COMMIT_SECONDS = 5.0  # of the cold tier: nobody waits 15 minutes for the last rows
@@ -82,7 +81,7 @@ async def run_sink(
         await ready.source(broker, canonical, loaded)
     place = Place(broker.bootstrap, topics.NORMALIZED, "", state, ready.folder / "progress")
     progress.create(place.progress)
-    settings = msgspec.structs.replace(
+    settings = replace(
         ready.settings(broker, state),
         clickhouse_port=database.port,
         clickhouse_database=_DATABASE,
@@ -118,7 +117,7 @@ async def _hot(database: Engine) -> dict[str, pa.Table]:
 
 def _cold(settings: Settings) -> dict[str, pa.Table]:
     catalog = load_catalog(
-        "k2", type="sql", uri=settings.iceberg_catalog_uri, warehouse=settings.iceberg_warehouse
+        "k2", type="sql", uri=settings.iceberg.catalog_uri, warehouse=settings.iceberg.warehouse
     )
     names = {
         "t": "sequence",

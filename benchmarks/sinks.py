@@ -41,7 +41,7 @@ from k2stream.iceberg.destination import Iceberg
 from k2stream.layers import silver
 from k2stream.layers.schema import SILVER
 from k2stream.platform.platform import local_settings
-from k2stream.settings import Settings
+from k2stream.settings import Settings, make
 
 SCHEMA_ID = 1007
 DELIVERY_RECORDS = 3_000
@@ -67,9 +67,9 @@ def main(rows: int, runs: int, partial: bool) -> None:
 async def _run(folder: Path, rows: int, runs: int) -> dict[str, dict[str, float]]:
     registry.learn(SCHEMA_ID, wire.declared("trade"))
     batches = list(deliveries(rows))
-    settings = Settings(data_dir=str(folder))
+    settings = make(data_dir=str(folder))
     found: dict[str, dict[str, float]] = {}
-    async with Stack(folder, Path(settings.cache_dir)) as stack:
+    async with Stack(folder, Path(settings.local.cache_dir)) as stack:
         settings = local_settings(settings, stack.endpoints)
         for tier, measure in (("ClickHouse", _hot), ("Iceberg", _cold)):
             took = [await measure(settings, batches) for _ in range(runs)]
@@ -114,11 +114,11 @@ def _copies(batches: Sequence[RecordBatch]) -> list[RecordBatch]:
 
 
 async def _hot(settings: Settings, batches: Sequence[RecordBatch]) -> dict[str, float]:
-    client = connect(settings)
-    client.execute(f"DROP DATABASE IF EXISTS {settings.clickhouse_database}")
-    size = settings.sink_max_rows
-    ours = await _sink(ClickHouse(settings), silver.ROUTE, _copies(batches), size)
-    target = f"{settings.clickhouse_database}.silver_trades"
+    client = connect(settings.clickhouse)
+    client.execute(f"DROP DATABASE IF EXISTS {settings.clickhouse.database}")
+    size = settings.sinks.max_rows
+    ours = await _sink(ClickHouse(settings.clickhouse), silver.ROUTE, _copies(batches), size)
+    target = f"{settings.clickhouse.database}.silver_trades"
     count = sum(map(len, batches))
     assert client.execute(f"SELECT count() FROM {target} FINAL") == [(count,)]
     client.execute(f"TRUNCATE TABLE {target}")
@@ -132,7 +132,7 @@ async def _hot(settings: Settings, batches: Sequence[RecordBatch]) -> dict[str, 
         ]
         for part in _arrow(batches, size)
     ]
-    plain = Client(host=settings.clickhouse_host, port=settings.clickhouse_port)
+    plain = Client(host=settings.clickhouse.host, port=settings.clickhouse.port)
     started = time.perf_counter()
     for columns in blocks:
         plain.execute(f"INSERT INTO {target} ({', '.join(names)}) VALUES", columns, columnar=True)
@@ -142,8 +142,8 @@ async def _hot(settings: Settings, batches: Sequence[RecordBatch]) -> dict[str, 
 
 
 async def _cold(settings: Settings, batches: Sequence[RecordBatch]) -> dict[str, float]:
-    catalog = open_catalog(settings)
-    size, count = settings.cold_commit_rows, sum(map(len, batches))
+    catalog = open_catalog(settings.iceberg)
+    size, count = settings.sinks.cold_commit_rows, sum(map(len, batches))
 
     def fresh() -> None:
         if catalog.table_exists(COLD.name):
@@ -151,7 +151,7 @@ async def _cold(settings: Settings, batches: Sequence[RecordBatch]) -> dict[str,
         tables.ensure(catalog, COLD)
 
     fresh()
-    ours = await _sink(Iceberg(settings), COLD.route, _copies(batches), size)
+    ours = await _sink(Iceberg(settings.iceberg), COLD.route, _copies(batches), size)
     assert catalog.load_table(COLD.name).scan().count() == count
     fresh()
     schema = catalog.load_table(COLD.name).schema().as_arrow()

@@ -17,10 +17,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from k2stream import metrics, proxies, topics
 from k2stream import settings as settings_module
+from k2stream.avro import registry
 from k2stream.batch import TP, BatchApp, batch_app_options, watch_stalls
 from k2stream.kafka.creation import ensure_topics
 from k2stream.model.roles import Role
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 from k2stream.worker import Worker, report_uncaught
 
 # After a small fetch, and a larger one: a delivery for every trade would fill a core with Faust's work.
@@ -33,14 +34,14 @@ GC_THRESHOLDS = (200_000, 20, 20)
 ROLES = ("ingest", "normalize", "candles", "hot", "cold")
 
 
-def credentials(settings: Settings) -> Any:
+def credentials(settings: KafkaSettings) -> Any:
     """Faust's broker credentials, None for a plain connection."""
-    context = ssl.create_default_context() if "SSL" in settings.kafka_security_protocol else None
-    if settings.kafka_sasl_mechanism:
+    context = ssl.create_default_context() if "SSL" in settings.security_protocol else None
+    if settings.sasl_mechanism:
         return faust.SASLCredentials(
-            mechanism=settings.kafka_sasl_mechanism,
-            username=settings.kafka_sasl_username,
-            password=settings.kafka_sasl_password,
+            mechanism=settings.sasl_mechanism,
+            username=settings.sasl_username,
+            password=settings.sasl_password,
             ssl_context=context,
         )
     return faust.SSLCredentials(context=context) if context else None
@@ -51,6 +52,7 @@ class App(BatchApp):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self.prepared = False
+        self.refused_seconds = 0.0
         super().__init__(*args, gather_seconds=GATHER_SECONDS, **options)
 
     async def prepare(self) -> None:
@@ -58,9 +60,9 @@ class App(BatchApp):
         self.conf.datadir.mkdir(parents=True, exist_ok=True)
         settings = settings_module.get()
         # Changelogs too: a partition assigned before its changelog exists would find no table.
-        written = topics.written_by_feed(settings.exchange) if self.producer_only else ()
-        declared = [*topics.declared(settings), *self.changelogs()]
-        await ensure_topics(settings, declared, anew=written, leave=self.producer_only)
+        written = topics.written_by_feed(settings.worker.exchange) if self.producer_only else ()
+        declared = [*topics.declared(settings.kafka), *self.changelogs()]
+        await ensure_topics(settings.kafka, declared, anew=written, leave=self.producer_only)
         await super().prepare()
         self.prepared = True
         gc.freeze()
@@ -89,26 +91,28 @@ def create_app(role: str) -> App:
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     proxies.except_local()
     settings = settings_module.get()
-    name = f"{Role(role).group}-{settings.exchange}" if role == Role.INGEST else Role(role).group
+    registry.use(settings.kafka.registry_url)
+    name = f"{Role(role).group}-{settings.worker.exchange}" if role == Role.INGEST else Role(role).group
     app = App(
         name,
         Worker=Worker,
-        broker_credentials=credentials(settings),
-        datadir=settings.data_path / "workers" / name,
-        topic_partitions=settings.normalized_partitions,
-        topic_replication_factor=settings.kafka_replication,
-        web_host=settings.web_host,
-        web_bind=settings.web_bind,
-        web_port=settings.web_port or _free_port(settings.web_bind),
-        **batch_app_options(settings.kafka_bootstrap, broker_commit_interval=settings.commit_seconds),
+        broker_credentials=credentials(settings.kafka),
+        datadir=settings.local.data_path / "workers" / name,
+        topic_partitions=settings.kafka.normalized_partitions,
+        topic_replication_factor=settings.kafka.replication,
+        web_host=settings.worker.web_host,
+        web_bind=settings.worker.web_bind,
+        web_port=settings.worker.web_port or _free_port(settings.worker.web_bind),
+        **batch_app_options(settings.kafka.bootstrap, broker_commit_interval=settings.worker.commit_seconds),
     )
+    app.refused_seconds = settings.worker.refused_seconds
     _add_pages(app, role)
     if role != "ingest":  # it reads no topic
 
         @app.task  # type: ignore[untyped-decorator]
         async def watch_progress() -> None:
             """Restart a worker whose partitions stand still."""
-            await watch_stalls(app, settings.stall_seconds, _measure_stalls)
+            await watch_stalls(app, settings.worker.stall_seconds, _measure_stalls)
 
     return app
 

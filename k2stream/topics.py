@@ -10,7 +10,7 @@ from aiokafka.partitioner import murmur2
 from k2stream.exchanges import REGISTRY
 from k2stream.model.candle import TIMEFRAMES
 from k2stream.model.roles import Role
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 
 EXCHANGES = tuple(REGISTRY)
 
@@ -64,7 +64,7 @@ def changelog(name: str, partitions: int, config: Mapping[str, str], source: str
     return Topic(name, partitions, -1, "table key", "table", compacted, source)
 
 
-def declared(settings: Settings) -> list[Topic]:
+def declared(settings: KafkaSettings) -> list[Topic]:
     """All topics of the platform (Faust adds its tables' changelogs)."""
     normalized = settings.normalized_partitions
     return [

@@ -18,7 +18,6 @@ from typing import Any, NoReturn
 
 import faust
 
-from k2stream import settings as settings_module
 from k2stream.model.errors import K2Error, refusal
 from k2stream.standing import stand
 
@@ -75,7 +74,7 @@ class Worker(faust.Worker):
         refused = refusal(end) or refusal(crash)
         if refused is not None:
             _say(str(refused))
-            stand(self.app, refused, settings_module.get().refused_seconds)
+            stand(self.app, refused, getattr(self.app, "refused_seconds", 0.0))
             _exit(refused.exit_code)
         if end is not None and not end.code and crash is None:
             _exit(0)

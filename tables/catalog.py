@@ -35,8 +35,8 @@ class Readable:
 
 def catalog(settings: Settings) -> dict[str, Readable]:
     """The tables as the workers declare them, by name."""
-    candles = ohlcv.declare(create_app("candles"), settings.normalized_partitions)
-    native = {item.key: item.symbol for item in instruments.load(settings.instruments_file)}
+    candles = ohlcv.declare(create_app("candles"), settings.kafka.normalized_partitions)
+    native = {item.key: item.symbol for item in instruments.load(settings.feeds.instruments_file)}
     normalize = create_app("normalize")
     found = [
         *(
@@ -45,7 +45,7 @@ def catalog(settings: Settings) -> dict[str, Readable]:
         ),
         Readable(candles.progress, _progress),
         *(
-            Readable(positions.declare(normalize, name, settings.raw_partitions(name)), _position)
+            Readable(positions.declare(normalize, name, settings.kafka.raw_partitions(name)), _position)
             for name in topics.EXCHANGES
         ),
     ]

@@ -10,7 +10,7 @@ from k2stream.batch import BatchTable, Reach, restore
 from k2stream.kafka.reader import Reader
 from k2stream.model import clock
 from k2stream.model.errors import ConfigError
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 from k2stream.tables.catalog import Readable, Row
 
 
@@ -23,7 +23,7 @@ class Contents:
     notes: list[str] = field(default_factory=list)
 
 
-async def read(settings: Settings, readable: Readable, key: str | None, at: int | None) -> Contents:
+async def read(settings: KafkaSettings, readable: Readable, key: str | None, at: int | None) -> Contents:
     """The table now, or as its changelog had it at a time (ms); only of one key when it is given.
 
     A worker writes its changes before each commit, so the changelog is behind by K2_COMMIT_SECONDS at most.

@@ -70,7 +70,7 @@ def _run(command: list[str | Path]) -> None:
 
 
 def _cache(name: str) -> Path:
-    folder = Path(settings_module.get().cache_dir).expanduser() / "bench" / name
+    folder = Path(settings_module.get().local.cache_dir).expanduser() / "bench" / name
     folder.parent.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -17,9 +17,9 @@ import httpx
 from schema_registry.client import SchemaRegistryClient
 from schema_registry.client.errors import ClientError
 
-from k2stream import settings
 from k2stream.avro import wire
 from k2stream.model.errors import ConfigError, UnknownSchema
+from k2stream.settings import KafkaSettings
 
 logger = logging.getLogger(__name__)
 
@@ -40,13 +40,21 @@ _layouts: dict[int, str] = {}
 _unknown: dict[int, float] = {}
 
 
+_process = {"url": KafkaSettings().registry_url}
+
+
+def use(url: str) -> None:
+    """The registry of this process: asked wherever no other is named."""
+    _process["url"] = url
+
+
 async def register(topic: str, name: str, url: str | None = None) -> int:
     """Register schemas/avro/<name>.avsc as the value schema of a topic, and set BACKWARD for its subject.
 
     Returns the schema's id. Tries again, with backoff, while the registry cannot be reached or fails.
     Raises ConfigError when the registry refuses the schema.
     """
-    client = _client(url or settings.get().registry_url)
+    client = _client(url or _process["url"])
     delay = FIRST_RETRY_SECONDS
     while True:
         try:
@@ -83,7 +91,7 @@ def moved(url: str | None = None) -> tuple[str, int] | None:
     None also while the registry does not answer.
     """
     for schema_id, name in _registered.items():
-        client = _client(url or settings.get().registry_url)
+        client = _client(url or _process["url"])
         try:
             found = _retried(lambda: client.get_by_id(schema_id, timeout=LOOK_UP_SECONDS), schema_id, client)  # noqa: B023
         except LookupError:
@@ -113,7 +121,7 @@ def writer_schema(schema_id: int, url: str | None = None) -> Any:
     Raises UnknownSchema when the registry has no such id, another LookupError when it does not answer.
     """
     if schema_id not in _writers:
-        client = _client(url or settings.get().registry_url)
+        client = _client(url or _process["url"])
         if time.monotonic() - _unknown.get(schema_id, -inf) < UNKNOWN_SECONDS:
             raise UnknownSchema(_no_schema(schema_id, client))
         schema = _retried(lambda: client.get_by_id(schema_id, timeout=LOOK_UP_SECONDS), schema_id, client)

@@ -33,15 +33,15 @@ def filler(
     `settled` returns once all that the feed has received is durable.
     """
     name = exchange.name
-    if exchange.history is None or not settings.fills_gaps(name):
-        why = "the feed is from elsewhere" if settings.gap_fill else "K2_GAP_FILL=false"
+    if exchange.history is None or not settings.feeds.fills_gaps(name):
+        why = "the feed is from elsewhere" if settings.feeds.gap_fill else "K2_GAP_FILL=false"
         logging.getLogger(__name__).info(
             "%s: gaps are not filled: %s (K2_%s_REST_URL)", name, why, name.upper()
         )
         return None
-    client = client_of(settings, exchange)
+    client = client_of(settings.feeds, exchange)
     symbols = [item.symbol for item in instruments]
-    output = Output(name, publisher, settings)
+    output = Output(name, publisher, settings.kafka)
     turns = Turns(name, output, settings)
     return Filler(Task(exchange, symbols, client, output, settings, settled, turns=turns))
 

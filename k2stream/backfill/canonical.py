@@ -25,7 +25,7 @@ from k2stream.layers.schema import SILVER
 from k2stream.model import clock, decimals
 from k2stream.model.instrument import Instrument
 from k2stream.model.trade import BACKFILLED, Decimals, HotTrades
-from k2stream.settings import Settings
+from k2stream.settings import IcebergSettings, Settings
 
 COLUMNS = (
     *("timestamp", "receive_time", "price", "quantity", "side", "sequence"),
@@ -95,15 +95,15 @@ class Canonical:
 
 async def canonical(settings: Settings, instrument: Instrument) -> Canonical:
     """What is there now of a symbol."""
-    partition = topics.partition_of(instrument.symbol, settings.raw_partitions(instrument.exchange))
-    cold, after = await asyncio.to_thread(_cold, settings, partition)
+    partition = topics.partition_of(instrument.symbol, settings.kafka.raw_partitions(instrument.exchange))
+    cold, after = await asyncio.to_thread(_cold, settings.iceberg, partition)
     parts = [_plain(SILVER.empty_table().select(COLUMNS))]
     key = instrument.key.encode()
-    async with Reader(settings, columnar=True) as reader:
-        begin, end = (await reader.held(topics.NORMALIZED, settings.normalized_partitions))[partition]
+    async with Reader(settings.kafka, columnar=True) as reader:
+        begin, end = (await reader.held(topics.NORMALIZED, settings.kafka.normalized_partitions))[partition]
         stretch = {partition: (max(begin, after), end)}
         async for batch in reader.read(topics.NORMALIZED, stretch):
-            registry.look_up(batch.values, settings.registry_url)
+            registry.look_up(batch.values, settings.kafka.registry_url)
             batch, rows, _ = faults.read(batch, silver.columns)
             rows = rows.select(COLUMNS)
             parts.append(_plain(rows.filter(pa.array([name == key for name in batch.keys]))))
@@ -111,7 +111,7 @@ async def canonical(settings: Settings, instrument: Instrument) -> Canonical:
     return Canonical(instrument, cold, pa.concat_tables(parts), nowhere)
 
 
-def _cold(settings: Settings, partition: int) -> tuple[Table | None, int]:
+def _cold(settings: IcebergSettings, partition: int) -> tuple[Table | None, int]:
     """The cold table, and the offset after the last of the canonical topic's partition that it holds."""
     table = read.find(open_catalog(settings), layer_tables.SILVER.cold)
     return table, read.end(table, topics.NORMALIZED, partition)

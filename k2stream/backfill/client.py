@@ -14,7 +14,7 @@ from k2stream.exchanges.rest.spec import HistoryError, Page, RestHistory, RestRe
 from k2stream.exchanges.spec import Exchange
 from k2stream.feed.backoff import Backoff
 from k2stream.model.errors import ConfigError
-from k2stream.settings import Settings
+from k2stream.settings import FeedSettings
 
 log = logging.getLogger(__name__)
 logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for each request
@@ -80,7 +80,7 @@ class RestClient:
         await asyncio.sleep(turn - now)
 
 
-def client_of(settings: Settings, exchange: Exchange) -> RestClient:
+def client_of(settings: FeedSettings, exchange: Exchange) -> RestClient:
     """A client of an exchange's REST interface. Raises ConfigError when there is none."""
     name, url = exchange.name, settings.rest_url(exchange.name)
     if exchange.history is None or not url:

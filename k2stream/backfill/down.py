@@ -13,14 +13,14 @@ from k2stream.backfill.outages import ENDS
 from k2stream.exchanges.spec import Exchange
 from k2stream.kafka.reader import Reader
 from k2stream.model.events import EventKind, FeedEvent
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
 
 _EVENT = msgspec.json.Decoder(FeedEvent)
 
 
-async def last_up(exchange: Exchange, symbols: Sequence[str], settings: Settings) -> dict[str, int]:
+async def last_up(exchange: Exchange, symbols: Sequence[str], settings: KafkaSettings) -> dict[str, int]:
     """By symbol, µs, 0 for never: when the newest trade of its partition came, or since when it was down.
 
     Where a partition has none, the newest of all stands for it: the feed was up, and asked for the symbol.
@@ -49,7 +49,7 @@ def down_since(events: Iterable[FeedEvent], symbols: Sequence[str]) -> dict[str,
     return down
 
 
-async def _events(exchange: str, settings: Settings) -> AsyncIterator[FeedEvent]:
+async def _events(exchange: str, settings: KafkaSettings) -> AsyncIterator[FeedEvent]:
     async with Reader(settings) as reader:
         if not await reader.exists(topics.FEED_EVENTS):
             return

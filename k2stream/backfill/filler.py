@@ -50,11 +50,11 @@ class Filler:
         """Follow the events until cancelled."""
         name, settings = self._task.exchange.name, self._task.settings
         group = gap_fill_group(name)
-        backoff = Backoff(settings.reconnect_base_seconds, settings.reconnect_cap_seconds)
+        backoff = Backoff(settings.feeds.reconnect_base_seconds, settings.feeds.reconnect_cap_seconds)
         async with self._task.client:
             while True:
                 try:
-                    async with in_group(settings, topics.FEED_EVENTS, group, LONGEST_FILL_MS) as reader:
+                    async with in_group(settings.kafka, topics.FEED_EVENTS, group, LONGEST_FILL_MS) as reader:
                         while True:
                             for tp, records in (await reader.poll()).items():
                                 await self._answer(reader, tp, records)

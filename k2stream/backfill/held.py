@@ -16,7 +16,7 @@ from k2stream.backfill.contents import Content
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Exchange
 from k2stream.kafka.reader import Reader
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 
 LATE_US = 60_000_000
 """How long after its trade a record may have been received."""
@@ -61,7 +61,7 @@ class Holdings:
     By whichever clock: none of what is received later lies before it, also where the clock has gone back.
     """
 
-    def __init__(self, exchange: Exchange, settings: Settings, start: int, connection: str) -> None:
+    def __init__(self, exchange: Exchange, settings: KafkaSettings, start: int, connection: str) -> None:
         self._exchange, self._settings = exchange, settings
         self._start, self._connection = start - LATE_US, connection
         self._further = False
@@ -110,7 +110,7 @@ def _compare(clocks: Clocks, partition: int, record: Any, symbol: str, time: int
         clocks.add(partition, record.k2_conn, symbol, time, record.k2_recv)
 
 
-async def exchange_ahead(exchange: Exchange, settings: Settings) -> int:
+async def exchange_ahead(exchange: Exchange, settings: KafkaSettings) -> int:
     """How far the exchange's clock is ahead of ours by the newest trades, µs; 0 where there are none."""
     topic, clocks = topics.raw(exchange.name), Clocks()
     async with Reader(settings, columnar=True) as reader:
@@ -122,7 +122,7 @@ async def exchange_ahead(exchange: Exchange, settings: Settings) -> int:
     return clocks.around("")[0] or 0
 
 
-async def last_received(exchange: Exchange, settings: Settings) -> dict[int, int]:
+async def last_received(exchange: Exchange, settings: KafkaSettings) -> dict[int, int]:
     """By partition the receive time of the newest trade that came over the socket, µs; 0 for none.
 
     A worker may die when it has published to one partition and not to the next, so none speaks for another.

@@ -18,7 +18,7 @@ from k2stream.model import clock
 from k2stream.model.errors import ConfigError
 from k2stream.model.instrument import Instrument
 from k2stream.replay import bronze, native
-from k2stream.settings import Settings
+from k2stream.settings import IcebergSettings, Settings
 
 
 class Known:
@@ -36,15 +36,15 @@ class Known:
         Raises ConfigError when some that were there are nowhere any more: they would be published again.
         """
         name, span = self._exchange.name, self._span
-        topic, partitions = topics.raw(name), self._settings.raw_partitions(name)
+        topic, partitions = topics.raw(name), self._settings.kafka.raw_partitions(name)
         partition = topics.partition_of(self._instrument.symbol, partitions)
-        async with Reader(self._settings, columnar=True) as reader:
+        async with Reader(self._settings.kafka, columnar=True) as reader:
             begin, end = (await reader.held(topic, partitions))[partition]
             if self._next is None:
                 since = await reader.since(topic, partitions, (span.start - FURTHER_US) // 1000)
                 self._next = since[partition][0]
                 if begin and self._next <= begin:  # else all since then is in the topic
-                    where = self._settings, self._instrument, span, partition, begin
+                    where = self._settings.iceberg, self._instrument, span, partition, begin
                     self._add(await asyncio.to_thread(_cold, *where))
             async for batch in reader.read(topic, {partition: (self._next, end)}):
                 self._add(_of_symbol(batch, self._instrument, range(self._next, end)))
@@ -65,7 +65,7 @@ def _of_symbol(batch: RecordBatch, instrument: Instrument, offsets: range) -> li
 
 
 def _cold(
-    settings: Settings, instrument: Instrument, span: TradeSpan, partition: int, begin: int
+    settings: IcebergSettings, instrument: Instrument, span: TradeSpan, partition: int, begin: int
 ) -> list[bytes | None]:
     """Raw records of the span below an offset, from bronze. Raises ConfigError where it ends before."""
     topic = topics.raw(instrument.exchange)

@@ -51,7 +51,7 @@ async def fill(task: Task, event: FeedEvent) -> None:
         log.warning("%s: %s", name, note)
     await task.settle(event.time, 2)
     await task.settled()
-    holdings = Holdings(task.exchange, task.settings, min(start, end), event.connection)
+    holdings = Holdings(task.exchange, task.settings.kafka, min(start, end), event.connection)
     held = await holdings.read()
     span = TradeSpan(*sorted((start + held.before, end + held.after + 1)))
     count = 0

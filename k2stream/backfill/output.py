@@ -12,7 +12,7 @@ from k2stream.feed.columns import Columns
 from k2stream.feed.publisher import Publisher
 from k2stream.model import clock, events
 from k2stream.model.events import FeedEvent
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 
 
 class Output:
@@ -22,7 +22,7 @@ class Output:
         self,
         exchange: str,
         publisher: Publisher,
-        settings: Settings,
+        settings: KafkaSettings,
         now_us: Callable[[], int] = clock.now_us,
     ) -> None:
         self.connection = f"{exchange}{raw.FETCHED}{secrets.token_hex(4)}"

@@ -36,7 +36,7 @@ from k2stream.model.errors import ConfigError
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.model.instrument import Instrument
 from k2stream.model.roles import Role
-from k2stream.settings import Settings
+from k2stream.settings import FeedSettings, KafkaSettings, Settings
 
 WITHIN_SECONDS = 120.0
 """For the workers to take in what was published."""
@@ -88,17 +88,17 @@ async def run(settings: Settings, instrument: Instrument, span: TradeSpan, repor
     A run that was broken off is taken up where it was. Raises ConfigError when the exchange has no REST
     interface here or refuses, or when no worker takes the trades.
     """
-    note = BackfillNote(settings.data_path, instrument, span)
-    await ensure_topics(settings, topics.declared(settings))
+    note = BackfillNote(settings.local.data_path, instrument, span)
+    await ensure_topics(settings.kafka, topics.declared(settings.kafka))
     span = await settled(settings, exchanges.get(instrument.exchange), span, report)
-    async with _publisher(settings) as publisher:
+    async with _publisher(settings.kafka) as publisher:
         progress = note.read()
         if progress.cursor is not None:
             report.step(f"going on after {progress.told:,} trades: an earlier run was broken off")
         if not progress.complete:
-            output = Output(instrument.exchange, publisher, settings)
+            output = Output(instrument.exchange, publisher, settings.kafka)
             progress = await _fetch(settings, instrument, span, output, note, progress, report)
-            await output.event(_event(settings, instrument, span, progress.published))
+            await output.event(_event(settings.feeds, instrument, span, progress.published))
             note.write(msgspec.structs.replace(progress, complete=True))
         report.step(f"{progress.published:,} trades published; waiting for the workers to take them in")
         await _taken(settings)
@@ -109,7 +109,7 @@ async def run(settings: Settings, instrument: Instrument, span: TradeSpan, repor
 
 
 @asynccontextmanager
-async def _publisher(settings: Settings) -> AsyncIterator[OwnPublisher]:
+async def _publisher(settings: KafkaSettings) -> AsyncIterator[OwnPublisher]:
     async with producing(settings) as producer:
         yield OwnPublisher(producer)
 
@@ -124,7 +124,7 @@ async def _fetch(
     report: BackfillReport,
 ) -> BackfillProgress:
     """Publish what the exchange tells, chunk by chunk, each noted once it is durable."""
-    async with client_of(settings, exchanges.get(instrument.exchange)) as client:
+    async with client_of(settings.feeds, exchanges.get(instrument.exchange)) as client:
         # Ids are told apart by the normaliser; without ids what is held is not published again.
         held = None if client.history.by_id else Known(settings, instrument, span)
         turns = Turns(instrument.exchange, output, settings)
@@ -150,7 +150,7 @@ async def _fetch(
         except HistoryError as error:
             raise ConfigError(
                 f"{instrument.exchange} refuses {instrument.symbol}: {error}; check its spelling in "
-                f"{settings.instruments_file}"
+                f"{settings.feeds.instruments_file}"
             ) from None
     return progress
 
@@ -166,8 +166,8 @@ async def settled(
 
     Raises ConfigError when there is none.
     """
-    margin = int(settings.gap_fill_margin_seconds * 1e6)
-    behind = max(-await exchange_ahead(exchange, settings), 0)
+    margin = settings.feeds.gap_fill_margin_us
+    behind = max(-await exchange_ahead(exchange, settings.kafka), 0)
     end = min(span.end, clock.now_us() - margin - behind)
     if end <= span.start:
         raise ConfigError(
@@ -178,13 +178,13 @@ async def settled(
         report.step(f"up to {clock.spoken(end // 1000)}: later trades come with the feed")
     if end > clock.now_us() - RECENT_US:
         for _ in range(WAITS):
-            if max((await last_received(exchange, settings)).values(), default=0) >= end + behind:
+            if max((await last_received(exchange, settings.kafka)).values(), default=0) >= end + behind:
                 break
             await asyncio.sleep(WAIT_SECONDS)
     return TradeSpan(span.start, end)
 
 
-def _event(settings: Settings, instrument: Instrument, span: TradeSpan, count: int) -> FeedEvent:
+def _event(settings: FeedSettings, instrument: Instrument, span: TradeSpan, count: int) -> FeedEvent:
     return FeedEvent(
         kind=EventKind.BACKFILLED,
         exchange=instrument.exchange,

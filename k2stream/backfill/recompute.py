@@ -32,7 +32,7 @@ async def recompute(settings: Settings, instrument: Instrument, span: TradeSpan,
     A candle says what the tables would have said: it is equal where they had all trades, and of a higher
     revision where some were fetched since. Raises ConfigError when not all of those trades are anywhere.
     """
-    partition = topics.partition_of(instrument.symbol, settings.raw_partitions(instrument.exchange))
+    partition = topics.partition_of(instrument.symbol, settings.kafka.raw_partitions(instrument.exchange))
     held = await canonical(settings, instrument)
     first = span.start // DAY_US * DAY_US
     newest = await asyncio.to_thread(held.newest, first)
@@ -40,12 +40,12 @@ async def recompute(settings: Settings, instrument: Instrument, span: TradeSpan,
     for start in range(first, span.end, DAY_US):
         trades = await asyncio.to_thread(held.of, TradeSpan(start, start + DAY_US))
         wanted = TradeSpan(max(start, span.start), min(start + DAY_US, span.end))
-        limits = (newest, settings.candle_retention, settings.grace_us)
+        limits = (newest, settings.candles.retention, settings.candles.grace_us)
         for timeframe, windows in forgotten(trades, wanted, *limits):
             if windows and held.nowhere:
                 raise ConfigError(_part(instrument, held.nowhere))
             topic = topics.ohlcv(timeframe)
-            schema_id = await registry.register(topic, "candle", settings.registry_url)
+            schema_id = await registry.register(topic, "candle", settings.kafka.registry_url)
             for begin in range(0, len(windows), _AT_ONCE):
                 column = _column(instrument, timeframe, windows[begin : begin + _AT_ONCE], schema_id)
                 await publisher.publish({(topic, partition): column})

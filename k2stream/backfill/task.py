@@ -36,7 +36,7 @@ class Task:
     @property
     def margin_us(self) -> int:
         """How long REST may take to tell a trade."""
-        return int(self.settings.gap_fill_margin_seconds * 1e6)
+        return self.settings.feeds.gap_fill_margin_us
 
     async def settle(self, time_us: int, margins: int) -> None:
         """Wait until so many margins after a moment of the past, whatever our clock says."""
@@ -71,6 +71,6 @@ class Task:
             epoch=event.epoch,
             count=count,
             since=since,
-            simulated=self.settings.simulated,
+            simulated=self.settings.feeds.simulated,
         )
         await self.output.event(answer)

@@ -99,7 +99,7 @@ class Turns:
 
     async def events(self) -> list[FeedEvent]:
         """The exchange's events that may count, and were not read before."""
-        async with Reader(self._settings) as reader:
+        async with Reader(self._settings.kafka) as reader:
             if self._next is None:
                 since = (self._now_us() - 2 * OLD_US) // 1000
                 begin, end = (await reader.since(topics.FEED_EVENTS, 1, since))[0]
@@ -118,7 +118,7 @@ class Turns:
         return begun
 
     async def _write(self, kind: EventKind) -> None:
-        connection, simulated = self._output.connection, self._settings.simulated
+        connection, simulated = self._output.connection, self._settings.feeds.simulated
         await self._output.event(
             FeedEvent(
                 kind=kind,

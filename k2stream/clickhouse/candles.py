@@ -9,7 +9,7 @@ from k2stream.history.seams import CandleSpan
 from k2stream.layers.table import GOLD
 from k2stream.model.candle import Candle
 from k2stream.model.instrument import Instrument
-from k2stream.settings import Settings
+from k2stream.settings import ClickHouseSettings
 
 LIMITS = {"max_execution_time": 20}
 
@@ -30,7 +30,7 @@ class HotTier:
 
     name = "ClickHouse"
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ClickHouseSettings) -> None:
         self._settings = settings
         self._client: Any = None
         # It logs a traceback for each refused connection, which the answer tells in a line.
@@ -38,7 +38,7 @@ class HotTier:
 
     def oldest(self, instrument: Instrument, timeframe: str) -> int | None:
         """From the table, merged or not: revisions share their open time."""
-        table = f"{self._settings.clickhouse_database}.{GOLD[timeframe].hot}"
+        table = f"{self._settings.database}.{GOLD[timeframe].hot}"
         ((rows, first),) = self._query(
             f"SELECT count(), toUnixTimestamp64Milli(min(open_time)) FROM {table} WHERE {_OF}", instrument
         )
@@ -46,7 +46,7 @@ class HotTier:
 
     def latest(self, instrument: Instrument, timeframe: str) -> int | None:
         """From the table, in the order of its key."""
-        table = f"{self._settings.clickhouse_database}.{GOLD[timeframe].hot}"
+        table = f"{self._settings.database}.{GOLD[timeframe].hot}"
         rows = self._query(
             f"SELECT toUnixTimestamp64Milli(open_time) FROM {table} WHERE {_OF} "
             "ORDER BY exchange DESC, canonical_symbol DESC, open_time DESC LIMIT 1",
@@ -62,7 +62,7 @@ class HotTier:
         if span.end is not None:
             bounds.append(f"open_time < fromUnixTimestamp64Milli({int(span.end)})")
         rows = self._query(
-            f"""SELECT {_COLUMNS} FROM {self._settings.clickhouse_database}.{GOLD[timeframe].hot}_view
+            f"""SELECT {_COLUMNS} FROM {self._settings.database}.{GOLD[timeframe].hot}_view
             WHERE {" AND ".join(bounds)}
             ORDER BY open_time {"DESC" if span.start is None else "ASC"} LIMIT {int(span.limit)}""",
             instrument,

@@ -28,7 +28,7 @@ from k2stream.delivery.epochs import Key, Move
 from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.route import Route, stored
 from k2stream.model.errors import ConfigError
-from k2stream.settings import Settings
+from k2stream.settings import ClickHouseSettings
 
 CONNECT_SECONDS, ANSWER_SECONDS = 5, 60
 
@@ -91,18 +91,18 @@ class ArrowClient(Client):  # type: ignore[misc]
         stream.finalize()
 
 
-def connect(settings: Settings) -> ArrowClient:
+def connect(settings: ClickHouseSettings) -> ArrowClient:
     """A client of the settings' server; it connects at its first query."""
     return ArrowClient(
-        host=settings.clickhouse_host,
-        port=settings.clickhouse_port or None,
-        user=settings.clickhouse_user,
-        password=settings.clickhouse_password,
-        secure=settings.clickhouse_secure,
+        host=settings.host,
+        port=settings.port or None,
+        user=settings.user,
+        password=settings.password,
+        secure=settings.secure,
         connect_timeout=CONNECT_SECONDS,
         send_receive_timeout=ANSWER_SECONDS,
-        alt_hosts=settings.clickhouse_alt_hosts or None,
-        settings=dict(cluster.INSERT) if settings.clickhouse_cluster else None,
+        alt_hosts=settings.alt_hosts or None,
+        settings=dict(cluster.INSERT) if settings.cluster else None,
         client_name="k2stream",
     )
 
@@ -110,19 +110,19 @@ def connect(settings: Settings) -> ArrowClient:
 class ClickHouse:
     """The hot tier as a destination."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ClickHouseSettings) -> None:
         self._settings = settings
-        self._database = settings.clickhouse_database
+        self._database = settings.database
         self._client = connect(settings)
         self._insert_settings: dict[str, Any] = dict(_INSERT)
-        self._where = f"ClickHouse at {settings.clickhouse_host}:{settings.clickhouse_port}"
+        self._where = f"ClickHouse at {settings.host}:{settings.port}"
 
     def prepare(self, routes: Sequence[Route]) -> None:
         """Apply the migrations; learn whether the server can keep room free."""
         query = f"SELECT count() FROM system.settings WHERE name = '{_RESERVE}'"
         ((known,),) = self._call(lambda: self._client.execute(query))
         if known:
-            self._insert_settings[_RESERVE] = self._settings.clickhouse_reserve_bytes
+            self._insert_settings[_RESERVE] = self._settings.reserve_bytes
         migrate(self._client, self._settings)
 
     def positions(self, route: Route) -> Mapping[int, SinkPosition]:

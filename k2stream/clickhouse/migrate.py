@@ -22,7 +22,7 @@ from k2stream.clickhouse import bronze, evolve
 from k2stream.clickhouse.cluster import clustered
 from k2stream.model.errors import ConfigError
 from k2stream.resources import SCHEMAS
-from k2stream.settings import Settings
+from k2stream.settings import ClickHouseSettings
 
 logger = logging.getLogger(__name__)
 
@@ -43,15 +43,15 @@ ORDER BY (name, sha256)
 """
 
 
-def migrate(client: Any, settings: Settings, folder: Path = FOLDER) -> list[str]:
+def migrate(client: Any, settings: ClickHouseSettings, folder: Path = FOLDER) -> list[str]:
     """Apply what is new, and all again where a table is gone; the names applied.
 
     Raises ConfigError when an applied file has changed or is missing, or the server cannot be reached.
     """
-    database = settings.clickhouse_database
+    database = settings.database
 
     def run(statement: str) -> None:
-        for each in clustered(statement, settings.clickhouse_cluster):
+        for each in clustered(statement, settings.cluster):
             client.execute(each)
 
     try:
@@ -59,7 +59,7 @@ def migrate(client: Any, settings: Settings, folder: Path = FOLDER) -> list[str]
         run(_TABLE.format(database=database))
     except (OSError, EOFError, errors.NetworkError, errors.SocketTimeoutError):
         raise ConfigError(
-            f"no ClickHouse at {settings.clickhouse_host}:{settings.clickhouse_port}; start one with `k2 up` "
+            f"no ClickHouse at {settings.host}:{settings.port}; start one with `k2 up` "
             "or set K2_CLICKHOUSE_HOST and K2_CLICKHOUSE_PORT"
         ) from None
     found = dict(client.execute(f"SELECT name, sha256 FROM {database}.migrations"))

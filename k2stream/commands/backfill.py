@@ -46,10 +46,12 @@ def backfill(exchange: str, symbol: str, start: int, end: int | None) -> None:
     the same command, with --to, is given again.
     """
     settings = reached(settings_module.get())
-    listed = instruments.load(settings.instruments_file)
+    listed = instruments.load(settings.feeds.instruments_file)
     instrument = listed.find(exchange, symbol)
     if instrument is None:
-        raise ConfigError(f"{symbol} of {exchange} is not in {settings.instruments_file}: add it there first")
+        raise ConfigError(
+            f"{symbol} of {exchange} is not in {settings.feeds.instruments_file}: add it there first"
+        )
     span = TradeSpan(start * 1000, clock.now_us() if end is None else end * 1000)
     if span.start >= span.end:
         until = "now" if end is None else f"--to {clock.spoken(end)}"
@@ -62,7 +64,7 @@ def backfill(exchange: str, symbol: str, start: int, end: int | None) -> None:
 
 
 async def _run(settings: Settings, instrument: Instrument, span: TradeSpan) -> past.Result:
-    simulated = " SIMULATED" if settings.simulated else ""
+    simulated = " SIMULATED" if settings.feeds.simulated else ""
     with _shown(f"{instrument.exchange} {instrument.symbol}{simulated}") as report:
         return await past.run(settings, instrument, span, report)
 

@@ -82,13 +82,13 @@ def candles(
     or --end asks for them, from Iceberg; without a worker, from the latter two.
     """
     settings = settings_module.get()
-    listed = instruments.load(settings.instruments_file)
+    listed = instruments.load(settings.feeds.instruments_file)
     names = [exchange] if exchange else EXCHANGES
     wanted = [item for name in names if (item := listed.find(name, symbol)) is not None]
     if not wanted:
         raise ConfigError(
-            f"{symbol}{f' of {exchange}' if exchange else ''} is not in {settings.instruments_file}: use a "
-            "symbol that is, or add it there"
+            f"{symbol}{f' of {exchange}' if exchange else ''} is not in {settings.feeds.instruments_file}: "
+            "use a symbol that is, or add it there"
         )
     times = {name: given for name, given in (("start", start), ("end", end)) if given is not None}
     try:
@@ -119,8 +119,9 @@ def _source(settings: Settings, url: str | None, of: Timeframe, query: Query) ->
     base = url or (running.urls.get("candles") if running else None)
     if base is None:
         logging.getLogger("k2stream").addHandler(logging.NullHandler())  # the answer names who is away
-        missing = MissingTier(_TABLES, f"nothing runs on {settings.data_path}")
-        history = reader.of(running.settings if running else settings, HotTier, ColdTier)
+        missing = MissingTier(_TABLES, f"nothing runs on {settings.local.data_path}")
+        reached = running.settings if running else settings
+        history = reader.of(reached.candles, HotTier(reached.clickhouse), ColdTier(reached.iceberg))
 
         def colder(item: Instrument) -> dict[str, Any]:
             span = query.span if of.is_stored else base_span(of, query.span)
@@ -128,9 +129,9 @@ def _source(settings: Settings, url: str | None, of: Timeframe, query: Query) ->
             tiers = (missing, *found.missing)
             candles = found.candles
             if not of.is_stored:
-                settled = (settings.grace_us + settings.idle_us) // 1000
+                settled = reached.candles.settled_ms
                 candles = derived(of, query.span, candles, clock.now_us() // 1000, settled)
-            answer = render.body(item, of, candles, settings.simulated, tiers)
+            answer = render.body(item, of, candles, settings.feeds.simulated, tiers)
             return dict(json.loads(answer))
 
         yield colder

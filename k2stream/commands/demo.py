@@ -13,7 +13,6 @@ from typing import Any
 
 import click
 import httpx
-import msgspec
 from rich.console import Console
 from rich.table import Table
 
@@ -114,14 +113,14 @@ def demo(seconds: float, rate: int, seed: int, json_file: Path | None, keep: boo
     Exits 0 only when nothing differs.
     """
     settings = settings_module.get()
-    options.listed(settings)
+    options.listed(settings.feeds)
     console = Console()
     with ExitStack() as stack:
         if not keep:
             folder = stack.enter_context(
                 tempfile.TemporaryDirectory(prefix="k2-demo-", ignore_cleanup_errors=True)
             )
-            settings = msgspec.structs.replace(settings, data_dir=folder)
+            settings = settings_module.replace(settings, data_dir=folder)
         outcome = asyncio.run(_demo(settings, Simulation(rate, seed), seconds, console))
     if json_file:
         json_file.write_text(json.dumps(outcome.as_json(), indent=1) + "\n")

@@ -22,7 +22,7 @@ from k2stream.kafka.reader import Reader
 from k2stream.model import clock
 from k2stream.model.errors import ConfigError
 from k2stream.platform.running import reached
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings, Settings
 
 _STAGES = ("ingest", "normalize", "candles", "hot", "cold")
 
@@ -46,10 +46,10 @@ def dlq() -> None:
 def list_letters(exchange: str | None, stage: str | None, cause: str, limit: int, summary: bool) -> None:
     """List dead letters, newest last."""
     choice = Choice(exchange, stage, cause)
-    asyncio.run(_list(reached(settings_module.get()), choice, limit, summary))
+    asyncio.run(_list(reached(settings_module.get()).kafka, choice, limit, summary))
 
 
-async def _list(settings: Settings, choice: Choice, limit: int, summary: bool) -> None:
+async def _list(settings: KafkaSettings, choice: Choice, limit: int, summary: bool) -> None:
     newest: deque[tuple[int, DeadLetter]] = deque(maxlen=limit)
     causes: Counter[Cause] = Counter()
     count = 0
@@ -117,10 +117,10 @@ def _replayed(number: int, letter: DeadLetter, known: Mapping[Id, Replay], origi
 @click.option("--original", is_flag=True, help="Write only the original, byte for byte.")
 def show(number: int, original: bool) -> None:
     """Show one dead letter: its cause, where it comes from, and the original."""
-    asyncio.run(_show(reached(settings_module.get()), number, original))
+    asyncio.run(_show(reached(settings_module.get()).kafka, number, original))
 
 
-async def _show(settings: Settings, number: int, original: bool) -> None:
+async def _show(settings: KafkaSettings, number: int, original: bool) -> None:
     async with Reader(settings) as reader:
         found = await dead.one(reader, number)
         known = await replays(reader)
@@ -168,7 +168,7 @@ def replay_letters(numbers: tuple[int, ...], cause: str, everything: bool, excha
 
 
 async def _replay(settings: Settings, choice: Choice) -> int:
-    async with Reader(settings) as reader:
+    async with Reader(settings.kafka) as reader:
         seen: set[Identity] = set()
         chosen = [
             (number, letter)

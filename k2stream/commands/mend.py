@@ -33,7 +33,7 @@ def mend(role: str, rebuild: bool, yes: bool) -> None:
         settings = running.settings if running else settings_module.get()
         asyncio.run(_mend(settings, role, rebuild=rebuild, yes=yes))
         if running:
-            (running.settings.data_path / MENDED).write_text(f"{role} hot cold")
+            (running.settings.local.data_path / MENDED).write_text(f"{role} hot cold")
     except UNAVAILABLE as error:
         raise ConfigError(" ".join(str(error).split())) from None
 
@@ -58,7 +58,7 @@ async def _mend(settings: Settings, role: str, *, rebuild: bool, yes: bool) -> N
         click.echo(f"lost by it: {loss}")
     sinks = {Role.HOT.group, Role.COLD.group} if made.lifts or made.drops or lost.misread else set()
     must_rest = {Role(role).group} | sinks
-    if running := sorted(must_rest & await members(settings)):
+    if running := sorted(must_rest & await members(settings.kafka)):
         raise ConfigError(f"workers of {', '.join(running)} are running: stop them first")
     if not (yes or click.confirm("do it?")):
         raise SystemExit(1)

@@ -16,7 +16,7 @@ from k2stream.iceberg.catalog import open_catalog
 from k2stream.model.errors import ConfigError
 from k2stream.platform.running import reached
 from k2stream.resources import SCHEMAS
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 
 _REGISTRY_SECONDS = 15.0
 
@@ -29,14 +29,14 @@ def migrate() -> None:
     was written before, and becomes a column of the silver tables.
     """
     settings = reached(settings_module.get())
-    asyncio.run(_register(settings))
+    asyncio.run(_register(settings.kafka))
     click.echo("registry: all schemas are registered")
-    applied = apply(connect(settings), settings)
+    applied = apply(connect(settings.clickhouse), settings.clickhouse)
     click.echo("ClickHouse: " + (f"applied {', '.join(applied)}" if applied else "up to date"))
-    click.echo("Iceberg: " + (", ".join(tables.ensure_all(open_catalog(settings))) or "up to date"))
+    click.echo("Iceberg: " + (", ".join(tables.ensure_all(open_catalog(settings.iceberg))) or "up to date"))
 
 
-async def _register(settings: Settings) -> None:
+async def _register(settings: KafkaSettings) -> None:
     try:
         async with asyncio.timeout(_REGISTRY_SECONDS):
             for topic in topics.declared(settings):

@@ -15,7 +15,7 @@ from k2stream import exchanges, instruments
 from k2stream.model import clock
 from k2stream.model.errors import ConfigError
 from k2stream.model.instrument import Instruments
-from k2stream.settings import Settings
+from k2stream.settings import FeedSettings
 
 MAX_RATE = 100_000
 
@@ -93,7 +93,7 @@ def simulation(command: Command) -> Command:
     return rate(seed(command))
 
 
-def listed(settings: Settings) -> Instruments:
+def listed(settings: FeedSettings) -> Instruments:
     """The instruments. Raises ConfigError where the file is wrong, or an exchange cannot be asked for one."""
     found = instruments.load(settings.instruments_file)
     exchanges.check(found)

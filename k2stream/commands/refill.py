@@ -21,7 +21,7 @@ from k2stream.kafka.reader import Reader, Stretches
 from k2stream.layers.routes import ROUTES
 from k2stream.model.errors import ConfigError
 from k2stream.platform.running import reached
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings, Settings
 
 
 @click.command()
@@ -43,7 +43,7 @@ def refill(table: str, everything: bool, yes: bool) -> None:
         )
     try:
         held = destination.positions(route)
-        begins = asyncio.run(_held(settings, route))
+        begins = asyncio.run(_held(settings.kafka, route))
         moved: dict[SourcePartition, SinkPosition] = {}
         for number, (begin, _) in begins.items():
             at, found = SourcePartition(route.topic, number), held.get(number, SinkPosition())
@@ -69,13 +69,13 @@ def refill(table: str, everything: bool, yes: bool) -> None:
 
 def _route(settings: Settings, table: str) -> tuple[Route, Destination]:
     if table in ROUTES:
-        return ROUTES[table], ClickHouse(settings)
+        return ROUTES[table], ClickHouse(settings.clickhouse)
     if table in TABLES:
-        return TABLES[table].route, Iceberg(settings)
+        return TABLES[table].route, Iceberg(settings.iceberg)
     raise ConfigError(f"{table} is not a table of a sink; use one of {', '.join([*ROUTES, *TABLES])}")
 
 
-async def _held(settings: Settings, route: Route) -> Stretches:
+async def _held(settings: KafkaSettings, route: Route) -> Stretches:
     counts: Mapping[str, int] = {topic.name: topic.partitions for topic in topics.declared(settings)}
     async with Reader(settings) as reader:
         return await reader.held(route.topic, counts[route.topic])

@@ -83,9 +83,9 @@ async def _replay(
         await check_still(settings)
     outcome = await run.rebuild(settings, tiers, origin, click.echo, Meter())
     click.echo(f"rebuilt from {outcome.records:,} raw records")
-    if running and not swapping and await members(settings):
+    if running and not swapping and await members(settings.kafka):
         await settle(running)
-    tables = Tables(held, outcome.rebuild, settings.candle_retention)
+    tables = Tables(held, outcome.rebuild, settings.candles.retention)
     stands = swapping or await still(settings)
     compared = list(await run.compare(settings, tiers, tables, outcome.covered, still=stands))
     show_comparisons(compared, Console())

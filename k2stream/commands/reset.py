@@ -12,7 +12,7 @@ from k2stream.embedded import datadir
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def reset(yes: bool) -> None:
     """Delete everything in the data folder: topics, schemas, ClickHouse and Iceberg tables."""
-    folder = settings_module.get().data_path
+    folder = settings_module.get().local.data_path
     if not folder.exists():
         click.echo(f"nothing to delete: {folder} does not exist")
         return

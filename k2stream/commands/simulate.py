@@ -119,7 +119,7 @@ def simulate_command(
         faults=faults,
         ages=of_exchanges,
     )
-    simulator = Simulator(instruments.load(settings_module.get().instruments_file), options)
+    simulator = Simulator(instruments.load(settings_module.get().feeds.instruments_file), options)
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     try:

@@ -33,7 +33,7 @@ def status(watch: bool, svg: Path | None) -> None:
     """Show connections, rates, lag, latency and rows of the running platform."""
     running = find(settings_module.get())
     if running is None:
-        folder = settings_module.get().data_path
+        folder = settings_module.get().local.data_path
         raise ConfigError(f"nothing runs on {folder}; start it with `k2 up` or set K2_DATA_DIR")
     with suppress(KeyboardInterrupt):
         asyncio.run(_show(running, watch, svg))
@@ -41,7 +41,7 @@ def status(watch: bool, svg: Path | None) -> None:
 
 async def _show(running: Running, watch: bool, svg: Path | None) -> None:
     console = Console(record=svg is not None)
-    listed = instruments.load(running.settings.instruments_file)
+    listed = instruments.load(running.settings.feeds.instruments_file)
     shown = example(running.urls.get("candles", ""), listed)
 
     def refused() -> Mapping[str, str]:
@@ -73,5 +73,5 @@ async def watch_status(
             now: Samples = await scrape(urls)
             clock = time.monotonic()
             lag, seconds = await lags.lag(), clock - then
-            yield Snapshot(now, before, seconds, lag, memory(), settings.simulated, refused())
+            yield Snapshot(now, before, seconds, lag, memory(), settings.feeds.simulated, refused())
             before, then = now, clock

@@ -45,13 +45,13 @@ def list_tables() -> None:
 
 
 async def _list(settings: Settings, tables: dict[str, Readable]) -> None:
-    shown = Table(box=None, pad_edge=False, title="SIMULATED feeds" if settings.simulated else None)
+    shown = Table(box=None, pad_edge=False, title="SIMULATED feeds" if settings.feeds.simulated else None)
     shown.add_column("table", no_wrap=True)
     for heading in ("entries", "parts"):
         shown.add_column(heading, justify="right", no_wrap=True)
     for heading in ("holds", "changelog"):
         shown.add_column(heading, overflow="fold")
-    async with Reader(settings) as reader:
+    async with Reader(settings.kafka) as reader:
         for name, readable in tables.items():
             topic, partitions = readable.table.changelog_topic_name, readable.table.partitions or 1
             held = await reader.held(topic, partitions) if await reader.exists(topic) else {}
@@ -111,7 +111,7 @@ def _read(name: str, key: str | None, at: int | None) -> Contents:
     tables = catalog(settings)
     if name not in tables:
         raise ConfigError(f"there is no table {name}; use one of {', '.join(tables)}")
-    contents = asyncio.run(read(settings, tables[name], key, at))
+    contents = asyncio.run(read(settings.kafka, tables[name], key, at))
     for note in contents.notes:
         click.echo(f"note: {note}", err=True)
     if key is not None and not contents.rows:

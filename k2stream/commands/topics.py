@@ -12,7 +12,7 @@ from k2stream import settings as settings_module
 from k2stream import topics as declared
 from k2stream.kafka.reader import Reader
 from k2stream.platform.running import reached
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 
 _HOUR_MS = 3_600_000
 
@@ -21,14 +21,14 @@ _HOUR_MS = 3_600_000
 def topics() -> None:
     """List the topics: records, partitions, retention, key and schema."""
     settings = reached(settings_module.get())
-    counts = asyncio.run(_counts(settings))
-    table = Table(box=None, pad_edge=False, title="SIMULATED feeds" if settings.simulated else None)
+    counts = asyncio.run(_counts(settings.kafka))
+    table = Table(box=None, pad_edge=False, title="SIMULATED feeds" if settings.feeds.simulated else None)
     table.add_column("topic", no_wrap=True)
     for heading in ("records", "parts"):
         table.add_column(heading, justify="right", no_wrap=True)
     for heading in ("kept", "schema", "key"):
         table.add_column(heading)
-    for topic in declared.declared(settings):
+    for topic in declared.declared(settings.kafka):
         kept = f"{topic.retention_ms // _HOUR_MS} h"
         table.add_row(
             topic.name, f"{counts[topic.name]:,}", str(topic.partitions), kept, topic.schema, topic.key
@@ -36,7 +36,7 @@ def topics() -> None:
     Console().print(table)
 
 
-async def _counts(settings: Settings) -> dict[str, int]:
+async def _counts(settings: KafkaSettings) -> dict[str, int]:
     """Records that the broker retains, by topic; none of a topic that does not exist."""
     found = {}
     async with Reader(settings) as reader:

@@ -30,7 +30,7 @@ def up(live: bool, rate: int, seed: int, plain: bool) -> None:
     that server either way: any that speaks the exchange's protocol.
     """
     settings = settings_module.get()
-    options.listed(settings)
+    options.listed(settings.feeds)
     simulation = None if live else Simulation(rate, seed)
     asyncio.run(_run(settings, simulation, plain))
 
@@ -62,7 +62,7 @@ async def _run(settings: Settings, simulation: Simulation | None, plain: bool) -
 
 
 async def _watch(platform: Platform, console: Console, stop: asyncio.Event, plain: bool) -> None:
-    shown = example(platform.urls["candles"], instruments.load(platform.settings.instruments_file))
+    shown = example(platform.urls["candles"], instruments.load(platform.settings.feeds.instruments_file))
     ticks = 0
     with Live(console=console, auto_refresh=False, transient=False) if not plain else _Nothing() as live:
         snapshots = watch_status(platform.settings, platform.urls, platform.memory, lambda: platform.refused)

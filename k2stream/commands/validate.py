@@ -56,7 +56,7 @@ def validate(names: tuple[str, ...], hours: float, settle: float, listing: bool)
     settings = reached(settings_module.get())
     now = datetime.now(UTC)
     within = Range(now - timedelta(hours=hours), now - timedelta(seconds=settle))
-    client = connect(settings)
+    client = connect(settings.clickhouse)
     failed = 0
     try:
         for finding in checks.run(client, settings, wanted, within, _PATIENCE):

@@ -31,16 +31,16 @@ def worker(role: str, exchange: str | None) -> None:
         os.environ["K2_EXCHANGE"] = exchange
     settings = settings_module.get()
     feed = role == "ingest"
-    if feed and settings.exchange not in topics.EXCHANGES:
+    if feed and settings.worker.exchange not in topics.EXCHANGES:
         names = ", ".join(topics.EXCHANGES)
         raise ConfigError(f"an ingest worker needs --exchange or K2_EXCHANGE: use one of {names}")
-    written = topics.written_by_feed(settings.exchange) if feed else ()
+    written = topics.written_by_feed(settings.worker.exchange) if feed else ()
     # What is wrong is said before Faust starts.
-    if settings.exchange:
-        exchanges.get(settings.exchange)
-    asyncio.run(ensure_topics(settings, topics.declared(settings), anew=written, leave=feed))
+    if settings.worker.exchange:
+        exchanges.get(settings.worker.exchange)
+    asyncio.run(ensure_topics(settings.kafka, topics.declared(settings.kafka), anew=written, leave=feed))
     from faust.cli.faust import cli
 
-    level = {"warning": "warn", "critical": "crit"}.get(settings.log_level, settings.log_level)
+    level = {"warning": "warn", "critical": "crit"}.get(settings.worker.log_level, settings.worker.log_level)
     sys.argv = ["faust", "-A", f"k2stream.agents.{role}", "worker", "--loglevel", level]
     cli.main(args=sys.argv[1:], prog_name="k2 worker")

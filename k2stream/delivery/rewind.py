@@ -23,7 +23,7 @@ from k2stream.delivery.route import Route
 from k2stream.kafka.groups import Committed
 from k2stream.kafka.positions import GroupBusy, GroupPositions
 from k2stream.model.errors import ConfigError, StateRefused, mending
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def target(
 
 
 async def rewind(
-    settings: Settings,
+    settings: KafkaSettings,
     group: str,
     routes: Sequence[Route],
     destination: Destination,

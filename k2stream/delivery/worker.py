@@ -18,7 +18,7 @@ from k2stream.delivery.route import Route
 from k2stream.delivery.sink import Destination, DestinationUnavailable, Policy, Sink, backoff
 from k2stream.model import clock
 from k2stream.model.errors import StateRefused
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 
 keep_lean()
 
@@ -26,7 +26,7 @@ keep_lean()
 class SinkWorker:
     """The sink of an app, and the agents that fill it."""
 
-    def __init__(self, app: App, settings: Settings, destination: Destination, policy: Policy) -> None:
+    def __init__(self, app: App, settings: KafkaSettings, destination: Destination, policy: Policy) -> None:
         self._app, self._settings, self._destination = app, settings, destination
         self._max_unacked = policy.max_rows + policy.max_rows // 2
         self._routes: list[Route] = []

@@ -10,7 +10,7 @@ from k2stream.dlq.refusal import Refused as Refused
 from k2stream.dlq.sinks import route_of
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Exchange
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 
 HEADER = "k2-dead-letter"
 """Header of a record put back: the number of its dead letter, ":", and which record of the letter it is."""
@@ -38,7 +38,7 @@ class LetterPlan(NamedTuple):
     """A sink's."""
 
 
-def plan(letter: DeadLetter, settings: Settings) -> LetterPlan:
+def plan(letter: DeadLetter, settings: KafkaSettings) -> LetterPlan:
     """The records that a letter's original is, or gives. Raises Refused."""
     if letter.stage not in ("ingest", "normalize", "hot", "cold"):
         raise Refused(
@@ -69,7 +69,7 @@ def _symbol(exchange: Exchange, value: bytes) -> bytes:
     return b"" if unreadable else exchange.normalise(records).symbol[0].encode()
 
 
-def _frame(exchange: Exchange, letter: DeadLetter, settings: Settings) -> LetterPlan:
+def _frame(exchange: Exchange, letter: DeadLetter, settings: KafkaSettings) -> LetterPlan:
     """The trades that the frame holds for today's parser, received when the letter was written."""
     frame = exchange.parse(letter.original_bytes)
     causes = tuple(reject.cause for reject in frame.rejects)

@@ -19,7 +19,7 @@ from k2stream.kafka.creation import ensure_topics
 from k2stream.kafka.producer import DurableProducer, producing
 from k2stream.kafka.reader import Reader, Stretches
 from k2stream.model import clock
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings, Settings
 
 CHUNK = 200
 """Letters claimed at once."""
@@ -61,8 +61,8 @@ async def replay(
     settings: Settings, letters: Sequence[tuple[int, DeadLetter]]
 ) -> AsyncIterator[ReplayOutcome]:
     """Put letters back, in their order, those that may go; an outcome for each."""
-    await ensure_topics(settings, topics.declared(settings))
-    async with Reader(settings) as reader:
+    await ensure_topics(settings.kafka, topics.declared(settings.kafka))
+    async with Reader(settings.kafka) as reader:
         known = await replays(reader)
         items = []
         for number, letter in letters:
@@ -70,10 +70,12 @@ async def replay(
             try:
                 if item in known and known[item].settled:
                     raise Refused(before(known[item]))
-                items.append(Item(item, await _complete(reader, settings, letter, plan(letter, settings))))
+                items.append(
+                    Item(item, await _complete(reader, settings.kafka, letter, plan(letter, settings.kafka)))
+                )
             except Refused as reason:
                 yield ReplayOutcome(number, 0, f"refused: {reason}")
-        async with producing(settings) as producer:
+        async with producing(settings.kafka) as producer:
             run = _Run(settings, reader, producer)
             for start in range(0, len(items), CHUNK):
                 for outcome in await run.put_back(items[start : start + CHUNK]):
@@ -86,7 +88,9 @@ def before(replay: Replay) -> str:
     return f"put back at {clock.spoken(replay.since)}, to {places}"
 
 
-async def _complete(reader: Reader, settings: Settings, letter: DeadLetter, found: LetterPlan) -> LetterPlan:
+async def _complete(
+    reader: Reader, settings: KafkaSettings, letter: DeadLetter, found: LetterPlan
+) -> LetterPlan:
     """The plan with the key that the raw record has, where its value does not tell. Raises Refused."""
     if all(row.key for row in found.rows):
         return found
@@ -133,7 +137,7 @@ class _Run:
         ends: dict[str, Stretches] = {}
         for exchange in topics.EXCHANGES:
             if any(item.plan.topic == topics.raw(exchange) for item in items):
-                count = self._settings.raw_partitions(exchange)
+                count = self._settings.kafka.raw_partitions(exchange)
                 ends[topics.raw(exchange)] = await self._reader.held(topics.raw(exchange), count)
         for item in items:
             raw = ends.get(item.plan.topic)  # none of a sink's letter
@@ -189,7 +193,7 @@ class _Run:
         raws = set(map(topics.raw, topics.EXCHANGES))
         for topic in {replay.topic for _, replay in again} & raws:
             exchange = topics.exchange_of(topic)
-            held = await self._reader.held(topic, self._settings.raw_partitions(exchange))
+            held = await self._reader.held(topic, self._settings.kafka.raw_partitions(exchange))
             after: dict[int, int] = {}
             for item, replay in again:
                 if replay.topic == topic:

@@ -24,7 +24,7 @@ from k2stream.iceberg.catalog import open_catalog
 from k2stream.iceberg.commit import committed
 from k2stream.iceberg.tables import TABLES, rows_for
 from k2stream.layers import bronze, gold, silver
-from k2stream.settings import Settings
+from k2stream.settings import IcebergSettings, KafkaSettings, Settings
 
 _HOT = {route.table: route for route in (*bronze.ROUTES, silver.ROUTE, *gold.ROUTES)}
 
@@ -41,14 +41,14 @@ def route_of(letter: DeadLetter) -> Route:
 def put(settings: Settings, letter: DeadLetter) -> int:
     """Write the row, unless the table has it; how many rows. Raises Refused when it still cannot be read."""
     route = route_of(letter)
-    rows = _row(settings, route, letter)
+    rows = _row(settings.kafka, route, letter)
     if letter.stage == "cold":
-        return committed(partial(_append, settings, route, rows))
-    with closing(ClickHouse(settings)) as destination:
+        return committed(partial(_append, settings.iceberg, route, rows))
+    with closing(ClickHouse(settings.clickhouse)) as destination:
         return destination.add(route, rows)
 
 
-def _row(settings: Settings, route: Route, letter: DeadLetter) -> pa.Table:
+def _row(settings: KafkaSettings, route: Route, letter: DeadLetter) -> pa.Table:
     value = letter.original_bytes
     registry.look_up([value], settings.registry_url)
     at = np.array([letter.offset], np.int64)
@@ -59,7 +59,7 @@ def _row(settings: Settings, route: Route, letter: DeadLetter) -> pa.Table:
     return stored(rows)
 
 
-def _append(settings: Settings, route: Route, rows: pa.Table) -> int:
+def _append(settings: IcebergSettings, route: Route, rows: pa.Table) -> int:
     table = owner.own(open_catalog(settings), route.table)
     names = [name for name in _IDENTITY if name in rows.column_names]
     names = [*gold.IDENTITY, "revision"] if "revision" in rows.column_names else names

@@ -171,6 +171,6 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["--relock"]:
         relock()
     else:
-        root = Path(load().cache_dir).expanduser()
+        root = Path(load().local.cache_dir).expanduser()
         kafka_jars(root)
         registry_home(root)

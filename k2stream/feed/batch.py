@@ -15,7 +15,6 @@ from k2stream.feed.subscriptions import Change, Subscriptions
 from k2stream.model import events
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.model.frames import FrameCounter, MissingFrames
-from k2stream.settings import Settings
 
 REORDER_US = 5_000_000
 """A frame that comes so much later than one behind it is lost."""
@@ -66,12 +65,12 @@ class FeedBatch:
 class Batcher:
     """Fills one batch after another from the frames of an exchange's connections."""
 
-    def __init__(self, exchange: Exchange, settings: Settings) -> None:
+    def __init__(self, exchange: Exchange, partitions: int, *, simulated: bool) -> None:
+        """`partitions` is the raw topic's number of them."""
         self._exchange = exchange
-        self._simulated = settings.simulated
+        self._simulated = simulated
         self._topic = topics.raw(exchange.name)
         self._batch = FeedBatch()
-        partitions = settings.raw_partitions(exchange.name)
 
         @lru_cache(maxsize=4096)
         def route(symbol: str) -> tuple[bytes, int]:

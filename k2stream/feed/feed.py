@@ -26,7 +26,7 @@ from k2stream.model import clock
 from k2stream.model.errors import ConfigError
 from k2stream.model.events import EventKind
 from k2stream.model.instrument import Instrument
-from k2stream.settings import Settings
+from k2stream.settings import FeedSettings
 
 log = logging.getLogger(__name__)
 
@@ -52,12 +52,16 @@ class Feed:
         exchange: Exchange,
         instruments: Sequence[Instrument],
         publisher: Publisher,
-        settings: Settings,
+        settings: FeedSettings,
+        partitions: int,
         *,
         now_us: Callable[[], int] = clock.now_us,
         pending_bytes: int = PENDING_BYTES,
     ) -> None:
-        """Raises ConfigError when nothing, or not this, can be subscribed to, or the URL is none."""
+        """`partitions` is the raw topic's number of them.
+
+        Raises ConfigError when nothing, or not this, can be subscribed to, or the URL is none.
+        """
         self._exchange = exchange
         self._publisher = publisher
         self._settings = settings
@@ -68,7 +72,7 @@ class Feed:
         exchange.subscribe(instruments)
         self._instruments = {item.symbol: item for item in instruments}
         self._silence = settings.silence_seconds or exchange.silence_seconds
-        self._batcher = Batcher(exchange, settings)
+        self._batcher = Batcher(exchange, partitions, simulated=settings.simulated)
         self.status = Status(exchange.name, simulated=settings.simulated)
         self._link: Link | None = None
         self._socket: Socket | None = None
@@ -291,7 +295,7 @@ class Feed:
             log.info("%s", self.status.line())
 
 
-def _checked_url(exchange: str, settings: Settings) -> str:
+def _checked_url(exchange: str, settings: FeedSettings) -> str:
     url = settings.ws_url(exchange)
     try:
         parse_uri(url)

@@ -14,7 +14,7 @@ from k2stream.history.seams import CandleSpan, UnknownStretch, newest, rest
 from k2stream.model import clock as clocks
 from k2stream.model.candle import Candle
 from k2stream.model.instrument import Instrument
-from k2stream.settings import Settings
+from k2stream.settings import CandleSettings
 
 logger = logging.getLogger(__name__)
 
@@ -166,6 +166,6 @@ def _lagging(tier: Tier, hole: UnknownStretch) -> MissingTier:
     )
 
 
-def of(settings: Settings, *stores: Callable[[Settings], Tier]) -> CandleHistory:
-    """The history in the settings' stores, warmest first."""
-    return CandleHistory([store(settings) for store in stores], grace_ms=-(-settings.grace_us // 1000))
+def of(settings: CandleSettings, *tiers: Tier) -> CandleHistory:
+    """The history in the tiers, warmest first."""
+    return CandleHistory(tiers, grace_ms=settings.grace_ms)

@@ -11,7 +11,7 @@ from k2stream.layers.table import GOLD
 from k2stream.model import clock
 from k2stream.model.candle import Candle
 from k2stream.model.instrument import Instrument
-from k2stream.settings import Settings
+from k2stream.settings import IcebergSettings
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS, _US = timedelta(milliseconds=1), timedelta(microseconds=1)
@@ -23,7 +23,7 @@ class ColdTier:
 
     name = "Iceberg"
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: IcebergSettings) -> None:
         self._settings = settings
         self._catalog: Any = None
 
@@ -67,7 +67,7 @@ class ColdTier:
 
         settings = self._settings
         embedded = settings.data_path / "iceberg" / "catalog.db"
-        if not settings.iceberg_catalog_uri and not embedded.exists():
+        if not settings.catalog_uri and not embedded.exists():
             return None
         self._catalog = self._catalog or open_catalog(settings)
         try:

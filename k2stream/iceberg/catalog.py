@@ -11,7 +11,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
 from k2stream.model.errors import Unavailable
-from k2stream.settings import Settings
+from k2stream.settings import IcebergSettings
 
 NAME = "k2"
 """pyiceberg reads further properties from its own configuration: `PYICEBERG_CATALOG__K2__S3__ENDPOINT`, …"""
@@ -47,10 +47,10 @@ def inode(catalog: Catalog) -> tuple[int, int] | None:
     return stat.st_dev, stat.st_ino
 
 
-def open_catalog(settings: Settings) -> Catalog:
+def open_catalog(settings: IcebergSettings) -> Catalog:
     """Open the catalog. http(s) URIs are REST catalogs, all others SQLAlchemy's (PostgreSQL, SQLite)."""
     folder = settings.data_path / "iceberg"
-    uri, warehouse = settings.iceberg_catalog_uri, settings.iceberg_warehouse
+    uri, warehouse = settings.catalog_uri, settings.warehouse
     if not uri or not warehouse:
         folder.mkdir(parents=True, exist_ok=True)
     uri = uri or sqlite(folder / "catalog.db")

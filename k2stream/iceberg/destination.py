@@ -29,7 +29,7 @@ from k2stream.delivery.route import Route
 from k2stream.iceberg import owner, tables, writer
 from k2stream.iceberg.catalog import inode, open_catalog
 from k2stream.model.errors import ConfigError, StateRefused
-from k2stream.settings import Settings
+from k2stream.settings import IcebergSettings
 
 _AWAY = (
     CommitStateUnknownException,
@@ -66,7 +66,7 @@ def gone(said: str, data: Path) -> str:
 class Iceberg:
     """The cold tier as a destination."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: IcebergSettings) -> None:
         self._settings = settings
         self._known: Catalog | None = None
         self._inode: tuple[int, int] | None = None

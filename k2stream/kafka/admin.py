@@ -10,11 +10,11 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from k2stream.batch import TP
 from k2stream.kafka.client import client_options
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 
 
 @asynccontextmanager
-async def connected(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+async def connected(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
     """An admin client. Raises KafkaConnectionError when the broker cannot be reached."""
     admin = AIOKafkaAdminClient(**client_options(settings))
     try:
@@ -24,7 +24,7 @@ async def connected(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
         await admin.close()
 
 
-async def delete_before(settings: Settings, tp: TP, offset: int) -> None:
+async def delete_before(settings: KafkaSettings, tp: TP, offset: int) -> None:
     """Remove a partition's records below an offset: its log begins there afterwards."""
     async with connected(settings) as admin:
         await admin.delete_records({TopicPartition(*tp): RecordsToDelete(before_offset=offset)})

@@ -10,22 +10,22 @@ from typing import Any
 from aiokafka.errors import OffsetOutOfRangeError
 
 from k2stream.model.errors import Expired
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 
 
-def client_options(settings: Settings) -> dict[str, Any]:
+def client_options(settings: KafkaSettings) -> dict[str, Any]:
     """Keyword arguments of aiokafka's clients."""
     options: dict[str, Any] = {
-        "bootstrap_servers": settings.kafka_bootstrap,
-        "security_protocol": settings.kafka_security_protocol,
+        "bootstrap_servers": settings.bootstrap,
+        "security_protocol": settings.security_protocol,
     }
-    if "SSL" in settings.kafka_security_protocol:
+    if "SSL" in settings.security_protocol:
         options["ssl_context"] = ssl.create_default_context()
-    if settings.kafka_sasl_mechanism:
+    if settings.sasl_mechanism:
         options |= {
-            "sasl_mechanism": settings.kafka_sasl_mechanism,
-            "sasl_plain_username": settings.kafka_sasl_username,
-            "sasl_plain_password": settings.kafka_sasl_password,
+            "sasl_mechanism": settings.sasl_mechanism,
+            "sasl_plain_username": settings.sasl_username,
+            "sasl_plain_password": settings.sasl_password,
         }
     return options
 

@@ -14,13 +14,17 @@ from k2stream.kafka.admin import connected
 from k2stream.kafka.client import client_options
 from k2stream.model.errors import ConfigError, StateRefused, mending
 from k2stream.model.roles import role_of
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 
 _GROUPS_TOPIC = "__consumer_offsets"
 
 
 async def ensure_topics(
-    settings: Settings, declared: Sequence[topics.Topic], *, anew: Collection[str] = (), leave: bool = False
+    settings: KafkaSettings,
+    declared: Sequence[topics.Topic],
+    *,
+    anew: Collection[str] = (),
+    leave: bool = False,
 ) -> None:
     """Create the topics that are missing; safe when several workers do it at once.
 
@@ -35,7 +39,7 @@ async def ensure_topics(
     except KafkaConnectionError:
         await admin.close()
         raise ConfigError(
-            f"no Kafka broker at {settings.kafka_bootstrap}; start one with `k2 up` or set K2_KAFKA_BOOTSTRAP"
+            f"no Kafka broker at {settings.bootstrap}; start one with `k2 up` or set K2_KAFKA_BOOTSTRAP"
         ) from None
     try:
         existing = set(await admin.list_topics())
@@ -53,7 +57,7 @@ async def ensure_topics(
         await admin.close()
 
 
-async def lost_topics(settings: Settings, names: Collection[str]) -> list[str]:
+async def lost_topics(settings: KafkaSettings, names: Collection[str]) -> list[str]:
     """Of topics those that do not exist, though a group of ours has read them."""
     async with connected(settings) as admin:
         existing = set(await admin.list_topics())
@@ -83,12 +87,12 @@ def _said(lost: dict[str, tuple[str, str]]) -> str:
     )
 
 
-async def _create(admin: AIOKafkaAdminClient, missing: list[topics.Topic], settings: Settings) -> None:
+async def _create(admin: AIOKafkaAdminClient, missing: list[topics.Topic], settings: KafkaSettings) -> None:
     new = [
         NewTopic(
             topic.name,
             topic.partitions,
-            settings.kafka_replication,
+            settings.replication,
             topic_configs={"retention.ms": str(topic.retention_ms), **topic.config},
         )
         for topic in missing
@@ -99,7 +103,7 @@ async def _create(admin: AIOKafkaAdminClient, missing: list[topics.Topic], setti
         pass  # another worker was faster; the partition check below has the last word
     except KafkaError as error:
         raise ConfigError(
-            f"topics cannot be created at {settings.kafka_bootstrap}: {error}; check K2_KAFKA_REPLICATION "
+            f"topics cannot be created at {settings.bootstrap}: {error}; check K2_KAFKA_REPLICATION "
             "and the rights of this user"
         ) from None
 

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 
 from k2stream.batch import TP
 from k2stream.kafka.client import client_options
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 
 SESSION_MS, HEARTBEAT_MS = 6_000, 1_000
 STOP_SECONDS = 1.0
@@ -38,7 +38,9 @@ class GroupReader:
 
 
 @asynccontextmanager
-async def in_group(settings: Settings, topic: str, group: str, longest_ms: int) -> AsyncIterator[GroupReader]:
+async def in_group(
+    settings: KafkaSettings, topic: str, group: str, longest_ms: int
+) -> AsyncIterator[GroupReader]:
     """Read a topic as a member of a group, from its beginning at first; `longest_ms` between two polls."""
     consumer = AIOKafkaConsumer(
         topic,
@@ -67,7 +69,7 @@ class Followed(NamedTuple):
     caught_up: bool  # all that was there at the start has been yielded before
 
 
-async def from_beginning(settings: Settings, tp: TP) -> AsyncGenerator[Followed, None]:
+async def from_beginning(settings: KafkaSettings, tp: TP) -> AsyncGenerator[Followed, None]:
     """A partition's records from its beginning on, for ever; an item per poll, at least one a second."""
     where = TopicPartition(*tp)
     consumer = AIOKafkaConsumer(

@@ -19,7 +19,7 @@ from k2stream.kafka.admin import connected
 from k2stream.model.candle import TIMEFRAMES
 from k2stream.model.errors import ConfigError
 from k2stream.model.roles import Role
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 
 _RAW = tuple(map(topics.raw, topics.EXCHANGES))
 _ALL_LAYERS = (*_RAW, topics.NORMALIZED, *map(topics.ohlcv, TIMEFRAMES))
@@ -69,13 +69,13 @@ async def offsets(admin: AIOKafkaAdminClient, group: str) -> dict[TP, Committed]
     raise ConfigError(f"the broker does not say what group {group} has read: try again")
 
 
-async def committed(settings: Settings, group: str) -> dict[TP, Committed]:
+async def committed(settings: KafkaSettings, group: str) -> dict[TP, Committed]:
     """As `offsets`, through a client of its own."""
     async with connected(settings) as admin:
         return await offsets(admin, group)
 
 
-async def members(settings: Settings) -> set[str]:
+async def members(settings: KafkaSettings) -> set[str]:
     """The roles' groups that have a member."""
     async with connected(settings) as admin:
         return {group for group in SOURCES if await _members(admin, group)}

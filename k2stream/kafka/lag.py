@@ -25,16 +25,16 @@ class LagReader:
     """Reads the lag of the platform's consumer groups; an async context manager."""
 
     def __init__(self, settings: Settings) -> None:
-        self._admin = AIOKafkaAdminClient(**client_options(settings))
-        self._consumer = AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False)
+        self._admin = AIOKafkaAdminClient(**client_options(settings.kafka))
+        self._consumer = AIOKafkaConsumer(**client_options(settings.kafka), enable_auto_commit=False)
         self.fillers = {
             gap_fill_group(name): (topics.FEED_EVENTS,)
             for name in topics.EXCHANGES
-            if settings.fills_gaps(name)
+            if settings.feeds.fills_gaps(name)
         }
         """The gap fillers' groups, and what they read."""
         self._sources = {**SOURCES, **self.fillers}
-        self._partitions = {topic.name: topic.partitions for topic in topics.declared(settings)}
+        self._partitions = {topic.name: topic.partitions for topic in topics.declared(settings.kafka)}
 
     async def __aenter__(self) -> Self:
         try:

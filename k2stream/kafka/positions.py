@@ -14,7 +14,7 @@ from k2stream.batch import TP
 from k2stream.kafka.client import client_options
 from k2stream.kafka.groups import Committed
 from k2stream.model.errors import Unavailable
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 
 
 class GroupBusy(Unavailable):
@@ -24,7 +24,7 @@ class GroupBusy(Unavailable):
 class GroupPositions:
     """Some partitions of a group, read by nobody; an async context manager."""
 
-    def __init__(self, settings: Settings, group: str, partitions: Iterable[TP]) -> None:
+    def __init__(self, settings: KafkaSettings, group: str, partitions: Iterable[TP]) -> None:
         self._consumer = AIOKafkaConsumer(
             group_id=group, enable_auto_commit=False, **client_options(settings)
         )

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 
 from k2stream.batch import TP
 from k2stream.kafka.client import client_options
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 
 EMPTY_RECORDS = 100_000
 """Records of a batch that only takes offsets: compressed, some hundred bytes."""
@@ -56,7 +56,7 @@ class DurableProducer:
 
 
 @asynccontextmanager
-async def producing(settings: Settings, *, compressed: bool = False) -> AsyncIterator[DurableProducer]:
+async def producing(settings: KafkaSettings, *, compressed: bool = False) -> AsyncIterator[DurableProducer]:
     """A producer of one's own; `compressed` for large batches of what compresses well."""
     options: dict[str, Any] = {**client_options(settings), "acks": "all", "enable_idempotence": True}
     if compressed:

@@ -12,7 +12,7 @@ from k2stream.batch import TP, deliver_columns, look_at
 from k2stream.batch.proof import Shown
 from k2stream.kafka.client import all_there, client_options
 from k2stream.model.errors import ConfigError
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 
 Stretches = Mapping[int, tuple[int, int]]
 """By partition: the first offset, and the one after the last."""
@@ -21,7 +21,7 @@ Stretches = Mapping[int, tuple[int, int]]
 class Reader:
     """A client without a group; an async context manager. `columnar` reads RecordBatch instead of records."""
 
-    def __init__(self, settings: Settings, *, columnar: bool = False) -> None:
+    def __init__(self, settings: KafkaSettings, *, columnar: bool = False) -> None:
         self._consumer = AIOKafkaConsumer(
             **client_options(settings),
             max_poll_records=20_000,

@@ -28,20 +28,20 @@ from k2stream.replay.bronze import Bronze
 from k2stream.replay.rebuild import Rebuild
 from k2stream.replay.run import BATCH_RECORDS
 from k2stream.replay.tables import Tables, send_changes
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings, Settings
 
 
 async def do(settings: Settings, made: MendPlan, held: dict[str, BatchTable], say: Say) -> None:
     """Do what was planned; killed anywhere, another run finishes it. The role's workers must not run."""
-    await _create_changelogs(settings, made.role, held)
+    await _create_changelogs(settings.kafka, made.role, held)
     goals: dict[TP, tuple[int, Note]] = {}
     if made.role == "candles":
-        goals = await _ends(settings, [item.tp for item in made.found], made.found)
+        goals = await _ends(settings.kafka, [item.tp for item in made.found], made.found)
     for rows in made.drops:
         await asyncio.to_thread(drop, settings, rows)
         say(str(rows))
     for todo in made.lifts:
-        begin = await lift.lift(settings, todo, say)
+        begin = await lift.lift(settings.kafka, todo, say)
         goals[TP(todo.topic, todo.partition)] = begin, _after(made, TP(todo.topic, todo.partition), begin)
     for item in made.skips:
         goals[item.tp] = item.shown.begin, _after(made, item.tp, item.shown.begin)
@@ -54,10 +54,10 @@ async def do(settings: Settings, made: MendPlan, held: dict[str, BatchTable], sa
                 goals[item.tp] = item.committed, Note(kept.version, kept.generation + 1, kept.proof)
     for tp, offsets in made.fills.items():  # after what its table has to know
         (table,) = [table for table in held.values() if table.source == tp.topic]
-        count = await fill.fill(settings, Bronze(open_catalog(settings)), tp, offsets, table)
+        count = await fill.fill(settings, Bronze(open_catalog(settings.iceberg)), tp, offsets, table)
         say(f"{tp.topic}[{tp.partition}]: {count} trades normalised from Iceberg")
-    await _tell(settings, [item for item in made.skips if not _is_filled(made, item)])
-    await _write(settings, Role(made.role).group, goals, held)
+    await _tell(settings.kafka, [item for item in made.skips if not _is_filled(made, item)])
+    await _write(settings.kafka, Role(made.role).group, goals, held)
 
 
 def _is_filled(made: MendPlan, item: SourceFound) -> bool:
@@ -75,7 +75,7 @@ def _generation(found: Iterable[SourceFound]) -> int:
 
 
 async def _ends(
-    settings: Settings, tps: Sequence[TP], found: Sequence[SourceFound]
+    settings: KafkaSettings, tps: Sequence[TP], found: Sequence[SourceFound]
 ) -> dict[TP, tuple[int, Note]]:
     """Where the tables will be at least, once they are rebuilt from all raw records that there are then."""
     ends = {tp: held.end for tp, held in (await shown_at(settings, dict.fromkeys(tps, -1))).items()}
@@ -100,23 +100,23 @@ async def _rebuild(settings: Settings, made: MendPlan, held: dict[str, BatchTabl
         held = {name: table for name, table in held.items() if name in lost}
         sources = {table.source for table in held.values()}
         limits = {tp: end if tp.topic in sources else 0 for tp, end in made.committed.items()}
-    built, catalog = Rebuild(settings), open_catalog(settings)
-    bronze = Bronze(catalog, settings)
-    async with Reader(settings, columnar=True) as reader:
-        for part in await source.plan(settings, reader, catalog, "auto"):
+    built, catalog = Rebuild(settings), open_catalog(settings.iceberg)
+    bronze = Bronze(catalog, settings.clickhouse)
+    async with Reader(settings.kafka, columnar=True) as reader:
+        for part in await source.plan(settings.kafka, reader, catalog, "auto"):
             end = limits.get(TP(topics.raw(part.exchange), part.partition), part.end)
             part = part._replace(begin=min(part.begin, end), end=min(part.end, end))
             async for batch in source.batches(reader, bronze, part, BATCH_RECORDS, say):
                 await asyncio.to_thread(built.take, part.exchange, batch)
-    return await Tables(held, built, settings.candle_retention).repair(settings, reopen=True)
+    return await Tables(held, built, settings.candles.retention).repair(settings.kafka, reopen=True)
 
 
-async def _create_changelogs(settings: Settings, role: str, held: dict[str, BatchTable]) -> None:
+async def _create_changelogs(settings: KafkaSettings, role: str, held: dict[str, BatchTable]) -> None:
     declared = [found for found in create_app(role).changelogs() if found.source]
     await ensure_topics(settings, declared, anew=[found.name for found in declared])
 
 
-async def _tell(settings: Settings, skips: Sequence[SourceFound]) -> None:
+async def _tell(settings: KafkaSettings, skips: Sequence[SourceFound]) -> None:
     """A feed event for what was never read: candles of that time are not healthy."""
     if not skips:
         return
@@ -132,7 +132,7 @@ async def _tell(settings: Settings, skips: Sequence[SourceFound]) -> None:
 
 
 async def _write(
-    settings: Settings, group: str, goals: dict[TP, tuple[int, Note]], held: dict[str, BatchTable]
+    settings: KafkaSettings, group: str, goals: dict[TP, tuple[int, Note]], held: dict[str, BatchTable]
 ) -> None:
     """Positions with their notes: in the tables' changelogs, then beside the group's offsets."""
     async with producing(settings) as producer:

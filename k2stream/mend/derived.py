@@ -29,7 +29,7 @@ from k2stream.mend.look import shown_at
 from k2stream.mend.renormalize import publish_again
 from k2stream.mend.sinks import go_back
 from k2stream.model.roles import Role
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings, Settings
 
 
 class Misread(NamedTuple):
@@ -72,16 +72,19 @@ class DerivedFound:
 async def look(settings: Settings, role: str) -> DerivedFound:
     """What is there now."""
     written = topics.written_by(role)
-    missing = await lost_topics(settings, written)
+    missing = await lost_topics(settings.kafka, written)
     held = [table for table in TABLES.values() if table.topic in written]
     found: list[Misread] = []
     unseen: dict[str, str] = {}
-    tiers: tuple[tuple[Destination, bool], ...] = ((ClickHouse(settings), True), (Iceberg(settings), False))
+    tiers: tuple[tuple[Destination, bool], ...] = (
+        (ClickHouse(settings.clickhouse), True),
+        (Iceberg(settings.iceberg), False),
+    )
     for sink, hot in tiers:
         try:
             for table in held:
                 route = ROUTES[table.hot] if hot else cold.TABLES[table.cold].route
-                numbers = await _misread(settings, sink, route, gone=table.topic in missing)
+                numbers = await _misread(settings.kafka, sink, route, gone=table.topic in missing)
                 found += [Misread(table, number, hot) for number in numbers]
         except UNAVAILABLE as error:
             unseen["ClickHouse" if hot else "Iceberg"] = " ".join(str(error).split())
@@ -90,7 +93,7 @@ async def look(settings: Settings, role: str) -> DerivedFound:
     return DerivedFound(role, missing, found, unseen)
 
 
-async def _misread(settings: Settings, sink: Destination, route: Route, *, gone: bool) -> list[int]:
+async def _misread(settings: KafkaSettings, sink: Destination, route: Route, *, gone: bool) -> list[int]:
     """Partitions whose last record read is not in the log; all that were read when the topic is `gone`."""
     held = await asyncio.to_thread(sink.positions, route)
     read = {number: position for number, position in held.items() if position.offset >= 0}
@@ -118,9 +121,9 @@ async def mend(settings: Settings, found: DerivedFound, done: Mapping[TP, int], 
     """
     if not found:
         return
-    declared = [topic for topic in topics.declared(settings) if topic.name in found.missing]
+    declared = [topic for topic in topics.declared(settings.kafka) if topic.name in found.missing]
     if declared:
-        await ensure_topics(settings, declared, anew=found.missing)
+        await ensure_topics(settings.kafka, declared, anew=found.missing)
     if found.role == Role.NORMALIZE:
         count = await publish_again(settings, done, say)
         say(f"{count:,} canonical trades published again")

@@ -19,7 +19,7 @@ from k2stream.iceberg.catalog import open_catalog
 from k2stream.iceberg.commit import committed
 from k2stream.layers.table import BRONZE
 from k2stream.mend.sinks import go_back
-from k2stream.settings import Settings
+from k2stream.settings import ClickHouseSettings, IcebergSettings, Settings
 
 
 class Reached(NamedTuple):
@@ -73,22 +73,25 @@ def drops(
 def drop(settings: Settings, todo: Drop) -> None:
     """Remove the rows, and go back; done again it does nothing more."""
     at = SourcePartition(topics.raw(todo.exchange), todo.partition)
-    (_hot if todo.hot else _cold)(settings, todo)
+    if todo.hot:
+        _hot(settings.clickhouse, todo)
+    else:
+        _cold(settings.iceberg, todo)
     if todo.again:
         go_back(settings, BRONZE[todo.exchange], at, todo.first, hot=todo.hot)
 
 
-def _hot(settings: Settings, todo: Drop) -> None:
+def _hot(settings: ClickHouseSettings, todo: Drop) -> None:
     table = BRONZE[todo.exchange].hot
     where = f"raw_partition = {todo.partition} AND raw_offset >= {todo.first} AND raw_offset < {todo.end}"
-    change = f"ALTER TABLE {settings.clickhouse_database}.{table} DELETE WHERE {where}"
+    change = f"ALTER TABLE {settings.database}.{table} DELETE WHERE {where}"
     client = connect(settings)
-    for statement in cluster.clustered(change, settings.clickhouse_cluster):
+    for statement in cluster.clustered(change, settings.cluster):
         client.execute(statement, settings={"mutations_sync": 2})
     client.disconnect()
 
 
-def _cold(settings: Settings, todo: Drop) -> None:
+def _cold(settings: IcebergSettings, todo: Drop) -> None:
     where = f"raw_partition == {todo.partition} and raw_offset >= {todo.first} and raw_offset < {todo.end}"
 
     def load() -> Any:

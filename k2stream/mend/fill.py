@@ -25,10 +25,10 @@ async def fill(settings: Settings, bronze: Bronze, tp: TP, offsets: range, table
     `table` is the exchange's positions; its changes are the caller's to write.
     """
     of = exchanges.get(topics.exchange_of(tp.topic))
-    spelled = instruments.spelling(of, instruments.load(settings.instruments_file))
-    schema_id = await registry.register(topics.NORMALIZED, "trade", settings.registry_url)
+    spelled = instruments.spelling(of, instruments.load(settings.feeds.instruments_file))
+    schema_id = await registry.register(topics.NORMALIZED, "trade", settings.kafka.registry_url)
     count = 0
-    async with producing(settings) as producer:
+    async with producing(settings.kafka) as producer:
         for start in range(offsets.start, offsets.stop, SPAN):
             end = min(start + SPAN, offsets.stop)
             batch = await asyncio.to_thread(bronze.batch, of.name, tp.partition, start, end)

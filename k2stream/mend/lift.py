@@ -17,7 +17,7 @@ from k2stream.exchanges import raw
 from k2stream.kafka.admin import delete_before
 from k2stream.kafka.producer import DurableProducer, producing
 from k2stream.kafka.reader import Reader
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 
 COPIED = "k2-copied-from"
 """Header of a record that was published again: the offset under which it came first."""
@@ -51,14 +51,14 @@ def backfilled(value: bytes) -> bytes:
     return value if raw.BACKFILLED in value else value.rstrip()[:-1] + raw.BACKFILLED + b"}"
 
 
-async def plan(settings: Settings, topic: str, partition: int, used: int, newest_ms: int) -> Lift:
+async def plan(settings: KafkaSettings, topic: str, partition: int, used: int, newest_ms: int) -> Lift:
     """What a partition needs: records after `newest_ms`, the time of the last one that was read, are new."""
     async with Reader(settings) as reader:
         (begin, end) = (await reader.since(topic, partition + 1, newest_ms + 1))[partition]
     return Lift(topic, partition, used, begin, end)
 
 
-async def lift(settings: Settings, todo: Lift, say: Say) -> int:
+async def lift(settings: KafkaSettings, todo: Lift, say: Say) -> int:
     """Do it; the offset at which the log begins then. Killed anywhere, another run finishes it."""
     async with producing(settings, compressed=True) as producer:
         async with Reader(settings) as reader:
@@ -72,7 +72,7 @@ async def lift(settings: Settings, todo: Lift, say: Say) -> int:
     return todo.used
 
 
-async def _copy(settings: Settings, producer: DurableProducer, todo: Lift) -> int:
+async def _copy(settings: KafkaSettings, producer: DurableProducer, todo: Lift) -> int:
     """Publish the new records below `used` once more, from the one after the last that was already."""
     async with Reader(settings) as reader:
         (begin, end) = (await reader.held(todo.topic, todo.partition + 1))[todo.partition]

@@ -13,7 +13,7 @@ from k2stream.kafka.groups import Committed
 from k2stream.kafka.reader import Reader
 from k2stream.model.errors import ConfigError
 from k2stream.model.roles import Role
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings, Settings
 from k2stream.tables.catalog import catalog
 from k2stream.tables.reading import load
 
@@ -60,7 +60,7 @@ async def look(settings: Settings, role: str) -> tuple[list[SourceFound], dict[s
     held = {
         name: item.table for name, item in catalog(settings).items() if item.table.source in SOURCES[role]
     }
-    async with Reader(settings, columnar=True) as reader:
+    async with Reader(settings.kafka, columnar=True) as reader:
         for table in held.values():
             if await reader.exists(table.changelog_topic_name):
                 await load(reader, table)
@@ -68,14 +68,14 @@ async def look(settings: Settings, role: str) -> tuple[list[SourceFound], dict[s
     if missing:
         writer = "`k2 mend normalize`" if missing[0] == topics.NORMALIZED else "its writer (`k2 up`)"
         raise ConfigError(f"topic {missing[0]} does not exist: {writer} creates it")
-    counts = {topic.name: topic.partitions for topic in topics.declared(settings)}
+    counts = {topic.name: topic.partitions for topic in topics.declared(settings.kafka)}
     tps = [TP(topic, number) for topic in SOURCES[role] for number in range(counts[topic])]
-    committed = await groups.committed(settings, Role(role).group)
-    return await _judged(settings, tps, committed, list(held.values())), held
+    committed = await groups.committed(settings.kafka, Role(role).group)
+    return await _judged(settings.kafka, tps, committed, list(held.values())), held
 
 
 async def _judged(
-    settings: Settings, tps: list[TP], committed: Mapping[TP, Committed], tables: list[BatchTable]
+    settings: KafkaSettings, tps: list[TP], committed: Mapping[TP, Committed], tables: list[BatchTable]
 ) -> list[SourceFound]:
     notes: dict[TP, Note | None] = {}
     positions: dict[TP, int] = {}
@@ -105,7 +105,7 @@ async def _judged(
     return found
 
 
-async def shown_at(settings: Settings, wanted: Mapping[TP, int]) -> dict[TP, Shown]:
+async def shown_at(settings: KafkaSettings, wanted: Mapping[TP, int]) -> dict[TP, Shown]:
     """What the broker shows of partitions, and of one offset each."""
     async with Reader(settings) as reader:
         return await reader.shown(wanted)

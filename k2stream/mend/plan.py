@@ -19,7 +19,7 @@ from k2stream.mend import lift
 from k2stream.mend.drop import Drop, Reached, drops
 from k2stream.mend.lift import Lift
 from k2stream.mend.look import SOURCES, SourceFound, shown_at
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings, Settings
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ async def plan(
     for item in wrong:
         where = f"{item.tp.topic}[{item.tp.partition}]"
         if item.judgement.verdict is Verdict.REFUSE:
-            await _plan_lift(settings, made, item, held[item.tp])
+            await _plan_lift(settings.kafka, made, item, held[item.tp])
         elif item.judgement.verdict is Verdict.EXPIRED:
             _plan_expired(made, item, max((at.end for at in held[item.tp] if not at.hot), default=0))
         if item.lost_tables:
@@ -79,7 +79,9 @@ def _plan_expired(made: MendPlan, item: SourceFound, cold_end: int) -> None:
         )
 
 
-async def _plan_lift(settings: Settings, made: MendPlan, item: SourceFound, sinks: Sequence[Reached]) -> None:
+async def _plan_lift(
+    settings: KafkaSettings, made: MendPlan, item: SourceFound, sinks: Sequence[Reached]
+) -> None:
     """Offsets were used twice: the log goes on above all of them, unless only sinks know of the first use."""
     where, exchange = f"{item.tp.topic}[{item.tp.partition}]", topics.exchange_of(item.tp.topic)
     newest = max((sink.newest for sink in sinks if sink.reads is False), default=0)
@@ -107,8 +109,8 @@ async def _sinks(settings: Settings, found: Sequence[SourceFound]) -> dict[TP, l
     held: dict[TP, list[Reached]] = {item.tp: [] for item in found}
     cold = [table.route for table in TABLES.values() if table.route.topic in SOURCES["normalize"]]
     tiers: list[tuple[Destination, Sequence[Route]]] = [
-        (ClickHouse(settings), bronze.ROUTES),
-        (Iceberg(settings), cold),
+        (ClickHouse(settings.clickhouse), bronze.ROUTES),
+        (Iceberg(settings.iceberg), cold),
     ]
     by_tp = {item.tp: item for item in found}
     for tier, (sink, routes) in enumerate(tiers):
@@ -118,7 +120,7 @@ async def _sinks(settings: Settings, found: Sequence[SourceFound]) -> dict[TP, l
                     continue
                 kept = proof.read(position.source)
                 wanted = {item.tp: kept.proof.offset if kept else position.offset}
-                shown = (await shown_at(settings, wanted))[item.tp]
+                shown = (await shown_at(settings.kafka, wanted))[item.tp]
                 judged = proof.judge(position.offset + 1, kept, shown)
                 reads = None if kept is None else shown.record == kept.proof
                 reads = False if judged.verdict is Verdict.REFUSE else reads

@@ -22,7 +22,7 @@ from k2stream.normalizer import Normalised, SymbolPosition, normalise
 from k2stream.replay import source
 from k2stream.replay.bronze import Bronze
 from k2stream.replay.source import Stretch
-from k2stream.settings import Settings
+from k2stream.settings import FeedSettings, Settings
 
 BATCH_RECORDS = 10_000
 
@@ -33,21 +33,21 @@ async def publish_again(settings: Settings, done: Mapping[TP, int], say: Say) ->
     `done`: up to which offset each raw partition was normalised; what follows is the normaliser's. Killed
     anywhere, another run publishes all of it again.
     """
-    (topic,) = (topic for topic in topics.declared(settings) if topic.name == topics.NORMALIZED)
+    (topic,) = (topic for topic in topics.declared(settings.kafka) if topic.name == topics.NORMALIZED)
     since = clock.now_us() - topic.retention_ms * 1000
-    schema_id = await registry.register(topics.NORMALIZED, "trade", settings.registry_url)
-    catalog = open_catalog(settings)
-    bronze, count = Bronze(catalog, settings), 0
-    async with Reader(settings, columnar=True) as reader, producing(settings) as producer:
-        for part in await source.plan(settings, reader, catalog, "auto"):
+    schema_id = await registry.register(topics.NORMALIZED, "trade", settings.kafka.registry_url)
+    catalog = open_catalog(settings.iceberg)
+    bronze, count = Bronze(catalog, settings.clickhouse), 0
+    async with Reader(settings.kafka, columnar=True) as reader, producing(settings.kafka) as producer:
+        for part in await source.plan(settings.kafka, reader, catalog, "auto"):
             end = min(part.end, done.get(TP(topics.raw(part.exchange), part.partition), 0))
             part = part._replace(begin=min(part.begin, end), end=end)
-            count += await _part(settings, producer, (reader, bronze, part), since, schema_id, say)
+            count += await _part(settings.feeds, producer, (reader, bronze, part), since, schema_id, say)
     return count
 
 
 async def _part(
-    settings: Settings,
+    settings: FeedSettings,
     producer: DurableProducer,
     read: tuple[Reader, Bronze, Stretch],
     since: int,

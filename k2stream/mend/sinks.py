@@ -12,22 +12,25 @@ from k2stream.iceberg.catalog import open_catalog
 from k2stream.iceberg.commit import committed
 from k2stream.layers.routes import ROUTES
 from k2stream.layers.table import LayerTable
-from k2stream.settings import Settings
+from k2stream.settings import ClickHouseSettings, IcebergSettings, Settings
 
 
 def go_back(settings: Settings, table: LayerTable, at: SourcePartition, first: int, *, hot: bool) -> None:
     """Let a tier's table be read again from an offset on, under a new epoch; it keeps its rows and marks."""
-    (_hot if hot else _cold)(settings, table, at, first)
+    if hot:
+        _hot(settings.clickhouse, table, at, first)
+    else:
+        _cold(settings.iceberg, table, at, first)
 
 
-def _hot(settings: Settings, table: LayerTable, at: SourcePartition, first: int) -> None:
+def _hot(settings: ClickHouseSettings, table: LayerTable, at: SourcePartition, first: int) -> None:
     destination = ClickHouse(settings)
     held = destination.positions(ROUTES[table.hot])[at.partition]
     destination.open({(table.hot, at): renamed(replace(held, offset=first - 1, source=""))})
     destination.close()
 
 
-def _cold(settings: Settings, table: LayerTable, at: SourcePartition, first: int) -> None:
+def _cold(settings: IcebergSettings, table: LayerTable, at: SourcePartition, first: int) -> None:
     def note() -> None:
         found = open_catalog(settings).load_table(table.cold)
         held = writer.positions(found)

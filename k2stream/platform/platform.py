@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Self
 
 import httpx
-import msgspec
 
 from k2stream import proxies, topics
 from k2stream.embedded.errors import StackError
@@ -25,7 +24,7 @@ from k2stream.embedded.stack import Endpoints, Stack
 from k2stream.kafka.creation import ensure_topics
 from k2stream.model.errors import StateRefused
 from k2stream.platform.restarts import LONGEST_SECONDS, Restarts
-from k2stream.settings import Settings, environment
+from k2stream.settings import FeedSettings, Settings, environment, replace, value_of
 
 NOTE = "workers.json"
 MENDED = "mended"
@@ -103,7 +102,10 @@ class Platform:
         self._on_step = on_step
         self._simulator: Child | None = None
         self.stack = Stack(
-            settings.data_path, Path(settings.cache_dir), heap_mb=settings.broker_heap_mb, on_step=on_step
+            settings.local.data_path,
+            Path(settings.local.cache_dir),
+            heap_mb=settings.local.broker_heap_mb,
+            on_step=on_step,
         )
         self._entered = AsyncExitStack()
 
@@ -129,7 +131,7 @@ class Platform:
         self.settings = local_settings(self.settings, self.stack.endpoints)
         if self._simulation:
             await self._start_simulator(self._simulation)
-        await ensure_topics(self.settings, topics.declared(self.settings), leave=True)
+        await ensure_topics(self.settings.kafka, topics.declared(self.settings.kafka), leave=True)
         for spec in WORKERS:
             await self._start_worker(spec)
         self._note()
@@ -151,23 +153,23 @@ class Platform:
         await child.until_ready(announced, _READY_WITHIN)
         ready = json.loads(child.log.read_text().partition("\n")[0])
         self.control_url = ready["control_url"]
-        own = [name for name in topics.EXCHANGES if self.settings.ws_url(name) != Settings().ws_url(name)]
+        feeds = self.settings.feeds
+        own = [name for name in topics.EXCHANGES if feeds.is_moved(name)]
         urls = {f"{name}_ws_url": ready[name] for name in topics.EXCHANGES if name not in own}
         urls |= {
-            field: ready["rest"][name]
+            f"{name}_rest_url": ready["rest"][name]
             for name in topics.EXCHANGES
-            if name not in own
-            and getattr(self.settings, field := f"{name}_rest_url") == getattr(Settings(), field)
+            if name not in own and feeds.rest_urls[name] == FeedSettings().rest_urls[name]
         }
-        self.settings = msgspec.structs.replace(self.settings, simulated=True, **urls)
+        self.settings = replace(self.settings, simulated=True, **urls)
         self._on_step(f"SIMULATED exchanges: {simulation.rate} trades/s, seed {simulation.seed}")
         for name in own:
-            self._on_step(f"{name}: {self.settings.ws_url(name)}, as K2_{name.upper()}_WS_URL says")
+            self._on_step(f"{name}: {self.settings.feeds.ws_url(name)}, as K2_{name.upper()}_WS_URL says")
 
     async def _start_worker(self, spec: WorkerSpec) -> None:
         before = self._ports.get(spec.name, 0)
         port = self._ports[spec.name] = before if before and is_free(before) else free_port()
-        mine = msgspec.structs.replace(self.settings, exchange=spec.exchange, web_port=port)
+        mine = replace(self.settings, exchange=spec.exchange, web_port=port)
         command = [sys.executable, "-m", "k2stream", "worker", spec.role]
         self.urls[spec.name] = f"http://{HOST}:{port}"
         self._started[spec.name] = time.monotonic()
@@ -208,12 +210,12 @@ class Platform:
         return {**inherited, **environment(settings)}
 
     def _log(self, name: str) -> Path:
-        return self.settings.data_path / "logs" / f"{name}.log"
+        return self.settings.local.data_path / "logs" / f"{name}.log"
 
     def _note(self) -> None:
-        shared = {name: getattr(self.settings, name) for name in SHARED}
+        shared = {name: value_of(self.settings, name) for name in SHARED}
         note = {"urls": self.urls, "settings": shared, "refused": self.refused}
-        (self.settings.data_path / NOTE).write_text(json.dumps(note, indent=1) + "\n")
+        (self.settings.local.data_path / NOTE).write_text(json.dumps(note, indent=1) + "\n")
 
     @property
     def _children(self) -> list[Child]:
@@ -261,7 +263,7 @@ class Platform:
             await self._start_worker(spec)
 
     async def _start_mended(self) -> None:
-        note = self.settings.data_path / MENDED
+        note = self.settings.local.data_path / MENDED
         if note.exists():
             roles = note.read_text().split()
             note.unlink()
@@ -290,7 +292,7 @@ def _said(child: Child) -> str:
 
 def local_settings(settings: Settings, endpoints: Endpoints) -> Settings:
     """The settings that reach an embedded stack."""
-    return msgspec.structs.replace(
+    return replace(
         settings,
         kafka_bootstrap=endpoints.bootstrap,
         registry_url=endpoints.registry_url,

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-import msgspec
-
 from k2stream.embedded import datadir
 from k2stream.exchanges import REGISTRY, VARIABLE, switched_on
 from k2stream.model.errors import ConfigError
 from k2stream.platform.platform import NOTE, local_settings
-from k2stream.settings import Settings
+from k2stream.settings import Settings, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +26,20 @@ def find(settings: Settings) -> Running | None:
 
     Raises ConfigError where it has other exchanges than this process.
     """
-    endpoints = datadir.running(settings.data_path)
+    endpoints = datadir.running(settings.local.data_path)
     if endpoints is None:
         return None
     try:
-        note = json.loads((settings.data_path / NOTE).read_text())
+        note = json.loads((settings.local.data_path / NOTE).read_text())
     except (FileNotFoundError, ValueError):
         note = {"urls": {}, "settings": {}, "refused": {}}
-    theirs = switched_on({VARIABLE: note["settings"].get("exchanges", settings.exchanges)})
+    theirs = switched_on({VARIABLE: note["settings"].get("exchanges", settings.feeds.exchanges)})
     if set(theirs) != set(REGISTRY):
         raise ConfigError(
-            f"the platform on {settings.data_path} has {', '.join(theirs)} on, this command "
+            f"the platform on {settings.local.data_path} has {', '.join(theirs)} on, this command "
             f"{', '.join(REGISTRY)}: set {VARIABLE} alike"
         )
-    reached = msgspec.structs.replace(local_settings(settings, endpoints), **note["settings"])
+    reached = replace(local_settings(settings, endpoints), **note["settings"])
     return Running(reached, note["urls"], note["refused"])
 
 

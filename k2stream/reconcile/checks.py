@@ -86,8 +86,8 @@ def run(
     """
     left = patience
     values = {
-        "database": settings.clickhouse_database,
-        "grace": str(settings.grace_us),
+        "database": settings.clickhouse.database,
+        "grace": str(settings.candles.grace_us),
         "since": _literal(within.since),
         "settled": _literal(within.settled),
     }
@@ -100,7 +100,7 @@ def run(
                 left -= _AGAIN_SECONDS
                 finding = _finding(client, check, sql)
         except (OSError, EOFError, errors.NetworkError, errors.SocketTimeoutError) as error:
-            where = f"{settings.clickhouse_host}:{settings.clickhouse_port}"
+            where = f"{settings.clickhouse.host}:{settings.clickhouse.port}"
             raise ConfigError(
                 f"no ClickHouse at {where} ({_line(error)}); start one with `k2 up` or set "
                 "K2_CLICKHOUSE_HOST and K2_CLICKHOUSE_PORT"

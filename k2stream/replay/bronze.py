@@ -16,7 +16,7 @@ from k2stream.iceberg.tables import RENAMED
 from k2stream.layers import table as layer_tables
 from k2stream.layers.schema import BRONZE, UTC_MICROSECONDS
 from k2stream.replay import native
-from k2stream.settings import Settings
+from k2stream.settings import ClickHouseSettings
 
 SPAN = 200_000
 """Offsets that are read at once: their rows are in memory together."""
@@ -28,7 +28,7 @@ class Bronze:
     A cold worker that ends with its topic, which it can read no more, has rows that it did not commit.
     """
 
-    def __init__(self, catalog: Catalog, settings: Settings | None = None) -> None:
+    def __init__(self, catalog: Catalog, settings: ClickHouseSettings | None = None) -> None:
         self._catalog, self._settings = catalog, settings
 
     def batch(self, exchange: str, partition: int, start: int, end: int) -> RecordBatch | None:
@@ -61,7 +61,7 @@ class Bronze:
     def _only_hot(self, exchange: str, partition: int, start: int, end: int, known: Any) -> pa.Table:
         assert self._settings is not None
         schema, client = _plain(BRONZE[exchange]), connect(self._settings)
-        table = f"{self._settings.clickhouse_database}.{layer_tables.BRONZE[exchange].hot}"
+        table = f"{self._settings.database}.{layer_tables.BRONZE[exchange].hot}"
         where = "raw_partition = %(partition)s AND raw_offset >= %(start)s AND raw_offset < %(end)s"
         bounds: dict[str, Any] = {"partition": partition, "start": start, "end": end}
         try:

@@ -15,27 +15,27 @@ from k2stream.delivery.buffer import Acknowledge
 from k2stream.delivery.progress import Piece, SinkBatch, SinkPosition, SourcePartition
 from k2stream.layers.routes import ROUTES
 from k2stream.model.errors import ConfigError
-from k2stream.settings import Settings
+from k2stream.settings import ClickHouseSettings
 
 
-def fresh_database(settings: Settings) -> str:
+def fresh_database(settings: ClickHouseSettings) -> str:
     """The database that a replay writes."""
-    return f"{settings.clickhouse_database}_replay"
+    return f"{settings.database}_replay"
 
 
 class HotRebuild:
     """The databases `live` and `fresh`. Raises ConfigError for a cluster, whose tables are not exchanged."""
 
-    def __init__(self, settings: Settings) -> None:
-        if settings.clickhouse_cluster:
+    def __init__(self, settings: ClickHouseSettings) -> None:
+        if settings.cluster:
             raise ConfigError(
                 "K2_CLICKHOUSE_CLUSTER is set, and `k2 replay` works with one ClickHouse server only: fill "
                 "the tables of a cluster with `k2 refill TABLE --all`"
             )
-        self.live, self.fresh = settings.clickhouse_database, fresh_database(settings)
+        self.live, self.fresh = settings.database, fresh_database(settings)
         self.client = connect(settings)
         self._settings = settings
-        self._sink = ClickHouse(msgspec.structs.replace(settings, clickhouse_database=self.fresh))
+        self._sink = ClickHouse(msgspec.structs.replace(settings, database=self.fresh))
         self._written = 0
 
     def create(self) -> None:

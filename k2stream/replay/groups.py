@@ -16,12 +16,12 @@ async def lagging(settings: Settings) -> set[str]:
 
 async def still(settings: Settings) -> bool:
     """Whether no worker runs and none has a record to go."""
-    return not await members(settings) and not await lagging(settings)
+    return not await members(settings.kafka) and not await lagging(settings)
 
 
 async def check_still(settings: Settings) -> None:
     """Raise ConfigError unless no worker runs and none has a record to go."""
-    if running := await members(settings):
+    if running := await members(settings.kafka):
         raise ConfigError(f"workers of {', '.join(sorted(running))} are running: stop the workers first")
     if left := await lagging(settings):
         raise ConfigError(

@@ -13,7 +13,7 @@ from k2stream.layers.routes import ROUTES
 from k2stream.layers.table import TABLES
 from k2stream.replay.rebuild import Source
 from k2stream.replay.source import Stretch
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 
 Ends = Mapping[Source, int]
 """By source the raw offset after the last."""
@@ -52,7 +52,7 @@ def _written(route: Route, held: Mapping[int, SinkPosition]) -> Iterator[tuple[S
 
 
 async def after(
-    settings: Settings, reader: Reader, covered: Ends
+    settings: KafkaSettings, reader: Reader, covered: Ends
 ) -> dict[str, dict[SourcePartition, SinkPosition]]:
     """The positions of rebuilt tables from which the sinks go on: of raw topics what the replay covers.
 

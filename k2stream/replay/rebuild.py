@@ -84,10 +84,10 @@ class Rebuild:
     def __init__(self, settings: Settings) -> None:
         registry.learn(_TRADE_ID, wire.declared("trade"))
         registry.learn(_CANDLE_ID, wire.declared("candle"))
-        listed = instruments.load(settings.instruments_file)
+        listed = instruments.load(settings.feeds.instruments_file)
         self._native = {item.key: item.symbol for item in listed}
         self._spelled = {name: instruments.spelling(of, listed) for name, of in exchanges.REGISTRY.items()}
-        self._grace = settings.grace_us
+        self._grace = settings.candles.grace_us
         self.positions: defaultdict[Source, dict[str, SymbolPosition]] = defaultdict(dict)
         self.windows: defaultdict[int, dict[str, RebuiltWindows]] = defaultdict(
             lambda: {timeframe: RebuiltWindows() for timeframe in TIMEFRAMES}

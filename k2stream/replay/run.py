@@ -94,12 +94,12 @@ async def rebuild(
     Raises ConfigError when the records are not all there.
     """
     hot, cold = tiers
-    await ensure_topics(settings, topics.declared(settings))
-    async with Reader(settings, columnar=True) as reader:
+    await ensure_topics(settings.kafka, topics.declared(settings.kafka))
+    async with Reader(settings.kafka, columnar=True) as reader:
         await asyncio.to_thread(hot.create)
         await asyncio.to_thread(cold.create)
-        plan = await source.plan(settings, reader, cold.catalog, origin)
-        bronze = Bronze(cold.catalog, settings if origin == "auto" else None)
+        plan = await source.plan(settings.kafka, reader, cold.catalog, origin)
+        bronze = Bronze(cold.catalog, settings.clickhouse if origin == "auto" else None)
         outcome, writer = (
             RebuildOutcome(Rebuild(settings), positions.ends(plan)),
             TierWriter(tiers, WRITE_ROWS),
@@ -133,9 +133,9 @@ async def compare(
     hot, cold = tiers
     behind = set() if still else await groups.lagging(settings)
     upstream = bool(behind & {Role.NORMALIZE.group, Role.CANDLES.group})
-    await tables.read(settings)
+    await tables.read(settings.kafka)
     limits = dict.fromkeys(covered, ALL) if still else covered
-    sinks = (None, None) if still else (ClickHouse(settings), Iceberg(settings))
+    sinks = (None, None) if still else (ClickHouse(settings.clickhouse), Iceberg(settings.iceberg))
     in_hot = positions.bounds(limits, ROUTES, sinks[0])
     in_cold = positions.bounds(limits, {table.of.hot: table.route for table in TABLES.values()}, sinks[1])
     return chain(

@@ -17,7 +17,7 @@ from k2stream.kafka.reader import Reader
 from k2stream.layers import table as layer_tables
 from k2stream.model.errors import ConfigError
 from k2stream.replay.bronze import SPAN, Bronze
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 
 Origin = Literal["auto", "topics", "cold"]
 
@@ -58,7 +58,7 @@ def stretch(origin: Origin, exchange: str, partition: int, held: tuple[int, int]
     return Stretch(exchange, partition, begin, end)
 
 
-async def plan(settings: Settings, reader: Reader, catalog: Catalog, origin: Origin) -> list[Stretch]:
+async def plan(settings: KafkaSettings, reader: Reader, catalog: Catalog, origin: Origin) -> list[Stretch]:
     """What there is to read now, in the order of reading. Raises ConfigError as `stretch`."""
     found = []
     for exchange in topics.EXCHANGES:

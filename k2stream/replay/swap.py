@@ -18,9 +18,9 @@ from k2stream.settings import Settings
 async def check(settings: Settings, covered: Ends) -> None:
     """Raise ConfigError unless all stands still and the replay covers every raw record."""
     await check_still(settings)
-    async with Reader(settings) as reader:
+    async with Reader(settings.kafka) as reader:
         for exchange in topics.EXCHANGES:
-            held = await reader.held(topics.raw(exchange), settings.raw_partitions(exchange))
+            held = await reader.held(topics.raw(exchange), settings.kafka.raw_partitions(exchange))
             for number, (_, end) in held.items():
                 if covered[exchange, number] != end:
                     raise ConfigError(
@@ -35,11 +35,11 @@ async def swap(settings: Settings, tiers: Tiers, tables: Tables, covered: Ends) 
     Raises ConfigError as `check`. The positions say where the sinks go on: nothing is lost or read twice.
     """
     await check(settings, covered)
-    async with Reader(settings) as reader:
-        reached = await positions.after(settings, reader, covered)
+    async with Reader(settings.kafka) as reader:
+        reached = await positions.after(settings.kafka, reader, covered)
     for tier in tiers:
         await asyncio.to_thread(tier.save, reached)
-    keys = await tables.repair(settings)
+    keys = await tables.repair(settings.kafka)
     await exchange(tiers)
     return keys
 

@@ -19,7 +19,7 @@ from k2stream.model.candle import TIMEFRAMES
 from k2stream.model.comparison import Comparison
 from k2stream.replay.compare import bounded, entries, same_window
 from k2stream.replay.rebuild import Rebuild, Source, Window
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 from k2stream.tables.ohlcv import PartitionWindows, timeframe_of
 from k2stream.tables.reading import load
 
@@ -51,7 +51,7 @@ class Tables:
     rebuild: Rebuild
     retention: int
 
-    async def read(self, settings: Settings) -> None:
+    async def read(self, settings: KafkaSettings) -> None:
         """Fill the tables; one that no worker has written yet is empty."""
         async with Reader(settings, columnar=True) as reader:
             for table in self.held.values():
@@ -66,7 +66,7 @@ class Tables:
                 _compare(layer, part, bounds, behind)
             yield layer
 
-    async def repair(self, settings: Settings, *, reopen: bool = False) -> int:
+    async def repair(self, settings: KafkaSettings, *, reopen: bool = False) -> int:
         """Write what differs to the changelogs; how many keys. No worker may hold the tables.
 
         With `reopen` all windows are written open: the worker closes them and publishes them again; without

@@ -17,4 +17,4 @@ class Tiers(NamedTuple):
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Those of a platform. Raises ConfigError for a ClickHouse cluster."""
-        return cls(HotRebuild(settings), FreshTables(open_catalog(settings)))
+        return cls(HotRebuild(settings.clickhouse), FreshTables(open_catalog(settings.iceberg)))

@@ -14,7 +14,7 @@ from k2stream import topics
 from k2stream.batch import TP
 from k2stream.kafka.follow import from_beginning
 from k2stream.model.events import EventKind, FeedEvent
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ class FeedHealth:
 
         return healthy
 
-    async def follow(self, settings: Settings) -> None:
+    async def follow(self, settings: KafkaSettings) -> None:
         """Read the topic from its beginning, for ever; `ready` once what was there at the start is read."""
         async with aclosing(from_beginning(settings, TP(topics.FEED_EVENTS, 0))) as polls:
             async for polled in polls:

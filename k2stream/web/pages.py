@@ -36,10 +36,10 @@ def add_pages(
 
     `partitions` are those of this worker, by number.
     """
-    largest = max(LARGEST_LIMIT, settings.candle_retention + 2)
-    settled = (settings.grace_us + settings.idle_us) // 1000
+    largest = max(LARGEST_LIMIT, settings.candles.retention + 2)
+    settled = settings.candles.settled_ms
     reader = CandleReader(health, history, settled, lambda: clock.now_us() // 1000)
-    marks = {"X-K2-Simulated": "true"} if settings.simulated else {}
+    marks = {"X-K2-Simulated": "true"} if settings.feeds.simulated else {}
 
     def answer(view: Any, data: bytes, status: int = 200, missing: str = "") -> Any:
         headers = {**marks, MISSING: missing} if missing else dict(marks)
@@ -52,7 +52,7 @@ def add_pages(
             query = parse(request.query, largest if of.is_stored else min(largest, largest_limit(of)))
             if not is_ready(app):
                 raise RequestError(503, "the tables of this worker are recovering, ask again")
-            number = topics.partition_of(instrument.symbol, settings.raw_partitions(exchange))
+            number = topics.partition_of(instrument.symbol, settings.kafka.raw_partitions(exchange))
             if number not in partitions:
                 url = owner(app, tables.windows[of.base], number)
                 status, data, missing = await forward(app, request, url)
@@ -62,13 +62,13 @@ def add_pages(
             if query.format == "ccxt":
                 return answer(view, render.ccxt(found), missing=missing)
             healthy = health.of(exchange, instrument.symbol)
-            body = render.body(instrument, of, found, settings.simulated, tiers, healthy)
+            body = render.body(instrument, of, found, settings.feeds.simulated, tiers, healthy)
             return answer(view, body, missing=missing)
         except RequestError as error:
-            return answer(view, render.error(error.body, settings.simulated), error.status)
+            return answer(view, render.error(error.body, settings.feeds.simulated), error.status)
 
     async def listing(view: Any, request: Any) -> Any:
-        return answer(view, render.listing(instruments, settings.simulated))
+        return answer(view, render.listing(instruments, settings.feeds.simulated))
 
     app.page("/ohlcv/{exchange}/{symbol}/{timeframe}", name="ohlcv")(ohlcv)
     app.page("/instruments", name="instruments")(listing)

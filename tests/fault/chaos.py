@@ -59,7 +59,7 @@ class Chaos:
         self.done: Counter[str] = Counter()
         self._platform = platform
         self._random = random.Random(seed)
-        self._clocks = platform.settings.data_path
+        self._clocks = platform.settings.local.data_path
         self.lost = LostState(platform, self._random)
 
     async def any(self) -> str:

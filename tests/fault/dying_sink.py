@@ -28,8 +28,8 @@ from tests.integration.sink_samples import piece, trade
 
 PARTITIONS, ROUNDS, EACH = 2, 2, 20
 TIERS = {
-    "clickhouse": (ClickHouse, silver.ROUTE),
-    "iceberg": (Iceberg, tables.TABLES["cold.silver_trades"].route),
+    "clickhouse": (lambda settings: ClickHouse(settings.clickhouse), silver.ROUTE),
+    "iceberg": (lambda settings: Iceberg(settings.iceberg), tables.TABLES["cold.silver_trades"].route),
 }
 NEVER = Policy(flush_seconds=60, max_rows=10**6, max_bytes=10**9, save_seconds=0)
 

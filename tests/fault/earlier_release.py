@@ -5,6 +5,7 @@ python earlier_release.py FOLDER SECONDS, in a folder that has that release's `k
 
 import asyncio
 import json
+import os
 import sys
 import time
 
@@ -13,13 +14,13 @@ from aiokafka import AIOKafkaProducer
 from k2stream import topics
 from k2stream.commands.demo import drain
 from k2stream.platform.platform import Platform, Simulation
-from k2stream.settings import Settings, load
+from k2stream.settings import environment, load
 
 DAY_SECONDS = 86_400
 
 
 async def main(folder: str, seconds: float) -> None:
-    settings = Settings(data_dir=folder, cache_dir=load().cache_dir, cold_commit_seconds=5.0)
+    settings = load({**os.environ, "K2_DATA_DIR": folder, "K2_COLD_COMMIT_SECONDS": "5.0"})
     async with Platform(settings, Simulation(100, 7)) as platform:
         await asyncio.sleep(seconds)
         await platform.stop_feeds()
@@ -33,7 +34,8 @@ async def main(folder: str, seconds: float) -> None:
             "misc": "",
         }
         trade |= {"k2_recv": now, "k2_conn": "ahead", "k2_seq": 0}
-        async with AIOKafkaProducer(bootstrap_servers=platform.settings.kafka_bootstrap) as producer:
+        bootstrap = environment(platform.settings)["K2_KAFKA_BOOTSTRAP"]
+        async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
             await producer.send_and_wait(
                 topics.raw("kraken"),
                 json.dumps(trade, separators=(",", ":")).encode(),

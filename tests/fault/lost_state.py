@@ -106,7 +106,7 @@ class LostState:
                 await quiet(self._platform, UNREAD_SECONDS)
             kafka = self._platform.stack.children["kafka"]
             await kafka.stop(5)
-            folder = self._platform.settings.data_path / "kafka" / "log"
+            folder = self._platform.settings.local.data_path / "kafka" / "log"
             cut(folder / f"{topic}-0", self._random.randint(10, 20))
             (folder / ".kafka_cleanshutdown").unlink(missing_ok=True)
             await self._platform.stack.restart("kafka")
@@ -138,7 +138,10 @@ class LostState:
         await self._put_back("iceberg", lambda: self._held_back("cold"))
 
     async def _put_back(self, name, stopped):
-        data, copy = self._platform.settings.data_path / name, self._platform.settings.data_path / "copy"
+        data, copy = (
+            self._platform.settings.local.data_path / name,
+            self._platform.settings.local.data_path / "copy",
+        )
         async with stopped():
             await asyncio.to_thread(shutil.copytree, data, copy, symlinks=True)
         await quiet(self._platform, self._random.uniform(3, 12))
@@ -214,7 +217,7 @@ class LostState:
             await admin.delete_records({at: RecordsToDelete(before_offset=before)})
 
     def _admin(self):
-        return kafka.administering(self._platform.settings.kafka_bootstrap)
+        return kafka.administering(self._platform.settings.kafka.bootstrap)
 
 
 def _none_of(restart, role):

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
-import msgspec
 import pytest
 
 from k2stream import topics
@@ -31,7 +30,7 @@ from k2stream.model.candle import TIMEFRAMES, Candle
 from k2stream.platform.platform import Platform, Simulation
 from k2stream.reconcile.oracle.raw_log import read_to_end
 from k2stream.reconcile.oracle.run import verify
-from k2stream.settings import Settings, load
+from k2stream.settings import load, make, replace
 from tests import kafka
 
 FOUR = dict.fromkeys(
@@ -49,8 +48,10 @@ async def running(
     """A platform on simulated exchanges, in a folder of its own; the cold tier commits every few seconds."""
     for known in (registry._writers, registry._layouts):
         known.clear()  # each platform's registry numbers its schemas anew
-    settings = Settings(
-        data_dir=str(folder / "data"), cache_dir=load().cache_dir, **{"cold_commit_seconds": 5.0, **given}
+    settings = make(
+        data_dir=str(folder / "data"),
+        cache_dir=load().local.cache_dir,
+        **{"cold_commit_seconds": 5.0, **given},
     )
     async with Platform(settings, Simulation(rate, seed, ahead_seconds)) as platform:
         platform.longest_pause = 0.0
@@ -93,7 +94,7 @@ async def caught_up(platform: Platform, within: float, groups: Sequence[str] = E
 
 async def members(platform: Platform, group: str) -> set[str]:
     """Ids of a consumer group's members; none while it is not stable."""
-    return await kafka.members(platform.settings.kafka_bootstrap, group)
+    return await kafka.members(platform.settings.kafka.bootstrap, group)
 
 
 async def until(
@@ -114,11 +115,11 @@ class Extra:
 
     def __init__(self, platform: Platform, role: str, number: int = 0) -> None:
         self._platform, self.role = platform, role
-        self._log = platform.settings.data_path / "logs" / f"extra-{role}-{number}.log"
+        self._log = platform.settings.local.data_path / "logs" / f"extra-{role}-{number}.log"
 
     async def __aenter__(self) -> Self:
         port = free_port()
-        settings = msgspec.structs.replace(self._platform.settings, web_port=port)
+        settings = replace(self._platform.settings, web_port=port)
         self.url = f"http://{HOST}:{port}"
         command = [sys.executable, "-m", "k2stream", "worker", self.role]
         self.child = await Child.spawn(
@@ -205,8 +206,8 @@ async def published(platform: Platform) -> dict[tuple[str, str, int, int], Candl
     """{(timeframe, key, open time, revision): candle} of the candle topics: each revision is one content."""
     found = {}
     for timeframe in TIMEFRAMES:
-        async for _, records in read_to_end(platform.settings, topics.ohlcv(timeframe)):
-            registry.look_up((record.value for record in records), platform.settings.registry_url)
+        async for _, records in read_to_end(platform.settings.kafka, topics.ohlcv(timeframe)):
+            registry.look_up((record.value for record in records), platform.settings.kafka.registry_url)
             for candle in candles.decode([record.value for record in records]):
                 name = (timeframe, f"{candle.exchange}:{candle.symbol}", candle.open_time, candle.revision)
                 assert found.setdefault(name, candle) == candle, f"two contents of revision {name}"
@@ -215,14 +216,14 @@ async def published(platform: Platform) -> dict[tuple[str, str, int, int], Candl
 
 def repeated_ids(platform: Platform) -> int:
     """Trades that stand in silver under an id or a position that another has; in both tiers. Always 0."""
-    database = platform.settings.clickhouse_database
-    ((rows, ids, positions),) = connect(platform.settings).execute(
+    database = platform.settings.clickhouse.database
+    ((rows, ids, positions),) = connect(platform.settings.clickhouse).execute(
         f"""SELECT count(), uniqExact(exchange, symbol, trade_id),
             uniqExact(exchange, raw_partition, raw_offset)
         FROM {database}.silver_trades FINAL"""
     )
     columns = ("exchange", "symbol", "trade_id")
-    cold = open_catalog(platform.settings).load_table("cold.silver_trades")
+    cold = open_catalog(platform.settings.iceberg).load_table("cold.silver_trades")
     held = cold.scan(selected_fields=columns).to_arrow()
     distinct = held.group_by(list(columns)).aggregate([]).num_rows
     repeated = {"ids": rows - ids, "positions": rows - positions, "cold ids": held.num_rows - distinct}
@@ -232,7 +233,7 @@ def repeated_ids(platform: Platform) -> int:
 
 def snapshots(platform: Platform) -> int:
     """How many snapshots the cold tables have; each that added rows brought some partition forward."""
-    catalog = open_catalog(platform.settings)
+    catalog = open_catalog(platform.settings.iceberg)
     count = 0
     for name in tables.TABLES:
         before = {}

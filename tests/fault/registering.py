@@ -6,11 +6,11 @@ import sys
 
 from k2stream import topics
 from k2stream.avro import registry
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 
 
 async def main(url):
-    named = {topic.name: topic.schema for topic in topics.declared(Settings()) if topic.schema != "json"}
+    named = {topic.name: topic.schema for topic in topics.declared(KafkaSettings()) if topic.schema != "json"}
     ids = await asyncio.gather(*(registry.register(topic, schema, url) for topic, schema in named.items()))
     print(json.dumps(dict(zip(named, ids, strict=True))))
 

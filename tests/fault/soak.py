@@ -23,7 +23,7 @@ from k2stream.model.errors import StateRefused
 from k2stream.platform.platform import Platform, Simulation
 from k2stream.platform.scrape import scrape
 from k2stream.reconcile.oracle.run import Report, verify
-from k2stream.settings import Settings
+from k2stream.settings import make
 from tests.fault.chaos import CLOCKS, Chaos
 
 console = Console()
@@ -56,7 +56,7 @@ async def soak(
 ) -> tuple[Report, Chaos]:
     """Run, break, drain and verify, until something differs; what was found last, and what was injected."""
     moments = random.Random(f"moments:{seed}")
-    settings = Settings(data_dir=str(folder), cold_commit_seconds=15.0)
+    settings = make(data_dir=str(folder), cold_commit_seconds=15.0)
     os.environ |= {"PYTHONPATH": str(CLOCKS), "MOVED_CLOCKS": str(folder)}
     async with Platform(settings, Simulation(rate, seed), _say) as platform:
         platform.longest_pause = 0.0  # its faults kill them far more often than anything else does

@@ -44,7 +44,7 @@ async def test_a_backfill_makes_every_layer_whole(tmp_path):
         await quiet(platform, FORGOTTEN_SECONDS)
         await platform.stop_feeds()
         span = TradeSpan(began, clock.now_us())
-        listed = list(instruments.load(platform.settings.instruments_file))
+        listed = list(instruments.load(platform.settings.feeds.instruments_file))
         await broken_off(platform.settings, listed[0], span)
         for item in (*listed, listed[-1]):
             done = await past.run(platform.settings, item, span, quietly)
@@ -55,7 +55,7 @@ async def test_a_backfill_makes_every_layer_whole(tmp_path):
         made = {name: held["generated_trades"] for name, held in (await stats(platform)).items()}
         assert await canonical(platform) == made
         assert any("broken off" in step for step in steps)
-        assert not list((platform.settings.data_path / "backfill").iterdir())
+        assert not list((platform.settings.local.data_path / "backfill").iterdir())
         checked = await exact(platform)
     report.record("backfill", injected, {"trades made": sum(made.values()), **results, **checked})
 
@@ -70,4 +70,4 @@ async def broken_off(settings, item, span):
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert BackfillNote(settings.data_path, item, span).read().told
+    assert BackfillNote(settings.local.data_path, item, span).read().told

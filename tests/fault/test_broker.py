@@ -56,6 +56,6 @@ async def test_f04_broker_killed_and_away_for_30_seconds(tmp_path):
 async def raw_records(platform, exchange):
     """((partition, offset), value) of an exchange's raw topic."""
     found = []
-    async for partition, records in read_to_end(platform.settings, topics.raw(exchange)):
+    async for partition, records in read_to_end(platform.settings.kafka, topics.raw(exchange)):
         found += [((partition, record.offset), record.value) for record in records]
     return found

@@ -21,7 +21,7 @@ from k2stream.delivery.sink import DestinationUnavailable
 from k2stream.iceberg import tables
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.iceberg.destination import Iceberg
-from k2stream.settings import Settings, environment
+from k2stream.settings import environment, make
 from tests.fault import report
 from tests.fault.platforms import exact, quiet, running
 from tests.fault.test_broker import raw_records
@@ -38,7 +38,7 @@ FILES_A_PARTITION = 2  # one that is merged, and one that a commit has added sin
 
 def offsets(settings):
     """How often each raw offset stands in silver."""
-    held = open_catalog(settings).load_table("cold.silver_trades").scan().to_arrow()
+    held = open_catalog(settings.iceberg).load_table("cold.silver_trades").scan().to_arrow()
     return Counter(held["raw_offset"].to_pylist())
 
 
@@ -48,7 +48,7 @@ async def test_f07_writers_of_the_same_offsets_at_once(tmp_path):
     Short form:
     tests/integration/test_sinks_iceberg.py::test_two_writers_of_the_same_offsets_leave_one_set_of_rows.
     """
-    settings = Settings(data_dir=str(tmp_path))
+    settings = make(data_dir=str(tmp_path))
     writers = [
         await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tests.fault.cold_writer", str(seed), str(OFFSETS)),
@@ -64,7 +64,7 @@ async def test_f07_writers_of_the_same_offsets_at_once(tmp_path):
     assert offsets(settings) == Counter(range(OFFSETS))
     assert sum(added) == OFFSETS
     assert sum(bool(rows) for rows in added) > 1, "one writer did all"
-    table = open_catalog(settings).load_table("cold.silver_trades")
+    table = open_catalog(settings.iceberg).load_table("cold.silver_trades")
     assert len(table.snapshots()) == sum(commits)
     report.record(
         "F7",
@@ -78,8 +78,8 @@ async def test_f08_a_commit_whose_answer_is_lost(tmp_path, monkeypatch):
 
     Short form: tests/integration/test_sinks_iceberg.py::test_a_commit_whose_answer_was_lost.
     """
-    settings = Settings(data_dir=str(tmp_path))
-    store, chance, injected = Iceberg(settings), random.Random("F8"), Counter()
+    settings = make(data_dir=str(tmp_path))
+    store, chance, injected = Iceberg(settings.iceberg), random.Random("F8"), Counter()
     store.prepare([SILVER])
     real = SqlCatalog.commit_table
     errors: tuple[Exception, ...] = (TimeoutError("no answer"), CommitStateUnknownException("no answer"))
@@ -108,7 +108,7 @@ async def test_f08_a_commit_whose_answer_is_lost(tmp_path, monkeypatch):
     assert refused == sum(injected.values())
     assert min(injected.values()) >= COMMITS // 6
     assert offsets(settings) == Counter(range(COMMITS * EACH))
-    table = open_catalog(settings).load_table("cold.silver_trades")
+    table = open_catalog(settings.iceberg).load_table("cold.silver_trades")
     assert len(table.snapshots()) == COMMITS
     assert store.positions(SILVER) == {0: SinkPosition(COMMITS * EACH - 1)}
     report.record("F8", injected, {"snapshots": COMMITS, "rows": COMMITS * EACH, "rows twice": 0})
@@ -139,7 +139,7 @@ async def test_f09_maintenance_every_minute_of_ten_minutes_of_streaming(tmp_path
         async with httpx.AsyncClient(timeout=60) as client:
             (await client.post(f"{platform.urls['cold']}/cold/flush")).raise_for_status()
         await maintained(platform)
-        catalog = open_catalog(platform.settings)
+        catalog = open_catalog(platform.settings.iceberg)
         most = 0
         for name in tables.TABLES:
             tasks = catalog.load_table(name).scan().plan_files()

@@ -19,7 +19,7 @@ from k2stream.clickhouse.destination import connect
 from k2stream.embedded import datadir
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.platform.platform import local_settings
-from k2stream.settings import Settings
+from k2stream.settings import make
 from tests.fault import report
 
 pytestmark = pytest.mark.fault
@@ -108,11 +108,13 @@ def test_a_field_more_goes_through_every_layer_and_old_data_stay_readable(releas
         k2(following, data, "cold", "maintain")
         running = datadir.running(data)
         assert running is not None
-        settings = local_settings(Settings(data_dir=str(data)), running)
+        settings = local_settings(make(data_dir=str(data)), running)
         place = ("exchange", "raw_partition", "raw_offset")
-        rows = connect(settings).execute(f"SELECT {', '.join(place)}, lots FROM k2.silver_trades FINAL")
+        rows = connect(settings.clickhouse).execute(
+            f"SELECT {', '.join(place)}, lots FROM k2.silver_trades FINAL"
+        )
         hot = {tuple(at): lots for *at, lots in rows}
-        held = open_catalog(settings).load_table("cold.silver_trades")
+        held = open_catalog(settings.iceberg).load_table("cold.silver_trades")
         rows = held.scan(selected_fields=(*place, "lots")).to_arrow().to_pylist()
     cold = {tuple(row[name] for name in place): row["lots"] for row in rows}
     both = cold.keys() & hot.keys()  # it trades on: either may have more

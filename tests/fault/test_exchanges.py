@@ -59,7 +59,7 @@ async def happened(platform):
 async def feed_events(settings):
     """All feed events so far."""
     found = []
-    async for _, records in read_to_end(settings, topics.FEED_EVENTS):
+    async for _, records in read_to_end(settings.kafka, topics.FEED_EVENTS):
         found += [msgspec.json.decode(record.value, type=FeedEvent) for record in records]
     return found
 
@@ -133,7 +133,7 @@ async def test_f10_a_hostile_exchange_costs_no_trade(tmp_path):
             injected["abort in the storm"] += len(topics.EXCHANGES)
 
         async def subscribed():
-            listed = instruments.load(platform.settings.instruments_file)
+            listed = instruments.load(platform.settings.feeds.instruments_file)
             wanted = {name: len(listed.of(name)) for name in topics.EXCHANGES}
             counts = await stats(platform)
             return all(counts[name]["open_connections"] == 1 for name in wanted) and all(

@@ -18,7 +18,6 @@ from k2stream.exchanges.spec import Frame, Kind
 from k2stream.feed.batch import Batcher, Link
 from k2stream.model.events import EventKind
 from k2stream.normalizer import normalise
-from k2stream.settings import Settings
 from tests.fault import report
 from tests.property.test_exchanges import FRAMES
 
@@ -70,7 +69,7 @@ class Fuzzed:
 
     def __init__(self, exchange):
         self.exchange, self.rejects, self.frames = exchange, 0, Counter()
-        self.batcher = Batcher(replace(exchange, parse=self._parse), Settings(exchange=exchange.name))
+        self.batcher = Batcher(replace(exchange, parse=self._parse), 1, simulated=False)
         self.link, self.positions, self.offset = Link("fuzz-1"), {}, 0
 
     def _parse(self, data):

@@ -7,13 +7,13 @@ import shutil
 import signal
 from collections import Counter
 
-import msgspec
 import pytest
 
 from k2stream import topics
 from k2stream.clickhouse.destination import connect
 from k2stream.model.candle import TIMEFRAMES
 from k2stream.platform.platform import Platform
+from k2stream.settings import replace
 from tests.fault import report
 from tests.fault.platforms import caught_up, exact, members, quiet, recovered, running
 from tests.fault.relay import Relay
@@ -56,9 +56,9 @@ async def test_f05_clickhouse_killed_between_insert_and_answer_and_away_for_2_mi
     order = random.Random("F5")
     tables = [*TABLES, *order.choices(TABLES, k=KILLS - len(TABLES))]
     order.shuffle(tables)
-    async with running(tmp_path, seed=5) as platform, Relay(platform.settings.clickhouse_port) as relay:
+    async with running(tmp_path, seed=5) as platform, Relay(platform.settings.clickhouse.port) as relay:
         direct, own = platform.settings, platform.workers["hot"]
-        platform.settings = msgspec.structs.replace(direct, clickhouse_port=relay.port)
+        platform.settings = replace(direct, clickhouse_port=relay.port)
         os.kill(own.pid, signal.SIGKILL)
         await own.wait()
         await platform.heal()
@@ -107,8 +107,8 @@ def unsaved(settings, table):
     """Rows of a bronze table beyond its saved positions: what an insert left whose answer was lost."""
     if not table.startswith("bronze"):
         return 0
-    database = settings.clickhouse_database
-    ((rows,),) = connect(settings).execute(
+    database = settings.clickhouse.database
+    ((rows,),) = connect(settings.clickhouse).execute(
         f"""SELECT count() FROM {database}.{table} AS held LEFT JOIN (
             SELECT partition, max(last_offset) AS last FROM {database}.sink_positions
             WHERE table = '{table}' GROUP BY partition
@@ -119,7 +119,7 @@ def unsaved(settings, table):
 
 def distinct(settings):
     """Rows that readers see, each under an identity of its own."""
-    client, database, seen = connect(settings), settings.clickhouse_database, 0
+    client, database, seen = connect(settings.clickhouse), settings.clickhouse.database, 0
     positions = dict.fromkeys(TABLES[:3], "raw_partition, raw_offset")
     positions["silver_trades"] = "exchange, raw_partition, raw_offset"
     views = [(f"{table} FINAL", names) for table, names in positions.items()]
@@ -180,7 +180,7 @@ async def test_clickhouse_comes_back_as_it_was_some_time_ago_under_running_worke
     """
     copy = tmp_path / "copy"
     async with running(tmp_path, seed=21, rate=100) as platform:
-        data = platform.settings.data_path / "clickhouse"
+        data = platform.settings.local.data_path / "clickhouse"
         await quiet(platform, 8)
         await stopped_clickhouse(platform, lambda: shutil.copytree(data, copy, symlinks=True))
         for _ in (1, 2):

@@ -27,7 +27,7 @@ OUTAGE_SECONDS = 20
 @pytest.fixture
 def cache():
     """Where the registry's jars are."""
-    return Path(load().cache_dir).expanduser()
+    return Path(load().local.cache_dir).expanduser()
 
 
 async def test_f17_ten_processes_register_while_the_registry_starts(tmp_path, cache):

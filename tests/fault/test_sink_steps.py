@@ -15,7 +15,7 @@ from k2stream.clickhouse.destination import connect
 from k2stream.embedded.front import ClickHouseServer
 from k2stream.embedded.ports import free_port
 from k2stream.iceberg.catalog import open_catalog
-from k2stream.settings import Settings
+from k2stream.settings import make
 from tests.fault import report
 from tests.fault.dying_sink import EACH, PARTITIONS, ROUNDS, Run, acknowledged
 
@@ -41,9 +41,9 @@ async def clickhouse_port(tmp_path):
 def rows_in(tier, settings):
     """(partition, offset) of every row, as often as a reader sees it."""
     if tier == "clickhouse":
-        table = f"{settings.clickhouse_database}.silver_trades"
-        return connect(settings).execute(f"SELECT raw_partition, raw_offset FROM {table} FINAL")
-    held = open_catalog(settings).load_table("cold.silver_trades").scan().to_arrow()
+        table = f"{settings.clickhouse.database}.silver_trades"
+        return connect(settings.clickhouse).execute(f"SELECT raw_partition, raw_offset FROM {table} FINAL")
+    held = open_catalog(settings.iceberg).load_table("cold.silver_trades").scan().to_arrow()
     return list(zip(held["raw_partition"].to_pylist(), held["raw_offset"].to_pylist(), strict=True))
 
 
@@ -84,7 +84,7 @@ async def test_f06_a_sink_killed_at_each_step_of_its_state_machine(tmp_path, cli
         folder = tmp_path / name
         folder.mkdir()
         database = f"f06_{name}"
-        return Settings(
+        return make(
             data_dir=str(folder), clickhouse_port=clickhouse_port, clickhouse_database=database
         ), folder / "journal"
 

@@ -32,7 +32,7 @@ def written(request, tmp_path):
     done = subprocess.run(
         [sys.executable, HERE / "earlier_release.py", tmp_path / "data", "15"],
         cwd=code,
-        env=inherited | {"PYTHONPATH": str(code), "K2_CACHE_DIR": load().cache_dir},
+        env=inherited | {"PYTHONPATH": str(code), "K2_CACHE_DIR": load().local.cache_dir},
         capture_output=True,
         text=True,
         timeout=300,
@@ -48,12 +48,12 @@ async def test_an_earlier_releases_state_is_adopted_and_goes_on_exactly(written,
     async with running(tmp_path, rate=100) as platform:
         await quiet(platform, 30)
         held = await exact(platform)
-        rows = connect(platform.settings).execute(
+        rows = connect(platform.settings.clickhouse).execute(
             f"""SELECT sum(trade_count) FROM k2.ohlcv_1m FINAL
             WHERE exchange = 'kraken' AND symbol = 'XBT/USD' AND open_time >= toDateTime64({began - 60}, 3)
                 AND open_time < toDateTime64({began + 3600}, 3)"""
         )
-        logs = [path.read_text() for path in (platform.settings.data_path / "logs").glob("*.log")]
+        logs = [path.read_text() for path in (platform.settings.local.data_path / "logs").glob("*.log")]
     assert rows[0][0] > 100, "a trade dated ahead keeps its symbol's later trades out of their candles"
     assert not any("StateRefused" in log or "Traceback" in log for log in logs)
     report.record(

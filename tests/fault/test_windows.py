@@ -75,7 +75,7 @@ async def test_f13_every_open_window_of_four_partitions_finalises_once(tmp_path)
             if timeframe == "1m" and candle.final:
                 final[key, open_time].add(revision)
         assert all(len(revisions) == 1 for revisions in final.values()), "a window was finalised twice"
-        symbols = len(list(instruments.load(platform.settings.instruments_file)))
+        symbols = len(list(instruments.load(platform.settings.feeds.instruments_file)))
         minutes = range(int(begun // MINUTE + 1) * 60_000, int(ended) * 1000, 60_000)
         missing = [minute for minute in minutes if sum(at == minute for _, at in final) != symbols]
         assert len(minutes) >= 3
@@ -105,7 +105,9 @@ async def test_f14_a_replay_at_any_speed_gives_the_finals_of_the_live_run(tmp_pa
         assert {name: dumps_state(state) for name, state in small.items()} == {
             name: dumps_state(state) for name, state in large.items()
         }
-        native = {item.key: item.symbol for item in instruments.load(platform.settings.instruments_file)}
+        native = {
+            item.key: item.symbol for item in instruments.load(platform.settings.feeds.instruments_file)
+        }
         compared = 0
         for (timeframe, key, open_time), state in large.items():
             symbol = native[key]
@@ -139,7 +141,7 @@ async def test_f15_idle_symbols_close_by_the_clock_and_a_dead_feed_is_told_from_
     and tests/unit/web/test_render.py::test_a_candle_says_whether_its_feed_was_healthy_throughout.
     """
     async with running(tmp_path, rate=200) as platform:
-        listed = list(instruments.load(platform.settings.instruments_file))
+        listed = list(instruments.load(platform.settings.feeds.instruments_file))
         await next_minute(platform, after=2)
         opened = int(time.time() // MINUTE * MINUTE) * 1000
         await quiet(platform, 3)  # some trades of every symbol
@@ -189,7 +191,7 @@ async def test_f20_clocks_that_differ_by_five_minutes_change_no_final(tmp_path, 
 
 
 async def _records(platform, topic):
-    return sum([len(records) async for _, records in read_to_end(platform.settings, topic)])
+    return sum([len(records) async for _, records in read_to_end(platform.settings.kafka, topic)])
 
 
 def _revised_finals(found):

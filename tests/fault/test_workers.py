@@ -214,7 +214,7 @@ async def test_f18_every_state_folder_wiped_in_turn(tmp_path):
         async def wipe(name):
             os.kill(platform.workers[name].pid, signal.SIGKILL)
             await platform.workers[name].wait()
-            shutil.rmtree(platform.settings.data_path / "workers" / f"k2-{name}")
+            shutil.rmtree(platform.settings.local.data_path / "workers" / f"k2-{name}")
             injected[f"wipes of {name}"] += 1
             await platform.heal()
 
@@ -279,8 +279,8 @@ def same(before, after):
 
 async def rest(platform):
     """Every candle that REST serves from the tables."""
-    listed = candles.listed(platform.settings)
-    found = await candles.served(platform.settings, platform.urls["candles"], listed)
+    listed = candles.listed(platform.settings.feeds)
+    found = await candles.served(platform.settings.candles, platform.urls["candles"], listed)
     return {
         (item["exchange"], item["symbol"], item["timeframe"], item["open_time"]): {
             name: value for name, value in item.items() if name not in candles.TEXT
@@ -297,7 +297,7 @@ def unclosed(candle):
 
 async def polled(platform, served, statuses):
     """Ask for every timeframe of one instrument; whatever is answered must be all that was served before."""
-    listed = list(instruments.load(platform.settings.instruments_file))
+    listed = list(instruments.load(platform.settings.feeds.instruments_file))
     item = listed[sum(statuses.values()) // len(TIMEFRAMES) % len(listed)]
     compared = 0
     async with httpx.AsyncClient(timeout=10, base_url=platform.urls["candles"]) as client:

@@ -107,7 +107,7 @@ class Rest(Server):
     def __init__(self, bucket):
         super().__init__()
         self.warehouse, self._endpoint = f"{bucket.url}/rest", bucket.endpoint
-        self._jar = maven.download(REST_SERVER, Path(settings.load().cache_dir).expanduser() / "maven")
+        self._jar = maven.download(REST_SERVER, Path(settings.load().local.cache_dir).expanduser() / "maven")
         self.uri = f"http://{HOST}:{self.port}"
 
     def _spawn(self):

@@ -9,7 +9,7 @@ from k2stream.iceberg.catalog import open_catalog
 from k2stream.iceberg.destination import Iceberg
 from k2stream.iceberg.maintenance import log, maintain
 from k2stream.iceberg.maintenance.log import AuditVerdict
-from k2stream.settings import Settings
+from k2stream.settings import IcebergSettings
 from tests.integration.sink_samples import batch, candle, native, piece, trade
 
 SILVER, GOLD, KRAKEN = (
@@ -19,7 +19,7 @@ AT_ONCE = maintain.Limits(compact_rows=1_000_000, snapshot_seconds=0.0, orphan_s
 """Nothing is too young to go."""
 
 
-def opened(config: Settings) -> Iceberg:
+def opened(config: IcebergSettings) -> Iceberg:
     store = Iceberg(config)
     store.prepare([SILVER, GOLD, KRAKEN])
     return store
@@ -45,7 +45,7 @@ def fill(store: Iceberg, commits: int = 5, count: int = 100) -> None:
         store.write(GOLD, batch(piece(GOLD, [candle(m, number + 1) for m in range(3)], first=3 * number)))
 
 
-def held(config: Settings, name: str = "cold.silver_trades") -> Counter[int]:
+def held(config: IcebergSettings, name: str = "cold.silver_trades") -> Counter[int]:
     """How often each raw offset stands in the table."""
     rows = open_catalog(config).load_table(name).scan(selected_fields=("raw_offset",)).to_arrow()
     return Counter(rows["raw_offset"].to_pylist())
@@ -63,7 +63,7 @@ NAMES = [SILVER.table, GOLD.table, KRAKEN.table, log.NAME]
 
 
 def run(
-    config: Settings,
+    config: IcebergSettings,
     names: Sequence[str] = NAMES,
     limits: maintain.Limits = AT_ONCE,
     audit: Callable[[str], AuditVerdict] = all_well,

@@ -17,7 +17,7 @@ from k2stream.embedded.stack import Stack
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def running_stack(tmp_path_factory):
     """The Stack itself, for tests that restart parts of it; they need `loop_scope="session"`."""
-    cache = Path(settings.load().cache_dir)
+    cache = Path(settings.load().local.cache_dir)
     async with Stack(tmp_path_factory.mktemp("stack"), cache, training=False) as stack:
         yield stack
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from k2stream.embedded.endpoints import Endpoints
-from k2stream.settings import Settings
+from k2stream.settings import Settings, make
 
 TWO: dict[str, Any] = {
     "binance_partitions": 2,
@@ -17,7 +17,7 @@ TWO: dict[str, Any] = {
 
 def settings_on(endpoints: Endpoints, folder: Path, **more: Any) -> Settings:
     """Settings of workers on a test's stack."""
-    return Settings(
+    return make(
         kafka_bootstrap=endpoints.bootstrap,
         registry_url=endpoints.registry_url,
         data_dir=str(folder),

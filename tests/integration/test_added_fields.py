@@ -59,22 +59,22 @@ def of_new_release(offset):
 
 @pytest.fixture
 def config(stack, tmp_path):
-    return settings.Settings(
+    return settings.make(
         clickhouse_port=stack.clickhouse_port, clickhouse_database=DATABASE, data_dir=str(tmp_path)
     )
 
 
 def test_clickhouse(config):
-    client = connect(config)
+    client = connect(config.clickhouse)
     try:
-        store = ClickHouse(config)
+        store = ClickHouse(config.clickhouse)
         store.prepare([])
         store.write(SILVER, batch(piece(SILVER, [trade(0)])))
         with declared(NEW):
-            assert migrate(client, config) == [
+            assert migrate(client, config.clickhouse) == [
                 f"silver_trades.{name}" for name in ("lots", "venue", "tags", "seen")
             ]
-            assert migrate(client, config) == []
+            assert migrate(client, config.clickhouse) == []
             store.write(SILVER, of_new_release(1))
         store.write(SILVER, batch(piece(SILVER, [trade(3)], first=3)))
         query = f"SELECT raw_offset, lots, venue, tags FROM {DATABASE}.silver_trades ORDER BY raw_offset"
@@ -90,7 +90,7 @@ def test_clickhouse(config):
 
 
 def test_iceberg(config):
-    catalog = open_catalog(config)
+    catalog = open_catalog(config.iceberg)
 
     def write(rows):
         writer.append(lambda: catalog.load_table(COLD.name), COLD.route, rows)
@@ -119,7 +119,7 @@ def test_iceberg(config):
 
 
 def test_an_engine_reads_the_statements_for_a_cluster(config):
-    client = connect(config)
+    client = connect(config.clickhouse)
     for path in FOLDER.glob("[0-9]*.sql"):
         for statement in statements(path.read_text(), DATABASE):
             for each in clustered(statement, "main"):

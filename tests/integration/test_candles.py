@@ -36,7 +36,9 @@ HOUR = 3_600_000_000
 # A minute before an hour, past for the clock and young for the topics' retention.
 START = (time.time_ns() // 1000 // HOUR - 72) * HOUR - 60_000_000
 LISTED = [
-    item for item in instruments.load(settings.Settings().instruments_file) if item.exchange != "coinbase"
+    item
+    for item in instruments.load(settings.Settings().feeds.instruments_file)
+    if item.exchange != "coinbase"
 ]
 
 
@@ -52,8 +54,8 @@ class Platform:
 
     async def publish(self, batches):
         """Records of (partition, trades) to the normalized topic."""
-        schema_id = await registry.register(topics.NORMALIZED, "trade", self.settings.registry_url)
-        producer = AIOKafkaProducer(bootstrap_servers=self.settings.kafka_bootstrap)
+        schema_id = await registry.register(topics.NORMALIZED, "trade", self.settings.kafka.registry_url)
+        producer = AIOKafkaProducer(bootstrap_servers=self.settings.kafka.bootstrap)
         await producer.start()
         for partition, batch in batches:
             builder = producer.create_batch()
@@ -66,18 +68,18 @@ class Platform:
 
     async def read(self, topic):
         """All records of a topic."""
-        counts = {declared.name: declared.partitions for declared in topics.declared(self.settings)}
-        found = await kafka.read(self.settings.kafka_bootstrap, topic, counts[topic])
+        counts = {declared.name: declared.partitions for declared in topics.declared(self.settings.kafka)}
+        found = await kafka.read(self.settings.kafka.bootstrap, topic, counts[topic])
         return [record for records in found.values() for record in records]
 
     async def members(self):
         """Workers of the group once it is stable, else 0."""
-        return len(await kafka.members(self.settings.kafka_bootstrap, GROUP))
+        return len(await kafka.members(self.settings.kafka.bootstrap, GROUP))
 
     async def lag(self):
         """Records of the normalized topic that are not committed."""
-        tps = kafka.partitions(topics.NORMALIZED, self.settings.normalized_partitions)
-        return (await kafka.progress(self.settings.kafka_bootstrap, GROUP, tps)).lag
+        tps = kafka.partitions(topics.NORMALIZED, self.settings.kafka.normalized_partitions)
+        return (await kafka.progress(self.settings.kafka.bootstrap, GROUP, tps)).lag
 
 
 class Worker:
@@ -229,11 +231,11 @@ def same(served_candle, candle):
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def platform(tmp_path_factory):
-    cache = Path(settings.load().cache_dir)
+    cache = Path(settings.load().local.cache_dir)
     async with Stack(tmp_path_factory.mktemp("candles"), cache, training=False) as stack:
         platform = Platform(stack.endpoints, tmp_path_factory.mktemp("workers"))
-        await creation.ensure_topics(platform.settings, topics.declared(platform.settings))
-        await registry.register(topics.ohlcv("1m"), "candle", platform.settings.registry_url)
+        await creation.ensure_topics(platform.settings.kafka, topics.declared(platform.settings.kafka))
+        await registry.register(topics.ohlcv("1m"), "candle", platform.settings.kafka.registry_url)
         yield platform
 
 

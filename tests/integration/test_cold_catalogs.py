@@ -32,9 +32,7 @@ def server(request):
 def config(server, tmp_path):
     """A catalog without tables."""
     warehouse = server.warehouse or f"file://{tmp_path}/warehouse"
-    config = settings.Settings(
-        data_dir=str(tmp_path), iceberg_catalog_uri=server.uri, iceberg_warehouse=warehouse
-    )
+    config = settings.IcebergSettings(data_dir=str(tmp_path), catalog_uri=server.uri, warehouse=warehouse)
     yield config
     catalog = open_catalog(config)
     for name in catalog.list_tables("cold"):

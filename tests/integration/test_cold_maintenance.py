@@ -39,7 +39,7 @@ NAME = "cold.silver_trades"
 
 @pytest.fixture
 def config(tmp_path):
-    return settings.Settings(data_dir=str(tmp_path))
+    return settings.IcebergSettings(data_dir=str(tmp_path))
 
 
 @pytest.fixture
@@ -295,7 +295,7 @@ else:
             real(*args, **kwargs)
         os.kill(os.getpid(), signal.SIGKILL)
     setattr(owner, parts[-1], die)
-run(settings.Settings(data_dir=sys.argv[3]), ["silver_trades"])
+run(settings.IcebergSettings(data_dir=sys.argv[3]), ["silver_trades"])
 """
 
 
@@ -318,8 +318,8 @@ def test_killed_anywhere_every_row_is_there_once_and_the_next_run_completes(conf
     assert len(load(config).snapshots()) == 1
 
 
-def k2(config, monkeypatch, *arguments):
-    monkeypatch.setattr(settings, "get", lambda: config)
+def k2(config, monkeypatch, *arguments, **given):
+    monkeypatch.setattr(settings, "get", lambda: settings.make(data_dir=config.data_dir, **given))
     return CliRunner().invoke(main, ["cold", *arguments])
 
 
@@ -339,8 +339,8 @@ def test_a_dry_run_changes_nothing(config, store, monkeypatch):
 
 def test_a_failed_step_gives_a_non_zero_exit(config, store, monkeypatch):
     """There is no Kafka here: the audit cannot be made, and says so."""
-    config = settings.Settings(data_dir=config.data_dir, kafka_bootstrap="127.0.0.1:1")
-    shown = k2(config, monkeypatch, "maintain", "--table", "silver_trades", "--json")
+    arguments = ("maintain", "--table", "silver_trades", "--json")
+    shown = k2(config, monkeypatch, *arguments, kafka_bootstrap="127.0.0.1:1")
     entries = [json.loads(line) for line in shown.output.splitlines() if line.startswith("{")]
     assert [(entry["step"], entry["status"]) for entry in entries][-1] == ("audit", "ERROR")
     assert "KafkaConnectionError" in entries[-1]["detail"]

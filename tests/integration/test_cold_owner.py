@@ -22,7 +22,7 @@ NAME = SILVER.table
 
 @pytest.fixture
 def config(tmp_path):
-    return settings.Settings(data_dir=str(tmp_path / "prod"))
+    return settings.IcebergSettings(data_dir=str(tmp_path / "prod"))
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def copy(config, store, tmp_path):
     shutil.copytree(tmp_path / "prod", tmp_path / "copy")
     write_trades(store, 200)
     write_trades(store, 300)
-    return settings.Settings(data_dir=str(tmp_path / "copy"))
+    return settings.IcebergSettings(data_dir=str(tmp_path / "copy"))
 
 
 def files(config):
@@ -77,10 +77,10 @@ def test_a_copy_from_before_there_were_owners_is_refused_too(config, store, copy
 
 def test_a_second_catalog_over_one_warehouse_is_refused(config, store, tmp_path):
     warehouse = f"file://{tmp_path}/prod/iceberg/warehouse"
-    other = settings.Settings(
+    other = settings.IcebergSettings(
         data_dir=str(tmp_path / "other"),
-        iceberg_warehouse=warehouse,
-        iceberg_catalog_uri=f"sqlite:///{tmp_path}/other.db",
+        warehouse=warehouse,
+        catalog_uri=f"sqlite:///{tmp_path}/other.db",
     )
     before = {path for path in files(config) if path.endswith(".parquet")}
     for _ in (1, 2):  # the first time its table is made
@@ -94,7 +94,7 @@ def test_a_second_catalog_over_one_warehouse_is_refused(config, store, tmp_path)
 def test_whoever_adopts_goes_on_and_the_other_stops(config, store, copy, monkeypatch):
     """What the original wrote stays readable: it is not the new owner's to remove."""
     theirs = files(config)
-    monkeypatch.setattr(settings, "get", lambda: copy)
+    monkeypatch.setattr(settings, "get", lambda: settings.make(data_dir=copy.data_dir))
     asked = CliRunner().invoke(cold, ["adopt"], input="n\n", standalone_mode=False)
     assert f"{NAME}: {open_catalog(copy).load_table(NAME).location()} is of sqlite" in asked.output
     with pytest.raises(StateRefused):

@@ -58,7 +58,7 @@ def rows(draw, schema, first):
 
 @pytest.fixture(scope="module", params=["as committed", "maintained"])
 def config(tmp_path_factory, request):
-    config = settings.Settings(data_dir=str(tmp_path_factory.mktemp("readers")))
+    config = settings.IcebergSettings(data_dir=str(tmp_path_factory.mktemp("readers")))
     store, draw = Iceberg(config), random.Random(7)
     routes = [table.route for table in tables.TABLES.values()]
     store.prepare(routes)

@@ -28,7 +28,7 @@ NEVER = Policy(flush_seconds=60, max_rows=10**6, max_bytes=10**9, save_seconds=0
 
 @pytest.fixture
 def config(tmp_path):
-    return settings.Settings(data_dir=str(tmp_path))
+    return settings.IcebergSettings(data_dir=str(tmp_path))
 
 
 def rows(batch):

@@ -12,7 +12,7 @@ COMMITS, COUNT = 3, 100
 
 
 def test_commits_and_maintenance_in_an_object_store(bucket, tmp_path):
-    config = settings.Settings(data_dir=str(tmp_path), iceberg_warehouse=f"{bucket.url}/warehouse")
+    config = settings.IcebergSettings(data_dir=str(tmp_path), warehouse=f"{bucket.url}/warehouse")
     store = opened(config)
     fill(store, COMMITS, COUNT)
     catalog = open_catalog(config)

@@ -80,8 +80,8 @@ async def settings(running_stack, simulator, tmp_path):
         **{f"{name}_ws_url": url for name, url in simulator.urls.items()},
         **{f"{name}_rest_url": url for name, url in simulator.rest_urls.items()},
     )
-    await ensure_topics(settings, topics.declared(settings))
-    await registry.register(topics.NORMALIZED, "trade", settings.registry_url)
+    await ensure_topics(settings.kafka, topics.declared(settings.kafka))
+    await registry.register(topics.NORMALIZED, "trade", settings.kafka.registry_url)
     for name in topics.EXCHANGES:
         await pass_over(settings, name)
     return settings
@@ -110,7 +110,7 @@ async def workers(settings, log):
 async def pass_over(settings, exchange):
     """Commit the events of other tests as answered."""
     tps = kafka.partitions(topics.FEED_EVENTS, 1)
-    async with kafka.consuming(settings.kafka_bootstrap, tps, group(exchange)) as consumer:
+    async with kafka.consuming(settings.kafka.bootstrap, tps, group(exchange)) as consumer:
         await consumer.commit(await consumer.end_offsets(tps))
 
 
@@ -119,7 +119,7 @@ class Topic:
 
     def __init__(self, settings, name, partitions):
         self.records = []
-        self._consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap)
+        self._consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka.bootstrap)
         self._tps = [TopicPartition(name, number) for number in range(partitions)]
 
     async def __aenter__(self):
@@ -189,7 +189,7 @@ def from_the_first(wanted, found):
 async def test_every_trade_is_there_once_after_drops_and_cuts(simulator, settings, tmp_path):
     venues = simulator.venues
     async with (
-        Topic(settings, topics.NORMALIZED, settings.normalized_partitions) as normalized,
+        Topic(settings, topics.NORMALIZED, settings.kafka.normalized_partitions) as normalized,
         Topic(settings, topics.FEED_EVENTS, 1) as events,
         workers(settings, tmp_path / "workers.log"),
     ):
@@ -242,12 +242,12 @@ class Publisher:
 async def test_an_outage_filled_twice_is_filled_once_whatever_the_clocks(running_stack, tmp_path):
     """Without ids: what the raw topic holds is not published again, with an exchange's clock 20 s ahead."""
     settings = settings_on(running_stack.endpoints, tmp_path, gap_fill_margin_seconds=0.5)
-    await ensure_topics(settings, topics.declared(settings))
+    await ensure_topics(settings.kafka, topics.declared(settings.kafka))
     kraken, pair, ahead = exchanges.get("kraken"), "GAPC/USD", 20_000_000
     now = clock.now_us()
     start = now - 30_000_000
     happened = [past(pair, number, start + ahead + number * 100_000) for number in range(300)]
-    async with AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap) as producer:
+    async with AIOKafkaProducer(bootstrap_servers=settings.kafka.bootstrap) as producer:
         publisher = Publisher(producer)
         columns = {(topics.raw("kraken"), topics.partition_of(pair, 2)): Columns()}
         (column,) = columns.values()
@@ -257,11 +257,11 @@ async def test_an_outage_filled_twice_is_filled_once_whatever_the_clocks(running
                 column.append(pair.encode(), raw.record(item.trade, received, "c", number), received)
         await publisher.publish(columns)
         before = publisher.count
-        assert max((await last_received(kraken, settings)).values()) == received
+        assert max((await last_received(kraken, settings.kafka)).values()) == received
 
         client = AsyncMock(history=kraken.history)
         client.fetch = AsyncMock(side_effect=lambda request: Page(happened, happened[-1].time * 1000))
-        output = Output("kraken", publisher, settings)
+        output = Output("kraken", publisher, settings.kafka)
         task = Task(kraken, [pair], client, output, settings, AsyncMock())
         span = {"since": happened[100].time - ahead, "time": happened[200].time - ahead}
         event = FeedEvent(kind=EventKind.CONNECTED, exchange="kraken", **span)
@@ -269,7 +269,7 @@ async def test_an_outage_filled_twice_is_filled_once_whatever_the_clocks(running
         assert publisher.count == before + 90
         await outages.fill(task, event)
         assert publisher.count == before + 90
-        assert max((await last_received(kraken, settings)).values()) == received
+        assert max((await last_received(kraken, settings.kafka)).values()) == received
 
 
 def past(pair, number, time):

@@ -55,7 +55,7 @@ def rows(route, candles, first):
 
 @pytest.fixture
 def config(stack, tmp_path):
-    return settings.Settings(
+    return settings.make(
         clickhouse_port=stack.clickhouse_port, clickhouse_database="history", data_dir=str(tmp_path)
     )
 
@@ -63,7 +63,7 @@ def config(stack, tmp_path):
 @pytest.fixture
 def everything(config):
     """ClickHouse has all candles from the 10th on, Iceberg the first 30, some in an older revision."""
-    hot, cold = ClickHouse(config), Iceberg(config)
+    hot, cold = ClickHouse(config.clickhouse), Iceberg(config.iceberg)
     hot.prepare([])
     cold.prepare([COLD])
     hot.write(HOT, rows(HOT, [candle(n, 1) for n in range(10, 40)], 0))
@@ -72,7 +72,7 @@ def everything(config):
     cold.write(COLD, rows(COLD, [candle(n, 1) for n in range(20)], 0))
     cold.write(COLD, rows(COLD, [candle(n, 2 if n < 15 else 1) for n in range(30)], 20))
     yield newest(candle(n) for n in range(40))
-    client = connect(config)
+    client = connect(config.clickhouse)
     client.execute("DROP DATABASE history")
     client.disconnect()
     hot.close()
@@ -87,7 +87,7 @@ SPANS = [
 
 
 async def test_the_tiers_answer_as_one(config, everything):
-    history = history_of(config, HotTier, ColdTier)
+    history = history_of(config.candles, HotTier(config.clickhouse), ColdTier(config.iceberg))
     for span in SPANS:
         tables = {time: held for time, held in everything.items() if time >= candle(30).open_time}
         held = span.cut(tables)
@@ -101,14 +101,15 @@ async def test_the_tiers_answer_as_one(config, everything):
 async def test_each_tier_gives_its_spans(config, everything):
     hot = {time: held for time, held in everything.items() if time >= candle(10).open_time}
     cold = newest(candle(n, 2 if n < 15 else 1) for n in range(30))
-    for tier, held in ((HotTier(config), hot), (ColdTier(config), cold)):
+    for tier, held in ((HotTier(config.clickhouse), hot), (ColdTier(config.iceberg), cold)):
         assert tier.oldest(BTC, "1m") == min(held)
         for span in SPANS:
             assert span.cut(newest(tier.candles(BTC, "1m", span))) == span.cut(held), (tier.name, span)
 
 
 async def test_a_tier_that_is_away_is_named_and_the_others_answer(config, everything):
-    alone = history_of(msgspec.structs.replace(config, clickhouse_port=1), HotTier, ColdTier)
+    gone = msgspec.structs.replace(config.clickhouse, port=1)
+    alone = history_of(config.candles, HotTier(gone), ColdTier(config.iceberg))
     answer = alone.read(BTC, "1m", CandleSpan(100))
     assert [held.open_time for held in answer.candles] == [candle(n).open_time for n in range(30)]
     ((tier, reason),) = answer.missing
@@ -118,7 +119,7 @@ async def test_a_tier_that_is_away_is_named_and_the_others_answer(config, everyt
 
 
 async def test_tiers_that_were_never_filled_are_empty_and_stay_so(stack, tmp_path):
-    nothing = settings.Settings(data_dir=str(tmp_path), clickhouse_port=stack.clickhouse_port)
-    cold = ColdTier(nothing)
+    nothing = settings.make(data_dir=str(tmp_path), clickhouse_port=stack.clickhouse_port)
+    cold = ColdTier(nothing.iceberg)
     assert CandleHistory([cold]).read(BTC, "1m", CandleSpan(5)) == CandleAnswer([])
     assert not list(tmp_path.iterdir())

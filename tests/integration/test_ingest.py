@@ -9,7 +9,7 @@ import pytest
 
 from k2stream import instruments, topics
 from k2stream.kafka.creation import ensure_topics
-from k2stream.settings import Settings, environment
+from k2stream.settings import Settings, environment, make
 from k2stream.simulator import Options, Simulator
 from tests import kafka
 from tests.integration.partitions import TWO
@@ -32,8 +32,8 @@ cli.main(args=sys.argv[1:])
 
 @pytest.fixture
 def worker_environment(running_stack, tmp_path):
-    def make(exchange, url):
-        settings = Settings(
+    def environment_of(exchange, url):
+        settings = make(
             exchange=exchange,
             kafka_bootstrap=running_stack.endpoints.bootstrap,
             data_dir=str(tmp_path),
@@ -43,11 +43,11 @@ def worker_environment(running_stack, tmp_path):
         )
         return {**os.environ, **environment(settings)}
 
-    return make
+    return environment_of
 
 
 def simulator(exchange, rate):
-    listed = instruments.load(Settings().instruments_file).of(exchange)
+    listed = instruments.load(Settings().feeds.instruments_file).of(exchange)
     return Simulator(listed, Options(rate=rate))
 
 
@@ -60,7 +60,7 @@ async def until(condition, seconds=60):
 async def test_a_broker_that_dies_costs_no_trade_and_doubles_none(running_stack, worker_environment):
     exchange = "coinbase"
     bootstrap = running_stack.endpoints.bootstrap
-    starts = await raw_ends(Settings(kafka_bootstrap=bootstrap, **TWO), exchange)
+    starts = await raw_ends(make(kafka_bootstrap=bootstrap, **TWO), exchange)
     async with simulator(exchange, 500) as simulated:
         counts = simulated.venues[exchange].counts
         worker = await asyncio.create_subprocess_exec(
@@ -108,9 +108,9 @@ async def unread(consumer, partitions):
 
 
 async def raw_ends(settings, exchange):
-    await ensure_topics(settings, topics.declared(settings))
-    tps = kafka.partitions(topics.raw(exchange), settings.raw_partitions(exchange))
-    async with kafka.consuming(settings.kafka_bootstrap, tps) as consumer:
+    await ensure_topics(settings.kafka, topics.declared(settings.kafka))
+    tps = kafka.partitions(topics.raw(exchange), settings.kafka.raw_partitions(exchange))
+    async with kafka.consuming(settings.kafka.bootstrap, tps) as consumer:
         return await consumer.end_offsets(tps)
 
 

@@ -26,19 +26,19 @@ def record(n):
 
 async def create(at, topic, *, anew=False):
     if anew:
-        await kafka.delete(at.kafka_bootstrap, topic)
-    await kafka.create(at.kafka_bootstrap, topic, 1)
+        await kafka.delete(at.kafka.bootstrap, topic)
+    await kafka.create(at.kafka.bootstrap, topic, 1)
 
 
 async def publish(at, topic, numbers):
-    async with AIOKafkaProducer(bootstrap_servers=at.kafka_bootstrap) as producer:
+    async with AIOKafkaProducer(bootstrap_servers=at.kafka.bootstrap) as producer:
         for n in numbers:
             sent = await producer.send_and_wait(topic, record(n), b"XBT/USD", partition=0)
     return sent.timestamp
 
 
 async def read(at, topic):
-    async with Reader(at) as reader:
+    async with Reader(at.kafka) as reader:
         held = await reader.held(topic, 1)
         found = [(item.offset, msgspec.json.decode(item.value)) async for item in reader.read(topic, held)]
     return held[0], found
@@ -50,9 +50,9 @@ async def test_offsets_that_were_used_are_never_used_again_and_new_trades_come_a
     newest = await publish(at, topic, range(250))
     await create(at, topic, anew=True)
     await publish(at, topic, range(1000, 1030))
-    todo = await lift.plan(at, topic, 0, 250, newest)
+    todo = await lift.plan(at.kafka, topic, 0, 250, newest)
     assert (todo.first, todo.end, todo.copies) == (0, 30, 30)
-    assert await lift.lift(at, todo, print) == 250
+    assert await lift.lift(at.kafka, todo, print) == 250
     await publish(at, topic, [2000])  # the feed goes on
     for _ in range(2):
         held, found = await read(at, topic)
@@ -60,7 +60,7 @@ async def test_offsets_that_were_used_are_never_used_again_and_new_trades_come_a
         assert [offset for offset, _ in found] == list(range(250, 281))
         assert [item["k2_seq"] for _, item in found] == [*range(1000, 1030), 2000]
         assert [item.get("k2_backfilled", False) for _, item in found] == [True] * 30 + [False]
-        assert await lift.lift(at, todo, print) == 250  # broken off and run again: nothing comes twice
+        assert await lift.lift(at.kafka, todo, print) == 250  # broken off and run again: nothing comes twice
 
 
 async def test_a_topic_that_has_outgrown_the_old_one_gives_back_only_what_lies_below(at):
@@ -69,9 +69,9 @@ async def test_a_topic_that_has_outgrown_the_old_one_gives_back_only_what_lies_b
     newest = await publish(at, topic, range(20))
     await create(at, topic, anew=True)
     await publish(at, topic, range(1000, 1050))
-    todo = await lift.plan(at, topic, 0, 20, newest)
+    todo = await lift.plan(at.kafka, topic, 0, 20, newest)
     assert todo.copies == 20
-    await lift.lift(at, todo, print)
+    await lift.lift(at.kafka, todo, print)
     held, found = await read(at, topic)
     assert held == (20, 70)
     assert [item["k2_seq"] for _, item in found] == [*range(1020, 1050), *range(1000, 1020)]
@@ -84,9 +84,9 @@ async def test_a_log_that_was_cut_gives_back_only_what_is_new(at):
     newest = await publish(at, topic, range(20))
     await asyncio.sleep(0.01)  # the next record is of another millisecond
     await publish(at, topic, range(1000, 1005))
-    todo = await lift.plan(at, topic, 0, 40, newest)
+    todo = await lift.plan(at.kafka, topic, 0, 40, newest)
     assert (todo.first, todo.copies) == (20, 5)
-    await lift.lift(at, todo, print)
+    await lift.lift(at.kafka, todo, print)
     held, found = await read(at, topic)
     assert held == (40, 45)
     assert [item["k2_seq"] for _, item in found] == list(range(1000, 1005))

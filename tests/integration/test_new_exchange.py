@@ -124,7 +124,7 @@ def client(k2, platform):
     """ClickHouse's, once every symbol has a candle there, and Iceberg has rows."""
     endpoints = datadir.running(platform)
     assert endpoints is not None
-    found = connect(settings.Settings(clickhouse_port=endpoints.clickhouse_port))
+    found = connect(settings.ClickHouseSettings(port=endpoints.clickhouse_port))
     query = "SELECT uniqExact(exchange, canonical_symbol) FROM k2.ohlcv_1m_view"
     until(lambda: found.execute(query) == [(5,)], k2.folder / "up.log")
     cold = json.loads((platform / "workers.json").read_text())["urls"]["cold"]

@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")
 
 ROUND, ROUND_SECONDS = 50, 0.1  # trades of each exchange, and how often
 BACKLOG_US = 72 * 3600 * 1_000_000  # longer than the normalized topic keeps what is written
-LISTED = instruments.load(Settings().instruments_file)
+LISTED = instruments.load(Settings().feeds.instruments_file)
 
 
 def bodies(exchange, rng):
@@ -65,13 +65,13 @@ def trade(exchange, symbol, number, price, quantity, micros, rng):
 
 async def publish(settings, enough):
     """Until there was enough; how many trades of each exchange."""
-    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap, linger_ms=20)
+    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka.bootstrap, linger_ms=20)
     await producer.start()
     try:
         feeds = {exchange: bodies(exchange, random.Random(exchange)) for exchange in topics.EXCHANGES}
         for number, row in enumerate(zip(*feeds.values(), strict=True)):
             for exchange, (symbol, value) in zip(feeds, row, strict=True):
-                partition = topics.partition_of(symbol, settings.raw_partitions(exchange))
+                partition = topics.partition_of(symbol, settings.kafka.raw_partitions(exchange))
                 await producer.send(topics.raw(exchange), value, symbol.encode(), partition=partition)
             if number % ROUND == 0:
                 if enough.is_set():
@@ -85,7 +85,7 @@ async def publish(settings, enough):
 
 async def read(settings, topic, partitions):
     """All records of a topic, by partition."""
-    return await kafka.read(settings.kafka_bootstrap, topic, partitions)
+    return await kafka.read(settings.kafka.bootstrap, topic, partitions)
 
 
 async def positions(settings):
@@ -93,9 +93,9 @@ async def positions(settings):
     tps = [
         tp
         for exchange in topics.EXCHANGES
-        for tp in kafka.partitions(topics.raw(exchange), settings.raw_partitions(exchange))
+        for tp in kafka.partitions(topics.raw(exchange), settings.kafka.raw_partitions(exchange))
     ]
-    found = await kafka.progress(settings.kafka_bootstrap, "k2-normalize", tps)
+    found = await kafka.progress(settings.kafka.bootstrap, "k2-normalize", tps)
     return sum(found.committed.values()), sum(found.ends.values())
 
 
@@ -160,7 +160,7 @@ def contents(full):
 @repeated(kills=(2, 20))
 async def test_kills_lose_and_change_nothing(running_stack, tmp_path, kills):
     settings = settings_on(running_stack.endpoints, tmp_path)
-    await creation.ensure_topics(settings, topics.declared(settings))
+    await creation.ensure_topics(settings.kafka, topics.declared(settings.kafka))
     began = time.time_ns() // 1_000_000
     rng, log, enough = random.Random(5), tmp_path / "worker.log", asyncio.Event()
     publishing = asyncio.create_task(publish(settings, enough))
@@ -180,8 +180,8 @@ async def test_kills_lose_and_change_nothing(running_stack, tmp_path, kills):
         process.terminate()
         await process.wait()
 
-    schema_id = await registry.register(topics.NORMALIZED, "trade", settings.registry_url)
-    normalized = await read(settings, topics.NORMALIZED, settings.normalized_partitions)
+    schema_id = await registry.register(topics.NORMALIZED, "trade", settings.kafka.registry_url)
+    normalized = await read(settings, topics.NORMALIZED, settings.kafka.normalized_partitions)
     letters = [json.loads(record.value) for record in (await read(settings, topics.DLQ, 1))[0]]
     found = {}
     for partition, records in normalized.items():
@@ -194,7 +194,7 @@ async def test_kills_lose_and_change_nothing(running_stack, tmp_path, kills):
             assert found.setdefault(where, trade) == trade, "a replay wrote another record"
     wanted, rejected = {}, set()
     for exchange in topics.EXCHANGES:
-        everything = await read(settings, topics.raw(exchange), settings.raw_partitions(exchange))
+        everything = await read(settings, topics.raw(exchange), settings.kafka.raw_partitions(exchange))
         for partition, records in everything.items():
             done = expected(exchange, partition, records, schema_id)
             for trade in contents(trades.decode(done.values)):

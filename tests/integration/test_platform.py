@@ -26,7 +26,7 @@ from tests.integration.repetition import repeated
 pytestmark = pytest.mark.integration
 
 DEMO_SECONDS, DEMO_RATE = 8, 300
-PARTITIONS = settings.environment(settings.Settings(**TWO))
+PARTITIONS = settings.environment(settings.make(**TWO))
 BRONZE, SILVER, GOLD = "cold.bronze_trades_kraken", "cold.silver_trades", "cold.gold_ohlcv_1m"
 
 
@@ -45,7 +45,7 @@ def test_demo_finds_no_difference_in_any_layer(tmp_path):
     outcome = json.loads(outcome_file.read_text())
     assert outcome["ok"]
     assert outcome["differences"] == 0
-    listed = instruments.load(settings.Settings().instruments_file)
+    listed = instruments.load(settings.Settings().feeds.instruments_file)
     assert outcome["candles"] >= len(listed) * len(TIMEFRAMES)
     for layer in ("candle tables", "ClickHouse gold", "Iceberg gold"):
         compared = next(item["compared"] for item in outcome["layers"] if item["layer"] == layer)
@@ -111,7 +111,7 @@ def test_candles_of_every_instrument_are_served(platform):
             answer = client.get(f"/ohlcv/{item.exchange}/{item.canonical.replace('/', '-')}/1m")
             return answer.status_code == 200 and answer.json()["candles"] and answer.json()["simulated"]
 
-        for item in instruments.load(settings.Settings().instruments_file):
+        for item in instruments.load(settings.Settings().feeds.instruments_file):
             _until(lambda item=item: served(item), 30, process, folder.parent / "up.log")
 
 
@@ -182,7 +182,7 @@ def _maintain(folder, *names):
 def _committed(folder, names):
     """Whether all tables have rows, now that what the cold worker holds is committed."""
     httpx.post(f"{_urls(folder)['cold']}/cold/flush", timeout=60).raise_for_status()
-    catalog = open_catalog(settings.Settings(data_dir=str(folder)))
+    catalog = open_catalog(settings.make(data_dir=str(folder)).iceberg)
     return all(catalog.load_table(name).current_snapshot() for name in names)
 
 
@@ -201,7 +201,7 @@ def test_cold_tables_are_maintained_and_audited_while_it_runs(platform, names):
 def test_an_audit_finds_what_is_missing_doubled_or_different(platform):
     """The last test of this platform: it spoils the cold tables."""
     folder, process = platform
-    catalog = open_catalog(settings.Settings(data_dir=str(folder)))
+    catalog = open_catalog(settings.make(data_dir=str(folder)).iceberg)
 
     def finals():
         return catalog.load_table(GOLD).scan(row_filter="final == true").to_arrow().sort_by("open_time")

@@ -31,7 +31,7 @@ READ = {
 
 
 async def letters(config):
-    async with Reader(config) as reader:
+    async with Reader(config.kafka) as reader:
         log = reader.read(topics.DLQ, await reader.held(topics.DLQ, 1))
         return [msgspec.json.decode(record.value, type=DeadLetter) async for record in log]
 
@@ -52,7 +52,7 @@ def held(client):
 
 
 async def test_the_hot_worker_dead_letters_what_it_cannot_read_and_goes_on(stack, tmp_path):
-    config = settings.Settings(
+    config = settings.make(
         kafka_bootstrap=stack.bootstrap,
         registry_url=stack.registry_url,
         clickhouse_port=stack.clickhouse_port,
@@ -61,9 +61,9 @@ async def test_the_hot_worker_dead_letters_what_it_cannot_read_and_goes_on(stack
         web_port=free_port(),
         **TWO,
     )
-    await creation.ensure_topics(config, topics.declared(config))
+    await creation.ensure_topics(config.kafka, topics.declared(config.kafka))
     places = {}
-    async with AIOKafkaProducer(bootstrap_servers=config.kafka_bootstrap) as producer:
+    async with AIOKafkaProducer(bootstrap_servers=config.kafka.bootstrap) as producer:
         for topic, table in READ.items():
             for value in POISON:
                 sent = await producer.send_and_wait(topic, value, b"kraken:BTC/USD", partition=0)
@@ -71,7 +71,7 @@ async def test_the_hot_worker_dead_letters_what_it_cannot_read_and_goes_on(stack
     log = tmp_path / "hot.log"
     process = worker(config, log)
     try:
-        client = connect(config)
+        client = connect(config.clickhouse)
         deadline = time.monotonic() + 60
         while not all(offset <= held(client).get(table, -1) for table, offset in places):
             assert process.poll() is None, log.read_text()[-2000:]

@@ -23,21 +23,21 @@ def at(stack):
 
 async def filled(at, name):
     """A topic of 100 records."""
-    await kafka.create(at.kafka_bootstrap, name, 1)
-    async with AIOKafkaProducer(bootstrap_servers=at.kafka_bootstrap) as producer:
+    await kafka.create(at.kafka.bootstrap, name, 1)
+    async with AIOKafkaProducer(bootstrap_servers=at.kafka.bootstrap) as producer:
         for n in range(100):
             await producer.send_and_wait(name, b"%d" % n, partition=0)
 
 
 async def expire(at, name, before):
-    await kafka.expire(at.kafka_bootstrap, name, 0, before)
+    await kafka.expire(at.kafka.bootstrap, name, 0, before)
 
 
 @pytest.mark.parametrize("columnar", [False, True])
 async def test_a_stretch_whose_beginning_expired_is_not_empty(at, columnar):
     name = f"{TOPIC}-{columnar}"
     await filled(at, name)
-    async with Reader(at, columnar=columnar) as reader:
+    async with Reader(at.kafka, columnar=columnar) as reader:
         held = await reader.held(name, 1)
         await expire(at, name, 10)
         with pytest.raises(Expired, match=rf"{name}\[0\] has no offset 0"):
@@ -48,13 +48,13 @@ async def test_a_stretch_whose_beginning_expired_is_not_empty(at, columnar):
 async def test_the_audit_and_the_oracle_do_not_take_it_for_empty(at):
     name = f"{TOPIC}-audit"
     await filled(at, name)
-    async with audit_reader(at) as topics:
+    async with audit_reader(at.kafka) as topics:
         await expire(at, name, 10)
         with pytest.raises(Expired):
             async for _ in topics._read(name, {0: (0, 100)}):
                 pass
     with pytest.raises(ConfigError, match="expired or were cut off"):
         async for _ in raw_log.read_to_end(
-            at, name, {0: raw_log.HeldOffsets(0, 100)}
+            at.kafka, name, {0: raw_log.HeldOffsets(0, 100)}
         ):  # as it was a moment ago
             pass

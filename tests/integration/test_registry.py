@@ -63,7 +63,7 @@ async def test_an_incompatible_schema_is_refused_in_one_line(stack, monkeypatch)
 
 @pytest.fixture
 def cache():
-    return Path(settings.load().cache_dir).expanduser()
+    return Path(settings.load().local.cache_dir).expanduser()
 
 
 async def test_a_registry_that_starts_late_is_waited_for(cache, tmp_path):

@@ -32,7 +32,7 @@ from k2stream.platform.scrape import scrape
 from k2stream.reconcile.oracle.run import verify
 from k2stream.replay import run, swap
 from k2stream.replay.tiers import Tiers
-from k2stream.settings import Settings, environment, load
+from k2stream.settings import environment, load, make
 from tests import kafka
 from tests.fault.platforms import recovered, until
 from tests.integration.partitions import TWO
@@ -53,9 +53,7 @@ COLD = {table.of.hot: table.route for table in TABLES.values()}
 
 @pytest.fixture
 def settings(stack, tmp_path):
-    return Settings(
-        clickhouse_port=stack.clickhouse_port, clickhouse_database="replayed", data_dir=str(tmp_path)
-    )
+    return make(clickhouse_port=stack.clickhouse_port, clickhouse_database="replayed", data_dir=str(tmp_path))
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -70,8 +68,12 @@ async def tiers(settings):
 
 def prices(settings):
     """Of the live silver, hot and cold."""
-    hot = connect(settings).execute(f"SELECT price FROM {settings.clickhouse_database}.silver_trades FINAL")
-    cold = open_catalog(settings).load_table("cold.silver_trades").scan().to_arrow()["price"].to_pylist()
+    hot = connect(settings.clickhouse).execute(
+        f"SELECT price FROM {settings.clickhouse.database}.silver_trades FINAL"
+    )
+    cold = (
+        open_catalog(settings.iceberg).load_table("cold.silver_trades").scan().to_arrow()["price"].to_pylist()
+    )
     return [str(price.normalize()) for (price,) in hot], [str(price.normalize()) for price in cold]
 
 
@@ -188,8 +190,8 @@ async def more_trades(platform, count):
 
 async def damage(settings):
     """Change a row of silver, a candle of gold and an entry of a candle table."""
-    client = connect(settings)
-    database = settings.clickhouse_database
+    client = connect(settings.clickhouse)
+    database = settings.clickhouse.database
     for table, value in (("silver_trades", "quantity"), ("ohlcv_1m", "close")):
         identity = "raw_partition, raw_offset, exchange, canonical_symbol"
         row = client.execute(f"SELECT {identity} FROM {database}.{table} FINAL ORDER BY {identity} LIMIT 1")
@@ -201,22 +203,22 @@ async def damage(settings):
             settings={"mutations_sync": 2},
         )
     changelog = "k2-candles-ohlcv_1m-changelog"
-    async with Reader(settings) as reader:
-        held = await reader.held(changelog, settings.normalized_partitions)
+    async with Reader(settings.kafka) as reader:
+        held = await reader.held(changelog, settings.kafka.normalized_partitions)
         entries = [record async for record in reader.read(changelog, held)]
         record = [record for record in entries if not record.key.startswith(RESERVED)][-1]
     wrong = msgspec.structs.replace(loads_state(record.value), high=10**30, raw_offset=10**9)
-    async with AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap) as producer:
+    async with AIOKafkaProducer(bootstrap_servers=settings.kafka.bootstrap) as producer:
         await producer.send_and_wait(changelog, dumps_state(wrong), record.key, partition=record.partition)
 
 
 async def expire(settings, topic, number, offset):
-    await kafka.expire(settings.kafka_bootstrap, topic, number, offset)
+    await kafka.expire(settings.kafka.bootstrap, topic, number, offset)
 
 
 @pytest.mark.fault
 async def test_a_replay_repairs_what_was_damaged_and_the_workers_go_on_exactly(tmp_path):
-    given = Settings(data_dir=str(tmp_path / "data"), cache_dir=load().cache_dir, **TWO)
+    given = make(data_dir=str(tmp_path / "data"), cache_dir=load().local.cache_dir, **TWO)
     async with Platform(given, Simulation(300, 3)) as platform:
         await asyncio.sleep(8)
         status, said = await k2(given, "replay")
@@ -249,7 +251,7 @@ async def test_a_replay_repairs_what_was_damaged_and_the_workers_go_on_exactly(t
         assert report.candles > 0
 
         await stop(platform)
-        async with Reader(reached) as reader:
+        async with Reader(reached.kafka) as reader:
             ends = await reader.held(topics.raw("binance"), 2)
         await expire(reached, topics.raw("binance"), 0, ends[0][1] // 2)
         await expire(reached, topics.raw("binance"), 1, ends[1][1])
@@ -269,14 +271,14 @@ async def test_a_replay_repairs_what_was_damaged_and_the_workers_go_on_exactly(t
         assert status == 0, said
         status, said = await k2(given, "replay", "--drop")
         assert status == 0, said
-        assert not open_catalog(reached).namespace_exists(FRESH)
+        assert not open_catalog(reached.iceberg).namespace_exists(FRESH)
 
 
 @pytest.mark.fault
 async def test_what_expired_before_a_sink_read_it_is_reported_and_filled_by_a_replay(tmp_path):
     """Retention overtakes hot in the canonical topic: its rows are made again of the raw ones."""
     often = {"cold_commit_seconds": 5.0, **TWO}
-    given = Settings(data_dir=str(tmp_path / "data"), cache_dir=load().cache_dir, **often)
+    given = make(data_dir=str(tmp_path / "data"), cache_dir=load().local.cache_dir, **often)
     async with Platform(given, Simulation(300, 3)) as platform:
         reached = platform.settings
         await asyncio.sleep(8)
@@ -286,8 +288,8 @@ async def test_what_expired_before_a_sink_read_it_is_reported_and_filled_by_a_re
         async with LagReader(reached) as lags:
             for group in ("k2-normalize", "k2-candles", "k2-cold"):
                 assert await lags.passed(group, 60), group
-        async with Reader(reached) as reader:
-            ends = await reader.held(topics.NORMALIZED, reached.normalized_partitions)
+        async with Reader(reached.kafka) as reader:
+            ends = await reader.held(topics.NORMALIZED, reached.kafka.normalized_partitions)
         for number, (_, end) in ends.items():
             await expire(reached, topics.NORMALIZED, number, end)
         await platform._start_worker(next(spec for spec in WORKERS if spec.role == "hot"))

@@ -51,13 +51,13 @@ RAW_PARTITION = topics.partition_of(SYMBOL, TWO["kraken_partitions"])
 @pytest_asyncio.fixture(loop_scope="session")
 async def settings(running_stack, tmp_path):
     given = settings_on(running_stack.endpoints, tmp_path)
-    await creation.ensure_topics(given, topics.declared(given))
+    await creation.ensure_topics(given.kafka, topics.declared(given.kafka))
     return given
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def producer(settings):
-    async with AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap) as producer:
+    async with AIOKafkaProducer(bootstrap_servers=settings.kafka.bootstrap) as producer:
         yield producer
 
 
@@ -65,7 +65,7 @@ class Worker:
     """A worker process, killed at last if it has not stopped."""
 
     def __init__(self, settings, *command, **variables):
-        self.log = settings.data_path / "worker.log"
+        self.log = settings.local.data_path / "worker.log"
         self._command = [sys.executable, *command]
         self._environment = os.environ | environment(settings) | variables
 
@@ -111,7 +111,7 @@ async def rows(settings, name, *arguments):
 
 
 async def records(settings, topic, partitions, begins=None):
-    async with Reader(settings) as reader:
+    async with Reader(settings.kafka) as reader:
         held = await reader.held(topic, partitions)
         begins = begins or {}
         wanted = {p: (begins.get(p, begin), end) for p, (begin, end) in held.items()}
@@ -119,18 +119,18 @@ async def records(settings, topic, partitions, begins=None):
 
 
 async def ends(settings, topic, partitions):
-    async with Reader(settings) as reader:
+    async with Reader(settings.kafka) as reader:
         return {p: end for p, (_, end) in (await reader.held(topic, partitions)).items()}
 
 
 async def waiting(settings, group, topic, partitions):
     """Records of a topic that a group has not committed."""
     tps = kafka.partitions(topic, partitions)
-    return (await kafka.progress(settings.kafka_bootstrap, group, tps)).lag
+    return (await kafka.progress(settings.kafka.bootstrap, group, tps)).lag
 
 
 async def done(settings):
-    return not await waiting(settings, "k2-normalize", KRAKEN, settings.kraken_partitions)
+    return not await waiting(settings, "k2-normalize", KRAKEN, settings.kafka.raw_partitions("kraken"))
 
 
 def body(price, micros):
@@ -165,8 +165,8 @@ def frame(*prices):
 
 async def prices(settings, begins):
     """Prices of the canonical trades since."""
-    found = await records(settings, topics.NORMALIZED, settings.normalized_partitions, begins)
-    registry.look_up((item.value for item in found), settings.registry_url)
+    found = await records(settings, topics.NORMALIZED, settings.kafka.normalized_partitions, begins)
+    registry.look_up((item.value for item in found), settings.kafka.registry_url)
     full = trades.decode([item.value for item in found])
     return decimals.to_strings(decimals.from_fixed16(full.price))
 
@@ -174,7 +174,7 @@ async def prices(settings, begins):
 async def test_letters_go_back_once_and_a_failed_replay_is_seen_as_one(settings, producer):
     async with normalize(settings) as worker:
         await worker.until(lambda: done(settings))  # other tests may have left trades unread
-        since = await ends(settings, topics.NORMALIZED, settings.normalized_partitions)
+        since = await ends(settings, topics.NORMALIZED, settings.kafka.normalized_partitions)
         before = (await ends(settings, topics.DLQ, 1))[0]
         bad = await send_raw(producer, record("1.5")[:-3])
         good = record("77.25")
@@ -218,7 +218,9 @@ async def test_letters_go_back_once_and_a_failed_replay_is_seen_as_one(settings,
         await worker.until(lambda: done(settings))
         assert sorted(map(float, await prices(settings, since))) == [77.25, 88.5, 89.5]
 
-        since_bad = await records(settings, KRAKEN, settings.kraken_partitions, {RAW_PARTITION: bad.offset})
+        since_bad = await records(
+            settings, KRAKEN, settings.kafka.raw_partitions("kraken"), {RAW_PARTITION: bad.offset}
+        )
         by_offset = {item.offset: item for item in since_bad if item.partition == RAW_PARTITION}
         for number, offset, value in ((still_bad, end, by_offset[bad.offset].value), (mended, end + 1, good)):
             item = by_offset[offset]
@@ -229,7 +231,8 @@ async def test_letters_go_back_once_and_a_failed_replay_is_seen_as_one(settings,
         assert status == 1
         assert said.splitlines()[-1] == "0 letters put back as 0 raw records, 4 refused"
         assert said.count("refused: put back at") == 3
-        assert (await ends(settings, KRAKEN, settings.kraken_partitions))[RAW_PARTITION] == end + 4
+        reached = await ends(settings, KRAKEN, settings.kafka.raw_partitions("kraken"))
+        assert reached[RAW_PARTITION] == end + 4
 
     again = await number_of(end)
     answers = await asyncio.gather(
@@ -248,10 +251,10 @@ async def test_letters_go_back_once_and_a_failed_replay_is_seen_as_one(settings,
 
 async def test_a_replay_that_was_broken_off_is_finished_not_repeated(settings, producer, monkeypatch):
     number, letter = await send_letter(producer, frame("61.5", "62.5"), stage="ingest", connection="kraken-2")
-    end = (await ends(settings, KRAKEN, settings.kraken_partitions))[RAW_PARTITION]
+    end = (await ends(settings, KRAKEN, settings.kafka.raw_partitions("kraken")))[RAW_PARTITION]
     broken = ReplayNote(Id(number, letter.time), "broken", KRAKEN, {RAW_PARTITION: end})
     await producer.send_and_wait(topics.DLQ_REPLAYS, msgspec.json.encode(broken), partition=0)
-    first, _ = plan(letter, settings).rows
+    first, _ = plan(letter, settings.kafka).rows
     await producer.send_and_wait(
         KRAKEN, first.value, first.key, partition=RAW_PARTITION, headers=[(HEADER, f"{number}:0".encode())]
     )
@@ -263,12 +266,12 @@ async def test_a_replay_that_was_broken_off_is_finished_not_repeated(settings, p
     (outcome,) = [outcome async for outcome in replay(settings, [(number, letter)])]
     assert outcome.trades == 2
     assert "1 of them by a run that was broken off" in outcome.text
-    async with Reader(settings) as reader:
+    async with Reader(settings.kafka) as reader:
         assert (await replays(reader))[Id(number, letter.time)].written == (
             (RAW_PARTITION, end),
             (RAW_PARTITION, end + 1),
         )
-    assert (await ends(settings, KRAKEN, settings.kraken_partitions))[RAW_PARTITION] == end + 2
+    assert (await ends(settings, KRAKEN, settings.kafka.raw_partitions("kraken")))[RAW_PARTITION] == end + 2
 
 
 async def test_a_table_is_read_as_it_stood_with_no_worker_running(settings, producer):
@@ -320,7 +323,7 @@ async def test_rest_refuses_while_its_table_recovers_and_then_says_what_the_tabl
 
             async def read():
                 left = await waiting(
-                    settings, "k2-candles", topics.NORMALIZED, settings.normalized_partitions
+                    settings, "k2-candles", topics.NORMALIZED, settings.kafka.normalized_partitions
                 )
                 return not left
 
@@ -357,11 +360,13 @@ async def test_rest_refuses_while_its_table_recovers_and_then_says_what_the_tabl
     ],
 )
 async def test_a_worker_that_stands_still_ends_and_acknowledges_nothing(settings, producer, body, said):
-    before = await waiting(settings, "k2-normalize", KRAKEN, settings.kraken_partitions)
+    before = await waiting(settings, "k2-normalize", KRAKEN, settings.kafka.raw_partitions("kraken"))
     await send_raw(producer, record("13.5"))
     command = ("-c", HANGING.format(body=body))
     async with Worker(settings, *command, K2_STALL_SECONDS="2") as worker, asyncio.timeout(60):
         assert await worker.process.wait() not in (0, None)
         text = worker.log.read_text()
     assert said in text, text[-3000:]
-    assert await waiting(settings, "k2-normalize", KRAKEN, settings.kraken_partitions) == before + 1
+    assert (
+        await waiting(settings, "k2-normalize", KRAKEN, settings.kafka.raw_partitions("kraken")) == before + 1
+    )

@@ -42,7 +42,7 @@ FIRST, SECOND = (("silver_trades", SourcePartition(SILVER.topic, number)) for nu
 @pytest.fixture
 def config(stack, request):
     """Settings of a database of the test's own."""
-    return settings.Settings(
+    return settings.make(
         kafka_bootstrap=stack.bootstrap,
         registry_url=stack.registry_url,
         clickhouse_port=stack.clickhouse_port,
@@ -53,28 +53,28 @@ def config(stack, request):
 
 @pytest.fixture
 def client(config):
-    client = connect(config)
+    client = connect(config.clickhouse)
     yield client
-    client.execute(f"DROP DATABASE IF EXISTS {config.clickhouse_database}")
+    client.execute(f"DROP DATABASE IF EXISTS {config.clickhouse.database}")
     client.disconnect()
 
 
 @pytest.fixture
 def store(config, client):
-    store = ClickHouse(config)
+    store = ClickHouse(config.clickhouse)
     store.prepare([])
     yield store
     store.close()
 
 
 def count(client, config, table, what="count()"):
-    return client.execute(f"SELECT {what} FROM {config.clickhouse_database}.{table}")[0][0]
+    return client.execute(f"SELECT {what} FROM {config.clickhouse.database}.{table}")[0][0]
 
 
 async def test_migrating_twice_changes_nothing(config, client):
-    assert migrate(client, config)
-    assert migrate(client, config) == []
-    tables = {name for (name,) in client.execute(f"SHOW TABLES FROM {config.clickhouse_database}")}
+    assert migrate(client, config.clickhouse)
+    assert migrate(client, config.clickhouse) == []
+    tables = {name for (name,) in client.execute(f"SHOW TABLES FROM {config.clickhouse.database}")}
     assert {
         "silver_trades",
         "ohlcv_1d",
@@ -86,16 +86,16 @@ async def test_migrating_twice_changes_nothing(config, client):
 
 async def test_a_table_that_is_gone_is_made_again_without_positions(config, client, store):
     """At 1ee9d02 it was never made again: the worker's advice was to start it once more."""
-    database, epoch = config.clickhouse_database, named("", 1, "a")
+    database, epoch = config.clickhouse.database, named("", 1, "a")
     other = ("ohlcv_1m", SourcePartition(GOLD.topic, 0))
     store.open({FIRST: SinkPosition(9, epoch=epoch), other: SinkPosition(7, epoch=epoch)})
     client.execute(f"DROP TABLE {database}.silver_trades")
-    assert migrate(client, config) == []
+    assert migrate(client, config.clickhouse) == []
     assert count(client, config, "silver_trades") == 0
     assert store.positions(SILVER) == {}
     assert store.positions(GOLD)[0].offset == 7
     client.execute(f"DROP TABLE {database}.sink_positions")
-    migrate(client, config)
+    migrate(client, config.clickhouse)
     assert store.positions(GOLD) == {}
     store.open({other: SinkPosition(5, epoch=epoch)})
     assert store.positions(GOLD)[0].epoch == epoch
@@ -120,7 +120,7 @@ async def test_every_value_arrives_as_it_was(config, client, store):
     assert store.write(SILVER, sent) == 2
     names = SILVER.schema.names
     found = client.execute(
-        f"SELECT {', '.join(names)} FROM {config.clickhouse_database}.silver_trades ORDER BY raw_offset"
+        f"SELECT {', '.join(names)} FROM {config.clickhouse.database}.silver_trades ORDER BY raw_offset"
     )
     expected = [
         {**row, "vendor_data": dict(row["vendor_data"])} for row in stored(sent.pieces[0].rows).to_pylist()
@@ -145,7 +145,7 @@ async def test_other_ranges_over_the_same_rows_collapse(config, client, store):
 async def test_thirteen_identical_kraken_trades_stay_thirteen(config, client, store):
     store.write(KRAKEN, batch(piece(KRAKEN, [native(offset) for offset in range(13)])))
     store.write(KRAKEN, batch(piece(KRAKEN, [native(offset) for offset in range(5, 13)], first=5)))
-    client.execute(f"OPTIMIZE TABLE {config.clickhouse_database}.bronze_trades_kraken FINAL")
+    client.execute(f"OPTIMIZE TABLE {config.clickhouse.database}.bronze_trades_kraken FINAL")
     assert count(client, config, "bronze_trades_kraken") == 13
 
 
@@ -154,7 +154,7 @@ async def test_gold_views_show_the_highest_revision(config, client, store):
     store.write(GOLD, batch(piece(GOLD, [candle(2, 5, final=True), candle(1, 2)], first=4)))
     rows = client.execute(
         f"""SELECT toUnixTimestamp64Milli(open_time), revision, final
-            FROM {config.clickhouse_database}.ohlcv_1m_view ORDER BY open_time"""
+            FROM {config.clickhouse.database}.ohlcv_1m_view ORDER BY open_time"""
     )
     assert rows == [(60_000, 3, False), (120_000, 5, True)]
 
@@ -184,7 +184,7 @@ async def test_a_save_to_a_server_that_went_back_is_refused(config, client, stor
     epoch = named("", 1, "a")
     store.open({FIRST: SinkPosition(-1, epoch=epoch)})
     store.save({FIRST: Move(-1, SinkPosition(9, epoch=epoch))})
-    positions = f"{config.clickhouse_database}.sink_positions"
+    positions = f"{config.clickhouse.database}.sink_positions"
     client.execute(f"ALTER TABLE {positions} DELETE WHERE last_offset = 9 SETTINGS mutations_sync = 2")
     with pytest.raises(WentBack) as refused:
         store.save({FIRST: Move(9, SinkPosition(12, epoch=epoch))})
@@ -198,7 +198,7 @@ async def test_a_save_to_a_server_that_went_back_is_refused(config, client, stor
 
 async def test_a_table_is_filled_again_as_often_as_it_is_emptied(config, client, store):
     """At 1ee9d02 the second time the server took the same ranges for a retry: 0 of 624 rows, "durable"."""
-    database = config.clickhouse_database
+    database = config.clickhouse.database
     for _ in range(3):
         progress = SinkProgress()
         progress.assign(FIRST[1], renamed(store.positions(SILVER).get(0, SinkPosition())))
@@ -213,7 +213,7 @@ async def test_a_table_is_filled_again_as_often_as_it_is_emptied(config, client,
 
 
 async def test_a_lost_database_stops_the_worker_with_advice(config, client, store):
-    client.execute(f"DROP DATABASE {config.clickhouse_database}")
+    client.execute(f"DROP DATABASE {config.clickhouse.database}")
     with pytest.raises(
         ConfigError, match="start the worker again, it creates them and fills them from Kafka"
     ):
@@ -270,7 +270,7 @@ def delivery(offsets):
 
 
 async def test_away_is_told_in_one_line(config):
-    store = ClickHouse(msgspec.structs.replace(config, clickhouse_port=1))
+    store = ClickHouse(msgspec.structs.replace(config.clickhouse, port=1))
     with pytest.raises(DestinationUnavailable, match=r"^ClickHouse at 127\.0\.0\.1:1 is unavailable \("):
         store.positions(SILVER)
 
@@ -278,9 +278,7 @@ async def test_away_is_told_in_one_line(config):
 def worker(config, data_dir):
     """A hot worker as a process of its own."""
     environ = {key: value for key, value in os.environ.items() if not key.startswith("K2_")}
-    environ |= settings.environment(
-        msgspec.structs.replace(config, data_dir=str(data_dir), sink_max_rows=1000)
-    )
+    environ |= settings.environment(settings.replace(config, data_dir=str(data_dir), sink_max_rows=1000))
     with (data_dir / "hot.log").open("a") as log:
         command = [sys.executable, "-m", "k2stream", "worker", "hot"]
         return subprocess.Popen(command, env=environ, stdout=log, stderr=log)
@@ -298,7 +296,7 @@ async def test_a_killed_worker_and_a_wiped_database_lose_and_repeat_nothing(conf
     topic, records = topics.raw("kraken"), 8_000
     mine = "connection = 'killed'"  # the topic may hold trades of other tests
     body = msgspec.json.encode(dict(list(native(0).items())[:7]))
-    async with AIOKafkaProducer(bootstrap_servers=config.kafka_bootstrap, acks="all") as producer:
+    async with AIOKafkaProducer(bootstrap_servers=config.kafka.bootstrap, acks="all") as producer:
         now = time.time_ns() // 1000
         ends = await producer.partitions_for(topic)
         for number in range(records):
@@ -308,7 +306,7 @@ async def test_a_killed_worker_and_a_wiped_database_lose_and_repeat_nothing(conf
     log = tmp_path / "hot.log"
 
     def held():
-        exists = client.execute(f"EXISTS {config.clickhouse_database}.bronze_trades_kraken")[0][0]
+        exists = client.execute(f"EXISTS {config.clickhouse.database}.bronze_trades_kraken")[0][0]
         return count(client, config, f"bronze_trades_kraken WHERE {mine}") if exists else 0
 
     process = worker(config, tmp_path)
@@ -324,7 +322,7 @@ async def test_a_killed_worker_and_a_wiped_database_lose_and_repeat_nothing(conf
         assert count(client, config, f"bronze_trades_kraken FINAL WHERE {mine}") == records
         assert count(client, config, f"bronze_trades_kraken WHERE {mine}", exact) == records
 
-        client.execute(f"DROP DATABASE {config.clickhouse_database}")
+        client.execute(f"DROP DATABASE {config.clickhouse.database}")
         process = worker(config, tmp_path)
         await until(lambda: held() >= records)
         assert count(client, config, f"bronze_trades_kraken WHERE {mine}", exact) == records

@@ -31,7 +31,7 @@ PARTITION = SourcePartition(SILVER.topic, 0)
 
 @pytest.fixture
 def config(tmp_path):
-    return settings.Settings(data_dir=str(tmp_path))
+    return settings.IcebergSettings(data_dir=str(tmp_path))
 
 
 @pytest.fixture

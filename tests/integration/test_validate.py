@@ -132,12 +132,12 @@ TRADES = traded()
 @contextmanager
 def filled(stack, name):
     """Settings, a client and the store of a database with what TRADES make in every layer."""
-    config = settings.Settings(
+    config = settings.make(
         clickhouse_port=stack.clickhouse_port,
         clickhouse_database=name,
         data_dir=str(stack.data_dir / "no platform here"),
     )
-    client, store = connect(config), ClickHouse(config)
+    client, store = connect(config.clickhouse), ClickHouse(config.clickhouse)
     store.prepare([])
     marks = {}
     for exchange, rows in TRADES.items():
@@ -223,7 +223,7 @@ FOUND = {
 async def test_planted_faults_are_found_where_they_are(faulty):
     config, client, _ = faulty
     for change in FAULTS.values():
-        client.execute(f"ALTER TABLE {config.clickhouse_database}.{change} SETTINGS mutations_sync = 2")
+        client.execute(f"ALTER TABLE {config.clickhouse.database}.{change} SETTINGS mutations_sync = 2")
     found = failed(client, config)
     assert {name: finding.rows for name, finding in found.items()} == FOUND
     example = found["silver_side"].example
@@ -253,7 +253,7 @@ async def test_the_command_prints_a_line_a_check_and_fails_with_them(healthy, fa
 
 async def test_views_across_exchanges_are_exact(healthy):
     config, client, _ = healthy
-    database = config.clickhouse_database
+    database = config.clickhouse.database
     by_exchange = {
         exchange: {c["open_time"]: c for c in candles([row for _, row in rows], "1m")}
         for exchange, rows in TRADES.items()
@@ -290,7 +290,7 @@ async def test_rows_expire_by_the_rule_of_their_layer(healthy):
     rows = client.execute(
         """SELECT name, create_table_query FROM system.tables
         WHERE database = %(name)s AND engine LIKE '%%MergeTree'""",
-        {"name": config.clickhouse_database},
+        {"name": config.clickhouse.database},
     )
     created = dict(rows)
     assert "TTL toDateTime(least(timestamp, " in created["silver_trades"]

@@ -24,7 +24,7 @@ from k2stream.reconcile.oracle.raw_log import held, read_to_end
 from k2stream.reconcile.oracle.run import Report, verify
 from k2stream.reconcile.settle import settle
 from k2stream.resources import SCHEMAS
-from k2stream.settings import Settings, load
+from k2stream.settings import load, make
 from tests import kafka
 
 pytestmark = [pytest.mark.integration, pytest.mark.fault, pytest.mark.asyncio(loop_scope="session")]
@@ -55,15 +55,15 @@ class Found:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def found(tmp_path_factory):
-    given = Settings(
+    given = make(
         data_dir=str(tmp_path_factory.mktemp("verify") / "data"),
-        cache_dir=load().cache_dir,
+        cache_dir=load().local.cache_dir,
         cold_commit_seconds=5.0,
     )
     async with Platform(given, Simulation(150, 5)) as platform:
         made = Found(platform)
         async with LagReader(platform.settings) as lags:
-            while sum((await held(platform.settings, topics.NORMALIZED))[0]) < ENOUGH:
+            while sum((await held(platform.settings.kafka, topics.NORMALIZED))[0]) < ENOUGH:
                 await lags.passed("k2-normalize", 1)
         running = Running(platform.settings, platform.urls, platform.refused)
         made.running = await made.now(lambda: settle(running))
@@ -142,15 +142,15 @@ async def test_what_the_canonical_topic_has_expired_is_not_missed(found):
 
 async def plant(settings, offsets):
     """One fault of each kind in each layer, at `offsets` of Binance's raw topic."""
-    client = connect(settings)
+    client = connect(settings.clickhouse)
     rows = client.execute(
-        f"""SELECT raw_offset FROM {settings.clickhouse_database}.silver_trades FINAL
+        f"""SELECT raw_offset FROM {settings.clickhouse.database}.silver_trades FINAL
         WHERE exchange = 'binance' AND symbol = 'BTCUSDT' ORDER BY raw_offset DESC LIMIT {len(KINDS)}"""
     )
     offsets.update(zip(KINDS, (offset for (offset,) in rows), strict=True))
-    in_clickhouse(client, settings.clickhouse_database, offsets)
+    in_clickhouse(client, settings.clickhouse.database, offsets)
     client.disconnect()
-    in_iceberg(open_catalog(settings), offsets)
+    in_iceberg(open_catalog(settings.iceberg), offsets)
     await in_topics(settings, offsets)
 
 
@@ -238,8 +238,8 @@ async def in_topics(settings, offsets):
         "symbol": lambda r: {"symbol": "X"},
         "price": lambda r: {"price": r["price"] + 1},
     }
-    async with AIOKafkaProducer(**client_options(settings)) as producer:
-        async for partition, records in read_to_end(settings, topics.NORMALIZED):
+    async with AIOKafkaProducer(**client_options(settings.kafka)) as producer:
+        async for partition, records in read_to_end(settings.kafka, topics.NORMALIZED):
             for record in records:
                 fields = decoded(record.value, trade)
                 kind = kinds.get(fields["raw_offset"]) if fields["exchange"] == "binance" else None
@@ -249,7 +249,7 @@ async def in_topics(settings, offsets):
                 if kind == "lost":
                     await producer.send_and_wait(topics.LATE, record.value, record.key)
         newest = {}
-        async for partition, records in read_to_end(settings, topics.ohlcv("1h")):
+        async for partition, records in read_to_end(settings.kafka, topics.ohlcv("1h")):
             for record in records:
                 fields = decoded(record.value, candle)
                 if (fields["exchange"], fields["symbol"]) == ("binance", "BTCUSDT"):
@@ -276,4 +276,4 @@ def encoded(before, fields, schema):
 async def expire(settings, topic):
     """Half of a topic's records are gone, as after 48 hours."""
     end = (await held(settings, topic))[0].end
-    await kafka.expire(settings.kafka_bootstrap, topic, 0, end // 2)
+    await kafka.expire(settings.kafka.bootstrap, topic, 0, end // 2)

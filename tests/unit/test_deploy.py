@@ -38,8 +38,8 @@ def test_compose_environment_is_known_to_the_settings(name):
     environment = K2_SERVICES[name]["environment"]
     read = settings.load({key: str(value) for key, value in environment.items()})
     assert K2_SERVICES[name]["command"][1] in ROLES
-    assert read.exchange == (name.partition("-")[2] if name.startswith("ingest-") else "")
-    assert read.web_host == K2_SERVICES[name]["hostname"]
+    assert read.worker.exchange == (name.partition("-")[2] if name.startswith("ingest-") else "")
+    assert read.worker.web_host == K2_SERVICES[name]["hostname"]
 
 
 def test_every_service_has_limits_and_long_running_ones_a_health_check():

@@ -7,7 +7,7 @@ from k2stream.model.errors import ConfigError
 
 
 def test_the_shipped_file_has_34_instruments():
-    found = instruments.load(settings.Settings().instruments_file)
+    found = instruments.load(settings.Settings().feeds.instruments_file)
     assert {name: len(found.of(name)) for name in ("binance", "kraken", "coinbase")} == {
         "binance": 12,
         "kraken": 11,
@@ -17,7 +17,7 @@ def test_the_shipped_file_has_34_instruments():
 
 
 def test_an_instrument_is_found_by_each_of_its_names():
-    found = instruments.load(settings.Settings().instruments_file)
+    found = instruments.load(settings.Settings().feeds.instruments_file)
     names = ("XBT/USD", "BTC/USD", "BTC-USD")
     assert {item and item.symbol for item in (found.find("kraken", name) for name in names)} == {"XBT/USD"}
     assert found.find("kraken", "BTC/EUR") is None

@@ -2,14 +2,17 @@
 
 import ast
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from k2stream import settings
+from k2stream.exchanges import REGISTRY
 from k2stream.model.errors import ConfigError
-from k2stream.resources import CONFIG
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_defaults_need_no_environment():
@@ -18,7 +21,7 @@ def test_defaults_need_no_environment():
 
 def test_values_are_typed():
     read = settings.load({"K2_SIMULATED": "true", "K2_GRACE_SECONDS": "2.5", "K2_WEB_PORT": "6066"})
-    assert (read.simulated, read.grace_seconds, read.web_port) == (True, 2.5, 6066)
+    assert (read.feeds.simulated, read.candles.grace_seconds, read.worker.web_port) == (True, 2.5, 6066)
 
 
 @pytest.mark.parametrize(
@@ -48,8 +51,8 @@ def test_a_child_process_gets_the_same_settings():
 
 def test_each_exchange_has_its_url():
     read = settings.load({"K2_KRAKEN_WS_URL": "ws://127.0.0.1:1"})
-    assert read.ws_url("kraken") == "ws://127.0.0.1:1"
-    assert read.ws_url("binance").startswith("wss://")
+    assert read.feeds.ws_url("kraken") == "ws://127.0.0.1:1"
+    assert read.feeds.ws_url("binance").startswith("wss://")
 
 
 @pytest.mark.parametrize(
@@ -67,29 +70,98 @@ def test_each_exchange_has_its_url():
 )
 def test_trades_are_fetched_from_where_the_feed_is(given, url):
     loaded = settings.load(given)
-    assert loaded.rest_url("kraken") == url
-    assert loaded.fills_gaps("kraken") == (bool(url) and loaded.gap_fill)
+    assert loaded.feeds.rest_url("kraken") == url
+    assert loaded.feeds.fills_gaps("kraken") == (bool(url) and loaded.feeds.gap_fill)
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(4.1, 4_100_000), (5.0, 5_000_000), (0.000001, 1)])
 def test_a_grace_is_the_microseconds_it_says(seconds, expected):
-    assert settings.Settings(grace_seconds=seconds).grace_us == expected
+    assert settings.CandleSettings(grace_seconds=seconds).grace_us == expected
 
 
 @given(st.integers(1, 10**12))
 def test_any_whole_microseconds_come_back(micros):
     given_text = str(Decimal(micros) / 10**6)
-    read = settings.load({"K2_GRACE_SECONDS": given_text, "K2_IDLE_SECONDS": given_text})
-    assert (read.grace_us, read.idle_us) == (micros, micros)
+    names = ("K2_GRACE_SECONDS", "K2_IDLE_SECONDS", "K2_GAP_FILL_MARGIN_SECONDS")
+    read = settings.load(dict.fromkeys(names, given_text))
+    assert (read.candles.grace_us, read.candles.idle_us, read.feeds.gap_fill_margin_us) == (micros,) * 3
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(5.0, 5000), (0.0011, 2), (0.000001, 1)])
+def test_a_grace_in_ms_is_never_less_than_the_grace(seconds, expected):
+    assert settings.CandleSettings(grace_seconds=seconds).grace_ms == expected
+
+
+def nodes():
+    """Every node of the program's files, with the file."""
+    for folder in ("k2stream", "agents", "tables"):
+        for path in (ROOT / folder).rglob("*.py"):
+            if not path.parent.is_symlink():
+                yield from (
+                    (str(path.relative_to(ROOT)), node) for node in ast.walk(ast.parse(path.read_text()))
+                )
 
 
 def test_the_grace_is_converted_in_one_place():
-    root = CONFIG.parent
-    found = [
-        str(path.relative_to(root))
-        for folder in ("k2stream", "agents", "tables")
-        for path in (root / folder).rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Attribute) and node.attr in ("grace_seconds", "idle_seconds")
-    ]
-    assert set(found) <= {"k2stream/settings.py"}
+    converted = {"grace_seconds", "idle_seconds", "gap_fill_margin_seconds"}
+    found = {path for path, node in nodes() if isinstance(node, ast.Attribute) and node.attr in converted}
+    assert found == {"k2stream/settings/candles.py", "k2stream/settings/feeds.py"}
+
+
+def test_only_entry_points_read_the_settings_of_their_process():
+    """Whoever they call is handed its section."""
+    modules = ("settings", "settings_module")
+    found = {
+        path
+        for path, node in nodes()
+        if isinstance(node, ast.Attribute)
+        and node.attr in ("get", "load")
+        and isinstance(node.value, ast.Name)
+        and node.value.id in modules
+    }
+    others = {path for path in found if not path.startswith(("agents/", "k2stream/commands/"))}
+    assert others == {"k2stream/app.py"}
+
+
+NAMES = (
+    "data_dir cache_dir broker_heap_mb instruments_file "
+    "kafka_bootstrap kafka_security_protocol kafka_sasl_mechanism kafka_sasl_username kafka_sasl_password "
+    "kafka_replication registry_url normalized_partitions "
+    "clickhouse_host clickhouse_port clickhouse_alt_hosts clickhouse_cluster clickhouse_reserve_bytes "
+    "clickhouse_database clickhouse_user clickhouse_password clickhouse_secure "
+    "iceberg_catalog_uri iceberg_warehouse "
+    "exchanges simulated silence_seconds reconnect_base_seconds reconnect_cap_seconds max_frame_bytes "
+    "metrics_line_seconds gap_fill gap_fill_margin_seconds "
+    "grace_seconds idle_seconds candle_emit_seconds candle_retention "
+    "sink_flush_seconds sink_max_rows cold_commit_seconds cold_commit_rows "
+    "cold_maintain_at cold_compact_rows cold_snapshot_seconds cold_orphan_seconds cold_audit_seconds "
+    "exchange web_host web_bind web_port log_level commit_seconds stall_seconds refused_seconds"
+)
+OF_EACH_EXCHANGE = ("ws_url", "rest_url", "partitions")
+
+
+def test_every_variable_keeps_its_name():
+    """Deployments set them: a section or a field may be renamed, its variable may not."""
+    names = [*NAMES.split(), *(f"{exchange}_{name}" for exchange in REGISTRY for name in OF_EACH_EXCHANGE)]
+    listed = [variable for variable, _, _ in settings.listing(settings.Settings(), {})]
+    assert sorted(listed) == sorted(f"K2_{name.upper()}" for name in names)
+
+
+def test_sections_that_share_a_variable_agree():
+    read = settings.load({"K2_DATA_DIR": "/elsewhere"})
+    assert read.local.data_path == read.iceberg.data_path == Path("/elsewhere")
+    assert settings.Settings().local.data_path == settings.Settings().iceberg.data_path
+    assert settings.replace(read, data_dir="/again").iceberg.data_dir == "/again"
+
+
+def test_a_value_of_one_exchange_leaves_the_others():
+    read = settings.make(kraken_partitions=3, binance_partitions=2)
+    counts = {"binance": 2, "kraken": 3, "coinbase": 1}
+    assert {name: read.kafka.raw_partitions(name) for name in REGISTRY} == counts
+    assert settings.replace(read, kraken_partitions=1).kafka.raw_partitions("binance") == 2
+    assert settings.Settings().kafka.raw_partitions("kraken") == 1
+
+
+def test_a_name_that_does_not_exist_is_refused():
+    with pytest.raises(KeyError, match="grace_minutes"):
+        settings.make(grace_minutes=1)

@@ -49,7 +49,7 @@ def test_it_runs_from_elsewhere(wheel, tmp_path):
     zipfile.ZipFile(wheel).extractall(tmp_path)
     code = (
         "import k2stream; from k2stream import instruments, settings;"
-        "print(k2stream.__file__, len(instruments.load(settings.load({}).instruments_file)))"
+        "print(k2stream.__file__, len(instruments.load(settings.load({}).feeds.instruments_file)))"
     )
     environ = {**os.environ, "PYTHONPATH": str(tmp_path)}
     result = subprocess.run(

@@ -10,7 +10,7 @@ from k2stream.clickhouse.destination import ClickHouse, connect
 from k2stream.delivery.progress import SinkPosition
 from k2stream.iceberg.tables import ColdTable
 from k2stream.reconcile.audit.compare import Candles, Source
-from k2stream.settings import Settings
+from k2stream.settings import ClickHouseSettings
 
 Bounds = Mapping[Source, tuple[int, int]]
 """First and last raw offset of each source."""
@@ -19,9 +19,9 @@ Bounds = Mapping[Source, tuple[int, int]]
 class Hot:
     """The tables of the hot tier."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ClickHouseSettings) -> None:
         self._sink, self._client = ClickHouse(settings), connect(settings)
-        self._database = settings.clickhouse_database
+        self._database = settings.database
 
     def positions(self, table: ColdTable) -> Mapping[int, SinkPosition]:
         """How far the hot tier's table of the same route is."""

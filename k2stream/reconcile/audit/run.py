@@ -39,15 +39,15 @@ def audit(settings: Settings, catalog: Catalog, name: str, seconds: float | None
 
     Raises KafkaError, NetworkError, … when a side cannot be read.
     """
-    return asyncio.run(_audit(settings, catalog, TABLES[name], seconds or settings.cold_audit_seconds))
+    return asyncio.run(_audit(settings, catalog, TABLES[name], seconds or settings.maintenance.audit_seconds))
 
 
 async def _audit(settings: Settings, catalog: Catalog, table: ColdTable, seconds: float) -> AuditVerdict:
     # Whole milliseconds: the topics' timestamps have no more.
     start = (datetime.now(UTC) - timedelta(seconds=seconds)).replace(microsecond=0)
-    due = datetime.now(UTC) - timedelta(seconds=COMMITS_LATE * settings.cold_commit_seconds + 60)
-    async with reader(settings) as log:
-        with closing(Hot(settings)) as hot:
+    due = datetime.now(UTC) - timedelta(seconds=COMMITS_LATE * settings.sinks.cold_commit_seconds + 60)
+    async with reader(settings.kafka) as log:
+        with closing(Hot(settings.clickhouse)) as hot:
             if table.route.topic == topics.NORMALIZED:
                 return await _silver(catalog, table, log, hot, start, due)
             if table.of.timeframe:

@@ -19,7 +19,7 @@ from k2stream.batch import TP, RecordBatch
 from k2stream.deadletter import DeadLetter
 from k2stream.kafka.client import all_there, client_options
 from k2stream.reconcile.audit.compare import Source
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 
 _AT_ONCE = 20_000
 _POLL_MS = 500
@@ -43,7 +43,7 @@ class OffsetSpan(NamedTuple):
 class Topics:
     """A reader of the platform's topics."""
 
-    def __init__(self, settings: Settings, consumer: AIOKafkaConsumer) -> None:
+    def __init__(self, settings: KafkaSettings, consumer: AIOKafkaConsumer) -> None:
         self._settings, self._consumer = settings, consumer
         self._counts = {topic.name: topic.partitions for topic in topics.declared(settings)}
 
@@ -144,7 +144,7 @@ class Topics:
 
 
 @asynccontextmanager
-async def reader(settings: Settings) -> AsyncIterator[Topics]:
+async def reader(settings: KafkaSettings) -> AsyncIterator[Topics]:
     """A connected reader."""
     consumer = AIOKafkaConsumer(
         **client_options(settings),

@@ -12,7 +12,7 @@ import httpx
 
 from k2stream.model.errors import ConfigError
 from k2stream.resources import SCHEMAS
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 
 _MAGIC = b"\0"
 _LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -21,7 +21,7 @@ _LOCAL = ("127.0.0.1", "localhost", "::1")
 class Records:
     """Reads the values of one kind, `trade` or `candle`; logical types stay numbers and bytes."""
 
-    def __init__(self, settings: Settings, kind: str) -> None:
+    def __init__(self, settings: KafkaSettings, kind: str) -> None:
         self._url = settings.registry_url
         self._reader = _parsed((SCHEMAS / "avro" / f"{kind}.avsc").read_text())
         self._writers: dict[int, Any] = {}

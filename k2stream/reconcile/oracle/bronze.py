@@ -10,7 +10,7 @@ import pyarrow as pa
 from k2stream.reconcile.oracle import clickhouse, iceberg, venues
 from k2stream.reconcile.oracle.engine import OracleEngine
 from k2stream.reconcile.oracle.parquet import ParquetWriter
-from k2stream.settings import Settings
+from k2stream.settings import ClickHouseSettings, IcebergSettings
 
 _OURS = ("receive_time", "connection", "sequence")
 _KEY = ("raw_partition", "raw_offset")
@@ -33,7 +33,7 @@ def expected(engine: OracleEngine, exchange: str) -> None:
     )
 
 
-def hot(settings: Settings, engine: OracleEngine, exchange: str, name: str, path: Path) -> None:
+def hot(settings: ClickHouseSettings, engine: OracleEngine, exchange: str, name: str, path: Path) -> None:
     """ClickHouse's bronze of an exchange."""
     sql = {column: (f"toString(held.{column})", pa.string()) for column in venues.of(exchange).columns}
     sql |= {
@@ -46,7 +46,7 @@ def hot(settings: Settings, engine: OracleEngine, exchange: str, name: str, path
     _table(engine, exchange, name, path)
 
 
-def cold(settings: Settings, engine: OracleEngine, exchange: str, name: str, path: Path) -> None:
+def cold(settings: IcebergSettings, engine: OracleEngine, exchange: str, name: str, path: Path) -> None:
     """Iceberg's bronze of an exchange."""
     if iceberg.dump(settings, f"bronze_trades_{exchange}", path):
         return _table(engine, exchange, name, path, venues.of(exchange).renamed)

@@ -20,7 +20,14 @@ from k2stream.reconcile.oracle.raw_log import Bounds, read_to_end
 from k2stream.reconcile.oracle.rules import scaled
 from k2stream.reconcile.oracle.unreadable import UnreadableRecords
 from k2stream.reconcile.oracle.windows import TIMEFRAMES
-from k2stream.settings import Settings
+from k2stream.settings import (
+    CandleSettings,
+    ClickHouseSettings,
+    FeedSettings,
+    IcebergSettings,
+    KafkaSettings,
+    Settings,
+)
 
 TEXT = ("exchange", "symbol", "canonical_symbol", "timeframe")
 NUMBERS = (
@@ -46,7 +53,7 @@ class ListedInstrument(NamedTuple):
     canonical: str
 
 
-def listed(settings: Settings) -> list[ListedInstrument]:
+def listed(settings: FeedSettings) -> list[ListedInstrument]:
     """The instruments file, of the exchanges that are on."""
     content = yaml.safe_load(Path(settings.instruments_file).read_text(encoding="utf-8"))
     return [
@@ -72,12 +79,12 @@ def _table(engine: OracleEngine, name: str, path: Path, numbers: str, of: str = 
 async def tables(settings: Settings, engine: OracleEngine, name: str, url: str, path: Path) -> None:
     """The candle tables, as the candles worker serves them."""
     with ParquetWriter(path, _SCHEMA) as writer:
-        writer.rows(map(_spoken, await served(settings, url, listed(settings))))
+        writer.rows(map(_spoken, await served(settings.candles, url, listed(settings.feeds))))
     _table(engine, name, path, "toInt256({})")
 
 
 async def served(
-    settings: Settings, url: str, instruments: Sequence[ListedInstrument]
+    settings: CandleSettings, url: str, instruments: Sequence[ListedInstrument]
 ) -> list[dict[str, Any]]:
     """Every candle of the tables over REST, with the names of its symbol and timeframe."""
     gate = asyncio.Semaphore(_AT_ONCE)
@@ -86,7 +93,7 @@ async def served(
     async def read(client: httpx.AsyncClient, item: ListedInstrument, timeframe: str) -> None:
         where = f"{url}/ohlcv/{item.exchange}/{item.canonical.replace('/', '-')}/{timeframe}"
         # With an end: without one, windows of trades dated ahead are not the newest.
-        asked = {"limit": str(settings.candle_retention), "end": str(END_MS), "source": "tables"}
+        asked = {"limit": str(settings.retention), "end": str(END_MS), "source": "tables"}
         async with gate:
             answer = await client.get(where, params=asked)
         answer.raise_for_status()
@@ -106,7 +113,7 @@ def _spoken(fields: Mapping[str, Any]) -> list[Any]:
 
 
 async def topic(
-    settings: Settings,
+    settings: KafkaSettings,
     engine: OracleEngine,
     name: str,
     held: Mapping[str, Bounds],
@@ -135,7 +142,7 @@ def _decoded(
             yield [*(fields[name] for name in TEXT), *numbers, *(int(fields[name]) for name in WHOLE)]
 
 
-def hot(settings: Settings, engine: OracleEngine, name: str, folder: Path) -> None:
+def hot(settings: ClickHouseSettings, engine: OracleEngine, name: str, folder: Path) -> None:
     """ClickHouse's gold views."""
     sql = {column: f"toString(held.{column})" for column in (*TEXT, *NUMBERS)}
     sql |= {column: f"toInt64(held.{column})" for column in WHOLE}
@@ -149,7 +156,7 @@ def hot(settings: Settings, engine: OracleEngine, name: str, folder: Path) -> No
     _table(engine, name, folder, scaled("{}"), f"file('{folder}/hot-gold-*.parquet', Parquet)")
 
 
-def cold(settings: Settings, engine: OracleEngine, name: str, folder: Path) -> None:
+def cold(settings: IcebergSettings, engine: OracleEngine, name: str, folder: Path) -> None:
     """Iceberg's gold: every row, a revision each. Its open and close times are stored in µs."""
     found = [
         iceberg.dump(settings, f"gold_ohlcv_{timeframe}", folder / f"cold-gold-{timeframe}.parquet")

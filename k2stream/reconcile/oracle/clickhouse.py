@@ -12,7 +12,7 @@ import pyarrow as pa
 from clickhouse_driver import Client
 
 from k2stream.reconcile.oracle.parquet import ParquetWriter
-from k2stream.settings import Settings
+from k2stream.settings import ClickHouseSettings
 
 Columns = Mapping[str, tuple[str, pa.DataType]]
 """SQL and type by name."""
@@ -20,25 +20,25 @@ Columns = Mapping[str, tuple[str, pa.DataType]]
 _AT_ONCE = 50_000
 
 
-def connect(settings: Settings) -> Any:
+def connect(settings: ClickHouseSettings) -> Any:
     """A client of the settings' server; it connects at its first query."""
     logging.getLogger("clickhouse_driver").setLevel(logging.ERROR)  # what it logs is raised as well
     return Client(
-        host=settings.clickhouse_host,
-        port=settings.clickhouse_port or None,
-        user=settings.clickhouse_user,
-        password=settings.clickhouse_password,
-        secure=settings.clickhouse_secure,
-        alt_hosts=settings.clickhouse_alt_hosts or None,
+        host=settings.host,
+        port=settings.port or None,
+        user=settings.user,
+        password=settings.password,
+        secure=settings.secure,
+        alt_hosts=settings.alt_hosts or None,
         settings={"max_execution_time": 600, "max_block_size": _AT_ONCE},
     )
 
 
-def dump(settings: Settings, source: str, columns: Columns, path: Path) -> None:
+def dump(settings: ClickHouseSettings, source: str, columns: Columns, path: Path) -> None:
     """The rows of a table or view as they read; `source` is its name, with FINAL for a table."""
     name, _, final = source.partition(" ")
     selected = ", ".join(f"{sql} AS `{name}`" for name, (sql, _) in columns.items())
-    query = f"SELECT {selected} FROM {settings.clickhouse_database}.{name} AS held {final}"
+    query = f"SELECT {selected} FROM {settings.database}.{name} AS held {final}"
     schema = pa.schema([(name, kind) for name, (_, kind) in columns.items()])
     client = connect(settings)
     try:

@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 from pyiceberg.catalog import load_catalog
 from pyiceberg.exceptions import NoSuchTableError
 
-from k2stream.settings import Settings
+from k2stream.settings import IcebergSettings
 
 
-def load(settings: Settings, name: str) -> Any:
+def load(settings: IcebergSettings, name: str) -> Any:
     """A table of the cold tier as it is now, None when there is none."""
     folder = settings.data_path / "iceberg"
-    uri = settings.iceberg_catalog_uri
+    uri = settings.catalog_uri
     if not uri and not (folder / "catalog.db").exists():
         return None
     kind = "rest" if uri.startswith(("http://", "https://")) else "sql"
     options = {
         "type": kind,
         "uri": uri or f"sqlite:///{folder}/catalog.db",
-        "warehouse": settings.iceberg_warehouse or f"file://{folder}/warehouse",
+        "warehouse": settings.warehouse or f"file://{folder}/warehouse",
     }
     try:
         return load_catalog("k2", **options).load_table(f"cold.{name}")
@@ -54,7 +54,7 @@ def micros(column: Any) -> Any:
     return pc.cast(pc.cast(column, pa.timestamp("us", tz="UTC")), pa.int64())
 
 
-def dump(settings: Settings, name: str, path: Path) -> bool:
+def dump(settings: IcebergSettings, name: str, path: Path) -> bool:
     """A table's rows to a Parquet file, its times in µs; False when there is none, or no row."""
     table = load(settings, name)
     writer = None

@@ -17,7 +17,7 @@ from k2stream.reconcile.oracle import iceberg, venues
 from k2stream.reconcile.oracle.native import judge
 from k2stream.reconcile.oracle.parquet import ParquetWriter
 from k2stream.reconcile.oracle.raw_log import Bounds, held, read_to_end
-from k2stream.settings import Settings
+from k2stream.settings import IcebergSettings, KafkaSettings, Settings
 
 SCHEMA = pa.schema(
     [
@@ -49,7 +49,7 @@ class Extent:
     records: int = 0
 
 
-async def ends(settings: Settings) -> dict[str, Bounds]:
+async def ends(settings: KafkaSettings) -> dict[str, Bounds]:
     """What the raw topics hold now, by exchange: every layer has to have it all."""
     return {name: await held(settings, topics.raw(name)) for name in topics.EXCHANGES}
 
@@ -60,15 +60,15 @@ async def dump(
     """All raw records to `<folder>/<exchange>.parquet`; those below the ends of `required` are marked."""
     extent = Extent()
     for exchange in topics.EXCHANGES:
-        bounds = await held(settings, topics.raw(exchange))
+        bounds = await held(settings.kafka, topics.raw(exchange))
         wanted = {number: part.end for number, part in required[exchange].items()}
         with ParquetWriter(folder / f"{exchange}.parquet", SCHEMA) as writer:
             for number, part in bounds.items():
                 extent.first[exchange, number] = extent.begin[exchange, number] = part.begin
                 if part.begin:
-                    first = _cold(settings, writer, exchange, number, part.begin, lettered)
+                    first = _cold(settings.iceberg, writer, exchange, number, part.begin, lettered)
                     extent.first[exchange, number] = first
-            async for number, records in read_to_end(settings, topics.raw(exchange), bounds):
+            async for number, records in read_to_end(settings.kafka, topics.raw(exchange), bounds):
                 rows = ((record.offset, record.value) for record in records)
                 writer.rows(_judged(exchange, number, rows, wanted.get(number, 0), cold=False))
             extent.records += writer.count
@@ -83,7 +83,12 @@ def _judged(
 
 
 def _cold(
-    settings: Settings, writer: ParquetWriter, exchange: str, number: int, begin: int, lettered: Lettered
+    settings: IcebergSettings,
+    writer: ParquetWriter,
+    exchange: str,
+    number: int,
+    begin: int,
+    lettered: Lettered,
 ) -> int:
     """What bronze has of the offsets right below a topic's beginning; the first that is known."""
     table = iceberg.load(settings, f"bronze_trades_{exchange}")

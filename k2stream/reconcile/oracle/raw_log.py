@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from k2stream.model.errors import ConfigError
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 
 _AT_ONCE = 20_000
 _WAIT_MS = 500
@@ -29,16 +29,16 @@ Bounds = dict[int, HeldOffsets]
 
 
 @asynccontextmanager
-async def _connected(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
-    options: dict[str, Any] = {"security_protocol": settings.kafka_security_protocol}
-    if settings.kafka_security_protocol.endswith("SSL"):
+async def _connected(settings: KafkaSettings) -> AsyncIterator[AIOKafkaConsumer]:
+    options: dict[str, Any] = {"security_protocol": settings.security_protocol}
+    if settings.security_protocol.endswith("SSL"):
         options["ssl_context"] = ssl.create_default_context()
-    if settings.kafka_sasl_mechanism:
-        options["sasl_mechanism"] = settings.kafka_sasl_mechanism
-        options["sasl_plain_username"] = settings.kafka_sasl_username
-        options["sasl_plain_password"] = settings.kafka_sasl_password
+    if settings.sasl_mechanism:
+        options["sasl_mechanism"] = settings.sasl_mechanism
+        options["sasl_plain_username"] = settings.sasl_username
+        options["sasl_plain_password"] = settings.sasl_password
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap,
+        bootstrap_servers=settings.bootstrap,
         auto_offset_reset="none",
         enable_auto_commit=False,
         max_poll_records=_AT_ONCE,
@@ -51,7 +51,7 @@ async def _connected(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
         await consumer.stop()
 
 
-async def held(settings: Settings, topic: str) -> Bounds:
+async def held(settings: KafkaSettings, topic: str) -> Bounds:
     """What each partition of a topic holds now; nothing when there is no such topic."""
     async with _connected(settings) as consumer:
         await consumer._client.force_metadata_update()  # noqa: SLF001 - partitions_for_topic reads cached metadata only
@@ -63,7 +63,7 @@ async def held(settings: Settings, topic: str) -> Bounds:
 
 
 async def read_to_end(
-    settings: Settings, topic: str, bounds: Bounds | None = None
+    settings: KafkaSettings, topic: str, bounds: Bounds | None = None
 ) -> AsyncIterator[tuple[int, Sequence[Any]]]:
     """Yield (partition, records) of the bounds, by default of all that the topic holds at the call.
 

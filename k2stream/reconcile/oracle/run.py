@@ -19,7 +19,7 @@ from k2stream.reconcile.oracle.layers import counts, work
 from k2stream.reconcile.oracle.oracle import expect
 from k2stream.reconcile.oracle.raw_log import Bounds, held
 from k2stream.reconcile.oracle.windows import TIMEFRAMES
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings, Settings
 
 Say = Callable[[str], None]
 Settle = Callable[[], Awaitable[None]]
@@ -60,7 +60,7 @@ async def verify(
     platform that runs on: it waits until all layers have what the raw topics hold now. What comes later may
     be there, and is compared as well; what is missing may be on its way, and is looked for again.
     """
-    required = await raw.ends(settings)
+    required = await raw.ends(settings.kafka)
     deadline = time.monotonic() + AGAIN_SECONDS
     while True:
         if settle:
@@ -78,7 +78,7 @@ async def _once(
     with tempfile.TemporaryDirectory(prefix="k2-verify-") as name, OracleEngine() as engine:
         folder = Path(name)
         on_step("reading the layers")
-        held_by = await _topics(settings, engine, folder)
+        held_by = await _topics(settings.kafka, engine, folder)
         if candles_url:
             path = folder / "tables.parquet"
             await candles.tables(settings, engine, "table_candles", candles_url, path)
@@ -91,7 +91,7 @@ async def _once(
         )
 
 
-async def _topics(settings: Settings, engine: OracleEngine, folder: Path) -> dict[str, Bounds]:
+async def _topics(settings: KafkaSettings, engine: OracleEngine, folder: Path) -> dict[str, Bounds]:
     """Read what the derived topics hold; the bounds by topic."""
     bad = unreadable.UnreadableRecords()
     ohlcv = {timeframe: topics.ohlcv(timeframe) for timeframe in TIMEFRAMES}
@@ -108,13 +108,16 @@ async def _topics(settings: Settings, engine: OracleEngine, folder: Path) -> dic
 
 
 def _stores(settings: Settings, engine: OracleEngine, folder: Path) -> None:
-    for tier, silver, gold in (("hot", trades.hot, candles.hot), ("cold", trades.cold, candles.cold)):
-        silver(settings, engine, f"{tier}_silver", folder / f"{tier}-silver.parquet")
-        gold(settings, engine, f"{tier}_candles", folder)
+    hot, cold = settings.clickhouse, settings.iceberg
+    trades.hot(hot, engine, "hot_silver", folder / "hot-silver.parquet")
+    candles.hot(hot, engine, "hot_candles", folder)
+    trades.cold(cold, engine, "cold_silver", folder / "cold-silver.parquet")
+    candles.cold(cold, engine, "cold_candles", folder)
     for exchange in topics.EXCHANGES:
-        for tier, read in (("hot", bronze.hot), ("cold", bronze.cold)):
-            path = folder / f"{tier}-bronze-{exchange}.parquet"
-            read(settings, engine, exchange, f"{tier}_bronze_{exchange}", path)
+        bronze.hot(hot, engine, exchange, f"hot_bronze_{exchange}", folder / f"hot-bronze-{exchange}.parquet")
+        bronze.cold(
+            cold, engine, exchange, f"cold_bronze_{exchange}", folder / f"cold-bronze-{exchange}.parquet"
+        )
 
 
 def _compared(
@@ -126,8 +129,8 @@ def _compared(
     *,
     tables: bool,
 ) -> Report:
-    expect(engine, folder, extent, listed(settings), settings.grace_us)
-    retention = settings.candle_retention if tables else None
+    expect(engine, folder, extent, listed(settings.feeds), settings.candles.grace_us)
+    retention = settings.candles.retention if tables else None
     comparisons = [compare() for compare in work(engine, folder, extent, held_by, retention).values()]
     found = engine.number("SELECT count() FROM needed")
     return Report(counts(engine), found, comparisons)

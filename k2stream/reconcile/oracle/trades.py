@@ -14,7 +14,7 @@ from k2stream.reconcile.oracle.parquet import ParquetWriter
 from k2stream.reconcile.oracle.raw_log import Bounds, read_to_end
 from k2stream.reconcile.oracle.rules import items, pairs, scaled
 from k2stream.reconcile.oracle.unreadable import UnreadableRecords
-from k2stream.settings import Settings
+from k2stream.settings import ClickHouseSettings, IcebergSettings, KafkaSettings
 
 WHOLE = (
     "timestamp",
@@ -67,7 +67,7 @@ def nothing(path: Path) -> None:
 
 
 async def topic(
-    settings: Settings,
+    settings: KafkaSettings,
     engine: OracleEngine,
     name: str,
     source: tuple[str, Bounds],
@@ -111,7 +111,7 @@ def _row(fields: Mapping[str, Any]) -> list[Any]:
     ]
 
 
-def hot(settings: Settings, engine: OracleEngine, name: str, path: Path) -> None:
+def hot(settings: ClickHouseSettings, engine: OracleEngine, name: str, path: Path) -> None:
     """ClickHouse's silver."""
     times = ("timestamp", "receive_time", "process_time")
     sql = {name: f"toString(held.{name})" for name in (*TEXT, *NUMBERS)}
@@ -123,7 +123,7 @@ def hot(settings: Settings, engine: OracleEngine, name: str, path: Path) -> None
     table(engine, name, path, scaled("{}"))
 
 
-def cold(settings: Settings, engine: OracleEngine, name: str, path: Path) -> None:
+def cold(settings: IcebergSettings, engine: OracleEngine, name: str, path: Path) -> None:
     """Iceberg's silver."""
     if not iceberg.dump(settings, "silver_trades", path):
         nothing(path)

@@ -17,7 +17,7 @@ from k2stream import topics
 from k2stream.reconcile.oracle.engine import OracleEngine
 from k2stream.reconcile.oracle.parquet import ParquetWriter
 from k2stream.reconcile.oracle.raw_log import Bounds, read_to_end
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 
 _SCHEMA = pa.schema(
     [("topic", pa.string()), ("partition", pa.int64()), ("offset", pa.int64()), ("body", pa.binary())]
@@ -48,7 +48,7 @@ class UnreadableRecords:
 
 
 async def letters(
-    settings: Settings, engine: OracleEngine, bounds: Bounds, path: Path, bad: UnreadableRecords
+    settings: KafkaSettings, engine: OracleEngine, bounds: Bounds, path: Path, bad: UnreadableRecords
 ) -> None:
     """Make the table `letters` of the dead-letter topic."""
     with ParquetWriter(path, _LETTERS) as writer:

@@ -4,7 +4,7 @@ import pytest
 
 from k2stream.kafka.creation import ensure_topics
 from k2stream.model.errors import StateRefused
-from k2stream.settings import Settings
+from k2stream.settings import make
 from k2stream.topics import changelog
 from tests import kafka as broker
 
@@ -129,12 +129,12 @@ async def test_a_topic_that_was_read_from_is_not_made_again_silently(start, kafk
     await kafka.fill(start.source, 400)
     await run(start, kafka, 400)
     monkeypatch.setattr("k2stream.kafka.groups.GROUPS", (start.app,))
-    at = Settings(kafka_bootstrap=kafka.bootstrap)
+    at = make(kafka_bootstrap=kafka.bootstrap)
     lost = changelog(f"{start.app}-other-changelog", 4, {}, start.source)
     with pytest.raises(StateRefused, match=f"{lost.name} does not exist, but group {start.app} has read"):
-        await ensure_topics(at, [lost])
-    await ensure_topics(at, [lost], leave=True)  # left missing
+        await ensure_topics(at.kafka, [lost])
+    await ensure_topics(at.kafka, [lost], leave=True)  # left missing
     with pytest.raises(StateRefused):
-        await ensure_topics(at, [lost])
-    await ensure_topics(at, [lost], anew=[lost.name])
-    await ensure_topics(at, [lost])
+        await ensure_topics(at.kafka, [lost])
+    await ensure_topics(at.kafka, [lost], anew=[lost.name])
+    await ensure_topics(at.kafka, [lost])

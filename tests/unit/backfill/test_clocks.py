@@ -17,7 +17,7 @@ from k2stream.backfill.task import Task
 from k2stream.exchanges import raw
 from k2stream.feed import MemoryPublisher
 from k2stream.model.events import EventKind, FeedEvent
-from k2stream.settings import Settings
+from k2stream.settings import make
 from tests.unit.backfill.told import Offline, Told
 
 from .test_fill import kraken
@@ -26,7 +26,7 @@ KRAKEN = exchanges.get("kraken")
 PAIR = "XBT/USD"
 START = 1_700_000_000_000_000
 SECOND, MINUTE = 1_000_000, 60_000_000
-SETTINGS = Settings(gap_fill_margin_seconds=2)
+SETTINGS = make(gap_fill_margin_seconds=2)
 
 
 class Topic(MemoryPublisher):
@@ -79,7 +79,7 @@ async def filled(topic, trades, since, time):
         KRAKEN,
         [PAIR],
         client,
-        Output("kraken", topic, SETTINGS),
+        Output("kraken", topic, SETTINGS.kafka),
         SETTINGS,
         settled,
         lambda: START + 9 * MINUTE,

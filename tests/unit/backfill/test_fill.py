@@ -3,7 +3,6 @@
 import dataclasses
 import json
 from types import SimpleNamespace
-from typing import Any
 
 import msgspec
 import pytest
@@ -21,13 +20,12 @@ from k2stream.feed import MemoryPublisher
 from k2stream.model import events
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.model.trade import RawTrade
-from k2stream.settings import Settings
+from k2stream.settings import make
 from tests.unit.backfill.told import Told, numbered
 
 NOW = 1_700_000_000_000_000
 LONG_AGO = NOW - 3_600_000_000
-OF_KRAKEN: dict[str, Any] = {"kraken_partitions": 3}
-SETTINGS = Settings(gap_fill_margin_seconds=0.001, simulated=True, **OF_KRAKEN)
+SETTINGS = make(gap_fill_margin_seconds=0.001, simulated=True, kraken_partitions=3)
 
 
 def task(exchange, trades, most=None):
@@ -39,7 +37,7 @@ def task(exchange, trades, most=None):
         exchange,
         list(trades),
         Told(exchange, trades, most),
-        Output(exchange.name, publisher, SETTINGS, lambda: NOW),
+        Output(exchange.name, publisher, SETTINGS.kafka, lambda: NOW),
         SETTINGS,
         settled,
         lambda: NOW,

@@ -13,7 +13,7 @@ from k2stream.backfill.span import TradeSpan
 from k2stream.feed import MemoryPublisher
 from k2stream.model.errors import ConfigError
 from k2stream.model.instrument import Instrument
-from k2stream.settings import Settings
+from k2stream.settings import Settings, make
 from tests.property.test_recompute import DAY, INSTRUMENT, KEY, MINUTE, Trade, table
 
 THEN = 1_760_000_000_000_000 // DAY * DAY
@@ -90,7 +90,7 @@ async def test_what_was_held_is_not_compared_in_part(monkeypatch, tmp_path, begi
             yield
 
     monkeypatch.setattr(known, "Reader", Topic)
-    asked = known.Known(Settings(data_dir=str(tmp_path)), KRAKEN, TradeSpan(THEN, THEN + MINUTE))
+    asked = known.Known(make(data_dir=str(tmp_path)), KRAKEN, TradeSpan(THEN, THEN + MINUTE))
     if held is None:
         with pytest.raises(ConfigError, match=r"offsets 0 to 19 of market\S+:0 have expired"):
             await asked.times()

@@ -75,7 +75,7 @@ class Topic:
         self.publisher = MemoryPublisher()
 
     def output(self):
-        return Output("kraken", self, SETTINGS)
+        return Output("kraken", self, SETTINGS.kafka)
 
     async def publish(self, columns):
         await asyncio.sleep(0)  # others get on

@@ -5,7 +5,7 @@ import pytest
 from k2stream.clickhouse.cluster import INSERT, clustered
 from k2stream.clickhouse.destination import connect
 from k2stream.clickhouse.migrate import FOLDER, statements
-from k2stream.settings import Settings
+from k2stream.settings import ClickHouseSettings
 
 ALL = [
     statement
@@ -67,8 +67,6 @@ def test_what_has_no_form_is_an_error():
 
 
 def test_a_client_knows_all_hosts_and_waits_for_the_shards():
-    client = connect(
-        Settings(clickhouse_host="a", clickhouse_alt_hosts="b:9001,c", clickhouse_cluster="main")
-    )
+    client = connect(ClickHouseSettings(host="a", alt_hosts="b:9001,c", cluster="main"))
     assert list(client.connection.hosts) == [("a", 9000), ("b", 9001), ("c", 9000)]
     assert client.settings == dict(INSERT)

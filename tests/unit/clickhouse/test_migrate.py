@@ -7,7 +7,7 @@ from k2stream.clickhouse.migrate import FOLDER, migrate, statements
 from k2stream.iceberg.tables import RENAMED, TABLES, schema_of
 from k2stream.layers import bronze, gold, silver
 from k2stream.model.errors import ConfigError
-from k2stream.settings import Settings
+from k2stream.settings import ClickHouseSettings
 
 ROUTES = [*bronze.ROUTES, silver.ROUTE, *gold.ROUTES]
 
@@ -34,7 +34,7 @@ def folder(tmp_path):
 
 
 def test_each_file_is_applied_once_in_order(folder):
-    server, settings = Server(), Settings(clickhouse_database="db")
+    server, settings = Server(), ClickHouseSettings(database="db")
     assert migrate(server, settings, folder) == ["001_a.sql"]
     assert [query for query in server.ran if "TABLE db" in query] == [
         "CREATE TABLE db.a",
@@ -47,18 +47,18 @@ def test_each_file_is_applied_once_in_order(folder):
 
 def test_a_changed_file_is_an_error(folder):
     server = Server()
-    migrate(server, Settings(), folder)
+    migrate(server, ClickHouseSettings(), folder)
     (folder / "001_a.sql").write_text("CREATE TABLE ${database}.other;\n")
     with pytest.raises(ConfigError, match=r"^001_a\.sql was changed after it was applied: .*new file$"):
-        migrate(server, Settings(), folder)
+        migrate(server, ClickHouseSettings(), folder)
 
 
 def test_a_missing_file_is_an_error(folder):
     server = Server()
-    migrate(server, Settings(), folder)
+    migrate(server, ClickHouseSettings(), folder)
     (folder / "001_a.sql").unlink()
     with pytest.raises(ConfigError, match=r"001_a\.sql was applied to this database"):
-        migrate(server, Settings(), folder)
+        migrate(server, ClickHouseSettings(), folder)
 
 
 def test_no_server_is_told_in_one_line(folder):
@@ -67,7 +67,7 @@ def test_no_server_is_told_in_one_line(folder):
             raise errors.NetworkError("refused")
 
     with pytest.raises(ConfigError, match=r"^no ClickHouse at 127\.0\.0\.1:9000; start one"):
-        migrate(Nobody(), Settings(), folder)
+        migrate(Nobody(), ClickHouseSettings(), folder)
 
 
 def columns(sql):

@@ -33,20 +33,20 @@ def rejected(original, **fields):
 
 
 def test_a_raw_record_goes_back_as_it_is_to_its_partition():
-    found = plan(rejected(RECORD), SETTINGS)
+    found = plan(rejected(RECORD), SETTINGS.kafka)
     assert found.topic == topics.raw("binance")
     assert found.rows == ((1, b"BTCUSDT", RECORD),)
 
 
 def test_the_key_of_an_unreadable_record_is_left_to_the_raw_topic():
-    (row,) = plan(rejected(RECORD[:-3]), SETTINGS).rows
+    (row,) = plan(rejected(RECORD[:-3]), SETTINGS.kafka).rows
     assert (row.key, row.value) == (b"", RECORD[:-3])
 
 
 def test_a_frame_becomes_the_raw_records_of_its_trades():
-    found = plan(letter(KRAKEN, exchange="kraken"), SETTINGS)
+    found = plan(letter(KRAKEN, exchange="kraken"), SETTINGS.kafka)
     assert found.topic == topics.raw("kraken")
-    partition = topics.partition_of("XBT/USD", SETTINGS.raw_partitions("kraken"))
+    partition = topics.partition_of("XBT/USD", SETTINGS.kafka.raw_partitions("kraken"))
     assert {(row.partition, row.key) for row in found.rows} == {(partition, b"XBT/USD")}
     records, bad = raw.decode(exchanges.get("kraken"), [row.value for row in found.rows])
     assert not bad
@@ -56,7 +56,7 @@ def test_a_frame_becomes_the_raw_records_of_its_trades():
 def test_trades_of_a_frame_that_are_still_bad_are_told():
     frame = json.loads(KRAKEN)
     frame[1].append(["1.7"])
-    found = plan(letter(json.dumps(frame).encode(), exchange="kraken"), SETTINGS)
+    found = plan(letter(json.dumps(frame).encode(), exchange="kraken"), SETTINGS.kafka)
     assert (len(found.rows), len(found.rejects)) == (2, 1)
 
 
@@ -73,4 +73,4 @@ def test_trades_of_a_frame_that_are_still_bad_are_told():
 )
 def test_what_cannot_go_back_is_refused_with_its_reason(given, reason):
     with pytest.raises(Refused, match=reason):
-        plan(given, SETTINGS)
+        plan(given, SETTINGS.kafka)

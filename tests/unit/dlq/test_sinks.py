@@ -10,7 +10,7 @@ from k2stream.dlq.plan import Refused, plan
 from k2stream.dlq.sinks import put
 from k2stream.iceberg import tables
 from k2stream.iceberg.catalog import open_catalog
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings, make
 
 COLD = "cold.silver_trades"
 TRADE = {
@@ -44,13 +44,13 @@ def letter(value, *, reader=COLD, topic=topics.NORMALIZED, stage="cold"):
 @pytest.fixture
 def settings(tmp_path):
     registry.learn(7, wire.declared("trade"))
-    settings = Settings(data_dir=str(tmp_path))
-    tables.ensure(open_catalog(settings), tables.TABLES[COLD])
+    settings = make(data_dir=str(tmp_path))
+    tables.ensure(open_catalog(settings.iceberg), tables.TABLES[COLD])
     return settings
 
 
 def held(settings):
-    return open_catalog(settings).load_table(COLD).scan().to_arrow()["raw_offset"].to_pylist()
+    return open_catalog(settings.iceberg).load_table(COLD).scan().to_arrow()["raw_offset"].to_pylist()
 
 
 def test_a_row_comes_into_the_table_once_however_often_it_is_put_back(settings):
@@ -61,7 +61,7 @@ def test_a_row_comes_into_the_table_once_however_often_it_is_put_back(settings):
 
 def test_a_candle_comes_into_its_table_once(settings):
     registry.learn(8, wire.declared("candle"))
-    tables.ensure(open_catalog(settings), tables.TABLES["cold.gold_ohlcv_1m"])
+    tables.ensure(open_catalog(settings.iceberg), tables.TABLES["cold.gold_ohlcv_1m"])
     fields = wire.declared("candle")["fields"]
     plain = {"string": "a", "long": 1, "int": 0, "boolean": True}
     row = {one["name"]: plain.get(one["type"]) if isinstance(one["type"], str) else 60_000 for one in fields}
@@ -78,13 +78,13 @@ def test_what_still_cannot_be_read_is_refused(settings):
 
 
 def test_the_plan_names_the_table_alone():
-    found = plan(letter(b"x"), Settings())
+    found = plan(letter(b"x"), KafkaSettings())
     assert (found.topic, found.letter) == (COLD, letter(b"x"))
     hot = letter(b"x", stage="hot", reader="ohlcv_1m", topic=topics.ohlcv("1m"))
-    assert plan(hot, Settings()).topic == "ohlcv_1m"
+    assert plan(hot, KafkaSettings()).topic == "ohlcv_1m"
     for other in (letter(b"x", reader="other"), letter(b"x", topic=topics.ohlcv("1m"))):
         with pytest.raises(Refused, match="no table"):
-            plan(other, Settings())
+            plan(other, KafkaSettings())
 
 
 def test_a_letter_that_came_again_is_the_same():

@@ -7,11 +7,12 @@ import yaml
 from prometheus_client import REGISTRY
 
 import k2stream.metrics  # noqa: F401 - registers the metrics
-from k2stream.settings import PREFIX, Settings
+from k2stream.settings.secret_files import file_variables
+from k2stream.settings.variables import variables
 from tests.unit.docs.pages import NAMES, OPERATIONS, PAGES, ROOT, SPAN
 from tests.unit.test_architecture import ROWS
 
-SETTINGS = {PREFIX + name.upper() for name in Settings.__struct_fields__}
+SETTINGS = {variable.environment_name for variable in variables().values()} | set(file_variables())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)

@@ -11,7 +11,7 @@ from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Kind
 from k2stream.model.errors import ConfigError
 from k2stream.model.instrument import Instrument
-from k2stream.settings import Settings
+from k2stream.settings import make
 
 COINBASE = exchanges.get("coinbase")
 
@@ -70,7 +70,7 @@ def test_products_that_answer_with_anothers_trades_are_refused_with_the_reason()
 def test_such_a_product_is_refused_before_anything_is_started(command, tmp_path, monkeypatch):
     listed = tmp_path / "instruments.yaml"
     listed.write_text("coinbase:\n  - {symbol: SOL-USDC, canonical: SOL/USDC}\n")
-    monkeypatch.setattr("k2stream.settings.get", lambda: Settings(instruments_file=str(listed)))
+    monkeypatch.setattr("k2stream.settings.get", lambda: make(instruments_file=str(listed)))
     result = CliRunner().invoke(main, [command])
     assert result.exit_code == 1
     assert result.output.startswith("Error: coinbase SOL-USDC: ") and result.output.count("\n") == 1

@@ -97,7 +97,7 @@ def test_every_process_of_a_platform_has_the_same():
     code = (
         "from k2stream import settings, topics;"
         "print(topics.EXCHANGES, settings.environment(settings.load())['K2_EXCHANGES'],"
-        "settings.load().ws_url('binanceus'))"
+        "settings.load().feeds.ws_url('binanceus'))"
     )
     environ = {VARIABLE: "kraken,binanceus", "PATH": ""}
     told = subprocess.run(

@@ -11,12 +11,11 @@ import pytest
 
 from k2stream import exchanges, instruments, topics
 from k2stream.feed import Feed, MemoryPublisher
-from k2stream.settings import Settings
+from k2stream.settings import Settings, make
 from k2stream.simulator import Options, Simulator
 from k2stream.simulator.faults import Fault
-from tests.unit.feed.scripted import url_of
 
-INSTRUMENTS = instruments.load(Settings().instruments_file)
+INSTRUMENTS = instruments.load(Settings().feeds.instruments_file)
 
 
 class Bench:
@@ -88,8 +87,8 @@ async def bench(tmp_path):
             simulator = await stack.enter_async_context(
                 Simulator(INSTRUMENTS.of(exchange), Options(rate=rate, record=record, **(options or {})))
             )
-            chosen = Settings(
-                **url_of(exchange, simulator.urls[exchange]),
+            chosen = make(
+                **{f"{exchange}_ws_url": simulator.urls[exchange]},
                 **{
                     "simulated": True,
                     "reconnect_base_seconds": 0.01,
@@ -99,7 +98,14 @@ async def bench(tmp_path):
                 },
             )
             publisher = publisher or MemoryPublisher()
-            feed = Feed(exchanges.get(exchange), mine, publisher, chosen, pending_bytes=pending_bytes)
+            feed = Feed(
+                exchanges.get(exchange),
+                mine,
+                publisher,
+                chosen.feeds,
+                chosen.kafka.raw_partitions(exchange),
+                pending_bytes=pending_bytes,
+            )
             made = Bench(simulator, feed, publisher, exchange)
             made.recorded = record
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 from contextlib import asynccontextmanager
-from typing import Any
 
 import msgspec
 from websockets.asyncio.server import serve
@@ -14,13 +13,8 @@ from k2stream.feed import Feed, MemoryPublisher
 from k2stream.model import clock
 from k2stream.model.events import FeedEvent
 from k2stream.model.instrument import Instrument
-from k2stream.settings import Settings
+from k2stream.settings import make
 from k2stream.web.health import FeedHealth
-
-
-def url_of(exchange: str, url: str) -> dict[str, Any]:
-    """The setting of an exchange's socket."""
-    return {f"{exchange}_ws_url": url}
 
 
 class Scripted:
@@ -82,10 +76,10 @@ async def scripted(exchange, symbols, play, *, publisher=None, pending_bytes=1 <
     async with serve(made.serve, "127.0.0.1", 0, ping_interval=None) as server:
         url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         limits = {"reconnect_base_seconds": 0.01, "reconnect_cap_seconds": 0.05, **settings}
-        chosen = Settings(**url_of(exchange, url), **limits)
+        chosen = make(**{f"{exchange}_ws_url": url}, **limits)
         spelled = [Instrument(exchange, symbol, f"{number}/X") for number, symbol in enumerate(symbols)]
         made.feed = Feed(
-            exchanges.get(exchange), spelled, made.publisher, chosen, pending_bytes=pending_bytes
+            exchanges.get(exchange), spelled, made.publisher, chosen.feeds, 1, pending_bytes=pending_bytes
         )
         made.feed.up_until |= dict.fromkeys(symbols, up_until)
         made.running = asyncio.create_task(made.feed.run())

@@ -16,8 +16,8 @@ from k2stream.feed import socket as socket_module
 from k2stream.model import clock
 from k2stream.model.events import EventKind
 from k2stream.model.instrument import Instrument
-from k2stream.settings import Settings
-from tests.unit.feed.scripted import scripted, url_of
+from k2stream.settings import make
+from tests.unit.feed.scripted import scripted
 
 PAIR = "XBT/USD"
 SUBSCRIBED = json.dumps({"event": "subscriptionStatus", "status": "subscribed", "pair": PAIR})
@@ -178,14 +178,16 @@ async def test_an_outage_behind_frames_that_waited_for_a_frozen_worker_is_told_f
             pass
 
     with elsewhere(play) as url:
-        settings = Settings(
-            **url_of("kraken", url),
+        settings = make(
+            kraken_ws_url=url,
             silence_seconds=3.0,
             reconnect_base_seconds=0.01,
             reconnect_cap_seconds=0.05,
         )
         publisher = Gate()
-        feed = Feed(exchanges.get("kraken"), [Instrument("kraken", PAIR, "BTC/USD")], publisher, settings)
+        feed = Feed(
+            exchanges.get("kraken"), [Instrument("kraken", PAIR, "BTC/USD")], publisher, settings.feeds, 1
+        )
         running = asyncio.create_task(feed.run())
         async with asyncio.timeout(10):
             while not feed.status.connected:  # noqa: ASYNC110

@@ -12,9 +12,7 @@ from k2stream.exchanges.spec import Answer, Frame, Kind, Reject, Request, Subscr
 from k2stream.feed.batch import REORDER_US, Batcher, Link
 from k2stream.feed.subscriptions import Subscriptions
 from k2stream.model.trade import RawTrade
-from k2stream.settings import Settings
 
-SETTINGS = Settings(simulated=True)
 NOW = 1_700_000_000_123_456
 
 
@@ -24,7 +22,7 @@ def batcher(name="binance", parse=None):
         from dataclasses import replace
 
         exchange = replace(exchange, parse=parse)
-    return Batcher(exchange, SETTINGS)
+    return Batcher(exchange, 1, simulated=True)
 
 
 def binance(symbol, number):
@@ -51,9 +49,7 @@ def test_each_trade_goes_to_the_partition_of_its_symbol():
     batch = batches.take()
     assert batch.trades == 6
     for symbol in ("BTCUSDT", "ETHUSDT"):
-        columns = batch.columns[
-            topics.raw("binance"), topics.partition_of(symbol, Settings().raw_partitions("binance"))
-        ]
+        columns = batch.columns[topics.raw("binance"), topics.partition_of(symbol, 1)]
         rows = [
             json.loads(v) for k, v in zip(columns.keys, columns.values, strict=True) if k == symbol.encode()
         ]

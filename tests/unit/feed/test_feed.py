@@ -14,11 +14,10 @@ from k2stream.feed import Columns, Feed, MemoryPublisher, asking
 from k2stream.feed import feed as feed_module
 from k2stream.model.errors import ConfigError
 from k2stream.model.instrument import Instrument
-from k2stream.settings import Settings
+from k2stream.settings import Settings, make
 from k2stream.simulator.faults import Fault, FaultKind
-from tests.unit.feed.scripted import url_of
 
-INSTRUMENTS = instruments.load(Settings().instruments_file)
+INSTRUMENTS = instruments.load(Settings().feeds.instruments_file)
 EXCHANGES = ("binance", "kraken", "coinbase")
 
 
@@ -79,7 +78,7 @@ async def test_an_abrupt_end_is_followed_by_all_subscriptions(bench, exchange):
         before = len(made.raw)
         await made.until(lambda before=before: made.feed.status.connected and len(made.raw) > before + 50)
     (client,) = made.venue.clients
-    listed = instruments.load(Settings().instruments_file).of(exchange)
+    listed = instruments.load(Settings().feeds.instruments_file).of(exchange)
     assert set().union(*client.subscribed.values()) == {item.symbol for item in listed}
     await made.until(lambda: made.events["connected"] == 4)
     assert made.events["disconnected"] == 3
@@ -376,13 +375,14 @@ def test_a_url_that_is_none_is_named(url):
             exchanges.get("kraken"),
             [Instrument("kraken", "XBT/USD", "BTC/USD")],
             MemoryPublisher(),
-            Settings(**url_of("kraken", url)),
+            make(kraken_ws_url=url).feeds,
+            1,
         )
 
 
 def test_an_exchange_without_symbols_is_named():
     with pytest.raises(ConfigError, match="no kraken symbols"):
-        Feed(exchanges.get("kraken"), [], MemoryPublisher(), Settings())
+        Feed(exchanges.get("kraken"), [], MemoryPublisher(), Settings().feeds, 1)
 
 
 def test_a_fault_of_an_exchange_that_is_not_there():

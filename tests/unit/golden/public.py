@@ -17,6 +17,8 @@ from k2stream.history.reader import MissingTier
 from k2stream.history.timeframes import timeframe
 from k2stream.model.candle import Candle
 from k2stream.rolling import RollingHistogram
+from k2stream.settings.secret_files import file_variables
+from k2stream.settings.variables import variables as declared_variables
 from k2stream.web import query, render
 from tests.unit.golden.stored import apps
 
@@ -34,7 +36,8 @@ def metrics() -> Iterator[str]:
 
 def variables() -> Iterator[str]:
     """The environment variables."""
-    yield from (settings.PREFIX + name.upper() for name in settings.Settings.__struct_fields__)
+    yield from (variable.environment_name for variable in declared_variables().values())
+    yield from file_variables()
 
 
 def commands() -> Iterator[str]:
@@ -68,7 +71,7 @@ def routes() -> Iterator[str]:
         yield from (
             f"header {name}" for name in re.findall(r'"(X-K2-[\w-]+)"', path.read_text(encoding="utf-8"))
         )
-    listed = instruments.load(settings.Settings().instruments_file)
+    listed = instruments.load(settings.Settings().feeds.instruments_file)
     candle = Candle._make(1 for _ in Candle._fields)._replace(timeframe="1m")
     tier = MissingTier._make("" for _ in MissingTier._fields)
     answer = render.body(next(iter(listed)), timeframe("1m"), [candle], True, [tier])

@@ -23,7 +23,7 @@ from k2stream.iceberg.tables import PROPERTIES, TABLES, schema_of
 from k2stream.kafka.groups import gap_fill_group
 from k2stream.mend.lift import COPIED
 from k2stream.resources import SCHEMAS
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings
 from k2stream.tables.ohlcv import RETENTION
 
 ROLES = ("normalize", "candles", "hot", "cold")
@@ -41,7 +41,7 @@ def apps() -> list[App]:
 
 def declared_topics() -> Iterator[str]:
     """The topics beside the changelogs."""
-    yield from (topic.name for topic in topics.declared(Settings()))
+    yield from (topic.name for topic in topics.declared(KafkaSettings()))
 
 
 def groups() -> Iterator[str]:

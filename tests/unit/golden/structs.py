@@ -8,7 +8,7 @@ from typing import Any, Union, get_type_hints
 
 import msgspec
 
-OWN = "k2stream."
+OWN, SETTINGS = "k2stream.", "k2stream.settings."
 
 
 def structs() -> Iterator[str]:
@@ -18,7 +18,8 @@ def structs() -> Iterator[str]:
     read answers of exchanges; so are the settings, which are a section of their own.
     """
     kinds = [kind for kind in _all(msgspec.Struct) if kind.__module__.startswith(OWN)]
-    public = [kind for kind in kinds if not kind.__name__.startswith("_") and kind.__name__ != "Settings"]
+    written = [kind for kind in kinds if not kind.__module__.startswith(SETTINGS)]
+    public = [kind for kind in written if not kind.__name__.startswith("_")]
     return chain.from_iterable(_members(kind) for kind in _with_nested(public))
 
 

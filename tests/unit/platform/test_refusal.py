@@ -13,7 +13,7 @@ from k2stream.embedded.ports import free_port
 from k2stream.embedded.process import Child
 from k2stream.model.errors import ConfigError, StateRefused, refusal
 from k2stream.platform.platform import MENDED, NOTE, WORKERS, Platform
-from k2stream.settings import Settings
+from k2stream.settings import make
 
 WORKER = """
 import faust
@@ -55,14 +55,21 @@ def test_a_refused_start_whose_stop_hangs_keeps_its_exit_code_and_its_cause(tmp_
     assert done.stderr.splitlines()[-1] == "Error: the topic is another one; run k2 mend"
 
 
+def test_how_long_a_refusal_is_said_is_a_setting(tmp_path):
+    code = "from k2stream.app import create_app; print(create_app('candles').refused_seconds)"
+    environ = os.environ | {"K2_REFUSED_SECONDS": "60"}
+    said = subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, env=environ, text=True)
+    assert said.split() == ["60.0"]
+
+
 def test_a_refusal_can_be_read_before_the_worker_ends(tmp_path):
     """Where a supervisor starts whatever ends again, nobody would see it otherwise."""
     port = free_port()
+    code = WORKER.format(error="StateRefused", port=port)
+    code = code.replace("app.producer_only = True", "app.producer_only, app.refused_seconds = True, 60.0")
     process = subprocess.Popen(
-        [sys.executable, "-c", WORKER.format(error="StateRefused", port=port)],
-        cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        env=os.environ | {"K2_REFUSED_SECONDS": "60"},
-    )  # fmt: skip
+        [sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 60
         while True:
@@ -91,7 +98,7 @@ def test_a_refusal_is_found_behind_what_came_of_it():
 
 
 async def test_a_refused_worker_is_not_started_again_and_the_others_are(tmp_path, monkeypatch):
-    platform = Platform(Settings(data_dir=str(tmp_path)), None)
+    platform = Platform(make(data_dir=str(tmp_path)), None)
     started = []
 
     async def start(spec):

@@ -8,7 +8,7 @@ from clickhouse_driver import errors
 from k2stream.model.errors import ConfigError
 from k2stream.reconcile import checks
 from k2stream.reconcile.checks import Check, Finding, Range
-from k2stream.settings import Settings
+from k2stream.settings import Settings, make
 
 DAY = Range(datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 3, tzinfo=UTC))
 
@@ -54,7 +54,7 @@ def test_a_query_without_a_name_or_the_other_way_round_is_an_error(tmp_path, tex
 def test_a_check_fails_with_its_count_and_an_example():
     wanted = [Check("a", "b", "SELECT x FROM ${database}.t WHERE x < ${since} OR x > ${grace}")]
     server = Server(rows=3)
-    assert list(checks.run(server, Settings(grace_seconds=0.5), wanted, DAY)) == [
+    assert list(checks.run(server, make(grace_seconds=0.5), wanted, DAY)) == [
         Finding(wanted[0], 3, {"id": 7})
     ]
     since = "toDateTime64('2026-01-02 00:00:00.000000', 6, 'UTC')"

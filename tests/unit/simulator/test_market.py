@@ -13,7 +13,7 @@ from k2stream.simulator import protocols
 from k2stream.simulator.assets import decimal
 from k2stream.simulator.market import Market
 
-INSTRUMENTS = instruments.load(Settings().instruments_file)
+INSTRUMENTS = instruments.load(Settings().feeds.instruments_file)
 START = 1_700_000_000_000_000
 MINUTE = 60_000_000
 

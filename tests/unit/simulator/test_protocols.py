@@ -15,7 +15,7 @@ from k2stream import instruments
 from k2stream.settings import Settings
 from k2stream.simulator import Options, Simulator
 
-INSTRUMENTS = instruments.load(Settings().instruments_file)
+INSTRUMENTS = instruments.load(Settings().feeds.instruments_file)
 
 
 @pytest.fixture

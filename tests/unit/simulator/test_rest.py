@@ -20,7 +20,7 @@ from k2stream.simulator import Options, Simulator, protocols
 from k2stream.simulator.faults import Fault, FaultKind
 from k2stream.simulator.rest import past
 
-INSTRUMENTS = instruments.load(Settings().instruments_file)
+INSTRUMENTS = instruments.load(Settings().feeds.instruments_file)
 
 
 @pytest.fixture

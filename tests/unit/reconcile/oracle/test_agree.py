@@ -20,7 +20,7 @@ from k2stream.reconcile.oracle.parquet import ParquetWriter
 from k2stream.reconcile.oracle.rules import scaled
 from k2stream.replay.rebuild import Rebuild
 from k2stream.resources import SCHEMAS
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings, Settings
 from tests.unit.reconcile.oracle.kit import expected, record
 from tests.unit.reconcile.oracle.test_compare import BASE
 
@@ -106,7 +106,7 @@ def test_what_the_normaliser_makes_is_what_the_oracle_expects(tmp_path, make, se
     batch = RecordBatch(TP(topic, 0), np.arange(count), np.full(count, BASE), [b"k"] * count, values)
     spelled = lambda symbol: CANONICAL.get(symbol) or exchange.canonical(symbol)  # noqa: E731
     done = normalise(exchange, batch, lambda symbol: None, spelled, schema_id=ID, process_time=1)
-    reader = avro.Records(Settings(), "trade")
+    reader = avro.Records(KafkaSettings(), "trade")
     reader._writers = {ID: avro._parsed((SCHEMAS / "avro" / "trade.avsc").read_text())}
     with ParquetWriter(tmp_path / "canonical.parquet", trades._SCHEMA) as writer:
         writer.rows(trades._row(reader.read(value) or {}) for value in done.values)

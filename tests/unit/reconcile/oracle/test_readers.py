@@ -14,14 +14,14 @@ from k2stream.model.errors import ConfigError
 from k2stream.reconcile.oracle import avro, candles, raw_log
 from k2stream.reconcile.oracle.raw_log import HeldOffsets
 from k2stream.resources import SCHEMAS
-from k2stream.settings import Settings
+from k2stream.settings import CandleSettings, KafkaSettings
 from tests.unit.web.test_render import candle
 
 ID = 1003
 
 
 def records(kind):
-    made = avro.Records(Settings(), kind)
+    made = avro.Records(KafkaSettings(), kind)
     made._writers = {ID: avro._parsed((SCHEMAS / "avro" / f"{kind}.avsc").read_text()), 7: None}
     return made
 
@@ -84,7 +84,7 @@ async def test_offsets_that_expire_while_they_are_read_are_an_error(monkeypatch)
 
     monkeypatch.setattr(raw_log, "AIOKafkaConsumer", Consumer)
     with pytest.raises(ConfigError, match="expired or were cut off while they were read"):
-        async for _ in raw_log.read_to_end(Settings(), "t", {0: HeldOffsets(0, 5)}):
+        async for _ in raw_log.read_to_end(KafkaSettings(), "t", {0: HeldOffsets(0, 5)}):
             pass
 
 
@@ -98,6 +98,8 @@ async def test_windows_of_trades_dated_ahead_are_read_from_the_tables(monkeypatc
 
     client = partial(httpx.AsyncClient, transport=httpx.MockTransport(answer))
     monkeypatch.setattr(httpx, "AsyncClient", client)
-    await candles.served(Settings(), "http://k2", [candles.ListedInstrument("kraken", "XBT/USD", "BTC/USD")])
+    await candles.served(
+        CandleSettings(), "http://k2", [candles.ListedInstrument("kraken", "XBT/USD", "BTC/USD")]
+    )
     assert len(asked) == 6
     assert all(int(parameters["end"]) > 4_102_444_800_000 for parameters in asked)

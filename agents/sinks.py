@@ -1,4 +1,4 @@
-"""The sinks of the hot tier."""
+"""The sinks of the hot tier, which bronze, silver and gold deliver to."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ CANDLE_SECONDS = 0.02  # as soon as the one before is written: an insert costs a
 @cache
 def trades() -> SinkWorker:
     """The sink of bronze and silver, one per process: its layers share a connection."""
-    return _sink(settings_module.get().sink_flush_seconds)
+    return _sink(settings_module.get().sinks.flush_seconds)
 
 
 @cache
 def candles() -> SinkWorker:
     """The sink of gold: a connection of its own, no candle waits for a large insert of trades."""
-    return _sink(min(CANDLE_SECONDS, settings_module.get().sink_flush_seconds))
+    return _sink(min(CANDLE_SECONDS, settings_module.get().sinks.flush_seconds))
 
 
 def _sink(flush_seconds: float) -> SinkWorker:
@@ -34,8 +34,8 @@ def _sink(flush_seconds: float) -> SinkWorker:
     app.gather_seconds = GATHER_SECONDS
     policy = Policy(
         flush_seconds=flush_seconds,
-        max_rows=settings.sink_max_rows,
+        max_rows=settings.sinks.max_rows,
         max_bytes=MAX_BYTES,
         save_seconds=SAVE_SECONDS,
     )
-    return SinkWorker(app, settings, ClickHouse(settings), policy)
+    return SinkWorker(app, settings.kafka, ClickHouse(settings.clickhouse), policy)

@@ -1,0 +1,92 @@
+"""Each setting by its public name, wherever it stands in the sections."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, get_args
+
+import msgspec
+
+from k2stream.exchanges import REGISTRY
+from k2stream.settings.kinds import Section
+from k2stream.settings.sections import Settings
+
+PREFIX = "K2_"
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A setting by its public name, such as `grace_seconds`."""
+
+    name: str
+    kind: Any  # as msgspec converts to it
+    places: tuple[tuple[str, str], ...]  # section and field; more than one where sections share it
+    exchange: str = ""  # whose it is, of a field with a value per exchange
+
+    @property
+    def environment_name(self) -> str:
+        """Such as `K2_GRACE_SECONDS`."""
+        return PREFIX + self.name.upper()
+
+    def of(self, settings: Settings) -> Any:
+        """Its value."""
+        section, field = self.places[0]
+        value = getattr(getattr(settings, section), field)
+        return value[self.exchange] if self.exchange else value
+
+
+@cache
+def variables() -> dict[str, Variable]:
+    """Every setting by its public name."""
+    found: dict[str, Variable] = {}
+    for made in _declared():
+        before = found.get(made.name)
+        places = (*before.places, *made.places) if before else made.places
+        found[made.name] = Variable(made.name, made.kind, places, made.exchange)
+    return found
+
+
+def _declared() -> Iterator[Variable]:
+    for section in msgspec.structs.fields(Settings):
+        if not (isinstance(section.type, type) and issubclass(section.type, Section)):
+            continue
+        for field in msgspec.structs.fields(section.type):
+            places = ((section.name, field.name),)
+            if field.encode_name.startswith("{exchange}"):
+                kind = get_args(field.type)[1]
+                for name in REGISTRY:
+                    yield Variable(field.encode_name.format(exchange=name), kind, places, name)
+            else:
+                yield Variable(field.encode_name, field.type, places)
+
+
+def value_of(settings: Settings, name: str) -> Any:
+    """A setting by its public name. Raises KeyError for an unknown name."""
+    return variables()[name].of(settings)
+
+
+def make(**values: object) -> Settings:
+    """The default settings but for these, by their public names. Raises KeyError for an unknown name."""
+    return replace(Settings(), **values)
+
+
+def replace(settings: Settings, **values: object) -> Settings:
+    """The settings with other values, by their public names. Raises KeyError for an unknown name."""
+    changed: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+    for name, value in values.items():
+        variable = variables()[name]
+        for section, field in variable.places:
+            if variable.exchange:
+                before = changed[section].get(field, getattr(getattr(settings, section), field))
+                changed[section][field] = {**before, variable.exchange: value}
+            else:
+                changed[section][field] = value
+    sections = {
+        section: msgspec.structs.replace(getattr(settings, section), **fields)
+        for section, fields in changed.items()
+    }
+    files = {name: path for name, path in settings.secret_files.items() if name not in values}
+    return msgspec.structs.replace(settings, **sections, secret_files=files)
