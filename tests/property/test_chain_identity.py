@@ -46,8 +46,8 @@ class Losing(Chain):
             self.lose_raw(what, log.end * share // 10)
         elif what == "log cut":
             log.cut(log.end * share // 10)
-        else:
-            self.broker.make_anew(worker.source)
+        elif self.broker.committed[worker.group].get(worker.source, 0) or not log.end:
+            self.broker.make_anew(worker.source)  # what nobody has read yet nobody misses: docs/guarantees.md
 
     def lose_raw(self, what, end):
         """Not where outputs of a worker that had not committed are there, and its source is not.
