@@ -31,13 +31,13 @@ def worker(role: str, exchange: str | None) -> None:
         os.environ["K2_EXCHANGE"] = exchange
     settings = settings_module.get()
     feed = role == "ingest"
-    if feed and settings.worker.exchange not in topics.EXCHANGES:
-        names = ", ".join(topics.EXCHANGES)
-        raise ConfigError(f"an ingest worker needs --exchange or K2_EXCHANGE: use one of {names}")
-    written = topics.written_by_feed(settings.worker.exchange) if feed else ()
     # What is wrong is said before Faust starts.
     if settings.worker.exchange:
         exchanges.get(settings.worker.exchange)
+    elif feed:
+        names = ", ".join(topics.EXCHANGES)
+        raise ConfigError(f"an ingest worker needs --exchange or K2_EXCHANGE: use one of {names}")
+    written = topics.written_by_feed(settings.worker.exchange) if feed else ()
     asyncio.run(ensure_topics(settings.kafka, topics.declared(settings.kafka), anew=written, leave=feed))
     from faust.cli.faust import cli
 

@@ -44,9 +44,10 @@ class Installed(NamedTuple):
             "K2_INSTRUMENTS_FILE": str(PACKAGE / "instruments.yaml"),
         }
 
-    def __call__(self, *arguments, on=ON, timeout):
+    def __call__(self, *arguments, on=ON, timeout, **variables):
         command = [*K2, *map(str, arguments)]
-        return subprocess.run(command, env=self.environ(on), capture_output=True, text=True, timeout=timeout)
+        environ = self.environ(on) | variables
+        return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=timeout)
 
 
 @pytest.fixture(scope="module")
@@ -162,5 +163,5 @@ def test_what_is_not_installed_or_not_on_is_named_in_one_line(k2):
     unknown = k2("settings", on=("hyacinth",), timeout=60)
     assert unknown.returncode == 1 and "Traceback" not in unknown.stderr
     assert "K2_EXCHANGES names 'hyacinth', which is no exchange" in unknown.stderr
-    off = k2("worker", "ingest", "--exchange", "binanceus", on=("tulip",), timeout=60)
+    off = k2("worker", "ingest", on=("tulip",), timeout=60, K2_EXCHANGE="binanceus")
     assert off.returncode == 1 and "exchange binanceus is not on: name it in K2_EXCHANGES" in off.stderr
