@@ -17,7 +17,7 @@ Kind = Literal["missing", "surplus", "doubled", "different"]
 
 _WORDS: Mapping[Kind, str] = {
     "missing": "missing",
-    "surplus": "that should not be there",
+    "surplus": "should not be there",
     "doubled": "there more than once",
     "different": "different",
 }
@@ -118,4 +118,4 @@ class Comparison:
             str(item).removeprefix(f"{self.layer}: ") if kind == "different" else item.what for item in mine
         ]
         more = ", …" if count > SUMMARISED else ""
-        return f"{count:,} rows {_WORDS[kind]}: {', '.join(texts[:SUMMARISED])}{more}"
+        return f"{count:,} {_WORDS[kind]}: {', '.join(texts[:SUMMARISED])}{more}"

@@ -47,7 +47,7 @@ def partitions(result: Comparison, cold: Mapping[str, int], hot: Mapping[str, in
     for name in sorted(cold.keys() | hot.keys()):
         ours, theirs = cold.get(name, 0), hot.get(name, 0)
         if ours < theirs:
-            result.rows("missing", [f"{theirs - ours} that ClickHouse has of partition {name}"])
+            result.rows("missing", [f"{theirs - ours} rows of partition {name} that ClickHouse has"])
         elif ours > theirs:
             result.add([Difference(result.layer, f"partition {name}", "number of rows", theirs, ours)])
 

@@ -40,13 +40,13 @@ def test_the_same_rows_do_not_differ():
 
 def test_missing_rows_are_reported_with_their_first_offsets():
     first = ", ".join(f"kraken[0] offset {offset}" for offset in (3, 4, 5))
-    assert trades(offsets(*range(1, 8)), offsets(1, 2)) == f"5 rows missing: {first}, …"
-    assert trades(offsets(7), {}) == "1 rows missing: kraken[0] offset 7"
+    assert trades(offsets(*range(1, 8)), offsets(1, 2)) == f"5 missing: {first}, …"
+    assert trades(offsets(7), {}) == "1 missing: kraken[0] offset 7"
 
 
 def test_doubled_rows_and_rows_of_no_topic_are_errors():
-    assert trades(offsets(1, 2), offsets(1, 1, 1, 2)) == "2 rows there more than once: kraken[0] offset 1"
-    assert trades(offsets(1), offsets(1, 2)) == "1 rows that should not be there: kraken[0] offset 2"
+    assert trades(offsets(1, 2), offsets(1, 1, 1, 2)) == "2 there more than once: kraken[0] offset 1"
+    assert trades(offsets(1), offsets(1, 2)) == "1 should not be there: kraken[0] offset 2"
     assert trades(offsets(1), offsets(1, 2), all_known=False) == ""  # older than the topic
 
 
@@ -55,7 +55,7 @@ def test_counts_of_partitions():
     assert partitions({"a": 4}, {"a": 5, "b": 1}) == (
         "MISSING",
         0,
-        "2 rows missing: 1 that ClickHouse has of partition a, 1 that ClickHouse has of partition b",
+        "2 missing: 1 rows of partition a that ClickHouse has, 1 rows of partition b that ClickHouse has",
     )
     assert partitions({"a": 6}, {"a": 5}).status == "ERROR"
 
@@ -63,7 +63,7 @@ def test_counts_of_partitions():
 def test_candles_by_value():
     assert candles({BTC: (1, 2)}, {BTC: (1, 2)}).status == "OK"
     assert candles({BTC: (1, 2)}, {BTC: (1, 3)}) == (
-        "ERROR", 0, "1 rows different: kraken BTC/USD 2026-01-01 12:30: close is 2, expected 3",
+        "ERROR", 0, "1 different: kraken BTC/USD 2026-01-01 12:30: close is 2, expected 3",
     )  # fmt: skip
     assert candles({}, {BTC: (1, 2)}).status == "MISSING"
     assert candles({BTC: (1, 2)}, {}).status == "ERROR"
@@ -78,10 +78,10 @@ def test_a_missing_row_outweighs_a_wrong_one():
     result = Comparison("cold.some")
     assert compare.verdict(result, 3) == ("OK", 3, "")
     result.rows("surplus", ["e"])
-    assert compare.verdict(result, 3) == ("ERROR", 3, "1 rows that should not be there: e")
+    assert compare.verdict(result, 3) == ("ERROR", 3, "1 should not be there: e")
     result.rows("missing", ["m"])
     assert compare.verdict(result, 3) == (
         "MISSING",
         3,
-        "1 rows missing: m; 1 rows that should not be there: e",
+        "1 missing: m; 1 should not be there: e",
     )
