@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any
 
 import click
@@ -20,13 +19,13 @@ from k2stream import instruments
 from k2stream import settings as settings_module
 from k2stream.clickhouse.candles import HotTier
 from k2stream.commands import options
+from k2stream.commands.views.candles import candle_table
 from k2stream.history import reader, timeframes
 from k2stream.history.derive import base_span, derived, largest_limit
 from k2stream.history.reader import MissingTier
 from k2stream.history.timeframes import Timeframe, UnknownTimeframe
 from k2stream.iceberg.candles import ColdTier
 from k2stream.model import clock
-from k2stream.model.decimals import shortened
 from k2stream.model.errors import ConfigError
 from k2stream.model.instrument import Instrument
 from k2stream.platform.running import find
@@ -41,7 +40,6 @@ Ask = Callable[[Instrument], dict[str, Any]]
 _REFRESH = 0.5
 _TABLES = "candle tables"
 _ANSWER_SECONDS = 30.0
-_COLUMNS = ("open", "high", "low", "close", "volume", "trade_count")
 
 
 @click.command()
@@ -101,12 +99,12 @@ def candles(
     console = Console()
     with _source(settings, url, of, query) as ask:
         if not follow:
-            console.print(_table(ask, wanted, of))
+            console.print(_table(ask, wanted, of, console))
             return
         with Live(console=console, auto_refresh=False) as live:
             try:
                 while True:
-                    live.update(_table(ask, wanted, of), refresh=True)
+                    live.update(_table(ask, wanted, of, console), refresh=True)
                     time.sleep(_REFRESH)
             except KeyboardInterrupt:
                 pass
@@ -143,30 +141,17 @@ def _source(settings: Settings, url: str | None, of: Timeframe, query: Query) ->
         yield lambda item: _get(client, f"/ohlcv/{item.exchange}/{url_name(item)}/{of.name}", parameters)
 
 
-def _table(ask: Ask, wanted: list[Instrument], of: Timeframe) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 1), collapse_padding=True)
-    table.add_column("exchange", no_wrap=True)
-    table.add_column(f"open, {of.zone.key}", no_wrap=True)
-    for heading in _COLUMNS:
-        table.add_column(heading.replace("_count", "s"), justify="right", overflow="fold")
-    table.add_column("", no_wrap=True)
-    missing: dict[str, MissingTier] = {}
-    for item in wanted:
-        answer = ask(item)
-        if answer.get("simulated"):
-            table.title = f"{item.canonical} {of.name} SIMULATED"
-        missing |= {tier["tier"]: MissingTier(**tier) for tier in answer.get("missing", ())}
-        for candle in answer["candles"]:
-            opened = datetime.fromtimestamp(int(candle["open_time"]) // 1000, of.zone)
-            values = (shortened(str(candle[name])) for name in _COLUMNS)
-            told = "final" if candle["final"] else "open"
-            told += ", feed was down" if candle["feed_healthy"] is False else ""
-            table.add_row(item.exchange, f"{opened:%m-%d %H:%M}", *values, told)
-    if _TABLES in missing and not table.rows:
+def _table(ask: Ask, wanted: list[Instrument], of: Timeframe, console: Console) -> Table:
+    answers = [(item, ask(item)) for item in wanted]
+    shown = candle_table(answers, of, console)
+    missing = {
+        tier["tier"]: MissingTier(**tier) for _, answer in answers for tier in answer.get("missing", ())
+    }
+    if _TABLES in missing and not shown.rows:
         raise ConfigError(f"no candles without {_sentence(missing)}; start a platform with `k2 up`")
     if missing:
-        table.caption = "without " + _sentence(missing)
-    return table
+        shown.caption = "without " + _sentence(missing)
+    return shown
 
 
 def _sentence(missing: Mapping[str, MissingTier]) -> str:

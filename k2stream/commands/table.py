@@ -14,6 +14,7 @@ from rich.table import Table
 
 from k2stream import settings as settings_module
 from k2stream.commands import options
+from k2stream.commands.views.rows import rows_shown
 from k2stream.kafka.reader import Reader
 from k2stream.model import clock
 from k2stream.model.errors import ConfigError
@@ -75,16 +76,9 @@ def show(name: str, key: str | None, at: int | None, limit: int) -> None:
     """Print the rows of table NAME."""
     contents = _read(name, key, at)
     rows = contents.rows[-limit:]
-    if len(rows) == 1 and key is not None:
-        for field, value in rows[0].items():
-            click.echo(f"{field:<24} {_text(value)}")
-    else:
-        shown = Table(box=None, pad_edge=False)
-        for heading in rows[0] if rows else ():
-            shown.add_column(heading, overflow="fold")
-        for row in rows:
-            shown.add_row(*map(_text, row.values()))
-        Console().print(shown)
+    texts = [{field: _text(value) for field, value in row.items()} for row in rows]
+    console = Console()
+    console.print(rows_shown(texts, console, below=len(rows) == 1 and key is not None))
     click.echo(f"{len(rows):,} of {len(contents.rows):,} rows, from {contents.entries:,} changelog entries")
 
 

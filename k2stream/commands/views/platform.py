@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -100,7 +101,7 @@ def _price(snapshot: Snapshot, exchange: str) -> str:
         if dict(labels)["exchange"] == exchange
     }
     for symbol, price in sorted(prices.items(), key=lambda item: item[0][:3] not in ("BTC", "XBT")):
-        return f"{symbol} {price:,.2f}"
+        return f"{symbol} {Decimal(repr(price)):,f}"
     return "-"
 
 
