@@ -59,9 +59,8 @@ def test_a_price_has_its_own_digits():
     labels = (("exchange", "binance"), ("symbol", "DOGEUSDT"))
 
     def shown(price):
-        return _price(
-            SimpleNamespace(now=SimpleNamespace(values={"k2_last_price": {labels: price}})), "binance"
-        )
+        snapshot: Any = SimpleNamespace(now=SimpleNamespace(values={"k2_last_price": {labels: price}}))
+        return _price(snapshot, "binance")
 
     assert shown(0.0019) == "DOGEUSDT 0.0019"
     assert shown(1e-7) == "DOGEUSDT 0.0000001"
