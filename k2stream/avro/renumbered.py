@@ -1,4 +1,4 @@
-"""Detects records that are unreadable because the schema registry has assigned its ids anew.
+"""Detects records that are unreadable because the schema registry has reassigned its ids.
 
 A registry that lost its data assigns ids in the order in which workers happen to register. Older records
 then carry the id of a different schema. They are valid, and must not become dead letters.
