@@ -56,7 +56,10 @@ class App(BatchApp):
         super().__init__(*args, gather_seconds=GATHER_SECONDS, **options)
 
     async def prepare(self) -> None:
-        """Create missing topics; raises ConfigError when they do not match the settings."""
+        """Create missing topics, then run the preparations.
+
+        Raises ConfigError when topics do not match the settings, StateRefused when one already read is lost.
+        """
         self.conf.datadir.mkdir(parents=True, exist_ok=True)
         settings = settings_module.get()
         # Changelogs too: a partition assigned before its changelog exists would have no table.

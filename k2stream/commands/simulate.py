@@ -22,7 +22,7 @@ from k2stream.simulator.faults import Fault, FaultKind
 from k2stream.simulator.simulator import Options, Simulator
 from k2stream.topics import EXCHANGES
 
-# Trades are millions of short-lived objects without cycles: see k2stream/app.py.
+# Trading creates millions of short-lived objects without cycles: see k2stream/app.py.
 GC_THRESHOLDS = (200_000, 20, 20)
 
 

@@ -10,7 +10,7 @@ from k2stream.settings.kinds import Positive, Seconds, Section, micros
 class CandleSettings(Section, frozen=True, kw_only=True):
     """When windows close, how often revisions are published, how many windows are kept; durations in s."""
 
-    grace_seconds: Seconds = 5.0  # how much older than its symbol's newest trade one may be and be on time
+    grace_seconds: Seconds = 5.0  # a trade up to this much older than its symbol's newest one is on time
     idle_seconds: Seconds = 5.0  # after this long without a trade, the clock closes a symbol's windows
     emit_seconds: Seconds = field(default=0.2, name="candle_emit_seconds")
     """Revisions are published at most this often per candle."""
