@@ -20,7 +20,7 @@ from k2stream.batch import BatchSchema, RecordBatch
 from k2stream.exchanges.spec import Exchange
 from k2stream.model import clock, events
 from k2stream.model.events import EventKind
-from k2stream.normalizer import Normalised, normalise
+from k2stream.normalizer import Normalized, normalize
 from k2stream.tables import positions
 
 app = create_app("normalize")
@@ -30,19 +30,19 @@ totals: Counter[tuple[str, str]] = Counter()  # since the worker started, by (ex
 logger = logging.getLogger(__name__)
 
 
-def normalize(exchange: Exchange) -> None:
+def declare(exchange: Exchange) -> None:
     """Declare the agent and the positions table of one exchange."""
     table = positions.declare(app, exchange.name, settings.kafka.raw_partitions(exchange.name))
-    spelled = instruments.spelling(exchange, listed)
+    canonical_of = instruments.canonical_of(exchange, listed)
 
     async def agent(stream: Any) -> None:
         schema_id = await registry.register(topics.NORMALIZED, "trade")
         async for batch in stream:
-            done = normalise(
+            done = normalize(
                 exchange,
                 batch,
                 partial(table.get_from, batch.tp.partition),
-                spelled,
+                canonical_of,
                 schema_id=schema_id,
                 process_time=clock.now_us(),
             )
@@ -56,7 +56,7 @@ def normalize(exchange: Exchange) -> None:
     )
 
 
-async def publish(exchange: str, batch: RecordBatch, done: Normalised) -> None:
+async def publish(exchange: str, batch: RecordBatch, done: Normalized) -> None:
     """Publish the results of a batch; a canonical trade keeps the partition number of its raw record."""
     send = app.producer.send_columns
     if done.values:
@@ -69,7 +69,7 @@ async def publish(exchange: str, batch: RecordBatch, done: Normalised) -> None:
         await send(topics.FEED_EVENTS, 0, [exchange.encode()] * len(found), list(map(events.encode, found)))
 
 
-def measure(exchange: str, done: Normalised) -> None:
+def measure(exchange: str, done: Normalized) -> None:
     """Update the metrics for a batch; latency runs from frame receipt to the hand-over to the producer."""
     totals[exchange, "normalized"] += len(done.values)
     totals[exchange, "rejected"] += len(done.dead_letters)
@@ -94,4 +94,4 @@ async def report() -> None:
 
 
 for each in exchanges.REGISTRY.values():
-    normalize(each)
+    declare(each)

@@ -102,7 +102,7 @@ async def _watch(child: Child, progress: Progress, records: int, broker_pid: int
             moved = now
             samples.append(_Sample(now, count, cpu_seconds(child.pid), cpu_seconds(broker_pid)))
         elif child.returncode is not None:
-            raise StageError(child.obituary())
+            raise StageError(child.exit_report())
         elif now - moved > _STALLED:
             raise StageError(f"{child.name} stalled at {count:,} of {records:,} records")
         await asyncio.sleep(INTERVAL)
@@ -115,7 +115,7 @@ async def _settled(child: Child, size: Progress) -> float:
     last, cpu = -1, 0.0
     while (now := time.perf_counter()) - since < _QUIET:
         if child.returncode is not None:
-            raise StageError(child.obituary())
+            raise StageError(child.exit_report())
         if now - begun > _SETTLES_WITHIN:
             what = "still writes" if last > 0 else "has written nothing"
             raise StageError(f"{child.name} {what} {_SETTLES_WITHIN:.0f} s after its last record")

@@ -35,7 +35,7 @@ def load(path: str | Path, wanted: Container[str] = REGISTRY) -> Instruments:
     return Instruments(item for item in _instruments(path, root, wanted) if item.exchange in wanted)
 
 
-def spelling(exchange: Exchange, listed: Instruments) -> Callable[[str], str]:
+def canonical_of(exchange: Exchange, listed: Instruments) -> Callable[[str], str]:
     """A function from native to canonical symbol: as the file says, else by the exchange's own rule."""
     named = {item.symbol: item.canonical for item in listed.of(exchange.name)}
     return lambda symbol: named.get(symbol) or exchange.canonical(symbol)

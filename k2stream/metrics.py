@@ -61,7 +61,7 @@ COLD_MAINTAINED = Gauge("k2_cold_maintenance_timestamp_seconds", "When the last 
 
 REFUSED = Gauge("k2_state_refused", "1 of a worker that has refused its state and waits to end.", ["app"])
 EXPIRED = Counter(
-    "k2_expired_stretches", "Stretches of offsets that expired before a worker had read them.", ["topic"]
+    "k2_expired_stretches", "Ranges of offsets that expired before a worker had read them.", ["topic"]
 )
 STALLED = Gauge(
     "k2_stalled_seconds", "How long a partition with lag has made no progress, longest by topic.", ["topic"]

@@ -63,10 +63,12 @@ def _notes(readable: Readable, reach: list[Reach], key: str | None, at: int) -> 
     earliest = min((part.earliest for part in reach if part.earliest is not None), default=None)
     if earliest is None:
         return ["the changelog is empty"]
-    then, removed, notes = clock.spoken(at), sum(part.removed for part in reach), []
+    then, removed, notes = clock.format_utc(at), sum(part.removed for part in reach), []
     if at < earliest:
         why = "compaction has removed what was there" if removed else "the table was empty"
-        notes.append(f"the changelog's earliest entry is of {clock.spoken(earliest)}, after {then}: {why}")
+        notes.append(
+            f"the changelog's earliest entry is of {clock.format_utc(earliest)}, after {then}: {why}"
+        )
     loads_key = readable.table.key_codec()[1]
     names = {readable.name_of(loads_key(raw)) for part in reach for raw in part.doubtful}
     doubtful = sorted(name for name in names if key is None or name == key)

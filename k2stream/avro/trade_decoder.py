@@ -18,7 +18,7 @@ from k2stream.avro import added, registry, wire
 from k2stream.columnar import varint
 from k2stream.columnar.texts import Ints, TextLists, Texts, starts
 from k2stream.model import decimals
-from k2stream.model.trade import BACKFILLED, HotTrades
+from k2stream.model.trade import BACKFILLED, CandleInput
 
 _TIMES, _PRICE, _QUANTITY, _SIDE, _NUMBERS = 5, 29, 45, 61, 62
 _WIDTH = _NUMBERS + 4 * 10 + 10
@@ -69,7 +69,7 @@ class Trades(Numbers):
         return len(self.timestamp)
 
 
-def decode_hot(values: Sequence[bytes | None], keys: Sequence[bytes | None]) -> HotTrades:
+def decode_hot(values: Sequence[bytes | None], keys: Sequence[bytes | None]) -> CandleInput:
     """Decode by column only the fields that candles need. `keys` are the records' Kafka keys.
 
     Raises ValueError for a record that is not a canonical trade, LookupError for an unknown writer's schema.
@@ -78,7 +78,7 @@ def decode_hot(values: Sequence[bytes | None], keys: Sequence[bytes | None]) -> 
     numbers = fast[0] if fast else _slow(values)
     names = dict.fromkeys(keys)
     index = dict(zip(names, range(len(names)), strict=True))
-    return HotTrades(
+    return CandleInput(
         keys=[(name or b"").decode() for name in names],
         key=np.fromiter(map(index.__getitem__, keys), np.int64, len(keys)),
         timestamp=numbers.timestamp,

@@ -19,7 +19,7 @@ from k2stream.model.trade import Decimals, TradeColumns
 MISFIT = "\x80"  # stands for a length above 63, which does not fit in the one byte of the fast path
 
 
-class Made(dict[Any, Any]):
+class Memo(dict[Any, Any]):
     """A dict that computes each value on first access: `map(made.__getitem__, column)` is one pass."""
 
     def __init__(self, make: Callable[[Any], Any]) -> None:
@@ -31,7 +31,7 @@ class Made(dict[Any, Any]):
         return value
 
 
-_LENGTHS = Made(lambda length: chr(2 * length) if length < 64 else MISFIT)
+_LENGTHS = Memo(lambda length: chr(2 * length) if length < 64 else MISFIT)
 """The length byte before a string, as a character, by the string's length."""
 
 Texts = str | list[str]
@@ -96,7 +96,7 @@ def encode(
 
 def keys(exchange: str, canonical: Sequence[str]) -> list[bytes]:
     """Return the record keys, "exchange:BASE/QUOTE"."""
-    made = Made(lambda name: f"{exchange}:{name}".encode())
+    made = Memo(lambda name: f"{exchange}:{name}".encode())
     return list(map(made.__getitem__, canonical))
 
 
@@ -143,8 +143,8 @@ def _tails(
     count = len(columns)
     exchange = _string(columns.exchange)
     pieces: list[Texts] = [
-        list(map(Made(lambda symbol: exchange + _string(symbol)).__getitem__, columns.symbol)),
-        list(map(Made(_string).__getitem__, canonical)),
+        list(map(Memo(lambda symbol: exchange + _string(symbol)).__getitem__, columns.symbol)),
+        list(map(Memo(_string).__getitem__, canonical)),
         *_strings(columns.trade_id),
     ]
     pieces += _map(columns.vendor_data, count)

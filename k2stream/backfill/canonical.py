@@ -24,7 +24,7 @@ from k2stream.layers import table as layer_tables
 from k2stream.layers.schema import SILVER
 from k2stream.model import clock, decimals
 from k2stream.model.instrument import Instrument
-from k2stream.model.trade import BACKFILLED, Decimals, HotTrades
+from k2stream.model.trade import BACKFILLED, CandleInput, Decimals
 from k2stream.settings import IcebergSettings, Settings
 
 COLUMNS = (
@@ -55,7 +55,7 @@ class Canonical:
         times = [event_time(_integers(part, "timestamp"), _integers(part, "receive_time")) for part in parts]
         return max((int(found.max()) for found in times if len(found)), default=0)
 
-    def of(self, span: TradeSpan) -> HotTrades:
+    def of(self, span: TradeSpan) -> CandleInput:
         """Return a span's trades in raw order, and later ones that may have made a trade of the span late."""
         inside = self._rows(span.start, span.end)
         live = [
@@ -125,14 +125,14 @@ def _plain(rows: pa.Table) -> pa.Table:
     return rows.select(COLUMNS).cast(pa.schema([(name, kinds[name]) for name in COLUMNS]))
 
 
-def hot_trades(key: str, rows: pa.Table) -> HotTrades:
+def hot_trades(key: str, rows: pa.Table) -> CandleInput:
     """Convert rows of one symbol to the input of the candle fold."""
     conditions = rows["trade_conditions"]
 
     def backfilled(wanted: NDArray[np.int64]) -> NDArray[np.bool_]:
         return np.array([BACKFILLED in (conditions[row].as_py() or ()) for row in wanted.tolist()], np.bool_)
 
-    return HotTrades(
+    return CandleInput(
         keys=[key],
         key=np.zeros(len(rows), np.int64),
         timestamp=_integers(rows, "timestamp"),

@@ -86,7 +86,7 @@ def absent(exchange: Exchange, told: Sequence[Past], held: Mapping[Content, list
     records, unreadable = raw.decode(exchange, [raw.record(item.trade, 0, "", 0) for item in told])
     readable = [row for row in range(len(told)) if row not in unreadable]
     rows: defaultdict[Content, list[int]] = defaultdict(list)
-    for row, content in zip(readable, contents(exchange.normalise(records)), strict=True):
+    for row, content in zip(readable, contents(exchange.normalize(records)), strict=True):
         rows[content].append(row)
     missing = list(unreadable)  # published anyway: the normalizer reports what is wrong with them
     for content, alike in rows.items():

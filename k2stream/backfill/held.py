@@ -46,7 +46,7 @@ class HeldTrades:
 def trades_of(exchange: Exchange, values: Sequence[bytes | None]) -> Iterator[tuple[Any, str, Content, int]]:
     """Yield the readable raw records with symbol, content and trade time (µs)."""
     records, _ = raw.decode(exchange, values)
-    columns = exchange.normalise(records)
+    columns = exchange.normalize(records)
     return zip(records, columns.symbol, contents.contents(columns), columns.timestamp, strict=True)
 
 

@@ -74,7 +74,7 @@ def _cold(
     if table is None or end < begin:
         raise ConfigError(
             f"offsets {end} to {begin - 1} of {topic}:{partition} have expired, and Iceberg's bronze ends "
-            f"before them: what is held of {instrument.key} since {clock.spoken(span.start // 1000)} is "
+            f"before them: what is held of {instrument.key} since {clock.format_utc(span.start // 1000)} is "
             "not known, and would be published twice; give a --from after them"
         )
     since = clock.iso((span.start - FURTHER_US) // 1000)

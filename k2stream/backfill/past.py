@@ -174,11 +174,11 @@ async def settled(
     end = min(span.end, clock.now_us() - margin - behind)
     if end <= span.start:
         raise ConfigError(
-            f"--from {clock.spoken(span.start // 1000)} is less than {margin / 1e6:g} s ago: "
+            f"--from {clock.format_utc(span.start // 1000)} is less than {margin / 1e6:g} s ago: "
             "trades since then come with the feed, give an earlier time"
         )
     if end < span.end:
-        report.step(f"up to {clock.spoken(end // 1000)}: later trades come with the feed")
+        report.step(f"up to {clock.format_utc(end // 1000)}: later trades come with the feed")
     if end > clock.now_us() - RECENT_US:
         for _ in range(WAITS):
             if max((await last_received(exchange, settings.kafka)).values(), default=0) >= end + behind:
@@ -193,7 +193,7 @@ def _event(settings: FeedSettings, instrument: Instrument, span: TradeSpan, coun
         exchange=instrument.exchange,
         time=clock.now_us(),
         symbol=instrument.symbol,
-        detail=f"asked for {clock.spoken(span.start // 1000)} to {clock.spoken(span.end // 1000)}",
+        detail=f"asked for {clock.format_utc(span.start // 1000)} to {clock.format_utc(span.end // 1000)}",
         count=count,
         since=span.start,
         simulated=settings.simulated,

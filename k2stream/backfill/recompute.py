@@ -17,7 +17,7 @@ from k2stream.feed import Columns, Publisher
 from k2stream.model.candle import TIMEFRAMES
 from k2stream.model.errors import ConfigError
 from k2stream.model.instrument import Instrument
-from k2stream.model.trade import HotTrades
+from k2stream.model.trade import CandleInput
 from k2stream.settings import Settings
 
 DAY_US = TIMEFRAMES["1d"] * 1000
@@ -63,7 +63,7 @@ def _part(instrument: Instrument, nowhere: range) -> str:
 
 
 def forgotten(
-    trades: HotTrades, span: TradeSpan, newest: int, retention: int, grace: int
+    trades: CandleInput, span: TradeSpan, newest: int, retention: int, grace: int
 ) -> Iterator[tuple[str, Sequence[tuple[int, State]]]]:
     """Yield per timeframe the windows of a one-day span that tables may have dropped: open time, state.
 

@@ -11,15 +11,15 @@ from k2stream.candles.state import State, merge, to_candle
 from k2stream.candles.watermark import Rows, by_key
 from k2stream.model.candle import TIMEFRAMES, Candle
 from k2stream.model.decimals import sum_products, sums
-from k2stream.model.trade import SCALE, Decimals, HotTrades
+from k2stream.model.trade import SCALE, CandleInput, Decimals
 
 Partial = tuple[int, int, State]
-"""One batch's contribution to a window: key (an index into HotTrades.keys), open time in ms, state."""
+"""One batch's contribution to a window: key (an index into CandleInput.keys), open time in ms, state."""
 
 MINUTE_MS = TIMEFRAMES["1m"]
 
 
-def fold(trades: HotTrades, rows: Rows) -> Iterator[tuple[str, list[Partial]]]:
+def fold(trades: CandleInput, rows: Rows) -> Iterator[tuple[str, list[Partial]]]:
     """Yield per timeframe, shortest first, the contributions of a batch's rows to their windows.
 
     `rows` must be grouped by key. The windows are grouped by key and ascend in time.
@@ -31,7 +31,7 @@ def fold(trades: HotTrades, rows: Rows) -> Iterator[tuple[str, list[Partial]]]:
         yield timeframe, partials
 
 
-def minutes(trades: HotTrades, rows: Rows) -> list[Partial]:
+def minutes(trades: CandleInput, rows: Rows) -> list[Partial]:
     """Return the one-minute partials of rows grouped by key; rows of a key may be in any order."""
     if not len(rows):
         return []
@@ -110,7 +110,7 @@ def coarser(partials: list[Partial], length: int) -> list[Partial]:
 
 
 def unapplied(
-    trades: HotTrades, rows: Rows, code: int, open_time: int, length: int, after: int
+    trades: CandleInput, rows: Rows, code: int, open_time: int, length: int, after: int
 ) -> State | None:
     """Return what rows with raw offsets above `after` add to one window (times in ms); None for nothing."""
     time = trades.timestamp[rows] // 1000
@@ -119,7 +119,7 @@ def unapplied(
     return partials[0][2] if partials else None
 
 
-def candles_of(trades: HotTrades, timeframe: str, native: dict[str, str]) -> list[Candle]:
+def candles_of(trades: CandleInput, timeframe: str, native: dict[str, str]) -> list[Candle]:
     """Return the candles of all trades, sorted by key and open time; no trade is late, no candle final.
 
     `native` maps each key to its native symbol.
@@ -132,7 +132,7 @@ def candles_of(trades: HotTrades, timeframe: str, native: dict[str, str]) -> lis
     return sorted(candles, key=lambda c: (c.exchange, c.canonical_symbol, c.open_time))
 
 
-def _in_order(trades: HotTrades, rows: Rows) -> Rows:
+def _in_order(trades: CandleInput, rows: Rows) -> Rows:
     """Sort rows by key and `place`, if needed: trades of a feed mostly arrive in this order."""
     key, time, sequence = trades.key[rows], trades.timestamp[rows], trades.sequence[rows]
     offset = trades.raw_offset[rows]

@@ -19,7 +19,7 @@ from k2stream.candles.state import State, closed, merge
 from k2stream.candles.watermark import Rows, admit, furthest
 from k2stream.candles.windows import Window, Windows
 from k2stream.model.candle import TIMEFRAMES
-from k2stream.model.trade import HotTrades
+from k2stream.model.trade import CandleInput
 
 
 class WindowStore(Protocol):
@@ -79,7 +79,7 @@ class CandlePartition:
         for key, newest in reached.items():
             self._bound(key, newest)
 
-    def apply(self, trades: HotTrades, now: int) -> CandleChanges:
+    def apply(self, trades: CandleInput, now: int) -> CandleChanges:
         """Fold a batch into the stores, and close windows that the watermarks have passed."""
         admission = admit(trades, self._progress.get, self._grace)
         updated: dict[Window, State] = {}

@@ -10,12 +10,12 @@ from k2stream.avro.trades import decode_hot
 from k2stream.batch import RecordBatch
 from k2stream.deadletter import DeadLetter
 from k2stream.model import clock
-from k2stream.model.trade import HotTrades
+from k2stream.model.trade import CandleInput
 
 logger = logging.getLogger(__name__)
 
 
-def read(batch: RecordBatch) -> tuple[RecordBatch, HotTrades, dict[int, DeadLetter]]:
+def read(batch: RecordBatch) -> tuple[RecordBatch, CandleInput, dict[int, DeadLetter]]:
     """Return the readable records, their trades, and a dead letter per unreadable row of `batch`.
 
     Raises the same errors as `faults.read`.
@@ -24,7 +24,7 @@ def read(batch: RecordBatch) -> tuple[RecordBatch, HotTrades, dict[int, DeadLett
     return rest, trades, {row: _letter(batch, row, cause) for row, cause in causes.items()}
 
 
-def _decode(batch: RecordBatch) -> HotTrades:
+def _decode(batch: RecordBatch) -> CandleInput:
     trades = decode_hot(batch.values, batch.keys)
     check_sizes(batch.values, batch.keys, max((len(key.encode()) for key in trades.keys), default=0))
     check_times([trades.timestamp, trades.receive_time])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from k2stream.candles.codec import KeyProgress
 from k2stream.candles.state import State
-from k2stream.model.trade import HotTrades
+from k2stream.model.trade import CandleInput
 
 MINUTE_US = 60_000_000
 
@@ -39,7 +39,7 @@ class Admission:
     """Progress of the batch's keys after the batch."""
 
 
-def by_key(trades: HotTrades) -> Rows:
+def by_key(trades: CandleInput) -> Rows:
     """Return all rows grouped by key, in input order per key."""
     code = trades.key.astype(np.uint16) if len(trades.keys) <= 1 << 16 else trades.key  # 16 bits: radix sort
     return np.argsort(code, kind="stable")
@@ -55,7 +55,7 @@ def furthest(state: State) -> int:
     return min(state.close_at[0], state.receive_time + AHEAD_BOUND_US)
 
 
-def admit(trades: HotTrades, before: Callable[[str], KeyProgress | None], grace: int) -> Admission:
+def admit(trades: CandleInput, before: Callable[[str], KeyProgress | None], grace: int) -> Admission:
     """Decide for each record, in raw order, whether it is a replay, late, or to be applied.
 
     The result does not depend on how records are batched. `before` returns the progress of a key; `grace` is

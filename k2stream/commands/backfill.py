@@ -54,8 +54,8 @@ def backfill(exchange: str, symbol: str, start: int, end: int | None) -> None:
         )
     span = TradeSpan(start * 1000, clock.now_us() if end is None else end * 1000)
     if span.start >= span.end:
-        until = "now" if end is None else f"--to {clock.spoken(end)}"
-        raise ConfigError(f"--from {clock.spoken(start)} is not before {until}: give an earlier one")
+        until = "now" if end is None else f"--to {clock.format_utc(end)}"
+        raise ConfigError(f"--from {clock.format_utc(start)} is not before {until}: give an earlier one")
     result = asyncio.run(_run(settings, instrument, span))
     click.echo(
         f"{result.told:,} trades told by {exchange}, {result.published:,} published; "

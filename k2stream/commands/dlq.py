@@ -92,7 +92,7 @@ def _print_letters(letters: deque[tuple[int, DeadLetter]], known: Mapping[Id, Re
     for number, letter in letters:
         table.add_row(
             str(number),
-            clock.spoken(letter.time // 1000),
+            clock.format_utc(letter.time // 1000),
             letter.exchange,
             letter.stage,
             f"[{letter.partition}] {letter.offset}".replace("[", r"\[")
@@ -136,7 +136,7 @@ async def _show(settings: KafkaSettings, number: int, original: bool) -> None:
     click.echo(f"cause     {letter.cause}")
     click.echo(f"exchange  {letter.exchange}, stage {letter.stage}")
     click.echo(f"from      {dead.origin(letter)}")
-    click.echo(f"time      {clock.spoken(letter.time // 1000)} UTC")
+    click.echo(f"time      {clock.format_utc(letter.time // 1000)} UTC")
     if said := _replayed(number, letter, known, by_place(known)):
         click.echo(f"replay    {said}")
     click.echo(f"original  {len(letter.original_bytes)} bytes{'' if letter.complete else ', cut'}")

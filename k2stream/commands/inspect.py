@@ -24,7 +24,7 @@ from k2stream.model.candle import TIMEFRAMES, Candle
 from k2stream.model.errors import ConfigError
 from k2stream.model.events import EventKind
 from k2stream.model.instrument import Instruments
-from k2stream.model.trade import HotTrades
+from k2stream.model.trade import CandleInput
 from k2stream.normalizer.capture import CapturedBatch, read
 
 Line = dict[str, Any]
@@ -65,12 +65,12 @@ def candles(
         yield _candle_line(to_candle(state, key, native[key], timeframe, open_time))
 
 
-def _hot(batch: CapturedBatch, canonical: Callable[[str], str]) -> HotTrades:
+def _hot(batch: CapturedBatch, canonical: Callable[[str], str]) -> CandleInput:
     columns, rows = batch.columns, np.array(batch.rows, np.int64)
     keys = [f"{columns.exchange}:{canonical(symbol)}" for symbol in columns.symbol]
     code = {key: index for index, key in enumerate(dict.fromkeys(keys))}
     time = np.array(columns.timestamp, np.int64)[rows]
-    return HotTrades(
+    return CandleInput(
         keys=list(code),
         key=np.array([code[key] for key in keys], np.int64)[rows],
         timestamp=time,
@@ -150,7 +150,7 @@ def inspect_command(name: str, form: str, timeframe: str, names: str | None, fil
     """
     exchange = exchanges.known(name)
     listed = instruments.load(names, {name}) if names else Instruments()
-    canonical = instruments.spelling(exchange, listed)
+    canonical = instruments.canonical_of(exchange, listed)
     with _opened(file) as lines:
         batches = read(exchange, lines)
         if form == "trades":

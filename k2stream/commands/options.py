@@ -39,7 +39,7 @@ class Moment(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Convert ms since 1970, or ISO 8601 (UTC unless it has an offset)."""
         try:
-            ms = value if isinstance(value, int) else clock.moment(value)
+            ms = value if isinstance(value, int) else clock.parse_time(value)
         except ValueError:
             self.fail(f"{value!r} must be ms since 1970 or ISO 8601, e.g. 2026-11-20T13:30.", param, ctx)
         if not 0 <= ms * 1000 < clock.TIME_LIMIT:

@@ -17,7 +17,7 @@ from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.route import Route
 from k2stream.iceberg.destination import Iceberg
 from k2stream.iceberg.tables import TABLES
-from k2stream.kafka.reader import Reader, Stretches
+from k2stream.kafka.reader import OffsetRanges, Reader
 from k2stream.layers.routes import ROUTES
 from k2stream.model.errors import ConfigError
 from k2stream.platform.running import reached
@@ -75,7 +75,7 @@ def _route(settings: Settings, table: str) -> tuple[Route, Destination]:
     raise ConfigError(f"{table} is not a table of a sink; use one of {', '.join([*ROUTES, *TABLES])}")
 
 
-async def _held(settings: KafkaSettings, route: Route) -> Stretches:
+async def _held(settings: KafkaSettings, route: Route) -> OffsetRanges:
     counts: Mapping[str, int] = {topic.name: topic.partitions for topic in topics.declared(settings)}
     async with Reader(settings) as reader:
         return await reader.held(route.topic, counts[route.topic])

@@ -51,7 +51,7 @@ class Table:
         self._delivered, self._delivered_bytes = 0, 0
         self._letters: list[DeadLetter] = []
         self._converting = asyncio.Lock()
-        self._stay = object()
+        self._assignment_epoch = object()
 
     @property
     def records(self) -> int:
@@ -79,7 +79,7 @@ class Table:
         self._deliveries.clear()
         self._letters.clear()
         self._delivered, self._delivered_bytes = 0, 0
-        self._stay = object()
+        self._assignment_epoch = object()
         self._empty()
 
     async def put(self, partition: SourcePartition, batch: RecordBatch, acknowledge: Acknowledge) -> None:
@@ -88,9 +88,9 @@ class Table:
         if batch.first_offset > arrived + 1:
             raise OffsetGap(f"{partition}: offset {batch.first_offset} comes after {arrived}")
         if batch.first_offset <= arrived:
-            stay = self._stay
+            stay = self._assignment_epoch
             await self.convert()  # only consecutive deliveries are converted together
-            if self._stay is not stay:
+            if self._assignment_epoch is not stay:
                 return
         self._arrived[partition] = max(arrived, batch.last_offset)
         size = sum(len(value) for value in batch.values if value is not None)
@@ -104,14 +104,14 @@ class Table:
     async def convert(self) -> None:
         """Convert deliveries to rows; those that a rebalance revokes meanwhile are dropped."""
         async with self._converting:
-            stay = self._stay
+            stay = self._assignment_epoch
             for partition in list(self._deliveries):
                 deliveries = list(self._deliveries[partition])
                 read = self.progress.read(partition)
                 assert read is not None
                 batch = together([delivery.batch for delivery in deliveries])
                 rows, marks, letters = await asyncio.to_thread(_rows, self.route, batch, read)
-                if self._stay is not stay:
+                if self._assignment_epoch is not stay:
                     return
                 self._letters += letters
                 first, last, source = batch.first_offset, batch.last_offset, _source(batch)

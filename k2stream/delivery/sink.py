@@ -73,7 +73,7 @@ class Sink:
         self._saved_at = self._checked_at = time.monotonic()
         self._lock = asyncio.Lock()
         self._changed, self._arrived = asyncio.Event(), asyncio.Event()
-        self._generation = 0
+        self._assignment_epoch = 0
         self._closing = self._closed = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sink")
 
@@ -89,12 +89,12 @@ class Sink:
         """Buffer one delivery. Raises MissingRows when offsets before it were never written."""
         if self._anchors.returning:
             return  # the consumer is about to go back and delivers this again
-        generation = self._generation
+        epoch = self._assignment_epoch
         table = self._table(route)
         partition = SourcePartition(batch.tp.topic, batch.tp.partition)
         if table.arrived(partition) is None:
             await self._assign(table, partition, batch.first_offset)
-        if generation != self._generation or table.arrived(partition) is None:
+        if epoch != self._assignment_epoch or table.arrived(partition) is None:
             return  # after a rebalance or a step back, the batch is delivered again
         try:
             await table.put(partition, batch, acknowledge)
@@ -130,7 +130,7 @@ class Sink:
         self._forget()
 
     def _forget(self) -> None:
-        self._generation += 1
+        self._assignment_epoch += 1
         for table in self._tables.values():
             table.reset()
         self._unsaved = [(name, batch, []) for name, batch, _ in self._unsaved]

@@ -12,7 +12,7 @@ import msgspec
 
 from k2stream import topics
 from k2stream.deadletter import DeadLetter, Identity
-from k2stream.kafka.reader import Reader, Stretches
+from k2stream.kafka.reader import OffsetRanges, Reader
 
 _decoder = msgspec.json.Decoder(DeadLetter)
 _VARIABLE = re.compile(r"'[^']*'|\d+")
@@ -69,7 +69,7 @@ async def one(reader: Reader, number: int) -> Numbered | None:
     return await anext(_read(reader, {0: (number, number + 1)}), None)
 
 
-async def _read(reader: Reader, stretches: Stretches) -> AsyncIterator[Numbered]:
+async def _read(reader: Reader, stretches: OffsetRanges) -> AsyncIterator[Numbered]:
     async for record in reader.read(topics.DLQ, stretches):
         try:
             yield Numbered(record.offset, _decoder.decode(record.value or b""))

@@ -66,7 +66,7 @@ def _record(exchange: Exchange, letter: DeadLetter) -> LetterPlan:
 
 def _symbol(exchange: Exchange, value: bytes) -> bytes:
     records, unreadable = raw.decode(exchange, [value])
-    return b"" if unreadable else exchange.normalise(records).symbol[0].encode()
+    return b"" if unreadable else exchange.normalize(records).symbol[0].encode()
 
 
 def _frame(exchange: Exchange, letter: DeadLetter, settings: KafkaSettings) -> LetterPlan:

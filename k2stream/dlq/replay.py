@@ -17,7 +17,7 @@ from k2stream.dlq.plan import HEADER, LetterPlan, Refused, plan
 from k2stream.dlq.sinks import put
 from k2stream.kafka.creation import ensure_topics
 from k2stream.kafka.producer import DurableProducer, producing
-from k2stream.kafka.reader import Reader, Stretches
+from k2stream.kafka.reader import OffsetRanges, Reader
 from k2stream.model import clock
 from k2stream.settings import KafkaSettings, Settings
 
@@ -85,7 +85,7 @@ async def replay(
 def before(replay: Replay) -> str:
     """When and where a dead letter was replayed, as text."""
     places = ", ".join(f"{replay.topic}[{partition}] offset {offset}" for partition, offset in replay.written)
-    return f"put back at {clock.spoken(replay.since)}, to {places}"
+    return f"put back at {clock.format_utc(replay.since)}, to {places}"
 
 
 async def _complete(
@@ -134,7 +134,7 @@ class _Run:
         return [outcomes[item.id.number] for item in items]
 
     async def _claim(self, items: Sequence[Item]) -> None:
-        ends: dict[str, Stretches] = {}
+        ends: dict[str, OffsetRanges] = {}
         for exchange in topics.EXCHANGES:
             if any(item.plan.topic == topics.raw(exchange) for item in items):
                 count = self._settings.kafka.raw_partitions(exchange)

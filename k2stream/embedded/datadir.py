@@ -17,7 +17,13 @@ from k2stream.embedded.errors import StackError
 
 LOCK = "stack.lock"
 NOTE = "stack.json"
-_BORN_BEFORE = {"workers", "logs", "iceberg", "backfill"}  # may exist before a stack first runs on the folder
+# May exist before a stack first runs on the folder.
+EXPECTED_ENTRIES = {
+    "workers",
+    "logs",
+    "iceberg",
+    "backfill",
+}
 _PATIENCE = 0.5  # seconds; `owner` takes the lock for an instant
 
 
@@ -99,7 +105,7 @@ def _check_ours(folder: Path) -> None:
         raise StackError(f"{folder} is not a folder: set K2_DATA_DIR to a new or empty one")
     if not folder.exists() or (folder / LOCK).exists():
         return
-    if any(entry.name not in _BORN_BEFORE for entry in folder.iterdir()):
+    if any(entry.name not in EXPECTED_ENTRIES for entry in folder.iterdir()):
         raise StackError(
             f"{folder} holds files that are not K2 stream's: set K2_DATA_DIR to a new or empty folder"
         )

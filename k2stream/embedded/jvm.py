@@ -63,7 +63,7 @@ class Program:
         child = await Child.spawn(self.name, self._command(*create), self.log, niceness=19, cwd=self.folder)
         try:
             if await child.wait() != 0:
-                raise StackError(child.obituary())
+                raise StackError(child.exit_report())
         finally:
             await child.stop(0)
         self.aot.parent.mkdir(parents=True, exist_ok=True)

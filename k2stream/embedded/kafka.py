@@ -99,7 +99,7 @@ class Broker:
         )
         try:
             if await child.wait() != 0:
-                raise StackError(child.obituary())
+                raise StackError(child.exit_report())
         finally:
             await child.stop(0)
 

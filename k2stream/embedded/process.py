@@ -109,7 +109,7 @@ class Child:
             async with asyncio.timeout(within):
                 while not await probe():
                     if self.returncode is not None:
-                        raise StackError(self.obituary())
+                        raise StackError(self.exit_report())
                     await asyncio.sleep(_POLL)
         except TimeoutError:
             await self.stop(grace=0)
@@ -140,7 +140,7 @@ class Child:
             text = log.read().decode(errors="replace")
         return "\n".join(f"  {line}" for line in text.splitlines()[-lines:])
 
-    def obituary(self) -> str:
+    def exit_report(self) -> str:
         """How the process ended, with the last lines of its log."""
         status = self.returncode or 0
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"

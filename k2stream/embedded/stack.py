@@ -88,7 +88,7 @@ class Stack:
         """Raise StackError with the tail of the log if a part has died."""
         for child in self.children.values():
             if child.returncode is not None and not child.stopping:
-                raise StackError(child.obituary())
+                raise StackError(child.exit_report())
 
     async def restart(self, name: str) -> None:
         """Restart a part (kafka, registry, clickhouse), running or dead, on its folder and ports.

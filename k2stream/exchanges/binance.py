@@ -193,7 +193,7 @@ def _error_text(message: _Message) -> str:
     return raw.text(message.code, message.msg, message.error)
 
 
-def normalise(records: Sequence[Any]) -> TradeColumns:
+def normalize(records: Sequence[Any]) -> TradeColumns:
     """Convert records to columns. T is the trade time; `m` says that the buyer was the maker."""
     numbering = [item.numbering for item in records]
     return TradeColumns(
@@ -243,7 +243,7 @@ BINANCE = Exchange(
     subscribe=subscribe,
     parse=parse,
     record=raw.recorded(Trade) | raw.recorded(AggTrade),
-    normalise=normalise,
+    normalize=normalize,
     canonical=canonical,
     conditions={"agg": "aggregated"},
     continuity=Continuity.CONTIGUOUS,

@@ -27,9 +27,9 @@ BRONZE = """
         'l', ifNull(toString(l), ''))) AS vendor_data"""
 
 
-def normalise(records: Sequence[Any]) -> TradeColumns:
+def normalize(records: Sequence[Any]) -> TradeColumns:
     """Convert records to columns as for Binance."""
-    columns = binance.normalise(records)
+    columns = binance.normalize(records)
     columns.exchange = NAME
     return columns
 
@@ -46,6 +46,6 @@ BINANCEUS = replace(
     ws_url="wss://stream.binance.us:9443/stream",
     rest_url="https://api.binance.us",
     native=replace(binance.BINANCE.native, bronze_view=BRONZE),
-    normalise=normalise,
+    normalize=normalize,
     canonical=canonical,
 )

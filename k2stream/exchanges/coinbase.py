@@ -158,7 +158,7 @@ def _trades(frame: bytes, message: _Message, sequence: int | None) -> Frame:
     return raw.trades([trade for _, trade in accepted], rejects, sequence)
 
 
-def normalise(records: Sequence[Any]) -> TradeColumns:
+def normalize(records: Sequence[Any]) -> TradeColumns:
     """Convert records to columns. `side` is the maker's side, so the taker's is the opposite."""
     return TradeColumns(
         exchange="coinbase",
@@ -206,7 +206,7 @@ COINBASE = Exchange(
     subscribe=subscribe,
     parse=parse,
     record=raw.recorded(Trade),
-    normalise=normalise,
+    normalize=normalize,
     canonical=canonical,
     continuity=Continuity.RISING,
     silence_seconds=10.0,  # heartbeats arrive every second

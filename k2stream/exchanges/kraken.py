@@ -154,7 +154,7 @@ def _body(pair: bytes, row: Sequence[Raw]) -> bytes:
     return body
 
 
-def normalise(records: Sequence[Any]) -> TradeColumns:
+def normalize(records: Sequence[Any]) -> TradeColumns:
     """Convert records to columns, without trade ids (k2stream/normalizer/continuity creates them)."""
     return TradeColumns(
         exchange="kraken",
@@ -194,7 +194,7 @@ KRAKEN = Exchange(
     subscribe=subscribe,
     parse=parse,
     record=raw.recorded(Trade),
-    normalise=normalise,
+    normalize=normalize,
     canonical=canonical,
     continuity=Continuity.NONE,
     silence_seconds=15.0,  # heartbeats arrive every second when there are no other messages

@@ -123,7 +123,7 @@ class Layout:
 class Native:
     """A raw trade in the exchange's own fields and literal digits, as stored in the bronze tables.
 
-    The fields of `record` are the columns, in order. `record` accepts everything that `normalise` accepts.
+    The fields of `record` are the columns, in order. `record` accepts everything that `normalize` accepts.
     """
 
     record: type[msgspec.Struct]
@@ -164,9 +164,9 @@ class Exchange:
     """Parses one WebSocket message to its kind and trades (ascending by id within a message)."""
 
     record: type[msgspec.Struct] | UnionType
-    """The fields of a raw record that `normalise` reads, with the ingest metadata of exchanges/raw.py."""
+    """The fields of a raw record that `normalize` reads, with the ingest metadata of exchanges/raw.py."""
 
-    normalise: Callable[[Sequence[Any]], TradeColumns]
+    normalize: Callable[[Sequence[Any]], TradeColumns]
     """Converts decoded raw records to columns; invalid numbers are left to the shared decimal check."""
 
     canonical: Callable[[str], str]

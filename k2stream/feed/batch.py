@@ -21,7 +21,7 @@ REORDER_US = 5_000_000
 
 
 @dataclass(slots=True, eq=False)
-class Link:
+class Connection:
     """One connection: its name, its subscriptions, its number of trades, and its frame numbers.
 
     `closing` means that the exchange has announced its end.
@@ -86,7 +86,7 @@ class Batcher:
         batch, self._batch = self._batch, FeedBatch()
         return batch
 
-    def add(self, link: Link, received_us: int, data: bytes, unread_us: int = 0) -> Frame:
+    def add(self, link: Connection, received_us: int, data: bytes, unread_us: int = 0) -> Frame:
         """Parse one frame of a connection and add its records; `unread_us` as in Arrival."""
         frame = self._parse(data)
         batch = self._batch
@@ -114,19 +114,19 @@ class Batcher:
             self.tell(link, answer, received_us)
         return frame
 
-    def tell(self, link: Link, changes: list[Change], time: int) -> None:
+    def tell(self, link: Connection, changes: list[Change], time: int) -> None:
         """Add feed events for changes of a connection's subscriptions."""
         for change in changes:
             self.event(change.kind, link, change.detail, time=time, since=change.since, symbol=change.symbol)
             if change.kind in (EventKind.REFUSED, EventKind.WITHDRAWN):
                 self._batch.down.append(change)
 
-    def ended(self, link: Link, kind: EventKind, detail: str, *, time: int, since: int) -> None:
+    def ended(self, link: Connection, kind: EventKind, detail: str, *, time: int, since: int) -> None:
         """Add feed events for the end of a connection that was up until `since`, and for missing frames."""
         self._lost(link, link.frames.take(time))
         self.event(kind, link, detail, time=time, since=since)
 
-    def reject(self, link: Link, reject: Reject, time: int) -> None:
+    def reject(self, link: Connection, reject: Reject, time: int) -> None:
         """Add a dead letter for unusable data that arrived at `time` (µs)."""
         cause, original = deadletter.shortened(reject.cause, reject.original)
         letter = DeadLetter(
@@ -143,7 +143,7 @@ class Batcher:
     def event(
         self,
         kind: EventKind,
-        link: Link,
+        link: Connection,
         detail: str = "",
         *,
         time: int,
@@ -172,13 +172,13 @@ class Batcher:
             cause = f"parser failed: {type(error).__name__}: {error}"
             return Frame(Kind.REJECTED, rejects=(Reject(cause, data),))
 
-    def _count(self, link: Link, sequence: int, received_us: int) -> None:
+    def _count(self, link: Connection, sequence: int, received_us: int) -> None:
         """Track the frame numbers of an exchange that counts frames per connection, over all channels."""
         link.frames.add(sequence, received_us)
         if link.frames.missing:
             self._lost(link, link.frames.take(received_us - REORDER_US))
 
-    def _lost(self, link: Link, lost: list[MissingFrames]) -> None:
+    def _lost(self, link: Connection, lost: list[MissingFrames]) -> None:
         for gap in lost:
             detail = f"frames {gap.first} to {gap.last} did not come"
             self.event(EventKind.LOST_FRAMES, link, detail, time=gap.at, count=gap.lost, since=gap.since)

@@ -17,7 +17,7 @@ from k2stream.exchanges.spec import Exchange, Frame, Reject, Subscription
 from k2stream.feed.arrival import Arrival
 from k2stream.feed.asking import STABLE_SECONDS, Asker
 from k2stream.feed.backoff import Backoff
-from k2stream.feed.batch import Batcher, Link
+from k2stream.feed.batch import Batcher, Connection
 from k2stream.feed.publisher import Publisher
 from k2stream.feed.socket import Socket, open_socket
 from k2stream.feed.status import Status
@@ -75,11 +75,11 @@ class Feed:
         self._silence = settings.silence_seconds or exchange.silence_seconds
         self._batcher = Batcher(exchange, partitions, simulated=settings.simulated)
         self.status = Status(exchange.name, simulated=settings.simulated)
-        self._link: Link | None = None
+        self._link: Connection | None = None
         self._socket: Socket | None = None
         self._asker: Asker | None = None
         self._closing: asyncio.Task[None] | None = None
-        self._pending: deque[tuple[Link, Arrival, bytes] | Callable[[], None]] = deque()
+        self._pending: deque[tuple[Connection, Arrival, bytes] | Callable[[], None]] = deque()
         self._pending_size = 0
         self._pending_limit = pending_bytes
         self._work = asyncio.Event()
@@ -100,7 +100,7 @@ class Feed:
         """Feed until `stop`. Raises the publisher's errors: the worker must restart and not skip records."""
         if last := max(self.up_until.values(), default=0):
             # A killed worker could not report its end; this one may be killed too before it is up.
-            starts = partial(self._batcher.ended, Link(""), EventKind.DISCONNECTED, "a worker starts")
+            starts = partial(self._batcher.ended, Connection(""), EventKind.DISCONNECTED, "a worker starts")
             self._in_order(partial(starts, time=self._now_us(), since=last))
         reporting = asyncio.create_task(self._report_forever())
         receiving = self._receiving = asyncio.create_task(self._receive_forever())
@@ -158,7 +158,7 @@ class Feed:
         except (OSError, WebSocketException) as error:
             log.warning("%s: no connection to %s: %s", name, self._url, _text(error))
             return False
-        link = Link(f"{name}-{secrets.token_hex(4)}", Subscriptions(self._instruments, self.up_until))
+        link = Connection(f"{name}-{secrets.token_hex(4)}", Subscriptions(self._instruments, self.up_until))
         self._link, self._socket = link, socket
         opened = asyncio.get_running_loop().time()
         try:
@@ -174,7 +174,7 @@ class Feed:
         self.status.reconnecting()
         return expected or link.closing
 
-    async def _receive(self, socket: Socket, link: Link) -> None:
+    async def _receive(self, socket: Socket, link: Connection) -> None:
         """Subscribe, and queue each frame with its arrival time. Raises ConnectionClosed."""
         socket.watch(self._silence)
         give_up = partial(self._give_up, socket, link)
@@ -201,12 +201,12 @@ class Feed:
         self._pending.append(work)
         self._work.set()
 
-    async def _give_up(self, socket: Socket, link: Link, symbols: Sequence[str]) -> None:
+    async def _give_up(self, socket: Socket, link: Connection, symbols: Sequence[str]) -> None:
         """Stop waiting for responses about symbols, once everything received so far is parsed."""
         await self._room.wait()
         self._in_order(partial(self._unanswered, socket, link, symbols))
 
-    def _unanswered(self, socket: Socket, link: Link, symbols: Sequence[str]) -> None:
+    def _unanswered(self, socket: Socket, link: Connection, symbols: Sequence[str]) -> None:
         if link.subscriptions.answered:
             now = self._now_us()
             self._batcher.tell(link, link.subscriptions.unanswered(symbols, now), now)
@@ -214,7 +214,7 @@ class Feed:
         else:
             socket.transport.abort()
 
-    def _heed(self, link: Link, frame: Frame) -> None:
+    def _heed(self, link: Connection, frame: Frame) -> None:
         """Handle a frame about the connection itself."""
         if frame.answer:
             self._show(link)
@@ -224,7 +224,7 @@ class Feed:
                 log.info("%s: the exchange is about to close %s", self._exchange.name, link.name)
                 self._closing = asyncio.create_task(self._socket.close())
 
-    def _show(self, link: Link) -> None:
+    def _show(self, link: Connection) -> None:
         if link is not self._link:
             return
         whole = link.subscriptions.whole
@@ -235,7 +235,9 @@ class Feed:
         if self._asker:
             self._asker.changed.set()
 
-    def _closed(self, socket: Socket, link: Link, error: ConnectionClosed, time: int, expected: bool) -> None:
+    def _closed(
+        self, socket: Socket, link: Connection, error: ConnectionClosed, time: int, expected: bool
+    ) -> None:
         name = self._exchange.name
         expected = expected or link.closing
         detail = _text(error)

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import NamedTuple, Protocol
 
-from k2stream.history.seams import CandleSpan, UnknownStretch, newest, rest
+from k2stream.history.seams import CandleSpan, UnknownRange, newest, rest
 from k2stream.model import clock as clocks
 from k2stream.model.candle import Candle
 from k2stream.model.instrument import Instrument
@@ -53,7 +53,7 @@ class CandleAnswer(NamedTuple):
 
     candles: list[Candle]
     missing: tuple[MissingTier, ...] = ()
-    holes: tuple[UnknownStretch, ...] = ()
+    holes: tuple[UnknownRange, ...] = ()
 
 
 class CandleHistory:
@@ -106,7 +106,7 @@ class CandleHistory:
         found = newest(held)
         missing: list[MissingTier] = []
         lagging: list[MissingTier] = []
-        holes: list[UnknownStretch] = []
+        holes: list[UnknownRange] = []
         for tier, lock in self._tiers:
             known = sum(since is None or candle.open_time >= since for candle in span.cut(found))
             wanted = rest(span, known, since)
@@ -134,11 +134,11 @@ class CandleHistory:
             missing.append(away)
         return CandleAnswer(span.cut(found), (*missing, *lagging), tuple(holes))
 
-    def _hole(self, latest: int | None, since: int | None) -> UnknownStretch | None:
+    def _hole(self, latest: int | None, since: int | None) -> UnknownRange | None:
         """The range between a tier's candles up to `latest` and a warmer tier's from `since` on, if any."""
         if since is None or (latest is not None and latest - self._grace_ms >= since):
             return None
-        return UnknownStretch(-1 if latest is None else latest - self._grace_ms, since)
+        return UnknownRange(-1 if latest is None else latest - self._grace_ms, since)
 
     def _why_away(self, tier: Tier) -> MissingTier | None:
         until, why = self._away.get(tier.name, (0.0, None))
@@ -159,11 +159,11 @@ class CandleHistory:
         return oldest
 
 
-def _lagging(tier: Tier, hole: UnknownStretch) -> MissingTier:
+def _lagging(tier: Tier, hole: UnknownRange) -> MissingTier:
     return MissingTier(
         tier.name,
-        f"its writer lags: nothing is known between {clocks.spoken(max(hole.after, 0))} and "
-        f"{clocks.spoken(hole.before)} UTC, ask again",
+        f"its writer lags: nothing is known between {clocks.format_utc(max(hole.after, 0))} and "
+        f"{clocks.format_utc(hole.before)} UTC, ask again",
     )
 
 

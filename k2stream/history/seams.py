@@ -9,7 +9,7 @@ from typing import NamedTuple
 from k2stream.model.candle import Candle
 
 
-class UnknownStretch(NamedTuple):
+class UnknownRange(NamedTuple):
     """Windows that open between two times (ms, both exclusive) may have candles that no tier has yet."""
 
     after: int

@@ -14,7 +14,7 @@ from k2stream.kafka.client import all_there, client_options
 from k2stream.model.errors import ConfigError
 from k2stream.settings import KafkaSettings
 
-Stretches = Mapping[int, tuple[int, int]]
+OffsetRanges = Mapping[int, tuple[int, int]]
 """By partition: the first offset, and the offset after the last."""
 
 
@@ -49,7 +49,7 @@ class Reader:
         """Whether the broker has the topic."""
         return topic in await self._consumer.topics()
 
-    async def held(self, topic: str, partitions: int) -> Stretches:
+    async def held(self, topic: str, partitions: int) -> OffsetRanges:
         """The offset ranges that the broker retains now. Raises ConfigError when the topic does not exist."""
         if not await self.exists(topic):
             raise ConfigError(f"topic {topic} does not exist on this broker: start what writes it (`k2 up`)")
@@ -57,7 +57,7 @@ class Reader:
         begin, end = await self._consumer.beginning_offsets(tps), await self._consumer.end_offsets(tps)
         return {tp.partition: (begin[tp], end[tp]) for tp in tps}
 
-    async def since(self, topic: str, partitions: int, ms: int) -> Stretches:
+    async def since(self, topic: str, partitions: int, ms: int) -> OffsetRanges:
         """As `held`, but only from the first record on whose timestamp is at least `ms`."""
         held = await self.held(topic, partitions)
         begins = await self._consumer.offsets_for_times({TopicPartition(topic, n): max(ms, 0) for n in held})
@@ -68,7 +68,7 @@ class Reader:
         """What the broker shows of partitions, and of one offset each (-1: no offset)."""
         return await look_at(self._consumer, wanted)
 
-    async def read(self, topic: str, stretches: Stretches) -> AsyncIterator[Any]:
+    async def read(self, topic: str, stretches: OffsetRanges) -> AsyncIterator[Any]:
         """The contents of the ranges, in order per partition; a RecordBatch may extend beyond the end.
 
         A RecordBatch is never empty. Raises Expired when part of a range is not there.

@@ -14,7 +14,7 @@ from k2stream.avro import registry
 from k2stream.batch import TP, BatchTable
 from k2stream.kafka.producer import DurableProducer, producing
 from k2stream.model import clock, events
-from k2stream.normalizer import Normalised, normalise
+from k2stream.normalizer import Normalized, normalize
 from k2stream.replay.bronze import SPAN, Bronze
 from k2stream.settings import Settings
 
@@ -25,7 +25,7 @@ async def fill(settings: Settings, bronze: Bronze, tp: TP, offsets: range, table
     `table` has the positions of the exchange; the caller must write its changes to Kafka.
     """
     of = exchanges.get(topics.exchange_of(tp.topic))
-    spelled = instruments.spelling(of, instruments.load(settings.feeds.instruments_file))
+    canonical_of = instruments.canonical_of(of, instruments.load(settings.feeds.instruments_file))
     schema_id = await registry.register(topics.NORMALIZED, "trade", settings.kafka.registry_url)
     count = 0
     async with producing(settings.kafka) as producer:
@@ -34,11 +34,11 @@ async def fill(settings: Settings, bronze: Bronze, tp: TP, offsets: range, table
             batch = await asyncio.to_thread(bronze.batch, of.name, tp.partition, start, end)
             if batch is None:
                 continue
-            done = normalise(
+            done = normalize(
                 of,
                 batch,
                 partial(table.get_from, tp.partition),
-                spelled,
+                canonical_of,
                 schema_id=schema_id,
                 process_time=clock.now_us(),
             )
@@ -48,7 +48,7 @@ async def fill(settings: Settings, bronze: Bronze, tp: TP, offsets: range, table
     return count
 
 
-async def _publish(producer: DurableProducer, tp: TP, done: Normalised) -> None:
+async def _publish(producer: DurableProducer, tp: TP, done: Normalized) -> None:
     """As the normalizer does: canonical trades get the partition number of their raw record."""
     for key, value in zip(done.keys, done.values, strict=True):
         await producer.send(topics.NORMALIZED, value, key, partition=tp.partition)

@@ -18,10 +18,10 @@ from k2stream.kafka.producer import DurableProducer, producing
 from k2stream.kafka.reader import Reader
 from k2stream.mend.lift import Say
 from k2stream.model import clock
-from k2stream.normalizer import Normalised, SymbolPosition, normalise
+from k2stream.normalizer import Normalized, SymbolPosition, normalize
 from k2stream.replay import source
 from k2stream.replay.bronze import Bronze
-from k2stream.replay.source import Stretch
+from k2stream.replay.source import SourceRange
 from k2stream.settings import FeedSettings, Settings
 
 BATCH_RECORDS = 10_000
@@ -49,26 +49,26 @@ async def publish_again(settings: Settings, done: Mapping[TP, int], say: Say) ->
 async def _part(
     settings: FeedSettings,
     producer: DurableProducer,
-    read: tuple[Reader, Bronze, Stretch],
+    read: tuple[Reader, Bronze, SourceRange],
     since: int,
     schema_id: int,
     say: Say,
 ) -> int:
     reader, bronze, part = read
     of = exchanges.get(part.exchange)
-    spelled = instruments.spelling(of, instruments.load(settings.instruments_file))
+    canonical_of = instruments.canonical_of(of, instruments.load(settings.instruments_file))
     known: dict[str, SymbolPosition] = {}
     count = 0
     async for batch in source.batches(reader, bronze, part, BATCH_RECORDS, say):
         made = await asyncio.to_thread(
-            normalise, of, batch, known.get, spelled, schema_id=schema_id, process_time=clock.now_us()
+            normalize, of, batch, known.get, canonical_of, schema_id=schema_id, process_time=clock.now_us()
         )
         known |= made.positions
         count += await _send(producer, part.partition, made, since)
     return count
 
 
-async def _send(producer: DurableProducer, partition: int, made: Normalised, since: int) -> int:
+async def _send(producer: DurableProducer, partition: int, made: Normalized, since: int) -> int:
     wanted = (made.receive_time >= since).nonzero()[0].tolist()
     for row in wanted:
         await producer.send(topics.NORMALIZED, made.values[row], made.keys[row], partition)

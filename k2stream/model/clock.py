@@ -15,7 +15,7 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
-def moment(text: str) -> int:
+def parse_time(text: str) -> int:
     """Parse ms since 1970, or ISO 8601 (UTC without an offset), to ms since 1970. Raises ValueError."""
     if text.isascii() and text.isdigit() and len(text) < 16:
         return int(text)
@@ -28,6 +28,6 @@ def iso(ms: int) -> str:
     return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="microseconds")
 
 
-def spoken(ms: int) -> str:
+def format_utc(ms: int) -> str:
     """A time in ms since 1970 as text for people, in UTC."""
     return (_EPOCH + timedelta(milliseconds=ms)).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]

@@ -1,4 +1,4 @@
-"""Trades as columns: the results of an exchange's `normalise`, and the input of candles."""
+"""Trades as columns: the results of an exchange's `normalize`, and the input of candles."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def no_backfill(rows: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 @dataclass(frozen=True, slots=True)
-class HotTrades:
+class CandleInput:
     """The fields of canonical trades that candles need: arrays of the same length, in input order.
 
     `key` is a small integer per (exchange, canonical symbol), the index into `keys` ("exchange:BASE/QUOTE").

@@ -14,14 +14,14 @@ from k2stream.columnar.layout import NotColumnar
 from k2stream.exchanges.spec import Exchange
 from k2stream.normalizer import records, uniform
 from k2stream.normalizer.records import AHEAD
-from k2stream.normalizer.result import Normalised, SymbolPosition
+from k2stream.normalizer.result import Normalized, SymbolPosition
 from k2stream.topics import MAX_RAW_BYTES
 
 UNIFORM_FROM = 200
 """Batch size from which the columnar path pays off: it costs about 0.5 ms, plus 1 µs per record."""
 
 
-def normalise(
+def normalize(
     exchange: Exchange,
     batch: RecordBatch,
     position_of: Callable[[str], SymbolPosition | None],
@@ -29,7 +29,7 @@ def normalise(
     *,
     schema_id: int,
     process_time: int,
-) -> Normalised:
+) -> Normalized:
     """Normalize a batch of the exchange's raw topic.
 
     `position_of` returns the position of a native symbol, None for a new one; `canonical` returns its
@@ -39,10 +39,10 @@ def normalise(
     large = longest(batch.values) > MAX_RAW_BYTES
     if len(batch) >= UNIFORM_FROM and exchange.layout is not None and not large:
         try:
-            return uniform.normalise(exchange, exchange.layout, batch, position_of, canonical, **options)
+            return uniform.normalize(exchange, exchange.layout, batch, position_of, canonical, **options)
         except NotColumnar:
             pass  # fall back to the record path
-    return records.normalise(exchange, batch, position_of, canonical, **options)
+    return records.normalize(exchange, batch, position_of, canonical, **options)
 
 
-__all__ = ["AHEAD", "Normalised", "SymbolPosition", "normalise"]
+__all__ = ["AHEAD", "Normalized", "SymbolPosition", "normalize"]

@@ -76,7 +76,7 @@ def read(exchange: Exchange, lines: Iterable[bytes]) -> Iterator[CapturedBatch]:
         lost += counter.take(part[0][0] if following else part[-1][0])
         notes[:0] = ({"line": gap.at, "kind": EventKind.LOST_FRAMES, "count": gap.lost} for gap in lost)
         records, _ = raw.decode(exchange, values)  # none is unreadable: parse has read each
-        columns = exchange.normalise(records)
+        columns = exchange.normalize(records)
         columns.receive_time, columns.link = columns.timestamp, links  # a capture has no receive times
         price, quantity, bad = numbers(columns)
         usable = np.ones(len(columns), np.bool_)

@@ -20,7 +20,7 @@ from k2stream.model import decimals
 from k2stream.model.trade import AHEAD_US, BACKFILLED, EARLIEST_US, TRADE_DIGITS, Decimals, TradeColumns
 from k2stream.normalizer import continuity
 from k2stream.normalizer.continuity import content
-from k2stream.normalizer.result import Normalised, SymbolPosition
+from k2stream.normalizer.result import Normalized, SymbolPosition
 from k2stream.topics import MAX_RAW_BYTES
 
 AHEAD = "timestamp ahead of receive time"
@@ -39,7 +39,7 @@ EPOCH = "epoch:"
 Rows = NDArray[np.int64]
 
 
-def normalise(
+def normalize(
     exchange: Exchange,
     batch: RecordBatch,
     position_of: Callable[[str], SymbolPosition | None],
@@ -47,13 +47,13 @@ def normalise(
     *,
     schema_id: int,
     process_time: int,
-) -> Normalised:
-    """Same as `k2stream.normalizer.normalise`, for any batch."""
+) -> Normalized:
+    """Same as `k2stream.normalizer.normalize`, for any batch."""
     values, large = _without_large(batch.values)
     records, unreadable = raw.decode(exchange, values)
     faults.check(batch, {row: cause for row, cause in unreadable.items() if row not in large})
     unreadable |= large
-    columns = exchange.normalise(records)
+    columns = exchange.normalize(records)
     if any(record.k2_backfilled for record in records):
         columns = replace(columns, backfilled=list(map(_fetch, records)))
     if exchange.continuity is Continuity.NONE:
@@ -77,20 +77,20 @@ def normalise(
     kept = np.flatnonzero(checked.keep)
     accepted = take(replace(columns, trade_id=checked.trade_id), kept)
     names = {symbol: canonical(symbol) for symbol in dict.fromkeys(accepted.symbol)}
-    spelled = list(map(names.__getitem__, accepted.symbol))
+    canonical_of = list(map(names.__getitem__, accepted.symbol))
     receive_time = np.array(accepted.receive_time, np.int64)
 
     causes = {row: cause for row, cause in unreadable.items() if fresh[row]}
     causes |= {int(rows[row]): cause for row, cause in bad.items()}
     live = [row for row in range(len(accepted)) if not (accepted.backfilled and accepted.backfilled[row])]
     last = {accepted.symbol[row]: row for row in live}
-    return Normalised(
-        keys=trades.keys(exchange.name, spelled),
+    return Normalized(
+        keys=trades.keys(exchange.name, canonical_of),
         values=trades.encode(
             accepted,
             decimals.take(price, kept),
             decimals.take(quantity, kept),
-            canonical=spelled,
+            canonical=canonical_of,
             raw_partition=batch.tp.partition,
             raw_offset=batch.offsets[rows[kept]],
             process_time=process_time,

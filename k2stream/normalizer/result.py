@@ -21,7 +21,7 @@ class SymbolPosition(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Normalised:
+class Normalized:
     """The result of a batch; `keys`, `values` and `receive_time` (µs) are columns of the canonical records.
 
     `positions` are the new positions of the batch's symbols. `newest` has trade time (µs), receive time (µs)

@@ -19,12 +19,12 @@ from k2stream.exchanges.spec import Exchange, Layout
 from k2stream.model import decimals
 from k2stream.model.trade import AHEAD_US, EARLIEST_US, TRADE_DIGITS, Decimals
 from k2stream.normalizer.continuity import ContinuityState, Ids, content, recent
-from k2stream.normalizer.result import Normalised, SymbolPosition
+from k2stream.normalizer.result import Normalized, SymbolPosition
 
 Ints = NDArray[np.int64]
 
 
-def normalise(
+def normalize(
     exchange: Exchange,
     layout: Layout,
     batch: RecordBatch,
@@ -33,8 +33,8 @@ def normalise(
     *,
     schema_id: int,
     process_time: int,
-) -> Normalised:
-    """Same as `k2stream.normalizer.normalise`; raises NotColumnar for a batch that is not typical."""
+) -> Normalized:
+    """Same as `k2stream.normalizer.normalize`; raises NotColumnar for a batch that is not typical."""
     scan = Scan(batch.values)
     _check_shape(exchange, layout, scan, batch)
     symbols, code = scan.codes(layout.symbol)
@@ -56,11 +56,11 @@ def normalise(
     if timestamp.min() < EARLIEST_US:
         raise NotColumnar("a trade before its time")
     taker_buy = scan.boolean(layout.buyer_is_maker) ^ True
-    spelled = [canonical(symbol) for symbol in symbols]
+    canonical_of = [canonical(symbol) for symbol in symbols]
     trades = uniform_trades.UniformTrades(
         exchange=exchange.name,
         symbols=symbols,
-        canonical=spelled,
+        canonical=canonical_of,
         code=code,
         trade_id=scan.cut(layout.id),
         timestamp=timestamp,
@@ -72,11 +72,11 @@ def normalise(
         raw_offset=batch.offsets,
         vendor_data={name: scan.cut(name) for name in layout.vendor_data},
     )
-    keys = np.array([f"{exchange.name}:{name}".encode() for name in spelled], object)
+    keys = np.array([f"{exchange.name}:{name}".encode() for name in canonical_of], object)
     rows = last.tolist()
     newest = np.maximum.reduceat(timestamp[order], starts).tolist()
     said = _last_said(ids, timestamp, price, quantity, taker_buy, order, starts)
-    return Normalised(
+    return Normalized(
         keys=keys[code].tolist(),
         values=uniform_trades.encode(
             trades, raw_partition=batch.tp.partition, process_time=process_time, schema_id=schema_id

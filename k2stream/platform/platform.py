@@ -245,7 +245,7 @@ class Platform:
         """
         self.stack.check()
         if self._simulator and self._simulator.returncode is not None:
-            raise StackError(self._simulator.obituary())
+            raise StackError(self._simulator.exit_report())
         await self._start_mended()
         for spec in WORKERS:
             child = self.workers[spec.name]
@@ -259,7 +259,7 @@ class Platform:
         if self._ended[name].at is None:
             self._ended[name] = self._ended[name].ended(self._started.get(name, now), now, self.longest_pause)
             delay = (self._ended[name].at or now) - now
-            self._on_step(f"restarting{f' in {delay:g} s' if delay else ''}: {child.obituary()}")
+            self._on_step(f"restarting{f' in {delay:g} s' if delay else ''}: {child.exit_report()}")
         if now >= (self._ended[name].at or now):
             self._ended[name] = self._ended[name].again()
             self.restarts[name] += 1

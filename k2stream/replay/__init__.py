@@ -2,7 +2,7 @@
 
 One process and the pipeline's own functions, without a Faust worker:
 
-raw topics, before their beginning cold.bronze_* ─► normalise ─► fold ─► <database>_replay, cold_replay
+raw topics, before their beginning cold.bronze_* ─► normalize ─► fold ─► <database>_replay, cold_replay
 
 The result depends only on the raw records: the process time of a canonical trade is the receive time of its
 raw record, and a window is final when its key's watermark has passed its end. The live system also closes

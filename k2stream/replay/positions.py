@@ -12,14 +12,14 @@ from k2stream.kafka.reader import Reader
 from k2stream.layers.routes import ROUTES
 from k2stream.layers.table import TABLES
 from k2stream.replay.rebuild import Source
-from k2stream.replay.source import Stretch
+from k2stream.replay.source import SourceRange
 from k2stream.settings import KafkaSettings
 
 Ends = Mapping[Source, int]
 """By source, the raw offset after the last."""
 
 
-def ends(plan: Sequence[Stretch]) -> dict[Source, int]:
+def ends(plan: Sequence[SourceRange]) -> dict[Source, int]:
     """The raw offsets that a replay covers."""
     return {(part.exchange, part.partition): part.end for part in plan}
 

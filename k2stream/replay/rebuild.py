@@ -20,7 +20,7 @@ from k2stream.candles.state import State, to_row
 from k2stream.delivery.route import Route
 from k2stream.layers import bronze, gold, silver
 from k2stream.model.candle import TIMEFRAMES
-from k2stream.normalizer import SymbolPosition, normalise
+from k2stream.normalizer import SymbolPosition, normalize
 from k2stream.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -86,7 +86,9 @@ class Rebuild:
         registry.learn(_CANDLE_ID, wire.declared("candle"))
         listed = instruments.load(settings.feeds.instruments_file)
         self._native = {item.key: item.symbol for item in listed}
-        self._spelled = {name: instruments.spelling(of, listed) for name, of in exchanges.REGISTRY.items()}
+        self._canonical = {
+            name: instruments.canonical_of(of, listed) for name, of in exchanges.REGISTRY.items()
+        }
         self._grace = settings.candles.grace_us
         self.positions: defaultdict[Source, dict[str, SymbolPosition]] = defaultdict(dict)
         self.windows: defaultdict[int, dict[str, RebuiltWindows]] = defaultdict(
@@ -99,11 +101,11 @@ class Rebuild:
         """Normalize and fold the next batch of a raw partition; returns its bronze and silver rows."""
         of = exchanges.get(exchange)
         known = self.positions[exchange, batch.tp.partition]
-        done = normalise(
+        done = normalize(
             of,
             batch,
             known.get,
-            self._spelled[exchange],
+            self._canonical[exchange],
             schema_id=_TRADE_ID,
             process_time=int(batch.timestamps[0]) * 1000,  # of realistic size; each row's own is set below
         )

@@ -22,7 +22,7 @@ from k2stream.settings import KafkaSettings
 Origin = Literal["auto", "topics", "cold"]
 
 
-class Stretch(NamedTuple):
+class SourceRange(NamedTuple):
     """What to read of a partition: offsets below `begin` from bronze, then below `end` from Kafka."""
 
     exchange: str
@@ -31,7 +31,9 @@ class Stretch(NamedTuple):
     end: int
 
 
-def stretch(origin: Origin, exchange: str, partition: int, held: tuple[int, int], cold_end: int) -> Stretch:
+def stretch(
+    origin: Origin, exchange: str, partition: int, held: tuple[int, int], cold_end: int
+) -> SourceRange:
     """The stretch of a partition that Kafka retains at [begin, end), the cold tier below `cold_end`.
 
     Raises ConfigError when a hole is between them, or when the cold tier was filled from an earlier topic.
@@ -39,7 +41,7 @@ def stretch(origin: Origin, exchange: str, partition: int, held: tuple[int, int]
     begin, end = held
     where = f"{topics.raw(exchange)}[{partition}]"
     if origin == "cold":
-        return Stretch(exchange, partition, cold_end, cold_end)
+        return SourceRange(exchange, partition, cold_end, cold_end)
     if begin and origin == "topics":
         raise ConfigError(
             f"{where} begins at offset {begin}, what was before has expired: use --from auto or --from cold"
@@ -55,10 +57,12 @@ def stretch(origin: Origin, exchange: str, partition: int, held: tuple[int, int]
             f"offsets {cold_end} to {begin - 1} are nowhere, so nothing can be rebuilt exactly; restore the "
             "cold tier"
         )
-    return Stretch(exchange, partition, begin, end)
+    return SourceRange(exchange, partition, begin, end)
 
 
-async def plan(settings: KafkaSettings, reader: Reader, catalog: Catalog, origin: Origin) -> list[Stretch]:
+async def plan(
+    settings: KafkaSettings, reader: Reader, catalog: Catalog, origin: Origin
+) -> list[SourceRange]:
     """The stretches to read now, in reading order. Raises ConfigError as `stretch` does."""
     found = []
     for exchange in topics.EXCHANGES:
@@ -71,7 +75,7 @@ async def plan(settings: KafkaSettings, reader: Reader, catalog: Catalog, origin
 
 
 async def batches(
-    reader: Reader, bronze: Bronze, part: Stretch, size: int, note: Callable[[str], None]
+    reader: Reader, bronze: Bronze, part: SourceRange, size: int, note: Callable[[str], None]
 ) -> AsyncIterator[RecordBatch]:
     """The records of a stretch, in batches that end at multiples of `size`, whatever sizes are delivered."""
     held: list[RecordBatch] = []
@@ -91,7 +95,7 @@ async def batches(
 
 
 async def _all(
-    reader: Reader, bronze: Bronze, part: Stretch, note: Callable[[str], None]
+    reader: Reader, bronze: Bronze, part: SourceRange, note: Callable[[str], None]
 ) -> AsyncIterator[RecordBatch]:
     first = None
     for start in range(0, part.begin, SPAN):

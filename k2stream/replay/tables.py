@@ -141,7 +141,7 @@ def _compare(layer: Comparison, part: Part, bounds: Mapping[Source, int], behind
 
 
 def _named(key: Any, *, windowed: bool) -> str:
-    return f"{key[0]} {clock.spoken(key[1])}" if windowed else str(key)
+    return f"{key[0]} {clock.format_utc(key[1])}" if windowed else str(key)
 
 
 def _wrong(part: Part, key: Any) -> bool:

@@ -131,7 +131,7 @@ class SimulatedVenue:
         for client in self.clients:
             trades = self._dialect.trades(client, orders, now_us) if orders else []
             sent = self.faults.messages(client, trades, now_us)
-            self._send(client, [*sent, *self._dialect.pulse(client, now_us)], now_us)
+            self._send(client, [*sent, *self._dialect.heartbeats(client, now_us)], now_us)
             self.counts.sent_trades += _trades_once(trades, sent)
             self._keep(client, now_us)
 
@@ -154,7 +154,7 @@ class SimulatedVenue:
                         self._run(client.socket.pong(b"not yours %d" % number))
             case FaultKind.CLOSE:
                 for client in self.clients:
-                    client.farewell = "closed on request"
+                    client.close_reason = "closed on request"
             case FaultKind.SHUTDOWN:
                 for client in self.clients:
                     self._run(self._shut_down(client, fault.seconds))
@@ -233,9 +233,9 @@ class SimulatedVenue:
 
     def _keep(self, client: Subscriber, now_us: int) -> None:
         """Ping the client or close its connection when due."""
-        if client.farewell:
-            self._run(client.socket.close(1000, client.farewell))
-            client.farewell = ""
+        if client.close_reason:
+            self._run(client.socket.close(1000, client.close_reason))
+            client.close_reason = ""
         ping_us = self._dialect.ping_seconds * 1e6
         if ping_us and now_us - client.last_ping_us >= ping_us:
             client.last_ping_us = now_us

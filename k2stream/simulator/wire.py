@@ -41,7 +41,7 @@ class Subscriber:
     commands: list[int] = field(default_factory=list)
     """Times at which the latest messages were received."""
 
-    farewell: str = ""
+    close_reason: str = ""
     """If set, the connection is closed with this reason."""
 
     def wants(self, channel: str, symbol: str) -> bool:
@@ -90,8 +90,8 @@ class Dialect(Protocol):
     def trades(self, client: Subscriber, orders: list[Order], now_us: int) -> list[Message]:
         """Trade messages for the client's subscriptions."""
 
-    def pulse(self, client: Subscriber, now_us: int) -> list[Message]:
-        """Heartbeats that are due; sets `farewell` on a connection to close."""
+    def heartbeats(self, client: Subscriber, now_us: int) -> list[Message]:
+        """Heartbeats that are due; sets `close_reason` on a connection to close."""
 
     def error(self, client: Subscriber, text: str) -> Message:
         """An unsolicited error message."""

@@ -143,6 +143,6 @@ def _time(parameters: Mapping[str, str], name: str) -> int | None:
     if text is None:
         return None
     try:
-        return clock.moment(text)
+        return clock.parse_time(text)
     except ValueError:
         raise RequestError(400, f"{name}={text} must be ms since 1970 or ISO 8601") from None

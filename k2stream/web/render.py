@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from k2stream.history.reader import MissingTier
-from k2stream.history.seams import UnknownStretch
+from k2stream.history.seams import UnknownRange
 from k2stream.history.timeframes import Timeframe
 from k2stream.model.candle import TIMEFRAMES, Candle
 from k2stream.model.decimals import plain
@@ -78,7 +78,7 @@ def listing(instruments: Instruments, simulated: bool) -> bytes:
 
 
 def fill_previous(
-    candles: Sequence[Candle], query: Query, healthy: Healthy, holes: Sequence[UnknownStretch] = ()
+    candles: Sequence[Candle], query: Query, healthy: Healthy, holes: Sequence[UnknownRange] = ()
 ) -> list[Candle]:
     """Fill the quiet windows between the query's candles with the previous close and no trades.
 

@@ -145,7 +145,7 @@ class Extra:
         await self.child.wait()
 
     async def healthy(self) -> bool:
-        assert self.child.returncode is None, self.child.obituary()
+        assert self.child.returncode is None, self.child.exit_report()
         return await answers(f"{self.url}/health") == 200
 
 

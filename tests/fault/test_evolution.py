@@ -26,7 +26,7 @@ pytestmark = pytest.mark.fault
 
 ROOT = Path(k2stream.__file__).parents[1]
 FIELD = {"name": "lots", "type": "long", "default": 7}
-FILLED = "columns = exchange.normalise(records)"
+FILLED = "columns = exchange.normalize(records)"
 RUN_SECONDS = 15
 
 

@@ -15,9 +15,9 @@ from k2stream.batch import RecordBatch
 from k2stream.deadletter import DeadLetter
 from k2stream.exchanges import REGISTRY
 from k2stream.exchanges.spec import Frame, Kind
-from k2stream.feed.batch import Batcher, Link
+from k2stream.feed.batch import Batcher, Connection
 from k2stream.model.events import EventKind
-from k2stream.normalizer import normalise
+from k2stream.normalizer import normalize
 from tests.fault import report
 from tests.property.test_exchanges import FRAMES
 
@@ -70,7 +70,7 @@ class Fuzzed:
     def __init__(self, exchange):
         self.exchange, self.rejects, self.frames = exchange, 0, Counter()
         self.batcher = Batcher(replace(exchange, parse=self._parse), 1, simulated=False)
-        self.link, self.positions, self.offset = Link("fuzz-1"), {}, 0
+        self.link, self.positions, self.offset = Connection("fuzz-1"), {}, 0
 
     def _parse(self, data):
         frame = self.exchange.parse(data)
@@ -103,7 +103,7 @@ class Fuzzed:
             column.keys,
             column.values,
         )
-        done = normalise(
+        done = normalize(
             self.exchange,
             batch,
             self.positions.get,

@@ -121,7 +121,7 @@ async def worker(settings, log):
 
 def expected(exchange, partition, records, schema_id):
     """What the pure normaliser makes of a whole partition."""
-    spelled = {item.symbol: item.canonical for item in LISTED.of(exchange)}
+    canonical_of = {item.symbol: item.canonical for item in LISTED.of(exchange)}
     batch = RecordBatch(
         TP(topics.raw(exchange), partition),
         np.array([record.offset for record in records]),
@@ -129,11 +129,11 @@ def expected(exchange, partition, records, schema_id):
         [record.key for record in records],
         [record.value for record in records],
     )
-    return normalizer.normalise(
+    return normalizer.normalize(
         exchanges.get(exchange),
         batch,
         lambda symbol: None,
-        lambda symbol: spelled.get(symbol) or exchanges.get(exchange).canonical(symbol),
+        lambda symbol: canonical_of.get(symbol) or exchanges.get(exchange).canonical(symbol),
         schema_id=schema_id,
         process_time=0,
     )

@@ -45,7 +45,7 @@ def test_no_pairing_leaves_fewer(told, held):
 def test_what_is_no_number_is_compared_as_text(price):
     told = [Past(1, 1_000_000, row(price, "b", 0))]
     records, _ = raw.decode(KRAKEN, [raw.record(told[0].trade, 0, "", 0)])
-    (content,) = contents(KRAKEN.normalise(records))
+    (content,) = contents(KRAKEN.normalize(records))
     assert absent(KRAKEN, told, {}) == told
     assert absent(KRAKEN, told, {content: [1_000_000]}) == []
 
@@ -89,7 +89,7 @@ def known(trade):
 def held(found):
     records, bad = raw.decode(KRAKEN, [raw.record(trade, 1, "c", 0) for trade in found])
     assert not bad
-    columns = KRAKEN.normalise(records)
+    columns = KRAKEN.normalize(records)
     made = {}
     for content, time in sorted(
         zip(contents(columns), columns.timestamp, strict=True), key=lambda pair: pair[1]

@@ -56,7 +56,7 @@ def check(exchange, data):
     assert all(reject.cause and len(reject.cause) <= 200 for reject in frame.rejects)
     records, bad = raw.decode(exchange, [raw.record(trade, 1, "a-1", 7) for trade in frame.trades])
     assert not bad
-    columns = exchange.normalise(records)
+    columns = exchange.normalize(records)
     assert columns.symbol == [trade.symbol for trade in frame.trades]
     assert columns.receive_time == [1] * len(columns)
     assert all(0 <= time < raw.TIME_LIMIT for time in columns.timestamp)
@@ -113,7 +113,7 @@ def test_digits_survive(price, quantity):
     for name, frame in native.items():
         trades = BUILT_IN[name].parse(frame.encode()).trades
         records, _ = raw.decode(BUILT_IN[name], [raw.record(trade, 1, "c", 0) for trade in trades])
-        columns = BUILT_IN[name].normalise(records)
+        columns = BUILT_IN[name].normalize(records)
         assert (columns.price, columns.quantity) == ([price], [quantity])
 
 

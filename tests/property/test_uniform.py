@@ -71,9 +71,9 @@ def both(values, highs, first_offset=5):
     known = {
         name: SymbolPosition(4, ContinuityState({"": Ids(high, [(0, 3)])})) for name, high in highs.items()
     }
-    slow = records.normalise(BINANCE, batch, known.get, BINANCE.canonical, **OPTIONS)
+    slow = records.normalize(BINANCE, batch, known.get, BINANCE.canonical, **OPTIONS)
     try:
-        fast = uniform.normalise(BINANCE, LAYOUT, batch, known.get, BINANCE.canonical, **OPTIONS)
+        fast = uniform.normalize(BINANCE, LAYOUT, batch, known.get, BINANCE.canonical, **OPTIONS)
     except NotColumnar as refusal:
         note(f"refused: {str(refusal)[:30]}")
         return None, slow
@@ -181,7 +181,7 @@ def test_what_is_remembered_by_column_is_what_is_compared_record_by_record():
     repeat, other = NEXT.replace(b"2.5", b"2.500"), PLAIN.replace(b"1.50", b"1.51")
     again: list[bytes | None] = [repeat, other]
     batch = RecordBatch(TP("raw", 1), np.arange(9, 11), np.full(2, NOW // 1000), [b"BTCUSDT"] * 2, again)
-    done = records.normalise(BINANCE, batch, fast.positions.get, BINANCE.canonical, **OPTIONS)
+    done = records.normalize(BINANCE, batch, fast.positions.get, BINANCE.canonical, **OPTIONS)
     assert len(done.values) == 1 and {item.kind for item in done.events} == {"duplicate", "restart"}
 
 
@@ -189,7 +189,7 @@ def test_after_a_restart_of_ids_batches_are_read_record_by_record():
     state = ContinuityState({"": Ids(7, [(0, 6)], NOW, epoch=1)})
     batch = RecordBatch(TP("raw", 1), np.arange(5, 7), np.full(2, NOW // 1000), [b""] * 2, [PLAIN, NEXT])
     with pytest.raises(NotColumnar, match="started again"):
-        uniform.normalise(
+        uniform.normalize(
             BINANCE, LAYOUT, batch, lambda _: SymbolPosition(4, state), BINANCE.canonical, **OPTIONS
         )
 

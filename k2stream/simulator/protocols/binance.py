@@ -64,7 +64,7 @@ class Binance:
         """A result or error, with the request's id."""
         client.commands = [at for at in client.commands if at > now_us - 1_000_000] + [now_us]
         if len(client.commands) > MESSAGES_A_SECOND:
-            client.farewell = "Too many requests"
+            client.close_reason = "Too many requests"
             return []
         try:
             request = json.loads(text)
@@ -131,10 +131,10 @@ class Binance:
                 messages.append(Message(text.encode(), symbol, order.number, 1))
         return messages
 
-    def pulse(self, client: Subscriber, now_us: int) -> list[Message]:
+    def heartbeats(self, client: Subscriber, now_us: int) -> list[Message]:
         """No heartbeats; closes the connection at its maximum age."""
         if now_us - client.opened_us >= self._close_us:
-            client.farewell = "connection age"
+            client.close_reason = "connection age"
         return []
 
     def take_away(self, client: Subscriber, symbol: str, now_us: int) -> list[Message]:

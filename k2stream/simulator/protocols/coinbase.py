@@ -103,11 +103,11 @@ class Coinbase:
             for product, numbered in found.items()
         ]
 
-    def pulse(self, client: Subscriber, now_us: int) -> list[Message]:
+    def heartbeats(self, client: Subscriber, now_us: int) -> list[Message]:
         """A heartbeat each second; closes a connection that did not subscribe in time."""
         age = now_us - client.opened_us
         if not client.subscribed and age >= SUBSCRIBE_WITHIN_US:
-            client.farewell = "no subscription within 5 s"
+            client.close_reason = "no subscription within 5 s"
         if "heartbeats" not in client.subscribed or age < (client.heartbeats + 1) * HEARTBEAT_US:
             return []
         client.heartbeats = age // HEARTBEAT_US

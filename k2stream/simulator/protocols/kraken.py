@@ -122,7 +122,7 @@ class Kraken:
             for pair, trades in rows.items()
         ]
 
-    def pulse(self, client: Subscriber, now_us: int) -> list[Message]:
+    def heartbeats(self, client: Subscriber, now_us: int) -> list[Message]:
         """A heartbeat after a quiet second."""
         quiet = now_us - client.last_sent_us >= HEARTBEAT_US
         return [_HEARTBEAT] if quiet and client.subscribed else []

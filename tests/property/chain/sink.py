@@ -67,10 +67,10 @@ class SinkWorker:
             self._run(self.sink.put(ROUTE, batch, self._acknowledgement(batch.last_offset + 1)))
 
     def _acknowledgement(self, after: int) -> Callable[[], Awaitable[Any]]:
-        stay = self.sink._generation
+        stay = self.sink._assignment_epoch
 
         async def acknowledge() -> None:
-            if stay == self.sink._generation:
+            if stay == self.sink._assignment_epoch:
                 self.broker.commit(self.group, self, {ROUTE.topic: max(self.committed or 0, after)})
 
         return acknowledge

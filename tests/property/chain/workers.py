@@ -17,7 +17,7 @@ from k2stream.candles import records
 from k2stream.candles.partition import CandlePartition
 from k2stream.candles.state import State
 from k2stream.candles.windows import Window
-from k2stream.normalizer import normalise
+from k2stream.normalizer import normalize
 from k2stream.tables import ohlcv, positions
 from tests.property.chain.broker import Broker, Record
 from tests.property.chain.feed import BINANCE, RAW, SYMBOLS
@@ -178,7 +178,7 @@ class Normaliser(Worker):
 
     def apply(self, batch: RecordBatch) -> None:
         known: Callable[[str], Any] = partial(self.positions.get_from, 0)
-        done = normalise(BINANCE, batch, known, SYMBOLS.__getitem__, schema_id=SCHEMA_ID, process_time=1)
+        done = normalize(BINANCE, batch, known, SYMBOLS.__getitem__, schema_id=SCHEMA_ID, process_time=1)
         for key, value in zip(done.keys, done.values, strict=True):
             self.sent.append((topics.NORMALIZED, Record(key, value, 0)))
         self.positions.put_many(0, done.positions)

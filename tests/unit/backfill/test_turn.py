@@ -88,7 +88,7 @@ class Topic:
         """Of all records by content."""
         held = HeldContents()
         records, _ = raw.decode(KRAKEN, self.values())
-        columns = KRAKEN.normalise(records)
+        columns = KRAKEN.normalize(records)
         for record, content, time in zip(records, contents(columns), columns.timestamp, strict=True):
             held.add(content, time, "" if record.k2_backfilled else record.k2_conn)
         return held.times()

@@ -36,7 +36,7 @@ def test_canonical_records_are_those_of_the_raw_ones():
     registry.learn(1, wire.declared("trade"))
     batch = rows_of(load.generate(SMALL), 500)
     records, bad = raw.decode(BINANCE, load.raw_values(batch))
-    columns = BINANCE.normalise(records)
+    columns = BINANCE.normalize(records)
     decoded = codec.decode(load.canonical_values(batch, partition=3, first_offset=40, schema_id=1))
     assert not bad
     assert decoded.timestamp.tolist() == columns.timestamp

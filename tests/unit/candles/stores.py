@@ -6,14 +6,14 @@ from k2stream.candles.codec import dumps_progress, dumps_state, loads_progress, 
 from k2stream.candles.partition import CandlePartition
 from k2stream.candles.state import to_candle
 from k2stream.model.candle import TIMEFRAMES
-from k2stream.model.trade import Decimals, HotTrades
+from k2stream.model.trade import CandleInput, Decimals
 
 RAW_PARTITION = 3
 GRACE = 5_000_000
 
 
 def columns(trades, scale=18):
-    """HotTrades of reference.Trade records."""
+    """CandleInput of reference.Trade records."""
     keys = sorted({t.key for t in trades})
 
     def ints(name):
@@ -24,7 +24,7 @@ def columns(trades, scale=18):
         fits = all(m < 2**63 for m in mantissas)
         return Decimals(np.array(mantissas, np.int64 if fits else object), scale)
 
-    return HotTrades(
+    return CandleInput(
         keys=keys,
         key=np.array([keys.index(t.key) for t in trades], np.int64),
         timestamp=ints("timestamp"),

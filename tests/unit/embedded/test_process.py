@@ -114,7 +114,7 @@ async def test_an_unexpected_death_is_told(tmp_path):
     os.kill(child.pid, signal.SIGKILL)
     await child.wait()
     assert not child.stopping
-    assert child.obituary().startswith("victim was killed by SIGKILL;")
+    assert child.exit_report().startswith("victim was killed by SIGKILL;")
 
 
 async def test_the_previous_log_is_kept(tmp_path):

@@ -46,7 +46,7 @@ def columns(*messages):
     values = [raw.record(trade, 1, "c", 0) for message in messages for trade in parse(message).trades]
     records, bad = raw.decode(BINANCE, values)
     assert not bad
-    return BINANCE.normalise(records)
+    return BINANCE.normalize(records)
 
 
 def without(message, *fields):

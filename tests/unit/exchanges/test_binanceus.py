@@ -26,7 +26,7 @@ def test_its_trades_are_its_own():
     values = [raw.record(trade, 1, "c", 0) for trade in trades]
     of_each = {}
     for name in ("binance", "binanceus"):
-        columns = BUILT_IN[name].normalise(raw.decode(BUILT_IN[name], values)[0])
+        columns = BUILT_IN[name].normalize(raw.decode(BUILT_IN[name], values)[0])
         of_each[name] = columns.trade_count, columns.price
         assert columns.exchange == name
     assert of_each["binance"] == of_each["binanceus"] == ([3], ["121410.53"])

@@ -45,7 +45,7 @@ def columns(*trades):
     frame = parse(message(*trades))
     records, bad = raw.decode(COINBASE, [raw.record(item, 1, "c", 0) for item in frame.trades])
     assert not bad and not frame.rejects
-    return COINBASE.normalise(records)
+    return COINBASE.normalize(records)
 
 
 def test_subscribe_asks_for_trades_and_apart_for_heartbeats():
@@ -104,7 +104,7 @@ def test_numbers_are_kept_as_they_are_written():
     )
     assert frame.trades[0].body == body[:-1] + b',"type":"update"}'
     records, _ = raw.decode(COINBASE, [raw.record(frame.trades[0], 1, "c", 0)])
-    read = COINBASE.normalise(records)
+    read = COINBASE.normalize(records)
     assert (read.price, read.quantity) == (["121411.50"], ["0.1000000000000000055511151231"])
 
 

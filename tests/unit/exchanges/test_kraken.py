@@ -22,7 +22,7 @@ def columns(*rows, pair="XBT/USD"):
     frame = parse([0, list(rows), "trade", pair])
     records, bad = raw.decode(KRAKEN, [raw.record(trade, 1, "c", 0) for trade in frame.trades])
     assert not bad and not frame.rejects
-    return KRAKEN.normalise(records)
+    return KRAKEN.normalize(records)
 
 
 def row(**changes):

@@ -72,7 +72,7 @@ CASES = [
 def columns(exchange, trades):
     records, bad = raw.decode(exchange, [raw.record(trade, 1, "c", 0) for trade in trades])
     assert not bad
-    made = exchange.normalise(records)
+    made = exchange.normalize(records)
     made.vendor_data.pop("E", None)  # Binance's event time, which REST does not tell
     return replace(
         made, price=[float(text) for text in made.price], quantity=[float(text) for text in made.quantity]

@@ -79,7 +79,12 @@ async def scripted(exchange, symbols, play, *, publisher=None, pending_bytes=1 <
         chosen = make(**{f"{exchange}_ws_url": url}, **limits)
         spelled = [Instrument(exchange, symbol, f"{number}/X") for number, symbol in enumerate(symbols)]
         made.feed = Feed(
-            exchanges.get(exchange), spelled, made.publisher, chosen.feeds, 1, pending_bytes=pending_bytes
+            exchanges.get(exchange),
+            spelled,
+            made.publisher,
+            chosen.feeds,
+            1,
+            pending_bytes=pending_bytes,
         )
         made.feed.up_until |= dict.fromkeys(symbols, up_until)
         made.running = asyncio.create_task(made.feed.run())

@@ -9,7 +9,7 @@ from k2stream import exchanges, topics
 from k2stream.deadletter import MAX_ORIGINAL
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Answer, Frame, Kind, Reject, Request, Subscription
-from k2stream.feed.batch import REORDER_US, Batcher, Link
+from k2stream.feed.batch import REORDER_US, Batcher, Connection
 from k2stream.feed.subscriptions import Subscriptions
 from k2stream.model.trade import RawTrade
 
@@ -42,7 +42,7 @@ def binance(symbol, number):
 
 def test_each_trade_goes_to_the_partition_of_its_symbol():
     batches = batcher()
-    link = Link("binance-1")
+    link = Connection("binance-1")
     for number in range(3):
         batches.add(link, NOW + number * 1000, binance("BTCUSDT", number))
         batches.add(link, NOW + number * 1000, binance("ETHUSDT", number))
@@ -66,7 +66,7 @@ def test_a_parser_that_fails_costs_one_frame():
         raise RuntimeError("boom")
 
     batches = batcher(parse=parse)
-    batches.add(Link("binance-1"), NOW, b"odd")
+    batches.add(Connection("binance-1"), NOW, b"odd")
     batch = batches.take()
     assert batch.causes == ["parser failed: RuntimeError: boom"]
     letter = json.loads(batch.columns[topics.DLQ, 0].values[0])
@@ -77,7 +77,7 @@ def test_a_parser_that_fails_costs_one_frame():
 
 def test_a_large_original_is_cut_to_fit_a_record():
     batches = batcher(parse=lambda data: Frame(Kind.REJECTED, rejects=(Reject("no JSON", data),)))
-    batches.add(Link("binance-1"), NOW, b"x" * 10_000_000)
+    batches.add(Connection("binance-1"), NOW, b"x" * 10_000_000)
     (value,) = batches.take().columns[topics.DLQ, 0].values
     assert len(value) <= topics.MAX_BYTES
     letter = json.loads(value)
@@ -90,7 +90,7 @@ def test_a_trade_too_large_for_a_record_is_dead_lettered(size):
     """One of 899,980 bytes passed, made a batch above the producer's limit, and ended ingest."""
     body = b'{"s":"BTCUSDT","x":"%s"}' % (b"y" * size)
     batches = batcher(parse=lambda data: Frame(Kind.TRADES, (RawTrade("BTCUSDT", body),)))
-    batches.add(Link("binance-1"), NOW, b"")
+    batches.add(Connection("binance-1"), NOW, b"")
     batch = batches.take()
     assert batch.trades == 0
     assert set(batch.columns) == {(topics.DLQ, 0)}
@@ -102,7 +102,7 @@ def test_a_cause_as_long_as_its_frame_makes_no_letter_too_large():
         raise RuntimeError("\0" * 2_000_000)
 
     batches = batcher(parse=parse)
-    batches.add(Link("binance-1"), NOW, b"x" * 2_000_000)
+    batches.add(Connection("binance-1"), NOW, b"x" * 2_000_000)
     (value,) = batches.take().columns[topics.DLQ, 0].values
     assert len(value) <= topics.MAX_BYTES
     assert "bytes kept" in json.loads(value)["cause"]
@@ -123,7 +123,7 @@ def test_a_cause_as_long_as_its_frame_makes_no_letter_too_large():
 def test_a_frame_that_does_not_come_in_time_is_a_loss(sequences, lost):
     frames = iter([Frame(Kind.CONTROL, sequence=number) for number in (*sequences, sequences[0])])
     batches = batcher("coinbase", parse=lambda data: next(frames))
-    link = Link("coinbase-1")
+    link = Connection("coinbase-1")
     for _ in sequences:
         batches.add(link, NOW, b"")
     assert not batches.take().columns
@@ -138,7 +138,7 @@ def test_a_frame_that_does_not_come_in_time_is_a_loss(sequences, lost):
 def test_counters_of_connections_are_apart():
     frames = iter([Frame(Kind.CONTROL, sequence=number) for number in (7, 0, 8)])
     batches = batcher("coinbase", parse=lambda data: next(frames))
-    first, second = Link("coinbase-1"), Link("coinbase-2")
+    first, second = Connection("coinbase-1"), Connection("coinbase-2")
     for link in (first, second, first):
         batches.add(link, NOW, b"")
     assert not batches.take().columns
@@ -146,7 +146,7 @@ def test_counters_of_connections_are_apart():
 
 def test_an_error_frame_is_an_event_and_no_dead_letter():
     batches = batcher("kraken")
-    batches.add(Link("kraken-1"), NOW, b'{"event":"error","errorMessage":"Malformed request"}')
+    batches.add(Connection("kraken-1"), NOW, b'{"event":"error","errorMessage":"Malformed request"}')
     batch = batches.take()
     assert batch.errors == ["Malformed request"]
     (event,) = map(json.loads, batch.columns[topics.FEED_EVENTS, 0].values)
@@ -156,8 +156,8 @@ def test_an_error_frame_is_an_event_and_no_dead_letter():
 
 def test_a_trade_that_waited_unread_says_since_when():
     batches = batcher()
-    batches.add(Link("binance-1"), NOW, binance("BTCUSDT", 1))
-    batches.add(Link("binance-1"), NOW, binance("BTCUSDT", 2), NOW - 5)
+    batches.add(Connection("binance-1"), NOW, binance("BTCUSDT", 1))
+    batches.add(Connection("binance-1"), NOW, binance("BTCUSDT", 2), NOW - 5)
     (columns,) = batches.take().columns.values()
     assert [json.loads(value).get("k2_unread") for value in columns.values] == [None, NOW - 5]
     records, bad = raw.decode(exchanges.get("binance"), columns.values)
@@ -166,7 +166,7 @@ def test_a_trade_that_waited_unread_says_since_when():
 
 def test_a_symbol_that_was_asked_for_again_is_another_source_from_then_on():
     """What an exchange without ids sends once more with a subscription is told from what it sends twice."""
-    link = Link("kraken-1", Subscriptions(["XBT/USD", "ETH/USD"]))
+    link = Connection("kraken-1", Subscriptions(["XBT/USD", "ETH/USD"]))
     first = Request("", ("XBT/USD", "ETH/USD"))
     link.subscriptions.ask(first)
     link.subscriptions.answer(Answer(Subscription.CONFIRMED, first.symbols), "", 1)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k2stream.history.reader import AWAY_SECONDS, OLDEST_SECONDS, CandleAnswer, CandleHistory, MissingTier
-from k2stream.history.seams import CandleSpan, UnknownStretch, newest, rest
+from k2stream.history.seams import CandleSpan, UnknownRange, newest, rest
 from k2stream.model.candle import Candle
 from k2stream.model.instrument import Instrument
 
@@ -104,9 +104,9 @@ def test_what_a_lagging_writer_has_not_brought_is_a_hole_and_it_is_named():
     answer = read(CandleHistory([hot, cold]), CandleSpan(100, 0, 30), everything[20:], 20)
     assert [c.open_time for c in answer.candles] == [*range(10), *range(20, 30)]
     assert [item.tier for item in answer.missing] == ["hot", "cold"]
-    assert UnknownStretch(9, 20) in answer.holes
-    assert not UnknownStretch(9, 20).meets(candle(8), candle(9))
-    assert not UnknownStretch(9, 20).meets(candle(20), candle(25))
+    assert UnknownRange(9, 20) in answer.holes
+    assert not UnknownRange(9, 20).meets(candle(8), candle(9))
+    assert not UnknownRange(9, 20).meets(candle(20), candle(25))
 
 
 def test_a_colder_tier_that_reaches_over_a_hole_closes_it():
@@ -121,14 +121,14 @@ def test_a_tier_within_the_grace_may_still_get_an_older_window():
     hot = Stored("hot", *(candle(time) for time in range(21)))
     history = CandleHistory([hot], grace_ms=5)
     answer = read(history, CandleSpan(100, 0), [candle(18), candle(30)], 18)
-    assert answer.holes == (UnknownStretch(15, 18),)
+    assert answer.holes == (UnknownRange(15, 18),)
 
 
 def test_the_tier_that_could_tell_is_away():
     hot, cold = Stored("hot", candle(10), candle(20)), Stored("cold", candle(10))
     hot.fails = OSError("no route")
     answer = read(CandleHistory([hot, cold]), CandleSpan(5, 0), [candle(30)], 30)
-    assert answer.holes == (UnknownStretch(10, 30),)
+    assert answer.holes == (UnknownRange(10, 30),)
     assert [item.tier for item in answer.missing] == ["hot"]
 
 
@@ -159,7 +159,7 @@ def test_a_tier_that_is_away_is_named_and_rests_before_it_is_asked_again():
     history = CandleHistory([hot, cold], lambda: now)
     hot.fails = OSError("no\nroute")
     expected = CandleAnswer(
-        [candle(10), candle(30)], (MissingTier("hot", "no route"),), (UnknownStretch(10, 30),)
+        [candle(10), candle(30)], (MissingTier("hot", "no route"),), (UnknownRange(10, 30),)
     )
     assert read(history, CandleSpan(5), [candle(30)], 30) == expected
     hot.fails = None

@@ -21,7 +21,7 @@ def at(text):
     return round(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
 
 
-def spoken(ms):
+def format_utc(ms):
     return (datetime(1970, 1, 1) + timedelta(milliseconds=ms)).isoformat(timespec="minutes")
 
 
@@ -75,7 +75,7 @@ def test_the_base_is_the_longest_that_fits(named, base):
 def test_days_of_a_zone_follow_its_clocks():
     new_york = timeframe("1d", "America/New_York")
     days = list(new_york.opens(at("2026-10-31T00:00"), at("2026-11-04T00:00")))
-    assert list(map(spoken, days)) == [
+    assert list(map(format_utc, days)) == [
         "2026-10-31T04:00", "2026-11-01T04:00", "2026-11-02T05:00", "2026-11-03T05:00",
     ]  # fmt: skip
     assert [(b - a) // 3_600_000 for a, b in pairwise(days)] == [24, 25, 24]
@@ -85,10 +85,10 @@ def test_days_of_a_zone_follow_its_clocks():
 
 
 def test_weeks_begin_on_monday_and_months_on_the_first():
-    assert spoken(timeframe("1w").opening(at("2026-11-29T23:59"))) == "2026-11-23T00:00"
-    assert spoken(timeframe("1M").opening(at("2026-11-29T23:59"))) == "2026-11-01T00:00"
-    assert spoken(timeframe("1M").closing(at("2026-12-01"))) == "2027-01-01T00:00"
-    assert spoken(timeframe("3M").opening(at("2026-11-29"))) == "2026-10-01T00:00"
+    assert format_utc(timeframe("1w").opening(at("2026-11-29T23:59"))) == "2026-11-23T00:00"
+    assert format_utc(timeframe("1M").opening(at("2026-11-29T23:59"))) == "2026-11-01T00:00"
+    assert format_utc(timeframe("1M").closing(at("2026-12-01"))) == "2027-01-01T00:00"
+    assert format_utc(timeframe("3M").opening(at("2026-11-29"))) == "2026-10-01T00:00"
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from k2stream.exchanges import raw
 from k2stream.model import decimals
 from k2stream.model.events import EventKind
 from k2stream.model.trade import RawTrade
-from k2stream.normalizer import AHEAD, SymbolPosition, normalise
+from k2stream.normalizer import AHEAD, SymbolPosition, normalize
 from k2stream.normalizer.continuity import recent
 
 SCHEMA_ID = 1003  # no registry of the other tests gets so far
@@ -74,7 +74,7 @@ def batch_of(exchange, records, first_offset=0):
 
 
 def run(exchange, records, positions=None, first_offset=0, process_time=NOW + 7):
-    return normalise(
+    return normalize(
         exchange,
         batch_of(exchange, records, first_offset),
         (positions or {}).get,

@@ -16,7 +16,7 @@ from k2stream.iceberg.tables import RENAMED
 from k2stream.layers import bronze
 from k2stream.mend import lift
 from k2stream.model.trade import RawTrade
-from k2stream.normalizer import normalise
+from k2stream.normalizer import normalize
 from k2stream.replay import native
 from k2stream.replay.bronze import named
 
@@ -61,7 +61,7 @@ def batch(exchange, values):
 
 
 def outcome(exchange, given):
-    done = normalise(
+    done = normalize(
         exchanges.get(exchange), given, lambda symbol: None, str, schema_id=SCHEMA_ID, process_time=NOW
     )
     causes = [(letter.cause, letter.offset) for letter in done.dead_letters]

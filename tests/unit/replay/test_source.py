@@ -9,7 +9,7 @@ from faust.types import TP
 from k2stream.batch import RecordBatch
 from k2stream.model.errors import ConfigError
 from k2stream.replay import source
-from k2stream.replay.source import Stretch, stretch
+from k2stream.replay.source import SourceRange, stretch
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from k2stream.replay.source import Stretch, stretch
     ],
 )
 def test_the_cold_tier_has_what_was_before_the_topic(origin, held, cold_end, expected):
-    assert stretch(origin, "kraken", 1, held, cold_end) == Stretch("kraken", 1, *expected)
+    assert stretch(origin, "kraken", 1, held, cold_end) == SourceRange("kraken", 1, *expected)
 
 
 def test_a_hole_is_told_with_its_offsets():
@@ -59,7 +59,7 @@ OFFSETS = [*range(3, 11), 15, *range(17, 33), 50]
 @pytest.mark.parametrize("size", [1, 2, 7, 100])
 async def test_batches_end_at_the_same_offsets_however_records_come(size):
     fetched = [records(OFFSETS[first : first + size]) for first in range(0, len(OFFSETS), size)]
-    part = Stretch("kraken", 1, 0, 40)
+    part = SourceRange("kraken", 1, 0, 40)
     reader, bronze = cast(Any, Reader(fetched)), cast(Any, None)
     cut = [batch async for batch in source.batches(reader, bronze, part, 10, print)]
     expected = [[o for o in OFFSETS if low <= o < low + 10 and o < 40] for low in (0, 10, 20, 30)]

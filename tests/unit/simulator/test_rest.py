@@ -67,7 +67,7 @@ def said(exchange, page):
     history = exchanges.get(exchange)
     records, bad = raw.decode(history, [raw.record(item.trade, 1, "c", 0) for item in page.trades])
     assert not bad
-    columns = history.normalise(records)
+    columns = history.normalize(records)
     numbers = zip(map(Decimal, columns.price), map(Decimal, columns.quantity), columns.taker_buy, strict=True)
     return [(item.id, item.time, *rest) for item, rest in zip(page.trades, numbers, strict=True)]
 

@@ -98,7 +98,7 @@ def _trade(body: bytes) -> Frame:
         return raw.trades([], [Reject(raw.cause(error), body)])
 
 
-def normalise(records: Sequence[Any]) -> TradeColumns:
+def normalize(records: Sequence[Any]) -> TradeColumns:
     """Records to columns: who waited asked, so the taker bought."""
     return TradeColumns(
         exchange="tulip",
@@ -158,7 +158,7 @@ TULIP = Exchange(
     subscribe=subscribe,
     parse=parse,
     record=raw.recorded(Trade),
-    normalise=normalise,
+    normalize=normalize,
     canonical=canonical,
     continuity=Continuity.CONTIGUOUS,
     silence_seconds=10.0,

@@ -59,7 +59,7 @@ class Tulip:
             for number, trade in _trades(order)
         ]
 
-    def pulse(self, client: Subscriber, now_us: int) -> list[Message]:
+    def heartbeats(self, client: Subscriber, now_us: int) -> list[Message]:
         due = (now_us - client.opened_us) // BEAT_US
         beats, client.heartbeats = due - client.heartbeats, due
         return [_message(type="beat")] if beats else []

@@ -11,7 +11,7 @@ from faust.types import TP
 from k2stream import exchanges, topics
 from k2stream.avro import registry, wire
 from k2stream.batch import RecordBatch
-from k2stream.normalizer import normalise
+from k2stream.normalizer import normalize
 from k2stream.reconcile.oracle import avro, candles, trades, windows
 from k2stream.reconcile.oracle.compare import OracleLayer, compare
 from k2stream.reconcile.oracle.compare_candles import compare_candles
@@ -104,8 +104,8 @@ def test_what_the_normaliser_makes_is_what_the_oracle_expects(tmp_path, make, se
     registry.learn(ID, wire.declared("trade"))
     count = len(values)
     batch = RecordBatch(TP(topic, 0), np.arange(count), np.full(count, BASE), [b"k"] * count, values)
-    spelled = lambda symbol: CANONICAL.get(symbol) or exchange.canonical(symbol)  # noqa: E731
-    done = normalise(exchange, batch, lambda symbol: None, spelled, schema_id=ID, process_time=1)
+    canonical_of = lambda symbol: CANONICAL.get(symbol) or exchange.canonical(symbol)  # noqa: E731
+    done = normalize(exchange, batch, lambda symbol: None, canonical_of, schema_id=ID, process_time=1)
     reader = avro.Records(KafkaSettings(), "trade")
     reader._writers = {ID: avro._parsed((SCHEMAS / "avro" / "trade.avsc").read_text())}
     with ParquetWriter(tmp_path / "canonical.parquet", trades._SCHEMA) as writer:
