@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from k2stream.avro import added, wire
 from k2stream.columnar import varint
-from k2stream.columnar.shapes import constant, joined
+from k2stream.columnar.rows import constant, joined
 from k2stream.model import decimals
 from k2stream.model.trade import Decimals, TradeColumns
 

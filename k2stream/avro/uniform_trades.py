@@ -11,7 +11,7 @@ from k2stream.avro import added
 from k2stream.avro.trade_encoder import fixed_part, texts
 from k2stream.columnar import varint
 from k2stream.columnar.layout import NotColumnar
-from k2stream.columnar.shapes import Part, constant, joined
+from k2stream.columnar.rows import Part, constant, joined
 from k2stream.model import decimals
 from k2stream.model.trade import Decimals
 

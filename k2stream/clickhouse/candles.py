@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from k2stream.history.seams import CandleSpan
+from k2stream.history.tiers import CandleSpan
 from k2stream.layers.table import GOLD
 from k2stream.model.candle import Candle
 from k2stream.model.instrument import Instrument

@@ -21,7 +21,7 @@ from k2stream.model.errors import ConfigError
 from k2stream.platform.running import reached
 from k2stream.settings import Settings
 from k2stream.tables.catalog import Readable, Row, catalog
-from k2stream.tables.reading import Contents, read
+from k2stream.tables.changelog import Contents, read
 
 _json = msgspec.json.Encoder()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from k2stream.history.fold import fold
-from k2stream.history.seams import CandleSpan
+from k2stream.history.tiers import CandleSpan
 from k2stream.history.timeframes import Timeframe
 from k2stream.model.candle import Candle
 

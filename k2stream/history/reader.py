@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import NamedTuple, Protocol
 
-from k2stream.history.seams import CandleSpan, UnknownRange, newest, rest
+from k2stream.history.tiers import CandleSpan, UnknownRange, newest, rest
 from k2stream.model import clock as clocks
 from k2stream.model.candle import Candle
 from k2stream.model.instrument import Instrument

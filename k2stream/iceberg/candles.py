@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from k2stream.history.seams import CandleSpan, newest
+from k2stream.history.tiers import CandleSpan, newest
 from k2stream.layers.table import GOLD
 from k2stream.model import clock
 from k2stream.model.candle import Candle

@@ -15,7 +15,7 @@ from k2stream.model.errors import ConfigError
 from k2stream.model.roles import Role
 from k2stream.settings import KafkaSettings, Settings
 from k2stream.tables.catalog import catalog
-from k2stream.tables.reading import load
+from k2stream.tables.changelog import load
 
 SOURCES = {"normalize": tuple(map(topics.raw, topics.EXCHANGES)), "candles": (topics.NORMALIZED,)}
 """The source topics of the roles whose state can be repaired."""

@@ -20,8 +20,8 @@ from k2stream.model.comparison import Comparison
 from k2stream.replay.compare import bounded, entries, same_window
 from k2stream.replay.rebuild import Rebuild, Source, Window
 from k2stream.settings import KafkaSettings
+from k2stream.tables.changelog import load
 from k2stream.tables.ohlcv import PartitionWindows, timeframe_of
-from k2stream.tables.reading import load
 
 
 class Part(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from k2stream.history.seams import CandleSpan
+from k2stream.history.tiers import CandleSpan
 from k2stream.history.timeframes import Timeframe, UnknownTimeframe, timeframe
 from k2stream.model import clock
 from k2stream.model.candle import TIMEFRAMES

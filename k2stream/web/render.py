@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from k2stream.history.reader import MissingTier
-from k2stream.history.seams import UnknownRange
+from k2stream.history.tiers import UnknownRange
 from k2stream.history.timeframes import Timeframe
 from k2stream.model.candle import TIMEFRAMES, Candle
 from k2stream.model.decimals import plain

@@ -9,14 +9,14 @@ from k2stream.clickhouse.candles import HotTier
 from k2stream.clickhouse.destination import ClickHouse, connect
 from k2stream.history.reader import CandleAnswer, CandleHistory
 from k2stream.history.reader import of as history_of
-from k2stream.history.seams import CandleSpan, newest
+from k2stream.history.tiers import CandleSpan, newest
 from k2stream.iceberg.candles import ColdTier
 from k2stream.iceberg.destination import Iceberg
 from k2stream.iceberg.tables import TABLES
 from k2stream.layers import gold
 from k2stream.model.instrument import Instrument
 from tests.integration.sink_samples import batch, piece
-from tests.unit.history.test_seams import candle as unit_candle
+from tests.unit.history.test_tiers import candle as unit_candle
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from k2stream.avro import added, registry, trades, uniform_trades, wire
 from k2stream.batch import RecordBatch
 from k2stream.clickhouse import evolve, native
-from k2stream.columnar.shapes import constant
+from k2stream.columnar.rows import constant
 from k2stream.layers import schema, silver
 from k2stream.model import decimals
 from k2stream.model.errors import ConfigError

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from k2stream.history.derive import base_span, derived
 from k2stream.history.fold import fold
-from k2stream.history.seams import CandleSpan
+from k2stream.history.tiers import CandleSpan
 from k2stream.history.timeframes import timeframe
 from k2stream.model.candle import TIMEFRAMES, Candle
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k2stream.history.reader import CandleHistory, MissingTier
-from k2stream.history.seams import newest
+from k2stream.history.tiers import newest
 from k2stream.history.timeframes import timeframe
 from k2stream.model.candle import Candle
 from k2stream.model.events import EventKind, FeedEvent

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k2stream.history.reader import AWAY_SECONDS, OLDEST_SECONDS, CandleAnswer, CandleHistory, MissingTier
-from k2stream.history.seams import CandleSpan, UnknownRange, newest, rest
+from k2stream.history.tiers import CandleSpan, UnknownRange, newest, rest
 from k2stream.model.candle import Candle
 from k2stream.model.instrument import Instrument
 
