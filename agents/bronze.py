@@ -1,4 +1,4 @@
-"""raw topics ─► bronze_trades_<exchange>."""
+"""Hot-tier sink of the raw topics into bronze_trades_<exchange>."""
 
 from k2stream.agents import sinks as hot
 from k2stream.app import create_app

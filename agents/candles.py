@@ -1,4 +1,4 @@
-"""Canonical trades to candles: folded into the tables, published by revision, served over REST."""
+"""Folds canonical trades into the candle tables, publishes each revision and serves candles over REST."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ schema_ids: dict[str, int] = {}
 
 
 async def send(topic: str, partition: int, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
-    """Through the worker's producer."""
+    """Send the records through the worker's producer."""
     await app.producer.send_columns(topic, partition, keys, values)
 
 
 def restore(partition: int, now: int) -> CandlePartition:
-    """A partition as its tables have it."""
+    """The state of a partition, restored from its tables; `now` is in µs since 1970."""
     return CandlePartition(
         tables.stores(partition),
         tables.progress_store(partition),
@@ -70,7 +70,7 @@ add_pages(app, tables, worker.partitions, listed, settings, health, history.of(s
 
 
 async def register() -> None:
-    """Register the schemas of what is written here."""
+    """Register the schemas of the topics that this worker writes."""
     candle = (registry.register(topics.ohlcv(name), "candle") for name in TIMEFRAMES)
     _, *ids = await asyncio.gather(registry.register(topics.LATE, "trade"), *candle)
     schema_ids.update(zip(TIMEFRAMES, ids, strict=True))
@@ -89,25 +89,25 @@ async def candles(stream: Any) -> None:
 
 @tables.progress.on_recover
 async def recovered() -> None:
-    """The tables of the partitions this worker now has are complete."""
+    """Restore the assigned partitions once their tables are recovered."""
     worker.recover(tables.progress.active_partitions)
     app.producer.before_flush(drain)
 
 
 async def drain() -> None:
-    """Before a flush of the tables."""
+    """Publish pending revisions before the tables are flushed."""
     await worker.drain(ready=is_ready(app))
 
 
 @app.task  # type: ignore[untyped-decorator]
 async def watch_feeds() -> None:
-    """Follow the feed events: each candle says whether its feed was healthy."""
+    """Follow the feed events, from which REST answers report whether a candle's feed was healthy."""
     await health.follow(settings.kafka)
 
 
 @app.task  # type: ignore[untyped-decorator]
 async def publish_regularly() -> None:
-    """Send the revisions that no further batch has pushed out."""
+    """Publish pending revisions even when no further batch arrives."""
     while True:
         await asyncio.sleep(settings.candles.emit_seconds)
         await publisher.publish()
@@ -115,7 +115,7 @@ async def publish_regularly() -> None:
 
 @app.task  # type: ignore[untyped-decorator]
 async def close_regularly() -> None:
-    """Close by the clock what no trade closes."""
+    """Close the windows of idle symbols by the wall clock."""
     while True:
         await asyncio.sleep(CLOCK_SECONDS)
         if is_ready(app):
@@ -124,5 +124,5 @@ async def close_regularly() -> None:
 
 
 def read_to_end(partition: int) -> bool:
-    """Whether nothing of the partition is left to fold."""
+    """Whether the partition is fully consumed."""
     return app.consumer.remaining(TP(topics.NORMALIZED, partition)) == 0

@@ -1,4 +1,7 @@
-"""The cold tier's worker: every layer into Iceberg, maintained daily. `POST /cold/flush` commits now."""
+"""The cold worker: writes every layer to Iceberg and maintains the tables daily.
+
+`POST /cold/flush` commits at once.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,9 @@ from k2stream.iceberg.destination import Iceberg
 from k2stream.iceberg.maintenance import daily
 from k2stream.iceberg.tables import TABLES
 
-MAX_BYTES = 24 << 20  # of all buffers
+MAX_BYTES = 24 << 20  # all buffers together
 FLUSH_WAIT_SECONDS = 60.0
-GATHER_SECONDS = (1.0, 1.0)  # nobody waits for the cold tier, and large deliveries cost far less
+GATHER_SECONDS = (1.0, 1.0)  # latency does not matter here, and large deliveries cost far less
 CHECK_SECONDS = 60.0
 
 app = create_app("cold")
@@ -37,15 +40,15 @@ sink.deliver([table.route for table in TABLES.values()])
 
 @app.page("/cold/flush", name="cold_flush")
 class Flush(View):
-    """Commit what the topics hold now; the rows added by table."""
+    """Commits the records that the topics contain now."""
 
     async def post(self, request: Any) -> Any:
-        """Answer when it is committed."""
+        """Commit, then answer with the rows added to each table."""
         return self.json(await sink.flush(FLUSH_WAIT_SECONDS))
 
 
 async def maintain_daily() -> None:
-    """Of several workers, the one that reads the first canonical partition maintains the tables."""
+    """Maintain the tables daily, in the one worker that is assigned normalized partition 0."""
     first = TP(topics.NORMALIZED, 0)
     await daily.run_daily(settings.maintenance.maintain_at, lambda: first in app.consumer.assignment())
 

@@ -1,4 +1,4 @@
-"""candle topics ─► ohlcv_1m … ohlcv_1d."""
+"""Hot-tier sink of the candle topics into ohlcv_1m … ohlcv_1d."""
 
 from k2stream.agents import sinks as hot
 from k2stream.app import create_app

@@ -1,4 +1,4 @@
-"""The hot tier's worker: bronze, silver and gold into ClickHouse."""
+"""The hot worker: writes bronze, silver and gold to ClickHouse."""
 
 from k2stream.agents import bronze, gold, silver
 from k2stream.app import create_app

@@ -1,4 +1,4 @@
-"""One exchange's socket to its raw topic: `k2 worker ingest --exchange NAME`."""
+"""Publishes one exchange's WebSocket feed to its raw topic: `k2 worker ingest --exchange NAME`."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from k2stream.app import create_app
 from k2stream.feed import Columns, Feed
 from k2stream.model.errors import ConfigError
 
-DRAIN_SECONDS = 3.0  # at a stop, for what has been received; then Kafka is taken to be away
+DRAIN_SECONDS = 3.0  # to publish received frames at a stop; after that Kafka counts as unavailable
 
 app = create_app("ingest")
-app.producer_only = True  # it reads no topic
+app.producer_only = True  # this role consumes no topic
 settings = settings_module.get()
 if not settings.worker.exchange:
     raise ConfigError(f"K2_EXCHANGE is not set; use one of {', '.join(exchanges.REGISTRY)}")
 
 
 class WorkerPublisher:
-    """Publishes through the worker's producer: idempotent, acks=all; raises ProducerSendError."""
+    """Publishes through the worker's producer (idempotent, acks=all); raises ProducerSendError."""
 
     async def publish(self, columns: Mapping[tuple[str, int], Columns]) -> None:
-        """Return when the brokers have acknowledged every record."""
+        """Publish the columns; returns once the brokers have acknowledged every record."""
         for (topic, partition), column in columns.items():
             await app.producer.send_columns(topic, partition, column.keys, column.values)
         await app.producer.barrier()
@@ -40,7 +40,7 @@ filler = backfill.filler(exchange, listed, WorkerPublisher(), settings, feed.set
 
 @app.task  # type: ignore[untyped-decorator]
 async def ingest() -> None:
-    """Feed until the worker stops; a failed publish crashes it, so that no record is skipped."""
+    """Run the feed until the worker stops; a failed publish crashes the worker, so no record is skipped."""
     feed.up_until |= await backfill.last_up(exchange, [item.symbol for item in listed], settings.kafka)
     filling = asyncio.create_task(filler.run()) if filler else None
     try:
@@ -53,7 +53,7 @@ async def ingest() -> None:
 
 @app.on_before_shutdown.connect
 async def drain(*_: Any, **__: Any) -> None:
-    """Publish what has been received, as long as Kafka answers."""
+    """Publish the frames received so far, within DRAIN_SECONDS."""
     try:
         await asyncio.wait_for(feed.stop(), DRAIN_SECONDS)
     except TimeoutError:

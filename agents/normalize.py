@@ -1,4 +1,7 @@
-"""raw topics ─► normalized topic, dead letters, feed events; an agent and a positions table an exchange."""
+"""Normalizes raw topics into the normalized topic, dead letters and feed events.
+
+There is one agent and one positions table per exchange.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +26,12 @@ from k2stream.tables import positions
 app = create_app("normalize")
 settings = settings_module.get()
 listed = instruments.load(settings.feeds.instruments_file)
-totals: Counter[tuple[str, str]] = Counter()  # since the worker started, by exchange and outcome
+totals: Counter[tuple[str, str]] = Counter()  # since the worker started, by (exchange, outcome)
 logger = logging.getLogger(__name__)
 
 
 def normalize(exchange: Exchange) -> None:
-    """Declare the agent of an exchange."""
+    """Declare the agent and the positions table of one exchange."""
     table = positions.declare(app, exchange.name, settings.kafka.raw_partitions(exchange.name))
     spelled = instruments.spelling(exchange, listed)
 
@@ -44,7 +47,7 @@ def normalize(exchange: Exchange) -> None:
                 process_time=clock.now_us(),
             )
             await publish(exchange.name, batch, done)
-            table.put_many(batch.tp.partition, done.positions)  # last: it makes replays of the batch silent
+            table.put_many(batch.tp.partition, done.positions)  # last: from now on replays are skipped
             measure(exchange.name, done)
 
     agent.__doc__ = f"Canonical trades of {exchange.name}."
@@ -54,7 +57,7 @@ def normalize(exchange: Exchange) -> None:
 
 
 async def publish(exchange: str, batch: RecordBatch, done: Normalised) -> None:
-    """Send what a batch gave; canonical trades stay in their raw partition."""
+    """Publish the results of a batch; a canonical trade keeps the partition number of its raw record."""
     send = app.producer.send_columns
     if done.values:
         await send(topics.NORMALIZED, batch.tp.partition, done.keys, done.values)
@@ -67,7 +70,7 @@ async def publish(exchange: str, batch: RecordBatch, done: Normalised) -> None:
 
 
 def measure(exchange: str, done: Normalised) -> None:
-    """Count what a batch gave; latency is from the socket to the hand-over to Kafka."""
+    """Update the metrics for a batch; latency runs from frame receipt to the hand-over to the producer."""
     totals[exchange, "normalized"] += len(done.values)
     totals[exchange, "rejected"] += len(done.dead_letters)
     metrics.NORMALIZED_TRADES.labels(exchange).inc(len(done.values))
@@ -83,7 +86,7 @@ def measure(exchange: str, done: Normalised) -> None:
 
 @app.timer(settings.feeds.metrics_line_seconds)  # type: ignore[untyped-decorator]
 async def report() -> None:
-    """The metrics line of the log."""
+    """Log one summary line per exchange."""
     simulated = " SIMULATED" if settings.feeds.simulated else ""
     for name in exchanges.REGISTRY:
         normalized, rejected = totals[name, "normalized"], totals[name, "rejected"]

@@ -1,4 +1,4 @@
-"""normalized topic ─► silver_trades."""
+"""Hot-tier sink of the normalized topic into silver_trades."""
 
 from k2stream.agents import sinks as hot
 from k2stream.app import create_app

@@ -1,4 +1,4 @@
-"""The sinks of the hot tier, which bronze, silver and gold deliver to."""
+"""The hot tier's two sinks, shared by the bronze, silver and gold agents."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from k2stream.clickhouse.destination import ClickHouse
 from k2stream.delivery.sink import Policy
 from k2stream.delivery.worker import SinkWorker
 
-MAX_BYTES = 64 << 20  # of a sink's buffers
+MAX_BYTES = 64 << 20  # all buffers of one sink together
 GATHER_SECONDS = (0.03, 0.05)  # a delivery for every few trades would cost far more
-SAVE_SECONDS = 2.0  # what a crash leaves unsaved is inserted again and collapses
-CANDLE_SECONDS = 0.02  # as soon as the one before is written: an insert costs about 10 ms, however small
+SAVE_SECONDS = 2.0  # rows whose position a crash leaves unsaved are inserted again, and deduplicated
+CANDLE_SECONDS = 0.02  # practically back to back: any insert, however small, takes about 10 ms
 
 
 @cache
 def trades() -> SinkWorker:
-    """The sink of bronze and silver, one per process: its layers share a connection."""
+    """The sink of bronze and silver, one per process; both layers share its connection."""
     return _sink(settings_module.get().sinks.flush_seconds)
 
 
 @cache
 def candles() -> SinkWorker:
-    """The sink of gold: a connection of its own, no candle waits for a large insert of trades."""
+    """The sink of gold; it has its own connection, so that no candle waits for a large insert of trades."""
     return _sink(min(CANDLE_SECONDS, settings_module.get().sinks.flush_seconds))
 
 

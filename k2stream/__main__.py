@@ -1,4 +1,4 @@
-"""`python -m k2stream` is `k2`."""
+"""Entry point that makes `python -m k2stream` the same as `k2`."""
 
 from k2stream.cli import main
 

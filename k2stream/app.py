@@ -24,18 +24,18 @@ from k2stream.model.roles import Role
 from k2stream.settings import KafkaSettings
 from k2stream.worker import Worker, report_uncaught
 
-# After a small fetch, and a larger one: a delivery for every trade would fill a core with Faust's work.
+# Pauses after a small and after a larger fetch: one delivery per trade would saturate a core in Faust.
 GATHER_SECONDS = (0.012, 0.03)
 
-# Batches are thousands of short-lived objects: with CPython's 700 allocations a generation, collecting took
-# half of a worker's time. Cycles are few here; what they hold is still collected, more seldom.
+# Batches create thousands of short-lived objects: with CPython's default of a collection per 700 allocations,
+# garbage collection took half of a worker's time. Cycles are rare here, and still collected, less often.
 GC_THRESHOLDS = (200_000, 20, 20)
 
 ROLES = ("ingest", "normalize", "candles", "hot", "cold")
 
 
 def credentials(settings: KafkaSettings) -> Any:
-    """Faust's broker credentials, None for a plain connection."""
+    """Faust's broker credentials; None for a connection without SASL and TLS."""
     context = ssl.create_default_context() if "SSL" in settings.security_protocol else None
     if settings.sasl_mechanism:
         return faust.SASLCredentials(
@@ -56,10 +56,13 @@ class App(BatchApp):
         super().__init__(*args, gather_seconds=GATHER_SECONDS, **options)
 
     async def prepare(self) -> None:
-        """Create missing topics; raises ConfigError when they do not match the settings."""
+        """Create missing topics, then run the preparations.
+
+        Raises ConfigError when topics do not match the settings, StateRefused when one already read is lost.
+        """
         self.conf.datadir.mkdir(parents=True, exist_ok=True)
         settings = settings_module.get()
-        # Changelogs too: a partition assigned before its changelog exists would find no table.
+        # Changelogs too: a partition assigned before its changelog exists would have no table.
         written = topics.written_by_feed(settings.worker.exchange) if self.producer_only else ()
         declared = [*topics.declared(settings.kafka), *self.changelogs()]
         await ensure_topics(settings.kafka, declared, anew=written, leave=self.producer_only)
@@ -69,7 +72,7 @@ class App(BatchApp):
         gc.set_threshold(*GC_THRESHOLDS)
 
     def changelogs(self) -> list[topics.Topic]:
-        """The changelog topics of its tables."""
+        """Changelog topics of the app's tables."""
         return [
             topics.changelog(
                 table.changelog_topic_name,
@@ -83,9 +86,9 @@ class App(BatchApp):
 
 @cache
 def create_app(role: str) -> App:
-    """The app of a role, one per process: its own id and consumer group, `/health` and `/metrics`.
+    """Create the app of a role, once per process, with its consumer group, `/health` and `/metrics`.
 
-    From here on a K2Error that ends the process is one line.
+    From now on, a K2Error that ends the process is printed as one line. Raises ConfigError.
     """
     sys.excepthook = report_uncaught
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
@@ -107,11 +110,11 @@ def create_app(role: str) -> App:
     )
     app.refused_seconds = settings.worker.refused_seconds
     _add_pages(app, role)
-    if role != "ingest":  # it reads no topic
+    if role != "ingest":  # that role consumes no topic
 
         @app.task  # type: ignore[untyped-decorator]
         async def watch_progress() -> None:
-            """Restart a worker whose partitions stand still."""
+            """Restart the worker when partitions with lag make no progress."""
             await watch_stalls(app, settings.worker.stall_seconds, _measure_stalls)
 
     return app
@@ -143,7 +146,7 @@ def _add_pages(app: BatchApp, role: str) -> None:
 
 
 def is_ready(app: BatchApp) -> bool:
-    """Whether the worker has its partitions and its tables are recovered."""
+    """Whether the worker has its partitions assigned and its tables recovered."""
     if not app.started or app.rebalancing:
         return False
     return not len(app.tables) or app.tables.recovery.completed.is_set()

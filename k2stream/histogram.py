@@ -1,4 +1,4 @@
-"""A histogram that takes its values by column: prometheus_client's `observe` takes 5 µs a value."""
+"""A Prometheus histogram that observes whole columns; prometheus_client's `observe` costs 5 µs per value."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from prometheus_client.utils import floatToGoString
 
 
 class _Child:
-    """What was observed of one label value since `created` (s since 1970)."""
+    """The observations of one label value since `created` (s since 1970)."""
 
     def __init__(self, buckets: int) -> None:
         self.counts = np.zeros(buckets, np.int64)
@@ -25,9 +25,9 @@ class _Child:
 
 
 class ColumnHistogram(Collector):
-    """Counts per bucket by one label, exposed as prometheus_client's own Histogram is.
+    """A histogram with one label, exposed in the same format as prometheus_client's Histogram.
 
-    `bounds` are the buckets' upper bounds, inclusive and without infinity.
+    `bounds` are the upper bounds of the buckets: inclusive, ascending, without infinity.
     """
 
     def __init__(self, name: str, text: str, label: str, bounds: Sequence[float]) -> None:
@@ -38,7 +38,7 @@ class ColumnHistogram(Collector):
         self._lock = Lock()
 
     def observe(self, value: str, column: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Record a column under a label value; how many fell into each bucket, the last beyond all bounds."""
+        """Record a column under a label value; returns the count per bucket, the last beyond all bounds."""
         counts = np.bincount(np.searchsorted(self._bounds, column), minlength=len(self._bounds))
         with self._lock:
             child = self._children.get(value)
@@ -49,7 +49,7 @@ class ColumnHistogram(Collector):
         return counts
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
-        """The buckets as Prometheus takes them, cumulative."""
+        """The cumulative buckets, as Prometheus expects them."""
         family = HistogramMetricFamily(self._name, self._text, labels=[self._label])
         with self._lock:
             for value, child in self._children.items():

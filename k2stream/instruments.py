@@ -1,4 +1,4 @@
-"""Reading config/instruments.yaml."""
+"""Reads instruments files such as config/instruments.yaml."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _FIELDS = {"symbol", "canonical", "stream"}
 
 
 def load(path: str | Path, wanted: Container[str] = REGISTRY) -> Instruments:
-    """Read and validate an instruments file; what is not of `wanted` exchanges is left out.
+    """Read and validate an instruments file, keeping only the instruments of `wanted` exchanges.
 
-    Raises ConfigError with file, line and the fix for the first mistake found.
+    Raises ConfigError with file, line and fix for the first mistake found.
     """
     path = Path(path)
     try:
@@ -36,7 +36,7 @@ def load(path: str | Path, wanted: Container[str] = REGISTRY) -> Instruments:
 
 
 def spelling(exchange: Exchange, listed: Instruments) -> Callable[[str], str]:
-    """Native symbol to BASE/QUOTE: as the file says, else by the exchange's own rule."""
+    """A function from native to canonical symbol: as the file says, else by the exchange's own rule."""
     named = {item.symbol: item.canonical for item in listed.of(exchange.name)}
     return lambda symbol: named.get(symbol) or exchange.canonical(symbol)
 

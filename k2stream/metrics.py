@@ -1,4 +1,4 @@
-"""Every metric, in one place (Prometheus)."""
+"""All Prometheus metrics."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +7,7 @@ from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from k2stream.histogram import ColumnHistogram
 from k2stream.rolling import RollingHistogram
 
-# 1 ms to 30 s, each bound 12 % above the last: fine enough to read a p99 from.
+# 1 ms to 30 s, each bound 12 % above the previous one: fine enough to read a p99 from.
 LATENCY_BUCKETS = tuple(round(0.001 * 1.12**i, 6) for i in range(92))
 
 FRAMES = Counter("k2_frames", "Frames received from the exchange.", ["exchange", "kind"])
@@ -81,5 +81,5 @@ REGISTRY.register(LATENCY_NOW)
 
 
 def observe_latency(to: str, seconds: NDArray[np.float64]) -> None:
-    """Record how long each trade of a batch took to a stage: since the start, and of the last minute."""
+    """Record the latency of each trade of a batch, in both the total and the last-minute histogram."""
     LATENCY_NOW.add(to, LATENCY.observe(to, seconds))

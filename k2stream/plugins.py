@@ -1,4 +1,4 @@
-"""What other packages bring: an exchange, its simulated servers and the oracle's reading, by entry point."""
+"""Plug-ins of other packages by entry point: exchanges, their simulated servers and their oracle readers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ VENUES = "k2stream.venues"
 
 
 def find(group: str, name: str) -> Any:
-    """The object that an installed package declares under a name of a group; None where none does.
+    """The object that an installed package declares as entry point `name` of `group`; None if there is none.
 
-    Raises ConfigError for one that cannot be imported.
+    Raises ConfigError when it cannot be imported.
     """
     for point in entry_points(group=group, name=name):
         try:
@@ -30,9 +30,9 @@ def find(group: str, name: str) -> Any:
 
 
 def part(package: str, name: str, attribute: str, group: str) -> Any:
-    """An attribute of the package's module of that name, else what another package declares in the group.
+    """`attribute` of the module `package.name`, else the entry point `name` of `group`.
 
-    Raises ConfigError where there is neither.
+    Raises ConfigError when there is neither.
     """
     if find_spec(f"{package}.{name}"):
         return getattr(import_module(f"{package}.{name}"), attribute)

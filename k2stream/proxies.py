@@ -1,4 +1,4 @@
-"""Local addresses never go through a proxy: HTTP_PROXY without NO_PROXY would send our own there."""
+"""Excludes local addresses from HTTP proxies: HTTP_PROXY without NO_PROXY would cover local servers too."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 def without_local(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables that except local addresses from the proxies, beside what is excepted already."""
+    """The no_proxy variables of `environ`, with the local addresses added."""
     given = ",".join(environ.get(name, "") for name in ("no_proxy", "NO_PROXY"))
     names = [name.strip() for name in given.split(",") if name.strip()]
     value = ",".join(dict.fromkeys([*names, *LOCAL]))
@@ -17,5 +17,5 @@ def without_local(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def except_local() -> None:
-    """For all clients of this process and of its children."""
+    """Exclude local addresses for all HTTP clients of this process and its children."""
     os.environ.update(without_local(os.environ))

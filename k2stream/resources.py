@@ -1,4 +1,4 @@
-"""Files that ship with the package: schemas/ and config/."""
+"""Folders of files that ship with the package: schemas/ and config/."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A histogram of the last minute: what is shown to a person says how it is now, not how a start once was."""
+"""A histogram of the last minute: status views show current latency, without that of a past start-up."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Counts = NDArray[np.int64]
 
 
 class RollingHistogram(Collector):
-    """Counts per bucket of the last minute, by one label; a slot of five seconds leaves at once.
+    """A histogram of the last minute with one label; observations expire in slots of five seconds.
 
-    `bounds` are the buckets' upper bounds without infinity; `clock` counts seconds and never goes back.
+    `bounds` are the upper bounds of the buckets, without infinity; `clock` gives monotonic seconds.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class RollingHistogram(Collector):
         self._slots: defaultdict[str, deque[tuple[int, Counts]]] = defaultdict(deque)
 
     def add(self, value: str, counts: Counts) -> None:
-        """Count observations of a label's value now: one number per bucket, the last is beyond all bounds."""
+        """Add observations of a label value: one count per bucket, the last one beyond all bounds."""
         slots, now = self._current(value)
         if slots and slots[-1][0] == now:
             slots[-1][1][:] += counts
@@ -44,7 +44,7 @@ class RollingHistogram(Collector):
             slots.append((now, counts.copy()))
 
     def collect(self) -> Iterator[GaugeHistogramMetricFamily]:
-        """The buckets as Prometheus takes them, cumulative; a sum is not kept."""
+        """The cumulative buckets, as Prometheus expects them; there is no sum."""
         family = GaugeHistogramMetricFamily(self._name, self._text)
         for value in list(self._slots):
             counts = sum((slot for _, slot in self._current(value)[0]), np.zeros(len(self._bounds), np.int64))
@@ -53,7 +53,7 @@ class RollingHistogram(Collector):
         yield family
 
     def _current(self, value: str) -> tuple[deque[tuple[int, Counts]], int]:
-        """The slots of the last minute, older ones forgotten, and the number of the present slot."""
+        """The slots of the last minute, after dropping older ones, and the number of the current slot."""
         slots, now = self._slots[value], int(self._clock() // SLOT_SECONDS)
         while slots and slots[0][0] <= now - SLOTS:
             slots.popleft()

@@ -1,4 +1,4 @@
-"""What a worker that refused its state shows before it ends."""
+"""Keeps the pages of a worker that refused its state available for a while before it exits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from k2stream.model.errors import StateRefused
 
 
 def stand(app: Any, refused: StateRefused, seconds: float) -> None:
-    """Answer `/health` with 503 and the reason, and `/metrics`: some supervisors start it again at once."""
+    """Serve `/health` (503 with the reason) and `/metrics` for some seconds before the process exits.
+
+    Some supervisors restart a worker at once, so the reason would otherwise never be seen.
+    """
     if seconds <= 0:
         return
     conf = app.conf
@@ -39,6 +42,6 @@ def stand(app: Any, refused: StateRefused, seconds: float) -> None:
     try:
         server = ThreadingHTTPServer((conf.web_bind, conf.web_port), Pages)
     except OSError:
-        return  # the worker's own pages are still there
+        return  # the worker's own web server still has the port
     Thread(target=server.serve_forever, daemon=True).start()
     time.sleep(seconds)

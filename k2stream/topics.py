@@ -1,4 +1,4 @@
-"""Every topic, in one place: name, partitions, retention, key, schema; and the partition of a key."""
+"""All topics with name, partitions, retention, key and schema, and the partition of a key."""
 
 from __future__ import annotations
 
@@ -21,51 +21,51 @@ LATE = "market.crypto.trades.late"
 FEED_EVENTS = "market.crypto.feed.events"
 
 MAX_BYTES = 899_000
-"""Of a record's key and value: a batch has 900,000 with its overhead, a broker takes 1 MB by default."""
+"""Limit of a record's key and value: a batch may have 900,000 with overhead, a broker's default is 1 MB."""
 
 MAX_RAW_BYTES = 400_000
-"""Of a raw record's value: no field stands more than twice in the canonical record that is made of it."""
+"""Limit of a raw record's value: each of its fields occurs at most twice in the canonical record."""
 
 _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
 
 
 def raw(exchange: str) -> str:
-    """The raw topic of an exchange: one JSON record a trade, key = native symbol."""
+    """The raw topic of an exchange: one JSON record per trade, keyed by native symbol."""
     return f"market.crypto.trades.{exchange}.raw"
 
 
 def exchange_of(topic: str) -> str:
-    """The exchange whose raw topic it is."""
+    """The exchange of a raw topic; raises StopIteration for any other topic."""
     return next(name for name in EXCHANGES if raw(name) == topic)
 
 
 def ohlcv(timeframe: str) -> str:
-    """The candle topic of a timeframe: Avro, each revision and the final record, key = exchange:SYMBOL."""
+    """The candle topic of a timeframe: Avro, one record per published revision, keyed by exchange:SYMBOL."""
     return f"market.crypto.ohlcv.{timeframe}"
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic as it is created. `schema` names a file of schemas/avro, or "json"."""
+    """A topic as it is created. `schema` names a file of schemas/avro, or is "json" or "table"."""
 
     name: str
     partitions: int
     retention_ms: int
     key: str
     schema: str
-    config: Mapping[str, str] = field(default_factory=dict)  # of the broker, beside the retention
-    source: str = ""  # the topic that a table is made from, of its changelog
+    config: Mapping[str, str] = field(default_factory=dict)  # further topic configuration of the broker
+    source: str = ""  # for a changelog: the topic that its table is computed from
 
 
 def changelog(name: str, partitions: int, config: Mapping[str, str], source: str = "") -> Topic:
-    """The changelog topic of a table: compacted, kept for ever."""
+    """The changelog topic of a table: compacted, without a retention limit."""
     compacted = {"cleanup.policy": "compact", **config}
     return Topic(name, partitions, -1, "table key", "table", compacted, source)
 
 
 def declared(settings: KafkaSettings) -> list[Topic]:
-    """All topics of the platform (Faust adds its tables' changelogs)."""
+    """All topics of the platform except the changelogs of tables (`changelog`)."""
     normalized = settings.normalized_partitions
     return [
         *(
@@ -75,7 +75,7 @@ def declared(settings: KafkaSettings) -> list[Topic]:
         Topic(NORMALIZED, normalized, 48 * _HOUR_MS, "exchange:SYMBOL", "trade"),
         *(Topic(ohlcv(name), normalized, 7 * _DAY_MS, "exchange:SYMBOL", "candle") for name in TIMEFRAMES),
         Topic(DLQ, 1, 30 * _DAY_MS, "topic of the record, or exchange of the frame", "json"),
-        # By the broker's clock: who replays a letter is decided by it, see k2stream/dlq/notes.py.
+        # The broker's timestamps decide which process replays a dead letter: see k2stream/dlq/notes.py.
         Topic(
             DLQ_REPLAYS,
             1,
@@ -90,12 +90,12 @@ def declared(settings: KafkaSettings) -> list[Topic]:
 
 
 def written_by_feed(exchange: str) -> tuple[str, ...]:
-    """What an ingest worker writes to: it never waits for anybody to say what became of a lost topic."""
+    """Topics that an ingest worker writes; it recreates a lost one without waiting for an operator."""
     return raw(exchange), FEED_EVENTS, DLQ
 
 
 def written_by(role: str) -> tuple[str, ...]:
-    """The topics that a role makes from others and the sinks read."""
+    """Topics that role normalize or candles writes and the sinks read; KeyError for other roles."""
     made = {Role.NORMALIZE: (NORMALIZED,), Role.CANDLES: tuple(map(ohlcv, TIMEFRAMES))}
     return made[Role(role)]
 

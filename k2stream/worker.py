@@ -1,8 +1,8 @@
-"""Faust's worker, made to end: within seconds in every phase, with the cause as its last line.
+"""A Faust worker that ends within seconds in every phase, with the cause as its last line of output.
 
-Faust waits for whatever it has started: a preparation that tries again and again, a thread that hangs in a
-connection, a service that half a start has left behind. Nothing here needs that wait: what is not
-acknowledged is read again. The exit code tells a supervisor whether starting it again can help.
+Faust waits for everything it has started: a preparation that keeps retrying, a thread that hangs in a
+connection, a service left over from an incomplete start. That wait is unnecessary here, because records that
+are not acknowledged are read again. The exit code says whether a restart can help.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from k2stream.model.errors import K2Error, refusal
 from k2stream.standing import stand
 
 STOP_SECONDS = 15.0
-"""For a stop in order: work in hand is finished and committed."""
+"""Limit for an orderly stop, in which work in progress is finished and committed."""
 
 FAIL_SECONDS = 8.0
-"""For the end of a worker that has failed: nothing is acknowledged any more."""
+"""Limit for the end of a failed worker, which acknowledges nothing any more."""
 
 _LOOK_SECONDS = 0.2
 
 
 class Worker(faust.Worker):
-    """Exits with 78 when state was refused, with 1 after any other failure."""
+    """A worker that exits with 78 when it refused its state, and with 1 after any other failure."""
 
     _ends_at: float | None = None  # monotonic
     _failure: BaseException | None = None
 
     def execute_from_commandline(self) -> NoReturn:
-        """Run until stopped; Faust leaves the failure behind as what the exit came amid."""
+        """Run until stopped; Faust leaves a failure as the context of the SystemExit that it raises."""
         threading.Thread(target=self._watch, name="deadline", daemon=True).start()
         try:
             super().execute_from_commandline()
@@ -45,7 +45,7 @@ class Worker(faust.Worker):
             self._leave(end)
 
     def on_worker_shutdown(self) -> None:
-        """Stopped, failed, or did not start: then the failure is under way, and the stop may hang."""
+        """Set the deadline for the end; after a failed start the current exception is the cause."""
         self._failure = sys.exc_info()[1]
         self._end_within(STOP_SECONDS if self._signal_stop_time else FAIL_SECONDS)
         super().on_worker_shutdown()
@@ -61,7 +61,7 @@ class Worker(faust.Worker):
         self._ends_at = self._ends_at or time.monotonic() + seconds
 
     def _watch(self) -> None:
-        """In a thread of its own: the event loop may be what hangs."""
+        """Enforce the deadline, in its own thread because the event loop may hang."""
         while self._ends_at is None or time.monotonic() < self._ends_at:
             if self._ends_at is None and (self.crashed or self.app.crashed):
                 self._end_within(FAIL_SECONDS)
@@ -85,9 +85,9 @@ class Worker(faust.Worker):
 
 
 def report_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """A `sys.excepthook`: a K2Error that ends the process is one line and its exit code.
+    """A `sys.excepthook` that prints a K2Error as one line and exits with its exit code.
 
-    Faust imports an app before there is a worker, and leaves what that raises to the interpreter.
+    Faust imports an app before it creates a worker, so errors of the import reach only this hook.
     """
     if isinstance(error, K2Error):
         _exit(error.exit_code, str(error))
@@ -99,7 +99,7 @@ def _say(cause: str) -> None:
 
 
 def _exit(code: int, cause: str = "") -> NoReturn:
-    """End the process now: threads that hang would keep the interpreter from it."""
+    """End the process at once; the interpreter itself would wait for threads that hang."""
     if cause:
         _say(cause)
     streams: tuple[Any, ...] = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)

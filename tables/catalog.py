@@ -1,4 +1,4 @@
-"""All tables of ours by name, for reading them without a worker, and each entry as a row of fields."""
+"""Catalog of all Faust tables by name, for reading them without a worker, each entry as a row of fields."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Readable:
-    """A table; how an entry of it becomes a row, and what of its key a person names."""
+    """A table, with `row` to turn an entry into a row and `name_of` for the key as users write it."""
 
     table: BatchTable
     row: Callable[[Any, Any], Row]
@@ -34,7 +34,7 @@ class Readable:
 
 
 def catalog(settings: Settings) -> dict[str, Readable]:
-    """The tables as the workers declare them, by name."""
+    """All tables by name, declared as the workers declare them."""
     candles = ohlcv.declare(create_app("candles"), settings.kafka.normalized_partitions)
     native = {item.key: item.symbol for item in instruments.load(settings.feeds.instruments_file)}
     normalize = create_app("normalize")

@@ -1,4 +1,4 @@
-"""The candle tables: a tumbling window per timeframe, and how far each key was applied."""
+"""The candle tables: one table of tumbling windows per timeframe, and the progress of each key."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ from k2stream.candles.codec import (
 from k2stream.candles.state import State
 from k2stream.model.candle import TIMEFRAMES
 
-# Small segments: what recovery reads is mostly compacted.
+# Only closed segments are compacted: small ones keep the part that recovery reads short.
 _CHANGELOG = {"segment.bytes": str(16 << 20), "min.cleanable.dirty.ratio": "0.1"}
 
 _NAME = "ohlcv_"
 WindowKey = tuple[str, tuple[float, float]]
-"""Symbol key, then start and end in seconds as Faust has them."""
+"""Symbol key, then the window's start and end in seconds, as Faust stores them."""
 
 RETENTION = b"retention"
 EARLIER_RETENTION = 500
-"""The default of releases that did not note it."""
+"""The default retention of earlier releases, which did not record it in the changelog."""
 
 
 @dataclass(frozen=True, slots=True)
 class CandleTables:
-    """`windows` by timeframe ("1m": table ohlcv_1m), and `progress` by key."""
+    """The window tables by timeframe ("1m" is table ohlcv_1m), and the progress table by key."""
 
     windows: dict[str, BatchTable[WindowKey, State]]
     progress: BatchTable[str, KeyProgress]
 
     def stores(self, partition: int) -> dict[str, PartitionWindows]:
-        """The windows of one partition, by timeframe."""
+        """Window stores of one partition, by timeframe."""
         return {
             name: PartitionWindows(self.windows[name], partition, TIMEFRAMES[name]) for name in TIMEFRAMES
         }
 
     def least_retention(self, partition: int, retention: int) -> int:
-        """The smallest retention that a partition's windows were ever kept by, from now on with this one."""
+        """Smallest retention ever applied to a partition's windows, including `retention`; records it."""
         known = self.progress.fact(partition, RETENTION)
         kept = len(self.progress.partition_items(partition)) and EARLIER_RETENTION
         least = min(int(known or kept or retention), retention)
@@ -53,18 +53,18 @@ class CandleTables:
         return least
 
     def progress_store(self, partition: int) -> PartitionProgress:
-        """The progress of one partition's keys."""
+        """The progress store of one partition."""
         return PartitionProgress(self.progress, partition)
 
 
 def timeframe_of(table: BatchTable) -> str | None:
-    """The timeframe of a table of candles; None of any other."""
+    """The timeframe of a candle table; None for any other table."""
     timeframe = table.name.removeprefix(_NAME)
     return timeframe if table.name != timeframe and timeframe in TIMEFRAMES else None
 
 
 def declare(app: faust.App, partitions: int) -> CandleTables:
-    """Declare the tables; `partitions` is that of the normalized topic."""
+    """Declare the tables; `partitions` is the partition count of the normalized topic."""
     windows: dict[str, BatchTable[WindowKey, State]] = {}
     for timeframe, length in TIMEFRAMES.items():
         table: BatchTable[WindowKey, State] = BatchTable(
@@ -81,7 +81,7 @@ def declare(app: faust.App, partitions: int) -> CandleTables:
         table.tumbling(length / 1000)
         app.tables.add(table)
         windows[timeframe] = table
-    # Written once the windows are durable: see k2stream/candles/partition.py.
+    # Flushed only after the windows are durable: see k2stream/candles/partition.py.
     progress: BatchTable[str, KeyProgress] = BatchTable(
         app,
         name="candle_progress",
@@ -108,14 +108,14 @@ def _newer_progress(new: KeyProgress, old: KeyProgress) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class PartitionWindows:
-    """One timeframe of one partition; open times and `length` in ms."""
+    """The windows of one timeframe in one partition; open times and `length` in ms."""
 
     table: BatchTable[WindowKey, State]
     partition: int
     length: int
 
     def get(self, key: str, open_time: int) -> State | None:
-        """The state of a window."""
+        """The state of a window; None where there is none."""
         return self.table.get_from(self.partition, self._key(key, open_time))
 
     def put(self, key: str, open_time: int, state: State) -> None:
@@ -123,30 +123,30 @@ class PartitionWindows:
         self.table.put(self.partition, self._key(key, open_time), state)
 
     def delete(self, key: str, open_time: int) -> None:
-        """Drop a window, with a tombstone."""
+        """Delete a window, leaving a tombstone in the changelog."""
         self.table.delete(self.partition, self._key(key, open_time))
 
     def windows(self) -> Iterator[tuple[str, int, State]]:
-        """All windows: key, open time, state."""
+        """All windows as (key, open time, state)."""
         for (key, (start, _)), state in self.table.partition_items(self.partition):
             yield key, round(start * 1000), state
 
     def _key(self, key: str, open_time: int) -> WindowKey:
-        """As `batch.window_key` builds it, from ms."""
+        """The same key as `batch.window_key` builds, from ms."""
         return key, (open_time / 1000, (open_time + self.length) / 1000 - WINDOW_GAP)
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionProgress:
-    """The progress of one partition's keys."""
+    """The progress of the keys of one partition."""
 
     table: BatchTable[str, KeyProgress]
     partition: int
 
     def get(self, key: str) -> KeyProgress | None:
-        """How far a key was applied."""
+        """The progress of a key; None for a new key."""
         return self.table.get_from(self.partition, key)
 
     def put(self, key: str, progress: KeyProgress) -> None:
-        """Set how far a key was applied."""
+        """Set the progress of a key."""
         self.table.put(self.partition, key, progress)

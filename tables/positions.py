@@ -1,4 +1,7 @@
-"""How far each symbol was normalised: a table an exchange, with the partitions of its raw topic."""
+"""Positions tables: how far each symbol is normalized.
+
+There is one table per exchange, partitioned like its raw topic.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,15 @@ from k2stream import topics
 from k2stream.batch import BatchTable
 from k2stream.normalizer import SymbolPosition
 
-# Small segments: what recovery reads is mostly compacted.
+# Only closed segments are compacted: small ones keep the part that recovery reads short.
 _CHANGELOG = {"segment.bytes": str(16 << 20), "min.cleanable.dirty.ratio": "0.1"}
 
 
 def declare(app: faust.App, exchange: str, partitions: int) -> BatchTable[str, SymbolPosition]:
-    """The table positions_<exchange>, by native symbol.
+    """Declare the table positions_<exchange>, keyed by native symbol.
 
-    Faust assigns topics of one partition count together, so its partitions go where the raw ones go.
+    Faust assigns topics of equal partition count together, so a worker owns the same partitions of the raw
+    topic and of this table.
     """
     table: BatchTable[str, SymbolPosition] = BatchTable(
         app,

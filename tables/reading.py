@@ -1,4 +1,4 @@
-"""A table read from its changelog topic: what it holds, or held at a time, and how sure that is."""
+"""Reads a table from its changelog topic, now or as of a past time, and says what is uncertain."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from k2stream.tables.catalog import Readable, Row
 
 @dataclass(slots=True)
 class Contents:
-    """Rows in key order; `entries` of the changelog were read; `notes` say what compaction has taken."""
+    """Rows in key order, changelog entries read, and notes on what compaction has removed."""
 
     rows: list[Row]
     entries: int = 0
@@ -24,10 +24,10 @@ class Contents:
 
 
 async def read(settings: KafkaSettings, readable: Readable, key: str | None, at: int | None) -> Contents:
-    """The table now, or as its changelog had it at a time (ms); only of one key when it is given.
+    """Read the table now, or as of `at` (ms since 1970); only the rows of `key` when it is given.
 
-    A worker writes its changes before each commit, so the changelog is behind by K2_COMMIT_SECONDS at most.
-    Raises ConfigError when there is no changelog.
+    A worker writes its changes before each commit, so the changelog lags by K2_COMMIT_SECONDS at most.
+    Raises ConfigError when the changelog topic does not exist or an entry cannot be read.
     """
     table = readable.table
     partitions = table.partitions or 1
@@ -45,9 +45,9 @@ async def read(settings: KafkaSettings, readable: Readable, key: str | None, at:
 
 
 async def load(reader: Reader, table: BatchTable, reach: Mapping[int, Reach] = MappingProxyType({})) -> int:
-    """Fill a table from its changelog, up to each partition's reach; how many entries.
+    """Fill a table from its changelog, up to the reach of each partition; returns the entries read.
 
-    Raises ConfigError when there is no changelog.
+    Raises ConfigError when the changelog topic does not exist or an entry cannot be read.
     """
     entries, topic = 0, table.changelog_topic_name
     try:
@@ -59,7 +59,7 @@ async def load(reader: Reader, table: BatchTable, reach: Mapping[int, Reach] = M
 
 
 def _notes(readable: Readable, reach: list[Reach], key: str | None, at: int) -> list[str]:
-    """What to say of a time in the past."""
+    """Notes on how complete the contents as of a past time are."""
     earliest = min((part.earliest for part in reach if part.earliest is not None), default=None)
     if earliest is None:
         return ["the changelog is empty"]

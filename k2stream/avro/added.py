@@ -1,7 +1,7 @@
-"""Canonical fields that a later release put at the end of schemas/avro/trade.avsc.
+"""Canonical fields that a later release appended to schemas/avro/trade.avsc.
 
-The codec reads and writes the fields of LAID_OUT by column. What comes after them goes along: a record whose
-added fields have their defaults is still read and written by column, any other by fastavro.
+The codec reads and writes the fields of LAID_OUT by column. A record whose appended fields all have their
+default values is also processed by column; any other record goes through fastavro.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ LAID_OUT = (
 
 @cache
 def defaults() -> dict[str, Any]:
-    """The added fields and their defaults.
+    """Return the default value of each appended field, by name.
 
-    Raises ConfigError when trade.avsc does not begin with LAID_OUT, or an added field has no default.
+    Raises ConfigError when trade.avsc does not begin with LAID_OUT, or an appended field has no default.
     """
     fields = wire.declared("trade")["fields"]
     if tuple(field["name"] for field in fields[: len(LAID_OUT)]) != LAID_OUT:
@@ -44,7 +44,7 @@ def defaults() -> dict[str, Any]:
 
 @cache
 def default_bytes() -> bytes:
-    """The added fields' defaults as they stand at the end of a record."""
+    """Return the Avro encoding of the appended fields' defaults, as found at the end of a record."""
     fields = wire.declared("trade")["fields"][len(LAID_OUT) :]
     out = io.BytesIO()
     schema = wire.plain({"type": "record", "name": "Added", "fields": fields})
@@ -54,7 +54,7 @@ def default_bytes() -> bytes:
 
 @cache
 def layouts() -> dict[str, int]:
-    """Layouts that are ours but for added fields: how many of them each has."""
+    """Map each known version's `wire.layout` to the number of appended fields that the version has."""
     schema = wire.declared("trade")
     counts = range(len(defaults()) + 1)
     return {wire.layout({**schema, "fields": schema["fields"][: len(LAID_OUT) + n]}): n for n in counts}

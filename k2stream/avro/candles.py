@@ -1,4 +1,4 @@
-"""Candles in Avro (schemas/avro/candle.avsc), by fastavro: they are few."""
+"""Encodes and decodes candles in Avro (schemas/avro/candle.avsc), by fastavro because candles are few."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ DECIMALS = tuple(
 
 
 def encode(row: Iterable[Any], schema_id: int) -> bytes:
-    """A Confluent-framed record of a candle's fields in order, decimals as integers at scale 18.
+    """Encode one candle as a Confluent-framed record.
+
+    `row` has the values in the order of Candle's fields, with decimals as integers at scale 18.
 
     Raises ValueError for a decimal beyond decimal(38, 18).
     """
@@ -29,9 +31,9 @@ def encode(row: Iterable[Any], schema_id: int) -> bytes:
 
 
 def decode(values: Sequence[bytes | None]) -> list[Candle]:
-    """The candles of records, of any compatible writer's schema.
+    """Decode records of any compatible writer's schema to candles.
 
-    Raises ValueError for a record that is no candle, LookupError for an unknown writer's schema.
+    Raises ValueError for a record that is not a candle, LookupError for an unknown writer's schema.
     """
     fields = columns(values)
     for name in DECIMALS:
@@ -40,7 +42,10 @@ def decode(values: Sequence[bytes | None]) -> list[Candle]:
 
 
 def columns(values: Sequence[bytes | None]) -> dict[str, list[Any]]:
-    """The same by field, in the order of Candle's, decimals as integers at scale 18. Raises as `decode`."""
+    """Decode records to one list per field, in the order of Candle's fields.
+
+    Decimals are integers at scale 18. Raises the same errors as `decode`.
+    """
     records = [wire.read(value or b"", _writer(value), "candle") for value in values]
     fields = {name: [record[name] for record in records] for name in Candle._fields}
     for name in DECIMALS:
@@ -60,7 +65,7 @@ def _from_bytes(data: bytes) -> int:
 
 
 def _to_bytes(mantissa: int) -> bytes:
-    """The shortest big-endian two's complement."""
+    """Encode as big-endian two's complement in the fewest bytes."""
     if abs(mantissa) >= _LIMIT:
         raise ValueError(f"{decimals.to_decimal(mantissa)} is beyond decimal(38, 18)")
     return mantissa.to_bytes(mantissa.bit_length() // 8 + 1, "big", signed=True)

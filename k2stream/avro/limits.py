@@ -1,4 +1,4 @@
-"""What every layer can store: records beyond it are of no use to any reader."""
+"""Limits on sizes, times and decimals that every layer can store; records beyond them are unreadable."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Ints = NDArray[np.int64]
 
 
 def check_sizes(values: Sequence[bytes | None], keys: Sequence[bytes | None], longest_key: int) -> None:
-    """Raise Unreadable for records that nobody can write again, to the late topic for instance.
+    """Raise Unreadable for records that are too large to be produced again, for instance to the late topic.
 
-    `longest_key` is in bytes: who reads records knows it without a look at every key.
+    `longest_key` is the length of the longest key in bytes, which the caller knows without scanning all keys.
     """
     if longest(values) + longest_key > MAX_BYTES:
         pairs = enumerate(zip(keys, values, strict=True))
@@ -33,22 +33,22 @@ def check_sizes(values: Sequence[bytes | None], keys: Sequence[bytes | None], lo
 
 
 def longest(values: Sequence[bytes | None]) -> int:
-    """Bytes of the longest value."""
+    """Return the length of the longest value in bytes."""
     try:
         return max(map(len, values), default=0)  # type: ignore[arg-type]
-    except TypeError:  # one is None
+    except TypeError:  # at least one value is None
         return max(map(len, filter(None, values)), default=0)
 
 
 def check_times(times: Sequence[Ints], unit: int = 1) -> None:
-    """Raise Unreadable for rows with a time that not all layers store; times in `unit` µs."""
+    """Raise Unreadable for rows with a time that not all layers can store; times count units of `unit` µs."""
     bad: NDArray[np.bool_] = np.logical_or.reduce([(t < 0) | (t >= TIME_LIMIT // unit) for t in times])
     if bad.any():
         raise Unreadable(dict.fromkeys(np.flatnonzero(bad).tolist(), "a time before 1970 or beyond 2286"))
 
 
 def check_fixed16(columns: Sequence[NDArray[np.uint8]]) -> None:
-    """Raise Unreadable for rows of (n, 16) bytes that are beyond decimal(38)."""
+    """Raise Unreadable for rows beyond decimal(38); each column is (n, 16) big-endian bytes."""
     causes: dict[int, str] = {}
     for column in columns:
         high: Any = np.ascontiguousarray(column).view(">i8")[:, 0]

@@ -1,4 +1,4 @@
-"""The schema registry: registration at start, and the schemas of foreign writers by id."""
+"""The schema registry: registers our schemas at start, and looks up writers' schemas by id."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ COMPATIBILITY = "BACKWARD"
 FIRST_RETRY_SECONDS = 0.25
 LAST_RETRY_SECONDS = 5.0
 REQUEST_SECONDS = 5.0
-LOOK_UP_SECONDS = 1.5  # a look-up holds the event loop: well below Kafka's session timeout
+LOOK_UP_SECONDS = 1.5  # a look-up blocks the event loop, so this stays well below Kafka's session timeout
 LOOK_UP_ATTEMPTS = 2
-UNKNOWN_SECONDS = 10.0  # then an id that the registry did not have is asked for again
+UNKNOWN_SECONDS = 10.0  # after which an id that the registry did not have is looked up again
 
 _REFUSALS = {409, 422}  # Confluent's API: incompatible, invalid
-_UNREACHABLE = (httpx.TransportError, json.JSONDecodeError)  # no answer, or not the registry's
+_UNREACHABLE = (httpx.TransportError, json.JSONDecodeError)  # no response, or not the registry's
 
-_registered: dict[int, str] = {}  # by id, the schema that this process registered
+_registered: dict[int, str] = {}  # name of each schema that this process registered, by id
 _writers: dict[int, Any] = {}
 _layouts: dict[int, str] = {}
 _unknown: dict[int, float] = {}
@@ -44,14 +44,14 @@ _process = {"url": KafkaSettings().registry_url}
 
 
 def use(url: str) -> None:
-    """The registry of this process: asked wherever no other is named."""
+    """Set the registry URL that this process uses by default."""
     _process["url"] = url
 
 
 async def register(topic: str, name: str, url: str | None = None) -> int:
-    """Register schemas/avro/<name>.avsc as the value schema of a topic, and set BACKWARD for its subject.
+    """Register schemas/avro/<name>.avsc as the value schema of a topic, with BACKWARD compatibility.
 
-    Returns the schema's id. Tries again, with backoff, while the registry cannot be reached or fails.
+    Returns the schema's id. Retries with backoff for as long as the registry is unreachable or fails.
     Raises ConfigError when the registry refuses the schema.
     """
     client = _client(url or _process["url"])
@@ -73,7 +73,7 @@ def _register(client: SchemaRegistryClient, subject: str, name: str) -> int:
         schema_id = int(client.register(subject, schema, timeout=REQUEST_SECONDS))
         client.update_compatibility(COMPATIBILITY, subject, timeout=REQUEST_SECONDS)
     except ClientError as error:
-        # Workers that register at once can be refused too: then the schema is there by now.
+        # Concurrent registration by several workers can be refused too; then the schema exists by now.
         if error.http_code not in _REFUSALS or client.check_version(subject, schema, timeout=REQUEST_SECONDS):
             raise
         raise ConfigError(
@@ -86,9 +86,9 @@ def _register(client: SchemaRegistryClient, subject: str, name: str) -> int:
 
 
 def moved(url: str | None = None) -> tuple[str, int] | None:
-    """A schema that this process registered and that the registry has no longer under its id, and that id.
+    """Return name and id of a schema of this process that the registry no longer has under that id.
 
-    None also while the registry does not answer.
+    Returns None when there is no such schema, or the registry does not respond.
     """
     for schema_id, name in _registered.items():
         client = _client(url or _process["url"])
@@ -102,23 +102,23 @@ def moved(url: str | None = None) -> tuple[str, int] | None:
 
 
 def learn(schema_id: int, schema: Any) -> None:
-    """Remember a writer's schema."""
+    """Cache a writer's schema."""
     _layouts[schema_id] = wire.layout(schema)
     _writers[schema_id] = wire.plain(schema)
 
 
 def layout(schema_id: int) -> str:
-    """How records of a schema id are laid out, as `wire.layout` says it; LookupError as below."""
+    """Return `wire.layout` of a schema id. Raises LookupError as `writer_schema` does."""
     if schema_id not in _layouts:
         writer_schema(schema_id)
     return _layouts[schema_id]
 
 
 def writer_schema(schema_id: int, url: str | None = None) -> Any:
-    """The schema of an id, as `wire.plain` gives it.
+    """Return the schema of an id, in the form of `wire.plain`.
 
-    Asks the registry the first time only, and holds the caller while it does.
-    Raises UnknownSchema when the registry has no such id, another LookupError when it does not answer.
+    Asks the registry on the first use of an id only, and blocks the caller meanwhile.
+    Raises UnknownSchema when the registry has no such id, another LookupError when it does not respond.
     """
     if schema_id not in _writers:
         client = _client(url or _process["url"])
@@ -133,15 +133,18 @@ def writer_schema(schema_id: int, url: str | None = None) -> Any:
 
 
 def is_named(schema_id: int, name: str) -> bool:
-    """Whether the registry has said that an id is of a version of schemas/avro/<name>.avsc."""
+    """Whether an id is known to belong to a version of schemas/avro/<name>.avsc."""
     known = _writers.get(schema_id)
     return isinstance(known, dict) and known.get("name") == wire.declared_plain(name)["name"]
 
 
 def look_up(values: Iterable[bytes | None], url: str) -> None:
-    """Ask a registry that is not the settings' for the writers' schemas of records, before decoding."""
+    """Cache the writers' schemas of records from the registry at `url`, so that decoding uses that registry.
+
+    Raises LookupError when the registry does not respond.
+    """
     for value in values:
-        with suppress(ValueError, UnknownSchema):  # decoding says so, for each record
+        with suppress(ValueError, UnknownSchema):  # decoding reports these errors per record
             writer_schema(wire.schema_id(value), url)
 
 
@@ -165,13 +168,13 @@ def _retried(ask: Callable[[], Any], schema_id: int, client: SchemaRegistryClien
 def _client(url: str) -> SchemaRegistryClient:
     client = SchemaRegistryClient(url)
     if urlsplit(url).scheme == "http":
-        # The client opens a connection a request, and would load all certificates for each.
+        # The client opens one connection per request, and would load all certificates each time.
         client.client_kwargs["verify"] = False
     return client
 
 
 def _text(error: Exception) -> str:
-    """An error in one line, with what the registry said."""
+    """Format an error as one line, with the registry's message."""
     said = error.server_traceback if isinstance(error, ClientError) else None
     reason = said.get("message", said) if isinstance(said, dict) else said
     return " ".join(f"{error or type(error).__name__}{f': {reason}' if reason else ''}".split())[:300]

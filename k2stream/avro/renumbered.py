@@ -1,7 +1,7 @@
-"""Whether records cannot be read because the registry numbers the schemas otherwise by now.
+"""Detects records that are unreadable because the schema registry has reassigned its ids.
 
-A registry that was lost and fills again gives ids in the order in which workers happen to come. Records from
-before then carry another schema's id: they are no bad records, and no dead letters.
+A registry that lost its data assigns ids in the order in which workers happen to register. Older records
+then carry the id of a different schema. They are valid, and must not become dead letters.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ SCHEMAS = {
     topics.LATE: "trade",
     **dict.fromkeys(map(topics.ohlcv, TIMEFRAMES), "candle"),
 }
-"""What our Avro topics carry, of schemas/avro."""
+"""The schema in schemas/avro of each Avro topic's values."""
 
 
 def check(batch: RecordBatch, unreadable: Iterable[int]) -> None:
-    """Of a delivery these rows cannot be read: raise StateRefused where it is the registry that is wrong."""
+    """Raise StateRefused when the `unreadable` rows of a batch are due to a registry with changed ids."""
     name = SCHEMAS.get(batch.tp.topic)
     if name is None:
         return
@@ -42,7 +42,7 @@ def check(batch: RecordBatch, unreadable: Iterable[int]) -> None:
 
 
 def is_ours(value: bytes | None, name: str) -> bool:
-    """Whether a record's bytes are exactly one of schemas/avro/<name>.avsc under the id of something else."""
+    """Whether a record is a valid schemas/avro/<name>.avsc record that carries the id of another schema."""
     try:
         if registry.is_named(wire.schema_id(value), name):
             return False

@@ -1,7 +1,7 @@
-"""Canonical trades from Avro by column: the numbers of a whole batch from one numpy view, strings on demand.
+"""Decodes canonical trades by column: numbers from one numpy view of the batch, strings on demand.
 
-A batch with a record that the fast path does not know (another writer's schema, a time before 1978, a string
-of 64 bytes or more, an added field with a value) is read by fastavro, with the same result.
+The fast path supports neither other writers' schemas, nor times before 1978, strings of 64 bytes or more,
+and appended fields with a value. A batch with such a record is read by fastavro, with the same result.
 """
 
 from __future__ import annotations
@@ -22,12 +22,15 @@ from k2stream.model.trade import BACKFILLED, HotTrades
 
 _TIMES, _PRICE, _QUANTITY, _SIDE, _NUMBERS = 5, 29, 45, 61, 62
 _WIDTH = _NUMBERS + 4 * 10 + 10
-"""Bytes of the numbers at most; a record's strings may follow within them."""
+"""The most bytes that a record's numbers take; the strings of a record with fewer begin before that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """What precedes the strings; `price` and `quantity` are (n, 16) bytes, big-endian."""
+    """The columns that precede the strings.
+
+    Times are µs since 1970. `price` and `quantity` are (n, 16) bytes, big-endian, at scale 18.
+    """
 
     timestamp: Ints
     receive_time: Ints
@@ -43,11 +46,11 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class Trades(Numbers):
-    """All fields of a batch of canonical trades, a column each, in input order.
+    """All fields of a batch of canonical trades, one column per field, in input order.
 
-    Times are µs since 1970. `price` and `quantity` are (n, 16) bytes, big-endian two's complement at scale
-    18 (`decimals.from_fixed16` reads them; rows reversed they are decimal128). `vendor_data` is flat: trade i
-    has the entries vendor_offsets[i] to vendor_offsets[i + 1] of vendor_keys and vendor_values.
+    `decimals.from_fixed16` reads `price` and `quantity`; with the bytes of each row reversed they are Arrow's
+    decimal128. `vendor_data` is flat: trade i has the entries from vendor_offsets[i] to before
+    vendor_offsets[i + 1] of vendor_keys and vendor_values.
     """
 
     exchange: Texts
@@ -60,16 +63,16 @@ class Trades(Numbers):
     trade_conditions: TextLists
     validation_errors: TextLists
     added: Mapping[str, Sequence[Any]]
-    """The fields of k2stream/avro/added.py, as fastavro reads them."""
+    """Values of the appended fields (k2stream/avro/added.py) by name, as fastavro reads them."""
 
     def __len__(self) -> int:
         return len(self.timestamp)
 
 
 def decode_hot(values: Sequence[bytes | None], keys: Sequence[bytes | None]) -> HotTrades:
-    """What the candles need, read by column. `keys` are the records' Kafka keys.
+    """Decode by column only the fields that candles need. `keys` are the records' Kafka keys.
 
-    Raises ValueError for a record that is no canonical trade, LookupError for an unknown writer's schema.
+    Raises ValueError for a record that is not a canonical trade, LookupError for an unknown writer's schema.
     """
     fast = _numbers(values)
     numbers = fast[0] if fast else _slow(values)
@@ -97,13 +100,16 @@ def _backfilled(values: Sequence[bytes | None], rows: Ints) -> NDArray[np.bool_]
 
 
 def decode(values: Sequence[bytes | None]) -> Trades:
-    """All fields. Raises ValueError and LookupError as `decode_hot` does."""
+    """Decode all fields. Raises ValueError and LookupError as `decode_hot` does."""
     fast = _numbers(values)
     return (_with_strings(values, *fast) if fast else None) or _slow(values)
 
 
 def _numbers(values: Sequence[bytes | None]) -> tuple[Numbers, Ints] | None:
-    """The columns before the strings, and the bytes they take in each record; None if any is unusual."""
+    """Return the columns before the strings and their size in bytes per record.
+
+    Returns None if the fast path does not support a record.
+    """
     table = np.array(values, f"S{_WIDTH}").view(np.uint8).reshape(len(values), _WIDTH)
     if not len(table) or table[:, 0].any() or _added(table[:, 1:_TIMES]) is None:
         return None
@@ -133,7 +139,10 @@ def _numbers(values: Sequence[bytes | None]) -> tuple[Numbers, Ints] | None:
 
 
 def _added(ids: NDArray[np.uint8]) -> set[int] | None:
-    """How many added fields the writers' schemas have, by their (n, 4) bytes ids; None if one is not ours."""
+    """Return the numbers of appended fields that the writers' schemas have; None if any schema is not ours.
+
+    `ids` are schema ids as (n, 4) bytes.
+    """
     words = np.ascontiguousarray(ids).view(">u4").ravel()
     different = words[:1] if (words == words[0]).all() else np.unique(words)
     known = added.layouts()
@@ -142,7 +151,7 @@ def _added(ids: NDArray[np.uint8]) -> set[int] | None:
 
 
 def _with_strings(values: Sequence[Any], numbers: Numbers, size: Ints) -> Trades | None:
-    """The numbers and what follows them; None if any record is unusual."""
+    """Decode the strings that follow the numbers; None if the fast path does not support a record."""
     joined = b"".join(values)
     lengths = np.fromiter(map(len, values), np.int64, len(values))
     ends = np.cumsum(lengths)
@@ -170,7 +179,7 @@ def _with_strings(values: Sequence[Any], numbers: Numbers, size: Ints) -> Trades
 
 
 def _end(values: Sequence[Any]) -> bytes:
-    """What records end with whose added fields have their defaults: nothing where their writer has none."""
+    """Return the bytes of the appended fields' defaults; none when the writer's schema has no such fields."""
     end = added.default_bytes()
     if not end:
         return end
@@ -179,9 +188,9 @@ def _end(values: Sequence[Any]) -> bytes:
 
 
 class _Strings:
-    """Reads the strings of all records in step: `at` is where each record is read next.
+    """Reads the strings of all records in parallel; `at` is the next position of each record.
 
-    `fits` turns False when a length takes more than one byte or an array is not in one block.
+    `fits` becomes False when a length takes more than one byte or an array has more than one block.
     """
 
     def __init__(self, joined: bytes, at: Ints) -> None:
@@ -190,12 +199,12 @@ class _Strings:
         self.fits = True
 
     def column(self) -> Ints:
-        """The (n, 2) spans of the records' next strings."""
+        """Read the next string of each record; returns (n, 2) starts and ends."""
         self.at, spans = self._span(self.at)
         return spans
 
     def blocks(self, strings_per_item: int) -> tuple[Ints, Ints]:
-        """The next array or map: where each record's items start in the flat list, and the strings' spans."""
+        """Read the next array or map; returns the items' offsets in the flat list, and the strings' spans."""
         counts = self._length(self.at)
         offsets = starts(counts)
         spans = np.empty((int(offsets[-1]) * strings_per_item, 2), np.int64)
@@ -210,13 +219,13 @@ class _Strings:
         return offsets, spans
 
     def skip(self, end: bytes) -> None:
-        """Go past bytes that all records have next."""
+        """Skip bytes that must come next in every record; otherwise `fits` becomes False."""
         for byte in end:
             self.fits &= bool((self._data.take(self.at, mode="clip") == byte).all())
             self.at = self.at + 1
 
     def texts(self, spans: Ints) -> Texts:
-        """The strings at spans; raises UnicodeDecodeError."""
+        """Return the strings at spans. Raises UnicodeDecodeError."""
         return Texts.at(self._data, spans[:, 0], spans[:, 1])
 
     def _span(self, at: Ints) -> tuple[Ints, Ints]:
@@ -231,7 +240,7 @@ class _Strings:
 
 
 def _slow(values: Sequence[bytes | None]) -> Trades:
-    """Any records, by fastavro."""
+    """Decode records of any kind by fastavro."""
     rows = [_record(value) for value in values]
 
     def column(name: str) -> list[Any]:

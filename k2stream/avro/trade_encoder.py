@@ -1,4 +1,4 @@
-"""Canonical trades to Avro by column: fixed-width bytes by numpy, the strings after them by joins."""
+"""Encodes canonical trades by column: fixed-width bytes by numpy, the strings after them by joins."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from k2stream.columnar.shapes import constant, joined
 from k2stream.model import decimals
 from k2stream.model.trade import Decimals, TradeColumns
 
-MISFIT = "\x80"  # stands for a length above 63, which takes more than the one byte the fast path has
+MISFIT = "\x80"  # stands for a length above 63, which does not fit in the one byte of the fast path
 
 
 class Made(dict[Any, Any]):
-    """Makes each value when it is first asked for: `map(made.__getitem__, column)` is one pass."""
+    """A dict that computes each value on first access: `map(made.__getitem__, column)` is one pass."""
 
     def __init__(self, make: Callable[[Any], Any]) -> None:
         super().__init__()
@@ -32,10 +32,10 @@ class Made(dict[Any, Any]):
 
 
 _LENGTHS = Made(lambda length: chr(2 * length) if length < 64 else MISFIT)
-"""The byte before a string, by the string's length."""
+"""The length byte before a string, as a character, by the string's length."""
 
 Texts = str | list[str]
-"""A column of pieces; a single string is the same in every row."""
+"""A column of text pieces; a single string stands for the same piece in every row."""
 
 
 def encode(
@@ -51,10 +51,10 @@ def encode(
     trade_conditions: Sequence[list[str]] | None = None,
     validation_errors: Sequence[list[str]] | None = None,
 ) -> list[bytes]:
-    """One Confluent-framed record a trade, byte for byte what fastavro writes.
+    """Encode one Confluent-framed record per trade, byte for byte as fastavro would.
 
-    `canonical` is BASE/QUOTE by trade, `process_time` µs since 1970. None for conditions or errors means none
-    in the whole batch. A vendor field that is "" is left out.
+    `canonical` is the BASE/QUOTE of each trade, `process_time` is in µs since 1970. None for conditions or
+    errors means that no trade of the batch has any. An empty vendor field is omitted.
     """
     count = len(columns)
     if not count:
@@ -95,13 +95,13 @@ def encode(
 
 
 def keys(exchange: str, canonical: Sequence[str]) -> list[bytes]:
-    """The record keys, "exchange:BASE/QUOTE"."""
+    """Return the record keys, "exchange:BASE/QUOTE"."""
     made = Made(lambda name: f"{exchange}:{name}".encode())
     return list(map(made.__getitem__, canonical))
 
 
 def _heads(numbers: dict[str, NDArray[Any]], taker_buy: Sequence[bool], schema_id: int) -> list[bytes]:
-    """The bytes up to trade_count, right where the times take 8 bytes."""
+    """Encode the fields up to trade_count; valid only for times that take 8 bytes."""
     times = [numbers[name] for name in ("timestamp", "receive_time", "process_time")]
     sides = np.array(taker_buy, np.bool_)
     fixed = fixed_part(times, (numbers["price"], numbers["quantity"]), sides, schema_id)
@@ -115,7 +115,7 @@ def fixed_part(
     taker_buy: NDArray[np.bool_],
     schema_id: int,
 ) -> NDArray[np.uint8]:
-    """(n, 62) bytes: header, times, price and quantity as fixed(16), side."""
+    """Encode (n, 62) bytes: header, times, price and quantity as fixed(16), and side."""
     columns = [*map(varint.pack8, times), *decimals]
     at = wire.HEADER.size
     out = np.empty((len(taker_buy), at + sum(column.shape[1] for column in columns) + 1), np.uint8)
@@ -129,7 +129,7 @@ def fixed_part(
 
 
 def texts(*strings: str) -> bytes:
-    """Strings of fewer than 64 ASCII characters, each with its length."""
+    """Encode strings of fewer than 64 ASCII characters, each after its length byte."""
     return "".join(map(_string, strings)).encode("ascii")
 
 
@@ -139,7 +139,7 @@ def _tails(
     trade_conditions: Sequence[list[str]] | None,
     validation_errors: Sequence[list[str]] | None,
 ) -> list[str]:
-    """The strings, maps and arrays from exchange on, as text; a row that is not ASCII is a misfit."""
+    """Encode the fields from exchange on as text; a row that is not ASCII must be encoded by fastavro."""
     count = len(columns)
     exchange = _string(columns.exchange)
     pieces: list[Texts] = [
@@ -163,7 +163,7 @@ def _array(items: Sequence[str]) -> str:
 
 
 def _strings(column: list[str]) -> list[Texts]:
-    """The pieces of a string column: its lengths, then the strings."""
+    """Return the pieces of a string column: its length bytes, then the strings."""
     lengths = list(map(len, column))
     if lengths.count(lengths[0]) == len(lengths):
         return [_LENGTHS[lengths[0]], column]
@@ -171,7 +171,7 @@ def _strings(column: list[str]) -> list[Texts]:
 
 
 def _map(data: dict[str, list[str]], count: int) -> list[Texts]:
-    """The pieces of a map column: the number of entries, the entries, the end."""
+    """Return the pieces of a map column: the number of entries, the entries, the end marker."""
     entries: list[Texts] = []
     present = np.zeros(count, np.int64)
     for name, column in data.items():
@@ -188,7 +188,7 @@ def _map(data: dict[str, list[str]], count: int) -> list[Texts]:
 
 
 def _merged(pieces: Iterable[Texts]) -> list[Texts]:
-    """Neighbours that are the same in every row, in one."""
+    """Merge adjacent pieces that are the same in every row into one."""
     merged: list[Texts] = []
     for piece in pieces:
         if isinstance(piece, str) and merged and isinstance(merged[-1], str):
@@ -199,12 +199,12 @@ def _merged(pieces: Iterable[Texts]) -> list[Texts]:
 
 
 def _valued(columns: TradeColumns) -> set[int]:
-    """Rows with a value in an added field."""
+    """Return rows with a value in an appended field."""
     return {row for data in columns.added.values() for row, value in enumerate(data) if value is not None}
 
 
 def _misfits(numbers: dict[str, NDArray[Any]], tails: list[str]) -> list[int]:
-    """Rows that the fast path cannot write."""
+    """Return rows that the fast path cannot encode."""
     odd = np.zeros(len(tails), np.bool_)
     for name in ("timestamp", "receive_time", "process_time"):
         times = numbers[name]

@@ -1,4 +1,4 @@
-"""Canonical trades that came by column to Avro by column: the same bytes as trade_encoder.py writes."""
+"""Encodes trades that were parsed by column to the same Avro bytes as trade_encoder.py."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from k2stream.model.trade import Decimals
 
 Ints = NDArray[np.int64]
 
-MAX_TEXT = 63  # characters whose count is one byte
+MAX_TEXT = 63  # the longest text whose length takes one byte
 
 
 @dataclass(frozen=True, slots=True)
 class UniformTrades:
-    """Trades of one exchange; arrays of one length.
+    """Trades of one exchange, in arrays of equal length.
 
-    `code` numbers each trade's symbol among `symbols` and `canonical`. Text columns are (n, widest) ASCII
-    characters and the width of each row. Every trade stands for itself alone, without conditions or errors.
+    `code` is the index of each trade's symbol in `symbols` and `canonical`. Times are µs since 1970. A text
+    column is (n, widest) ASCII characters and the width of each row. Each record is one exchange trade
+    (`trade_count` 1) without conditions or validation errors.
     """
 
     exchange: str
@@ -47,7 +48,10 @@ class UniformTrades:
 
 
 def encode(trades: UniformTrades, *, raw_partition: int, process_time: int, schema_id: int) -> list[bytes]:
-    """One Confluent-framed record per trade. Raises NotColumnar for times or texts that do not fit."""
+    """Encode one Confluent-framed record per trade; `process_time` is in µs since 1970.
+
+    Raises NotColumnar for times or texts that the fast path cannot encode.
+    """
     count = len(trades)
     times = (trades.timestamp, trades.receive_time, np.full(count, process_time, np.int64))
     if any(time.min() < varint.FIRST_8_BYTE or time.max() >= varint.END_8_BYTE for time in times):
@@ -69,7 +73,7 @@ def encode(trades: UniformTrades, *, raw_partition: int, process_time: int, sche
 
 
 def _names(trades: UniformTrades) -> Part:
-    """The exchange, symbol and canonical symbol of each trade."""
+    """Encode the exchange, symbol and canonical symbol of each trade."""
     pairs = zip(trades.symbols, trades.canonical, strict=True)
     names = [texts(trades.exchange, symbol, canonical) for symbol, canonical in pairs]
     widths = np.array(list(map(len, names)))
@@ -78,7 +82,7 @@ def _names(trades: UniformTrades) -> Part:
 
 
 def _text(column: Part) -> tuple[Part, Part]:
-    """The length byte of a text column, and the text."""
+    """Return the length bytes of a text column, and its text."""
     cells, widths = column
     if widths.max() > MAX_TEXT:
         raise NotColumnar("a text longer than 63 characters")

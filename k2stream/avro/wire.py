@@ -1,4 +1,4 @@
-"""The Confluent wire format (a zero byte, the schema id in 4 bytes, then Avro), and our own schemas."""
+"""The Confluent wire format (a zero byte, a 4-byte schema id, then Avro), and our own schemas."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _MALFORMED = (
     *(EOFError, ValueError, LookupError, OverflowError, MemoryError, TypeError, struct.error),
     fastavro.read.SchemaResolutionError,
 )
-"""What fastavro raises for bytes that are no record, by where it notices."""
+"""Errors that fastavro may raise for bytes that are not a valid record."""
 
 HEADER = struct.Struct(">bI")
 
 
 def header(schema_id: int) -> bytes:
-    """The 5 bytes before a record."""
+    """Return the 5 bytes that precede a record."""
     return HEADER.pack(0, schema_id)
 
 
 def schema_id(value: bytes | None) -> int:
-    """The writer's schema id of a record; ValueError when it is not in the Confluent wire format."""
+    """Return a record's schema id. Raises ValueError when it is not in the Confluent wire format."""
     if value is None or len(value) < HEADER.size or value[0] != 0:
         raise ValueError(f"not a record in the Confluent wire format: starts with {(value or b'')[:5]!r}")
     return int(HEADER.unpack_from(value)[1])
@@ -36,28 +36,28 @@ def schema_id(value: bytes | None) -> int:
 
 @cache
 def declared(name: str) -> Any:
-    """The schema of schemas/avro/<name>.avsc, as JSON."""
+    """Return the schema of schemas/avro/<name>.avsc as parsed JSON."""
     return json.loads((SCHEMAS / "avro" / f"{name}.avsc").read_text(encoding="utf-8"))
 
 
 def plain(schema: Any) -> Any:
-    """A schema for fastavro without its logical types: times stay integers and decimals bytes."""
+    """Parse a schema for fastavro without logical types, so that times stay integers and decimals bytes."""
     return fastavro.parse_schema(_without_logical_types(schema))
 
 
 @cache
 def declared_plain(name: str) -> Any:
-    """`plain` of schemas/avro/<name>.avsc."""
+    """Return `plain` of schemas/avro/<name>.avsc."""
     return plain(declared(name))
 
 
 def layout(schema: Any) -> str:
-    """What two schemas share whose records are the same bytes: no docs, defaults or logical types."""
+    """Return a text that is equal for schemas with the same encoding: no docs, defaults or logical types."""
     return str(to_parsing_canonical_form(schema))
 
 
 def write(record: dict[str, Any], name: str, schema_id: int) -> bytes:
-    """One record by fastavro: times as integers, decimals as bytes."""
+    """Encode one record by fastavro, from times as integers and decimals as bytes."""
     out = io.BytesIO()
     out.write(header(schema_id))
     fastavro.schemaless_writer(out, declared_plain(name), record)
@@ -65,7 +65,7 @@ def write(record: dict[str, Any], name: str, schema_id: int) -> bytes:
 
 
 def read(value: bytes, writer: Any, name: str) -> dict[str, Any]:
-    """One record by fastavro, from its writer's `plain` schema to schemas/avro/<name>.avsc.
+    """Decode one record by fastavro, from its writer's `plain` schema to that of schemas/avro/<name>.avsc.
 
     Times are integers, decimals bytes. Raises ValueError when the bytes are not a record of that schema.
     """

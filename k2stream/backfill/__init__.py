@@ -1,7 +1,7 @@
-"""Trades that a feed missed, fetched over REST and published as raw records with a mark.
+"""Fetches trades that a feed missed over REST and publishes them as raw records marked as backfilled.
 
-The gap filler runs beside the feed in the ingest worker of an exchange: it follows the feed events, and
-answers each that tells of a possible loss with the trades that the exchange still has.
+The gap filler runs next to the feed in the ingest worker of an exchange. It follows the feed events, and
+answers each event that reports a possible loss with the trades that the exchange still has.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def filler(
     settings: Settings,
     settled: Callable[[], Awaitable[None]],
 ) -> Filler | None:
-    """The gap filler of an exchange, None when nothing is to be fetched from it, which the log says.
+    """Create the gap filler of an exchange; None, with a log entry, when its gaps are not to be filled.
 
-    `settled` returns once all that the feed has received is durable.
+    `settled` returns once everything that the feed has received is durable.
     """
     name = exchange.name
     if exchange.history is None or not settings.feeds.fills_gaps(name):

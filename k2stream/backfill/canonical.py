@@ -1,4 +1,4 @@
-"""The canonical trades of one symbol: from the cold tier as far as it is, then from the canonical topic."""
+"""Reads the canonical trades of one symbol: from the cold table, and newer ones from the topic."""
 
 from __future__ import annotations
 
@@ -35,9 +35,10 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Canonical:
-    """The cold table, None where there is none, and COLUMNS of the topic's rows after it.
+    """The canonical trades of one symbol.
 
-    Offsets that are `nowhere` expired from the topic before the cold tier had them.
+    `cold` is the cold table (None if it does not exist), `recent` has COLUMNS of the topic's later rows.
+    `nowhere` are offsets that expired from the topic before they were written to the cold table.
     """
 
     instrument: Instrument
@@ -46,7 +47,7 @@ class Canonical:
     nowhere: range | None = None
 
     def newest(self, since: int) -> int:
-        """The newest event time, µs; 0 when there is no trade from a time on."""
+        """Return the newest event time of trades from `since` on, in µs; 0 when there are none."""
         parts = [self.recent]
         if self.cold is not None:
             where = f"timestamp >= '{clock.iso(since // 1000)}'"
@@ -55,7 +56,7 @@ class Canonical:
         return max((int(found.max()) for found in times if len(found)), default=0)
 
     def of(self, span: TradeSpan) -> HotTrades:
-        """A span's trades in raw order, with those of later times that may have made one of them late."""
+        """Return a span's trades in raw order, and later ones that may have made a trade of the span late."""
         inside = self._rows(span.start, span.end)
         live = [
             offset
@@ -70,7 +71,7 @@ class Canonical:
         return hot_trades(self.instrument.key, rows.take(pa.array(first)))
 
     def _rows(self, start: int, end: int | None, below: int | None = None) -> pa.Table:
-        """COLUMNS of trades from a time to before another, of raw offsets below one."""
+        """Read COLUMNS of trades in [start, end) µs, optionally only those with raw offsets below `below`."""
         times = _integers(self.recent, "timestamp")
         wanted = times >= start
         where = f"timestamp >= '{clock.iso(start // 1000)}'"
@@ -94,7 +95,7 @@ class Canonical:
 
 
 async def canonical(settings: Settings, instrument: Instrument) -> Canonical:
-    """What is there now of a symbol."""
+    """Read all canonical trades of a symbol that are stored now."""
     partition = topics.partition_of(instrument.symbol, settings.kafka.raw_partitions(instrument.exchange))
     cold, after = await asyncio.to_thread(_cold, settings.iceberg, partition)
     parts = [_plain(SILVER.empty_table().select(COLUMNS))]
@@ -112,20 +113,20 @@ async def canonical(settings: Settings, instrument: Instrument) -> Canonical:
 
 
 def _cold(settings: IcebergSettings, partition: int) -> tuple[Table | None, int]:
-    """The cold table, and the offset after the last of the canonical topic's partition that it holds."""
+    """Return the cold table, and the offset after the last one of the canonical topic that it contains."""
     table = read.find(open_catalog(settings), layer_tables.SILVER.cold)
     return table, read.end(table, topics.NORMALIZED, partition)
 
 
 def _plain(rows: pa.Table) -> pa.Table:
-    """The same types from both sources, in COLUMNS' order."""
+    """Cast rows of either source to the same types, in the order of COLUMNS."""
     kinds = {field.name: field.type for field in SILVER}
     kinds["side"] = pa.string()
     return rows.select(COLUMNS).cast(pa.schema([(name, kinds[name]) for name in COLUMNS]))
 
 
 def hot_trades(key: str, rows: pa.Table) -> HotTrades:
-    """Rows of one symbol as what candles are folded from."""
+    """Convert rows of one symbol to the input of the candle fold."""
     conditions = rows["trade_conditions"]
 
     def backfilled(wanted: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -152,7 +153,7 @@ def _integers(rows: pa.Table, name: str) -> NDArray[np.int64]:
 
 
 def _decimals(column: Any) -> Decimals:
-    """decimal128(38, 18) as scaled integers: Arrow's words reversed are Avro's bytes."""
+    """Convert decimal128(38, 18) to scaled integers; Arrow's bytes are Avro's in reverse order."""
     array = column.combine_chunks()
     if isinstance(array, pa.ChunkedArray):
         array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], column.type)

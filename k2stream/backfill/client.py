@@ -1,4 +1,4 @@
-"""An exchange's REST interface over HTTP: its rate kept, failed requests tried again for ever."""
+"""HTTP client of an exchange's REST interface: limits the request rate and retries without end."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from k2stream.model.errors import ConfigError
 from k2stream.settings import FeedSettings
 
 log = logging.getLogger(__name__)
-logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for each request
+logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs one line per request
 
 TIMEOUT_SECONDS = 20.0
-MOST_WAIT_SECONDS = 3600.0  # whatever Retry-After says
+MOST_WAIT_SECONDS = 3600.0  # upper limit of Retry-After
 
 
 class RestClient:
-    """Fetches pages of one exchange; an async context manager."""
+    """Fetches pages of past trades from one exchange; an async context manager."""
 
     def __init__(self, exchange: str, history: RestHistory, url: str, *, base: float, cap: float) -> None:
-        """Failed requests are repeated after `base` … `cap` seconds, see Backoff."""
+        """Retry failed requests after `base` to `cap` seconds, as in Backoff."""
         self.history = history
         self._exchange = exchange
         self._url = url
@@ -46,7 +46,10 @@ class RestClient:
             await self._http.aclose()
 
     async def fetch(self, request: RestRequest) -> Page:
-        """The answer, once there is one. Raises HistoryError when the exchange will never have any."""
+        """Return the page of a request, after as many retries as needed.
+
+        Raises HistoryError when the exchange has refused the request for good.
+        """
         backoff = Backoff(*self._waits)
         while True:
             await self._turn()
@@ -69,7 +72,7 @@ class RestClient:
                 await asyncio.sleep(wait)
 
     async def _get(self, request: RestRequest) -> httpx.Response:
-        if self._http is None:  # at the first request: certificates take a while to load
+        if self._http is None:  # created on first use: loading certificates takes a while
             self._http = httpx.AsyncClient(base_url=self._url, timeout=TIMEOUT_SECONDS)
         return await self._http.get(request.path, params=dict(request.query))
 
@@ -81,7 +84,7 @@ class RestClient:
 
 
 def client_of(settings: FeedSettings, exchange: Exchange) -> RestClient:
-    """A client of an exchange's REST interface. Raises ConfigError when there is none."""
+    """Create a client of an exchange's REST interface. Raises ConfigError when no REST URL is known."""
     name, url = exchange.name, settings.rest_url(exchange.name)
     if exchange.history is None or not url:
         raise ConfigError(
@@ -93,5 +96,5 @@ def client_of(settings: FeedSettings, exchange: Exchange) -> RestClient:
 
 
 def _retry_after(text: str) -> float:
-    """Seconds to wait; 0 for a header that is missing or a date, which none of the exchanges sends."""
+    """Return the seconds to wait; 0 if the header is missing or a date (no exchange here sends a date)."""
     return min(float(text), MOST_WAIT_SECONDS) if text.isascii() and text.isdigit() else 0.0

@@ -1,4 +1,7 @@
-"""How far an exchange's clock is ahead of ours, which may be the wrong one, and be set right in an outage."""
+"""Estimates how far an exchange's clock is ahead of ours before and after an outage.
+
+Our own clock may be the wrong one, and may be corrected during the outage.
+"""
 
 from __future__ import annotations
 
@@ -6,35 +9,35 @@ from collections import defaultdict
 from itertools import takewhile
 
 NEAREST = 200
-"""Frames on either side of an outage from which the difference is taken."""
+"""The most frames used for the estimate, on each side of an outage."""
 
 SHARE = 0.75
-"""Of the frames' differences, in ascending order: most are below the true one, by the time a trade took."""
+"""The quantile of the frames' differences that is used: latency puts most of them below the true value."""
 
 
 class Clocks:
-    """The differences of one exchange's connections. Records of a partition are added in its order. Pure.
+    """Clock differences per connection of one exchange. Pure; add the records of a partition in log order.
 
-    A frame says as much as its newest trade. The first one of a symbol may be a snapshot of old trades, and
-    says nothing.
+    Only the newest trade of a frame counts. The first frame of a symbol may be a snapshot of old trades, and
+    is ignored.
     """
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, str], int] = {}
         self._frames: defaultdict[int, dict[str, dict[tuple[str, int], int]]] = defaultdict(dict)
-        """By partition and connection: by symbol and receive time the greatest difference, µs."""
+        """The greatest difference in µs, by partition, by connection, and by symbol and receive time."""
 
     def add(self, partition: int, link: str, symbol: str, time: int, received: int) -> None:
-        """Take a trade of a connection: its time, and when it was received, µs."""
+        """Add a trade of a connection, with its trade time and receive time in µs."""
         frames = self._frames[partition].setdefault(link, {})
         if self._seen.setdefault((link, symbol), received) != received:
             frame, ahead = (symbol, received), time - received
             frames[frame] = max(frames.get(frame, ahead), ahead)
 
     def around(self, link: str) -> tuple[int | None, int | None]:
-        """What to add to our times of before a connection, and to those of its own: µs, None if unknown.
+        """Return how far the exchange was ahead before and during a connection, µs each; None if unknown.
 
-        Before it is as of the connection that told trades last.
+        The first value comes from the last connection before `link` that delivered trades.
         """
         earlier: list[int] = []
         own: list[int] = []

@@ -1,4 +1,4 @@
-"""Trades without ids, by what they are: the difference of what REST tells and the raw topic holds."""
+"""Compares trades without ids by content, to find those that REST reports and the raw topic lacks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Content = tuple[object, ...]
 
 
 def contents(columns: TradeColumns) -> list[Content]:
-    """What a trade is, but for its symbol and time; equal numbers are equal whatever their digits."""
+    """Return the content of each trade, without symbol and time. Numbers compare by value, not by digits."""
     vendor = list(zip(*columns.vendor_data.values(), strict=True)) or [()] * len(columns)
     return list(
         zip(
@@ -31,7 +31,7 @@ def contents(columns: TradeColumns) -> list[Content]:
 
 
 def _number(text: str) -> Decimal | str:
-    """What is no finite number stays text: a NaN equals nothing, and a signalling one may not be compared."""
+    """Return a finite number as Decimal, anything else as text: NaN equals nothing, and may not compare."""
     try:
         number = Decimal(text)
     except InvalidOperation:
@@ -40,9 +40,9 @@ def _number(text: str) -> Decimal | str:
 
 
 class HeldContents:
-    """Trades of one symbol without ids, by content: each as often as it happened, whoever told it.
+    """A multiset of one symbol's trades without ids; a trade that several connections sent counts once.
 
-    Records are added in raw order, by the rule of k2stream/normalizer/continuity/told.py.
+    Add records in raw order. k2stream/normalizer/continuity/told.py describes how repeats are recognized.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class HeldContents:
         self._count: Counter[tuple[Content, int]] = Counter()
 
     def add(self, content: Content, time: int, link: str) -> None:
-        """Take a record; `link` is the connection that told it, "" when it was fetched later."""
+        """Add a record with its trade time in µs; `link` is its connection, "" if it was fetched later."""
         if link:
             self._told[content, time, link] += 1
             if self._told[content, time, link] <= self._count[content, time]:
@@ -60,15 +60,15 @@ class HeldContents:
         insort(self._times[content], time)
 
     def times(self) -> Mapping[Content, list[int]]:
-        """Times, µs, ascending, by content."""
+        """Return the trade times in µs, ascending, by content."""
         return self._times
 
 
 def unmatched(told: Sequence[int], held: Sequence[int]) -> list[int]:
-    """Which of the `told` times, by position, have no partner among the `held` ones; both ascend.
+    """Return the positions of `told` times without a partner among the `held` times; both ascend, in µs.
 
-    As many as possible are paired, each at most ROUNDING_US apart: identical trades are real, so that this is
-    a difference of multisets.
+    This is a difference of multisets, because identical trades do occur: as many times as possible are
+    paired one to one, at most ROUNDING_US apart.
     """
     left, at = [], 0
     for position, time in enumerate(told):
@@ -82,13 +82,13 @@ def unmatched(told: Sequence[int], held: Sequence[int]) -> list[int]:
 
 
 def absent(exchange: Exchange, told: Sequence[Past], held: Mapping[Content, list[int]]) -> list[Past]:
-    """The trades of one symbol that REST tells and nobody holds, in their order."""
+    """Return the trades of one symbol that REST reported (`told`) and that are not in `held`, in order."""
     records, unreadable = raw.decode(exchange, [raw.record(item.trade, 0, "", 0) for item in told])
     readable = [row for row in range(len(told)) if row not in unreadable]
     rows: defaultdict[Content, list[int]] = defaultdict(list)
     for row, content in zip(readable, contents(exchange.normalise(records)), strict=True):
         rows[content].append(row)
-    missing = list(unreadable)  # whatever they are: the normaliser says what is wrong with them
+    missing = list(unreadable)  # published anyway: the normalizer reports what is wrong with them
     for content, alike in rows.items():
         alike.sort(key=lambda row: told[row].time)
         times = [told[row].time for row in alike]

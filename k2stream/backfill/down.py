@@ -1,4 +1,4 @@
-"""Until when the trades of each symbol had come when the worker before this one ended."""
+"""Finds until when the previous worker had received each symbol's trades."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ _EVENT = msgspec.json.Decoder(FeedEvent)
 
 
 async def last_up(exchange: Exchange, symbols: Sequence[str], settings: KafkaSettings) -> dict[str, int]:
-    """By symbol, µs, 0 for never: when the newest trade of its partition came, or since when it was down.
+    """Return when each symbol's feed was last known to be up, in µs since 1970; 0 for never.
 
-    Where a partition has none, the newest of all stands for it: the feed was up, and asked for the symbol.
+    This is the receive time of the newest trade in the symbol's partition (of any partition, if it has none:
+    the feed was up and had subscribed to the symbol), or the start of an outage if that is earlier.
     """
     received = await last_received(exchange, settings)
     any_of_them = max(received.values(), default=0)
@@ -35,7 +36,7 @@ async def last_up(exchange: Exchange, symbols: Sequence[str], settings: KafkaSet
 
 
 def down_since(events: Iterable[FeedEvent], symbols: Sequence[str]) -> dict[str, int]:
-    """Since when each symbol is down whose outage no later event ends; 0 for one that was never up."""
+    """Return the start (µs) of each symbol's outage that no later event ends; 0 if it was never up."""
     down: dict[str, int] = {}
     for event in events:
         concerned = [event.symbol] if event.symbol else symbols

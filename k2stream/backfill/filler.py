@@ -1,4 +1,4 @@
-"""The gap filler: follows the feed events of one exchange and answers those that tell of a possible loss."""
+"""The gap filler: follows one exchange's feed events and answers those that report a possible loss."""
 
 from __future__ import annotations
 
@@ -27,17 +27,18 @@ _EVENT = msgspec.json.Decoder(FeedEvent)
 
 
 class _Job(NamedTuple):
-    """An event to answer, and the offset to go on from when it is."""
+    """An event to answer, and the offset to commit afterwards."""
 
     event: FeedEvent
     next_offset: int
 
 
 class Filler:
-    """Fills the gaps of one exchange for as long as `run` runs; nothing it meets ends it, nor the feed.
+    """Fills the gaps of one exchange while `run` runs; errors end neither the filler nor the feed.
 
     An event is committed when its trades are durable in the raw topic. After a crash it is answered again:
-    the normaliser drops ids that it has seen, and contents that the raw topic holds are not published twice.
+    the normalizer drops ids it has seen, and trades without ids that the raw topic contains are not published
+    again.
     """
 
     def __init__(self, task: Task) -> None:
@@ -59,7 +60,7 @@ class Filler:
                             for tp, records in (await reader.poll()).items():
                                 await self._answer(reader, tp, records)
                             backoff.reset()
-                except Exception as error:  # whatever it is, the feed goes on
+                except Exception as error:  # no error here may stop the feed
                     metrics.GAP_FILL_FAILURES.labels(name).inc()
                     wait = backoff.next()
                     log.warning("%s: gaps are not filled, again in %.1f s: %r", name, wait, error)

@@ -1,4 +1,4 @@
-"""What an exchange's raw topic holds."""
+"""Reads the trades that an exchange's raw topic retains."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from k2stream.kafka.reader import Reader
 from k2stream.settings import KafkaSettings
 
 LATE_US = 60_000_000
-"""How long after its trade a record may have been received."""
+"""How long after its trade time a trade may have been received, at most."""
 
 FURTHER_US = 3_600_000_000
-"""How much further back trades are looked for where none is near."""
+"""How much further back trades are searched for when there are none nearby."""
 
 RECENT = 1_000
-"""Records at the end of each partition that say how far the clocks differ."""
+"""How many records at the end of each partition are used to compare the clocks."""
 
-RECORDS = (10, 10_000)  # looked at from the end of each partition, before all of them
+RECORDS = (10, 10_000)  # read from the end of each partition, before reading all of it
 
 
 @dataclass(frozen=True, slots=True)
 class HeldTrades:
-    """Trades of a raw topic, and how the clocks differ. All µs.
+    """Trades of a raw topic, and the difference of the clocks. All in µs.
 
-    `times` are by symbol and content, ascending; the exchange's clock was ahead of ours by so much `before`
-    an outage and `after` it.
+    `times` are trade times by symbol and content, ascending. `before` and `after` say how far the exchange's
+    clock was ahead of ours before and after an outage.
     """
 
     times: Mapping[str, Mapping[Content, list[int]]]
@@ -44,21 +44,22 @@ class HeldTrades:
 
 
 def trades_of(exchange: Exchange, values: Sequence[bytes | None]) -> Iterator[tuple[Any, str, Content, int]]:
-    """The readable raw records with symbol, content and time (µs)."""
+    """Yield the readable raw records with symbol, content and trade time (µs)."""
     records, _ = raw.decode(exchange, values)
     columns = exchange.normalise(records)
     return zip(records, columns.symbol, contents.contents(columns), columns.timestamp, strict=True)
 
 
 def link_of(record: Any) -> str:
-    """The connection that told a record, "" of one that was fetched later."""
+    """Return the connection of a record, "" if it was fetched over REST."""
     return "" if record.k2_backfilled else str(record.k2_conn)
 
 
 class Holdings:
-    """What was received from a time of our clock on, µs, around the beginning of a connection.
+    """Reads the raw trades received since `start` (µs, our clock), around the start of a connection.
 
-    By whichever clock: none of what is received later lies before it, also where the clock has gone back.
+    It reads on from the first record with that receive time, so that no later one is missed even if our
+    clock was set back.
     """
 
     def __init__(self, exchange: Exchange, settings: KafkaSettings, start: int, connection: str) -> None:
@@ -70,10 +71,10 @@ class Holdings:
         self._next: dict[int, int] = {}
 
     async def read(self) -> HeldTrades:
-        """All that the topic has now, up to its end, where trades are that were fetched before."""
+        """Read up to the current end of the topic, which includes trades fetched earlier."""
         await self._read_on()
         before, after = self._clocks.around(self._connection)
-        if before is None and not self._further:  # else our clock may have been another one than it is now
+        if before is None and not self._further:  # no estimate of our clock before the outage yet
             self._further = True
             self._start -= FURTHER_US
             self._next.clear()
@@ -105,13 +106,13 @@ class Holdings:
 
 
 def _compare(clocks: Clocks, partition: int, record: Any, symbol: str, time: int) -> None:
-    """A record says how the clocks differ when it was received as it came."""
+    """Add a record to the clock estimate if it was received at once, neither fetched nor left unread."""
     if not (record.k2_backfilled or record.k2_unread):
         clocks.add(partition, record.k2_conn, symbol, time, record.k2_recv)
 
 
 async def exchange_ahead(exchange: Exchange, settings: KafkaSettings) -> int:
-    """How far the exchange's clock is ahead of ours by the newest trades, µs; 0 where there are none."""
+    """Estimate from the newest trades how far the exchange's clock is ahead of ours, µs; 0 without trades."""
     topic, clocks = topics.raw(exchange.name), Clocks()
     async with Reader(settings, columnar=True) as reader:
         held = await reader.held(topic, settings.raw_partitions(exchange.name))
@@ -123,11 +124,11 @@ async def exchange_ahead(exchange: Exchange, settings: KafkaSettings) -> int:
 
 
 async def last_received(exchange: Exchange, settings: KafkaSettings) -> dict[int, int]:
-    """By partition the receive time of the newest trade that came over the socket, µs; 0 for none.
+    """Return the receive time (µs) of the newest trade per partition that came over the socket; 0 for none.
 
-    A worker may die when it has published to one partition and not to the next, so none speaks for another.
-    Trades that were fetched are passed over: they came while the socket may have been down. One that was
-    found in a socket left unread may have come as early as it was left.
+    Partitions are separate because a worker may die after it has published to some of them only. Fetched
+    trades are ignored: the socket may have been down. A trade found in a socket that was not read for a while
+    counts as received when reading stopped.
     """
     topic = topics.raw(exchange.name)
     async with Reader(settings, columnar=True) as reader:

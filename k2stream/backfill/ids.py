@@ -1,4 +1,4 @@
-"""Filling a range of trade ids."""
+"""Fills a gap that is a range of trade ids."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from k2stream.model.events import EventKind, FeedEvent
 log = logging.getLogger(__name__)
 
 MOST_IDS = 5_000_000
-"""More are not fetched for one event: the newest of them, in half an hour to half a day."""
+"""The most ids that are fetched for one event (the newest); this takes half an hour to half a day."""
 
 PATIENCE_US = 60_000_000
-"""How old a gap must be before ids that the exchange does not tell are taken to be none of its trades."""
+"""Minimum age of a gap, µs, before ids that REST does not return are taken to belong to no trade."""
 
 AGAIN_SECONDS = 5.0
 
 
 async def fill(task: Task, event: FeedEvent) -> None:
-    """Publish the trades of a GAP or JUMP."""
+    """Publish the trades of a GAP or JUMP event, and report the result as a feed event."""
     await task.settle(event.time, 1)
     try:
         count = await _publish(task, event)
@@ -34,9 +34,9 @@ async def fill(task: Task, event: FeedEvent) -> None:
 
 
 async def _publish(task: Task, event: FeedEvent) -> int:
-    """How many trades there were. Raises HistoryError.
+    """Publish the trades of a gap and return how many there were. Raises HistoryError.
 
-    From the lowest id on: so the normaliser's hole only shrinks, whatever ids are skipped.
+    Ids are fetched in ascending order, so that the normalizer's hole only shrinks even if ids are skipped.
     """
     history, first, last = task.client.history, event.first_missing, event.last_missing
     assert history.by_id and first is not None and last is not None
@@ -63,9 +63,9 @@ async def _publish(task: Task, event: FeedEvent) -> int:
 
 
 async def _next(task: Task, event: FeedEvent, start: int, last: int, page: Page) -> int:
-    """The lowest id from `start` on that may be of a trade, after a page of none.
+    """Return the lowest id from `start` on that may belong to a trade, after a page without trades.
 
-    A restart of an exchange leaves millions out.
+    An exchange may skip millions of ids when it restarts.
     """
     history = task.client.history
     assert history.by_id
@@ -73,14 +73,14 @@ async def _next(task: Task, event: FeedEvent, start: int, last: int, page: Page)
         lowest = max(start, last - history.limit + 1)
         page = await task.client.fetch(history.by_id(event.symbol, event.numbering, lowest, last))
         if len(page.trades) >= history.limit and page.trades[0].id > start:
-            return start  # the answer is full before it gets there
+            return start  # the page is full before it reaches `start`
     return next((item.id for item in page.trades if item.id >= start), last + 1)
 
 
 async def _is_beyond(task: Task, event: FeedEvent, last: int) -> bool:
-    """Whether REST has got further than an id: what it leaves out from then on, it will not tell.
+    """Whether REST already returns trades newer than id `last`, so that ids it still omits will not follow.
 
-    Ids that have started again since never get there, but the times do.
+    Trade times are compared too, because ids that have restarted since may never reach `last`.
     """
     history = task.client.history
     assert history.newest
@@ -89,7 +89,7 @@ async def _is_beyond(task: Task, event: FeedEvent, last: int) -> bool:
 
 
 def _note(event: FeedEvent, missing: int) -> str:
-    """What there is to say of the ids that are not there."""
+    """Describe the ids for which no trade was found; "" if there are none."""
     if not missing:
         return ""
     if event.kind is EventKind.JUMP:

@@ -1,4 +1,4 @@
-"""What the platform holds of a symbol without trade ids: the raw topic, and the cold tier from before it."""
+"""Reads the stored trades of a symbol without trade ids: the raw topic, and older ones from the cold tier."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from k2stream.settings import IcebergSettings, Settings
 
 
 class Known:
-    """The trades of a span, whose receive times are at most FURTHER_US before their trade times."""
+    """The stored trades of a span; none was received more than FURTHER_US before its trade time."""
 
     def __init__(self, settings: Settings, instrument: Instrument, span: TradeSpan) -> None:
         self._settings, self._instrument, self._span = settings, instrument, span
@@ -31,9 +31,9 @@ class Known:
         self._next: int | None = None
 
     async def times(self) -> Mapping[Content, list[int]]:
-        """Their times (µs, ascending) by content, of all that is there now.
+        """Read what is stored now, and return the trade times (µs, ascending) by content.
 
-        Raises ConfigError when some that were there are nowhere any more: they would be published again.
+        Raises ConfigError when older records are no longer stored anywhere: they would be published again.
         """
         name, span = self._exchange.name, self._span
         topic, partitions = topics.raw(name), self._settings.kafka.raw_partitions(name)
@@ -43,7 +43,7 @@ class Known:
             if self._next is None:
                 since = await reader.since(topic, partitions, (span.start - FURTHER_US) // 1000)
                 self._next = since[partition][0]
-                if begin and self._next <= begin:  # else all since then is in the topic
+                if begin and self._next <= begin:  # otherwise the topic still has all of the span
                     where = self._settings.iceberg, self._instrument, span, partition, begin
                     self._add(await asyncio.to_thread(_cold, *where))
             async for batch in reader.read(topic, {partition: (self._next, end)}):
@@ -67,7 +67,7 @@ def _of_symbol(batch: RecordBatch, instrument: Instrument, offsets: range) -> li
 def _cold(
     settings: IcebergSettings, instrument: Instrument, span: TradeSpan, partition: int, begin: int
 ) -> list[bytes | None]:
-    """Raw records of the span below an offset, from bronze. Raises ConfigError where it ends before."""
+    """Read the span's raw records below offset `begin` from bronze. Raises ConfigError if any is missing."""
     topic = topics.raw(instrument.exchange)
     table = read.find(open_catalog(settings), layer_tables.BRONZE[instrument.exchange].cold)
     end = read.end(table, topic, partition)

@@ -1,4 +1,4 @@
-"""Filling what an exchange without trade ids sent while no connection was up."""
+"""Fills the outages of an exchange without trade ids."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ log = logging.getLogger(__name__)
 AGAIN_SECONDS = 5.0
 
 ENDS = (EventKind.CONNECTED, EventKind.SUBSCRIBED)
-"""Events that tell of an outage by its end: of the whole feed, of one symbol."""
+"""Events that report an outage when it ends: of the whole feed, or of one symbol."""
 
 PATIENCE_US = 3_600_000_000
-"""How long REST may take to get to what the feed told: of a symbol that trades no more it may never do."""
+"""How long to wait, µs, until REST returns the newest trade of the feed; it may never do so."""
 
 MOST_US = 24 * 3_600_000_000
-"""Of a longer outage only the end is fetched."""
+"""The longest time, µs, that is fetched; of a longer outage only the end."""
 
 
 def join(before: FeedEvent, event: FeedEvent, margin_us: int) -> FeedEvent | None:
-    """Two outages of the same symbols as one when they touch: for a feed that flaps REST is asked once."""
+    """Merge two touching outages of the same symbols, to save requests when a feed flaps; None otherwise."""
     alike = before.kind in ENDS and event.kind in ENDS and before.symbol == event.symbol
     if not (alike and before.since and event.since) or event.since > before.time + 2 * margin_us:
         return None
@@ -39,11 +39,11 @@ def join(before: FeedEvent, event: FeedEvent, margin_us: int) -> FeedEvent | Non
 
 
 async def fill(task: Task, event: FeedEvent) -> None:
-    """Publish what REST tells of the time of an outage and the raw topic does not hold."""
+    """Publish the trades of an outage that REST returns and the raw topic lacks."""
     if event.since in (0, event.time):
-        return  # it was never up before, or its symbols' outages are told one by one
+        return  # it was never up before, or each symbol's outage has its own event
     name, margin = task.exchange.name, task.margin_us
-    # By two clocks, where ours was set right in between: the one may be later than the other.
+    # If our clock was corrected in between, start may be later than end.
     start, end = max(event.since - margin, event.time - MOST_US), event.time + margin
     note = ""
     if start > event.since:
@@ -74,7 +74,10 @@ async def fill(task: Task, event: FeedEvent) -> None:
 
 
 async def _told(task: Task, symbol: str, span: TradeSpan, held: HeldTrades) -> Sequence[Past]:
-    """What REST tells of a symbol and a span, once it has got to what the feed told; raises HistoryError."""
+    """Fetch a symbol's trades of a span, once REST has reached the feed's newest trade.
+
+    Raises HistoryError.
+    """
     held_times = (time for times in held.times.get(symbol, {}).values() for time in times if time < span.end)
     newest = max(held_times, default=0)
     is_old = task.patience(span.end, PATIENCE_US)

@@ -1,4 +1,4 @@
-"""Fetched trades and what was done about a loss, as records."""
+"""Publishes fetched trades and feed events as records."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from k2stream.settings import KafkaSettings
 
 
 class Output:
-    """Publishes to the raw topic, as connection `<exchange>-rest-<hex>`, and to the feed events."""
+    """Publishes to the raw topic, as connection `<exchange>-rest-<hex>`, and to the feed-events topic."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Output:
         self._sequence = 0
 
     async def trades(self, trades: Sequence[Past]) -> None:
-        """Return when they are durable."""
+        """Publish trades; returns when they are durable."""
         if not trades:
             return
         columns: dict[tuple[str, int], Columns] = {}
@@ -48,7 +48,7 @@ class Output:
         metrics.BACKFILLED.labels(self._exchange).inc(len(trades))
 
     async def event(self, event: FeedEvent) -> None:
-        """Return when it is durable."""
+        """Publish a feed event; returns when it is durable."""
         column = Columns()
         column.append(self._exchange.encode(), events.encode(event), event.time)
         await self._publisher.publish({(topics.FEED_EVENTS, 0): column})

@@ -1,7 +1,7 @@
-"""A backfill: a span's trades from REST into the raw topic, and from there on the platform's usual way.
+"""A backfill: publishes a span's trades from REST to the raw topic, where the workers pick them up.
 
-What a worker's tables still have of the span they revise themselves; what they have forgotten is recomputed
-here, from all trades that the platform holds of it.
+Workers revise the candles that are still in their tables. Candles that have left the tables are recomputed
+here, from all stored trades.
 """
 
 from __future__ import annotations
@@ -39,18 +39,21 @@ from k2stream.model.roles import Role
 from k2stream.settings import FeedSettings, KafkaSettings, Settings
 
 WITHIN_SECONDS = 120.0
-"""For the workers to take in what was published."""
+"""How long to wait for the workers to process what was published."""
 
 
 RECENT_US = 600 * 1_000_000
-"""Of so recent a time trades may be on their way through the feed."""
+"""Trades younger than this may still be on their way through the feed."""
 
 WAITS, WAIT_SECONDS = 20, 0.5
-"""For a trade that the feed received later: then those before are durable. A quiet or dead feed has none."""
+"""How often and how long to wait for a later trade of the feed, which shows that earlier ones are durable.
+
+A quiet or dead feed has none.
+"""
 
 
 class Result(NamedTuple):
-    """Trades that the exchange told, those of them that were published, and the candles recomputed."""
+    """Counts: trades that the exchange returned, trades published, and candles recomputed."""
 
     told: int
     published: int
@@ -59,20 +62,20 @@ class Result(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BackfillReport:
-    """What a run says on its way: a step in words, and how far the fetching is (0 to 1, trades told)."""
+    """Callbacks for progress: a step in words, and the fetched fraction (0 to 1) with the trades so far."""
 
     step: Callable[[str], None]
     progress: Callable[[float, int], None]
 
 
 class OwnPublisher:
-    """A feed's publisher through a producer of its own."""
+    """Implements a feed's publisher with a separate producer."""
 
     def __init__(self, producer: DurableProducer) -> None:
         self._producer = producer
 
     async def publish(self, columns: Mapping[tuple[str, int], Columns]) -> None:
-        """Return when the records are durable, each partition's in order."""
+        """Publish records in order per partition; returns when they are durable."""
         sent = [
             await self._producer.send(topic, value, key, partition)
             for (topic, partition), column in columns.items()
@@ -83,10 +86,10 @@ class OwnPublisher:
 
 
 async def run(settings: Settings, instrument: Instrument, span: TradeSpan, report: BackfillReport) -> Result:
-    """Fetch, publish, wait for the workers, recompute.
+    """Fetch and publish a span's trades, wait for the workers, and recompute candles.
 
-    A run that was broken off is taken up where it was. Raises ConfigError when the exchange has no REST
-    interface here or refuses, or when no worker takes the trades.
+    An interrupted run is resumed. Raises ConfigError when the exchange has no REST interface here or refuses
+    the request, or when no worker processes the trades.
     """
     note = BackfillNote(settings.local.data_path, instrument, span)
     await ensure_topics(settings.kafka, topics.declared(settings.kafka))
@@ -123,13 +126,13 @@ async def _fetch(
     progress: BackfillProgress,
     report: BackfillReport,
 ) -> BackfillProgress:
-    """Publish what the exchange tells, chunk by chunk, each noted once it is durable."""
+    """Fetch and publish chunk by chunk, and save the progress once a chunk is durable."""
     async with client_of(settings.feeds, exchanges.get(instrument.exchange)) as client:
-        # Ids are told apart by the normaliser; without ids what is held is not published again.
+        # The normalizer drops known ids; without ids, stored trades must not be published again.
         held = None if client.history.by_id else Known(settings, instrument, span)
         turns = Turns(instrument.exchange, output, settings)
         if held:
-            await held.times()  # most of it; what comes in the meantime is compared in each turn
+            await held.times()  # reads most of it now; each turn reads only what is new
         try:
             async for chunk in chunks(
                 client, instrument.symbol, client.history.numbering(instrument), span, progress.cursor
@@ -162,9 +165,9 @@ async def _missing(instrument: Instrument, held: Known, told: Sequence[Past]) ->
 async def settled(
     settings: Settings, exchange: Exchange, span: TradeSpan, report: BackfillReport
 ) -> TradeSpan:
-    """The part of a span of which all trades that the feed will bring are durable.
+    """Return the part of a span for which every trade that the feed delivers is durable.
 
-    Raises ConfigError when there is none.
+    Raises ConfigError when the whole span is too recent.
     """
     margin = settings.feeds.gap_fill_margin_us
     behind = max(-await exchange_ahead(exchange, settings.kafka), 0)

@@ -1,4 +1,4 @@
-"""Candles of windows that the tables no longer have, from all trades that the platform holds of them."""
+"""Recomputes candles of windows that have left the tables, from all stored trades."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from k2stream.model.trade import HotTrades
 from k2stream.settings import Settings
 
 DAY_US = TIMEFRAMES["1d"] * 1000
-"""The longest window: what is recomputed at once."""
+"""The longest window, and the unit in which candles are recomputed."""
 
 _AT_ONCE = 1000  # candles
 
 
 async def recompute(settings: Settings, instrument: Instrument, span: TradeSpan, publisher: Publisher) -> int:
-    """Publish the span's candles that are older than what the tables keep, final; how many.
+    """Publish, as final, the span's candles that have left the tables, and return their number.
 
-    A candle says what the tables would have said: it is equal where they had all trades, and of a higher
-    revision where some were fetched since. Raises ConfigError when not all of those trades are anywhere.
+    A candle is what the tables would have produced: equal if they had all its trades, with a higher revision
+    if some were fetched since. Raises ConfigError when some of the trades are no longer stored anywhere.
     """
     partition = topics.partition_of(instrument.symbol, settings.kafka.raw_partitions(instrument.exchange))
     held = await canonical(settings, instrument)
@@ -65,11 +65,11 @@ def _part(instrument: Instrument, nowhere: range) -> str:
 def forgotten(
     trades: HotTrades, span: TradeSpan, newest: int, retention: int, grace: int
 ) -> Iterator[tuple[str, Sequence[tuple[int, State]]]]:
-    """By timeframe, windows that meet a span of one day and that tables may have dropped: open time, state.
+    """Yield per timeframe the windows of a one-day span that tables may have dropped: open time, state.
 
-    `trades` are all of one symbol of that day, and what made any of them late; `newest` is its newest event
-    time. A window is dropped when there are `retention` newer ones that have closed: so long a time must have
-    passed. Open times are in ms, all other times in µs.
+    `trades` are all trades of one symbol and day, and later ones that made any of them late. `newest` is the
+    symbol's newest event time. A table drops a window once `retention` newer windows have closed, so at least
+    that much time must have passed. Open times are in ms, all other times in µs.
     """
     if not len(trades):
         return

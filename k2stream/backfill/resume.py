@@ -1,4 +1,4 @@
-"""How far a backfill has come, in a file of the data folder: one that is broken off goes on from there."""
+"""Saves the progress of a backfill in the data folder, so that an interrupted one can be resumed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from k2stream.model.instrument import Instrument
 
 
 class BackfillProgress(msgspec.Struct, frozen=True):
-    """The cursor after the last chunk that is durable (None before the first), and what was found so far."""
+    """The cursor after the last durable chunk (None before the first), and the numbers of trades so far."""
 
     cursor: int | None = None
     told: int = 0
@@ -21,7 +21,7 @@ class BackfillProgress(msgspec.Struct, frozen=True):
 
 
 class BackfillNote:
-    """The file of one backfill: of an exchange, a symbol and a span."""
+    """The progress file of one backfill: one exchange, symbol and span."""
 
     def __init__(self, folder: Path, instrument: Instrument, span: TradeSpan) -> None:
         times = (f"{datetime.fromtimestamp(time / 1e6, UTC):%Y%m%dT%H%M%S.%f}" for time in span)
@@ -29,19 +29,19 @@ class BackfillNote:
         self._path = folder / "backfill" / f"{name}.json"
 
     def read(self) -> BackfillProgress:
-        """What was written last; the beginning where that is nothing, or unreadable."""
+        """Return the saved progress, or that of a new backfill if there is none or it is unreadable."""
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=BackfillProgress)
         except (FileNotFoundError, msgspec.DecodeError):
             return BackfillProgress()
 
     def write(self, progress: BackfillProgress) -> None:
-        """Replace it in one step."""
+        """Replace the file atomically."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         fresh = self._path.with_suffix(".tmp")
         fresh.write_bytes(msgspec.json.encode(progress))
         fresh.replace(self._path)
 
     def remove(self) -> None:
-        """The backfill is done."""
+        """Delete the file, once the backfill is complete."""
         self._path.unlink(missing_ok=True)

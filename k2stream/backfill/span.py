@@ -1,4 +1,4 @@
-"""A symbol's past trades from one time to another, page by page, whichever way an exchange is asked."""
+"""Fetches a symbol's trades of a time span page by page, from an exchange that pages by id or by time."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from k2stream.normalizer.continuity.told import ROUNDING_US
 
 
 class TradeSpan(NamedTuple):
-    """Trade times from `start` to before `end`, µs since 1970."""
+    """Trade times in [start, end), µs since 1970."""
 
     start: int
     end: int
 
 
 class Chunk(NamedTuple):
-    """Trades of the span, ascending, and the cursor to go on from after them."""
+    """Trades of the span, ascending, and the cursor from which to continue."""
 
     trades: Sequence[Past]
     cursor: int
@@ -27,7 +27,7 @@ class Chunk(NamedTuple):
 def chunks(
     client: RestClient, symbol: str, numbering: str, span: TradeSpan, cursor: int | None = None
 ) -> AsyncIterator[Chunk]:
-    """Every trade of the span that the exchange still tells, each once; from a cursor on where one is given.
+    """Yield each trade of the span that the exchange still has, once; from `cursor` on if it is given.
 
     Raises HistoryError when the exchange refuses the symbol.
     """
@@ -39,7 +39,7 @@ def chunks(
 async def _by_id(
     client: RestClient, symbol: str, numbering: str, span: TradeSpan, cursor: int | None
 ) -> AsyncIterator[Chunk]:
-    """The cursor is an id."""
+    """Page by id; the cursor is an id."""
     history = client.history
     assert history.by_id and history.newest
     newest = (await client.fetch(history.newest(symbol, numbering))).trades
@@ -51,7 +51,7 @@ async def _by_id(
         upto = min(first + history.limit - 1, last)
         told = (await client.fetch(history.by_id(symbol, numbering, first, upto))).trades
         page = [item for item in told if first <= item.id <= upto]
-        # What is older may not be told any more: go on with the first that is.
+        # Older trades may no longer be available: continue from the first that is.
         first = max(upto + 1, told[0].id) if told else upto + 1
         yield Chunk([item for item in page if span.start <= item.time < span.end], first)
         if page and min(item.time for item in page) >= span.end:
@@ -59,7 +59,7 @@ async def _by_id(
 
 
 async def _locate(client: RestClient, symbol: str, numbering: str, time: int, last: int) -> int:
-    """An id less than a page before the first trade at or after a time: ids rise with time."""
+    """Bisect for an id less than a page before the first trade from `time` (µs) on; ids rise with time."""
     history = client.history
     assert history.by_id
     low, high = 0, last
@@ -71,13 +71,13 @@ async def _locate(client: RestClient, symbol: str, numbering: str, time: int, la
         known = [item for item in told if item.id >= middle]
         if known and known[0].time >= time:
             high = middle
-        else:  # earlier, or so old that it is not told
+        else:  # earlier, or too old to be available
             low = middle
     return low
 
 
 async def _by_time(client: RestClient, symbol: str, span: TradeSpan) -> AsyncIterator[Chunk]:
-    """The cursor is a time in µs."""
+    """Page by time; the cursor is a time in µs."""
     history = client.history
     assert history.by_time
     since = (span.start - 1) * 1000
@@ -86,7 +86,7 @@ async def _by_time(client: RestClient, symbol: str, span: TradeSpan) -> AsyncIte
         page = await client.fetch(history.by_time(symbol, since))
         waiting |= {item.id: item for item in page.trades}
         is_last = len(page.trades) < history.limit or page.trades[-1].time >= span.end
-        # An answer may end amid trades of one time: those wait for the next, which begins with them.
+        # A page may end between trades of the same time: these wait for the next page, which repeats them.
         edge = span.end if is_last else page.trades[-1].time - ROUNDING_US
         ready = [item for item in waiting.values() if span.start <= item.time < edge]
         yield Chunk(sorted(ready, key=lambda item: (item.time, item.id)), edge)

@@ -1,4 +1,4 @@
-"""What filling a gap needs."""
+"""The dependencies of filling a gap."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from k2stream.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One exchange's: where trades come from and where they go to. `now_us` is the clock of receive times."""
+    """Source and destination of one exchange's trades. `now_us` is the clock of receive times, in µs."""
 
     exchange: Exchange
     symbols: Sequence[str]
@@ -27,29 +27,29 @@ class Task:
     output: Output
     settings: Settings
     settled: Callable[[], Awaitable[None]]
-    """Returns once all that the feed has received is durable."""
+    """Returns once everything that the feed has received is durable."""
 
     now_us: Callable[[], int] = clock.now_us
     turns: Turns | None = None
-    """None where nobody else fetches."""
+    """None if nobody else fetches."""
 
     @property
     def margin_us(self) -> int:
-        """How long REST may take to tell a trade."""
+        """The time, µs, after which REST is expected to return a trade."""
         return self.settings.feeds.gap_fill_margin_us
 
     async def settle(self, time_us: int, margins: int) -> None:
-        """Wait until so many margins after a moment of the past, whatever our clock says."""
+        """Wait until `margins` margins after a past time (µs), never longer even if our clock is wrong."""
         margin = self.margin_us
         await asyncio.sleep(min(time_us + margins * margin - self.now_us(), margins * margin) / 1e6)
 
     def patience(self, time_us: int, patience_us: int) -> Callable[[], bool]:
-        """Tells whether so long has passed since a moment: by our clock, or by how long we have waited."""
+        """Return a function: whether `patience_us` have passed since `time_us`, or since this call."""
         begun = time.monotonic()
         return lambda: self.now_us() > time_us + patience_us or (time.monotonic() - begun) * 1e6 > patience_us
 
     async def publish(self, compare: Callable[[], Awaitable[Sequence[Past]]]) -> int:
-        """Publish what a comparison with what is held says is missing; how many that were."""
+        """Publish the missing trades that `compare` returns, in a turn if needed; returns their number."""
         if self.turns:
             return await self.turns.publish(compare)
         missing = await compare()
@@ -57,7 +57,7 @@ class Task:
         return len(missing)
 
     async def done(self, event: FeedEvent, symbol: str, since: int, count: int, note: str) -> None:
-        """Answer an event for a symbol."""
+        """Publish the BACKFILLED event that answers an event for one symbol."""
         answer = FeedEvent(
             kind=EventKind.BACKFILLED,
             exchange=self.exchange.name,

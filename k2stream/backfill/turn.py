@@ -1,7 +1,8 @@
-"""One at a time compares what is held with what is told and publishes the difference, whoever fetches.
+"""Lets one process at a time compare fetched trades with stored ones and publish the difference.
 
-Turns are taken in the order of the feed events: all that fetch write a claim there and read on to it. A turn
-is over with its release, or LEASE_SECONDS after others have read the claim: clocks may differ, durations not.
+Each process writes a claim to the feed-events topic; the order of claims is the order of turns. A turn ends
+when it is released, or LEASE_SECONDS after another process has read the claim: clocks may differ between
+processes, durations do not.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from k2stream.model.events import EventKind, FeedEvent
 from k2stream.settings import Settings
 
 LEASE_SECONDS = 60.0
-"""How long a claim counts: by then its holder has published, or is gone."""
+"""How long a claim is valid: by then its holder has published, or is gone."""
 
 OLD_US = 600_000_000
-"""A claim older than this is over, by clocks that differ by less."""
+"""Age, µs, after which a claim is ignored; clocks are assumed to differ by less."""
 
 AGAIN_SECONDS = 0.2
 
@@ -35,12 +36,12 @@ _EVENT = msgspec.json.Decoder(FeedEvent)
 
 @dataclass(slots=True)
 class Claims:
-    """Who has claimed a turn and not released it, in order. Pure."""
+    """The claims that are not released, in order. Pure."""
 
     _seen: dict[str, float] = field(default_factory=dict)
 
     def take(self, events: Iterable[FeedEvent], now: float, now_us: int) -> None:
-        """Events of one exchange that were read at `now` (seconds, monotonic), `now_us` by our wall clock."""
+        """Add events of one exchange, read at `now` (monotonic seconds) and `now_us` (wall clock, µs)."""
         for event in events:
             if event.kind in (EventKind.CLAIMED, EventKind.RELEASED):
                 self._seen.pop(event.connection, None)
@@ -48,7 +49,7 @@ class Claims:
                 self._seen[event.connection] = now
 
     def holder(self, now: float) -> str:
-        """The connection whose turn it is, "" for none."""
+        """Return the connection whose turn it is at `now` (monotonic seconds), "" for none."""
         return next((name for name, seen in self._seen.items() if now < seen + LEASE_SECONDS), "")
 
 
@@ -59,7 +60,7 @@ def _decoded(value: bytes) -> FeedEvent | None:
 
 
 class Turns:
-    """The turns of one output."""
+    """Takes turns for one output."""
 
     def __init__(
         self, exchange: str, output: Output, settings: Settings, now_us: Callable[[], int] = clock.now_us
@@ -69,9 +70,9 @@ class Turns:
         self._claims = Claims()
 
     async def publish(self, compare: Callable[[], Awaitable[Sequence[Past]]]) -> int:
-        """Publish what a comparison says is missing; how many that were.
+        """Publish the missing trades that `compare` returns, in a turn; returns their number.
 
-        It is made again when it took so long that others may have had their turn since: a process may freeze.
+        The comparison is repeated if it took so long that others may have had a turn: a process may freeze.
         """
         while True:
             async with self._take() as until:
@@ -82,7 +83,7 @@ class Turns:
 
     @asynccontextmanager
     async def _take(self) -> AsyncIterator[float]:
-        """Wait for a turn; until when it is this one's, seconds of the monotonic clock."""
+        """Wait for a turn; yields the monotonic time, in seconds, until which it may be used."""
         claimed = await self._claim()
         try:
             while await self._holder() != self._output.connection:
@@ -98,7 +99,7 @@ class Turns:
         return self._claims.holder(time.monotonic())
 
     async def events(self) -> list[FeedEvent]:
-        """The exchange's events that may count, and were not read before."""
+        """Read the exchange's events since the last call, at first those of the last 2 * OLD_US."""
         async with Reader(self._settings.kafka) as reader:
             if self._next is None:
                 since = (self._now_us() - 2 * OLD_US) // 1000
@@ -112,7 +113,7 @@ class Turns:
         return [event for value in values if (event := _decoded(value))]
 
     async def _claim(self) -> float:
-        """When it was begun to be written, seconds of the monotonic clock."""
+        """Write a claim; returns the monotonic time, in seconds, at which writing began."""
         begun = time.monotonic()
         await self._write(EventKind.CLAIMED)
         return begun

@@ -1,10 +1,10 @@
-"""Record batches instead of single events under Faust: app, transport, table and producer.
+"""Faust with record batches in place of single events: app, transport, table and producer.
 
-Opt in per topic with ``schema=BatchSchema()``; the rest of Faust (agents, tables, recovery, web) stays. Faust
-is imported with the first name that needs it: a RecordBatch does not.
+Opt in per topic with ``schema=BatchSchema()``; the rest of Faust (agents, tables, recovery, web) is
+unchanged. Faust is imported on first use of a name that needs it, which RecordBatch does not.
 
-What is listed here and ``proof``, which says what a position refers to, is the interface; modules with a
-leading underscore are not. ``transport`` is Faust's entry point.
+The public interface consists of the names listed here and of ``proof``, which describes what a position
+refers to. Modules with a leading underscore are private. ``transport`` is Faust's entry point.
 """
 
 from importlib import import_module

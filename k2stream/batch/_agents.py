@@ -1,4 +1,4 @@
-"""What the consumer must know of agents: whether one holds a batch, acknowledges by hand, or has failed."""
+"""Tells the consumer whether an agent is processing a batch, acknowledges manually, or has failed."""
 # ruff: noqa: SLF001 - private parts of pinned versions; tests/unit/batch/test_assumptions.py guards them
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def any_busy(app: BatchApp) -> bool:
-    """Whether an agent is between taking an event and asking for the next."""
+    """Whether any agent is processing an event."""
     return any(stream.current_event is not None for _, stream in _streams(app))
 
 
 def manual_topics(app: BatchApp) -> set[str]:
-    """Topics that an agent acknowledges by hand (``stream.noack()``)."""
+    """Return the topics that an agent acknowledges manually (``stream.noack()``)."""
     return {
         topic
         for agent, stream in _streams(app)
@@ -35,8 +35,9 @@ def manual_topics(app: BatchApp) -> set[str]:
 def stop_on_failure(app: BatchApp, halt: Callable[[BaseException], None]) -> None:
     """Make agents of batch topics call ``halt`` and crash the worker when they fail.
 
-    Faust closes the stream of a failed agent, which acknowledges the batch in hand, and restarts the agent.
-    ``halt`` runs before the stream can be closed and before any handler of the application may await.
+    Faust would close the stream of a failed agent, which acknowledges its current batch, and restart the
+    agent. ``halt`` runs before the stream can be closed, and before any error handler of the application can
+    await.
     """
     for agent in _agents(app):
         if isinstance(getattr(agent.channel, "schema", None), BatchSchema):

@@ -1,6 +1,6 @@
-"""What is relied on of aiokafka, which has no types: of the pinned version, private parts too.
+"""Types for the parts of aiokafka that are used here, including private parts of the pinned version.
 
-Only type checkers read these; tests/unit/batch/test_assumptions.py holds that the parts are as said here.
+Only type checkers read them; tests/unit/batch/test_assumptions.py checks that aiokafka matches.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from faust.types import RecordMetadata
 
 
 class ConsumerRecord(Protocol):
-    """A record that was read; its timestamp in ms since 1970."""
+    """A fetched record; its timestamp is in ms since 1970."""
 
     @property
     def offset(self) -> int: ...
@@ -40,40 +40,40 @@ class InnerBuilder(Protocol):
         headers: Sequence[tuple[str, bytes]],
         /,
     ) -> object | None:
-        """None when the record does not fit."""
+        """Add a record; returns None when it does not fit."""
 
 
 class BatchBuilder(Protocol):
-    """A batch that is still open, or waits to be sent."""
+    """A batch that is still open or waiting to be sent."""
 
     _builder: InnerBuilder
     _relative_offset: int
 
     def size(self) -> int:
-        """Bytes."""
+        """Return the size in bytes."""
 
     def closed(self) -> bool:
-        """Whether it is complete."""
+        """Whether the batch accepts no more records."""
 
 
 class WaitingBatch(Protocol):
-    """A batch of the producer's accumulator that is not under way."""
+    """A batch in the producer's accumulator that is not yet sent."""
 
     _builder: BatchBuilder
     future: asyncio.Future[RecordMetadata]
 
 
 class Cluster(Protocol):
-    """What a client knows of its cluster."""
+    """A client's metadata of its cluster."""
 
     def leader_for_partition(self, tp: TopicPartition) -> int | None:
-        """The broker's id; None or -1 without a leader."""
+        """Return the leader's broker id; None or -1 without a leader."""
 
     def partitions_for_topic(self, topic: str) -> set[int] | None:
-        """None of a topic that is not known."""
+        """Return the partition numbers of a topic; None if the topic is unknown."""
 
     def topics(self) -> set[str]:
-        """Names of all topics."""
+        """Return the names of all topics."""
 
 
 class Client(Protocol):
@@ -82,31 +82,31 @@ class Client(Protocol):
     cluster: Cluster
 
     def get_random_node(self) -> int | None:
-        """A broker's id."""
+        """Return a broker's id; None if no broker is known."""
 
     async def send(self, node: int, request: object) -> Any:
-        """The response, of the type that belongs to the request; raises KafkaError."""
+        """Return the response to a request. Raises KafkaError."""
 
     def force_metadata_update(self) -> object:
-        """Ask for the metadata anew, without waiting."""
+        """Request fresh metadata, without waiting for it."""
 
     async def fetch_all_metadata(self) -> Cluster:
-        """Of all topics; raises KafkaError."""
+        """Fetch the metadata of all topics. Raises KafkaError."""
 
 
 class Coordinator(Protocol):
-    """A consumer's place in its group."""
+    """A consumer's membership in its group."""
 
     async def fetch_committed_offsets(
         self, tps: Sequence[TopicPartition]
     ) -> dict[TopicPartition, OffsetAndMetadata]:
-        """Only those that are committed."""
+        """Return the committed offsets, of partitions that have one."""
 
     async def _do_heartbeat(self) -> bool: ...
 
 
 class KafkaConsumer(Protocol):
-    """AIOKafkaConsumer."""
+    """The interface of AIOKafkaConsumer that is used here."""
 
     _client: Client
     _coordinator: Coordinator
@@ -115,34 +115,34 @@ class KafkaConsumer(Protocol):
     commit: Callable[[Mapping[TopicPartition, OffsetAndMetadata]], Awaitable[None]]
 
     async def beginning_offsets(self, tps: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """Raises KafkaError."""
+        """Return the first offset of each partition. Raises KafkaError."""
 
     async def end_offsets(self, tps: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """Raises KafkaError."""
+        """Return the offset after the last one of each partition. Raises KafkaError."""
 
     async def stop(self) -> None:
-        """Leave the group."""
+        """Leave the group and close connections."""
 
 
 class PartitionState(Protocol):
-    """How far a partition is fetched; `timestamp` is when an answer last came, in ms since 1970."""
+    """Fetch state of a partition; `timestamp` is the time of the last response, in ms since 1970."""
 
     timestamp: int | None
 
     def await_reset(self, strategy: int) -> None:
-        """Find a position anew."""
+        """Determine a new position by a reset strategy."""
 
 
 class Assignment(Protocol):
-    """The partitions that are fetched; not `active` once there is another."""
+    """The assigned partitions; not `active` once a newer assignment exists."""
 
     active: bool
 
     def state_value(self, tp: TopicPartition) -> PartitionState:
-        """Of one partition."""
+        """Return the state of one partition."""
 
 
 class FetchRequest(Protocol):
-    """By topic: partitions, each with its offset and what else is asked."""
+    """A fetch request: by topic its partitions, each as a tuple that starts with number and offset."""
 
     topics: Sequence[tuple[str, Sequence[tuple[int, int, int]]]]

@@ -1,4 +1,4 @@
-"""The Faust app that batch delivery belongs to."""
+"""The Faust app with batch delivery."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 class BatchApp(faust.App):
     """A Faust app with batch delivery: ``BatchApp("clicks", **batch_app_options("localhost:9092"))``.
 
-    It takes all options of ``faust.App``, and ``gather_seconds``: how long after a fetch the next one is sent
-    to the same broker, after a small fetch and after a larger one. What is there is delivered at once; what
-    comes meanwhile is delivered together. It may be set until the worker starts.
+    It takes all options of ``faust.App``, and ``gather_seconds``: the pauses between fetches from the same
+    broker, in seconds, after a small fetch and after a larger one. Available records are delivered at once;
+    records that arrive during a pause are delivered together. It may be set until the worker starts.
 
-    ``preparations`` are awaited in turn before the worker joins its group; one that raises ends the start.
-    ``before_refusal`` are awaited before a worker whose state is refused ends: they write what is held of the
-    log as it was.
+    ``preparations`` are awaited in order before the worker joins its group; an error in one prevents the
+    start. ``before_refusal`` are awaited before a worker with refused state ends; they write what is still
+    buffered of the previous log.
     """
 
     if TYPE_CHECKING:
@@ -41,16 +41,16 @@ class BatchApp(faust.App):
         self.preparations: list[Callable[[], Awaitable[None]]] = []
         self.before_refusal: list[Callable[[], Awaitable[object]]] = []
         self.returning = asyncio.Lock()
-        """Held by a sink that goes back: one at a time."""
+        """Locked while a sink moves its partitions back to earlier offsets, one sink at a time."""
         super().__init__(id, **options)
 
     async def on_first_start(self) -> None:
-        """Prepare, and start as Faust does."""
+        """Run the preparations, then start as Faust does."""
         await self.prepare()
         await super().on_first_start()
 
     async def prepare(self) -> None:
-        """Await the preparations."""
+        """Await the preparations in order."""
         for prepare in self.preparations:
             await prepare()
 

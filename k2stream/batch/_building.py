@@ -1,4 +1,4 @@
-"""Record batches out of columns."""
+"""Builds aiokafka record batches from columns."""
 # ruff: noqa: SLF001 - private parts of pinned versions; tests/unit/batch/test_assumptions.py guards them
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ Timestamps = int | Sequence[int] | NDArray[np.int64]
 Headers = Sequence[tuple[str, bytes]]
 
 RECORD_OVERHEAD = 40
-"""Bytes of a record beside its key and value, at most: varints of its length, time, offset, key and value."""
+"""The most bytes that a record takes besides key and value: varints of lengths, time and offset."""
 
 
 class RecordTooLarge(BadData, ValueError):
-    """A single record does not fit the largest batch."""
+    """A single record does not fit in the largest batch."""
 
 
 class Built(NamedTuple):
@@ -38,10 +38,11 @@ def build(
     timestamps: Timestamps,
     headers: Headers | None = None,
 ) -> list[Built]:
-    """Batches, in order, of at most ``limit`` bytes each before compression.
+    """Build batches, in order, of at most ``limit`` bytes each before compression.
 
-    ``create`` returns an aiokafka BatchBuilder that takes ``limit`` bytes. Raises RecordTooLarge for a record
-    that does not fit a batch of its own, ValueError when the columns differ in length.
+    ``create`` returns an aiokafka BatchBuilder for ``limit`` bytes. ``timestamps`` are in ms since 1970.
+    Raises RecordTooLarge for a record that does not fit in a batch by itself, ValueError when the columns
+    differ in length.
     """
     times = _column(timestamps, len(values))
     if not len(keys) == len(values) == len(times):
@@ -71,7 +72,7 @@ def extend(
     values: Sequence[bytes | None],
     timestamps: Timestamps,
 ) -> bool:
-    """Add records to an open batch, all of them or, where they might not fit its ``limit`` bytes, none."""
+    """Add all records to an open batch and return True, or add none if they might exceed ``limit`` bytes."""
     times = _column(timestamps, len(values))
     if builder.closed() or not len(keys) == len(values) == len(times):
         return False
@@ -86,7 +87,7 @@ def extend(
 
 
 def _finished(builder: BatchBuilder, count: int, limit: int) -> Built:
-    # A builder refuses what does not fit, but never its first record.
+    # A builder refuses records that do not fit, except for its first record.
     if builder.size() > limit:
         raise RecordTooLarge(f"one record makes a batch of {builder.size()} bytes, the limit is {limit}")
     builder._relative_offset = count

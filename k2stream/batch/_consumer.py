@@ -1,4 +1,4 @@
-"""Consumer of whole batches that loses and skips none across seeks, rebalances, crashes and stops."""
+"""Consumer of whole batches that loses no records across seeks, rebalances, crashes and stops."""
 # ruff: noqa: SLF001 - private parts of pinned versions; tests/unit/batch/test_assumptions.py guards them
 
 from __future__ import annotations
@@ -28,16 +28,19 @@ from k2stream.batch.proof import last_of
 if TYPE_CHECKING:
     from k2stream.batch._aiokafka import ConsumerRecord
 
-# A fetch that finds nothing returns after this; a seek waits for it.
+# Timeout of a fetch without records; a seek waits for a running fetch.
 POLL_SECONDS = 0.25
-# The same while a topic is at its bound: it may resume at any acknowledgement.
+# The same while a topic is at its limit of unacknowledged records, from which any acknowledgement frees it.
 PAUSED_POLL_SECONDS = 0.05
-# Before Faust's own limit of a seek, after which it goes on as if the worker had been told to stop.
+# How long before Faust's own seek timeout a seek fails: Faust would go on as if the worker were stopping.
 SEEK_MARGIN_SECONDS = 2.0
 
 
 class Consumer(Measured):
-    """Where a method replaces one of Faust's, its docstring says what stock Faust does wrong there."""
+    """Faust's consumer with batch delivery.
+
+    The docstring of a method that replaces one of Faust's says what stock Faust does wrong.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._ledgers: dict[TP, AckLedger] = {}
@@ -45,7 +48,8 @@ class Consumer(Measured):
         self._halted: BaseException | None = None
         self._fetch_idle = asyncio.Event()
         self._fetch_idle.set()
-        # Replaced whenever flow stops: what an earlier session fetched is dropped, and read again later.
+        # Replaced whenever flow stops: records fetched in an earlier session are dropped, and read again
+        # later.
         self._session = object()
         super().__init__(*args, **kwargs)
 
@@ -77,13 +81,13 @@ class Consumer(Measured):
         return self._schemas.get(tp.topic) is not None
 
     def is_columnar(self, topic: str) -> bool:
-        """Whether fetches of the topic arrive as RecordBatch; called in the consumer thread."""
+        """Whether the topic is fetched as RecordBatch; called in the consumer thread."""
         return self._schemas.get(topic) is not None or self._batch_table(topic) is not None
 
     # Delivery
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109, C901
-        """Fetch once; stock drops what was fetched from partitions that were paused meanwhile."""
+        """Fetch once; stock Faust drops records fetched from partitions that are paused during the fetch."""
         if self.app.client_only:
             async for item in super().getmany(timeout):
                 yield item
@@ -118,9 +122,9 @@ class Consumer(Measured):
             yield tp, self._to_message(tp, record)
 
     async def _fetch(self, timeout: float) -> Mapping[TP, list[Any]]:  # noqa: ASYNC109
-        """Fetch from the active partitions of topics that are not at their bound."""
+        """Fetch from the active partitions of topics that are below their limit of unacknowledged records."""
         full = self._full_topics()
-        # A copy: aiokafka takes a set emptied meanwhile for "all partitions".
+        # A copy: aiokafka would treat a set that becomes empty during the call as "all partitions".
         active = {tp for tp in self._get_active_partitions() if tp.topic not in full}
         if not active:
             await (self._wait_for_ack(1.0) if full else self.sleep(POLL_SECONDS))
@@ -158,22 +162,23 @@ class Consumer(Measured):
     # Position
 
     def stop_flow(self) -> None:
-        """Stop delivery; a fetch in flight belongs to the past from here on."""
+        """Stop delivery, and discard the result of a fetch in flight."""
         super().stop_flow()
         self._session = object()
-        # Bulk replay sets it where Faust's own loop would clear it: the next recovery would end at once.
+        # Bulk replay sets it where Faust's own loop would clear it; left set, the next recovery would end at
+        # once.
         self.app.tables.recovery.signal_recovery_end.clear()
 
     async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
-        """Stock seeks changelogs under a fetch in flight, which then takes records from the new position."""
+        """Seek once no fetch is in flight: in stock Faust one would return records from the new position."""
         await self._fetch_idle.wait()
         await super().seek_wait(partitions)
 
     async def perform_seek(self) -> None:
         """Seek to the committed offsets with flow stopped and no fetch in flight; the caller resumes flow.
 
-        Stock leaves both running although the caller clears the agents' queues next, and does not move
-        never-committed partitions; a seek that takes too long leaves its worker waiting for ever.
+        Stock Faust leaves both running although the caller clears the agents' queues next, does not move
+        partitions without a committed offset, and waits forever after a seek that takes too long.
         """
         try:
             async with asyncio.timeout(self.app.conf.broker_request_timeout - SEEK_MARGIN_SECONDS):
@@ -212,7 +217,7 @@ class Consumer(Measured):
     def _new_offset(self, tp: TP) -> int | None:
         if not self._is_batch(tp):
             return super()._new_offset(tp)
-        # Faust's streams keep notes by offset that nobody needs here.
+        # Faust's streams collect acknowledged offsets here, which are not needed.
         self._acked[tp].clear()
         self._acked_index[tp].clear()
         ledger = self._ledgers.get(tp)
@@ -223,9 +228,9 @@ class Consumer(Measured):
             await super()._add_gap(tp, offset_from, offset_to)
 
     async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
-        """Commit behind the producer's barrier; stock's flush may return early and only logs what failed.
+        """Commit after the producer's barrier; stock Faust's flush may return early and only logs failures.
 
-        A worker that its group has replaced commits nothing, and must not write its tables' changelogs.
+        A worker that has been removed from its group commits nothing, and must not write its changelogs.
         """
         if self._halted is not None or self.crashed or not await self._thread.is_member():
             return False
@@ -247,7 +252,7 @@ class Consumer(Measured):
         return True
 
     async def _commit_acked(self) -> None:
-        """Commit everything acknowledged by now, after any commit under way."""
+        """Commit everything acknowledged so far, after any running commit."""
         while await self.maybe_wait_for_commit_to_finish():
             pass
         await self.commit()
@@ -255,7 +260,7 @@ class Consumer(Measured):
     # Rebalance, stop, failure
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Let agents finish what they have in hand, and commit it; stock drops the acknowledgements first."""
+        """Let agents finish their batches and commit them; stock Faust drops the acknowledgements first."""
         self.stop_flow()
         self.app.flow_control.suspend()
         self.app.flow_control.clear()
@@ -266,10 +271,10 @@ class Consumer(Measured):
         await super().on_partitions_revoked(revoked)
 
     async def wait_empty(self) -> None:
-        """Before a stop: what agents have in hand is finished and committed, or read again later.
+        """Before a stop, let agents finish and commit their batches; unfinished ones are read again later.
 
-        Stock acknowledges a batch when its agent is cancelled half-way through. What a noack() stream holds
-        may be acknowledged until the end.
+        Stock Faust acknowledges a batch when its agent is cancelled halfway through. Batches of a noack()
+        stream may still be acknowledged until the end.
         """
         await self._wait_for_agents()
         manual = agents.manual_topics(self.app)
@@ -280,26 +285,26 @@ class Consumer(Measured):
         await self._commit_acked()
 
     async def _forget_tables_if_replaced(self) -> None:
-        """Others own the partitions of a worker that its group gave up: the changelogs went on without it."""
+        """Clear the tables if the worker was removed from its group: others have written the changelogs."""
         if not await self._thread.is_member():
             for table in self.app.tables.values():
                 if isinstance(table, BatchTable):
                     table.forget()
 
     async def _wait_for_agents(self) -> None:
-        """Wait, up to half the rebalance timeout, until no agent has a batch in hand."""
+        """Wait until no agent is processing a batch, at most for half the rebalance timeout."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.app.conf.broker_rebalance_timeout / 2
         while agents.any_busy(self.app) and not (self._halted or self.crashed) and loop.time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
     async def on_task_error(self, exc: BaseException) -> None:
-        """Stock commits here, with the batch that failed counted as done."""
+        """Skip Faust's handling after a failure: it commits, and counts the failed batch as done."""
         if self._halted is None:
             await super().on_task_error(exc)
 
     def _halt(self, exc: BaseException) -> None:
-        """No delivery, acknowledgement, flush or commit from here on."""
+        """Stop all delivery, acknowledgements, flushes and commits."""
         self._halted = exc
         self.stop_flow()
         self.app.flow_control.suspend()

@@ -1,4 +1,4 @@
-"""Columns straight from aiokafka's fetcher: 0.23 µs a record, where a ConsumerRecord costs 0.71 µs."""
+"""Columns directly from aiokafka's fetcher: 0.23 µs per record, where a ConsumerRecord costs 0.71 µs."""
 # ruff: noqa: SLF001 - private parts of pinned versions; tests/unit/batch/test_assumptions.py guards them
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ if TYPE_CHECKING:
     from k2stream.batch._app import BatchApp
     from k2stream.batch._consumer import Consumer
 
-# A compressed fetch may unpack to far more than its size: it is cut, at the next broker batch, at this size.
+# A compressed fetch may unpack to far more than its size: it is split after this many records, at the end of
+# a broker batch.
 MAX_RECORDS = 20_000
-# The broker holds a fetch so long when nothing is new. A partition that was paused may wait for one to end.
+# How long the broker waits for new records. A partition that was paused may have to wait for a fetch to end.
 FETCH_MAX_WAIT_MS = 100
-# A fetch of so many bytes is worth a longer pause, one of so many shows a backlog: the next follows at once.
+# From the first size on a longer pause follows; from the second on there is a backlog, and no pause follows.
 BUSY_BYTES, BACKLOG_BYTES = 16 << 10, 1 << 20
 NO_GATHER = (0.0, 0.0)
-# For the consumer's thread to answer once the worker has failed.
+# How long the consumer's thread may take to answer once the worker has failed.
 ANSWER_SECONDS = 1.0
 
 
@@ -43,11 +44,11 @@ T = TypeVar("T")
 
 
 class ThreadFailed(Unavailable):
-    """The consumer's thread serves no calls any more."""
+    """The consumer's thread has failed and no longer answers calls."""
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """Faust's consumer thread with a columnar fetcher for the topics its consumer names."""
+    """Faust's consumer thread with a columnar fetcher for the topics that its consumer selects."""
 
     app: BatchApp
     consumer: Consumer
@@ -63,7 +64,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return consumer
 
     def _write_notes(self, consumer: KafkaConsumer) -> None:
-        """Faust commits bare offsets: put the note of each beside it."""
+        """Commit each offset with its note as metadata; Faust commits offsets only."""
         commit = consumer.commit
 
         async def noted(offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
@@ -82,24 +83,27 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             install(self._ensure_consumer()._fetcher, self.consumer.is_columnar, self.app.gather_seconds)
 
     async def on_thread_stop(self) -> None:
-        """Stop the consumer while this thread answers: its last rebalance asks the main one, and that us.
+        """Stop the consumer while this thread still answers calls, which its last rebalance depends on.
 
-        Stock stops answering first, and a worker that is told to stop amid a rebalance never ends.
+        Stock Faust stops answering first, so that a worker that is stopped during a rebalance never ends.
         """
         if self._consumer is not None:
             await self._consumer.stop()
         await super().on_thread_stop()
 
     def asked(self, tp: TP) -> float:
-        """When the fetch was sent whose answer gave the high-water mark; monotonic seconds, -inf for none."""
+        """Return when the last answered fetch of a partition was sent, in monotonic seconds; -inf for none.
+
+        The high-water mark is from the answer to that fetch.
+        """
         asked: dict[TP, float] = getattr(self._ensure_consumer()._fetcher, "asked", {})
         return asked.get(tp, -inf)
 
     async def call_thread(self, fun: Callable[..., Awaitable[T]], *args: object, **kwargs: object) -> T:
-        """As stock, but it raises ThreadFailed once the worker has failed and there is no answer.
+        """Call as in Faust, but raise ThreadFailed if the worker has failed and there is no answer.
 
-        A thread that has failed serves no call any more, and stock waits for the answer for ever: a worker
-        whose agent failed at such a moment did not end.
+        A failed thread answers no calls, and stock Faust would wait forever, so that the worker would not
+        end.
         """
         call: asyncio.Future[T] = asyncio.ensure_future(super().call_thread(fun, *args, **kwargs))
         try:
@@ -116,24 +120,27 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             call.cancel()
 
     async def look(self, wanted: Mapping[TP, int]) -> dict[TP, Shown]:
-        """What the broker shows of partitions and of one offset each; raises KafkaError without an answer."""
+        """Return what the broker retains of partitions, and the record at one offset of each.
+
+        Raises KafkaError without an answer.
+        """
         consumer = self._ensure_consumer()
         return await self.call_thread(witness.look_at, consumer, wanted)
 
     async def records_at(self, wanted: Mapping[TP, int]) -> dict[TP, Proof | None]:
-        """The record at an offset of each partition; raises KafkaError without an answer."""
+        """Return the record at an offset of each partition. Raises KafkaError without an answer."""
         client = self._ensure_consumer()._client
         return await self.call_thread(witness.records_at, client, wanted)
 
     async def gone(self, topics: Iterable[str]) -> list[str]:
-        """Topics that the brokers do not know."""
+        """Return the topics that do not exist on the brokers."""
         return await self.call_thread(self._gone, list(topics))
 
     async def _gone(self, topics: list[str]) -> list[str]:
         client = self._ensure_consumer()._client
         if all(map(client.cluster.partitions_for_topic, topics)):
             return []
-        # A member that does not lead its group may not have asked for them yet.
+        # Only the group leader is sure to have requested the metadata of all these topics.
         try:
             known = (await client.fetch_all_metadata()).topics()
         except KafkaError:
@@ -141,25 +148,28 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return [topic for topic in topics if topic not in known]
 
     async def topic_ids(self, topics: Iterable[str]) -> dict[str, str | None]:
-        """The ids of topics, as topic_ids.ids has them."""
+        """Return the ids of topics, as `_topic_ids.ids` does."""
         client = self._ensure_consumer()._client
         _, found = await self.call_thread(topic_ids.ids, client, topics)
         return found
 
     async def committed(self, tps: Iterable[TP]) -> dict[TP, OffsetAndMetadata]:
-        """What the group has committed, with what was noted beside it."""
+        """Return the group's committed offsets with their metadata."""
         coordinator = self._ensure_consumer()._coordinator
         asked = [TopicPartition(*tp) for tp in tps]
         found = await self.call_thread(coordinator.fetch_committed_offsets, asked)
         return {TP(*tp): given for tp, given in found.items()}
 
     async def is_member(self) -> bool:
-        """Ask the group; False also while it cannot be reached. A worker that stood still may be replaced."""
+        """Whether the worker is still in its group, by a heartbeat; False also if the group is unreachable.
+
+        A worker that was suspended may have been removed.
+        """
         try:
             return await self.call_thread(self._heartbeat)
         except ThreadFailed:
             return False
-        except RuntimeError:  # its event loop is closed: it has ended
+        except RuntimeError:  # the thread's event loop is closed: it has ended
             if not (self.crashed or self.consumer.crashed):
                 raise
             return False
@@ -169,10 +179,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
 
 class ColumnFetcher(Fetcher):  # type: ignore[misc]
-    """Fetcher that keeps partitions of columnar topics as RecordBatch items instead of single records.
+    """Fetcher that returns RecordBatch items instead of single records for columnar topics.
 
-    What is there is delivered at once; the next fetch from the same broker is sent ``gather`` seconds later
-    (the first after a small fetch, the second after a larger one), and finds together what came meanwhile.
+    Available records are delivered at once. The next fetch from the same broker is sent ``gather`` seconds
+    later (the first value after a small fetch, the second after a larger one), and collects what arrived
+    meanwhile.
     """
 
     columnar: Callable[[str], bool]
@@ -182,9 +193,10 @@ class ColumnFetcher(Fetcher):  # type: ignore[misc]
     fresh: int
 
     async def close(self) -> None:
-        """Stock cancels its requests and raises what that does to one that has hardly begun.
+        """Cancel pending requests without raising their errors, then close as aiokafka does.
 
-        The consumer's thread died of it before it had told the worker, which then never ended.
+        aiokafka raises the cancellation of a request that has barely begun. That ended the consumer's thread
+        before it had informed the worker, which then never ended.
         """
         self._fetch_task.cancel()
         await asyncio.wait([self._fetch_task])
@@ -195,7 +207,7 @@ class ColumnFetcher(Fetcher):  # type: ignore[misc]
         await super().close()
 
     def _set_error(self, tp: TopicPartition, error: Exception) -> None:
-        """A partition without a position begins where stock begins; one out of range is an error."""
+        """Reset a partition without a position as configured; report an offset out of range as an error."""
         if isinstance(error, NoOffsetForPartitionError):
             if (subscription := self._subscriptions.subscription) and subscription.assignment:
                 subscription.assignment.state_value(tp).await_reset(self.fresh)
@@ -206,10 +218,10 @@ class ColumnFetcher(Fetcher):  # type: ignore[misc]
         try:
             return await self._fetch(assignment, node_id, request)
         finally:
-            # Stock forgets the request in a callback of its task. When records are taken in the instant in
-            # which the task ends, it looks for work before that, finds none, and sleeps for 200 ms.
+            # aiokafka drops the request in a callback of its task. If records are taken just as the task
+            # ends, the fetcher looks for work before that callback, finds none, and sleeps for 200 ms.
             loop = asyncio.get_running_loop()
-            loop.call_soon(loop.call_soon, self._look_again)  # after that callback
+            loop.call_soon(loop.call_soon, self._look_again)  # runs after that callback
 
     def _look_again(self) -> None:
         self._notify(self._wait_consume_future)
@@ -219,7 +231,7 @@ class ColumnFetcher(Fetcher):  # type: ignore[misc]
         arrived: bool = await super()._proc_fetch_request(assignment, node_id, request)
         self._note_answers(assignment, request, sent, since)
         size = 0
-        # No await since the results were stored: nobody has read them yet.
+        # Nobody has read the results yet: there was no await since they were stored.
         for tp, result in self._records.items():
             if type(result) is FetchResult and result.has_more() and self.columnar(tp.topic):
                 size += make_columnar(result._partition_records, self.breaks[TP(*tp)])
@@ -228,14 +240,15 @@ class ColumnFetcher(Fetcher):  # type: ignore[misc]
             return arrived
         for waiter in self._fetch_waiters:
             self._notify(waiter)
-        with suppress(asyncio.CancelledError):  # as stock: who cancels a fetch awaits it, and goes on closing
+        with suppress(asyncio.CancelledError):  # as in aiokafka: whoever cancels a fetch awaits it
             await asyncio.sleep(pause)
-        return False  # whoever waits has been woken
+        return False  # the waiters are notified already
 
     def _note_answers(self, assignment: Assignment, request: FetchRequest, sent: float, since: int) -> None:
-        """An answer says how things were when it was asked for, however late it is read.
+        """Record for each partition when the answered request was sent, or count a break without an answer.
 
-        Without one a connection was lost, or the leader was another: its log may be too.
+        An answer shows the state at the time of the request, however late it is read. Without an answer the
+        connection was lost or the leader has changed, and the log may differ.
         """
         for topic, partitions in request.topics if assignment.active else ():
             for partition, *_ in partitions:
@@ -249,7 +262,7 @@ class ColumnFetcher(Fetcher):  # type: ignore[misc]
 def install(
     fetcher: Fetcher, columnar: Callable[[str], bool], gather: tuple[float, float] = NO_GATHER
 ) -> None:
-    """Make a fetcher that AIOKafkaConsumer.start() has built deliver ``columnar`` topics as RecordBatch."""
+    """Make the fetcher of a started AIOKafkaConsumer deliver ``columnar`` topics as RecordBatch items."""
     fetcher.__class__ = ColumnFetcher
     fetcher.columnar, fetcher.gather, fetcher.asked, fetcher.breaks = columnar, gather, {}, Counter()
     fetcher.fresh, fetcher._default_reset_strategy = fetcher._default_reset_strategy, OffsetResetStrategy.NONE
@@ -261,7 +274,7 @@ def deliver_columns(consumer: KafkaConsumer) -> None:
 
 
 def make_columnar(records: PartitionRecords, breaks: int = 0) -> int:
-    """Replace the record iterator of one fetched partition; its bytes, 0 where that was done before."""
+    """Replace the record iterator of one fetched partition; returns its bytes, 0 if already replaced."""
     if getattr(records._records_iterator, "gi_code", None) is unpack.__code__:
         return 0
     records._records_iterator = unpack(records, breaks)
@@ -269,11 +282,11 @@ def make_columnar(records: PartitionRecords, breaks: int = 0) -> int:
 
 
 def unpack(fetched: PartitionRecords, breaks: int = 0) -> Iterator[RecordBatch]:
-    """PartitionRecords._unpack_records by column, for isolation level read_uncommitted.
+    """Yield a fetched partition's records by column, for isolation level read_uncommitted.
 
-    What holds no records (the markers of transactions, what compaction emptied) is part of the batch around
-    it, or makes one without records. Raises CorruptRecordException when the checksum of a broker batch is
-    wrong.
+    Replaces PartitionRecords._unpack_records. Offset ranges without records (transaction markers, compacted
+    ranges) belong to the surrounding RecordBatch, or form one without records. Raises CorruptRecordException
+    when the checksum of a broker batch is wrong.
     """
     tp = TP(fetched._tp.topic, fetched._tp.partition)
     source = fetched._records
@@ -286,7 +299,7 @@ def unpack(fetched: PartitionRecords, breaks: int = 0) -> Iterator[RecordBatch]:
                 f"wrong checksum in {tp.topic}[{tp.partition}] at or after offset {fetched.next_fetch_offset}"
             )
         if not batch.is_control_batch:
-            # The first batch may begin before the offset asked for.
+            # The first batch may begin before the requested offset.
             start = fetched.next_fetch_offset
             records += batch if batch.base_offset >= start else [r for r in batch if r.offset >= start]
         fetched.next_fetch_offset = batch.next_offset

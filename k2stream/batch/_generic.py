@@ -1,4 +1,4 @@
-"""The types of a table's keys and values: Any where they are not given."""
+"""Type variables of a table's keys and values, which default to Any."""
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,4 +11,4 @@ else:
     K, V = TypeVar("K"), TypeVar("V")
 
 D = TypeVar("D")
-"""What stands for a value that is not there."""
+"""The type of a default value."""

@@ -1,4 +1,4 @@
-"""Positions are checked against what they refer to: at each assignment, and before each commit."""
+"""Checks that positions still refer to the same log, at each assignment and before each commit."""
 
 from __future__ import annotations
 
@@ -24,33 +24,34 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 12.0
-"""What speaks against a position is asked for again so long: a leader just elected may be behind."""
+"""How long an answer that contradicts a position is verified: a newly elected leader may be behind."""
 
 ANSWER_SECONDS = 22.0
-"""Without an answer for so long the worker ends, to be restarted."""
+"""How long to wait for answers before the worker ends, to be restarted."""
 
 LOOK_SECONDS = 6.0
-"""Of one question."""
+"""Timeout of one query."""
 
 PAUSE_SECONDS = 0.5
 
 
 class Unanswered(Unavailable):
-    """The broker does not say what it holds."""
+    """The broker does not report what it retains."""
 
 
 class Guard:
-    """The notes beside a consumer's positions."""
+    """Checks a consumer's positions against the notes that are stored with them."""
 
     def __init__(self, consumer: Guarded, group: str) -> None:
         self._consumer, self._role = consumer, role_of(group)
         self._notes: dict[TP, Note] = {}
-        self._ids: dict[TP, tuple[str, str]] = {}  # of topic and cluster
+        self._ids: dict[TP, tuple[str, str]] = {}  # topic id and cluster id
 
     async def check(self, tps: set[TP]) -> None:
-        """After an assignment, tables recovered: raise StateRefused where a position means something else.
+        """Check all positions after an assignment and table recovery.
 
-        What has no note is noted now, so that it is checked from here on. Raises Unanswered.
+        A position without a note gets one, so that it can be checked from now on. Raises StateRefused when a
+        position refers to another log, Unanswered when the broker does not answer.
         """
         if not tps:
             return
@@ -70,7 +71,7 @@ class Guard:
         await self._adopt({tp: given.offset for tp, given in committed.items() if found[tp] is None}, shown)
 
     def _newest(self, tp: TP, committed: OffsetAndMetadata | None) -> Note | None:
-        """Of what is noted of a partition, beside the offset and in tables, that which is furthest on."""
+        """Return a partition's latest note, from the committed offset's metadata and the tables."""
         notes = [table.notes.get(tp.partition) for table in self._tables(tp)]
         notes.append(proof.read(committed.metadata) if committed else None)
         return max((kept for kept in notes if kept is not None), key=lambda kept: kept.place, default=None)
@@ -98,9 +99,10 @@ class Guard:
                 )
 
     async def lost(self, offsets: Mapping[TP, int]) -> dict[TP, int]:
-        """Where reading goes on of offsets that the broker does not have; nothing for those it has by now.
+        """Return the offsets from which to continue, for partitions whose position has expired.
 
-        Raises StateRefused, also where a table would lack what has expired; Unanswered.
+        Partitions whose offset the broker has by now are omitted. Raises StateRefused (also if a table would
+        lack the expired records) and Unanswered.
         """
 
         def judged(tp: TP, held: Shown) -> Judgement:
@@ -117,19 +119,23 @@ class Guard:
         }
 
     async def follows(self, tp: TP, newest: proof.Proof | None) -> None:
-        """A fetch has failed since: the log still has the newest record that was delivered.
+        """After a failed fetch, check that the log still contains the newest delivered record.
 
-        None was since the assignment: then what was noted there. Raises StateRefused, Unanswered.
+        If none was delivered since the assignment, the record noted there is checked. Raises StateRefused and
+        Unanswered.
         """
         kept = proof.note(newest, 0, *self._ids.get(tp, ())) if newest else self._notes.get(tp)
         if kept is not None:
             await self._check_one(tp, kept.proof.offset + 1, kept)
 
     async def check_position(self, tp: TP, position: int, source: str) -> None:
-        """Raise StateRefused where a position kept elsewhere (the next offset to read) is of another log."""
+        """Raise StateRefused if an externally stored position (the next offset to read) is of another log.
+
+        `source` is the note stored with it. Raises Unanswered without an answer.
+        """
         kept = proof.read(source)
         if kept and tp in self._notes and kept.proof == self._notes[tp].proof:
-            return  # judged at the assignment
+            return  # checked at the assignment
         await self._check_one(tp, position, kept)
 
     async def _check_one(self, tp: TP, position: int, kept: Note | None) -> None:
@@ -153,7 +159,7 @@ class Guard:
         return StateRefused(f"{_named(tp)}: {judgement.seen}; {mending(tp.topic, self._role)}")
 
     async def _adopt(self, offsets: Mapping[TP, int], shown: Mapping[TP, Shown]) -> None:
-        """Note what committed offsets of earlier releases refer to."""
+        """Add notes to committed offsets of earlier releases."""
         fresh = {tp: shown[tp].record for tp, offset in offsets.items() if offset > 0}
         notes = {
             tp: proof.note(record, 0, shown[tp].topic_id, shown[tp].cluster)
@@ -174,7 +180,10 @@ class Guard:
             )
 
     async def still(self, tps: set[TP]) -> None:
-        """Before a commit: the log is still the one that was read. Raises StateRefused, KafkaError."""
+        """Check before a commit that the log is still the one that was read.
+
+        Raises StateRefused, Unanswered and KafkaError.
+        """
         known = self._of_records(tps)
         if not known:
             return
@@ -192,12 +201,12 @@ class Guard:
                 raise self._refusal(tp, judgement)
 
     def _of_records(self, tps: Iterable[TP]) -> dict[TP, Note]:
-        """The notes of a record that can be asked for."""
+        """Return the notes that refer to a record, which the broker can be asked for."""
         known = {tp: self._notes[tp] for tp in tps if tp in self._notes}
         return {tp: kept for tp, kept in known.items() if kept.proof != proof.NOTHING}
 
     async def of_both(self, newest: Mapping[TP, proof.Proof]) -> set[TP]:
-        """Partitions of which records of two logs were delivered: the noted one is gone, the newest there."""
+        """Return partitions with deliveries of two logs: the noted record is gone, the newest one exists."""
         noted = {tp: kept.proof for tp, kept in self._of_records(newest).items()}
         found = [
             await self._consumer._thread.records_at({tp: kept.offset for tp, kept in proofs.items()})  # noqa: SLF001
@@ -206,7 +215,7 @@ class Guard:
         return {tp for tp in noted if found[0][tp] != noted[tp] and found[1][tp] == newest[tp]}
 
     def note(self, proofs: Mapping[TP, proof.Proof], offsets: Mapping[TP, int]) -> None:
-        """Before the flush of a commit: tables and offsets are written with what they refer to."""
+        """Set the notes that the flush of a commit writes with tables and offsets."""
         unread = {tp: proof.NOTHING for tp in offsets if tp not in proofs and tp not in self._notes}
         proofs = unread | dict(proofs)
         generations = {tp: kept.generation for tp, kept in self._notes.items()}
@@ -227,7 +236,10 @@ class Guard:
     async def _settled(
         self, wanted: Mapping[TP, int], judged: Callable[[TP, Shown], Judgement]
     ) -> dict[TP, Shown]:
-        """What the broker shows once nothing speaks against a position any more, or still does."""
+        """Query the broker until its answer agrees with the positions, or still contradicts them at the end.
+
+        Raises Unanswered.
+        """
         clock = asyncio.get_running_loop().time
         began = answered = clock()
         while True:
@@ -237,7 +249,7 @@ class Guard:
             except (KafkaError, TimeoutError, OSError) as error:
                 if clock() > began + ANSWER_SECONDS:
                     raise Unanswered(f"the broker does not say what it holds: {error!r}") from error
-                answered = clock()  # what it says next may be of a new leader
+                answered = clock()  # the next answer may come from a new leader
             else:
                 refused = any(judged(tp, held).verdict is Verdict.REFUSE for tp, held in shown.items())
                 if not refused or clock() > answered + SETTLE_SECONDS:

@@ -1,4 +1,4 @@
-"""A consumer that refuses positions which mean something else by now."""
+"""A consumer that refuses positions which no longer refer to the same log."""
 # ruff: noqa: SLF001 - private parts of pinned versions; tests/unit/batch/test_assumptions.py guards them
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ logger = logging.getLogger(__name__)
 
 WATCH_SECONDS = 5.0
 KEEP_SECONDS = 10.0
-"""For what is done to be noted before a refusal."""
+"""How long saving finished work may take before a refusal."""
 
 
 class SourceGone(Unavailable):
-    """A topic that is read does not exist, or its broker does not know it yet."""
+    """A source topic does not exist, or is not known to the broker yet."""
 
 
 class Guarded(driver.Consumer):
-    """Where a consumer asks its guard: at a seek, out of range, and before a commit."""
+    """Consults the guard at seeks, when an offset is out of range, and before commits."""
 
     app: BatchApp
     _thread: ConsumerThread
@@ -51,15 +51,15 @@ class Guarded(driver.Consumer):
         self._same_topics = SameTopics()
 
     async def give_up(self, exc: BaseException) -> None:
-        """Stop the worker with a failure: nothing is acknowledged or committed from here on."""
+        """Stop the worker with a failure; nothing is acknowledged or committed from here on."""
         self._halt(exc)
         await self.crash(exc)
 
     async def _refuse(self, exc: BaseException) -> None:
-        """Give the worker up; what was made of the log as it was is first noted to be done.
+        """Commit the finished work on the previous log, then stop the worker.
 
-        Its outputs are durable. Without the state that knows of them, a trade that comes again in the new log
-        would be a new one.
+        The outputs of that work are durable. Without the state that records them, trades that occur again in
+        the new log would be treated as new.
         """
         with suppress(KafkaError, TimeoutError):
             async with asyncio.timeout(KEEP_SECONDS):
@@ -72,7 +72,7 @@ class Guarded(driver.Consumer):
         self.app.flow_control.clear()
         await self._wait_for_agents()
         for callback in self.app.before_refusal:
-            await callback()  # what is held of the log as it was is nowhere else
+            await callback()  # what is buffered of the previous log is stored nowhere else
         if not await self._thread.is_member():
             return
         newest = {tp: ledger.newest for tp, ledger in self._ledgers.items() if tp in self.assignment()}
@@ -85,32 +85,33 @@ class Guarded(driver.Consumer):
             await self._thread.commit(offsets)
 
     def _note(self, offsets: Mapping[TP, int]) -> None:
-        """Tables and offsets are written with what they refer to."""
+        """Set the notes that are written with tables and offsets."""
         known = [(tp, ledger) for tp in offsets if (ledger := self._ledgers.get(tp))]
         proofs = {tp: ledger.proof_at(offsets[tp]) for tp, ledger in known}
         self._guard.note({tp: found for tp, found in proofs.items() if found is not None}, offsets)
 
     @abstractmethod
     async def _wait_for_agents(self) -> None:
-        """Wait, for a while, until no agent has a batch in hand."""
+        """Wait, for a limited time, until no agent is processing a batch."""
 
     @abstractmethod
     def _halt(self, exc: BaseException) -> None:
-        """No delivery, acknowledgement, flush or commit from here on."""
+        """Stop all delivery, acknowledgements, flushes and commits."""
 
     def _batch_table(self, topic: str) -> BatchTable | None:
         table = self.app.tables._changelogs.get(topic)
         return table if isinstance(table, BatchTable) else None
 
     def tables_of(self, topic: str) -> list[BatchTable]:
-        """The tables that are made from a topic."""
+        """Return the tables that are built from a topic."""
         tables = self.app.tables.values()
         return [table for table in tables if isinstance(table, BatchTable) and table.source == topic]
 
     async def _check_positions(self, topics: Sequence[str], tps: set[TP]) -> None:
-        """Before delivery: raise, with the worker given up, when a position means something else.
+        """Check positions before delivery; stop the worker and raise if one refers to another log.
 
-        Also when a topic is gone: Faust goes on without it, and a new one of its name is found minutes later.
+        The same applies to a missing topic: Faust would go on without it, and notice a new topic of the same
+        name only minutes later. Raises StateRefused, SourceGone and Unanswered.
         """
         try:
             if topics and (gone := await self._thread.gone(topics)):
@@ -122,17 +123,17 @@ class Guarded(driver.Consumer):
 
     @Service.task
     async def _watch_topics(self) -> None:
-        """An idle consumer does not see for minutes that its topic is another."""
+        """Check the topics regularly: an idle consumer notices a recreated topic only after minutes."""
         while not self.should_stop:
             await self.sleep(WATCH_SECONDS)
             if self.app.started and not self.app.rebalancing and await self.check_topics():
                 await self._check_records()
 
     async def check_topics(self) -> bool:
-        """Whether the topics read, and those of tables, are still the same ones.
+        """Whether the source topics and changelogs are still the same topics.
 
-        The worker is given up once they have been others for SETTLE_SECONDS. A commit would note in a new
-        changelog that it holds the whole table.
+        The worker is stopped once they have differed for SETTLE_SECONDS. A commit would mark a recreated
+        changelog as containing the whole table.
         """
         topics = {*self.batch_topics(), *self.app.tables._changelogs}
         changes = self._same_topics.observe(time.monotonic(), await self._thread.topic_ids(topics))
@@ -147,7 +148,7 @@ class Guarded(driver.Consumer):
         return not changes
 
     async def _check_records(self) -> None:
-        """Of topics whose ids the broker does not tell, only records do: those last noted are still there."""
+        """Check topics without known ids by the records noted last: these must still exist."""
         try:
             await self._guard.still({tp for tp in self.assignment() if tp.topic not in self._same_topics})
         except StateRefused as exc:
@@ -157,21 +158,21 @@ class Guarded(driver.Consumer):
 
     @abstractmethod
     def batch_topics(self) -> list[str]:
-        """The topics that are delivered in batches."""
+        """Return the topics that are delivered in batches."""
 
     async def commit_noted(self, offsets: Mapping[TP, int]) -> bool:
-        """Commit offsets that the guard has noted, once what tables note is durable."""
+        """Commit offsets that have notes, once the tables' notes are durable."""
         await self.app.producer.barrier()
         return await self._thread.commit(offsets)
 
     async def check_position(self, tp: TP, position: int, source: str) -> None:
-        """Check a position that is kept elsewhere, with its note; raises StateRefused and Unanswered."""
+        """Check an externally stored position with its note. Raises StateRefused and Unanswered."""
         await self._guard.check_position(tp, position, source)
 
     async def _follows_on(self, tp: TP, breaks: int) -> bool:
-        """Whether what was fetched may be delivered: in the log is still what was delivered before it.
+        """Whether a fetched batch may be delivered: the log must still contain what was delivered before.
 
-        The next batch of a log that was cut, and has grown again, looks like any other.
+        A batch from a log that was truncated and has grown again is not recognizable as such.
         """
         ledger = self._ledgers.setdefault(tp, AckLedger())
         if breaks != ledger.breaks:
@@ -184,16 +185,16 @@ class Guarded(driver.Consumer):
         return True
 
     async def _out_of_range(self, error: OffsetOutOfRangeError) -> None:
-        """Stock goes on at the log's beginning without a word."""
+        """Seek past expired offsets or refuse; stock Faust silently continues at the beginning of the log."""
         try:
             found = await self._guard.lost({TP(*tp): at for tp, at in error.args[0].items()})
-            if found:  # not by seek_wait of this consumer: that waits for the fetch under way
+            if found:  # not by this consumer's seek_wait, which waits for the running fetch
                 await self._thread.seek_wait(found)
         except (StateRefused, Unanswered) as exc:
             await self._refuse(exc)
 
     async def _may_commit(self, offsets: Mapping[TP, int]) -> bool:
-        """Whether the logs are still those that were read; tables and offsets are noted if so."""
+        """Whether the logs are still those that were read; if so, sets the notes for tables and offsets."""
         if not await self.check_topics():
             return False
         try:

@@ -1,4 +1,4 @@
-"""A consumer that says what it has still to do."""
+"""A consumer that reports its remaining work."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from k2stream.batch._guarded import Guarded
 from k2stream.batch._records import TP
 from k2stream.batch._stall import Work
 
-# A high-water mark asked for longer ago is none: this worker may have stood still, and been replaced.
+# Maximum age of a high-water mark: this worker may have been suspended, and removed from its group.
 HIGHWATER_SECONDS = 2.0
 
 
 class Measured(Guarded):
-    """Work left, by the broker's word."""
+    """Measures the remaining work against the broker's end offsets."""
 
     @abstractmethod
     def _is_batch(self, tp: TP) -> bool:
@@ -23,10 +23,10 @@ class Measured(Guarded):
 
     @abstractmethod
     def _full_topics(self) -> set[str]:
-        """Topics at their bound."""
+        """Return the topics at their limit of unacknowledged records."""
 
     def remaining(self, tp: TP) -> int | None:
-        """Records up to the high-water mark of now that are not acknowledged; None while it is not known."""
+        """Return the number of unacknowledged records up to the current high-water mark; None if unknown."""
         if tp not in self.assignment() or (end := self.highwater(tp)) is None:
             return None
         if time.monotonic() - self._thread.asked(tp) > HIGHWATER_SECONDS:
@@ -36,10 +36,10 @@ class Measured(Guarded):
         return int(end - (self._committed_offset.get(tp) or 0 if position is None else position))
 
     async def work(self) -> dict[TP, Work]:
-        """What each partition has to do, by the broker's own end offsets; changelogs while they recover.
+        """Return each partition's remaining work by the broker's end offsets (in recovery: the changelogs').
 
-        Empty during a rebalance. A topic at its bound whose agent acknowledges by hand is left out: its sink
-        waits for its destination, and a restart would not help.
+        Empty during a rebalance. A manually acknowledged topic at its limit is omitted: its sink waits for
+        the destination, and a restart would not help.
         """
         recovery = self.app.tables.recovery
         if recovery.in_recovery:

@@ -1,4 +1,4 @@
-"""A batch as Faust's message."""
+"""Wraps a batch in a Faust message."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CREATE_TIME = 0
 
 
 def message_of(tp: TP, batch: RecordBatch, generation_id: int) -> ConsumerMessage:
-    """Message whose value is the batch and whose offset is the last of it."""
+    """Return a message with the batch as value and its last offset as offset."""
     value: Any = batch
     return ConsumerMessage(
         topic=tp.topic,

@@ -1,4 +1,4 @@
-"""Recommended settings of a batch app."""
+"""Recommended options of a batch app."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import Any
 
 
 def batch_app_options(bootstrap: str, **overrides: Any) -> dict[str, Any]:
-    """Keyword arguments for ``BatchApp``; ``bootstrap`` is "host:port[,host:port...]", ``overrides`` win.
+    """Return keyword arguments for ``BatchApp``; ``overrides`` take precedence.
 
-    Seconds unless said otherwise. Batches stay below the broker's default limit of 1 MB a message.
+    ``bootstrap`` is "host:port[,host:port...]"; ValueError if it is empty. Times are in seconds. Batches stay
+    below the broker's default limit of 1 MB per message.
     """
     servers = [server.strip() for server in bootstrap.split(",") if server.strip()]
     if not servers:

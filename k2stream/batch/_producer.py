@@ -27,11 +27,11 @@ def _now_ms() -> int:
 
 
 class Producer(driver.Producer):
-    """Faust's aiokafka producer, idempotent with acks=all, that never loses sight of a delivery.
+    """Faust's aiokafka producer, idempotent and with acks=all, that tracks every delivery.
 
-    ``max_in_flight`` bounds the bytes of batches sent and not acknowledged by the broker. Up to
-    ``join_records`` records join the batch that still waits for the one before it in their partition: the
-    broker pays for a request, and each reader for a batch, whatever their size.
+    ``max_in_flight`` limits the bytes of batches sent and not acknowledged by the broker. A send of at most
+    ``join_records`` records joins the batch that still waits behind another of its partition: brokers and
+    readers have a fixed cost per request and batch.
     """
 
     max_in_flight = 32 << 20
@@ -48,7 +48,7 @@ class Producer(driver.Producer):
         self._in_flight = 0
         self._room = asyncio.Event()
         self._flushing = asyncio.Lock()
-        # Faust's buffer takes a message out before it sends it: count those in between.
+        # Faust's buffer removes a message before it sends it: count the messages in between.
         self._buffered_sends = 0
         self._send_buffered = self.buffer._send_pending
         self.buffer._send_pending = self._count_buffered_send  # type: ignore[method-assign, assignment]
@@ -58,15 +58,14 @@ class Producer(driver.Producer):
         return {"acks": "all", "enable_idempotence": True}
 
     def register_table(self, table: BatchTable) -> None:
-        """Write the changes of ``table`` at every flush."""
+        """Register a table whose changes are written at every flush."""
         if not any(known is table for known in self._tables):  # tables compare by content
             self._tables.append(table)
 
     def before_flush(self, callback: Callable[[], Awaitable[None]]) -> None:
         """Await ``callback`` at every flush, right before the table changes are taken.
 
-        It sends what is still held back of the outputs of those changes: it may return only at an instant at
-        which nothing is.
+        It must send the outputs of those changes that are still buffered, and return only when none is left.
         """
         if callback not in self._before_flush:
             self._before_flush.append(callback)
@@ -84,12 +83,12 @@ class Producer(driver.Producer):
     ) -> None:
         """Send records as batches of at most ``producer_max_batch_size`` bytes, in order.
 
-        ``timestamps`` are ms since 1970, one for all or one each. Without them it is the time of writing, by
-        which a topic's retention counts: a record with an older one may be deleted before anybody has read
-        it. ``headers`` go on every record. Returns
-        before the broker has acknowledged (``barrier`` waits for that), but waits while ``max_in_flight``
-        bytes are outstanding. Raises RecordTooLarge or ValueError (columns of different length) before
-        anything is sent, ProducerSendError when this or an earlier delivery failed.
+        ``timestamps`` are in ms since 1970, one for all records or one per record; the default is now.
+        Retention counts from the timestamp: a record with an old one may be deleted before it is read.
+        ``headers`` are added to every record. Returns before the broker has acknowledged (``barrier`` waits
+        for that), but waits while ``max_in_flight`` bytes are outstanding. Raises RecordTooLarge or
+        ValueError (columns of different length) before anything is sent, ProducerSendError when this or an
+        earlier delivery failed.
         """
         self._check_failure()
         timestamps = _now_ms() if timestamps is None else timestamps
@@ -105,7 +104,7 @@ class Producer(driver.Producer):
         await self._send(topic, partition, keys, values, timestamps, headers)
 
     def _waiting(self, topic: str, partition: int) -> WaitingBatch | None:
-        """The newest batch of a partition that is not under way; None without one, or without room."""
+        """Return a partition's newest batch that is not yet sent; None without one, or without room."""
         batches = self._ensure_producer()._message_accumulator._batches
         waiting = batches.get(TopicPartition(topic, partition))
         return waiting[-1] if waiting and self._in_flight < self.max_in_flight else None
@@ -158,7 +157,7 @@ class Producer(driver.Producer):
         *,
         transactional_id: str | None = None,
     ) -> Awaitable[RecordMetadata]:
-        """Faust's send of a single message, tracked like a batch whatever the caller does with the result."""
+        """Send a single message as Faust does, tracked like a batch even if the caller ignores the result."""
         self._check_failure()
         sent = await super().send(
             topic, key, value, partition, timestamp, headers, transactional_id=transactional_id
@@ -188,7 +187,7 @@ class Producer(driver.Producer):
     # Failure
 
     def fail(self, error: BaseException) -> None:
-        """Refuse sends, flushes and with them offset commits from now on."""
+        """Refuse all further sends, flushes and therefore offset commits."""
         if self.failure is None:
             self.failure = error
         self._room.set()
@@ -200,7 +199,7 @@ class Producer(driver.Producer):
     # Barrier
 
     async def flush(self) -> None:
-        """``barrier``, but a worker that is stopping after a failure only logs it, to finish stopping."""
+        """Like ``barrier``, but a worker that is stopping only logs an error, in order to finish stopping."""
         try:
             await self.barrier()
         except ProducerSendError as exc:
@@ -209,10 +208,10 @@ class Producer(driver.Producer):
             self.log.error("Not flushed: %s", exc)
 
     async def barrier(self) -> None:
-        """Make durable what was sent before, then the table changes made before.
+        """Make durable first everything sent so far, then the table changes made so far.
 
-        A cancelled caller does not stop a flush that has begun. Raises ProducerSendError, and what an
-        encoder raises.
+        Cancelling the caller does not stop a flush that has begun. Raises ProducerSendError and errors of the
+        tables' encoders.
         """
         if self._producer is not None:
             await asyncio.shield(asyncio.ensure_future(self._flush_all()))
@@ -224,7 +223,7 @@ class Producer(driver.Producer):
                 await self._drain_buffer()
                 for callback in self._before_flush:
                     await callback()
-                # One instant, no await: everything sent by now is durable before the changes taken now.
+                # No await in between: everything sent by now must be durable before the changes taken now.
                 outputs = list(self._outstanding)
                 changes = [(table, change) for table in self._tables for change in table.take_changes()]
                 await self._delivered(outputs)
@@ -235,7 +234,7 @@ class Producer(driver.Producer):
                 raise
 
     async def _write(self, changes: list[tuple[BatchTable, Changes]]) -> None:
-        """Make changes durable."""
+        """Write table changes and wait until they are durable."""
         written = [(table, change, await self._send_changes(table, change)) for table, change in changes]
         await self._delivered([future for *_, batches in written for future, _ in batches])
         for table, change, batches in written:
@@ -251,7 +250,7 @@ class Producer(driver.Producer):
     async def _delivered(self, futures: list[asyncio.Future[RecordMetadata]]) -> None:
         if futures:
             await asyncio.wait(futures)
-            await asyncio.sleep(0)  # let the done callbacks note a failure
+            await asyncio.sleep(0)  # let the done callbacks record a failure
         self._check_failure()
 
     async def _send_changes(

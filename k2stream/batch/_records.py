@@ -1,4 +1,4 @@
-"""The unit of delivery: the records of one fetch of one partition, as columns."""
+"""The unit of delivery: the records of one fetch of one partition, by column."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 else:
 
     class TP(NamedTuple):
-        """A topic's partition; equal to Faust's and aiokafka's of the same, which are tuples too."""
+        """A topic partition; equal to Faust's and aiokafka's, which are tuples too."""
 
         topic: str
         partition: int
@@ -28,12 +28,12 @@ _offset, _timestamp, _key, _value = map(attrgetter, ("offset", "timestamp", "key
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class RecordBatch:
-    """Records of one partition in offset order, and the offsets they were fetched as.
+    """Records of one partition in offset order, and the offset range that was read.
 
-    Columns have one entry per record: ``offsets`` and ``timestamps`` (ms since 1970) are int64 arrays.
-    Offsets rise but need not be contiguous: compaction removes records, and the markers of transactions take
-    offsets. ``first_offset`` to ``last_offset`` is all that was read: nothing else is there. ``keys`` and
-    ``values`` are None where the record's is. Without records where the schema asks for that.
+    Columns have one entry per record: ``offsets`` and ``timestamps`` (ms since 1970) are int64 arrays,
+    ``keys`` and ``values`` are bytes or None. Offsets ascend but need not be contiguous, because of
+    compaction and transaction markers; no other records exist from ``first_offset`` to ``last_offset``. A
+    batch may have no records if the schema asks for such batches.
     """
 
     tp: TP
@@ -42,13 +42,13 @@ class RecordBatch:
     keys: list[bytes | None]
     values: list[bytes | None]
     begin: int | None = None
-    """The position it was fetched from; None for that of its first record."""
+    """The first offset that was read; None for that of the first record."""
 
     end: int | None = None
-    """The position after it; None for the one after its last record."""
+    """The offset after the last one that was read; None for that after the last record."""
 
     breaks: int = 0
-    """How often fetches of the partition had failed before it: the log may be another after each."""
+    """How many fetches of the partition had failed before; the log may have changed after each."""
 
     @classmethod
     def from_records(
@@ -59,7 +59,7 @@ class RecordBatch:
         end: int | None = None,
         breaks: int = 0,
     ) -> RecordBatch:
-        """Columns of aiokafka records (anything with offset, timestamp, key and value)."""
+        """Create a batch from aiokafka records (anything with offset, timestamp, key and value)."""
         count = len(records)
         first, last = (records[0].offset, records[-1].offset) if count else (0, -1)
         return cls(
@@ -76,7 +76,7 @@ class RecordBatch:
         )
 
     def take(self, rows: Sequence[int]) -> RecordBatch:
-        """The records at rows, which ascend; it covers the same offsets."""
+        """Return a batch of the records at ascending `rows`, which covers the same offset range."""
         index = np.array(rows, np.int64)
         return RecordBatch(
             tp=self.tp,
@@ -91,12 +91,12 @@ class RecordBatch:
 
     @property
     def first_offset(self) -> int:
-        """The first offset that was read."""
+        """Return the first offset that was read."""
         return int(self.offsets[0]) if self.begin is None else self.begin
 
     @property
     def last_offset(self) -> int:
-        """The last offset that was read."""
+        """Return the last offset that was read."""
         return (int(self.offsets[-1]) + 1 if self.end is None else self.end) - 1
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Bulk replay of changelogs: a fetched stretch at once, where Faust makes an event of every entry."""
+"""Bulk replay of changelogs: applies a whole batch at once, where Faust creates one event per entry."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 def replay(app: BatchApp, table: BatchTable, tp: TP, batch: RecordBatch) -> None:
-    """Apply ``batch`` of changelog partition ``tp`` and tell Faust's recovery how far it is."""
+    """Apply a batch of changelog partition ``tp``, and update the progress of Faust's recovery."""
     recovery = app.tables.recovery
     if tp in recovery.active_tps:
         if not recovery.in_recovery:
-            return  # this worker wrote it, or a zombie
+            return  # written by this worker, or by a zombie
         offsets = recovery.active_offsets
     elif tp in recovery.standby_tps:
         offsets = recovery.standby_offsets

@@ -1,4 +1,4 @@
-"""A table's contents from its changelog, without a worker: all of it, or as it stood at a time."""
+"""Restores a table from its changelog without a worker, completely or as of a given time."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from k2stream.batch._table import RESERVED, BatchTable
 
 @dataclass(slots=True)
 class Reach:
-    """What one changelog partition can still tell of a time (ms): give it every batch, from the first.
+    """What one changelog partition still shows of its state at a time (`until`, ms since 1970).
 
-    Compaction rewrites a prefix of the log in which no key comes twice, and leaves holes in the offsets. An
-    entry up to the time that is still there is therefore what its key held; what compaction took is what
-    the keys in `doubtful` held: their first entry is later, in what may be that prefix, and entries of up to
-    the time are missing before it.
+    Call `take` with every batch, in order. Compaction leaves one entry per key, and holes in the offsets, in
+    a prefix of the log. If a key has entries up to the time, the last of them is therefore its value at the
+    time. For a key in `doubtful` that value may have been removed: its first entry is later than the time and
+    may lie in the compacted prefix, and entries up to the time are missing.
     """
 
     until: int
     earliest: int | None = None
-    """Time of the first entry that is still there."""
+    """Time of the first remaining entry, ms since 1970."""
 
     removed: int = 0
-    """Entries of up to the time that compaction removed, at most: some in the last hole may be younger."""
+    """Upper limit of removed entries up to the time; some in the last hole may be younger."""
 
     _later: dict[bytes, None] = field(default_factory=dict)
     _seen: set[bytes] = field(default_factory=set)
@@ -36,7 +36,7 @@ class Reach:
     _early: bool = True
 
     def take(self, batch: RecordBatch) -> NDArray[np.bool_]:
-        """Which entries of the next batch are of up to the time."""
+        """Add the next batch; returns which of its entries are not later than the time."""
         wanted = batch.timestamps <= self.until
         if self.earliest is None:
             self.earliest = int(batch.timestamps[0])
@@ -59,12 +59,12 @@ class Reach:
 
     @property
     def doubtful(self) -> list[bytes]:
-        """Keys of which compaction may have removed what they held at the time."""
+        """Return keys whose value at the time may have been removed by compaction."""
         return list(self._later) if self.removed else []
 
 
 def restore(table: BatchTable, batch: RecordBatch, reach: Reach | None) -> int:
-    """Apply a batch as recovery does, or of it what is of up to a time; how many entries."""
+    """Apply a batch as recovery does, or only its entries up to the time of `reach`; returns their number."""
     keys, values = batch.keys, batch.values
     if reach is not None and not (wanted := reach.take(batch)).all():
         rows = np.flatnonzero(wanted).tolist()

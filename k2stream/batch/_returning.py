@@ -1,5 +1,5 @@
-"""A worker that reads again what its destination lost, without leaving its group."""
-# ruff: noqa: SLF001 - the consumer's own parts
+"""Moves a worker back to earlier offsets, to refill its destination, without leaving the group."""
+# ruff: noqa: SLF001 - private parts of our consumer
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 
 async def go_back(consumer: Consumer, offsets: Mapping[TP, int], between: Callable[[], None]) -> None:
-    """Read partitions again from these offsets, and all others from what is committed.
+    """Read partitions again from these offsets, and all others from their committed offsets.
 
-    `between` is called once no agent has a batch in hand and before any other is delivered. When a rebalance
-    comes in, it is that which reads on, from what is committed by then.
+    `between` is called when no agent is processing a batch, before the next one is delivered. If a rebalance
+    intervenes, reading continues from the offsets that are committed by then.
     """
     async with consumer.app.returning:
         await _go_back(consumer, offsets, between)
 
 
 def committed(consumer: Consumer) -> dict[TP, int]:
-    """The offsets from which the worker's partitions go on after a crash; none while they are dealt out."""
+    """Return the committed offsets of the worker's partitions; none during a rebalance."""
     if consumer.app.rebalancing:
         return {}
     return {tp: end for tp in consumer.assignment() if (end := consumer._committed_offset.get(tp))}

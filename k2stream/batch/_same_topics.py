@@ -1,4 +1,4 @@
-"""The topics that a worker reads and keeps its tables in are the same for as long as it runs (pure)."""
+"""Detects source topics and changelogs that were recreated or deleted under a running worker (pure)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class TopicChange(NamedTuple):
-    """A topic that is another than it was, or gone, and for how many seconds each answer has said so."""
+    """A topic that was recreated, or is gone (`now` is None), and for how many seconds all answers say so."""
 
     topic: str
     was: str
@@ -21,7 +21,7 @@ class TopicChange(NamedTuple):
 
 
 class SameTopics:
-    """The ids of topics as they were first seen; where a broker has none nothing is said of them."""
+    """Compares topic ids with those first seen. Topics without ids are not checked."""
 
     def __init__(self) -> None:
         self._known: dict[str, str] = {}
@@ -32,7 +32,7 @@ class SameTopics:
         return topic in self._known
 
     def observe(self, now: float, shown: Mapping[str, str | None]) -> list[TopicChange]:
-        """Changes by now (s, from a monotonic clock); `shown` has "" for no id, None for no such topic."""
+        """Return the changes at `now` (monotonic seconds); `shown` has "" for no id, None for no topic."""
         for topic, found in shown.items():
             if found:
                 self._known.setdefault(topic, found)

@@ -1,4 +1,4 @@
-"""The mark that makes a topic batch delivered."""
+"""The schema that selects batch delivery for a topic."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from k2stream.batch._records import RecordBatch
 class BatchSchema(Schema[Any, Any]):
     """Deliver a topic as ``RecordBatch`` values: ``app.topic("trades", schema=BatchSchema())``.
 
-    ``max_unacked`` bounds the records of the topic that this worker was given and has not acknowledged: at
-    the bound the topic's partitions pause while heartbeats go on. It is exceeded by at most one fetch. A sink
-    that acknowledges many batches at once needs a bound well above the records it holds.
+    ``max_unacked`` limits the topic's records that are delivered to this worker and not acknowledged. At the
+    limit the topic's partitions are paused, while heartbeats continue. At most one fetch exceeds it. A sink
+    that acknowledges many batches at once needs a limit well above the number of records that it buffers.
 
-    ``empty`` also delivers batches without records, for an agent that keeps account of each offset itself:
-    the markers of transactions take offsets.
+    ``empty`` also delivers batches without records, for an agent that accounts for every offset: transaction
+    markers take offsets too.
     """
 
     def __init__(self, *, max_unacked: int = 200_000, empty: bool = False) -> None:
@@ -30,7 +30,7 @@ class BatchSchema(Schema[Any, Any]):
         self.empty = empty
 
     def compile(self, app: AppT, **_: object) -> Callable[..., Awaitable[EventT[RecordBatch]]]:
-        """Return Faust's decode function: the consumer has built the batch already."""
+        """Return Faust's decode function, which passes on the batch that the consumer has built."""
 
         async def decode(message: Message, *, propagate: bool = False) -> EventT[RecordBatch]:
             return app.create_event(None, message.value, None, message)

@@ -1,4 +1,4 @@
-"""Noticing a worker whose partitions have work and do not get on, and ending it for its supervisor."""
+"""Detects a worker whose partitions have work but make no progress, and ends it to be restarted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LONGEST_PERIOD = 5.0
 STOP_SECONDS = 10.0
-"""For a stalled worker to stop by itself."""
+"""How long a stalled worker may take to stop by itself."""
 
 _STDERR = 2
 
@@ -27,20 +27,21 @@ logger = logging.getLogger(__name__)
 
 
 class Stalled(Unavailable):
-    """A partition has work and has not got on."""
+    """A partition has work but has made no progress."""
 
 
 class Work(NamedTuple):
-    """Records that a partition has still to do, and a mark that changes whenever it gets on."""
+    """The number of a partition's remaining records, and a mark that changes with any progress."""
 
     left: int
     mark: object
 
 
 class StallClock:
-    """For how long partitions with work have stood still.
+    """Measures for how long partitions with work have made no progress.
 
-    An observation adds at most `longest` seconds: a process that was itself stopped has missed nothing.
+    An observation adds at most `longest` seconds, so that the time during which the process itself was
+    suspended does not count.
     """
 
     def __init__(self, longest: float) -> None:
@@ -49,7 +50,7 @@ class StallClock:
         self._known: dict[TP, tuple[object, float]] = {}
 
     def observe(self, now: float, work: Mapping[TP, Work]) -> dict[TP, float]:
-        """Seconds without progress of each partition that has work; `now` in s, from a monotonic clock."""
+        """Return the seconds without progress of each partition with work; `now` is in monotonic seconds."""
         passed = 0.0 if self._then is None else min(now - self._then, self._longest)
         self._then = now
         stalls: dict[TP, float] = {}
@@ -62,10 +63,10 @@ class StallClock:
 
 
 async def watch_stalls(app: BatchApp, limit: float, measure: Callable[[Mapping[TP, float]], None]) -> None:
-    """Crash the worker, with nothing acknowledged, once a partition has stood still for `limit` seconds.
+    """Crash the worker, with nothing acknowledged, after `limit` seconds without progress of a partition.
 
-    Time counts only while the broker says what there is to do. An event loop that does not come back within
-    `limit` ends the process at once, with a traceback of where it is.
+    Time counts only while the broker reports the remaining work. If the event loop is blocked for longer than
+    `limit`, the process ends at once with a traceback.
     """
     period = min(limit / 4, LONGEST_PERIOD)
     clock = StallClock(2 * period)
@@ -84,7 +85,7 @@ async def watch_stalls(app: BatchApp, limit: float, measure: Callable[[Mapping[T
 
 
 async def _work(app: BatchApp, within: float) -> Mapping[TP, Work] | None:
-    """What the worker has to do; None while that is not known."""
+    """Return the worker's remaining work; None if it is unknown."""
     try:
         async with asyncio.timeout(within):
             return await app.consumer.work() if app.started else {}
@@ -97,6 +98,6 @@ async def _give_up(app: BatchApp, left: Mapping[TP, int], limit: float) -> None:
     what = ", ".join(f"{tp.topic}[{tp.partition}] ({count} records)" for tp, count in sorted(left.items()))
     error = Stalled(f"no progress for {limit:g} s on {what}: the worker ends, to be restarted")
     logger.critical("%s", error)
-    # An agent that hangs may not let the worker stop.
+    # A hanging agent may keep the worker from stopping.
     faulthandler.dump_traceback_later(STOP_SECONDS, exit=True, file=_STDERR)
     await app.consumer.give_up(error)

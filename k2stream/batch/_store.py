@@ -1,4 +1,4 @@
-"""Table contents by partition, in memory."""
+"""In-memory table contents by partition."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _MISSING: Any = object()
 
 
 class PartitionedStore(Store[K, V]):
-    """One dictionary per partition, so that a rebalance drops one at once and a partition can be listed.
+    """One dictionary per partition, so that a partition can be listed, and dropped at once in a rebalance.
 
-    A key lives in one partition; looked up without it, the partitions are tried in turn.
+    A key belongs to one partition; a lookup without a partition tries all of them.
     """
 
     def __post_init__(self) -> None:
@@ -49,7 +49,7 @@ class PartitionedStore(Store[K, V]):
     def __delitem__(self, key: K) -> NoReturn:
         raise TypeError("a batch table is written with table.delete(partition, key)")
 
-    # Faust's base class reads one dictionary named data in these.
+    # Faust's base class expects a single dictionary named data in these methods.
 
     def keys(self) -> KeysView[K]:
         return KeysView(self)
@@ -70,7 +70,7 @@ class PartitionedStore(Store[K, V]):
         self.partitions.clear()
 
     def persisted_offset(self, tp: TP) -> int | None:
-        return None  # the table knows (BatchTable.persisted_offset); memory outlives no process
+        return None  # see BatchTable.persisted_offset; memory does not outlive the process
 
     def apply_changelog_batch(
         self, batch: Iterable[object], to_key: Callable[[object], K], to_value: Callable[[object], V]

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 _TOMBSTONE: Any = object()
 
 RESERVED = b"\x00"
-"""How changelog keys begin that are none of the table's: no codec of ours writes such a key."""
+"""Prefix of changelog keys that are not table entries; no key codec here produces it."""
 
 NOTE_KEY = RESERVED + b"source"
-"""Changelog key of the note that says up to which record of its source a table is written."""
+"""Changelog key of the note that records up to which source record a table is written."""
 
 
 class Changes(NamedTuple, Generic[K, V]):
@@ -44,18 +44,18 @@ class BatchTable(Table[K, V]):
     """In-memory Faust table with explicit partitions: ``app.tables.add(BatchTable(app, name=...))``.
 
     Write with ``put`` and ``delete`` (in an agent the mapping syntax works too, on the partition of the
-    current event); read as any mapping. Send what is derived from a change *before* the ``put``: changelog
-    entries become durable only after everything sent before them, so that state which suppresses replays
-    never runs ahead of the outputs. ``on_recover`` callbacks run after every rebalance, before delivery:
-    rebuild indexes there, from ``active_partitions`` and ``partition_items``.
+    current event); read it as a mapping. Send the outputs of a change *before* the ``put``: changelog entries
+    become durable only after everything sent before them, so that state which suppresses replays never runs
+    ahead of the outputs. ``on_recover`` callbacks run after every rebalance, before delivery: rebuild indexes
+    there, from ``active_partitions`` and ``partition_items``.
 
-    Codecs default to JSON; equal keys must encode to equal bytes. ``supersedes(new, old)`` keeps the old
-    value on recovery when it returns False: it shields state that carries its position from the late entries
-    of a zombie. Of one flush, tables of a higher ``flush_stage`` are written once the lower ones are durable.
+    Codecs default to JSON; equal keys must encode to equal bytes. When ``supersedes(new, old)`` returns
+    False, recovery keeps the old value: this protects state that contains its position from late entries of a
+    zombie. In a flush, tables of a higher ``flush_stage`` are written once those of lower stages are durable.
 
-    ``source`` names the topic that the table is made from, partition by partition: the changelog then says
-    how far it is in it, and the table is refused when it is behind what was committed. ``reach`` gives the
-    highest source offset that a value knows of, where values say so.
+    ``source`` names the topic that the table is built from, partition by partition. The changelog then
+    records the table's position in that topic, and a table behind the committed position is refused.
+    ``reach`` returns the highest source offset that a value contains, if values contain offsets.
     """
 
     if TYPE_CHECKING:
@@ -98,17 +98,17 @@ class BatchTable(Table[K, V]):
     # Reading and writing
 
     def put(self, partition: int, key: K, value: V) -> None:
-        """Set ``key`` in ``partition``."""
+        """Set one key in a partition."""
         self.data.partition(partition)[key] = value
         self._dirty[partition][key] = None
 
     def put_many(self, partition: int, items: Mapping[K, V]) -> None:
-        """Set all of ``items`` in ``partition``."""
+        """Set several keys in a partition."""
         self.data.partition(partition).update(items)
         self._dirty[partition].update(dict.fromkeys(items))
 
     def delete(self, partition: int, key: K) -> None:
-        """Remove ``key`` from ``partition`` and write a tombstone; an absent key is no error."""
+        """Remove a key from a partition and write a tombstone; a missing key is not an error."""
         self.data.partition(partition).pop(key, None)
         self._dirty[partition][key] = None
 
@@ -117,29 +117,29 @@ class BatchTable(Table[K, V]):
     @overload
     def get_from(self, partition: int, key: K, default: D) -> V | D: ...
     def get_from(self, partition: int, key: K, default: object = None) -> object:
-        """Value of ``key`` in ``partition``, without looking through the others."""
+        """Return a key's value in a partition, without searching the others."""
         return self.data.partitions.get(partition, {}).get(key, default)
 
     def partition_items(self, partition: int) -> ItemsView[K, V]:
-        """Live view of a partition; empty when this worker does not hold it."""
+        """Return a live view of a partition; empty when this worker does not own it."""
         return self.data.partitions.get(partition, {}).items()
 
     def note(self, partition: int, note: proof.Note) -> None:
-        """Write with the next flush up to which record of its source a partition is."""
+        """Write with the next flush the source record up to which a partition is current."""
         if note != self.notes.get(partition):
             self._new_notes[partition] = note
 
     def keep(self, partition: int, name: bytes, value: bytes) -> None:
-        """Keep a fact about a partition in its changelog, beside the entries (`facts`)."""
+        """Store a fact about a partition in its changelog, separate from the entries (`facts`)."""
         if self.facts.setdefault(partition, {}).get(RESERVED + name) != value:
             self.facts[partition][RESERVED + name] = self._new_facts[partition][RESERVED + name] = value
 
     def fact(self, partition: int, name: bytes) -> bytes | None:
-        """What was stated of a partition."""
+        """Return a fact about a partition, or None."""
         return self.facts.get(partition, {}).get(RESERVED + name)
 
     def reach(self, partition: int) -> int:
-        """The highest source offset that the contents of a partition know of, -1 for none."""
+        """Return the highest source offset in a partition's values, -1 for none."""
         if self._reach is None:
             return -1
         return max(map(self._reach, self.data.partitions.get(partition, {}).values()), default=-1)
@@ -169,9 +169,9 @@ class BatchTable(Table[K, V]):
     # Changelog, write side: the producer's flush calls these
 
     def take_changes(self) -> list[Changes[K, V]]:
-        """Encode what changed since the last call, as it is at this instant, and start a new set.
+        """Encode the current values of all keys changed since the last call, and start a new set of changes.
 
-        A partition that was written with nothing has no changes: a delivery of replays only, say.
+        Partitions without changes are omitted, for instance after a delivery that contained only replays.
         """
         dirty, self._dirty = self._dirty, defaultdict(dict)
         notes, self._new_notes = self._new_notes, {}
@@ -187,7 +187,7 @@ class BatchTable(Table[K, V]):
             keys = list(map(dumps_key, changed))
             keys += facts.get(partition, {}).keys()
             encoded += facts.get(partition, {}).values()
-            if partition in notes:  # last: a changelog that was cut amid a flush lacks it
+            if partition in notes:  # last: a changelog truncated within a flush lacks it
                 keys.append(NOTE_KEY)
                 encoded.append(proof.write(notes[partition]).encode())
             if keys:
@@ -195,7 +195,7 @@ class BatchTable(Table[K, V]):
         return taken
 
     def on_durable(self, changes: Changes[K, V], last_offset: int) -> None:
-        """Note that memory is current to ``last_offset``, unless the partition has left in the meantime."""
+        """Record that memory is current to ``last_offset``, unless the partition was revoked meanwhile."""
         if self.data.partitions.get(changes.partition) is changes.contents:
             self._offsets[changes.partition] = last_offset
 
@@ -204,7 +204,7 @@ class BatchTable(Table[K, V]):
     def apply_changelog(
         self, partition: int, keys: Sequence[bytes | None], values: Sequence[bytes | None], offset: int
     ) -> None:
-        """Apply entries in log order up to ``offset``; the last of a key wins, or ``supersedes`` decides."""
+        """Apply entries in log order up to ``offset``; a key's last entry wins, or ``supersedes`` decides."""
         contents = self.data.partition(partition)
         loads_key, loads_value, supersedes = self.key_codec()[1], self._loads_value, self._supersedes
         entries: Iterable[Any] = zip(keys, values, strict=True)
@@ -227,17 +227,17 @@ class BatchTable(Table[K, V]):
         self._offsets[partition] = offset
 
     def _recall(self, partition: int, text: bytes | None) -> None:
-        """Of notes the one furthest on counts: an earlier one may be a zombie's."""
+        """Keep the latest note: one with an earlier position may come from a zombie."""
         found, known = proof.read(text), self.notes.get(partition)
         if found is not None and (known is None or found.place >= known.place):
             self.notes[partition] = found
 
     def persisted_offset(self, tp: TP) -> int | None:
-        """Changelog offset that memory is current to: a partition that stays is not replayed."""
+        """Return the changelog offset that memory is current to; a partition that stays is not replayed."""
         return self._offsets.get(tp.partition)
 
     def key_codec(self) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
-        """How keys are written to the changelog, and read."""
+        """Return the encoder and decoder of changelog keys."""
         windowed = self.window is not None
         return (
             self._dumps_key or (windows.dump_window_key if windowed else windows.dump_key),
@@ -245,10 +245,10 @@ class BatchTable(Table[K, V]):
         )
 
     def forget(self) -> None:
-        """Drop everything, also what is not in the changelog: that is read anew, from its beginning."""
+        """Drop everything, including unwritten changes; recovery then reads the whole changelog again."""
         for state in self._by_partition():
             state.clear()
-        recovery = self.app.tables.recovery  # it would go on from where it once was
+        recovery = self.app.tables.recovery  # it would resume from its last offset
         for offsets in (recovery.active_offsets, recovery.standby_offsets):
             for tp in [tp for tp in offsets if tp.topic == self.changelog_topic_name]:
                 del offsets[tp]
@@ -264,7 +264,7 @@ class BatchTable(Table[K, V]):
         return PartitionedStore(url, self.app, self, table_name=self.name, loop=self.loop)
 
     def using_window(self, window: WindowT, *, key_index: bool = False) -> WindowWrapperT:
-        """As Faust's, but rows leave the changelog by tombstone only, never by age."""
+        """Return a windowed table as in Faust, but without expiry of changelog entries by age."""
         if window.expires or key_index:
             raise ImproperlyConfigured(
                 f"table {self.name}: expires and key_index are not supported, delete closed windows yourself"
@@ -287,14 +287,14 @@ class BatchTable(Table[K, V]):
         newly_assigned: Iterable[TP],
         generation_id: int = 0,
     ) -> None:
-        """Forget the partitions whose changelog this worker no longer reads."""
+        """Drop the partitions whose changelog this worker no longer reads."""
         held = {tp.partition for tp in assigned if tp.topic == self.changelog_topic_name}
         for state in self._by_partition():
             for partition in state.keys() - held:
                 del state[partition]
 
     async def on_recovery_completed(self, active_tps: Iterable[TP], standby_tps: Iterable[TP]) -> None:
-        """Run the on_recover callbacks; a failure stops the worker (Faust would never look at it)."""
+        """Run the on_recover callbacks; a failure stops the worker (Faust would ignore it)."""
         self.active_partitions = frozenset(tp.partition for tp in active_tps)
         try:
             await self.call_recover_callbacks()

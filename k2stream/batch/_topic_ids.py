@@ -1,4 +1,4 @@
-"""The ids of a cluster and its topics (KIP-516), which aiokafka's metadata requests do not ask for."""
+"""Requests the ids of a cluster and its topics (KIP-516), which aiokafka's own requests do not include."""
 
 from __future__ import annotations
 
@@ -99,9 +99,9 @@ class _Request(Request[_RequestV12]):  # type: ignore[misc]
 
 
 async def ids(client: Client, topics: Iterable[str]) -> tuple[str, dict[str, str | None]]:
-    """The cluster's id and those of topics, in hexadecimal; empty where a broker has none or does not say.
+    """Return the cluster's id and the topics' ids in hexadecimal.
 
-    None is the id of a topic that does not exist.
+    An id is empty if the broker has none or does not answer, and None if the topic does not exist.
     """
     node = client.get_random_node()
     if node is None:

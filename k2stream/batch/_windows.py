@@ -1,4 +1,4 @@
-"""Keys of tables and how the changelog spells them; windowed keys are ``(key, (start, end))`` as in Faust."""
+"""Table keys and their changelog encoding; windowed keys are ``(key, (start, end))`` as in Faust."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ WINDOW_GAP = 0.1
 
 
 def window_key(key: T, start: float, size: float) -> tuple[T, tuple[float, float]]:
-    """Table key of ``key`` in the window of ``size`` seconds from ``start`` (seconds since 1970)."""
+    """Return the table key of ``key`` in the window of ``size`` seconds from ``start`` (s since 1970)."""
     return key, (float(start), float(start) + size - WINDOW_GAP)
 
 
 def window_of(table_key: tuple[T, tuple[float, float]]) -> tuple[T, float, float]:
-    """(key, start, end) of a windowed table key; ``end`` is exclusive, in seconds since 1970."""
+    """Return (key, start, end) of a windowed table key, in seconds since 1970; ``end`` is exclusive."""
     key, (start, end) = table_key
     return key, start, round(end + WINDOW_GAP, 6)
 
 
 def dump_key(key: object) -> bytes:
-    """JSON; equal keys give equal bytes, as compaction compares bytes."""
+    """Encode as JSON; equal keys give equal bytes, because compaction compares bytes."""
     return msgspec.json.encode(key)
 
 
@@ -33,7 +33,7 @@ def load_key(raw: bytes) -> Any:
 
 
 def dump_window_key(table_key: tuple[object, tuple[float, float]]) -> bytes:
-    """JSON ``[key, [start, end]]``, with the bounds as floats whatever the caller passed."""
+    """Encode as JSON ``[key, [start, end]]``, always with floats as bounds."""
     key, (start, end) = table_key
     return msgspec.json.encode((key, (float(start), float(end))))
 

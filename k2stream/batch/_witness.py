@@ -1,4 +1,4 @@
-"""What a broker shows of a partition: first and last offset, and the record at one offset."""
+"""Asks a broker for a partition's first and last offset, and the record at one offset."""
 # ruff: noqa: SLF001 - private parts of pinned versions; tests/unit/batch/test_assumptions.py guards them
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _READ_UNCOMMITTED = 0
 
 
 async def look_at(consumer: KafkaConsumer, wanted: Mapping[TP, int]) -> dict[TP, Shown]:
-    """What is there, and the record at the wanted offset of each partition (-1: of none).
+    """Return each partition's offsets and ids, and the record at the wanted offset (-1 for no record).
 
-    Raises KafkaError when a partition's leader gives no answer.
+    Raises KafkaError when a partition's leader does not answer.
     """
     tps = [TopicPartition(*tp) for tp in wanted]
     begins, ends = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
@@ -49,7 +49,7 @@ async def look_at(consumer: KafkaConsumer, wanted: Mapping[TP, int]) -> dict[TP,
 
 
 async def records_at(client: Client, wanted: Mapping[TP, int]) -> dict[TP, Proof | None]:
-    """The record at an offset of each partition; None where there is none. Raises KafkaError as `look_at`."""
+    """Return the record at an offset of each partition, or None. Raises KafkaError as `look_at` does."""
     return {tp: await _record_at(client, tp, offset) for tp, offset in wanted.items()}
 
 

@@ -1,8 +1,8 @@
-"""What a position refers to, and whether a broker still shows it (pure).
+"""Proofs of the log that a position refers to, and their comparison with the broker's log (pure).
 
-A position means nothing without what it counts: a topic may be made anew, or its log be cut and its offsets
-used again. It therefore carries a proof that any broker can be asked for: offset, time and checksum of the
-last record that was read before it. Where a broker has ids of topics they are compared too.
+A position alone is ambiguous: a topic may be recreated, or its log truncated and its offsets reused. A
+position is therefore stored with a proof that any broker can confirm: offset, time and checksum of the last
+record read before it. If the broker has topic ids, they are compared too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _VERSION = 1
 
 
 class Proof(NamedTuple):
-    """A record: its offset, its timestamp (ms since 1970), and a CRC-32 of key and value."""
+    """Identifies a record by its offset, its timestamp (ms since 1970), and a CRC-32 of key and value."""
 
     offset: int
     timestamp: int
@@ -28,11 +28,11 @@ class Proof(NamedTuple):
 
 
 NOTHING = Proof(-1, -1, 0)
-"""No record was there before a position: only what transactions leave."""
+"""The proof of a position with no record before it, only transaction markers."""
 
 
 class Note(msgspec.Struct, frozen=True, array_like=True):
-    """What is kept beside a position: the last record before it; ids are empty where a broker has none.
+    """Stored with a position: the last record before it; ids are empty if the broker has none.
 
     A position of a higher `generation` is later, whatever its offset.
     """
@@ -45,14 +45,14 @@ class Note(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def place(self) -> tuple[int, int]:
-        """What orders notes."""
+        """Return the sort key of notes."""
         return self.generation, self.proof.offset
 
 
 class Shown(NamedTuple):
-    """What the broker shows of a partition: its first offset, the one after its last, and one record.
+    """What the broker reports of a partition: its first offset, the offset after its last, and one record.
 
-    That is the one at the offset asked for, None where there is none.
+    `record` is the one at the requested offset, None if there is none. Ids are empty if unknown.
     """
 
     begin: int
@@ -66,43 +66,43 @@ class Verdict(Enum):
     """What to do at a position."""
 
     CONTINUE = "continue"
-    ADOPT = "adopt"  # nothing is known of what it refers to, and nothing speaks against it
-    EXPIRED = "expired"  # records before the log's beginning were never read
+    ADOPT = "adopt"  # there is no note, and nothing contradicts the position
+    EXPIRED = "expired"  # records expired before they were read
     REFUSE = "refuse"
 
 
 class Judgement(NamedTuple):
-    """A verdict and what was seen, in words."""
+    """A verdict and its reason in words."""
 
     verdict: Verdict
     seen: str = ""
 
 
 def proof_of(offset: int, timestamp: int, key: bytes | None, value: bytes | None) -> Proof:
-    """The proof of a record; an absent key or value is not an empty one."""
+    """Return the proof of a record; a missing key or value differs from an empty one."""
     crc = crc32(b"\x00" if key is None else b"\x01" + key)
     return Proof(offset, timestamp, crc32(b"\x00" if value is None else b"\x01" + value, crc))
 
 
 def last_of(batch: RecordBatch) -> Proof | None:
-    """The proof of a RecordBatch's last record; None when it has none."""
+    """Return the proof of a RecordBatch's last record; None if it has no records."""
     if not len(batch):
         return None
     return proof_of(int(batch.offsets[-1]), int(batch.timestamps[-1]), batch.keys[-1], batch.values[-1])
 
 
 def note(proof: Proof, generation: int = 0, topic_id: str = "", cluster: str = "") -> Note:
-    """A note of this version."""
+    """Create a note of the current version."""
     return Note(_VERSION, generation, proof, topic_id, cluster)
 
 
 def write(kept: Note) -> str:
-    """Text of some 130 bytes, as it goes beside a committed offset."""
+    """Encode a note as the metadata of a committed offset, about 130 bytes."""
     return msgspec.json.encode(kept).decode()
 
 
 def read(text: str | bytes | None) -> Note | None:
-    """The note of a text; None for none, and for one that is not of this version."""
+    """Decode a note; None if there is none, or it has another version."""
     if not text:
         return None
     try:
@@ -113,10 +113,10 @@ def read(text: str | bytes | None) -> Note | None:
 
 
 def judge(position: int, kept: Note | None, shown: Shown) -> Judgement:
-    """Whether reading may go on at `position`, the next offset to read, with what was noted beside it.
+    """Judge whether reading may continue at `position`, the next offset to read, given its note.
 
-    `shown.record` is the one at the proof's offset. What the broker shows must be settled: of a leader just
-    elected the end may still be behind.
+    `shown.record` is the record at the proof's offset. A newly elected leader may report an end offset that
+    is still too low, so the caller must have waited for a stable answer.
     """
     if shown.end < position:
         return Judgement(
@@ -152,9 +152,9 @@ def judge(position: int, kept: Note | None, shown: Shown) -> Judgement:
 
 
 def judge_table(committed: Note | None, held: Note | None, position: int, *, empty: bool) -> Judgement:
-    """Whether a table may be used under a committed position: it is written before each commit.
+    """Judge whether a table may be used with a committed position; tables are written before each commit.
 
-    `held` is the note in its changelog, `empty` whether that holds no entry.
+    `held` is the note in the table's changelog, `empty` says whether the table has no entries.
     """
     if committed is not None and (held is None or held.place < committed.place):
         upto = "nothing" if held is None else f"offset {held.proof.offset}"

@@ -1,4 +1,4 @@
-"""Faust transport ``k2batch://``: the entry point."""
+"""Entry point of the Faust transport ``k2batch://``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Transport(driver.Transport):
             raise ImproperlyConfigured(
                 f"app {app.conf.id}: k2batch:// needs a k2stream.batch.BatchApp in place of the faust.App"
             )
-        guarantee: object = app.conf.processing_guarantee  # Faust types it as the class
+        guarantee: object = app.conf.processing_guarantee  # Faust declares it as the class
         if guarantee is not ProcessingGuarantee.AT_LEAST_ONCE:
             raise ImproperlyConfigured(
                 "k2batch: processing_guarantee must be at_least_once; make results idempotent by position"

@@ -1,1 +1,1 @@
-"""Candles from trades: fold, watermark, windows, finality and what is published of them. Without Faust."""
+"""Candles from trades: fold, watermark, windows, finality and publishing. Independent of Faust."""

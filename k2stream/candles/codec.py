@@ -1,4 +1,4 @@
-"""Bytes of the candle tables' values, as their changelogs hold them."""
+"""Binary encoding of the candle tables' values in their changelogs."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import NamedTuple
 
 from k2stream.candles.state import State
 
-# Version; order keys, counters and positions; then length-prefixed big-endian integers.
+# Version, order keys, counters and positions; length-prefixed big-endian integers follow.
 _STATE = struct.Struct(">B6q3qiq?")
 _PROGRESS = struct.Struct(">Bqq")
 _VERSION = 1
 
 
 class KeyProgress(NamedTuple):
-    """How far a key was applied: the last raw record, and the newest event time (`event_time`) in µs."""
+    """How far a key is applied: the last raw offset, and the newest event time (`event_time`) in µs."""
 
     raw_offset: int
     newest: int
 
 
 def dumps_state(state: State) -> bytes:
-    """A window's state, 130 to 250 bytes."""
+    """Encode a window's state, in 130 to 250 bytes."""
     parts = [
         _STATE.pack(
             _VERSION,
@@ -52,7 +52,7 @@ def dumps_state(state: State) -> bytes:
 
 
 def loads_state(data: bytes) -> State:
-    """The inverse. Raises ValueError for a layout this version does not know."""
+    """Decode a window's state. Raises ValueError for a layout of another release."""
     version, t0, s0, o0, t1, s1, o1, trades, records, received, partition, offset, final = _STATE.unpack_from(
         data
     )
@@ -85,12 +85,12 @@ def loads_state(data: bytes) -> State:
 
 
 def dumps_progress(progress: KeyProgress) -> bytes:
-    """A key's progress, 17 bytes."""
+    """Encode a key's progress, in 17 bytes."""
     return _PROGRESS.pack(_VERSION, *progress)
 
 
 def loads_progress(data: bytes) -> KeyProgress:
-    """The inverse. Raises ValueError for a layout this version does not know."""
+    """Decode a key's progress. Raises ValueError for a layout of another release."""
     version, raw_offset, newest = _PROGRESS.unpack(data)
     _check(version)
     return KeyProgress(raw_offset, newest)

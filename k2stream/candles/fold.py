@@ -1,4 +1,4 @@
-"""Trades to window states by column: minutes from trades, longer timeframes from the minutes."""
+"""Folds trades to window states by column: minutes from trades, longer timeframes from minutes."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from k2stream.model.decimals import sum_products, sums
 from k2stream.model.trade import SCALE, Decimals, HotTrades
 
 Partial = tuple[int, int, State]
-"""What one batch adds to one window: key (an index into HotTrades.keys), open time in ms, state."""
+"""One batch's contribution to a window: key (an index into HotTrades.keys), open time in ms, state."""
 
 MINUTE_MS = TIMEFRAMES["1m"]
 
 
 def fold(trades: HotTrades, rows: Rows) -> Iterator[tuple[str, list[Partial]]]:
-    """For each timeframe, shortest first, what the rows of a batch add to their windows.
+    """Yield per timeframe, shortest first, the contributions of a batch's rows to their windows.
 
-    `rows` must be grouped by key; windows come out grouped by key and ascending in time.
+    `rows` must be grouped by key. The windows are grouped by key and ascend in time.
     """
     partials = minutes(trades, rows)
     for timeframe, length in TIMEFRAMES.items():
@@ -32,7 +32,7 @@ def fold(trades: HotTrades, rows: Rows) -> Iterator[tuple[str, list[Partial]]]:
 
 
 def minutes(trades: HotTrades, rows: Rows) -> list[Partial]:
-    """The one-minute partials of rows grouped by key; exact whatever the order inside a key."""
+    """Return the one-minute partials of rows grouped by key; rows of a key may be in any order."""
     if not len(rows):
         return []
     rows = _in_order(trades, rows)
@@ -98,7 +98,7 @@ def minutes(trades: HotTrades, rows: Rows) -> list[Partial]:
 
 
 def coarser(partials: list[Partial], length: int) -> list[Partial]:
-    """The same trades in windows of `length` ms, a multiple of the windows they are in."""
+    """Merge partials into windows of `length` ms, a multiple of their own window length."""
     out: list[Partial] = []
     for code, open_time, state in partials:
         open_time -= open_time % length
@@ -112,7 +112,7 @@ def coarser(partials: list[Partial], length: int) -> list[Partial]:
 def unapplied(
     trades: HotTrades, rows: Rows, code: int, open_time: int, length: int, after: int
 ) -> State | None:
-    """What the rows beyond raw offset `after` add to one window, None for nothing."""
+    """Return what rows with raw offsets above `after` add to one window (times in ms); None for nothing."""
     time = trades.timestamp[rows] // 1000
     inside = (trades.key[rows] == code) & (time >= open_time) & (time < open_time + length)
     partials = coarser(minutes(trades, rows[inside & (trades.raw_offset[rows] > after)]), length)
@@ -120,9 +120,9 @@ def unapplied(
 
 
 def candles_of(trades: HotTrades, timeframe: str, native: dict[str, str]) -> list[Candle]:
-    """The candles of all trades, none of them late, by key and open time; none is final.
+    """Return the candles of all trades, sorted by key and open time; no trade is late, no candle final.
 
-    `native` gives the exchange's spelling of each key.
+    `native` maps each key to its native symbol.
     """
     partials = dict(fold(trades, by_key(trades)))[timeframe]
     candles = [
@@ -133,7 +133,7 @@ def candles_of(trades: HotTrades, timeframe: str, native: dict[str, str]) -> lis
 
 
 def _in_order(trades: HotTrades, rows: Rows) -> Rows:
-    """Rows by key and `place`; feeds mostly come that way, so look before sorting."""
+    """Sort rows by key and `place`, if needed: trades of a feed mostly arrive in this order."""
     key, time, sequence = trades.key[rows], trades.timestamp[rows], trades.sequence[rows]
     offset = trades.raw_offset[rows]
     rough = np.where(sequence > 0, time - time % 1000, time)

@@ -1,10 +1,10 @@
-"""One partition's candles: batches of trades in, changed windows out, exact across crashes.
+"""One partition's candles: applies batches of trades and returns changed windows, exactly across crashes.
 
-What is stored, by key: a state per window, and the key's progress (last raw offset, newest event time).
-The stores are written behind, so a crash can leave any of the last flush's window entries durable and
-others not, but progress must be flushed after all window entries are durable, and a window is dropped
-only a flush later. Then a replay from the stored progress decides lateness as the first run did, and a
-window that is ahead of its key's progress takes only the records beyond its own raw offset.
+The stores contain, by key, a state per window and the key's progress (last raw offset, newest event time).
+They are written behind, so after a crash only some window entries of the last flush may be durable.
+Progress must therefore be flushed after all window entries are durable, and a window may be dropped only one
+flush later. A replay from the stored progress then finds the same trades late as the first run did, and a
+window that is ahead of its key's progress takes only records beyond its own raw offset.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class WindowStore(Protocol):
 
 
 class ProgressStore(Protocol):
-    """The progress of each key."""
+    """The progress per key."""
 
     def get(self, key: str) -> KeyProgress | None: ...
     def put(self, key: str, progress: KeyProgress) -> None: ...
@@ -40,7 +40,7 @@ class ProgressStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CandleChanges:
-    """What a batch did: new states by window, rows of late and of ahead trades, replays counted."""
+    """Result of a batch: new states by window, rows of late and ahead trades, number of replayed records."""
 
     updated: dict[Window, State]
     late: Rows
@@ -49,7 +49,7 @@ class CandleChanges:
 
 
 class CandlePartition:
-    """Candles of the keys of one partition. `grace` and `idle` in µs, `now` µs of the wall clock."""
+    """Candles of the keys of one partition. `grace` and `idle` are in µs, `now` is the wall clock in µs."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class CandlePartition:
         now: int,
         least: int | None = None,
     ) -> None:
-        """Start from what the stores hold: `stores` by timeframe; `least` as of Windows."""
+        """Start from the contents of `stores` (by timeframe) and `progress`; `least` as in Windows."""
         self._stores = stores
         self._progress = progress
         self._grace = grace
@@ -80,7 +80,7 @@ class CandlePartition:
             self._bound(key, newest)
 
     def apply(self, trades: HotTrades, now: int) -> CandleChanges:
-        """Fold a batch into the stores and close what its watermarks have passed."""
+        """Fold a batch into the stores, and close windows that the watermarks have passed."""
         admission = admit(trades, self._progress.get, self._grace)
         updated: dict[Window, State] = {}
         keys = trades.keys
@@ -92,7 +92,7 @@ class CandlePartition:
                 current = store.get(key, open_time)
                 if current is None:
                     if self.windows.expired(timeframe, key, open_time, self._watermark(key)):
-                        continue  # its other trades are forgotten: a candle of these would be wrong
+                        continue  # its other trades are dropped: a candle of these alone would be wrong
                     self.windows.opened(timeframe, key, open_time)
                     state = part
                 elif current.raw_offset <= applied[key]:
@@ -112,7 +112,7 @@ class CandlePartition:
         return CandleChanges(updated, admission.late, admission.ahead, admission.replayed)
 
     def close_silent(self, now: int) -> dict[Window, State]:
-        """Close by the clock, for keys without a record for `idle`: windows that ended `grace` ago.
+        """Close windows that ended `grace` ago by the clock, of keys without a record for `idle`.
 
         Call it only when the partition is fully consumed.
         """
@@ -125,29 +125,29 @@ class CandlePartition:
     def states(
         self, timeframe: str, key: str, select: Callable[[Sequence[int]], Sequence[int]]
     ) -> list[tuple[int, State]]:
-        """Open time (ms) and state of the key's windows that `select` takes of all, ascending."""
+        """Return open time (ms) and state of those of the key's windows that `select` chooses, ascending."""
         store = self._stores[timeframe]
         found = ((time, store.get(key, time)) for time in select(self.windows.of(timeframe, key)))
         return [(time, state) for time, state in found if state is not None]
 
     def expire(self) -> None:
-        """Drop windows past their retention; call it once before each flush of the stores."""
+        """Drop windows beyond the retention; call it once before each flush of the stores."""
         for timeframe, key, open_time in self.windows.expire(self._watermark):
             self._stores[timeframe].delete(key, open_time)
 
     def reached(self, key: str) -> int:
-        """The key's newest event time in ms; windows that open after it hold only trades dated ahead."""
+        """Return the key's newest event time in ms; windows that open later have only trades dated ahead."""
         progress = self._progress.get(key)
         return -1 if progress is None else progress.newest // 1000
 
     def _bound(self, key: str, newest: int) -> None:
-        """Take back a watermark that a trade dated ahead had moved, before there was a bound."""
+        """Lower a newest event time that an earlier release stored without the bound on ahead trades."""
         progress = self._progress.get(key)
         if progress is not None and progress.newest > newest:
             self._progress.put(key, progress._replace(newest=newest))
 
     def _watermark(self, key: str) -> int:
-        """In ms; -1 before the key's first trade."""
+        """Return the key's watermark in ms; -1 before its first trade."""
         progress = self._progress.get(key)
         return -1 if progress is None else (progress.newest - self._grace) // 1000
 

@@ -1,4 +1,4 @@
-"""What is published of changed windows: finals and records at once, revisions coalesced per candle."""
+"""Publishes changed windows: final candles and records at once, revisions coalesced per candle."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 class Send(Protocol):
-    """Hands records of one partition to the producer, in order."""
+    """Sends records of one partition to the producer, in order."""
 
     async def __call__(
         self,
@@ -29,12 +29,12 @@ class Send(Protocol):
 
 
 class CandlePublisher:
-    """Holds the newest state of each changed window until it is sent. `interval` and times in seconds.
+    """Buffers the newest state of each changed window until it is sent. Times are in seconds.
 
-    Revisions are sent every `interval`: each layer below pays for each of them.
+    Revisions are sent only every `interval`, because every later layer processes each of them.
 
-    `hold` and `hold_record` belong in the same instant as the change of the tables; `drain` before the
-    tables' changelogs are flushed. `native` gives the exchange's spelling of a key.
+    Call `hold` and `hold_record` with no await between them and the change of the tables, and `drain` before
+    the tables' changelogs are flushed. `native` returns the native symbol of a key.
     """
 
     def __init__(
@@ -56,25 +56,25 @@ class CandlePublisher:
         self._sending = asyncio.Lock()
 
     def hold(self, partition: int, updated: Mapping[Window, State]) -> None:
-        """Take the changed windows of a partition."""
+        """Buffer the changed windows of a partition."""
         if updated:
             self._held[partition].update(updated)
 
     def hold_record(self, topic: str, key: bytes, value: bytes) -> None:
-        """Take a record for partition 0 of a topic: a late trade, a dead letter."""
+        """Buffer a record for partition 0 of a topic: a late trade or a dead letter."""
         self._records[topic].append((key, value))
 
     def forget(self, keep: frozenset[int]) -> None:
-        """Drop what is held of other partitions: their new owner publishes it."""
+        """Discard what is buffered of other partitions: their new owners publish it."""
         for partition in self._held.keys() - keep:
             del self._held[partition]
 
     async def publish(self) -> None:
-        """Send what is due: finals and records, and revisions when the last ones are old enough."""
+        """Send final candles and records, and revisions if `interval` has passed since the last ones."""
         await self._publish(revisions=self._clock() - self._last >= self._interval)
 
     async def drain(self) -> None:
-        """Send everything; when this returns nothing is held."""
+        """Send everything; nothing is buffered when this returns."""
         while self._held or self._records or self._sending.locked():
             await self._publish(revisions=True)
 
@@ -115,7 +115,7 @@ class CandlePublisher:
         metrics.CANDLES_FINAL.labels(timeframe).inc(sum(state.final for _, state in states))
 
     def _encode(self, window: Window, state: State) -> bytes | None:
-        """None for a candle that Avro's decimals cannot hold; the tables still do."""
+        """Encode a candle; None if it exceeds Avro's decimals, in which case only the tables contain it."""
         timeframe, key, open_time = window
         row = to_row(state, key, self._native(key), timeframe, open_time)
         try:

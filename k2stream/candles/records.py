@@ -1,4 +1,4 @@
-"""Records of the normalized topic to trades; what is none leaves the batch as a dead letter."""
+"""Decodes records of the normalized topic to trades; unreadable records become dead letters."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ logger = logging.getLogger(__name__)
 
 
 def read(batch: RecordBatch) -> tuple[RecordBatch, HotTrades, dict[int, DeadLetter]]:
-    """The readable records, their trades, and a dead letter by row of `batch` for each other one.
+    """Return the readable records, their trades, and a dead letter per unreadable row of `batch`.
 
-    Raises as `faults.read`.
+    Raises the same errors as `faults.read`.
     """
     rest, trades, causes = faults.read(batch, _decode)
     return rest, trades, {row: _letter(batch, row, cause) for row, cause in causes.items()}

@@ -1,4 +1,4 @@
-"""The state of one candle window: exact integers, a merge, and the candle it stands for."""
+"""The state of one candle window in exact integers, its merge, and its conversion to a candle."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from k2stream.model.candle import TIMEFRAMES, Candle
 from k2stream.model.trade import SCALE
 
 Order = tuple[int, int, int]
-"""Where a trade stands inside its window: (timestamp in µs, sequence, raw_offset), see `place`."""
+"""A trade's order inside its window: (timestamp in µs, sequence, raw_offset), see `place`."""
 
 _EXACT = Context(prec=200)
 _FIRST_DECIMAL, _COUNT = map(Candle._fields.index, ("open", "trade_count"))
 
 
 class State(msgspec.Struct, frozen=True, gc=False):
-    """What a window knows of its trades. Prices and volumes at scale 18, quote sums at scale 36.
+    """The aggregate of a window's trades. Prices and volumes are at scale 18, quote sums at scale 36.
 
-    `open_at` and `close_at` place the first and the last trade; `receive_time` (µs) is that of the newest.
-    `raw_offset` is the last raw record folded in: a record at or below it is already in here.
+    `open_at` and `close_at` are the order keys of the first and the last trade. `receive_time` (µs) is the
+    highest of all trades. `raw_offset` is that of the last raw record folded in: records at or below it are
+    included.
     """
 
     open: int
@@ -43,21 +44,21 @@ class State(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def revision(self) -> int:
-        """Records folded in, plus one when final."""
+        """Return the number of records folded in, plus one when final."""
         return self.records + self.final
 
 
 def place(at: Order) -> tuple[int, int, int, int]:
-    """What trades are ordered by: the time, to the ms where they have ids, then the id.
+    """Return the sort key of a trade: its time (truncated to ms if it has an id), then its id.
 
-    An exchange may tell a time in µs on one path and in ms on another: the id tells which came first.
+    An exchange may report a time in µs on one interface and in ms on another; the id then decides the order.
     """
     time, sequence, raw_offset = at
     return time // 1000 * 1000 if sequence > 0 else time, sequence, time, raw_offset
 
 
 def merge(a: State, b: State) -> State:
-    """The window of both states' trades; commutative and associative. Once final, a window stays final."""
+    """Merge two states of a window; commutative and associative. The result is final if either is."""
     first = a if place(a.open_at) <= place(b.open_at) else b
     last = a if place(a.close_at) >= place(b.close_at) else b
     newest = a if a.raw_offset >= b.raw_offset else b
@@ -82,14 +83,14 @@ def merge(a: State, b: State) -> State:
 
 
 def closed(state: State) -> State:
-    """The same window, final."""
+    """Return the same state, marked as final."""
     return msgspec.structs.replace(state, final=True)
 
 
 def to_row(state: State, key: str, native: str, timeframe: str, open_time: int) -> tuple[Any, ...]:
-    """The fields of a window's candle, in order, its decimals as integers at scale 18.
+    """Return the fields of a window's candle, in order, with decimals as integers at scale 18.
 
-    `key` is exchange:BASE/QUOTE, `native` the exchange's spelling, `open_time` in ms.
+    `key` is exchange:BASE/QUOTE, `native` the native symbol, `open_time` is in ms.
     """
     exchange, _, canonical = key.partition(":")
     return (
@@ -119,7 +120,7 @@ def to_row(state: State, key: str, native: str, timeframe: str, open_time: int) 
 
 
 def to_candle(state: State, key: str, native: str, timeframe: str, open_time: int) -> Candle:
-    """The candle of a window, from what `to_row` takes."""
+    """Return a window's candle; the parameters are those of `to_row`."""
     row = to_row(state, key, native, timeframe, open_time)
     return Candle(*row[:_FIRST_DECIMAL], *map(_decimal, row[_FIRST_DECIMAL:_COUNT]), *row[_COUNT:])
 
@@ -129,7 +130,7 @@ def _decimal(mantissa: int) -> Decimal:
 
 
 def _divide(numerator: int, denominator: int) -> int:
-    """Integer quotient of non-negative integers, rounded half-even."""
+    """Divide non-negative integers, rounding half to even."""
     quotient, rest = divmod(numerator, denominator)
     twice = 2 * rest
     return quotient + (twice > denominator or (twice == denominator and quotient & 1))

@@ -1,4 +1,4 @@
-"""Which records of a batch are applied: replays dropped, late trades set aside, by each key's event time."""
+"""Decides by each key's event time which records of a batch are applied, replayed, or late."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from k2stream.model.trade import HotTrades
 MINUTE_US = 60_000_000
 
 AHEAD_BOUND_US = 1_000_000
-"""A trade moves its symbol's event time at most so far beyond its own receive time.
+"""How far beyond its own receive time a trade can move its symbol's event time, at most.
 
-Both times are in the record, so any replay agrees. Clocks in step differ by milliseconds; what is dated
-further ahead is a mistake of the exchange's clock or of ours, and may not make the trades after it late.
+Both times are in the record, so a replay gives the same result. Synchronized clocks differ by milliseconds.
+A trade dated further ahead is due to a wrong clock, and must not make the trades after it late.
 """
 
 Rows = NDArray[np.int64]
@@ -26,9 +26,9 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Row numbers of a batch by their fate; `rows` are grouped by key, each key's in raw order.
+    """Row numbers of a batch by decision. `rows` are to be applied, grouped by key, in raw order per key.
 
-    `ahead` are those of `rows` that are dated beyond the bound.
+    `late` are late trades. `ahead` are rows dated beyond AHEAD_BOUND_US. `replayed` counts dropped records.
     """
 
     rows: Rows
@@ -36,31 +36,32 @@ class Admission:
     ahead: Rows
     replayed: int
     progress: dict[str, KeyProgress]
-    """The keys of the batch, after it."""
+    """Progress of the batch's keys after the batch."""
 
 
 def by_key(trades: HotTrades) -> Rows:
-    """All rows grouped by key, each key's in input order."""
+    """Return all rows grouped by key, in input order per key."""
     code = trades.key.astype(np.uint16) if len(trades.keys) <= 1 << 16 else trades.key  # 16 bits: radix sort
     return np.argsort(code, kind="stable")
 
 
 def event_time(timestamp: Rows, receive_time: Rows) -> Rows:
-    """How far a trade moves its symbol's event time, in µs: its own time, bounded by when it was received."""
+    """Return the event times of trades in µs: trade time, at most AHEAD_BOUND_US after receive time."""
     return np.minimum(timestamp, receive_time + AHEAD_BOUND_US)
 
 
 def furthest(state: State) -> int:
-    """At least the event time that a window's trades reached, in µs; exact where none is dated ahead."""
+    """Return an upper limit of a window's event time, in µs; exact if no trade is dated ahead."""
     return min(state.close_at[0], state.receive_time + AHEAD_BOUND_US)
 
 
 def admit(trades: HotTrades, before: Callable[[str], KeyProgress | None], grace: int) -> Admission:
-    """Decide each record in raw order: a replay, late, or to be applied; the same in any batching.
+    """Decide for each record, in raw order, whether it is a replay, late, or to be applied.
 
-    `before` gives the progress of a key; `grace` in µs. A record is a replay at or below the highest raw
-    offset seen of its key, late if its minute ended at or before the key's newest event time - grace. What
-    was fetched later to fill a gap is never late: it is there to revise.
+    The result does not depend on how records are batched. `before` returns the progress of a key; `grace` is
+    in µs. A record at or below its key's highest raw offset is a replay. A trade is late if its minute ended
+    at or before the key's newest event time minus grace. Backfilled trades are never late, since they are
+    meant to revise candles.
     """
     rows = by_key(trades)
     key = trades.key[rows]
@@ -104,12 +105,12 @@ def admit(trades: HotTrades, before: Callable[[str], KeyProgress | None], grace:
 
 
 def _starts(key: Rows) -> Rows:
-    """Where each group of equal neighbours begins."""
+    """Return the start of each run of equal values."""
     return np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
 
 
 def _highest_before(values: Rows, starts: Rows, initial: list[int]) -> Rows:
-    """For each value the highest one before it in its group, at least the group's initial value."""
+    """Return for each value the highest one before it in its group, at least the group's initial value."""
     highest = np.empty_like(values)
     ends = [*starts.tolist()[1:], len(values)]
     for start, end, least in zip(starts.tolist(), ends, initial, strict=True):

@@ -1,4 +1,4 @@
-"""Which windows are open, which are due to close, and which closed ones are past their retention."""
+"""Tracks which windows are open, due to close, or beyond the retention."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ _NEVER = 1 << 62
 
 
 class Windows:
-    """The index of one partition's windows; the states themselves are in the tables. Times in ms."""
+    """The index of one partition's windows, whose states are in the tables. Times are in ms."""
 
     def __init__(self, retention: int, least: int | None = None) -> None:
-        """`least` is the smallest retention that these windows were ever kept by, this one if None."""
+        """Create an empty index; `least` is the smallest retention ever used, None if that is `retention`."""
         self._retention = retention
         self._least = retention if least is None else least
-        self._open: dict[str, dict[tuple[str, int], int]] = defaultdict(dict)  # key: window: its end
+        self._open: dict[str, dict[tuple[str, int], int]] = defaultdict(dict)  # by key and window: its end
         self._next_end: dict[str, int] = {}
         self._closed: dict[tuple[str, str], list[int]] = defaultdict(list)
         self._doomed: list[Window] = []
 
     def opened(self, timeframe: str, key: str, open_time: int) -> None:
-        """A window got its first trade."""
+        """Add a window with its first trade."""
         end = open_time + TIMEFRAMES[timeframe]
         self._open[key][(timeframe, open_time)] = end
         if end < self._next_end.get(key, _NEVER):
             self._next_end[key] = end
 
     def close(self, key: str, until: int) -> list[Window]:
-        """Close the key's open windows that end at or before `until`: oldest end first, shortest first."""
+        """Close the key's open windows that end at or before `until`; earliest end first, then shortest."""
         if self._next_end.get(key, _NEVER) > until:
             return []
         open_ = self._open[key]
@@ -54,29 +54,30 @@ class Windows:
         insort(self._closed[timeframe, key], open_time)
 
     def expired(self, timeframe: str, key: str, open_time: int, watermark: int) -> bool:
-        """Whether a window that is not here may have been: the watermark passed it, those to keep are newer.
+        """Whether an unknown window may have been dropped before.
 
-        Older ones may still be here: a crash can lose some of what a flush dropped and not the rest.
+        It may if the watermark has passed it and the windows within the retention are newer. Windows older
+        than it may still be present: after a crash only some deletions of a flush may be durable.
         """
         closed = self._closed.get((timeframe, key), [])
         passed = open_time + TIMEFRAMES[timeframe] <= watermark
         if not passed or not closed or len(closed) < min(self._least, self._retention):
             return False
-        # Under a retention that was raised: whatever is older than the oldest one here was dropped before.
+        # If the retention was raised, everything older than the oldest window here was dropped before.
         oldest = closed[-self._retention] if len(closed) >= self._retention else closed[0]
         return open_time < oldest
 
     def of(self, timeframe: str, key: str) -> list[int]:
-        """Open times of the key's windows, ascending."""
+        """Return the open times of the key's windows, ascending."""
         open_ = (time for name, time in self._open.get(key, ()) if name == timeframe)
         return sorted([*self._closed.get((timeframe, key), ()), *open_])
 
     def open_keys(self) -> list[str]:
-        """Keys with at least one open window."""
+        """Return the keys with at least one open window."""
         return [key for key, windows in self._open.items() if windows]
 
     def open_counts(self) -> dict[str, int]:
-        """Open windows by timeframe."""
+        """Return the number of open windows by timeframe."""
         counts = dict.fromkeys(TIMEFRAMES, 0)
         for windows in self._open.values():
             for timeframe, _ in windows:
@@ -84,11 +85,11 @@ class Windows:
         return counts
 
     def expire(self, watermark: Callable[[str], int]) -> list[Window]:
-        """Windows to drop now: past the retention at the call before this one.
+        """Return the windows to drop now: those that were beyond the retention at the previous call.
 
-        One call late on purpose: by then the watermark that closed them is durable, so that no replay
-        can bring one of their trades again. Windows that only the clock closed stay: the key's
-        `watermark` (ms) has not passed them.
+        The delay of one call is on purpose: by then the watermark that closed them is durable, so that no
+        replay can bring one of their trades again. Windows that only the clock closed are not dropped,
+        because the key's `watermark` (ms) has not passed them.
         """
         dropped, self._doomed = self._doomed, []
         for (timeframe, key), closed in self._closed.items():

@@ -1,4 +1,4 @@
-"""The candles of a worker: its partitions, what a batch does to them, and what the clock does."""
+"""The candles of a worker: applies batches and the clock to its partitions."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from k2stream.model.candle import TIMEFRAMES
 
 
 class CandleWorker:
-    """Folds the partitions that the worker owns. `now` gives µs of the wall clock.
+    """Folds the partitions that the worker owns. `now` returns the wall clock in µs.
 
-    `restore(partition, now)` makes one from what its tables hold. `partitions` is what REST serves.
+    `restore(partition, now)` creates a partition's candles from its tables. The REST interface serves
+    `partitions`.
     """
 
     def __init__(
@@ -30,7 +31,7 @@ class CandleWorker:
         self._now = now
 
     def recover(self, owned: Collection[int]) -> None:
-        """Start from the tables of the partitions that the worker has now; drop what is held of others."""
+        """Start from the tables of the owned partitions, and discard what is buffered of others."""
         now = self._now()
         self._publisher.forget(frozenset(owned))
         self.partitions.clear()
@@ -38,7 +39,7 @@ class CandleWorker:
             self.partitions[number] = self._restore(number, now)
 
     def take(self, batch: RecordBatch) -> None:
-        """Fold a batch: tables and what is held to be published change in one instant, no flush between."""
+        """Fold a batch. Tables and publisher change without an await, so that no flush can intervene."""
         now = self._now()
         good, trades, letters = records.read(batch)
         changes = self.partitions[batch.tp.partition].apply(trades, now)
@@ -55,7 +56,7 @@ class CandleWorker:
         metrics.observe_latency("candle", (self._now() - trades.receive_time) / 1e6)
 
     def close_silent(self, read_to_end: Callable[[int], bool]) -> None:
-        """Close silent windows of the partitions that are read to their end; count what stays open."""
+        """Close windows of idle keys in fully consumed partitions, and update the metric of open windows."""
         now = self._now()
         for number, partition in self.partitions.items():
             if read_to_end(number):
@@ -65,7 +66,7 @@ class CandleWorker:
             metrics.OPEN_WINDOWS.labels(timeframe).set(sum(counts[timeframe] for counts in open_windows))
 
     async def drain(self, *, ready: bool) -> None:
-        """Before a flush of the tables: publish what is held; with `ready`, old windows expire."""
+        """Before a flush of the tables, publish everything; with `ready`, also drop expired windows."""
         await self._publisher.drain()
         if ready:
             for partition in self.partitions.values():

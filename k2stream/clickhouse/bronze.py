@@ -1,4 +1,4 @@
-"""The bronze tables of exchanges that no migration makes, from their native fields (pure)."""
+"""Bronze tables for exchanges that no migration file covers, derived from their native fields (pure)."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1"""
 
 
 def tables(made: Collection[str]) -> dict[str, str]:
-    """The statements, over `${database}`, of the tables that are not yet made, by their names."""
+    """CREATE statements, over `${database}`, for bronze tables not in `made`, keyed by table name."""
     pairs = zip(REGISTRY.values(), ROUTES, strict=True)
     return {route.table: statement(exchange, route) for exchange, route in pairs if route.table not in made}
 
 
 def statement(exchange: Exchange, route: Route) -> str:
-    """The table as schemas/clickhouse/002_bronze.sql has those of other exchanges."""
+    """CREATE statement of a bronze table, in the form that schemas/clickhouse/002_bronze.sql uses."""
     hints = get_type_hints(exchange.native.record)
     optional = {name for name, kind in hints.items() if NoneType in get_args(kind)}
     columns = ",\n".join(
@@ -50,7 +50,7 @@ def _nullable(kind: str, optional: bool) -> str:
 
 
 def view(statements: Sequence[str], database: str, tables: Collection[str]) -> str:
-    """The view of all exchanges in silver's terms: the newest of the statements, with more tables."""
+    """The view of all bronze tables in silver's columns: the newest in `statements`, extended by `tables`."""
     head = f"CREATE OR REPLACE VIEW {database}.{VIEW} "
     newest = [each for each in statements if each.startswith(head)][-1]
     more = [

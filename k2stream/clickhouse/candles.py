@@ -26,18 +26,18 @@ _OF = "exchange = %(exchange)s AND canonical_symbol = %(canonical)s"
 
 
 class HotTier:
-    """ClickHouse as a tier of candles."""
+    """ClickHouse as a tier that candles are read from."""
 
     name = "ClickHouse"
 
     def __init__(self, settings: ClickHouseSettings) -> None:
         self._settings = settings
         self._client: Any = None
-        # It logs a traceback for each refused connection, which the answer tells in a line.
+        # The driver logs a traceback per refused connection; the API's answer already reports it in one line.
         logging.getLogger("clickhouse_driver").setLevel(logging.ERROR)
 
     def oldest(self, instrument: Instrument, timeframe: str) -> int | None:
-        """From the table, merged or not: revisions share their open time."""
+        """Oldest open time in ms, None without rows; read from the unmerged table, as revisions share it."""
         table = f"{self._settings.database}.{GOLD[timeframe].hot}"
         ((rows, first),) = self._query(
             f"SELECT count(), toUnixTimestamp64Milli(min(open_time)) FROM {table} WHERE {_OF}", instrument
@@ -45,7 +45,7 @@ class HotTier:
         return int(first) if rows else None
 
     def latest(self, instrument: Instrument, timeframe: str) -> int | None:
-        """From the table, in the order of its key."""
+        """Newest open time in ms, None without rows; read in sorting key order, so few rows are scanned."""
         table = f"{self._settings.database}.{GOLD[timeframe].hot}"
         rows = self._query(
             f"SELECT toUnixTimestamp64Milli(open_time) FROM {table} WHERE {_OF} "
@@ -55,7 +55,7 @@ class HotTier:
         return int(rows[0][0]) if rows else None
 
     def candles(self, instrument: Instrument, timeframe: str, span: CandleSpan) -> list[Candle]:
-        """From the view, which shows the highest revisions."""
+        """Candles of the span from the view, which shows only the highest revision of each."""
         bounds = [_OF]
         if span.start is not None:
             bounds.append(f"open_time >= fromUnixTimestamp64Milli({int(span.start)})")
@@ -70,7 +70,7 @@ class HotTier:
         return [Candle(*row) for row in rows]
 
     def _query(self, sql: str, instrument: Instrument) -> Any:
-        from k2stream.clickhouse.destination import connect  # large: imported when first needed
+        from k2stream.clickhouse.destination import connect  # large: imported on first use
 
         if self._client is None:
             self._client = connect(self._settings)
@@ -78,5 +78,5 @@ class HotTier:
         try:
             return self._client.execute(sql, values, settings=LIMITS)
         except BaseException:
-            self._client.disconnect()  # what is left of an answer must not be taken for the next one
+            self._client.disconnect()  # the rest of this answer must not be read as the next one
             raise

@@ -1,9 +1,10 @@
-"""The statements of schemas/clickhouse for a cluster of servers, from those for one (pure).
+"""Rewrites the statements of schemas/clickhouse from one server to a cluster (pure).
 
-A table of one server becomes two on every server: `<table>_local`, replicated, and under its own name a
-Distributed one over them all, by which everything is written and read. A row's shard follows from its sorting
-key, so that what collapses (replays, the revisions of a candle) meets. The servers' configuration names the
-cluster, and has the macros {shard} and {replica}: https://clickhouse.com/docs/engines/table-engines/mergetree-family/replication
+Each table becomes two on every server: a replicated `<table>_local`, and a Distributed table under the
+original name, through which all writes and reads go. The shard of a row is derived from its sorting key, so
+that rows which must collapse (replays, revisions of a candle) are on the same shard. The servers'
+configuration defines the cluster's name and the macros {shard} and {replica}:
+https://clickhouse.com/docs/engines/table-engines/mergetree-family/replication
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 from collections.abc import Mapping
 
 INSERT: Mapping[str, int] = {"distributed_foreground_insert": 1}
-"""Settings of inserts: the answer must mean that the rows are on their shards."""
+"""Settings of inserts: the server answers only after the rows are on their shards."""
 
 _CREATE_TABLE = re.compile(
     r"CREATE TABLE IF NOT EXISTS (?P<table>[\w.]+)\s*\n(?P<columns>\(.*?\n\))\s*\n"
@@ -26,13 +27,13 @@ _CODEC = re.compile(r" CODEC\((?:[^()]|\([^()]*\))*\)")
 _ALTER = re.compile(r"ALTER TABLE ([\w.]+)\s+(.*)", re.DOTALL)
 
 _SHARDED_BY = 2
-"""Columns of the sorting key: the revisions of a candle share them, and not all rows do."""
+"""The number of leading sorting key columns to shard by; the revisions of a candle share them."""
 
 
 def clustered(statement: str, cluster: str) -> list[str]:
-    """What to run in a statement's place; the statement itself where no cluster is named.
+    """The statements to run instead of `statement`; `statement` itself when `cluster` is empty.
 
-    Raises ValueError for a statement that has no counterpart.
+    Raises ValueError for a statement that has no known cluster form.
     """
     if not cluster:
         return [statement]
@@ -45,7 +46,7 @@ def clustered(statement: str, cluster: str) -> list[str]:
     if found := _ALTER.fullmatch(statement.strip()):
         table, change = found.groups()
         local = f"ALTER TABLE {table}_local {on} {change}"
-        added = _KEY.sub("", change)  # what is distributed has no sorting key
+        added = _KEY.sub("", change)  # a Distributed table has no sorting key
         of_both = change.startswith(("ADD COLUMN", "MODIFY COLUMN"))
         return [local, f"ALTER TABLE {table} {on} {_CODEC.sub('', added)}"] if of_both else [local]
     raise ValueError(f"no form for a cluster is known of: {statement[:80]}")

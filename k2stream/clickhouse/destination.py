@@ -1,10 +1,10 @@
-"""ClickHouse: inserts of Arrow rows over the native protocol, and the positions kept beside them.
+"""ClickHouse: inserts of Arrow rows over the native protocol, and the positions stored beside them.
 
-Which rows are durable is read from `sink_positions`, which lives and dies with the tables: a database that
-was wiped or restored says so, and its rows are read again from Kafka (delivery/rewind.py). An insert carries
-its offset ranges as deduplication token, so a retry whose first try did arrive adds nothing. What a crash
-leaves between the insert and the positions is inserted once more, in other ranges, and collapses: rows carry
-their position in the sorting key of a ReplacingMergeTree.
+Positions are read from `sink_positions`, which is in the same database as the rows. After the database was
+wiped or restored, they show what is missing, and those rows are read again from Kafka (delivery/rewind.py).
+Each insert carries its offset ranges as deduplication token: if the first try did arrive, a retry adds
+nothing. After a crash between insert and positions, rows are inserted again in other ranges and collapse,
+because the sorting key of the ReplacingMergeTree contains their position.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CONNECT_SECONDS, ANSWER_SECONDS = 5, 60
 
 _UNREACHABLE = (errors.NetworkError, errors.SocketTimeoutError, OSError, EOFError)
 UNAVAILABLE = (DestinationUnavailable, errors.NetworkError)
-"""What is raised where no server can be reached: by a sink, and by a client."""
+"""Errors raised when no server can be reached: the sink's own, and the client's."""
 
 _BUSY = {
     errors.ErrorCodes.TIMEOUT_EXCEEDED,
@@ -57,12 +57,12 @@ _GONE = {errors.ErrorCodes.UNKNOWN_TABLE, errors.ErrorCodes.UNKNOWN_DATABASE}
 
 
 class ArrowClient(Client):  # type: ignore[misc]
-    """clickhouse-driver's client, whose inserts take one Arrow table: `execute("INSERT …", [table])`."""
+    """The client of clickhouse-driver; inserts also take one Arrow table: `execute("INSERT …", [table])`."""
 
     def send_data(
         self, sample_block: Any, data: Any, types_check: bool = False, columnar: bool = False
     ) -> int:
-        """Send the table as one block, in the server's column types; lists of rows go the driver's way."""
+        """Send an Arrow table as one block in the server's column types; the driver handles lists of rows."""
         if not (len(data) == 1 and isinstance(data[0], pa.Table)):
             return int(super().send_data(sample_block, data, types_check=types_check, columnar=columnar))
         (rows,) = data
@@ -92,7 +92,7 @@ class ArrowClient(Client):  # type: ignore[misc]
 
 
 def connect(settings: ClickHouseSettings) -> ArrowClient:
-    """A client of the settings' server; it connects at its first query."""
+    """A client for the configured server. It connects at its first query."""
     return ArrowClient(
         host=settings.host,
         port=settings.port or None,
@@ -118,7 +118,7 @@ class ClickHouse:
         self._where = f"ClickHouse at {settings.host}:{settings.port}"
 
     def prepare(self, routes: Sequence[Route]) -> None:
-        """Apply the migrations; learn whether the server can keep room free."""
+        """Apply the migrations; find out whether the server supports a reserve of free disk space."""
         query = f"SELECT count() FROM system.settings WHERE name = '{_RESERVE}'"
         ((known,),) = self._call(lambda: self._client.execute(query))
         if known:
@@ -126,7 +126,7 @@ class ClickHouse:
         migrate(self._client, self._settings)
 
     def positions(self, route: Route) -> Mapping[int, SinkPosition]:
-        """Read from sink_positions; a partition that is not there was never written."""
+        """Positions from sink_positions by partition; a partition without a row was never written."""
         found = self._positions(
             "table = %(table)s AND topic = %(topic)s", table=route.table, topic=route.topic
         )
@@ -144,7 +144,7 @@ class ClickHouse:
         }
 
     def write(self, route: Route, batch: Rows) -> int:
-        """One insert under the batch's token."""
+        """Write the batch in one insert with the batch's deduplication token; returns the number of rows."""
         rows = stored(rows_of(route, batch))
         if len(rows):
             token = {"insert_deduplication_token": batch.token}
@@ -152,12 +152,12 @@ class ClickHouse:
         return len(rows)
 
     def add(self, route: Route, rows: pa.Table) -> int:
-        """Insert rows beside the batches: those that are there already collapse with them."""
+        """Insert rows outside of any batch; returns how many. Rows that exist already collapse with them."""
         self._insert(route.table, rows, self._insert_settings)
         return len(rows)
 
     def open(self, positions: Mapping[Key, SinkPosition]) -> None:
-        """One row a partition into sink_positions, of the newest epoch."""
+        """Insert one row per partition, with its newest epoch, into sink_positions."""
         rows = [
             (*(table, *at), position.offset, dict(position.marks), position.epoch, position.source)
             for (table, at), position in positions.items()
@@ -165,10 +165,10 @@ class ClickHouse:
         self._insert_values(f"{POSITIONS} ({_COLUMNS})", rows)
 
     def save(self, moves: Mapping[Key, Move]) -> None:
-        """One row a partition into sink_positions, where the server now holds what it goes on from.
+        """Insert one row per partition into sink_positions where the stored position is the move's start.
 
-        The server itself compares: it may be another one, or the same of an earlier day, than the last that
-        answered.
+        The comparison runs in the server: this server may not be the one that answered last, or it may have
+        been restored to an earlier state. Raises WentBack for positions that were not saved.
         """
         rows = ", ".join(_literal(key, move) for key, move in moves.items())
         query = f"""INSERT INTO {self._database}.{POSITIONS} ({_COLUMNS})
@@ -189,7 +189,7 @@ class ClickHouse:
             raise WentBack(back)
 
     def close(self) -> None:
-        """Disconnect."""
+        """Close the connection."""
         self._client.disconnect()
 
     def _insert(self, table: str, rows: pa.Table, settings: Mapping[str, Any]) -> None:
@@ -247,12 +247,12 @@ def _saved(move: Move, found: SinkPosition | None) -> bool:
 
 _INSERT = {
     "max_partitions_per_insert_block": 0,  # a replay of old captures spans many days
-    "async_insert": 0,  # the answer must mean that the rows are there
+    "async_insert": 0,  # the server answers only after the rows are stored
 }
 
 
 _RESERVE = "min_free_disk_bytes_to_perform_insert"
-"""Since 24.10: on a disk that is full to the last byte ClickHouse may leave parts that cannot be read."""
+"""Since 24.10. On a completely full disk, ClickHouse may leave parts that cannot be read."""
 
 
 def _given(settings: Mapping[str, Any]) -> str:

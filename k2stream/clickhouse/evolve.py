@@ -1,4 +1,4 @@
-"""The ClickHouse columns of added canonical fields (pure): k2stream/avro/added.py says which."""
+"""The ClickHouse columns of added canonical fields (pure); k2stream/avro/added.py lists the fields."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _TYPES = {
 
 
 def columns() -> dict[str, str]:
-    """Each added field's column: its type, and what rows without it read.
+    """The column of each added field: its type, and the default that older rows read.
 
-    A default of null makes the column Nullable; times begin at 1970, arrays and maps empty.
+    A default of null makes the column Nullable. Times default to 1970, arrays and maps to empty.
     """
     found = {}
     for name, default in added.defaults().items():
@@ -41,7 +41,7 @@ def columns() -> dict[str, str]:
 
 
 def clickhouse_type(kind: pa.DataType) -> str:
-    """The column type of an Arrow type."""
+    """The ClickHouse column type for an Arrow type. Raises KeyError for a type without one."""
     if pa.types.is_dictionary(kind):
         return f"LowCardinality({clickhouse_type(kind.value_type)})"
     if pa.types.is_list(kind):

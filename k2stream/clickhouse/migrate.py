@@ -1,8 +1,9 @@
-"""Applies schemas/clickhouse/*.sql, in the order of their numbers, each once; then what no file can know.
+"""Applies schemas/clickhouse/*.sql once each, in the order of their numbers, then derived changes.
 
-That is added canonical fields, and the bronze of exchanges that have no file of their own.
+Derived changes are columns of added canonical fields, and bronze tables of exchanges that no file covers.
 
-A file is a template over `${database}`. Statements are idempotent, so workers that start at once do no harm.
+A file is a template over `${database}`. Statements are idempotent: workers that start at the same time do no
+harm.
 """
 
 from __future__ import annotations
@@ -44,9 +45,9 @@ ORDER BY (name, sha256)
 
 
 def migrate(client: Any, settings: ClickHouseSettings, folder: Path = FOLDER) -> list[str]:
-    """Apply what is new, and all again where a table is gone; the names applied.
+    """Apply new files, or all files when a table is missing; returns the names of what was applied.
 
-    Raises ConfigError when an applied file has changed or is missing, or the server cannot be reached.
+    Raises ConfigError when an applied file was changed or is missing, or when the server is unreachable.
     """
     database = settings.database
 
@@ -89,7 +90,7 @@ def migrate(client: Any, settings: ClickHouseSettings, folder: Path = FOLDER) ->
 
 
 def _lost(client: Any, database: str, files: list[Path]) -> list[str]:
-    """Tables that the applied files made and that are not there any more."""
+    """Tables that the applied files created and that no longer exist."""
     made = [name for path in files for name in _MADE.findall(path.read_text(encoding="utf-8"))]
     if not made:
         return []
@@ -98,7 +99,7 @@ def _lost(client: Any, database: str, files: list[Path]) -> list[str]:
 
 
 def _forget(lost: list[str], database: str, run: Callable[[str], None]) -> None:
-    """Forget the positions that count rows of tables that are not there, before these are made."""
+    """Delete the stored positions of missing tables, before the tables are recreated."""
     if _POSITIONS not in lost:
         names = ", ".join(f"'{name}'" for name in lost)
         where = f"WHERE table IN ({names}) SETTINGS mutations_sync = 2"
@@ -106,7 +107,7 @@ def _forget(lost: list[str], database: str, run: Callable[[str], None]) -> None:
 
 
 def _more_bronze(client: Any, database: str, run: Callable[[str], None]) -> list[str]:
-    """Make the bronze tables that no file makes, and have them in the view; positions in one of before go."""
+    """Create bronze tables that no file covers, without old positions, and add them to the view."""
     files = [path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("[0-9]*.sql"))]
     wanted = bronze.tables(set(_MADE.findall("".join(files))))
     if not wanted:
@@ -123,7 +124,7 @@ def _more_bronze(client: Any, database: str, run: Callable[[str], None]) -> list
 
 
 def _evolve(client: Any, database: str, run: Callable[[str], None]) -> list[str]:
-    """Add the columns of added canonical fields that the table does not have yet."""
+    """Add the table's missing columns for added canonical fields; returns their names."""
     wanted = evolve.columns()
     if not wanted:
         return []
@@ -147,7 +148,7 @@ def _files(folder: Path, found: dict[str, str]) -> list[Path]:
 
 
 def statements(text: str, database: str) -> Iterator[str]:
-    """A file's statements, its template filled in. Statements end with a semicolon at the end of a line."""
+    """Yield a file's statements with the template filled in; each ends with a semicolon at a line's end."""
     lines = (line for line in text.splitlines() if not line.lstrip().startswith("--"))
     for statement in "\n".join(lines).split(";\n"):
         if statement := statement.strip().rstrip(";"):

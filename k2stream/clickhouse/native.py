@@ -1,4 +1,4 @@
-"""Arrow columns as ClickHouse's Native format, without a Python object per value.
+"""Encodes Arrow columns in ClickHouse's Native format without a Python object per value.
 
 Format: https://clickhouse.com/docs/interfaces/formats/Native
 """
@@ -28,13 +28,13 @@ _ADDITIONAL_KEYS = 1 << 9 | 1 << 10
 
 
 class UnsupportedType(BadData, TypeError):
-    """A column whose ClickHouse type has no encoding here."""
+    """A column's ClickHouse type that this module cannot encode."""
 
 
 def column(array: pa.Array, kind: str) -> bytes:
-    """A non-empty column in the wire form of ClickHouse type `kind`, prefix included.
+    """A non-empty column in the wire format of ClickHouse type `kind`, including the prefix.
 
-    Raises UnsupportedType for a type that no table of ours has; ArrowInvalid when a value does not fit.
+    Raises UnsupportedType for a type that no table here uses, ArrowInvalid when a value does not fit.
     """
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
@@ -121,7 +121,7 @@ def _ends(array: pa.Array) -> bytes:
 
 
 def _strings(array: pa.Array) -> bytes:
-    """Each string behind its length as a varint; lengths and bytes are scattered into place by column."""
+    """Each string after its length as a varint; lengths and bytes are placed column by column."""
     count = len(array)
     if not count:
         return b""
@@ -180,7 +180,7 @@ def _decimals(array: pa.Array, kind: str) -> bytes:
 
 
 def _widened(narrow: memoryview) -> bytes:
-    """Values of 16 bytes as of 32: the sign goes on."""
+    """16-byte integers as 32-byte ones, sign-extended."""
     halves = np.frombuffer(narrow, "<i8").reshape(-1, 2)
     wide = np.empty((len(halves), 4), "<i8")
     wide[:, :2] = halves

@@ -1,1 +1,1 @@
-"""Texts, numbers and records by column, without a Python object per value."""
+"""Columns of strings, numbers and records, without a Python object per value."""

@@ -1,4 +1,4 @@
-"""JSON objects that are all of one shape, to Arrow columns."""
+"""Converts JSON objects of the same shape to Arrow columns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from k2stream.columnar.strings import strings
 
 
 def columns(values: Sequence[bytes | None]) -> dict[str, pa.Array]:
-    """The fields of the records: strings, int64 and booleans. Raises NotColumnar as Scan."""
+    """Return one array per field: strings, int64 or booleans. Raises NotColumnar as Scan does."""
     scan = Scan(values)
     return {field.name: _column(scan, field) for field in scan.fields}
 

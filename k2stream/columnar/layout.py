@@ -1,8 +1,8 @@
-"""Where the values of JSON objects lie that are all of one shape, without a Python object per record.
+"""Locates the values in JSON objects of the same shape, without a Python object per record.
 
-The first record says where fields and literal text are; every other one is checked to have them there.
-Whatever is not like that raises NotColumnar, and is read record by record instead. Few arrays are larger than
-what malloc keeps: each time it maps one the system has to clear it, which takes longer than the work on it.
+The first record determines the fields and the literal text; all others are checked to have the same. Other
+batches raise NotColumnar, and are read record by record. Most arrays are kept below malloc's mmap threshold:
+the kernel must zero a newly mapped array, which takes longer than the work on it.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ Ints = NDArray[np.int64]
 Words = NDArray[np.uint64]
 
 WORD = 8
-"""Characters that are handled as one number."""
+"""Number of characters that are processed as one integer."""
 
 MAX_LEAD = MAX_DIGITS = 2 * WORD
 
 FIRST = np.array([(1 << 8 * count) - 1 for count in range(WORD + 1)], np.uint64)
-"""Masks of the first bytes of a word, by their number."""
+"""Masks that keep the first n bytes of a word, by n."""
 
-_SEPARATOR = b"\x1f"  # the highest control character: JSON has none
-_BEFORE, _AFTER = b" " * MAX_DIGITS, b" " * 2 * MAX_LEAD  # the words around any value are in the buffer
+_SEPARATOR = b"\x1f"  # the highest control character; JSON contains none
+_BEFORE, _AFTER = b" " * MAX_DIGITS, b" " * 2 * MAX_LEAD  # padding: words around values are in the buffer
 _BLOCK_ROWS = 512
 _PAIR = re.compile(rb'"([^"]+)":(?:(")[^"]*"|(0|[1-9][0-9]*)|(?:true|false))')
 _QUOTE, _CLOSE = b'"}'
 
 
 class NotColumnar(BadData, ValueError):
-    """The batch is not of one shape, or of one that is not read by column."""
+    """The records differ in shape, or have a shape that cannot be read by column."""
 
 
 class Field(NamedTuple):
-    """A name, the text that leads to its value, the number of its name's first quote, what its value is."""
+    """A field: name, literal text before the value, index of the name's first quote, type of the value."""
 
     name: str
     lead: bytes
@@ -49,16 +49,16 @@ class Field(NamedTuple):
 
     @property
     def quotes(self) -> int:
-        """How many quotes the field has in a record."""
+        """Return the number of quotes that the field has in a record."""
         return 4 if self.is_text else 2
 
 
 class RecordLayout:
-    """The records one after another, and where each value lies in them.
+    """The concatenated records, and the position of each value in them.
 
-    `bytes` are all characters, `words` the eight from each place on. Raises NotColumnar for any but flat
-    objects of plain ASCII without whitespace, with the same fields in the same order, whose numbers are whole
-    and without a sign.
+    `bytes` are all characters, `words` the eight characters from each position on. Raises NotColumnar unless
+    all records are flat objects of plain ASCII without whitespace, with the same fields in the same order,
+    and with unsigned whole numbers only.
     """
 
     def __init__(self, values: Sequence[bytes | None]) -> None:
@@ -75,17 +75,20 @@ class RecordLayout:
         self._leads = self._located(values)
 
     def span(self, row: int) -> tuple[Ints, Ints]:
-        """Where the values of the field of that number begin and end in each record."""
+        """Return where the values of a field, by its index, begin and end in each record."""
         field = self.fields[row]
         return self._leads[row] + len(field.lead), self._leads[row + 1] - field.is_text
 
     def spans(self, rows: Sequence[int]) -> tuple[Ints, Ints]:
-        """(rows, n) of several fields whose values are no text."""
+        """Return where values begin and end, (rows, n) each, for several fields that are not text."""
         lengths = np.array([[len(self.fields[row].lead)] for row in rows])
         return self._leads[rows] + lengths, self._leads[[row + 1 for row in rows]]
 
     def _located(self, values: Sequence[bytes | None]) -> Ints:
-        """(fields + 1, n) places where leads begin, each the end of the value before. All text is checked."""
+        """Return the (fields + 1, n) positions where leads begin, which end the preceding value.
+
+        Checks all literal text.
+        """
         fields = self.fields
         count, each = len(values), fields[-1].quote + fields[-1].quotes
         texts = [row for row, field in enumerate(fields) if field.is_text]
@@ -101,7 +104,7 @@ class RecordLayout:
             quotes = found.reshape(-1, each).T
             lead[:-1, block], close[:, block] = quotes[opening] + (at - 1), quotes[closing] + at
             at = stop
-        lead[0] -= 1  # it begins with the separator
+        lead[0] -= 1  # the first lead includes the separator
         lead[-1, :-1], lead[-1, -1] = lead[0, 1:] - 1, at - 2
         if (self.bytes[lead[-1]] != _CLOSE).any() or (close + 1 != lead[1:][texts]).any():
             raise NotColumnar("a value ends elsewhere")
@@ -113,7 +116,7 @@ class RecordLayout:
         return lead
 
     def _expect(self, places: Ints, texts: list[bytes]) -> None:
-        """NotColumnar unless each row of places has its text, of at most eight bytes."""
+        """Raise NotColumnar unless each row of positions has its text, of at most eight bytes."""
         found = self.words[places]
         found &= FIRST[[len(text) for text in texts]][:, None]
         if (found != np.array([[int.from_bytes(text, "little")] for text in texts], np.uint64)).any():

@@ -1,6 +1,6 @@
-"""The columns of JSON objects that are all of one shape: texts, whole numbers, booleans and decimals.
+"""Reads columns from JSON objects of the same shape: texts, whole numbers, booleans and decimals.
 
-Eight characters are handled as one word: after D. Lemire, "Quickly parsing eight digits" (2018).
+Eight characters are processed as one word, after D. Lemire, "Quickly parsing eight digits" (2018).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from k2stream.columnar.texts import Texts
 from k2stream.model.trade import Decimals
 
 MAX_TEXT = 2 * WORD
-"""The most characters of a number, a name or a symbol here."""
+"""The most characters of a number, a name or a symbol that this module reads."""
 
 MAX_FRACTION = 16
 MAX_DECIMAL_DIGITS = 18
-"""Any so many digits fit int64."""
+"""Any number of at most this many digits fits in int64."""
 
 _DOT, _ZERO = b".0"
 _TRUE, _FALSE = (np.uint64(int.from_bytes(word, "little")) for word in (b"true", b"false"))
@@ -32,16 +32,16 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Text(NamedTuple):
-    """A column of text: where each row starts and ends in the buffer."""
+    """A text column: where each row starts and ends in the buffer."""
 
     start: Ints
     end: Ints
 
 
 class Scan:
-    """The columns of a batch; `values` are the records. Raises NotColumnar as RecordLayout.
+    """The columns of a batch; `values` are the records. Raises NotColumnar as RecordLayout does.
 
-    Numbers (at most 16 digits) and booleans are checked even if nobody asks for them.
+    Numbers (at most 16 digits) and booleans are checked even if they are not used.
     """
 
     def __init__(self, values: Sequence[bytes | None]) -> None:
@@ -77,27 +77,30 @@ class Scan:
 
     @property
     def fields(self) -> list[Field]:
-        """The fields in their order."""
+        """Return the fields in order."""
         return self._layout.fields
 
     def text(self, name: str) -> Text:
-        """Where the field's characters are: of a string, or of a whole number."""
+        """Return where the characters of a string or whole-number field are."""
         row = self._rows.get(name)
         if row is None or name in self._booleans:
             raise NotColumnar(f"no text {name}")
         return Text(*self._layout.span(row))
 
     def texts(self, name: str) -> Texts:
-        """The field's characters, of any length."""
+        """Return the characters of a field, of any length."""
         return Texts.at(self._bytes, *self.text(name))
 
     def row(self, name: str, row: int) -> str:
-        """The field's text in one record."""
+        """Return the text of a field in one record."""
         start, end = self.text(name)
         return self._lines[int(start[row]) : int(end[row])].decode()
 
     def cut(self, name: str) -> tuple[NDArray[np.uint8], Ints]:
-        """(n, widest) characters of the field, and how many of each row are its own."""
+        """Return (n, widest) characters of a field, and the number of valid characters in each row.
+
+        Raises NotColumnar for more than MAX_TEXT characters.
+        """
         start, end = self.text(name)
         widths = end - start
         widest = int(widths.max())
@@ -110,19 +113,19 @@ class Scan:
         return cells[start].view(np.uint8).reshape(len(start), widest), widths
 
     def integers(self, name: str) -> Ints:
-        """A field of whole numbers without a sign, at most 16 digits."""
+        """Return a field of unsigned whole numbers of at most 16 digits."""
         if name not in self._integers:
             raise NotColumnar(f"no number {name}")
         return self._integers[name]
 
     def boolean(self, name: str) -> NDArray[np.bool_]:
-        """A field of true and false."""
+        """Return a boolean field."""
         if name not in self._booleans:
             raise NotColumnar(f"no boolean {name}")
         return self._booleans[name]
 
     def decimals(self, name: str) -> Decimals:
-        """A string field of plain decimals with a point, e.g. "0.00100000", exactly."""
+        """Return a string field of plain decimals with a point, e.g. "0.00100000", as exact decimals."""
         start, end = self.text(name)
         fraction = np.zeros(len(start), np.int64)
         rows = np.arange(len(start))
@@ -143,7 +146,7 @@ class Scan:
         return Decimals(whole * powers[scale] + part * powers[scale - fraction], scale)
 
     def codes(self, name: str) -> tuple[list[str], Ints]:
-        """The different texts of a field of at most 16 characters, and the number of each row's."""
+        """Return the distinct texts of a field of at most 16 characters, and each row's index in them."""
         start, end = self.text(name)
         length = end - start
         if length.min() < 1 or length.max() > MAX_TEXT:
@@ -156,7 +159,7 @@ class Scan:
         return [self.row(name, row) for row in first.tolist()], code
 
     def _numbers(self, start: Ints, end: Ints) -> Ints:
-        """The numbers of 1 to 16 digits between `start` and `end`."""
+        """Parse the numbers of 1 to 16 digits between `start` and `end`."""
         count = end - start
         if count.min() < 1 or count.max() > MAX_DIGITS:
             raise NotColumnar("a number of no or of more than 16 digits")
@@ -167,7 +170,7 @@ class Scan:
 
 
 def eight_digits(words: Words, count: Ints) -> Ints:
-    """The number in the last `count` of each word's eight characters."""
+    """Parse the number in the last `count` of each word's eight characters."""
     keep = _LAST[count]
     digits = (words ^ _ZEROS) & keep
     if ((digits | (digits + np.uint64(0x7676767676767676))) & np.uint64(0x8080808080808080)).any():

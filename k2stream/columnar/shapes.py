@@ -1,4 +1,4 @@
-"""Rows of bytes out of columns of different widths."""
+"""Joins columns of different widths to rows of bytes."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 Part = tuple[NDArray[np.uint8], NDArray[np.int64]]
-"""(n, widest) bytes, and how many bytes of each row count."""
+"""(n, widest) bytes, and the number of valid bytes in each row."""
 
 
 def constant(cells: NDArray[np.uint8]) -> Part:
-    """A part all of whose rows are as wide as it is."""
+    """Return a part whose rows all have the full width."""
     return cells, np.full(len(cells), cells.shape[1])
 
 
 def joined(parts: Sequence[Part | bytes], count: int) -> list[bytes]:
-    """The parts of each of `count` rows one after the other; bytes are the same in every row.
+    """Concatenate the parts of each of `count` rows; a part that is bytes is the same in every row.
 
-    Rows of one shape are cut out together; there are few shapes.
+    Rows with the same widths are processed together, because there are few combinations of widths.
     """
     shape = np.zeros(count, np.int64)
     for part in parts:

@@ -1,4 +1,4 @@
-"""Columns of strings as Arrow has them."""
+"""Converts string columns to Arrow."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from k2stream.columnar.texts import Texts
 
 
 def strings(texts: Texts) -> pa.Array:
-    """As a string array over the same bytes."""
+    """Return an Arrow string array over the same bytes."""
     offsets = pa.py_buffer(texts.offsets.astype(np.int32))
     return pa.StringArray.from_buffers(len(texts), offsets, pa.py_buffer(texts.data))

@@ -1,4 +1,4 @@
-"""Columns of strings without a Python object a string: UTF-8 bytes end to end, and where each begins."""
+"""String columns without a Python object per string: concatenated UTF-8 bytes and offsets."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Texts:
 
     @classmethod
     def of(cls, strings: Iterable[str]) -> Texts:
-        """From Python strings."""
+        """Create a column from Python strings."""
         encoded = [string.encode() for string in strings]
         return cls(starts(np.fromiter(map(len, encoded), np.int64, len(encoded))), b"".join(encoded))
 
     @classmethod
     def at(cls, source: NDArray[np.uint8], begin: Ints, end: Ints) -> Texts:
-        """Those at spans of bytes. Raises UnicodeDecodeError."""
+        """Copy the strings at spans of `source`. Raises UnicodeDecodeError."""
         lengths = end - begin
         offsets = starts(lengths)
         width = int(lengths[0]) if len(lengths) else 0
@@ -48,7 +48,7 @@ class Texts:
         return len(self.offsets) - 1
 
     def tolist(self) -> list[str]:
-        """As Python strings. Raises UnicodeDecodeError."""
+        """Return Python strings. Raises UnicodeDecodeError."""
         return [self.data[begin:end].decode() for begin, end in pairwise(self.offsets.tolist())]
 
 
@@ -61,7 +61,7 @@ class TextLists:
 
     @classmethod
     def of(cls, lists: Sequence[Sequence[str]]) -> TextLists:
-        """From lists of Python strings."""
+        """Create a column from lists of Python strings."""
         lengths = np.fromiter(map(len, lists), np.int64, len(lists))
         return cls(starts(lengths), Texts.of(string for strings in lists for string in strings))
 
@@ -69,13 +69,13 @@ class TextLists:
         return len(self.offsets) - 1
 
     def tolist(self) -> list[list[str]]:
-        """As lists of Python strings."""
+        """Return lists of Python strings."""
         strings = self.texts.tolist()
         return [strings[begin:end] for begin, end in pairwise(self.offsets.tolist())]
 
 
 def starts(lengths: Ints) -> Ints:
-    """Where each of some lengths begins, and at last where they end."""
+    """Return the start offset of each item of the given lengths, and finally the end."""
     offsets = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
     return offsets

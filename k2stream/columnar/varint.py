@@ -1,4 +1,4 @@
-"""Avro's integers (zigzag, base 128) by column."""
+"""Encodes and decodes Avro's integers (zigzag, base 128) by column."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BITS = tuple(
 
 
 def pack_one(value: int) -> bytes:
-    """One integer."""
+    """Encode one integer."""
     rest = (value << 1) ^ (value >> 63)
     out = bytearray()
     while rest > 0x7F:
@@ -31,7 +31,7 @@ def pack_one(value: int) -> bytes:
 
 
 def pack(values: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """(n, widest) bytes, and how many bytes of each row count."""
+    """Encode integers as (n, widest) bytes, with the number of valid bytes in each row."""
     rest = ((values << 1) ^ (values >> 63)).view(np.uint64)
     widest = len(pack_one(int(rest.max()) >> 1)) if len(rest) else 1
     out = np.empty((len(values), widest), np.uint8)
@@ -46,7 +46,7 @@ def pack(values: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64
 
 
 def pack8(values: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """(n, 8) bytes of values in [FIRST_8_BYTE, END_8_BYTE)."""
+    """Encode values in [FIRST_8_BYTE, END_8_BYTE) as (n, 8) bytes."""
     bits = values.astype(np.uint64) << np.uint64(1)
     for low, high, shift in _BITS:
         bits = (bits & low) | ((bits & high) << shift)
@@ -54,7 +54,7 @@ def pack8(values: NDArray[np.int64]) -> NDArray[np.uint8]:
 
 
 def unpack8(rows: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Values of (n, 8) bytes, and which rows are such an integer at all."""
+    """Decode (n, 8) bytes; also returns which rows are 8-byte integers."""
     words = np.ascontiguousarray(rows).view("<u8").ravel()
     fits = (words & np.uint64(0x8080808080808080)) == _MORE
     bits = words & ~_MORE
@@ -64,7 +64,7 @@ def unpack8(rows: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.bool
 
 
 def unpack(data: NDArray[np.uint8], at: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The integers that start at `at`, and where each ends; `data` must reach 10 bytes beyond any."""
+    """Decode the integers that start at `at`, and return their ends; `data` must extend 10 bytes further."""
     byte = data[at]
     bits = (byte & 0x7F).astype(np.uint64)
     for index in range(1, 10):

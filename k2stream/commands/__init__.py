@@ -1,1 +1,1 @@
-"""The commands of `k2`, a module each."""
+"""The commands of `k2`, one module per command."""

@@ -1,4 +1,4 @@
-"""`k2 backfill`: past trades of a symbol from its exchange's REST interface."""
+"""`k2 backfill`: fetches past trades of a symbol from its exchange's REST interface."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from k2stream.model.instrument import Instrument
 from k2stream.platform.running import reached
 from k2stream.settings import Settings
 
-_LINE_EVERY = 5.0  # seconds, where no terminal is
+_LINE_EVERY = 5.0  # seconds between progress lines without a terminal
 
 
 @click.command()
@@ -71,7 +71,7 @@ async def _run(settings: Settings, instrument: Instrument, span: TradeSpan) -> p
 
 @contextmanager
 def _shown(title: str) -> Iterator[BackfillReport]:
-    """A bar on a terminal, lines elsewhere."""
+    """A progress report: a bar on a terminal, lines elsewhere."""
     if not sys.stderr.isatty():
         yield _lines(title)
         return

@@ -1,4 +1,4 @@
-"""`k2 candles BTC/USDT 1m`: candles of any age."""
+"""`k2 candles BTC/USDT 1m`: prints candles of any age."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from k2stream.web import render
 from k2stream.web.query import LARGEST_LIMIT, Query, RequestError, parse, url_name
 
 Ask = Callable[[Instrument], dict[str, Any]]
-"""The answer for an instrument, as REST gives it."""
+"""Returns the candles of an instrument in the format of the REST API."""
 
 _REFRESH = 0.5
 _TABLES = "candle tables"
@@ -112,11 +112,11 @@ def candles(
 
 @contextmanager
 def _source(settings: Settings, url: str | None, of: Timeframe, query: Query) -> Iterator[Ask]:
-    """The candles worker, which asks the colder tiers itself; those alone where none is found."""
+    """Read from the candles worker, which also reads colder tiers; without one, only from those tiers."""
     running = find(settings)
     base = url or (running.urls.get("candles") if running else None)
     if base is None:
-        logging.getLogger("k2stream").addHandler(logging.NullHandler())  # the answer names who is away
+        logging.getLogger("k2stream").addHandler(logging.NullHandler())  # the answer lists unavailable tiers
         missing = MissingTier(_TABLES, f"nothing runs on {settings.local.data_path}")
         reached = running.settings if running else settings
         history = reader.of(reached.candles, HotTier(reached.clickhouse), ColdTier(reached.iceberg))

@@ -1,4 +1,4 @@
-"""`k2 cold …`: the Iceberg tier."""
+"""`k2 cold …`: commits, maintains, adopts and scans the Iceberg tier."""
 
 from __future__ import annotations
 

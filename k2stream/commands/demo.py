@@ -1,4 +1,4 @@
-"""`k2 demo`: run for a while, stop the feeds, drain, verify, report."""
+"""`k2 demo`: runs for a while, stops the feeds, drains, verifies and reports."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ _HOPS = {
 
 @dataclass(frozen=True, slots=True)
 class DemoOutcome:
-    """What a demo found."""
+    """The results of a demo."""
 
     report: Report
     samples: Samples
-    warm: Samples  # without the time in which the workers started and caught up
+    warm: Samples  # growth after the warm-up, in which the workers start and catch up
     memory: dict[str, int]
     seconds: float
     rate: int
 
     @property
     def errors(self) -> dict[str, int]:
-        """Everything that went wrong and was counted."""
+        """Error counters by label."""
         names = {"sink errors": "k2_sink_errors_total", "exchange errors": "k2_exchange_errors_total"}
         names |= {"reconnects": "k2_reconnects_total", "rejected": "k2_rejected_total"}
         return {label: int(self.samples.get(name)) for label, name in names.items()}
@@ -68,12 +68,12 @@ class DemoOutcome:
 
     @property
     def ok(self) -> bool:
-        """Nothing differs, and there was something to compare."""
+        """Whether nothing differs, and there was something to compare."""
         trades = sum(counts["normalized"] for counts in self.report.counts.values())
         return not self.report.differences and trades > 0 and self.report.candles > 0
 
     def as_json(self) -> dict[str, Any]:
-        """The same for a machine."""
+        """The results as a JSON object."""
         return {
             "ok": self.ok,
             "simulated": True,
@@ -156,7 +156,10 @@ async def _run_for(platform: Platform, seconds: float) -> None:
 
 
 async def drain(platform: Platform) -> None:
-    """Wait until every layer has taken everything in. Raises ConfigError when it does not come to rest."""
+    """Wait until every layer has processed all records.
+
+    Raises ConfigError after a timeout, and StateRefused when a worker has refused its state.
+    """
     async with LagReader(platform.settings) as lags:
         deadline = time.monotonic() + _DRAIN_WITHIN
         at_rest = False
@@ -169,7 +172,7 @@ async def drain(platform: Platform) -> None:
             found = await lags.lag(lags.fillers) | await lags.lag()
             waiting = {group: sum(topics.values()) for group, topics in found.items()}
             was_at_rest, at_rest = at_rest, not any(waiting.values())
-            if at_rest and was_at_rest:  # twice: a gap that is just told is filled, and that normalised
+            if at_rest and was_at_rest:  # twice: a gap reported last is still being filled
                 return
             if time.monotonic() > deadline:
                 raise ConfigError(

@@ -1,4 +1,4 @@
-"""`k2 dlq …`: dead letters."""
+"""`k2 dlq …`: lists, shows and replays dead letters."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _print_letters(letters: deque[tuple[int, DeadLetter]], known: Mapping[Id, Re
 
 
 def _replayed(number: int, letter: DeadLetter, known: Mapping[Id, Replay], origins: Origins) -> str:
-    """Whether a letter was put back, and whether it is itself what became of one that was."""
+    """Whether a dead letter was replayed, and whether it results from the replay of an earlier one."""
     source = origins.get((letter.topic, letter.partition, letter.offset))
     own = known.get(Id(number, letter.time))
     said = [] if source is None else [f"rejected again, put back as {source}"]

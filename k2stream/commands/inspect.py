@@ -1,4 +1,4 @@
-"""`k2 inspect`: captured frames through parse, continuity and the candle fold, without any server."""
+"""`k2 inspect`: runs captured frames through parsing, continuity and candle folding, without any server."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from k2stream.model.trade import HotTrades
 from k2stream.normalizer.capture import CapturedBatch, read
 
 Line = dict[str, Any]
-"""One line of output, before JSON."""
+"""One line of output, before encoding as JSON."""
 
 
 def trades(batches: Iterable[CapturedBatch], canonical: Callable[[str], str]) -> Iterator[Line]:
-    """Accepted trades in the order of the capture; numbers with the digits they came with."""
+    """Accepted trades in capture order; numbers keep their original digits."""
     for batch in batches:
         columns = batch.columns
         for row in batch.rows:
@@ -52,7 +52,7 @@ def trades(batches: Iterable[CapturedBatch], canonical: Callable[[str], str]) ->
 def candles(
     batches: Iterable[CapturedBatch], canonical: Callable[[str], str], timeframe: str
 ) -> Iterator[Line]:
-    """Candles of all accepted trades, none of them late, by symbol and open time."""
+    """Candles of all accepted trades, sorted by symbol and open time; no trade counts as late."""
     windows: dict[tuple[str, int], State] = {}
     native: dict[str, str] = {}
     for batch in batches:
@@ -92,13 +92,13 @@ def _candle_line(candle: Candle) -> Line:
 
 
 def events(batches: Iterable[CapturedBatch]) -> Iterator[Line]:
-    """Everything that is no trade, with the number of its line."""
+    """Everything that is not an accepted trade, with its line number."""
     for batch in batches:
         yield from batch.notes
 
 
 def summary(batches: Iterable[CapturedBatch]) -> Line:
-    """Counts of the whole capture: see the command's help."""
+    """Counts over the whole capture: see the command's help."""
     count: Counter[str] = Counter()
     for batch in batches:
         count["frames"] += batch.frames

@@ -1,4 +1,4 @@
-"""`k2 mend`: what a role's state refers to, and what can be done where that is not so."""
+"""`k2 mend`: checks what a role's state refers to, and repairs the state where that no longer exists."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def mend(role: str, rebuild: bool, yes: bool) -> None:
 async def _mend(settings: Settings, role: str, *, rebuild: bool, yes: bool) -> None:
     lost = await derived.look(settings, role)
     found, held = await look(settings, role)
-    # Sinks may have read less than was published: candles are published again.
+    # Sinks may not have read all that was published, so all candles are published again.
     rebuild |= bool(lost) and role == Role.CANDLES
     made = await plan.plan(settings, role, found, rebuild=rebuild)
     if not made.found and not lost:

@@ -1,4 +1,4 @@
-"""`k2 migrate`: bring registry, ClickHouse and Iceberg up to the schemas of this release."""
+"""`k2 migrate`: brings registry, ClickHouse and Iceberg up to the schemas of this release."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options that several commands have: what cannot be right is refused before anything starts."""
+"""Option types shared by commands; invalid values are refused before anything starts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Number(click.FloatRange):
     """A finite number in a range."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Infinity and "not a number" pass the comparisons of FloatRange."""
+        """Convert a number; infinity and NaN are refused here because they pass FloatRange."""
         number = float(super().convert(value, param, ctx))
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a finite number.", param, ctx)
@@ -32,12 +32,12 @@ class Number(click.FloatRange):
 
 
 class Moment(click.ParamType):
-    """A time, as ms since 1970."""
+    """A time, converted to ms since 1970."""
 
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Of such a number, or of ISO 8601, UTC unless it has an offset."""
+        """Convert ms since 1970, or ISO 8601 (UTC unless it has an offset)."""
         try:
             ms = value if isinstance(value, int) else clock.moment(value)
         except ValueError:
@@ -48,13 +48,13 @@ class Moment(click.ParamType):
 
 
 class OutputFile(click.Path):
-    """A file that can be written: commands that run for long find that out first."""
+    """A writable file, checked first because commands may run for long before they write it."""
 
     def __init__(self) -> None:
         super().__init__(dir_okay=False, writable=True, path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """The folder has to be there; nothing is made yet."""
+        """Check that the folder exists and is writable, without creating the file."""
         file = Path(os.fsdecode(super().convert(value, param, ctx)))
         if not os.access(file.parent, os.W_OK | os.X_OK):
             self.fail(f"folder {str(file.parent)!r} does not exist or is read-only.", param, ctx)
@@ -62,17 +62,17 @@ class OutputFile(click.Path):
 
 
 class BaseUrl(click.ParamType):
-    """The address of a worker's pages."""
+    """The base URL of a worker's web server."""
 
     name = "URL"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Only what can be asked over HTTP."""
+        """Accept only http and https URLs."""
         try:
             parts = urlsplit(value)
             if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
                 return str(value)
-        except ValueError:  # no port
+        except ValueError:  # invalid port
             pass
         return self.fail(f"{value!r} must be like http://127.0.0.1:6066.", param, ctx)
 
@@ -81,7 +81,7 @@ Command = Callable[..., Any]
 
 
 def simulation(command: Command) -> Command:
-    """--rate and --seed of commands that start simulated exchanges."""
+    """Add --rate and --seed to a command that starts simulated exchanges."""
     rate = click.option(
         "--rate",
         default=200,
@@ -94,7 +94,10 @@ def simulation(command: Command) -> Command:
 
 
 def listed(settings: FeedSettings) -> Instruments:
-    """The instruments. Raises ConfigError where the file is wrong, or an exchange cannot be asked for one."""
+    """Load the instruments.
+
+    Raises ConfigError if the file is invalid, has a symbol that cannot be subscribed, or lacks an exchange.
+    """
     found = instruments.load(settings.instruments_file)
     exchanges.check(found)
     for name in exchanges.REGISTRY:

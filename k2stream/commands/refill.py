@@ -1,4 +1,4 @@
-"""`k2 refill`: a sink's table goes on without rows that Kafka does not have any more, or begins again."""
+"""`k2 refill`: lets a sink's table continue without rows that Kafka no longer has, or start again."""
 
 from __future__ import annotations
 

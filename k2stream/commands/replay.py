@@ -1,4 +1,4 @@
-"""`k2 replay`: rebuild everything from the raw records, compare, swap."""
+"""`k2 replay`: rebuilds everything from the raw records, compares, and swaps."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def _replay(
     swapping: bool,
     yes: bool,
 ) -> int:
-    """Replay, compare and perhaps swap; the differences that are left."""
+    """Rebuild, compare and, if asked, swap; returns the number of remaining differences."""
     if swapping:
         await check_still(settings)
     outcome = await run.rebuild(settings, tiers, origin, click.echo, Meter())

@@ -1,4 +1,4 @@
-"""`k2 reset`: wipe the embedded stack's data."""
+"""`k2 reset`: deletes the embedded stack's data."""
 
 from __future__ import annotations
 

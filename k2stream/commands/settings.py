@@ -1,4 +1,4 @@
-"""`k2 settings`: every setting, its value and where it comes from."""
+"""`k2 settings`: lists every setting, its value and its source."""
 
 from __future__ import annotations
 

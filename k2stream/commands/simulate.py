@@ -1,4 +1,4 @@
-"""`k2 simulate`: simulated exchanges until it is stopped."""
+"""`k2 simulate`: runs simulated exchanges until it is stopped."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from k2stream.simulator.faults import Fault, FaultKind
 from k2stream.simulator.simulator import Options, Simulator
 from k2stream.topics import EXCHANGES
 
-# Trades are millions of short-lived objects without cycles, see k2stream/app.py.
+# Trading creates millions of short-lived objects without cycles: see k2stream/app.py.
 GC_THRESHOLDS = (200_000, 20, 20)
 
 
@@ -50,7 +50,7 @@ class _RepeatedFault(click.ParamType):
 
 
 def _of_each_exchange(command: Callable[..., None]) -> Callable[..., None]:
-    """Options that each exchange has for itself."""
+    """Add the options that exist per exchange."""
     for name in protocols.with_age("close_seconds"):
         help_ = f"Age at which {name} closes a connection."
         default = protocols.of(name).ages["close_seconds"]

@@ -1,4 +1,4 @@
-"""`k2 status`: look at the running platform once, or keep looking."""
+"""`k2 status`: shows the status of the running platform, once or continuously."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def watch_status(
     memory: Callable[[], Mapping[str, int]] = dict,
     refused: Callable[[], Mapping[str, str]] = dict,
 ) -> AsyncIterator[Snapshot]:
-    """A snapshot each second; rates are over the last second."""
+    """Yield a snapshot each second, with the previous sample for rates."""
     async with LagReader(settings) as lags:
         before, then = await scrape(urls), time.monotonic()
         while True:

@@ -1,4 +1,4 @@
-"""`k2 table …`: Faust's tables, read from their changelog topics with no worker running."""
+"""`k2 table …`: reads Faust tables from their changelog topics; no worker needs to run."""
 
 from __future__ import annotations
 

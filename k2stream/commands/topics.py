@@ -1,4 +1,4 @@
-"""`k2 topics`: what is in Kafka."""
+"""`k2 topics`: lists the topics and their record counts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def topics() -> None:
 
 
 async def _counts(settings: KafkaSettings) -> dict[str, int]:
-    """Records that the broker retains, by topic; none of a topic that does not exist."""
+    """Number of records that the broker retains, by topic; 0 for a topic that does not exist."""
     found = {}
     async with Reader(settings) as reader:
         for topic in declared.declared(settings):

@@ -1,4 +1,4 @@
-"""`k2 up`: the whole platform on this machine until Ctrl-C."""
+"""`k2 up`: runs the whole platform on this machine until Ctrl-C."""
 
 from __future__ import annotations
 

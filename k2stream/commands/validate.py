@@ -1,4 +1,4 @@
-"""`k2 validate`: do the ClickHouse layers agree with each other?"""
+"""`k2 validate`: checks that the ClickHouse layers agree with each other."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from k2stream.reconcile import checks
 from k2stream.reconcile.checks import Finding, Range
 
 _PATIENCE = 10.0
-"""Seconds that rows on their way are waited for."""
+"""Seconds to wait for rows that a sink has not written yet."""
 
 MAX_HOURS = 438_000
-"""50 years: further back than any trade."""
+"""50 years, which is further back than any trade."""
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""`k2 verify`: is everything right?"""
+"""`k2 verify`: recomputes everything from the raw topics and compares all layers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`k2 worker ROLE`: the same as `faust -A k2stream.agents.ROLE worker`."""
+"""`k2 worker ROLE`: runs a worker, like `faust -A k2stream.agents.ROLE worker`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def worker(role: str, exchange: str | None) -> None:
         os.environ["K2_EXCHANGE"] = exchange
     settings = settings_module.get()
     feed = role == "ingest"
-    # What is wrong is said before Faust starts.
+    # Report configuration errors before Faust starts.
     if settings.worker.exchange:
         exchanges.get(settings.worker.exchange)
     elif feed:

@@ -1,1 +1,1 @@
-"""What a sink promises: rows, then positions, then acknowledgement, whatever the destination is."""
+"""The delivery contract of sinks: rows, then positions, then acknowledgement, for any destination."""

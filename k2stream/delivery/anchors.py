@@ -1,4 +1,4 @@
-"""What a destination is known to hold, by table and partition, and what to do when it holds another thing."""
+"""Last confirmed positions of a destination per table and partition, and the reaction when they differ."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ Check = Callable[[Route, SourcePartition, SinkPosition], Awaitable[None]]
 
 
 async def unchecked(route: Route, partition: SourcePartition, position: SinkPosition) -> None:
-    """A position is what it seems."""
+    """Accept every position."""
 
 
 class Retry(Protocol):
-    """Makes a call of the destination until it succeeds; None when the sink closes meanwhile."""
+    """Repeats a call to the destination until it succeeds; None when the sink closes first."""
 
     async def __call__(self, what: str, call: Callable[[], Result]) -> Result | None: ...
 
 
 class Anchors:
-    """Positions as the destination last confirmed them; `returning`: offsets to read again from."""
+    """Positions as the destination last confirmed them; `returning` has the offsets to read again from."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Anchors:
         retry: Retry,
         check: Check,
     ) -> None:
-        """`check` raises StateRefused for a position that is of another log by now."""
+        """`check` raises StateRefused for a position of another log, e.g. of a topic since recreated."""
         self._destination, self._earliest, self._retry = destination, earliest, retry
         self._check = check
         self._held: dict[Key, SinkPosition] = {}
@@ -58,21 +58,21 @@ class Anchors:
         self.returning: dict[SourcePartition, int] = {}
 
     def reset(self) -> None:
-        """Forget everything: partitions begin anew, after a rebalance."""
+        """Forget everything: after a rebalance, partitions start over."""
         self.gone_back()
         self._returned.clear()
 
     def gone_back(self) -> None:
-        """The consumer has gone back: partitions begin anew, at what is asked for."""
+        """The consumer has gone back: partitions start over at the requested offsets."""
         self._held.clear()
         self._asked.clear()
         self.returning.clear()
 
     async def begin(self, route: Route, partition: SourcePartition, first: int) -> SinkPosition | None:
-        """The position from which a delivery that begins at `first` goes on.
+        """The position that a delivery starting at offset `first` continues from.
 
-        None when the sink closes, or when offsets before it are to be read again (`returning`). Raises
-        StateRefused when Kafka does not have them all.
+        None when the sink closes, or when earlier offsets must be read again (`returning`). Raises
+        StateRefused when Kafka no longer retains all of them.
         """
         positions = await self._positions(route)
         if positions is None:
@@ -104,9 +104,9 @@ class Anchors:
         return held
 
     async def _positions(self, route: Route) -> Mapping[int, SinkPosition] | None:
-        """Those of a table, for all of its partitions that begin at about the same time.
+        """Positions of all partitions of a table, cached for partitions that start at about the same time.
 
-        Asked for one by one they kept a worker busy for longer than the next rebalance took to come.
+        One request per partition kept a worker busy until the next rebalance.
         """
         asked_at, found = self._asked.get(route.table, (-inf, {}))
         if time.monotonic() < asked_at + TOGETHER_SECONDS:
@@ -118,15 +118,15 @@ class Anchors:
         return held
 
     def confirm(self, moves: Mapping[Key, Move]) -> None:
-        """The destination has saved them."""
+        """Record positions that the destination has saved."""
         for key, move in moves.items():
             if key in self._held:
                 self._held[key] = move.position
 
     async def compare(self, found: Mapping[Key, SinkPosition | None]) -> set[Key]:
-        """Where what is there is not what was known: prepared to be read again, or another worker's by now.
+        """Keys whose stored position is not the known one: to be read again, or owned by another worker.
 
-        Raises StateRefused when Kafka has not all of it.
+        Raises StateRefused when Kafka no longer retains all missing offsets.
         """
         gone = set()
         for key, position in found.items():
@@ -151,7 +151,7 @@ class Anchors:
         return True
 
     async def check(self, route: Route) -> None:
-        """Ask the destination, and compare."""
+        """Fetch the stored positions of a route's table and compare them with the known ones."""
         mine = [partition for table, partition in self._held if table == route.table]
         if not mine:
             return
@@ -160,7 +160,7 @@ class Anchors:
             await self.compare({(route.table, at): held.get(at.partition) for at in mine})
 
     async def look(self, route: Route, passed: Mapping[SourcePartition, int]) -> None:
-        """The same of partitions that have brought nothing yet: the group has `passed` what is below."""
+        """Check partitions without a delivery so far: the group has committed the offsets in `passed`."""
         if not passed:
             return
         held = await self._retry(route.table, partial(self._destination.positions, route))
@@ -170,7 +170,7 @@ class Anchors:
             key, found = (route.table, partition), held.get(partition.partition, SinkPosition())
             if first <= found.offset + 1:
                 continue
-            if self._returned.get(key) == found.offset + 1:  # what was asked for is still on its way
+            if self._returned.get(key) == found.offset + 1:  # the requested records are still on their way
                 self.returning[partition] = found.offset + 1
             elif first > (earliest := await self._earliest(partition)):
                 await self._return(key, found, earliest)
@@ -194,7 +194,7 @@ class Anchors:
             self.returning[partition] = self._returned[key] = wanted
 
     async def _open(self, key: Key, position: SinkPosition) -> SinkPosition | None:
-        """The position; None when the sink closes, or another worker was faster: its own goes on."""
+        """The opened position; None when the sink closes, or when another worker opened a newer one."""
         try:
             return await self._retry(key[0], partial(self._opened, key, position))
         except WentBack as error:
@@ -207,5 +207,5 @@ class Anchors:
 
 
 def renamed(position: SinkPosition) -> SinkPosition:
-    """The same in a new epoch: what is written from here on is no retry of what was written before."""
+    """The same position in a new epoch: later writes are then not taken for retries of earlier ones."""
     return replace(position, epoch=named(position.epoch, clock.now_us(), secrets.token_hex(2)))

@@ -1,4 +1,4 @@
-"""One table's buffer: deliveries as they came, then rows, then a batch."""
+"""The buffer of one table: deliveries as received, converted to rows, taken as a batch."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from k2stream.deadletter import DeadLetter
 from k2stream.delivery.progress import OffsetGap, SinkBatch, SinkPosition, SinkProgress, SourcePartition
 from k2stream.delivery.route import Route, beyond, joined, keep_all, nothing
 
-CHUNK_RECORDS = 2000  # deliveries become rows by so many records at most: rows take less memory
+CHUNK_RECORDS = 2000  # deliveries are converted at this many records: rows take less memory
 
 Acknowledge = Callable[[], Awaitable[Any]]
 Rows = SinkBatch[pa.Table, Acknowledge]
 
 
 class BufferedDelivery(NamedTuple):
-    """What came, what acknowledges it, and its bytes."""
+    """A received batch, its acknowledgement, and its size in bytes."""
 
     batch: RecordBatch
     acknowledge: Acknowledge
@@ -33,14 +33,14 @@ class BufferedDelivery(NamedTuple):
 
 
 class Table:
-    """One route's progress; when its buffer began, and its bytes.
+    """The progress of one route; when its buffer was started, and its size in bytes.
 
-    Making columns of a delivery costs the same for one record as for hundreds: deliveries are kept until
-    there are many, or a batch is taken, and become rows together.
+    Conversion to columns costs the same for one record as for hundreds. Deliveries are therefore buffered
+    until there are many or a batch is taken, and are then converted together.
     """
 
     def __init__(self, route: Route, merge_bytes: int) -> None:
-        """The buffer's rows are merged once they reach `merge_bytes`, then whenever they have doubled."""
+        """Buffered rows are merged at `merge_bytes`, and again each time they have doubled."""
         self.route = route
         self.progress: SinkProgress[pa.Table, Acknowledge] = SinkProgress()
         self.since = 0.0
@@ -55,21 +55,21 @@ class Table:
 
     @property
     def records(self) -> int:
-        """Rows, and records that are no rows yet, which wait for a batch."""
+        """Number of buffered rows and of records not converted to rows yet."""
         return self.progress.buffered + self._delivered
 
     @property
     def bytes(self) -> int:
-        """The memory they take, about."""
+        """Approximate memory of the buffer, in bytes."""
         return self._row_bytes + self._delivered_bytes
 
     def assign(self, partition: SourcePartition, durable: SinkPosition) -> None:
-        """A partition came to this worker; the destination holds it up to `durable`."""
+        """Start a partition that was assigned to this worker; the destination has it up to `durable`."""
         self.progress.assign(partition, durable)
         self._arrived[partition] = durable.offset
 
     def arrived(self, partition: SourcePartition) -> int | None:
-        """The last offset that came, or is durable; None when the partition is not assigned."""
+        """The last offset that was received or is durable; None when the partition is not assigned."""
         return self._arrived.get(partition)
 
     def reset(self) -> None:
@@ -83,13 +83,13 @@ class Table:
         self._empty()
 
     async def put(self, partition: SourcePartition, batch: RecordBatch, acknowledge: Acknowledge) -> None:
-        """Add a delivery of an assigned partition. Raises Hole when offsets are missing before it."""
+        """Add a delivery of an assigned partition. Raises OffsetGap when offsets before it are missing."""
         arrived = self._arrived[partition]
         if batch.first_offset > arrived + 1:
             raise OffsetGap(f"{partition}: offset {batch.first_offset} comes after {arrived}")
         if batch.first_offset <= arrived:
             stay = self._stay
-            await self.convert()  # only what follows on each other is converted together
+            await self.convert()  # only consecutive deliveries are converted together
             if self._stay is not stay:
                 return
         self._arrived[partition] = max(arrived, batch.last_offset)
@@ -102,7 +102,7 @@ class Table:
             await self.convert()
 
     async def convert(self) -> None:
-        """Make rows of the deliveries; those that a rebalance takes away meanwhile are forgotten."""
+        """Convert deliveries to rows; those that a rebalance revokes meanwhile are dropped."""
         async with self._converting:
             stay = self._stay
             for partition in list(self._deliveries):
@@ -120,7 +120,7 @@ class Table:
                 self._added(rows)
 
     def _let_go(self, partition: SourcePartition, deliveries: Sequence[BufferedDelivery]) -> None:
-        """Only the rows stay in memory: an event lives until it is acknowledged."""
+        """Free the records; only rows stay in memory, as the event object lives until it is acknowledged."""
         for batch, _, size in deliveries:
             self._delivered -= len(batch)
             self._delivered_bytes -= size
@@ -131,7 +131,7 @@ class Table:
             del self._deliveries[partition]
 
     def _added(self, rows: pa.Table) -> None:
-        """Count rows, and merge when there are many."""
+        """Count the bytes of new rows, and merge the buffer when it is large."""
         self._row_bytes += rows.nbytes
         if self.route.merge is not keep_all and self._row_bytes >= self._merge_at:
             self._row_bytes = 0
@@ -144,12 +144,12 @@ class Table:
         return rows, len(rows)
 
     def take_letters(self) -> list[DeadLetter]:
-        """Of the records converted by now that could not be read."""
+        """Take the dead letters of converted records that could not be read."""
         letters, self._letters = self._letters, []
         return letters
 
     def take(self) -> Rows | None:
-        """The batch to write, of what was converted."""
+        """The batch to write, from converted deliveries; None when there is nothing."""
         batch = self.progress.take()
         if not self.progress.waiting:
             self._empty()
@@ -161,7 +161,7 @@ class Table:
 
 
 def together(batches: Sequence[RecordBatch]) -> RecordBatch:
-    """Deliveries of a partition that follow on each other, as one."""
+    """Consecutive deliveries of a partition, joined into one."""
     if len(batches) == 1:
         return batches[0]
     return RecordBatch(
@@ -184,7 +184,7 @@ def _all(deliveries: Sequence[BufferedDelivery]) -> Acknowledge:
 
 
 def _source(batch: RecordBatch) -> str:
-    """What the batch's offsets are of: a note of its last record."""
+    """The proof of the batch's last record, which identifies the log that its offsets belong to."""
     last = last_of(batch)
     return "" if last is None else proof.write(proof.note(last))
 
@@ -192,7 +192,7 @@ def _source(batch: RecordBatch) -> str:
 def _rows(
     route: Route, batch: RecordBatch, read: SinkPosition
 ) -> tuple[pa.Table, Mapping[str, int], list[DeadLetter]]:
-    """The new rows of a batch, the marks after them, and letters for the records that make no rows."""
+    """New rows of a batch, the marks after them, and dead letters for records that make no row."""
     if not len(batch) or batch.last_offset <= read.offset:
         return nothing(route), read.marks, []
     _, rows, causes = faults.read(batch, partial(columns_of, route))
@@ -203,10 +203,10 @@ def _rows(
 
 
 def columns_of(route: Route, batch: RecordBatch) -> pa.Table:
-    """The rows of any delivery, also of one without records."""
+    """The rows of a delivery, which may have no records."""
     return route.columns(batch) if len(batch) else nothing(route)
 
 
 def rows_of(route: Route, batch: Rows) -> pa.Table:
-    """The rows of a batch that are worth writing."""
+    """The merged rows of a batch, as they are to be written."""
     return route.merge(joined([piece.rows for piece in batch.pieces]))

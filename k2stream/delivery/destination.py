@@ -1,4 +1,4 @@
-"""What a sink asks of its destination, and how it may answer."""
+"""The interface between a sink and its destination."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ RETRY_BASE_SECONDS, RETRY_CAP_SECONDS = 0.1, 10.0
 
 
 class DestinationUnavailable(Unavailable):
-    """The destination cannot take it now: the same will be tried again."""
+    """The destination cannot accept the call now; the sink retries it."""
 
 
 class MissingRows(Inconsistent):
-    """The destination lacks rows that the consumer group has passed: a person is told what to do."""
+    """The destination lacks rows that the group has committed; the message says what an operator must do."""
 
 
 class WentBack(Inconsistent):
-    """The destination is not where a batch goes on from: what it holds now, None for nothing."""
+    """The stored position is not the one a batch continues from; `found` has it, None for nothing."""
 
     def __init__(self, found: Mapping[Key, SinkPosition | None]) -> None:
         self.found = dict(found)
@@ -37,33 +37,33 @@ class WentBack(Inconsistent):
 
 
 class Destination(Protocol):
-    """Where rows become durable. Calls come one at a time, off the event loop.
+    """Where rows become durable. Calls are made one at a time, off the event loop.
 
     Each may raise DestinationUnavailable.
     """
 
     def prepare(self, routes: Sequence[Route]) -> None:
-        """Create what the routes need; once, before anything else."""
+        """Create what the routes need. Called once, before any other call."""
 
     def positions(self, route: Route) -> Mapping[int, SinkPosition]:
-        """How far each partition of the route's topic is durable in its table."""
+        """How far each partition of the route's topic is durable in the route's table."""
 
     def open(self, positions: Mapping[Key, SinkPosition]) -> None:
-        """Say where tables go on from now on.
+        """Store the positions from which tables continue.
 
-        Raises WentBack where rows beyond are there already and would come twice.
+        Raises WentBack where later rows exist already, which would be written twice.
         """
 
     def write(self, route: Route, batch: Rows) -> int:
-        """Make a batch durable, all of it or nothing; the rows added. The same batch may come again.
+        """Make a whole batch durable or none of it; returns the rows added. The same batch may be sent again.
 
-        May raise WentBack where positions are part of it.
+        May raise WentBack where positions are stored with the rows.
         """
 
     def save(self, moves: Mapping[Key, Move]) -> None:
-        """Make positions durable, where `write` has not done so.
+        """Make positions durable, unless `write` has done so.
 
-        Raises WentBack when a table is not where its move begins; the same moves may come again.
+        Raises WentBack when a table is not where its move starts. The same moves may be sent again.
         """
 
     def close(self) -> None:
@@ -72,9 +72,9 @@ class Destination(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """When buffers are written: a table's by age (s) or rows, the largest when all reach the bytes.
+    """When to write a table: by age in s or rows; at `max_bytes` of all tables together, the largest one.
 
-    Every `check_seconds` the destination is asked whether it still has what it had.
+    Every `check_seconds`, the sink checks that the destination still has the rows it had.
     """
 
     flush_seconds: float
@@ -84,12 +84,12 @@ class Policy:
     check_seconds: float = 5.0
 
     def deadline(self, table: Table) -> float:
-        """When (monotonic seconds) what the table holds must be written."""
+        """The time (monotonic seconds) by which the table's buffer must be written."""
         return table.since + self.flush_seconds
 
 
 def backoff(base: float = RETRY_BASE_SECONDS, cap: float = RETRY_CAP_SECONDS) -> Iterator[float]:
-    """Seconds to wait before each retry: doubling to a cap, with jitter of half of it either way."""
+    """Seconds to wait before each retry: doubled up to a cap, with a jitter of ±50 %."""
     delay = base
     while True:
         yield delay * random.uniform(0.5, 1.5)  # noqa: S311 - not a secret

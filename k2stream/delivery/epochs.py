@@ -1,8 +1,8 @@
-"""What a destination's position says to one that was known before (pure).
+"""Compares a destination's stored position with the last known one (pure).
 
-An epoch is one incarnation of a table's rows of a topic partition. It is opened when the partition comes to
-the table, and anew when the table lost rows that it was known to have: what is written again in the same
-ranges is then no retry. Epochs are ordered by their names, the newest one counts.
+An epoch is one incarnation of a table's rows of a topic partition. It is opened when the table starts the
+partition, and again when the table lost rows it was known to have, so that a second write of the same ranges
+is not taken for a retry. Epochs are ordered by name; the newest one counts.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class PositionVerdict(Enum):
 
 
 def named(previous: str, now_us: int, nonce: str) -> str:
-    """An epoch after `previous`: µs since 1970, and a nonce, as clocks and whole databases go back."""
+    """A name after `previous`: µs since 1970, and a nonce, as a clock or a whole database may go back."""
     after = int(previous[:_DIGITS]) + 1 if previous else 0
     return f"{max(now_us, after):0{_DIGITS}}-{nonce}"
 
 
 def judge(known: SinkPosition, found: SinkPosition | None, earliest: int) -> PositionVerdict:
-    """`known` was durable, `found` is there now (None: nothing), Kafka begins at `earliest`."""
+    """Compare `known`, once durable, with `found`, stored now (None: nothing). Kafka begins at `earliest`."""
     held = found or SinkPosition()
     if held.epoch > known.epoch:
         return PositionVerdict.FOLLOW
@@ -43,17 +43,17 @@ def judge(known: SinkPosition, found: SinkPosition | None, earliest: int) -> Pos
 
 
 def follows(first: int, epoch: str, held: SinkPosition) -> bool:
-    """Whether a batch from `first` on, of an epoch, goes on from a position.
+    """Whether a batch of an epoch that starts at offset `first` continues from the position `held`.
 
-    A position of an earlier release has no epoch, nor does a batch whose writer knows of none.
+    Positions of earlier releases have no epoch, nor have batches of writers that know none.
     """
     return first <= held.offset + 1 and (not epoch or held.epoch in ("", epoch))
 
 
 def refilled(held: SinkPosition, begin: int, *, everything: bool) -> SinkPosition | None:
-    """The position from which Kafka, which begins at `begin`, can fill a table; None where it is already.
+    """The position to fill a table from, when Kafka begins at `begin`; None when nothing has to change.
 
-    Marks tell replays of what came before: nothing did where `everything` is read again.
+    Marks detect replays of earlier content; there is none when `everything` is read again.
     """
     if everything:
         return replace(held, offset=begin - 1, marks={}, source="")
@@ -61,7 +61,7 @@ def refilled(held: SinkPosition, begin: int, *, everything: bool) -> SinkPositio
 
 
 class Move(NamedTuple):
-    """A position to save, and the offset that must have been reached before."""
+    """A position to save, and the offset that the stored position must have reached before."""
 
     after: int
     position: SinkPosition
@@ -72,7 +72,7 @@ Key = tuple[str, SourcePartition]
 
 
 def moves(written: Iterable[tuple[str, SinkBatch[Any, Any]]]) -> dict[Key, Move]:
-    """What batches of tables, in the order of their writing, make of the positions."""
+    """The position moves that result from the written batches, given in the order they were written."""
     found: dict[Key, Move] = {}
     for table, batch in written:
         for piece in batch.pieces:
@@ -83,7 +83,7 @@ def moves(written: Iterable[tuple[str, SinkBatch[Any, Any]]]) -> dict[Key, Move]
 
 
 def lost(table: str, partition: SourcePartition, held: int, earliest: int) -> str:
-    """One line on rows that are nowhere, and what mends it."""
+    """One line about rows that neither the table nor Kafka has, and the commands that repair it."""
     return (
         f"{table} went back to offset {held} of {partition}, and Kafka begins at {earliest}: rows of offsets "
         f"{held + 1} to {earliest - 1} would be lost; `k2 replay --swap` rebuilds them from raw records and "

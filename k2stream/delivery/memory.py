@@ -1,4 +1,4 @@
-"""pyarrow and malloc in a worker of little memory."""
+"""Memory settings of pyarrow and malloc for workers with little memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pyarrow as pa
 
-# malloc.h: else each thread has a heap of its own, and columns come from heaps, which keep their size.
+# malloc.h: without them, each thread has its own heap, and columns come from heaps that never shrink.
 _M_ARENA_MAX, _ARENAS = -8, 2
 _M_MMAP_THRESHOLD, _MAPPED_BYTES = -3, 256 << 10
 
@@ -27,10 +27,10 @@ class _WithoutPandas(MetaPathFinder):
 
 
 def keep_lean() -> None:
-    """Make pyarrow do without pandas, and have freed memory given back.
+    """Keep pyarrow from importing pandas, and make freed memory return to the system.
 
-    Call it before the first array: that is when pyarrow imports pandas, 50 MB, wherever it is installed (the
-    embedded ClickHouse engine brings it), and remembers whether it could.
+    Call it before the first array. At that point pyarrow imports pandas (50 MB) if it is installed, as it is
+    with the embedded ClickHouse engine, and remembers the result.
     """
     pa.set_memory_pool(pa.system_memory_pool())
     with suppress(AttributeError, OSError):  # not glibc

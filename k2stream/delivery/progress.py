@@ -1,11 +1,10 @@
-"""How far a table is, partition by partition (pure): what was read, is buffered, in flight, durable.
+"""Progress of a table per partition (pure): what was read, is buffered, is in flight, is durable.
 
 assign ─► put ─► [buffer] ─► take ─► [in flight] ─► done ─► acknowledge
 
-A batch in flight is a fixed set of offset ranges: however often it is written, it is the same rows under the
-same token, until it is done. Nothing is acknowledged before that. A crash forgets all of it, and so does a
-rebalance (the consumer reads again from what was acknowledged): the next stay begins at what the destination
-holds (`Position`).
+A batch in flight is a fixed set of offset ranges: every retry writes the same rows with the same token, until
+it is done. Nothing is acknowledged before that. A crash or a rebalance drops this state, and the consumer
+reads again from the acknowledged offsets; the next assignment starts at the destination's `SinkPosition`.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ Receipt = TypeVar("Receipt")
 
 
 class SourcePartition(NamedTuple):
-    """A topic's partition."""
+    """A partition of a topic."""
 
     topic: str
     partition: int
@@ -32,11 +31,11 @@ class SourcePartition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SinkPosition:
-    """How far a partition got in a table: its last offset, -1 before the first.
+    """A position of a partition in a table: its last offset, -1 before the first.
 
-    `marks` is what a table must know to drop replays, e.g. the highest raw offset of each exchange. `epoch`
-    names the incarnation of the table's rows that the offset counts, `source` the topic, in its reader's own
-    words; both are empty where an earlier release wrote them.
+    `marks` is what a table needs to drop replays, e.g. the highest raw offset of each exchange. `epoch` names
+    the incarnation of the table's rows that the offset counts. `source` is the reader's proof of which log
+    the offset belongs to. Both are empty in positions that earlier releases wrote.
     """
 
     offset: int = -1
@@ -46,14 +45,14 @@ class SinkPosition:
 
 
 class OffsetGap(Inconsistent, ValueError):
-    """Offsets that were neither read nor are durable."""
+    """Offsets are missing: they were not read, and are not durable."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece(Generic[Rows, Receipt]):
-    """What one delivery brought: rows (maybe none) of offsets first to last, and what acknowledges it.
+    """The rows (maybe none) of one delivery of offsets `first` to `last`, and its acknowledgement.
 
-    The epoch is that of the position before it, `source` says what the offsets up to the last one are of.
+    `epoch` is that of the position before it; `source` identifies the log of the offsets up to `last`.
     """
 
     partition: SourcePartition
@@ -68,7 +67,7 @@ class Piece(Generic[Rows, Receipt]):
 
     @property
     def position(self) -> SinkPosition:
-        """Where the partition is once the piece is durable."""
+        """The partition's position once the piece is durable."""
         return SinkPosition(self.last, self.marks, self.epoch, self.source)
 
 
@@ -80,14 +79,15 @@ class SinkBatch(Generic[Rows, Receipt]):
 
     @property
     def positions(self) -> dict[SourcePartition, SinkPosition]:
-        """Where each partition is once the batch is durable."""
+        """The position of each partition once the batch is durable."""
         return {piece.partition: piece.position for piece in self.pieces}
 
     @property
     def token(self) -> str:
-        """Names the batch by its ranges: `topic:partition:first-last@epoch`, comma separated.
+        """Identifies the batch by its ranges: `topic:partition:first-last@epoch`, comma separated.
 
-        Rows that a table lost come again in the same ranges: only the epoch tells them from a retry.
+        Rows that a table lost are written again in the same ranges: only the epoch distinguishes them from a
+        retry.
         """
         first: dict[SourcePartition, int] = {}
         for piece in self.pieces:
@@ -99,17 +99,17 @@ class SinkBatch(Generic[Rows, Receipt]):
 
     @property
     def size(self) -> int:
-        """Rows in it."""
+        """Number of rows."""
         return sum(piece.size for piece in self.pieces)
 
     @property
     def receipts(self) -> list[Receipt]:
-        """What to acknowledge once it is durable, in order."""
+        """Acknowledgements to make once the batch is durable, in order."""
         return [piece.receipt for piece in self.pieces]
 
 
 class SinkProgress(Generic[Rows, Receipt]):
-    """The state of one table in one worker."""
+    """The progress of one table in one worker."""
 
     def __init__(self) -> None:
         self._read: dict[SourcePartition, SinkPosition] = {}
@@ -118,7 +118,7 @@ class SinkProgress(Generic[Rows, Receipt]):
 
     @property
     def buffered(self) -> int:
-        """Rows waiting for a batch."""
+        """Number of rows that wait for a batch."""
         return sum(piece.size for piece in self._buffer)
 
     @property
@@ -127,11 +127,11 @@ class SinkProgress(Generic[Rows, Receipt]):
         return bool(self._buffer)
 
     def assign(self, partition: SourcePartition, durable: SinkPosition) -> None:
-        """A partition came to this worker; the destination holds it up to `durable`."""
+        """Start a partition that was assigned to this worker; the destination has it up to `durable`."""
         self._read[partition] = durable
 
     def read(self, partition: SourcePartition) -> SinkPosition | None:
-        """How far a partition was read, buffered or durable; None when it is not assigned."""
+        """How far a partition was read, whether buffered or durable; None when it is not assigned."""
         return self._read.get(partition)
 
     def put(
@@ -145,11 +145,12 @@ class SinkProgress(Generic[Rows, Receipt]):
         receipt: Receipt,
         source: str = "",
     ) -> None:
-        """Add what a delivery of offsets first to last brought beyond what was read before.
+        """Add what a delivery of offsets `first` to `last` brings beyond the offsets read before.
 
-        `source` says what the offsets are of; that of the position before it where it is empty.
-        A delivery that brings nothing new has no rows and is acknowledged in its turn. Raises KeyError for a
-        partition that is not assigned, Hole when offsets are missing before it.
+        `source` identifies the log of the offsets; when it is empty, that of the position before is kept.
+
+        A delivery without anything new has no rows and is acknowledged in its turn. Raises KeyError for a
+        partition that is not assigned, OffsetGap when offsets before it are missing.
         """
         read = self._read[partition]
         if first > read.offset + 1:
@@ -161,9 +162,10 @@ class SinkProgress(Generic[Rows, Receipt]):
         self._buffer.append(Piece(partition, first, last, marks, rows, size, receipt, read.epoch, source))
 
     def compact(self, merge: Callable[[list[Rows]], tuple[Rows, int]], nothing: Rows) -> None:
-        """Replace the buffered rows of each partition by fewer ones that say as much.
+        """Replace the buffered rows of each partition by fewer equivalent rows.
 
-        `merge` returns the rows and how many; the partition's last piece carries them, the others `nothing`.
+        `merge` returns the rows and their number. The partition's last piece gets them, the others get
+        `nothing`.
         """
         by_partition: dict[SourcePartition, list[int]] = {}
         for index, piece in enumerate(self._buffer):
@@ -175,25 +177,25 @@ class SinkProgress(Generic[Rows, Receipt]):
             self._buffer[indexes[-1]] = replace(self._buffer[indexes[-1]], rows=rows, size=size)
 
     def take(self) -> SinkBatch[Rows, Receipt] | None:
-        """The batch to write: the one in flight, else all that is buffered; None when there is nothing."""
+        """The batch to write: the one in flight, else all buffered pieces; None when there are none."""
         if self._in_flight is None and self._buffer:
             self._in_flight = SinkBatch(tuple(self._buffer))
             self._buffer = []
         return self._in_flight
 
     def holds(self, batch: SinkBatch[Rows, Receipt]) -> bool:
-        """Whether the batch is still to be written: it is not after a reset."""
+        """Whether the batch must still be written; not so after a reset."""
         return batch is self._in_flight
 
     def done(self, batch: SinkBatch[Rows, Receipt]) -> list[Receipt]:
-        """The batch is durable: what to acknowledge; nothing when a reset came between."""
+        """Mark the batch as durable; returns what to acknowledge, nothing when it was reset meanwhile."""
         if not self.holds(batch):
             return []
         self._in_flight = None
         return batch.receipts
 
     def reset(self) -> None:
-        """Forget everything: partitions are assigned, and read, again."""
+        """Forget everything: partitions will be assigned and read again."""
         self._read.clear()
         self._buffer.clear()
         self._in_flight = None

@@ -1,9 +1,9 @@
-"""At start: a consumer group goes back to what its destination holds.
+"""At start, moves a consumer group back to what its destination has stored.
 
-Kafka's committed offset says what was acknowledged once; the destination says what is there now. When the
-tables were wiped, dropped or restored from a backup, the destination is behind, and the rows between are read
-again; where Kafka does not have them all any more, a person decides. So it is when the topic was deleted and
-created again: the destination is ahead of anything Kafka has, and skipping would lose the new records.
+Kafka's committed offset says what was acknowledged once, the destination says what is stored now. When tables
+were wiped, dropped or restored from a backup, the destination is behind, and the missing rows are read again;
+if Kafka no longer retains all of them, an operator must decide. The same holds after a topic was deleted and
+recreated: the destination is ahead of Kafka, and skipping would lose the new records.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ logger = logging.getLogger(__name__)
 PAUSE_SECONDS = 0.5
 
 MEMBERS_LEAVE_SECONDS = 60
-"""How long a group may still count a killed worker as its member."""
+"""How long a group may still list a killed worker as a member."""
 
 
 def target(
     held: int, committed: int | None, beginning: int, end: int, where: tuple[str, SourcePartition]
 ) -> int | None:
-    """The offset to go back to, None to stay (pure).
+    """The offset to go back to; None to stay (pure).
 
-    `held` is the last offset that is durable, -1 for none. Raises StateRefused when the topic ends before it,
-    or when some of what was durable once is neither there nor in Kafka.
+    `held` is the last durable offset, -1 for none. Raises StateRefused when the topic ends before it, or when
+    records that were durable once are neither stored nor in Kafka.
     """
     if held >= end:
         raise StateRefused(
@@ -59,10 +59,10 @@ async def rewind(
     routes: Sequence[Route],
     destination: Destination,
 ) -> None:
-    """Move the group's committed offsets back where the destination lacks rows, under a new epoch of theirs.
+    """Move the group's committed offsets back where the destination lacks rows, and open a new epoch there.
 
-    Does nothing while it lacks none. Raises StateRefused when Kafka does not have them all, ConfigError when
-    another worker of the group keeps running.
+    Does nothing when no rows are missing. Raises StateRefused when Kafka no longer retains all of them,
+    ConfigError when another worker of the group keeps running.
     """
     counts = {topic.name: topic.partitions for topic in topics.declared(settings)}
     partitions = {
@@ -80,7 +80,7 @@ async def rewind(
 async def _settled(
     positions: GroupPositions, route: Route, partitions: list[TP], destination: Destination
 ) -> dict[TP, Committed]:
-    """As `_behind`; a leader just elected, whose end may be behind, is asked again."""
+    """As `_behind`, with retries: a newly elected leader may report an end that is too low."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         try:
@@ -94,7 +94,7 @@ async def _settled(
 async def _behind(
     positions: GroupPositions, route: Route, partitions: list[TP], destination: Destination
 ) -> dict[TP, Committed]:
-    # In this order: beside running workers all of it goes on.
+    # In this order, because running workers advance these positions meanwhile.
     beginning = await positions.beginnings(partitions)
     committed = {tp: await positions.committed(tp) for tp in partitions}
     held = await asyncio.to_thread(destination.positions, route)

@@ -16,48 +16,48 @@ from k2stream.model.roles import Role
 
 OFFSET = "_offset"
 DELIVERY = pa.schema([pa.field(OFFSET, pa.int64())])
-"""What a row carries on its way and no table stores: the offset in its topic."""
+"""Columns that rows carry until they are written and that no table stores: the offset in their topic."""
 
 Marks = Mapping[str, int]
 
 
 def keep_all(rows: pa.Table) -> pa.Table:
-    """Every row stands for itself."""
+    """Merge nothing: no row replaces another."""
     return rows
 
 
 def no_replays(rows: pa.Table, marks: Marks) -> tuple[pa.Table, Marks]:
-    """Rows that no replay can bring twice: their topic offset is their identity."""
+    """For rows that cannot be replayed under another offset: their topic offset is their identity."""
     return rows, marks
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A topic, its table, and the pure functions between them."""
+    """A topic, its table, and the pure functions that convert between them."""
 
     topic: str
     table: str
     schema: pa.Schema
     columns: Callable[[RecordBatch], pa.Table]
-    """A delivery to rows of `schema`, with their offsets (DELIVERY)."""
+    """Converts a delivery to rows of `schema` with their offsets (DELIVERY)."""
 
     fresh: Callable[[pa.Table, Marks], tuple[pa.Table, Marks]] = no_replays
-    """Rows whose content did not come before, and the marks after them."""
+    """Returns the rows with new content, and the marks after them."""
 
     merge: Callable[[pa.Table], pa.Table] = keep_all
-    """Rows of one batch to those worth writing."""
+    """Reduces the rows of one batch to those to be written."""
 
     latency: str = ""
-    """Label of k2_latency_seconds{to=…}; none where it is not measured."""
+    """The label of k2_latency_seconds{to=…}; empty when latency is not measured."""
 
     since: str = "receive_time"
-    """The column (µs) from which the latency counts."""
+    """The column (µs) from which latency is measured."""
 
     tier: Role = Role.HOT
     """The role that fills the table."""
 
     def letter(self, batch: RecordBatch, row: int, cause: str) -> DeadLetter:
-        """The dead letter of a record that makes no row of the table."""
+        """The dead letter for a record that cannot become a row of the table."""
         raw = {topics.raw(name): name for name in topics.EXCHANGES}
         keyed = (batch.keys[row] or b"").decode(errors="replace").partition(":")[0]
         exchange = raw.get(self.topic, keyed)
@@ -66,25 +66,25 @@ class Route:
 
 
 def delivered(batch: RecordBatch, columns: Mapping[str, pa.Array], schema: pa.Schema) -> pa.Table:
-    """Columns as rows of the schema; a single value stands for the whole column."""
+    """The columns as a table of the schema, with offsets."""
     return pa.table({**{name: columns[name] for name in schema.names}, OFFSET: pa.array(batch.offsets)})
 
 
 def nothing(route: Route) -> pa.Table:
-    """No rows."""
+    """An empty table of the route's schema, with offsets."""
     return pa.schema([*route.schema, *DELIVERY]).empty_table()
 
 
 def beyond(rows: pa.Table, offset: int) -> pa.Table:
-    """The rows after an offset; rows are in offset order."""
+    """The rows after an offset. Rows must be in offset order."""
     return rows.slice(int(np.searchsorted(rows[OFFSET].to_numpy(), offset, side="right")))
 
 
 def joined(pieces: list[pa.Table]) -> pa.Table:
-    """Rows of several deliveries as one table: nothing is copied, a destination copies what it writes."""
+    """Rows of several deliveries as one table, without a copy: destinations copy what they write."""
     return pa.concat_tables(pieces).unify_dictionaries()
 
 
 def stored(rows: pa.Table) -> pa.Table:
-    """The rows without what they carry on their way only."""
+    """The rows without the columns of DELIVERY."""
     return rows.drop_columns([name for name in DELIVERY.names if name in rows.column_names])

@@ -1,11 +1,11 @@
 """The delivery contract of every sink.
 
-A sink reads batches, makes them rows, and buffers them by table. By size, time or demand a table's buffer
-becomes a batch of fixed offset ranges, which is written until the destination has it, however long that is
-away; then its positions are saved, and only then are its records acknowledged to Kafka. Nothing is ever
-dropped: what cannot be written holds back the reading (the topic's `max_unacked`), what cannot be read is a
-dead letter (k2stream/faults.py) before its position is saved, and any other error stops the worker with
-nothing acknowledged. A destination that lost what it had gets it again (anchors.py).
+A sink reads batches, converts them to rows, and buffers these per table. By size, time or demand, a table's
+buffer becomes a batch of fixed offset ranges. The batch is written until the destination has it, however long
+the destination is unavailable; then its positions are saved, and only then are its records acknowledged to
+Kafka. Nothing is dropped: unwritten rows block further reading (the topic's `max_unacked`), an unreadable
+record becomes a dead letter (k2stream/faults.py) before its position is saved, and any other error stops the
+worker with nothing acknowledged. A destination that lost rows gets them again (anchors.py).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Result = TypeVar("Result")
 
 
 class Sink:
-    """Delivers routes to one destination."""
+    """Delivers the records of routes to one destination."""
 
     def __init__(
         self,
@@ -58,11 +58,12 @@ class Sink:
         passed: Callable[[], Sequence[tuple[Route, Mapping[SourcePartition, int]]]] = list,
         check: Check = unchecked,
     ) -> None:
-        """`earliest` tells a partition's first offset that Kafka still has; `check` as in Anchors.
+        """`earliest` returns the first offset of a partition that Kafka retains; `check` is as in Anchors.
 
-        `go_back` makes the consumer read partitions again from given offsets, and all others from what was
-        acknowledged; it calls what it is given when nothing is delivered any more. `bury` makes dead letters
-        durable. `passed` tells what the group has committed, by route and the partitions that are ours.
+        `go_back` makes the consumer read partitions again from given offsets, and all others from the
+        acknowledged ones; it calls its second argument once deliveries have stopped. `bury` makes dead
+        letters durable. `passed` returns the group's committed offsets of the partitions assigned here, by
+        route.
         """
         self._destination, self._policy, self._go_back = destination, policy, go_back
         self._anchors = Anchors(destination, earliest, self._retry, check)
@@ -79,7 +80,7 @@ class Sink:
     # Reading
 
     async def consume(self, stream: Any, route: Route) -> None:
-        """The body of an agent: every event of the stream, acknowledged once it is durable."""
+        """The body of an agent: takes every event of the stream, and acknowledges it once it is durable."""
         manual = stream.noack()
         async for event in manual.events():
             await self.put(route, event.value, partial(manual.ack, event))
@@ -87,14 +88,14 @@ class Sink:
     async def put(self, route: Route, batch: RecordBatch, acknowledge: Acknowledge) -> None:
         """Buffer one delivery. Raises MissingRows when offsets before it were never written."""
         if self._anchors.returning:
-            return  # the consumer is about to go back: it is delivered again
+            return  # the consumer is about to go back and delivers this again
         generation = self._generation
         table = self._table(route)
         partition = SourcePartition(batch.tp.topic, batch.tp.partition)
         if table.arrived(partition) is None:
             await self._assign(table, partition, batch.first_offset)
         if generation != self._generation or table.arrived(partition) is None:
-            return  # a rebalance came between, or the consumer goes back: the batch is delivered again
+            return  # after a rebalance or a step back, the batch is delivered again
         try:
             await table.put(partition, batch, acknowledge)
         except OffsetGap as hole:
@@ -120,7 +121,7 @@ class Sink:
             self._changed.set()
 
     def reset(self) -> None:
-        """Before a rebalance: forget what is not durable, it is read again from what was acknowledged."""
+        """Call it before a rebalance: drops what is not durable, which will be read again."""
         self._anchors.reset()
         self._forget()
 
@@ -135,12 +136,12 @@ class Sink:
         self._unsaved = [(name, batch, []) for name, batch, _ in self._unsaved]
 
     async def durable(self, route: Route) -> Mapping[int, SinkPosition]:
-        """How far each partition of the route's topic is durable; nothing when the sink closes meanwhile."""
+        """The durable position of each partition of the route's topic; empty when the sink closes first."""
         async with self._lock:
             return await self._retry(route.table, partial(self._destination.positions, route)) or {}
 
     async def reached(self, offsets: Mapping[SourcePartition, int], seconds: float) -> bool:
-        """Wait until everything up to the offsets was read; whether it was, in time."""
+        """Wait until all records up to the offsets were read; False after `seconds`."""
         try:
             async with asyncio.timeout(seconds):
                 while any(self._read(partition) < offset for partition, offset in offsets.items()):
@@ -157,7 +158,7 @@ class Sink:
     # Writing
 
     async def run(self) -> None:
-        """Write what is due, until closed."""
+        """Write what is due until the sink is closed."""
         while not self._closing:
             await self._wait()
             async with self._lock:
@@ -170,7 +171,7 @@ class Sink:
             await self._return()
 
     async def flush(self) -> dict[str, int]:
-        """Write all that is buffered now: rows added by table."""
+        """Write everything that is buffered now; returns the rows added per table."""
         async with self._lock:
             added = {name: await self._write(table) or 0 for name, table in list(self._tables.items())}
             await self._save()
@@ -178,7 +179,7 @@ class Sink:
         return {name: rows for name, rows in added.items() if rows}
 
     async def close(self) -> None:
-        """Write and acknowledge what is held, if the destination is there; then release it."""
+        """Write and acknowledge what is buffered, if the destination is available; then release it."""
         self._closing = True
         self._changed.set()
         try:
@@ -206,7 +207,7 @@ class Sink:
                 pass  # something is due
 
     def _due(self) -> Table | None:
-        """Of the tables that are due, the one that is overdue longest."""
+        """The table that is overdue longest; else, above the byte limit, the largest one."""
         policy, now, tables = self._policy, time.monotonic(), self._tables.values()
         due = [
             table
@@ -220,9 +221,9 @@ class Sink:
         return None
 
     async def _write(self, table: Table) -> int | None:
-        """Write one table's buffer; the rows added, None when there was nothing or it was given up."""
+        """Write one table's buffer; returns the rows added, None when it was empty or was abandoned."""
         await table.convert()
-        while letters := table.take_letters():  # a position goes past them: they are durable first
+        while letters := table.take_letters():  # positions will pass them: they must be durable first
             if self._bury is None:
                 raise ValueError(letters[0].cause)
             await self._bury(letters)
@@ -247,7 +248,7 @@ class Sink:
         return added
 
     async def _save(self) -> None:
-        """Save the positions of what was written, then acknowledge it."""
+        """Save the positions of written batches, then acknowledge these."""
         written = self._unsaved
         if not written:
             return
@@ -276,7 +277,7 @@ class Sink:
         return True
 
     async def _check(self) -> None:
-        """See whether the destination still has what it had, also where nothing is written."""
+        """Check that the destination still has its rows, also for partitions without new records."""
         for route, passed in self._passed():
             begun = self._table(route).arrived
             await self._anchors.look(route, {at: end for at, end in passed.items() if begun(at) is None})
@@ -285,14 +286,14 @@ class Sink:
         self._checked_at = time.monotonic()
 
     async def _return(self) -> None:
-        """Let the consumer go back where the destination did; not under the lock: agents may wait for it."""
+        """Make the consumer go back where the destination did; not under the lock: agents may wait for it."""
         if self._anchors.returning and not self._closing:
             await self._go_back(dict(self._anchors.returning), self._gone_back)
 
     async def _retry(
         self, what: str, call: Callable[[], Result], wanted: Callable[[], bool] = lambda: True
     ) -> Result | None:
-        """The call's result; None when it failed and is not wanted any more, or the sink is closing."""
+        """The call's result; None when it failed and is no longer wanted, or when the sink is closing."""
         loop = asyncio.get_running_loop()
         for delay in backoff():
             if self._closed:

@@ -1,4 +1,4 @@
-"""A sink in a Faust worker: prepared before the app joins its group, reset by rebalances, closed at last."""
+"""A sink in a Faust worker: prepared before the app joins its group, reset by rebalances, closed last."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class SinkWorker:
         return deliver
 
     async def _prepare(self) -> None:
-        """Create the tables, and go back where they lack rows; waits for a destination that is away."""
+        """Create the tables, waiting while the destination is unavailable; go back where they lack rows."""
         for delay in backoff():
             try:
                 await asyncio.to_thread(self._destination.prepare, self._routes)
@@ -86,7 +86,7 @@ class SinkWorker:
         ]
 
     async def _bury(self, letters: Sequence[DeadLetter]) -> None:
-        """Return when Kafka has acknowledged them; raises ProducerSendError."""
+        """Send dead letters and wait until Kafka has acknowledged them. Raises ProducerSendError."""
         for letter in letters:
             metrics.SINK_SKIPPED.labels(letter.reader).inc()
             metrics.REJECTED.labels(letter.exchange, letter.stage).inc()
@@ -108,7 +108,7 @@ class SinkWorker:
         await self.sink.close()
 
     async def flush(self, wait_seconds: float) -> dict[str, int]:
-        """Write everything that the topics hold now: rows added by table.
+        """Write everything that the topics contain now; returns the rows added per table.
 
         Records that do not arrive within `wait_seconds` are left for the next time.
         """

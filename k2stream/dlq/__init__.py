@@ -1,1 +1,1 @@
-"""Looking at dead letters, and putting their originals back into the pipeline."""
+"""Inspecting dead letters, and replaying their originals into the pipeline."""

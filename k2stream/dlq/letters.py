@@ -1,4 +1,4 @@
-"""Reading and choosing dead letters; a letter's number is its offset on the dead-letter topic."""
+"""Reads and selects dead letters. The number of a dead letter is its offset in the dead-letter topic."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _VARIABLE = re.compile(r"'[^']*'|\d+")
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which letters are meant; None and "" mean any."""
+    """A filter for dead letters; None and "" match any."""
 
     exchange: str | None = None
     stage: str | None = None
     cause: str = ""
-    """Text that the cause contains."""
+    """Text that the cause must contain."""
 
     numbers: Collection[int] | None = None
 
     def takes(self, number: int, letter: DeadLetter) -> bool:
-        """Whether a letter is meant."""
+        """Whether the filter matches a dead letter."""
         return (
             (self.numbers is None or number in self.numbers)
             and self.exchange in (None, letter.exchange)
@@ -40,14 +40,14 @@ class Choice:
 
 
 class Numbered(NamedTuple):
-    """A dead letter and its number; None for a record that is none."""
+    """A dead letter and its number; `letter` is None for a record that is not a dead letter."""
 
     number: int
     letter: DeadLetter | None
 
 
 class Cause(NamedTuple):
-    """What letters of a like cause have in common: the values in it are left out."""
+    """A group of similar causes: variable values in the text are replaced by "…"."""
 
     exchange: str
     stage: str
@@ -55,14 +55,14 @@ class Cause(NamedTuple):
 
 
 async def read(reader: Reader) -> AsyncIterator[Numbered]:
-    """All dead letters that the topic holds now, oldest first."""
+    """All dead letters that the topic retains now, oldest first."""
     held = await reader.held(topics.DLQ, 1)
     async for letter in _read(reader, held):
         yield letter
 
 
 async def one(reader: Reader, number: int) -> Numbered | None:
-    """The letter of that number, None when the topic does not hold it."""
+    """The dead letter with that number; None when the topic does not retain it."""
     begin, end = (await reader.held(topics.DLQ, 1))[0]
     if not begin <= number < end:
         return None
@@ -78,7 +78,7 @@ async def _read(reader: Reader, stretches: Stretches) -> AsyncIterator[Numbered]
 
 
 def is_first(letter: DeadLetter, seen: set[Identity]) -> bool:
-    """Whether it is the first of its record and reader: a crash may bring one again. Adds it to `seen`."""
+    """Whether it is the first for its record and reader (a crash may repeat one); adds it to `seen`."""
     if letter.identity is None:
         return True
     first = letter.identity not in seen
@@ -87,21 +87,21 @@ def is_first(letter: DeadLetter, seen: set[Identity]) -> bool:
 
 
 def summary(letters: Iterable[DeadLetter]) -> Counter[Cause]:
-    """How many letters each cause has; numbers and quoted values in it count as the same."""
+    """The number of dead letters per cause; numbers and quoted values in the cause are ignored."""
     return Counter(
         Cause(letter.exchange, letter.stage, _VARIABLE.sub("…", letter.cause)) for letter in letters
     )
 
 
 def origin(letter: DeadLetter) -> str:
-    """Where a letter's data was read."""
+    """Where the data of a dead letter was read, as text."""
     if letter.topic:
         return f"{letter.topic}[{letter.partition}] offset {letter.offset}"
     return f"connection {letter.connection}"
 
 
 def readable(data: bytes) -> str:
-    """Bytes as text where they are text, else as a Python literal."""
+    """Bytes as text if they are printable UTF-8, else as a Python literal."""
     try:
         text = data.decode()
     except UnicodeDecodeError:

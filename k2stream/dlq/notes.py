@@ -1,8 +1,8 @@
-"""Which letters were put back: a log of claims, which decide who does it, and of what was written. Pure.
+"""The log of replayed dead letters: claims, which decide who replays one, and what was written. Pure.
 
-A run claims a letter, reads the log again, and writes only if the log gives the letter to it. A claim that
-was never settled passes to the first claim after `LEASE_MS`, which must first look for what the earlier one
-may have written: at or after `after`, under the letter's header.
+A run claims a dead letter, reads the log again, and writes only if the log assigns the dead letter to it. A
+claim that was never settled passes to the first claim after `LEASE_MS`. That run must first look for records
+the earlier one may have written: at or after the offsets in `after`, with the header of the dead letter.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from typing import NamedTuple
 import msgspec
 
 LEASE_MS = 120_000
-"""Longer than a run can still write after it has claimed: see replay.CHUNK and the producer's time limit."""
+"""Longer than a run can write after its claim: see replay.CHUNK and the producer's time limit."""
 
 
 class Id(NamedTuple):
-    """A dead letter: its number, and its time, which tells it from one of a topic created anew."""
+    """A dead letter: its number, and its time in ms, which differs if the topic was recreated."""
 
     number: int
     time: int
 
 
 class ReplayNote(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One record of the log. A claim has `after`, the ends of the raw partitions; a settlement `written`."""
+    """A record of the log: a claim has `after`, the ends of raw partitions; a settlement has `written`."""
 
     letter: Id
     run: str
     topic: str
     after: dict[int, int] = {}
     written: list[tuple[int, int]] = []
-    """(partition, offset) of each record."""
+    """(partition, offset) of each written record."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What the log says of a letter; `since` in ms. `again`: an earlier claim was not settled."""
+    """A dead letter's state in the log; `since` in ms. `again`: an earlier claim was not settled."""
 
     run: str
     since: int
@@ -48,12 +48,12 @@ class Replay:
 
     @property
     def settled(self) -> bool:
-        """Whether the letter has been put back."""
+        """Whether the dead letter has been replayed."""
         return bool(self.written)
 
 
 def fold(log: Iterable[tuple[int, ReplayNote]]) -> dict[Id, Replay]:
-    """The state of each letter, from (the broker's time in ms, note) in the log's order."""
+    """The state of each dead letter, from (broker's time in ms, note) in the order of the log."""
     found: dict[Id, Replay] = {}
     for time, note in log:
         before = found.get(note.letter)
@@ -63,17 +63,17 @@ def fold(log: Iterable[tuple[int, ReplayNote]]) -> dict[Id, Replay]:
         elif before is None:
             found[note.letter] = Replay(note.run, time, note.topic, note.after)
         elif not before.settled and time - before.since > LEASE_MS:
-            # The earliest claim bounds the search for what may have been written.
+            # `after` of the earliest claim is kept: it bounds the search for records already written.
             found[note.letter] = replace(before, run=note.run, since=time, again=True)
     return found
 
 
 Origins = Mapping[tuple[str, int, int], int]
-"""The number of the letter that was put back to a (topic, partition, offset)."""
+"""The number of the dead letter that was replayed to a (topic, partition, offset)."""
 
 
 def by_place(replays: Mapping[Id, Replay]) -> Origins:
-    """The letters by where they were put."""
+    """The numbers of replayed dead letters by the place of their records."""
     return {
         (replay.topic, partition, offset): letter.number
         for letter, replay in replays.items()

@@ -1,4 +1,4 @@
-"""What putting a dead letter's original back means: which records go to which raw topic. Pure."""
+"""Plans the replay of a dead letter: which records go to which raw topic. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from k2stream.exchanges.spec import Exchange
 from k2stream.settings import KafkaSettings
 
 HEADER = "k2-dead-letter"
-"""Header of a record put back: the number of its dead letter, ":", and which record of the letter it is."""
+"""Header of a replayed record: the number of its dead letter, ":", and the record's index in it."""
 
 
 class Row(NamedTuple):
@@ -25,21 +25,21 @@ class Row(NamedTuple):
 
 
 class LetterPlan(NamedTuple):
-    """What a letter gives; a key is empty where only the raw topic can tell it.
+    """The records that a dead letter yields; a key is empty if only the raw topic has it.
 
-    `rejects` are causes of trades of a frame that are still of no use. The letter of a sink goes back to the
-    table that lacks its record: `topic` is then the table.
+    `rejects` are the causes of a frame's trades that are still rejected. A sink's dead letter is replayed
+    into the table that lacks its record: `topic` is then the table.
     """
 
     topic: str
     rows: tuple[Row, ...]
     rejects: tuple[str, ...] = ()
     letter: DeadLetter | None = None
-    """A sink's."""
+    """Only for a sink: the dead letter itself."""
 
 
 def plan(letter: DeadLetter, settings: KafkaSettings) -> LetterPlan:
-    """The records that a letter's original is, or gives. Raises Refused."""
+    """The records that a dead letter's original is, or contains. Raises Refused."""
     if letter.stage not in ("ingest", "normalize", "hot", "cold"):
         raise Refused(
             f"it comes from stage {letter.stage}, whose letters cannot go back (k2 replay rebuilds)"
@@ -56,7 +56,7 @@ def plan(letter: DeadLetter, settings: KafkaSettings) -> LetterPlan:
 
 
 def _record(exchange: Exchange, letter: DeadLetter) -> LetterPlan:
-    """The raw record once more, in its own partition."""
+    """The same raw record, for its own partition."""
     topic = topics.raw(exchange.name)
     if letter.topic != topic:
         raise Refused(f"it was read from {letter.topic}, the raw topic of {exchange.name} is {topic}")
@@ -70,7 +70,7 @@ def _symbol(exchange: Exchange, value: bytes) -> bytes:
 
 
 def _frame(exchange: Exchange, letter: DeadLetter, settings: KafkaSettings) -> LetterPlan:
-    """The trades that the frame holds for today's parser, received when the letter was written."""
+    """The trades that the current parser finds in the frame, with the dead letter's time as receive time."""
     frame = exchange.parse(letter.original_bytes)
     causes = tuple(reject.cause for reject in frame.rejects)
     if not frame.trades:

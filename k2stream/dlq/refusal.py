@@ -1,7 +1,7 @@
-"""Why a letter does not go back."""
+"""The error for dead letters that cannot be replayed."""
 
 from k2stream.model.errors import K2Error
 
 
 class Refused(K2Error):
-    """A letter that cannot go back, and why."""
+    """A dead letter that cannot be replayed; the message says why."""

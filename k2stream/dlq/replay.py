@@ -1,4 +1,4 @@
-"""Putting dead letters back, each once, also across runs that were broken off or run side by side."""
+"""Replays each dead letter once, even if runs are interrupted or run at the same time."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from k2stream.model import clock
 from k2stream.settings import KafkaSettings, Settings
 
 CHUNK = 200
-"""Letters claimed at once."""
+"""Number of dead letters that are claimed at once."""
 
 WRITE_SECONDS = 60.0
-"""For writing a chunk. With aiokafka's 40 s for what is on its way it stays within the lease of a claim."""
+"""Time limit for writing a chunk; with aiokafka's 40 s for requests in flight, below a claim's lease."""
 
 _decoder = msgspec.json.Decoder(ReplayNote)
 
 
 class ReplayOutcome(NamedTuple):
-    """What became of a letter: how many trades went back, 0 when it was refused, and a line about it."""
+    """The result for a dead letter: the trades replayed, 0 when it was refused, and one line of text."""
 
     number: int
     trades: int
@@ -39,20 +39,20 @@ class ReplayOutcome(NamedTuple):
 
 
 class Item(NamedTuple):
-    """A letter that may go back."""
+    """A dead letter that may be replayed."""
 
     id: Id
     plan: LetterPlan
 
 
 async def replays(reader: Reader) -> dict[Id, Replay]:
-    """What the log of replays says; nothing before the first replay."""
+    """The state of each dead letter in the log of replays; empty before the first replay."""
     if not await reader.exists(topics.DLQ_REPLAYS):
         return {}
     held = await reader.held(topics.DLQ_REPLAYS, 1)
     log: list[tuple[int, ReplayNote]] = []
     async for record in reader.read(topics.DLQ_REPLAYS, held):
-        with suppress(msgspec.DecodeError):  # of others: ours are all notes
+        with suppress(msgspec.DecodeError):  # a record of another program: all notes decode
             log.append((record.timestamp, _decoder.decode(record.value or b"")))
     return fold(log)
 
@@ -60,7 +60,7 @@ async def replays(reader: Reader) -> dict[Id, Replay]:
 async def replay(
     settings: Settings, letters: Sequence[tuple[int, DeadLetter]]
 ) -> AsyncIterator[ReplayOutcome]:
-    """Put letters back, in their order, those that may go; an outcome for each."""
+    """Replay the dead letters that can be, in the given order; yields one outcome per dead letter."""
     await ensure_topics(settings.kafka, topics.declared(settings.kafka))
     async with Reader(settings.kafka) as reader:
         known = await replays(reader)
@@ -83,7 +83,7 @@ async def replay(
 
 
 def before(replay: Replay) -> str:
-    """How a letter was put back."""
+    """When and where a dead letter was replayed, as text."""
     places = ", ".join(f"{replay.topic}[{partition}] offset {offset}" for partition, offset in replay.written)
     return f"put back at {clock.spoken(replay.since)}, to {places}"
 
@@ -91,7 +91,7 @@ def before(replay: Replay) -> str:
 async def _complete(
     reader: Reader, settings: KafkaSettings, letter: DeadLetter, found: LetterPlan
 ) -> LetterPlan:
-    """The plan with the key that the raw record has, where its value does not tell. Raises Refused."""
+    """The plan with the raw record's key, if the value does not contain it. Raises Refused."""
     if all(row.key for row in found.rows):
         return found
     held = await reader.held(found.topic, settings.raw_partitions(letter.exchange))
@@ -109,14 +109,14 @@ async def _complete(
 
 
 class _Run:
-    """One run of the command: what it claims it marks with its name."""
+    """One run of the command; its claims carry its name."""
 
     def __init__(self, settings: Settings, reader: Reader, producer: DurableProducer) -> None:
         self._settings, self._reader, self._producer = settings, reader, producer
         self._name = uuid.uuid4().hex
 
     async def put_back(self, items: Sequence[Item]) -> list[ReplayOutcome]:
-        """Claim letters, write what is this run's to write, and note it."""
+        """Claim dead letters, write the records of those that this run owns, and log it."""
         await self._claim(items)
         async with asyncio.timeout(WRITE_SECONDS):
             log = await replays(self._reader)
@@ -140,7 +140,7 @@ class _Run:
                 count = self._settings.kafka.raw_partitions(exchange)
                 ends[topics.raw(exchange)] = await self._reader.held(topics.raw(exchange), count)
         for item in items:
-            raw = ends.get(item.plan.topic)  # none of a sink's letter
+            raw = ends.get(item.plan.topic)  # None for a sink's dead letter
             after = {row.partition: raw[row.partition][1] for row in item.plan.rows} if raw else {}
             await self._note(ReplayNote(item.id, self._name, item.plan.topic, after))
         await self._producer.flush()
@@ -173,7 +173,7 @@ class _Run:
         return ReplayOutcome(item.id.number, len(written), text)
 
     async def _put(self, item: Item, letter: DeadLetter) -> ReplayOutcome:
-        """Write the row of a sink's letter, where its table lacks it."""
+        """Write the row of a sink's dead letter, unless the table has it."""
         try:
             rows = await asyncio.to_thread(put, self._settings, letter)
         except Refused as reason:
@@ -188,7 +188,7 @@ class _Run:
         return await self._producer.send(topics.DLQ_REPLAYS, value, key, partition=0)
 
     async def _earlier(self, again: Sequence[tuple[Item, Replay]]) -> _Earlier:
-        """What runs that were broken off had written of these letters."""
+        """What interrupted runs had written of these dead letters."""
         earlier = _Earlier({}, set())
         raws = set(map(topics.raw, topics.EXCHANGES))
         for topic in {replay.topic for _, replay in again} & raws:
@@ -210,7 +210,7 @@ class _Run:
 
 
 class _Earlier(NamedTuple):
-    """Places by (topic, mark), and the letters of which it cannot be told any more."""
+    """Places found by (topic, mark), and dead letters whose earlier writes can no longer be determined."""
 
     found: dict[tuple[str, bytes], tuple[int, int]]
     lost: set[Id]

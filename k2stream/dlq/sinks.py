@@ -1,6 +1,6 @@
-"""Putting a sink's dead letter back: the row of its record, into the one table that lacks it.
+"""Replays a sink's dead letter: writes the row of its record into the one table that lacks it.
 
-Nobody else reads it again: what other readers made of the record stays as it is.
+No other reader reads the record again; their results stay as they are.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _HOT = {route.table: route for route in (*bronze.ROUTES, silver.ROUTE, *gold.ROU
 
 
 def route_of(letter: DeadLetter) -> Route:
-    """The route of the table that a letter names. Raises Refused."""
+    """The route of the table that a dead letter names. Raises Refused when there is none."""
     cold = TABLES.get(letter.reader) if letter.stage == "cold" else None
     found = cold.route if cold else _HOT.get(letter.reader) if letter.stage == "hot" else None
     if found is None or found.topic != letter.topic:
@@ -39,7 +39,7 @@ def route_of(letter: DeadLetter) -> Route:
 
 
 def put(settings: Settings, letter: DeadLetter) -> int:
-    """Write the row, unless the table has it; how many rows. Raises Refused when it still cannot be read."""
+    """Write the row, unless the table has it; returns the rows written. Raises Refused if unreadable."""
     route = route_of(letter)
     rows = _row(settings.kafka, route, letter)
     if letter.stage == "cold":

@@ -1,1 +1,1 @@
-"""The embedded stack: a real Kafka broker, schema registry and ClickHouse engine as child processes."""
+"""The embedded stack: real Kafka broker, schema registry and ClickHouse engine as child processes."""

@@ -1,4 +1,4 @@
-"""The data folder: one owner at a time, and a note of where its stack is reached."""
+"""The data folder: one owner at a time, and a file with the endpoints of its stack."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from k2stream.embedded.errors import StackError
 
 LOCK = "stack.lock"
 NOTE = "stack.json"
-_BORN_BEFORE = {"workers", "logs", "iceberg", "backfill"}  # written before any stack ran on the folder
-_PATIENCE = 0.5  # seconds; `owner` holds the lock for an instant while it looks
+_BORN_BEFORE = {"workers", "logs", "iceberg", "backfill"}  # may exist before a stack first runs on the folder
+_PATIENCE = 0.5  # seconds; `owner` takes the lock for an instant
 
 
 @contextmanager
 def owned(folder: Path) -> Iterator[None]:
-    """Own the folder, creating it if need be, until the block ends or the process dies.
+    """Own the folder, creating it if necessary, until the block ends or the process dies.
 
-    The kernel drops the lock with its process, so the lock file of a dead owner is simply taken over.
-    Raises StackError when a living process owns the folder, or when the folder holds other people's files.
+    The kernel releases the lock when the process dies, so the lock file of a dead owner is simply taken over.
+    Raises StackError when a running process owns the folder, or when it contains foreign files.
     """
     _check_ours(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,7 @@ def owned(folder: Path) -> Iterator[None]:
 
 
 def owner(folder: Path) -> int | None:
-    """Process id of the living owner, None when nobody owns the folder."""
+    """Process id of the folder's owner; None when no process owns it."""
     try:
         lock = (folder / LOCK).open()
     except FileNotFoundError:
@@ -53,7 +53,7 @@ def owner(folder: Path) -> int | None:
 
 
 def remember(endpoints: Endpoints) -> None:
-    """Write the endpoints into their data folder; they stay there when the stack stops."""
+    """Write the endpoints to their data folder, where they remain after the stack stops."""
     fields = asdict(endpoints)
     del fields["data_dir"]  # a folder may be moved
     note = endpoints.data_dir / NOTE
@@ -63,23 +63,23 @@ def remember(endpoints: Endpoints) -> None:
 
 
 def remembered(folder: Path) -> Endpoints | None:
-    """Endpoints of the folder's running or last stack, None when there was none or the note is unreadable."""
+    """Endpoints of the folder's running or last stack; None if there was none or the file is unreadable."""
     try:
         ports = {name: int(port) for name, port in json.loads((folder / NOTE).read_text()).items()}
         return Endpoints(**ports, data_dir=folder)
     except (FileNotFoundError, ValueError, TypeError, AttributeError):
-        return None  # ports are then chosen anew
+        return None  # new ports are then chosen
 
 
 def running(folder: Path) -> Endpoints | None:
-    """Endpoints of the stack that runs on the folder now, None when none does."""
+    """Endpoints of the stack that runs on the folder; None if none does."""
     return remembered(folder) if owner(folder) is not None else None
 
 
 def wipe(folder: Path) -> None:
-    """Delete everything in the folder; a folder that does not exist is left so.
+    """Delete the contents of the folder, if it exists.
 
-    Raises StackError when a stack runs on it, or when it is not a data folder of ours.
+    Raises StackError when a stack runs on it, or when it is not a data folder of K2 stream.
     """
     if not folder.exists():
         return
@@ -94,7 +94,7 @@ def wipe(folder: Path) -> None:
 
 
 def _check_ours(folder: Path) -> None:
-    """Refuse a folder with foreign content when it is first used, so that a wipe never meets any."""
+    """Refuse a folder with foreign files on its first use, so that a wipe never deletes any."""
     if folder.exists() and not folder.is_dir():
         raise StackError(f"{folder} is not a folder: set K2_DATA_DIR to a new or empty one")
     if not folder.exists() or (folder / LOCK).exists():

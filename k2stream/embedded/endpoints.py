@@ -1,4 +1,4 @@
-"""Where the parts of a running stack are reached."""
+"""Addresses of the parts of a running stack."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Endpoints:
 
     @property
     def registry_url(self) -> str:
-        """Root of the Confluent-compatible API."""
+        """Base URL of the Confluent-compatible API."""
         return f"http://{HOST}:{self.registry_port}/apis/ccompat/v7"
 
     @property

@@ -1,4 +1,4 @@
-"""What goes wrong with the embedded stack, told to a person."""
+"""Errors of the embedded stack, with messages for users."""
 
 from k2stream.model.errors import ConfigError
 

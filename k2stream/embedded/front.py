@@ -1,4 +1,4 @@
-"""The process of the embedded ClickHouse engine; what it runs is k2stream/embedded/clickhouse."""
+"""Starts the embedded ClickHouse engine (k2stream/embedded/clickhouse) as a child process."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 from k2stream.embedded.process import Child
 
 _READY_WITHIN = 60.0  # seconds; opening the engine takes about 1
-_NICENESS = 5  # its merges can wait for the candles
-_READY = b"ready"  # the line it prints when it serves
+_NICENESS = 5  # candles take precedence over merges
+_READY = b"ready"  # the line that it prints once it accepts clients
 
 
 @dataclass(frozen=True)
 class ClickHouseServer:
-    """One engine on one folder."""
+    """One ClickHouse server on one folder."""
 
     folder: Path
     port: int  # native protocol
@@ -25,7 +25,7 @@ class ClickHouseServer:
     name = "clickhouse"
 
     async def start(self) -> Child:
-        """Start and wait until it serves. Raises StackError with its log's tail."""
+        """Start it and wait until it is ready. Raises StackError with the tail of its log."""
         command = (
             sys.executable,
             "-m",

@@ -1,6 +1,6 @@
-"""The jars of the embedded broker and registry: fetched once by Maven coordinates, held to their sha256 sums.
+"""The jars of the embedded broker and registry: downloaded once from Maven, verified by sha256.
 
-`python -m k2stream.embedded.jars` fetches them ahead of time; `--relock` writes jars.lock anew.
+`python -m k2stream.embedded.jars` downloads them ahead of time; `--relock` rewrites jars.lock.
 """
 
 from __future__ import annotations
@@ -35,30 +35,30 @@ class Artifact:
 
     @property
     def filename(self) -> str:
-        """The name it has in a Maven repository."""
+        """File name in a Maven repository."""
         _, artifact, packaging, *classifier, version = self.coordinate.split(":")
         return "-".join([artifact, version, *classifier]) + "." + packaging
 
 
 def locked(group: str, lock: Path = LOCK) -> tuple[Artifact, ...]:
-    """The artifacts of a group (`kafka` or `registry`), in the order of the lock file."""
+    """The artifacts of a group (`kafka` or `registry`), in lock file order."""
     return tuple(Artifact(name, digest) for name, digest in json.loads(lock.read_text())[group].items())
 
 
 def kafka_jars(
     cache: Path, say: Callable[[str], None] = print, interrupted: Event | None = None
 ) -> list[Path]:
-    """The broker's class path, fetched into `cache` where missing or damaged.
+    """The broker's class path; missing or damaged jars are downloaded to `cache`.
 
-    Raises StackError when a download fails or a sum differs.
+    Raises StackError when a download fails or a checksum differs.
     """
     return fetch(locked("kafka"), cache, say, interrupted)
 
 
 def registry_home(cache: Path, say: Callable[[str], None] = print, interrupted: Event | None = None) -> Path:
-    """The folder of the unpacked registry, fetched into `cache` when missing.
+    """The folder of the unpacked registry, downloaded to `cache` if missing.
 
-    Raises StackError when the download fails or its sum differs.
+    Raises StackError when the download fails or its checksum differs.
     """
     (archive,) = locked("registry")
     home = cache / f"registry-{archive.sha256[:12]}"
@@ -78,10 +78,10 @@ def fetch(
     say: Callable[[str], None] = print,
     interrupted: Event | None = None,
 ) -> list[Path]:
-    """Paths of the artifacts in `cache/jars`, each verified; safe when several processes fetch at once.
+    """Paths of the artifacts in `cache/jars`, each verified; safe to call from several processes at once.
 
-    A file whose sum differs is fetched again. Raises StackError when that fails, or
-    soon after `interrupted` is set.
+    A file with a wrong checksum is downloaded again. Raises StackError when that fails, or soon after
+    `interrupted` is set.
     """
     folder = cache / "jars"
     paths = [folder / artifact.filename for artifact in artifacts]
@@ -101,7 +101,7 @@ def sha256(path: Path) -> str:
 
 
 def _damaged(artifacts: Sequence[Artifact], folder: Path) -> list[Artifact]:
-    """The artifacts that are not in the folder as locked."""
+    """The artifacts that are missing in the folder, or have a wrong checksum."""
 
     def sound(artifact: Artifact) -> bool:
         path = folder / artifact.filename
@@ -136,7 +136,7 @@ def _download(
 
 @contextmanager
 def _exclusive(cache: Path) -> Iterator[Path]:
-    """Hold the cache against other processes; yields a scratch folder on the same file system."""
+    """Lock the cache against other processes; yields a scratch folder on the same file system."""
     try:
         cache.mkdir(parents=True, exist_ok=True)
         lock = (cache / "fetch.lock").open("w")
@@ -144,14 +144,14 @@ def _exclusive(cache: Path) -> Iterator[Path]:
         raise StackError(f"cannot write to {cache} ({error}): set K2_CACHE_DIR to a folder you own") from None
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for left in cache.glob("fetch-*"):  # of a process killed while fetching
+        for left in cache.glob("fetch-*"):  # left by a process killed while downloading
             shutil.rmtree(left)
         with tempfile.TemporaryDirectory(prefix="fetch-", dir=cache) as scratch:
             yield Path(scratch)
 
 
 def relock(lock: Path = LOCK) -> None:
-    """Resolve the coordinates in maven.py and write the lock file."""
+    """Resolve the coordinates of maven.py and write the lock file."""
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         groups = {

@@ -1,4 +1,4 @@
-"""The embedded Kafka broker: Apache Kafka itself, one KRaft node, plaintext on 127.0.0.1."""
+"""The embedded Kafka broker: one KRaft node of Apache Kafka, plaintext on 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from k2stream.embedded.process import Child
 
 _HERE = Path(__file__).parent
 _FORMATTED_WITHIN = 60.0  # seconds
-_PROPERTIES, _LOGGING = "server.properties", "log4j2.properties"  # in the broker's folder, where it runs
+_PROPERTIES, _LOGGING = "server.properties", "log4j2.properties"  # in the broker's working directory
 
 
 @dataclass(frozen=True)
@@ -34,21 +34,21 @@ class Broker:
     name = "kafka"
 
     async def start(self) -> Child:
-        """Format the storage if it is new, start, wait until it serves. Raises StackError."""
+        """Format new storage, start the broker and wait until it is ready. Raises StackError."""
         self._configure()
         if not (self.folder / "log" / "meta.properties").exists():
             await self._format()
         return await self._program().start()
 
     async def train(self) -> None:
-        """Write the AOT cache with a run on this folder, which should be a scratch one."""
+        """Write the AOT cache with a run on this folder, which should be temporary."""
         self._configure()
         await self._format()
         await self._program().train(self.folder)
 
     @property
     def trained(self) -> bool:
-        """Whether there is an AOT cache."""
+        """Whether the AOT cache exists."""
         return self._program().aot.exists()
 
     def _program(self) -> jvm.Program:
@@ -73,7 +73,7 @@ class Broker:
 
     def _configure(self) -> None:
         (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
-        controller = free_port(frozenset({self.port}))  # only the node itself ever connects to it
+        controller = free_port(frozenset({self.port}))  # only the node itself connects to it
         (self.folder / _LOGGING).write_bytes((_HERE / "kafka.log4j2.properties").read_bytes())
         (self.folder / _PROPERTIES).write_text(
             (_HERE / "kafka.properties").read_text()
@@ -84,8 +84,8 @@ class Broker:
         )
 
     async def _format(self) -> None:
-        """Write the cluster id and the finalised features: what `kafka-storage format` does."""
-        # The first byte makes the id start with a letter: one with a leading "-" would be read as an option.
+        """Write the cluster id and the finalized features, as `kafka-storage format` does."""
+        # The first byte makes the id start with a letter: a leading "-" would be parsed as an option.
         cluster = base64.urlsafe_b64encode(b"\x28" + uuid.uuid4().bytes[1:]).rstrip(b"=").decode()
         child = await Child.spawn(
             "kafka-storage",
@@ -104,7 +104,7 @@ class Broker:
             await child.stop(0)
 
     async def _serves(self) -> bool:
-        """Whether clients are told of the broker: it is up, registered and unfenced."""
+        """Whether the metadata lists the broker, which means that it is up, registered and unfenced."""
         if is_free(self.port):
             return False
         client = AIOKafkaClient(bootstrap_servers=f"{HOST}:{self.port}", request_timeout_ms=2_000)

@@ -1,4 +1,4 @@
-"""Maven without Maven: resolution and download of artifacts with jgo's Python resolver."""
+"""Resolves and downloads Maven artifacts with jgo's Python resolver, without Maven itself."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from jgo.maven import MavenContext
 
 KAFKA = "org.apache.kafka:kafka_2.13:jar:4.1.0"
-LOGGING = "org.apache.logging.log4j:log4j-slf4j-impl:jar:2.24.3"  # the POM leaves it to packagers
+LOGGING = "org.apache.logging.log4j:log4j-slf4j-impl:jar:2.24.3"  # not a dependency in Kafka's POM
 REGISTRY = "io.apicurio:apicurio-registry-app:tar.gz:all:3.0.9"
-# What a plaintext KRaft node and its storage tool never load.
+# Dependencies that a plaintext KRaft node and its storage tool never load.
 UNUSED = {
     "commons-beanutils",
     "commons-collections",
@@ -34,10 +34,10 @@ _TIMEOUT = 30  # seconds without a byte
 
 
 def download(coordinate: str, repository: Path, progress: Progress | None = None) -> Path:
-    """Download one `group:artifact:packaging[:classifier]:version` into the local repository folder.
+    """Download one `group:artifact:packaging[:classifier]:version` to the local repository folder.
 
-    `progress` is called with the file's name and size, and counts its bytes. Proxies and certificates come
-    from the environment, as `requests` reads them. Raises StackError when it fails three times.
+    `progress` is called with the file's name and size, and counts its bytes. `requests` reads proxies and
+    certificates from the environment. Raises StackError after three failed attempts.
     """
     import requests
 
@@ -47,7 +47,7 @@ def download(coordinate: str, repository: Path, progress: Progress | None = None
             component = _context(repository, progress).project(group, name).at_version(version)
             artifact = component.artifact(classifier=classifier[0] if classifier else "", packaging=packaging)
             if artifact.cached_path is not None:
-                artifact.cached_path.unlink(missing_ok=True)  # half of an earlier attempt
+                artifact.cached_path.unlink(missing_ok=True)  # part of an earlier attempt
             return Path(artifact.resolve())
         except (requests.RequestException, OSError, RuntimeError) as error:
             failure = error
@@ -59,7 +59,7 @@ def download(coordinate: str, repository: Path, progress: Progress | None = None
 
 
 def resolve(repository: Path) -> dict[str, list[str]]:
-    """Coordinates the broker and the registry need, per group; UNUSED ones left out."""
+    """Coordinates that broker and registry need, by group, without UNUSED."""
     from jgo.maven import Dependency, PythonResolver
 
     group, name, packaging, version = KAFKA.split(":")

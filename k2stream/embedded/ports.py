@@ -8,14 +8,14 @@ import socket
 from k2stream.embedded.errors import StackError
 
 HOST = "127.0.0.1"
-# Below Linux's ephemeral range: a client that polls a port not yet served can otherwise be given that very
-# port as its source, connect to itself and keep the server from binding.
+# Below Linux's ephemeral range: otherwise a client that polls a port before its server listens may get the
+# same port as source, connect to itself and keep the server from binding.
 _RANGE = range(20_000, 32_000)
 _ATTEMPTS = 1_000
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could bind the port now (connections in TIME_WAIT do not count)."""
+    """Whether a server could bind the port now; connections in TIME_WAIT do not matter."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -26,7 +26,7 @@ def is_free(port: int) -> bool:
 
 
 def free_port(taken: frozenset[int] = frozenset()) -> int:
-    """A free port not in `taken`, chosen at random so that concurrent choosers seldom meet.
+    """A free port not in `taken`, chosen at random so that concurrent callers rarely collide.
 
     Raises StackError when none is found.
     """
@@ -37,7 +37,7 @@ def free_port(taken: frozenset[int] = frozenset()) -> int:
 
 
 def check_free(port: int, setting: str) -> int:
-    """The port itself. Raises StackError naming the port and the setting when something listens on it."""
+    """Return the port if it is free. Raises StackError naming the port and the setting if it is in use."""
     if not is_free(port):
         raise StackError(
             f"{setting}={port}: the port is in use on {HOST}; stop what listens there or choose another"

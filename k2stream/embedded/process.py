@@ -1,4 +1,4 @@
-"""A child process that never outlives its supervisor."""
+"""Child processes that do not outlive their supervisor."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from k2stream.embedded.errors import StackError
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.PyDLL(None, use_errno=True) if sys.platform == "linux" else None
-_POLL = 0.02  # seconds between two probes
+_POLL = 0.02  # seconds between probes
 _TAIL = 15  # log lines shown in an error
 _TAIL_BYTES = 16_384
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What a process uses: resident memory in bytes, CPU time in seconds since its start."""
+    """Resource usage of a process: resident memory in bytes, CPU time in seconds since its start."""
 
     rss: int
     cpu: float
@@ -33,14 +33,14 @@ class Child:
     """A running child process and its log.
 
     On Linux the kernel kills the child when the thread that spawned it ends (PR_SET_PDEATHSIG), so spawn from
-    the event loop of the main thread. Elsewhere a supervisor that is killed outright leaves its children.
-    The child has its own session: Ctrl-C reaches the supervisor alone, which stops children in order.
+    the event loop of the main thread. On other systems the children of a killed supervisor keep running. The
+    child has its own session, so that Ctrl-C reaches only the supervisor, which stops its children in order.
     """
 
     def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
         self.name = name
         self.log = log
-        self.stopping = False  # its end is wanted
+        self.stopping = False  # True once `stop` was called
         self._process = process
 
     @classmethod
@@ -54,7 +54,7 @@ class Child:
         niceness: int = 0,
         cwd: Path | None = None,
     ) -> Child:
-        """Start `command` in `cwd` with stdout and stderr in `log`; the previous log is kept as `<log>.1`.
+        """Start `command` in `cwd`, with stdout and stderr in `log`; the previous log becomes `<log>.1`.
 
         Raises StackError when the command cannot be started.
         """
@@ -66,7 +66,7 @@ class Child:
                 os.nice(niceness)
             if _LIBC is not None:
                 _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-                if os.getppid() != supervisor:  # it died before the line above
+                if os.getppid() != supervisor:  # it died before prctl
                     os._exit(1)
 
         with log.open("wb") as output:
@@ -92,18 +92,18 @@ class Child:
 
     @property
     def returncode(self) -> int | None:
-        """Exit status, negative for a signal, None while it runs."""
+        """Exit status, negative for a signal; None while it runs."""
         return self._process.returncode
 
     async def wait(self) -> int:
-        """Wait for the end; the exit status."""
+        """Wait for the end; returns the exit status."""
         return await self._process.wait()
 
     async def until_ready(self, probe: Callable[[], Awaitable[bool]], within: float) -> None:
-        """Wait until `probe` answers True.
+        """Wait until `probe` returns True.
 
-        Raises StackError with the log's last lines when the child dies first, or when `within` seconds pass;
-        the child is then killed.
+        Raises StackError with the log's last lines when the child dies first or `within` seconds pass; the
+        child is then killed.
         """
         try:
             async with asyncio.timeout(within):
@@ -121,7 +121,7 @@ class Child:
             raise
 
     async def stop(self, grace: float) -> int:
-        """Ask it to end (SIGTERM), kill it after `grace` seconds; the exit status. May be repeated."""
+        """Send SIGTERM, and SIGKILL after `grace` seconds; returns the exit status. May be called again."""
         self.stopping = True
         if grace > 0:
             self._signal(signal.SIGTERM)
@@ -129,25 +129,25 @@ class Child:
                 async with asyncio.timeout(grace):
                     return await self.wait()
             except TimeoutError:
-                pass  # it had its time
+                pass  # killed below
         self._signal(signal.SIGKILL)
         return await self.wait()
 
     def tail(self, lines: int = _TAIL) -> str:
-        """The last lines of its log, indented."""
+        """The last lines of the log, indented."""
         with self.log.open("rb") as log:
             log.seek(max(0, self.log.stat().st_size - _TAIL_BYTES))
             text = log.read().decode(errors="replace")
         return "\n".join(f"  {line}" for line in text.splitlines()[-lines:])
 
     def obituary(self) -> str:
-        """How it ended, with the last lines of its log."""
+        """How the process ended, with the last lines of its log."""
         status = self.returncode or 0
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
         return f"{self.name} {how}; {self.log}:\n{self.tail()}"
 
     def usage(self) -> Usage | None:
-        """Memory and CPU time; None when it has ended or the system has no /proc."""
+        """Memory and CPU time; None if the process has ended or the system has no /proc."""
         try:
             stat = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         except (FileNotFoundError, ProcessLookupError):
@@ -157,7 +157,7 @@ class Child:
         return Usage(int(stat[21]) * os.sysconf("SC_PAGE_SIZE"), ticks / os.sysconf("SC_CLK_TCK"))
 
     def _signal(self, number: signal.Signals) -> None:
-        # os.kill, not Popen.send_signal: that one may reap the child before asyncio's watcher does
+        # os.kill, because Popen.send_signal may reap the child before asyncio's watcher does
         if self.returncode is None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)

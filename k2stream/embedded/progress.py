@@ -1,4 +1,4 @@
-"""Progress of downloads: a bar on a terminal, plain lines elsewhere."""
+"""Shows download progress: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 from k2stream.embedded.errors import StackError
 
-# Called with a file's name and size in bytes; the context yields a function that counts bytes of it.
+# Called with a file's name and size in bytes; yields a function that counts received bytes.
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 _LINE_EVERY = 3.0  # seconds
@@ -18,9 +18,9 @@ _LINE_EVERY = 3.0  # seconds
 
 @contextmanager
 def shown(files: int, say: Callable[[str], None], interrupted: threading.Event | None) -> Iterator[Progress]:
-    """Show the progress of `files` downloads, in parallel or not; `say` takes lines where no terminal is.
+    """Show the progress of `files` downloads, possibly parallel; `say` gets lines if there is no terminal.
 
-    Counting raises StackError once `interrupted` is set, which ends the download.
+    Counting bytes raises StackError once `interrupted` is set, which ends the download.
     """
     stop = interrupted or threading.Event()
     what = "1 file" if files == 1 else f"{files} files"
@@ -56,7 +56,7 @@ def _bar(title: str) -> Iterator[Progress]:
     from rich.progress import Progress as Bars
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    known = 0  # bytes of the files begun
+    known = 0  # bytes of the files started so far
     lock = threading.Lock()
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task(title, total=None)

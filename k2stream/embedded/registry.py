@@ -25,18 +25,18 @@ class Registry:
     name = "registry"
 
     async def start(self) -> Child:
-        """Start and wait until the API answers. Raises StackError."""
+        """Start it and wait until the API answers. Raises StackError."""
         self._configure()
         return await self._program().start()
 
     async def train(self) -> None:
-        """Write the AOT cache with a run on this folder, which should be a scratch one."""
+        """Write the AOT cache with a run on this folder, which should be temporary."""
         self._configure()
         await self._program().train(self.folder)
 
     @property
     def trained(self) -> bool:
-        """Whether there is an AOT cache."""
+        """Whether the AOT cache exists."""
         return self._program().aot.exists()
 
     def _configure(self) -> None:
@@ -49,7 +49,7 @@ class Registry:
             flags=(
                 "-Xmx256m",
                 "-Xms48m",
-                "-XX:TieredStopAtLevel=1",  # C1 alone starts faster, and it serves few requests
+                "-XX:TieredStopAtLevel=1",  # C1 alone starts faster, and there are few requests
                 f"-Djava.io.tmpdir={self.folder / 'tmp'}",
                 f"-Dquarkus.http.host={HOST}",
                 f"-Dquarkus.http.port={self.port}",
@@ -59,7 +59,7 @@ class Registry:
                 "-Dquarkus.banner.enabled=false",
                 "-Dapicurio.storage.kind=sql",
                 "-Dapicurio.storage.sql.kind=h2",
-                # WRITE_DELAY=0, or a kill loses schemas acknowledged in the last 500 ms
+                # Without WRITE_DELAY=0 a kill loses the schemas acknowledged in the last 500 ms.
                 "-Dapicurio.datasource.url=jdbc:h2:file:./db;WRITE_DELAY=0",
             ),
             main=("-jar", str(runner)),

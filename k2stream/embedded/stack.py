@@ -1,4 +1,4 @@
-"""The embedded stack: broker, registry and ClickHouse engine, started together and watched."""
+"""Starts and supervises the embedded stack: broker, registry and ClickHouse engine."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from k2stream.embedded.training import train
 
 __all__ = ["Endpoints", "Stack"]
 
-_GRACE = 1.8  # seconds a part has to end before it is killed; three parts, one after the other
+_GRACE = 1.8  # seconds that a part has to end before it is killed; the three end one by one
 _PORTS = ("kafka_port", "registry_port", "clickhouse_port", "clickhouse_http_port")
 
 
 class Stack:
-    """An async context manager: inside the block the stack serves, and owns its data folder.
+    """The embedded stack, as an async context manager that runs it and owns its data folder.
 
-    Ports of 0 are those the folder had last, where still free, else any free ones. `on_step` is told what
-    happens, a line each, in the event loop. `training` writes the AOT caches in the background of a first
-    run. Enter it in the event loop of the main thread, see Child. `endpoints` is set once entered.
+    Port 0 means the folder's last port if still free, else any free one. `on_step` is called with one line
+    per step, in the event loop. `training` writes the AOT caches in the background of a first run. Enter it
+    in the event loop of the main thread (see Child). `endpoints` is set once entered.
     """
 
     def __init__(
@@ -61,9 +61,9 @@ class Stack:
         self._ownership = ExitStack()
 
     async def __aenter__(self) -> Self:
-        """Start the parts at the same time and wait until all serve; none is left when it fails.
+        """Start the parts concurrently and wait until all are ready; a failure stops all of them.
 
-        Raises StackError: folder in use, port in use, download failed, a part did not start.
+        Raises StackError: folder in use, port in use, download failed, or a part did not start.
         """
         self._ownership.enter_context(datadir.owned(self.data_dir))
         try:
@@ -81,17 +81,17 @@ class Stack:
         return self
 
     async def __aexit__(self, *details: object) -> None:
-        """Stop everything within 6 seconds, in reverse order, and give the folder up."""
+        """Stop everything within 6 seconds, in reverse order, and release the folder."""
         await self._stop()
 
     def check(self) -> None:
-        """Raise StackError with the tail of its log when a part has died."""
+        """Raise StackError with the tail of the log if a part has died."""
         for child in self.children.values():
             if child.returncode is not None and not child.stopping:
                 raise StackError(child.obituary())
 
     async def restart(self, name: str) -> None:
-        """Start a part (kafka, registry, clickhouse) again on its folder and ports, dead or alive.
+        """Restart a part (kafka, registry, clickhouse), running or dead, on its folder and ports.
 
         Raises StackError when it does not start.
         """
@@ -109,7 +109,7 @@ class Stack:
             class_path = await asyncio.to_thread(jars.kafka_jars, self._cache, say, interrupted)
             return class_path, await asyncio.to_thread(jars.registry_home, self._cache, say, interrupted)
         finally:
-            interrupted.set()  # ends the thread when the wait for it was cancelled
+            interrupted.set()  # ends the download thread if waiting for it was cancelled
 
     def _choose_ports(self) -> Endpoints:
         last = datadir.remembered(self.data_dir)
@@ -155,7 +155,7 @@ class Stack:
         try:
             await asyncio.gather(*starts)
         finally:
-            for start in starts:  # those left when one has failed
+            for start in starts:  # the others, if one has failed
                 start.cancel()
             await asyncio.gather(*starts, return_exceptions=True)
 

@@ -1,4 +1,4 @@
-"""Writing the AOT caches, in the background of a first run."""
+"""Writes the AOT caches in the background of a first run."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from k2stream.embedded.registry import Registry
 
 
 async def train(services: tuple[Broker, Registry], cache: Path, say: Callable[[str], None]) -> None:
-    """Train the services without an AOT cache, one by one, on scratch folders: 10 s each, lowest priority.
+    """Train services without an AOT cache, one by one, on temporary folders: 10 s each, lowest priority.
 
-    Left to another process when that trains already. A failure is said, not raised: caches are a comfort.
+    Does nothing while another process trains. Failures are reported through `say`: a cache is optional.
     """
     with (cache / "train.lock").open("w") as lock:
         try:
@@ -44,5 +44,5 @@ async def _train(service: Broker | Registry, cache: Path, say: Callable[[str], N
 
 
 def _clean(cache: Path) -> None:
-    for left in cache.glob("train-*"):  # of a process killed while training
+    for left in cache.glob("train-*"):  # left by a process killed while training
         shutil.rmtree(left)

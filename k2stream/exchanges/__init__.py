@@ -1,4 +1,4 @@
-"""The exchanges, by name: docs/exchanges.md says how one is added."""
+"""The exchanges by name; docs/exchanges.md describes how to add one."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from k2stream.model.errors import ConfigError
 from k2stream.model.instrument import Instruments
 
 BUILT_IN: dict[str, Exchange] = {item.name: item for item in (BINANCE, KRAKEN, COINBASE, BINANCEUS)}
-"""All that this package brings."""
+"""All exchanges that are part of this package."""
 
 ON_BY_DEFAULT = (BINANCE.name, KRAKEN.name, COINBASE.name)
 
@@ -24,9 +24,9 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
 def switched_on(environ: Mapping[str, str]) -> dict[str, Exchange]:
-    """The exchanges that K2_EXCHANGES names, of this package or of another's entry point, else the default.
+    """Return the exchanges that K2_EXCHANGES enables, built in or from an entry point; else the default ones.
 
-    Raises ConfigError for a name that nothing installed stands for.
+    Raises ConfigError for a name that no installed exchange has.
     """
     names = [name.strip() for name in environ.get(VARIABLE, "").split(",") if name.strip()] or ON_BY_DEFAULT
     found = {name: _installed(name) for name in names}
@@ -47,11 +47,11 @@ def _installed(name: str) -> Exchange | None:
 
 
 REGISTRY = switched_on(os.environ)
-"""Those that are on in this process: topics, workers, tables, settings and the oracle are of them."""
+"""The exchanges enabled in this process, for which topics, workers, tables and settings exist."""
 
 
 def get(name: str) -> Exchange:
-    """The exchange of that name; ConfigError for one that is not on."""
+    """Return an enabled exchange by name. Raises ConfigError if it is not enabled."""
     try:
         return REGISTRY[name]
     except KeyError:
@@ -61,12 +61,12 @@ def get(name: str) -> Exchange:
 
 
 def known(name: str) -> Exchange:
-    """The exchange of that name, on or not; ConfigError where nothing installed stands for it."""
+    """Return an installed exchange by name, enabled or not. Raises ConfigError if it is not installed."""
     return _installed(name) or get(name)
 
 
 def check(listed: Instruments) -> None:
-    """Raise ConfigError for an instrument that its exchange cannot be asked for."""
+    """Raise ConfigError for an instrument that its exchange cannot subscribe to."""
     for name, exchange in REGISTRY.items():
         if mine := listed.of(name):
             exchange.subscribe(mine)

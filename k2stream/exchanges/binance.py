@@ -28,11 +28,11 @@ from k2stream.model.errors import ConfigError
 from k2stream.model.instrument import Instrument
 from k2stream.model.trade import RawTrade, TradeColumns
 
-MAX_STREAMS = 1024  # a connection
-STREAMS_A_FRAME = 256  # so that subscribing to all of them stays below 5 messages a second
+MAX_STREAMS = 1024  # per connection
+STREAMS_A_FRAME = 256  # keeps subscribing to all streams below 5 messages per second
 DAY_SECONDS = 86_400  # the server closes a connection of this age
 
-# The longest first: BTCFDUSD is BTC/FDUSD, BNBBIDR is BNB/BIDR.
+# Longest first: BTCFDUSD is BTC/FDUSD, BNBBIDR is BNB/BIDR.
 # fmt: off
 QUOTES = (
     "FDUSD",
@@ -43,13 +43,13 @@ QUOTES = (
 )
 # fmt: on
 
-# Milliseconds; microseconds when the URL asks for timeUnit=MICROSECOND: ms have at most 13 digits.
+# Times are in ms, or in µs if the URL has timeUnit=MICROSECOND; times in ms have at most 13 digits.
 MS_END = 10**13
 Time = Annotated[int, Meta(ge=0, lt=raw.TIME_LIMIT)]
 
 
 class Event(Struct, kw_only=True, gc=False, tag_field="e"):
-    """What @trade and @aggTrade share; class variables stand for fields of the other."""
+    """The fields that @trade and @aggTrade share; class variables replace fields of the other stream."""
 
     numbering: ClassVar[str]
     event_time: raw.Id = field(name="E", default=0)
@@ -61,7 +61,7 @@ class Event(Struct, kw_only=True, gc=False, tag_field="e"):
 
 
 class NativeTrade(Struct, kw_only=True, gc=False):
-    """@trade and @aggTrade; `a` is the seller's order in the one and the id in the other."""
+    """@trade and @aggTrade; `a` is the seller's order id in the former and the trade id in the latter."""
 
     e: str
     E: Int64 | None = None
@@ -79,7 +79,7 @@ class NativeTrade(Struct, kw_only=True, gc=False):
 
 
 class Trade(Event, kw_only=True, gc=False, tag="trade"):
-    """@trade. The order ids were removed from the stream; older captures have them."""
+    """@trade. Order ids were removed from the stream; older captures contain them."""
 
     numbering = ""
     first: ClassVar[None] = None
@@ -91,7 +91,7 @@ class Trade(Event, kw_only=True, gc=False, tag="trade"):
 
 
 class AggTrade(Event, kw_only=True, gc=False, tag="aggTrade"):
-    """@aggTrade: the trades from `first` to `last` in one."""
+    """@aggTrade: one record for the trades with ids `first` to `last`."""
 
     numbering = "agg"
     buyer_order: ClassVar[None] = None
@@ -106,12 +106,12 @@ class AggTrade(Event, kw_only=True, gc=False, tag="aggTrade"):
 
     @property
     def trade_count(self) -> int:
-        """How many trades it stands for."""
+        """Return the number of trades that the record stands for."""
         return self.last - self.first + 1
 
 
 class _Message(Struct, gc=False):
-    """Whatever tells messages apart: a combined frame, its data, a single-stream frame, an answer."""
+    """The fields that distinguish messages: a combined frame, its data, a single-stream frame, a response."""
 
     stream: Any = ""
     data: Raw | UnsetType = UNSET
@@ -129,7 +129,10 @@ _TRADE = msgspec.json.Decoder(Trade | AggTrade)
 
 
 def subscribe(instruments: Sequence[Instrument], first: int = 1) -> list[Request]:
-    """SUBSCRIBE requests for the instruments' streams; ConfigError for more than a connection may carry."""
+    """Return SUBSCRIBE requests for the instruments' streams.
+
+    Raises ConfigError for more instruments than a connection may carry.
+    """
     if len(instruments) > MAX_STREAMS:
         raise ConfigError(
             f"binance: {len(instruments)} instruments, at most {MAX_STREAMS} fit a connection: remove some"
@@ -145,7 +148,7 @@ def _request(instruments: Sequence[Instrument], number: int) -> Request:
 
 
 def parse(frame: bytes) -> Frame:
-    """One message; a trade without `M` is a futures one and unknown: its quantity may count contracts."""
+    """Parse one message. A trade without `M` is a futures trade and unknown: its unit may be contracts."""
     try:
         frame.decode()
         outer = message = _MESSAGE.decode(frame)
@@ -175,7 +178,7 @@ def _trade(body: bytes) -> Frame:
 
 
 def _answer(message: _Message) -> Answer | None:
-    """The yes to a numbered SUBSCRIBE, whose result is null; a list of subscriptions is another answer."""
+    """Return the confirmation of a numbered SUBSCRIBE, whose result is null; None for other responses."""
     number = _number(message)
     return Answer(Subscription.CONFIRMED, request=number) if number and message.result is None else None
 
@@ -191,7 +194,7 @@ def _error_text(message: _Message) -> str:
 
 
 def normalise(records: Sequence[Any]) -> TradeColumns:
-    """Records to columns. Candles are cut by T; `m` says that the buyer was the maker, so the taker sold."""
+    """Convert records to columns. T is the trade time; `m` says that the buyer was the maker."""
     numbering = [item.numbering for item in records]
     return TradeColumns(
         exchange="binance",
@@ -222,7 +225,7 @@ def _vendor_data(records: Sequence[Any], aggregated: bool) -> dict[str, list[str
 
 
 def canonical(symbol: str) -> str:
-    """BTCUSDT to BTC/USDT, by the quote assets; a symbol that ends in none of them stays as it is."""
+    """Convert BTCUSDT to BTC/USDT, by the quote assets; other symbols are returned unchanged."""
     quote = next((quote for quote in QUOTES if symbol.endswith(quote) and symbol != quote), "")
     return f"{symbol.removesuffix(quote)}/{quote}" if quote else symbol
 

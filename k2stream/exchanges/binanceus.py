@@ -1,6 +1,7 @@
-"""Binance US, which speaks as Binance does: https://docs.binance.us. Off unless K2_EXCHANGES names it.
+"""Binance US, which has Binance's protocol: https://docs.binance.us. Disabled by default (K2_EXCHANGES).
 
-Its past single trades need an API key: only gaps of aggregated trades (`stream: aggTrade`) can be filled.
+Fetching past plain trades requires an API key: only gaps of aggregated trades (`stream: aggTrade`) can be
+filled.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ BRONZE = """
 
 
 def normalise(records: Sequence[Any]) -> TradeColumns:
-    """As Binance's."""
+    """Convert records to columns as for Binance."""
     columns = binance.normalise(records)
     columns.exchange = NAME
     return columns
 
 
 def canonical(symbol: str) -> str:
-    """BTCUSD to BTC/USD, by its own quote assets."""
+    """Convert BTCUSD to BTC/USD, by the quote assets of Binance US."""
     quote = next((quote for quote in QUOTES if symbol.endswith(quote) and symbol != quote), "")
     return f"{symbol.removesuffix(quote)}/{quote}" if quote else symbol
 

@@ -31,11 +31,11 @@ from k2stream.model.trade import RawTrade, TradeColumns
 _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{0,9}))?(?:Z|\+00:00)")
 
 USDC_MARKETS = ("USDT-USDC", "EURC-USDC")
-"""The products in USDC that have trades of their own on this feed."""
+"""The USDC products whose own trades this feed sends."""
 
 
 class NativeTrade(Struct, kw_only=True, gc=False):
-    """A trade of market_trades; its numbers may be strings or JSON numbers. `side` is the maker's."""
+    """A trade of market_trades; numbers may be strings or JSON numbers. `side` is the maker's side."""
 
     trade_id: Raw
     product_id: str
@@ -47,7 +47,7 @@ class NativeTrade(Struct, kw_only=True, gc=False):
 
 
 class Trade(Struct, kw_only=True, gc=False):
-    """A trade and the `type` of the event that brought it. Price and size may be strings or numbers."""
+    """A trade and the `type` of its event. Price and size may be strings or numbers."""
 
     trade_id: Annotated[str, Meta(pattern=r"^[0-9]{1,18}\Z")]
     product_id: raw.Symbol
@@ -87,7 +87,10 @@ _TRADE = msgspec.json.Decoder(Trade)
 
 
 def subscribe(instruments: Sequence[Instrument], first: int = 1) -> list[Request]:
-    """One request for all products; ConfigError for one that is answered with another's trades."""
+    """Return one request for all products.
+
+    Raises ConfigError for a product for which Coinbase sends another product's trades.
+    """
     products = tuple(item.symbol for item in instruments)
     for product in products:
         if product.endswith("-USDC") and product not in USDC_MARKETS:
@@ -101,7 +104,7 @@ def subscribe(instruments: Sequence[Instrument], first: int = 1) -> list[Request
 
 
 def parse(frame: bytes) -> Frame:
-    """One message; `sequence` is its number among all of the connection, whatever their channel."""
+    """Parse one message; `sequence` is its number on the connection, counted over all channels."""
     try:
         frame.decode()
         message = _MESSAGE.decode(frame)
@@ -120,13 +123,13 @@ def parse(frame: bytes) -> Frame:
 
 
 def _subscribed(events: Raw) -> Answer | None:
-    """All products whose trades are subscribed on the connection, by its newest list; None if it is none."""
+    """Return all products with subscribed trades, from the newest list; None if it is unreadable."""
     try:
         listed = _LISTS.decode(events)
     except raw.UNREADABLE:
         return None
     products = listed[-1].subscriptions.get("market_trades") if listed else None
-    if products is None:  # an answer of another channel, which says no less of what had been confirmed
+    if products is None:  # no list for market_trades: products confirmed before are no longer subscribed
         return Answer(Subscription.WITHDRAWN)
     return Answer(Subscription.CONFIRMED, tuple(products), complete=True)
 
@@ -151,12 +154,12 @@ def _trades(frame: bytes, message: _Message, sequence: int | None) -> Frame:
                 accepted.append((int(trade.trade_id), RawTrade(trade.product_id, body)))
             except raw.UNREADABLE as error:
                 rejects.append(Reject(raw.cause(error), bytes(native)))
-    accepted.sort(key=lambda pair: pair[0])  # a snapshot comes newest first
+    accepted.sort(key=lambda pair: pair[0])  # snapshots are in descending order
     return raw.trades([trade for _, trade in accepted], rejects, sequence)
 
 
 def normalise(records: Sequence[Any]) -> TradeColumns:
-    """Records to columns. `side` is the maker's: the taker is on the other one."""
+    """Convert records to columns. `side` is the maker's side, so the taker's is the opposite."""
     return TradeColumns(
         exchange="coinbase",
         symbol=[item.product_id for item in records],
@@ -173,13 +176,13 @@ def normalise(records: Sequence[Any]) -> TradeColumns:
 
 
 def _literal(value: Raw) -> str:
-    """The digits of a JSON number or string, as they were written."""
+    """Return the literal digits of a JSON number or string."""
     return str(value, "utf-8", "replace").strip('"')
 
 
-@lru_cache(maxsize=65_536)  # trades of one match share their time, and each is read twice
+@lru_cache(maxsize=65_536)  # trades of one match share their time, and each is parsed twice
 def _micros(time: str) -> int:
-    """UTC time with up to 9 fraction digits to µs, the digits below cut off; ValueError for any other."""
+    """Convert a UTC time with up to 9 fraction digits to µs, truncated. Raises ValueError for other texts."""
     parts = _TIME.fullmatch(time)
     if parts is None:
         raise ValueError(f"not a UTC time: {time[:40]!r}")
@@ -191,7 +194,7 @@ def _micros(time: str) -> int:
 
 
 def canonical(symbol: str) -> str:
-    """BTC-USD to BTC/USD."""
+    """Convert BTC-USD to BTC/USD."""
     return symbol.replace("-", "/", 1)
 
 
@@ -206,7 +209,7 @@ COINBASE = Exchange(
     normalise=normalise,
     canonical=canonical,
     continuity=Continuity.RISING,
-    silence_seconds=10.0,  # heartbeats come every second
+    silence_seconds=10.0,  # heartbeats arrive every second
     heartbeats='{"type":"subscribe","channel":"heartbeats"}',
     refuses_whole=True,
     history=HISTORY,

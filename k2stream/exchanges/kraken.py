@@ -27,16 +27,16 @@ from k2stream.model.trade import RawTrade, TradeColumns
 FIELDS = ("price", "volume", "time", "side", "orderType", "misc")
 OWN_NAMES = {"XBT": "BTC", "XDG": "DOGE"}
 
-ALREADY = "Already subscribed"  # an error, and yet a yes
+ALREADY = "Already subscribed"  # sent as an error, but confirms the subscription
 STATES = {
     "subscribed": Subscription.CONFIRMED,
-    "error": Subscription.CONFIRMED,  # that it is subscribed already
+    "error": Subscription.CONFIRMED,  # only for ALREADY
     "unsubscribed": Subscription.WITHDRAWN,
 }
 
 
 class NativeTrade(Struct, kw_only=True, gc=False):
-    """An entry of a trade message."""
+    """One trade of a trade message."""
 
     pair: str
     price: str
@@ -48,7 +48,7 @@ class NativeTrade(Struct, kw_only=True, gc=False):
 
 
 class Trade(Struct, kw_only=True, gc=False):
-    """A trade's array as an object: `side` is the taker's, `orderType` l or m, `time` decimal seconds."""
+    """A trade's array as an object; `side` is the taker's, `orderType` l or m, `time` in decimal seconds."""
 
     pair: raw.Symbol
     price: str
@@ -63,7 +63,7 @@ class _Event(Struct, gc=False):
     event: Any = ""
     status: Any = ""
     errorMessage: Any = ""
-    Error: Any = ""  # "Exceeded msg rate" comes so, without an event
+    Error: Any = ""  # e.g. "Exceeded msg rate", which has no event
     error: Any = ""
     pair: Any = ""
     subscription: Any = None
@@ -77,14 +77,14 @@ _TRADE = msgspec.json.Decoder(Trade)
 
 
 def subscribe(instruments: Sequence[Instrument], first: int = 1) -> list[Request]:
-    """One request for all pairs."""
+    """Return one request for all pairs."""
     pairs = tuple(item.symbol for item in instruments)
     request = {"event": "subscribe", "pair": pairs, "subscription": {"name": "trade"}}
     return [Request(msgspec.json.encode(request).decode(), pairs)]
 
 
 def parse(frame: bytes) -> Frame:
-    """One message: an array is of a channel (its name is the last but one element), an object an event."""
+    """Parse one message: an array is channel data (its second to last item the name), an object an event."""
     try:
         frame.decode()
         return _channel(frame) if frame.lstrip()[:1] == b"[" else _event(_EVENT.decode(frame))
@@ -105,7 +105,7 @@ def _event(message: _Event) -> Frame:
 
 
 def _status(message: _Event, said: str) -> Frame:
-    """What a subscriptionStatus says, of one pair; none of another channel is asked for."""
+    """Parse a subscriptionStatus, which is about one pair. Only the trade channel is subscribed."""
     if message.status == "error" and said != ALREADY:
         refused = Answer(Subscription.REFUSED, _pairs(message))
         return Frame(Kind.ERROR, detail=raw.text(message.pair, said), answer=refused)
@@ -144,10 +144,10 @@ def _channel(frame: bytes) -> Frame:
 
 
 def _body(pair: bytes, row: Sequence[Raw]) -> bytes:
-    """A trade's array as a JSON object of the same literals; ValueError when it is no trade."""
+    """Convert a trade's array to a JSON object of the same literals. Raises ValueError for other arrays."""
     if len(row) < len(FIELDS):
         raise ValueError(f"trade of {len(row)} fields, expected {len(FIELDS)}")
-    fields = zip(FIELDS, row, strict=False)  # fields that are new to us stay out
+    fields = zip(FIELDS, row, strict=False)  # unknown additional fields are omitted
     named = b",".join(b'"%b":%b' % (name.encode(), bytes(value)) for name, value in fields)
     body = b'{"pair":%b,%b}' % (pair, named)
     _TRADE.decode(body)
@@ -155,7 +155,7 @@ def _body(pair: bytes, row: Sequence[Raw]) -> bytes:
 
 
 def normalise(records: Sequence[Any]) -> TradeColumns:
-    """Records to columns; there are no trade ids (continuity makes them)."""
+    """Convert records to columns, without trade ids (k2stream/normalizer/continuity creates them)."""
     return TradeColumns(
         exchange="kraken",
         symbol=[item.pair for item in records],
@@ -176,13 +176,13 @@ def normalise(records: Sequence[Any]) -> TradeColumns:
 
 
 def _micros(time: str) -> int:
-    """Decimal seconds to µs, digits below cut off."""
+    """Convert decimal seconds to µs, truncated."""
     seconds, _, fraction = time.partition(".")
     return int(seconds + fraction[:6].ljust(6, "0"))
 
 
 def canonical(symbol: str) -> str:
-    """XBT/USD to BTC/USD: Kraken's own asset names replaced on both sides."""
+    """Convert XBT/USD to BTC/USD, by replacing Kraken's own asset names."""
     return "/".join(OWN_NAMES.get(asset, asset) for asset in symbol.split("/"))
 
 
@@ -197,6 +197,6 @@ KRAKEN = Exchange(
     normalise=normalise,
     canonical=canonical,
     continuity=Continuity.NONE,
-    silence_seconds=15.0,  # heartbeats come every second when nothing else does
+    silence_seconds=15.0,  # heartbeats arrive every second when there are no other messages
     history=HISTORY,
 )

@@ -1,4 +1,4 @@
-"""Raw records: a trade in the exchange's own fields and literal numbers, plus what the ingest knows of it."""
+"""Raw records: a trade in the exchange's own fields and literal numbers, plus the ingest's metadata."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ Symbol = Annotated[str, Meta(min_length=1, max_length=64)]
 Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 BACKFILLED = b',"k2_backfilled":true'
-"""The mark of a raw record whose trade was fetched later over REST."""
+"""Marks a raw record whose trade was fetched later over REST."""
 
 FETCHED = "-rest-"
-"""What the connection of such a record has in its name: the bronze tables have no other mark."""
+"""Part of the connection name of such a record, which is the only mark in the bronze tables."""
 
 UNREADABLE = (ValueError, RecursionError)
-"""What decoding arbitrary bytes raises: msgspec's errors and UnicodeDecodeError are ValueErrors."""
+"""Errors that decoding may raise; msgspec's errors and UnicodeDecodeError are ValueErrors."""
 
 
 def recorded(trade: type[msgspec.Struct]) -> type[msgspec.Struct]:
-    """The struct of a raw record: a trade's fields, and k2_recv (receive time, µs), k2_conn, k2_seq.
+    """Create the struct of a raw record: a trade's fields, k2_recv (receive time, µs), k2_conn and k2_seq.
 
-    `k2_seq` counts the trades of the connection `k2_conn`; `k2_backfilled` is true of a trade that was
-    fetched later over REST. `k2_unread` (µs): nobody read the socket from then on, so that the trade, read at
-    `k2_recv`, came at some time between; 0 when it came at `k2_recv`.
+    `k2_seq` counts the trades of the connection `k2_conn`. `k2_backfilled` is true of a trade that was
+    fetched later over REST. `k2_unread` (µs) is set if the socket was not read from then until `k2_recv`: the
+    trade arrived at some time in between. It is 0 if the trade arrived at `k2_recv`.
     """
     metadata: list[tuple[str, Any] | tuple[str, Any, Any]] = [
         ("k2_recv", Annotated[int, Meta(ge=0, lt=TIME_LIMIT)]),
@@ -54,7 +54,7 @@ def record(
     backfilled: bool = False,
     unread: int = 0,
 ) -> bytes:
-    """The value of a raw record: the trade's own JSON, with the metadata before its closing brace."""
+    """Return the value of a raw record: the trade's JSON, with metadata inserted before its closing brace."""
     return b'%b,"k2_recv":%d,"k2_conn":%b,"k2_seq":%d%b%b}' % (
         trade.body[:-1],
         receive_time_us,
@@ -66,17 +66,17 @@ def record(
 
 
 def decode(exchange: Exchange, values: Sequence[bytes | None]) -> tuple[list[Any], dict[int, str]]:
-    """The readable records, in order, and the cause for each index that is none."""
+    """Decode records; returns the readable ones, in order, and the cause by index of each other one."""
     decoder = _decoder(exchange.record)
     if None not in values:
         lines = b"\n".join(values)  # type: ignore[arg-type]
-        # Every value starts and ends its own line with braces and has no line of its own: none can reach
-        # into the next, so a right number of objects means one object a value.
+        # Each value is a single line that starts and ends with a brace, so no object spans two values: if
+        # the number of objects is right, there is exactly one per value.
         if lines[:1] + lines[-1:] == b"{}" and lines.count(b"}\n{") == lines.count(b"\n") == len(values) - 1:
             try:
                 records = decoder.decode_lines(lines)
             except UNREADABLE:
-                pass  # one by one, to find which
+                pass  # decode one by one, to find which is unreadable
             else:
                 if len(records) == len(values):
                     return records, {}
@@ -95,12 +95,12 @@ def _decoder(record: Any) -> msgspec.json.Decoder[Any]:
 
 
 def cause(error: Exception) -> str:
-    """An error as the cause of a reject: one short line."""
+    """Format an error as the cause of a reject, in one short line."""
     return " ".join(str(error).split())[:200]
 
 
 def text(*values: Any) -> str:
-    """What an exchange says, from fields of any type: their strings and numbers, at most 500 characters."""
+    """Join the strings and integers of message fields of any type, to at most 500 characters."""
     said = (
         str(value) for value in values if type(value) is str or (type(value) is int and abs(value) < 2**64)
     )
@@ -108,14 +108,14 @@ def text(*values: Any) -> str:
 
 
 def trades(accepted: Sequence[RawTrade], rejects: Sequence[Reject], sequence: int | None = None) -> Frame:
-    """The frame of a trade message; rejected as a whole only when no trade of it is good."""
+    """Return the frame of a trade message; it is REJECTED only if none of its trades is usable."""
     kind = Kind.REJECTED if rejects and not accepted else Kind.TRADES
     detail = rejects[0].cause if rejects else ""
     return Frame(kind, tuple(accepted), tuple(rejects), detail, sequence)
 
 
 def unusable(frame: bytes, error: Exception) -> Frame:
-    """A message that could not be decoded: unknown when it is JSON of another shape, else rejected."""
+    """Return the frame of an undecodable message: UNKNOWN if it is valid JSON, else REJECTED."""
     if isinstance(error, msgspec.ValidationError):
         try:
             msgspec.json.decode(frame, type=msgspec.Raw)

@@ -1,4 +1,4 @@
-"""What an exchange is: a frozen value of pure functions, registered by name."""
+"""The definition of an exchange: a frozen value of pure functions, registered by name."""
 
 from __future__ import annotations
 
@@ -18,44 +18,44 @@ from k2stream.model.trade import RawTrade, TradeColumns
 
 
 class Kind(StrEnum):
-    """What a frame is."""
+    """Kinds of frames."""
 
     TRADES = "trades"
-    CONTROL = "control"  # confirmations, heartbeats, status: counted, nothing else
-    ERROR = "error"  # the exchange says no, e.g. a rejected subscription: logged at error level
-    UNKNOWN = "unknown"  # well-formed, but of no kind known here
-    REJECTED = "rejected"  # not readable: to the dead-letter topic with its cause
+    CONTROL = "control"  # confirmations, heartbeats, status: only counted
+    ERROR = "error"  # an error response, e.g. a rejected subscription: logged at error level
+    UNKNOWN = "unknown"  # well-formed, but of no known kind
+    REJECTED = "rejected"  # unreadable: sent to the dead-letter topic with its cause
 
 
 class Continuity(StrEnum):
-    """What an exchange's trade ids promise, per symbol."""
+    """What an exchange guarantees of its trade ids, per symbol."""
 
-    CONTIGUOUS = "contiguous"  # n, n+1, …: a jump is a gap of known size, a repeat a duplicate
-    RISING = "rising"  # unique and rising: a repeat is a duplicate, a jump may be a gap
-    NONE = "none"  # no ids: nothing is ever a duplicate; ids are made from content and ordinal
+    CONTIGUOUS = "contiguous"  # n, n+1, …: a jump is a gap of known size, a repetition a duplicate
+    RISING = "rising"  # unique and rising: a repetition is a duplicate, a jump may be a gap
+    NONE = "none"  # no ids: nothing is a duplicate; ids are derived from content and ordinal
 
 
 class Reject(NamedTuple):
-    """A frame, or one trade of a frame, that cannot be used, and why."""
+    """An unusable frame, or an unusable trade of a frame, and the cause."""
 
     cause: str
     original: bytes
 
 
 class Subscription(StrEnum):
-    """What is known of one symbol's subscription on a connection."""
+    """The state of one symbol's subscription on a connection."""
 
     ASKED = "asked"
     CONFIRMED = "confirmed"
     REFUSED = "refused"
-    WITHDRAWN = "withdrawn"  # confirmed, then taken away by the exchange
+    WITHDRAWN = "withdrawn"  # confirmed, then ended by the exchange
 
 
 class Answer(NamedTuple):
-    """What a frame says of subscriptions: `state` is that of `symbols`, or of the symbols of `request`.
+    """The subscription state in a frame: `state` applies to `symbols`, or to the symbols of `request`.
 
-    A state other than CONFIRMED that comes with neither is of all symbols that may be meant. `complete`: all
-    that is subscribed is named, so what is not named is not.
+    A state other than CONFIRMED without either applies to all symbols. `complete` means that `symbols` are
+    all subscribed symbols, so that any other symbol is not subscribed.
     """
 
     state: Subscription
@@ -65,7 +65,7 @@ class Answer(NamedTuple):
 
 
 class Request(NamedTuple):
-    """A frame that asks for symbols; answers say its `number` where the exchange has such."""
+    """A frame that subscribes to symbols; responses contain its `number` if the exchange supports that."""
 
     text: str
     symbols: tuple[str, ...]
@@ -73,9 +73,9 @@ class Request(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """One parsed frame. `sequence` is the exchange's own frame counter where it has one.
+    """One parsed frame. `sequence` is the exchange's frame counter, None if it has none.
 
-    `closing`: the exchange is about to end the connection.
+    `closing` means that the exchange is about to end the connection.
     """
 
     kind: Kind
@@ -88,9 +88,9 @@ class Frame(NamedTuple):
 
 
 class Subscribe(Protocol):
-    """Requests for instruments, in the order in which to send them, numbered from `first` on.
+    """Returns the requests that subscribe to instruments, in sending order, numbered from `first` on.
 
-    Raises ConfigError for instruments that the exchange cannot be asked for.
+    Raises ConfigError for instruments that the exchange cannot subscribe to.
     """
 
     def __call__(self, instruments: Sequence[Instrument], first: int = 1) -> list[Request]: ...
@@ -98,10 +98,11 @@ class Subscribe(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The raw record of a plain trade, for reading whole batches of them by column; names are JSON's.
+    """The raw record of a plain trade, for reading batches by column; names are those of the JSON fields.
 
-    `constant` fields have one text in all, `absent` ones make it another kind of record. Records have flat
-    ids without holes, decimals as strings with a point, and times as whole numbers.
+    `constant` fields have the same text in every record; a record with an `absent` field is of another kind.
+    Records have contiguous ids of one numbering, decimals as strings with a point, and times as whole
+    numbers.
     """
 
     symbol: str
@@ -111,7 +112,7 @@ class Layout:
     time: str
     buyer_is_maker: str
     micros: Callable[[NDArray[np.int64]], NDArray[np.int64]]
-    """The values of the time field to µs since 1970."""
+    """Converts values of the time field to µs since 1970."""
 
     vendor_data: tuple[str, ...] = ()
     constant: Mapping[str, str] = field(default_factory=dict)
@@ -120,26 +121,26 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Native:
-    """A raw trade in the exchange's own fields and literal digits, as the bronze tables hold it.
+    """A raw trade in the exchange's own fields and literal digits, as stored in the bronze tables.
 
-    The fields of `record` are the columns, in their order; it takes whatever normalise takes.
+    The fields of `record` are the columns, in order. `record` accepts everything that `normalise` accepts.
     """
 
     record: type[msgspec.Struct]
     symbol: str
-    """The field of the native symbol."""
+    """Name of the field with the native symbol."""
 
     words: tuple[str, ...] = ()
-    """Fields of few different texts."""
+    """Fields with few distinct texts."""
 
     renamed: Mapping[str, str] = field(default_factory=dict)
-    """Columns of other names in Iceberg, where most engines take `e` and `E` for one."""
+    """Columns with other names in Iceberg, where most engines do not distinguish `e` and `E`."""
 
     bronze_view: str = ""
-    """SQL over its ClickHouse columns: what `k2 validate` holds silver to; empty where a migration has it.
+    """SQL over the ClickHouse columns with which `k2 validate` compares silver; empty if a migration has it.
 
-    In this order: symbol, id, aggregated, price, quantity (as they were written), side (the taker's),
-    timestamp, vendor_data.
+    The columns are, in this order: symbol, id, aggregated, price, quantity (literal digits), side (the
+    taker's), timestamp, vendor_data.
     """
 
 
@@ -152,43 +153,43 @@ class Exchange:
 
     name: str
     ws_url: str
-    """Where its feed is, unless a setting says otherwise."""
+    """Default URL of the feed."""
 
     rest_url: str
-    """Where its past trades are."""
+    """Default URL of past trades."""
 
     native: Native
     subscribe: Subscribe
     parse: Callable[[bytes], Frame]
-    """One WebSocket message to its kind and trades (ascending by id within a message)."""
+    """Parses one WebSocket message to its kind and trades (ascending by id within a message)."""
 
     record: type[msgspec.Struct] | UnionType
-    """The fields of a raw record that normalise reads, with the ingest metadata of exchanges/raw.py."""
+    """The fields of a raw record that `normalise` reads, with the ingest metadata of exchanges/raw.py."""
 
     normalise: Callable[[Sequence[Any]], TradeColumns]
-    """Decoded raw records to columns; a value that is no number is left for the shared decimal check."""
+    """Converts decoded raw records to columns; invalid numbers are left to the shared decimal check."""
 
     canonical: Callable[[str], str]
-    """Native symbol to BASE/QUOTE by the exchange's own rule, for symbols that no file names."""
+    """Converts a native symbol to BASE/QUOTE by rule, for symbols that are not in the instruments file."""
 
     continuity: Continuity
     silence_seconds: float
-    """No frame at all (heartbeats count) for so long means a dead connection."""
+    """Without any frame (heartbeats included) for this long, a connection is considered dead."""
 
     expected_close: Callable[[float], bool] = lambda age_seconds: False
-    """Whether a close at this connection age is the exchange's custom (of 24 h, say), not an error."""
+    """Whether a close at this connection age is expected (e.g. after 24 h), not an error."""
 
     conditions: Mapping[str, str] = field(default_factory=dict)
-    """What a canonical trade says of its numbering, as in TradeColumns."""
+    """The trade condition of each numbering, by its name in TradeColumns."""
 
     heartbeats: str = ""
-    """A frame that asks for heartbeats, sent after the requests; empty where they come unasked."""
+    """A frame that requests heartbeats, sent after the subscriptions; empty if they are sent by default."""
 
     refuses_whole: bool = False
-    """One symbol that it cannot serve makes it refuse a request: what it refused is asked for one by one."""
+    """Whether one invalid symbol makes it refuse a whole request; symbols are then requested one by one."""
 
     layout: Layout | None = None
-    """How its plain trades are read by column; None reads all record by record."""
+    """How plain trades are read by column; None if all are read record by record."""
 
     history: RestHistory | None = None
-    """How past trades are fetched over REST; None where they cannot be."""
+    """How past trades are fetched over REST; None if that is impossible."""

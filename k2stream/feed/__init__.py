@@ -1,4 +1,4 @@
-"""One WebSocket feed: connect, subscribe, receive, publish raw records; the same loop for every exchange."""
+"""A WebSocket feed: connects, subscribes, receives and publishes raw records, for any exchange."""
 
 from k2stream.feed.columns import Columns
 from k2stream.feed.feed import Feed

@@ -1,4 +1,4 @@
-"""When a message came."""
+"""When a message arrived."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Arrival(NamedTuple):
-    """At `time`, µs; at some time between `unread` and that when nobody had been reading (else 0)."""
+    """The arrival is at `time` (µs), or after `unread` (µs, else 0) if the socket was not read since then."""
 
     time: int
     unread: int = 0

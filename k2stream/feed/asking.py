@@ -1,4 +1,4 @@
-"""Asking for a connection's symbols: for all of them, then again for each that is not subscribed."""
+"""Subscribes to a connection's symbols: first to all, then again to those that are not subscribed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from k2stream.feed.backoff import Backoff
 from k2stream.feed.subscriptions import Subscriptions
 from k2stream.model.instrument import Instrument
 
-SPACING_SECONDS = 0.25  # exchanges take 5 messages per second, at least
-ANSWER_SECONDS = 10.0  # an exchange that has not answered by then sends no trades either
-STABLE_SECONDS = 60.0  # a subscription, or a connection, that held so long starts its backoff over
+SPACING_SECONDS = 0.25  # all exchanges accept at least 5 messages per second
+ANSWER_SECONDS = 10.0  # an exchange that has not responded by then does not send trades either
+STABLE_SECONDS = 60.0  # a subscription or connection that lasted this long resets its backoff
 
 
 class Asker:
-    """Asks on one connection while `run` runs; `changed` is to be set when states may have changed."""
+    """Sends one connection's subscriptions while `run` runs; set `changed` when states may have changed."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class Asker:
         give_up: Callable[[Sequence[str]], Awaitable[None]],
         new_backoff: Callable[[], Backoff],
     ) -> None:
-        """`give_up` is called with symbols that have not been answered for in time."""
+        """Create an asker; `give_up` is called with symbols that were not answered in time."""
         self.changed = asyncio.Event()
         self._exchange = exchange
         self._instruments = instruments
@@ -44,8 +44,8 @@ class Asker:
         self._number = 1
 
     async def run(self) -> None:
-        """Ask until the connection ends."""
-        with contextlib.suppress(ConnectionClosed):  # the receiving side tells why
+        """Subscribe, and repeat as needed, until the connection ends."""
+        with contextlib.suppress(ConnectionClosed):  # the receiving side reports the reason
             symbols = list(self._instruments)
             await self._ask(symbols)
             if self._exchange.heartbeats:
@@ -55,14 +55,14 @@ class Asker:
             await self._ask_again()
 
     async def _ask_again(self) -> None:
-        """After a backoff, and one request at a time: then it is plain what an answer answers."""
+        """Repeat subscriptions after a backoff, one request at a time so that responses are unambiguous."""
         loop = asyncio.get_running_loop()
         most = 1 if self._exchange.refuses_whole else None
         while True:
             self.changed.clear()
             down, now = self._subscriptions.down, loop.time()
             waits = [self._wait(symbol, now) for symbol in down if symbol not in self._due]
-            again = now + max(waits, default=0.0)  # those that went down together are asked for together
+            again = now + max(waits, default=0.0)  # symbols that failed together are requested together
             self._due = {symbol: self._due.get(symbol, again) for symbol in down}
             if due := [symbol for symbol in down if self._due[symbol] <= now][:most]:
                 await self._ask(due)

@@ -1,4 +1,4 @@
-"""How long to wait before the next connection attempt."""
+"""The wait before the next attempt."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class Backoff:
-    """Exponential backoff with full jitter: attempt n waits base … min(cap, base × 2ⁿ) seconds, at random."""
+    """Exponential backoff with jitter: attempt n waits randomly base to min(cap, base × 2ⁿ) seconds."""
 
     def __init__(
         self, base: float, cap: float, *, uniform: Callable[[float, float], float] = random.uniform
@@ -18,10 +18,10 @@ class Backoff:
         self._uniform = uniform
 
     def next(self) -> float:
-        """Seconds to wait now; the following wait is drawn from a range twice as wide, up to the cap."""
+        """Return the seconds to wait; the upper limit of the next wait is doubled, up to the cap."""
         self._ceiling = min(self._cap, self._ceiling * 2)
         return self._uniform(self._base, self._ceiling)
 
     def reset(self) -> None:
-        """Start over after a connection that held."""
+        """Start over after a success."""
         self._ceiling = self._base

@@ -1,4 +1,4 @@
-"""Received frames to the records that are published: parsing, dead letters, feed events, counts."""
+"""Converts received frames to records to publish: raw trades, dead letters and feed events, with counts."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from k2stream.model.events import EventKind, FeedEvent
 from k2stream.model.frames import FrameCounter, MissingFrames
 
 REORDER_US = 5_000_000
-"""A frame that comes so much later than one behind it is lost."""
+"""A frame missing for longer than this after a later frame has arrived is lost."""
 
 
 @dataclass(slots=True, eq=False)
 class Link:
-    """One connection: its name, its subscriptions, how many trades it has brought, and its frames' numbers.
+    """One connection: its name, its subscriptions, its number of trades, and its frame numbers.
 
-    `closing`: the exchange has said that it will end it.
+    `closing` means that the exchange has announced its end.
     """
 
     name: str
@@ -34,16 +34,19 @@ class Link:
     closing: bool = False
 
     def source(self, symbol: str) -> str:
-        """What tells a symbol's trades, each once: the connection, or a later subscription on it."""
+        """Return the name of a source that sends each of a symbol's trades once.
+
+        This is the connection, or a repeated subscription on it.
+        """
         again = self.subscriptions.again[symbol]
         return f"{self.name}.{again}" if again else self.name
 
 
 @dataclass(slots=True)
 class FeedBatch:
-    """What some frames gave: records by (topic, partition), and what there is to count and to say.
+    """The result of several frames: records by (topic, partition), counts, and texts to log.
 
-    `received_us` is when the newest frame came, 0 without frames.
+    `received_us` is the arrival time of the newest frame, 0 without frames.
     """
 
     columns: dict[tuple[str, int], Columns] = field(default_factory=dict)
@@ -58,15 +61,15 @@ class FeedBatch:
         return bool(self.columns or self.frames)
 
     def to(self, topic: str, partition: int) -> Columns:
-        """The columns of one partition."""
+        """Return the columns of one partition."""
         return self.columns.setdefault((topic, partition), Columns())
 
 
 class Batcher:
-    """Fills one batch after another from the frames of an exchange's connections."""
+    """Builds batches from the frames of an exchange's connections."""
 
     def __init__(self, exchange: Exchange, partitions: int, *, simulated: bool) -> None:
-        """`partitions` is the raw topic's number of them."""
+        """Create a batcher; `partitions` is the number of partitions of the raw topic."""
         self._exchange = exchange
         self._simulated = simulated
         self._topic = topics.raw(exchange.name)
@@ -79,12 +82,12 @@ class Batcher:
         self._route = route
 
     def take(self) -> FeedBatch:
-        """The batch so far; the next one starts empty."""
+        """Return the batch so far, and start an empty one."""
         batch, self._batch = self._batch, FeedBatch()
         return batch
 
     def add(self, link: Link, received_us: int, data: bytes, unread_us: int = 0) -> Frame:
-        """Parse one frame of a connection, which nobody may have read since `unread_us`: see Arrival."""
+        """Parse one frame of a connection and add its records; `unread_us` as in Arrival."""
         frame = self._parse(data)
         batch = self._batch
         batch.frames[frame.kind] += 1
@@ -112,19 +115,19 @@ class Batcher:
         return frame
 
     def tell(self, link: Link, changes: list[Change], time: int) -> None:
-        """Record changes of a connection's subscriptions."""
+        """Add feed events for changes of a connection's subscriptions."""
         for change in changes:
             self.event(change.kind, link, change.detail, time=time, since=change.since, symbol=change.symbol)
             if change.kind in (EventKind.REFUSED, EventKind.WITHDRAWN):
                 self._batch.down.append(change)
 
     def ended(self, link: Link, kind: EventKind, detail: str, *, time: int, since: int) -> None:
-        """Record the end of a connection that was up until `since`, and what had not come by then."""
+        """Add feed events for the end of a connection that was up until `since`, and for missing frames."""
         self._lost(link, link.frames.take(time))
         self.event(kind, link, detail, time=time, since=since)
 
     def reject(self, link: Link, reject: Reject, time: int) -> None:
-        """Dead-letter data that came at a time and cannot be used."""
+        """Add a dead letter for unusable data that arrived at `time` (µs)."""
         cause, original = deadletter.shortened(reject.cause, reject.original)
         letter = DeadLetter(
             cause=cause,
@@ -148,7 +151,7 @@ class Batcher:
         since: int = 0,
         symbol: str = "",
     ) -> None:
-        """Record what happened to the connection at a time."""
+        """Add a feed event about the connection; `time` and `since` are in µs."""
         event = FeedEvent(
             kind=kind,
             exchange=self._exchange.name,
@@ -165,12 +168,12 @@ class Batcher:
     def _parse(self, data: bytes) -> Frame:
         try:
             return self._exchange.parse(data)
-        except Exception as error:  # a parser's mistake costs a frame, never the feed
+        except Exception as error:  # an error in a parser may cost a frame, but never stop the feed
             cause = f"parser failed: {type(error).__name__}: {error}"
             return Frame(Kind.REJECTED, rejects=(Reject(cause, data),))
 
     def _count(self, link: Link, sequence: int, received_us: int) -> None:
-        """Where the exchange counts the frames of a connection, over all channels."""
+        """Track the frame numbers of an exchange that counts frames per connection, over all channels."""
         link.frames.add(sequence, received_us)
         if link.frames.missing:
             self._lost(link, link.frames.take(received_us - REORDER_US))

@@ -1,4 +1,4 @@
-"""Records of one partition, as columns."""
+"""Records of one partition, by column."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Columns:
     timestamps: list[int] = field(default_factory=list)
 
     def append(self, key: bytes, value: bytes, timestamp_us: int) -> None:
-        """Add one record."""
+        """Add one record, with its timestamp in µs since 1970."""
         self.keys.append(key)
         self.values.append(value)
         self.timestamps.append(timestamp_us // 1000)

@@ -1,4 +1,4 @@
-"""The feed of one exchange: a socket that is always reopened, and a publisher that never skips."""
+"""The feed of one exchange: a socket that is always reopened, and publishing that never skips records."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ from k2stream.settings import FeedSettings
 
 log = logging.getLogger(__name__)
 
-# Between publishes: each costs the same for one record as for a hundred, here, in the broker and behind it.
+# Pause between publishes: each has a fixed cost here, in the broker and downstream.
 PUBLISH_SECONDS, BUSY_PUBLISH_SECONDS = 0.01, 0.05
-BUSY_TRADES = 20  # in the last publish
+BUSY_TRADES = 20  # trades in the last publish from which the longer pause is used
 BATCH_FRAMES = 1000
 BATCH_BYTES = 500_000
-PENDING_BYTES = 32 * 1024 * 1024  # held while Kafka is away; then the socket is left unread
+PENDING_BYTES = 32 * 1024 * 1024  # buffered while Kafka is unavailable; beyond that the socket is not read
 FRAME_OVERHEAD = 150  # bytes of Python objects around a pending frame
 
 
 class Feed:
     """Receives an exchange's trades and publishes them as raw records, forever.
 
-    A batch is whatever has arrived since the last one was published, PUBLISH_SECONDS ago or more: at a low
-    rate each frame goes out at once, at a high rate many go out together, and nothing is ever in flight
-    behind a failed publish.
+    A batch is everything that has arrived since the last publish, at least PUBLISH_SECONDS ago. At a low rate
+    each frame is published at once, at a high rate many frames together. Nothing is ever in flight behind a
+    failed publish.
     """
 
     def __init__(
@@ -58,9 +58,10 @@ class Feed:
         now_us: Callable[[], int] = clock.now_us,
         pending_bytes: int = PENDING_BYTES,
     ) -> None:
-        """`partitions` is the raw topic's number of them.
+        """Create a feed; `partitions` is the number of partitions of the raw topic.
 
-        Raises ConfigError when nothing, or not this, can be subscribed to, or the URL is none.
+        Raises ConfigError when there are no instruments, the exchange cannot subscribe to them, or the URL is
+        invalid.
         """
         self._exchange = exchange
         self._publisher = publisher
@@ -87,16 +88,18 @@ class Feed:
         self._durable = asyncio.Event()
         self._received = self._published = 0  # frames
         self.up_until: dict[str, int] = {}
-        """By symbol, until when its trades are known to have come, µs; to go on from another process it is
-        filled before `run`."""
+        """By symbol, the time (µs) until which its trades are known to have arrived.
+
+        To continue from a previous process, fill it before `run`.
+        """
 
         self._receiving: asyncio.Task[None] | None = None
         self._finished = asyncio.Event()
 
     async def run(self) -> None:
-        """Feed until `stop`. Raises what the publisher raises: the worker must restart, not skip."""
+        """Feed until `stop`. Raises the publisher's errors: the worker must restart and not skip records."""
         if last := max(self.up_until.values(), default=0):
-            # A worker that was killed has no last word, and this one may be before it is up.
+            # A killed worker could not report its end; this one may be killed too before it is up.
             starts = partial(self._batcher.ended, Link(""), EventKind.DISCONNECTED, "a worker starts")
             self._in_order(partial(starts, time=self._now_us(), since=last))
         reporting = asyncio.create_task(self._report_forever())
@@ -113,13 +116,13 @@ class Feed:
             receiving.result()
 
     async def stop(self) -> None:
-        """Close the socket and wait until what has been received is published."""
+        """Close the socket, and wait until everything received is published."""
         if self._receiving:
             self._receiving.cancel()
             await self._finished.wait()
 
     async def settled(self) -> None:
-        """Return once everything that has come by now is durable, also what has not been read yet."""
+        """Return once everything that has arrived by now is durable, including unread data."""
         socket = self._socket
         while socket and socket is self._socket and socket.behind:
             self._durable.clear()
@@ -140,7 +143,7 @@ class Feed:
                 backoff.reset()
                 hurried = False
             delay = 0.0 if expected and not hurried else backoff.next()
-            hurried = hurried or expected  # one that ends each connection at once is not asked in a storm
+            hurried = hurried or expected  # against a reconnect storm if each connection ends at once
             log.info("%s: connecting again in %.1f s", self._exchange.name, delay)
             await asyncio.sleep(delay)
 
@@ -148,7 +151,7 @@ class Feed:
         return Backoff(self._settings.reconnect_base_seconds, self._settings.reconnect_cap_seconds)
 
     async def _connection(self) -> bool:
-        """One connection from open to close; True when the exchange closed it as it always does."""
+        """Run one connection from open to close; True when the exchange closed it as expected."""
         name = self._exchange.name
         try:
             socket = await open_socket(self._url, self._settings.max_frame_bytes, self._now_us)
@@ -172,7 +175,7 @@ class Feed:
         return expected or link.closing
 
     async def _receive(self, socket: Socket, link: Link) -> None:
-        """Subscribe, and queue each frame with the time of its arrival; raises ConnectionClosed."""
+        """Subscribe, and queue each frame with its arrival time. Raises ConnectionClosed."""
         socket.watch(self._silence)
         give_up = partial(self._give_up, socket, link)
         asker = self._asker = Asker(
@@ -194,12 +197,12 @@ class Feed:
             asking.cancel()
 
     def _in_order(self, work: Callable[[], None]) -> None:
-        """Do something once all that has been received is parsed."""
+        """Call `work` once everything received so far is parsed."""
         self._pending.append(work)
         self._work.set()
 
     async def _give_up(self, socket: Socket, link: Link, symbols: Sequence[str]) -> None:
-        """No longer wait for answers of symbols, once they are not among what we have yet to read."""
+        """Stop waiting for responses about symbols, once everything received so far is parsed."""
         await self._room.wait()
         self._in_order(partial(self._unanswered, socket, link, symbols))
 
@@ -212,7 +215,7 @@ class Feed:
             socket.transport.abort()
 
     def _heed(self, link: Link, frame: Frame) -> None:
-        """Act on a frame that is about the connection."""
+        """Handle a frame about the connection itself."""
         if frame.answer:
             self._show(link)
         if frame.closing:
@@ -272,7 +275,7 @@ class Feed:
                 return
 
     def _parse_pending(self) -> None:
-        """Parse what has arrived, up to a bound that keeps the event loop free for a few ms at most."""
+        """Parse pending frames, up to a limit that blocks the event loop for a few ms at most."""
         frames = size = 0
         while self._pending and frames < BATCH_FRAMES and size < BATCH_BYTES:
             pending = self._pending.popleft()

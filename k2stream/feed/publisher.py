@@ -1,4 +1,4 @@
-"""Where a feed's records go: Kafka in a worker, memory in tests and measurements."""
+"""Publishers of a feed's records: Kafka in a worker, memory in tests and measurements."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from k2stream.feed.columns import Columns
 
 
 class Publisher(Protocol):
-    """Takes records by (topic, partition)."""
+    """Publishes records by (topic, partition)."""
 
     async def publish(self, columns: Mapping[tuple[str, int], Columns]) -> None:
-        """Return when the records are durable, each partition's in order.
+        """Publish records in order per partition; returns when they are durable.
 
-        Raising stops the feed: it never goes on past records that may not have been published.
+        An error stops the feed, which never continues past records that may not have been published.
         """
 
 
 class Record(NamedTuple):
-    """One published record; its timestamp is ms since 1970."""
+    """One published record; its timestamp is in ms since 1970."""
 
     partition: int
     key: bytes
@@ -28,7 +28,7 @@ class Record(NamedTuple):
 
 
 class MemoryPublisher:
-    """Keeps what is published, by topic."""
+    """Keeps published records in memory, by topic."""
 
     def __init__(self) -> None:
         self.topics: dict[str, list[Record]] = {}

@@ -1,4 +1,4 @@
-"""What a feed has done so far: Prometheus metrics, and one line for the log."""
+"""A feed's statistics: Prometheus metrics, and one line for the log."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Status:
             self._last_frame.set(batch.received_us / 1e6)
 
     def subscriptions(self, states: Mapping[str, Subscription]) -> None:
-        """The states of all symbols."""
+        """Set the subscription states of all symbols."""
         for symbol, state in states.items():
             before = self._subscriptions.get(symbol)
             if state is not before:
@@ -68,17 +68,17 @@ class Status:
                     metrics.SUBSCRIPTION.labels(self._exchange, symbol, each.value).set(each is state)
 
     def set_connected(self, connected: bool) -> None:
-        """All symbols are subscribed, or not, or the socket is gone."""
+        """Set whether the socket is open and all symbols are subscribed."""
         self.connected = connected
         self._connected.set(connected)
 
     def reconnecting(self) -> None:
-        """A connection that was lost is about to be opened again."""
+        """Count a reconnect of a lost connection."""
         self.reconnects += 1
         self._reconnects.inc()
 
     def line(self) -> str:
-        """One line for the log."""
+        """Format the statistics as one line for the log."""
         return (
             f"{self._title}: raw={self.raw} rejected={self.rejected} errors={self.errors} "
             f"unknown={self.unknown} reconnects={self.reconnects} "

@@ -1,4 +1,4 @@
-"""What each symbol's subscription is on a connection: a state, not a count of answers. Pure."""
+"""Tracks the state of each symbol's subscription on a connection. Pure."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ UNANSWERED = "no answer"
 
 _DOWN = {Subscription.REFUSED: EventKind.REFUSED, Subscription.WITHDRAWN: EventKind.WITHDRAWN}
 _BEFORE = {Subscription.REFUSED: Subscription.ASKED, Subscription.WITHDRAWN: Subscription.CONFIRMED}
-"""Only what is asked for can be refused, only what is subscribed taken away."""
+"""The state that must precede: only a requested symbol can be refused, only a confirmed one withdrawn."""
 
 
 class Change(NamedTuple):
-    """What there is to tell: `since` (µs, 0 for never) is when the symbol, or the feed, was last up."""
+    """A change to report; `since` (µs, 0 for never) is when the symbol, or the feed, was last up."""
 
     kind: EventKind
     symbol: str = ""
@@ -27,21 +27,22 @@ class Change(NamedTuple):
 
 
 class Subscriptions:
-    """One connection's symbols.
+    """The subscriptions of one connection.
 
-    `up_until` says by symbol when its trades were last known to come, µs; the connections of a feed share it.
-    Once every symbol is answered for, it is told that the feed is connected, when all of them are subscribed,
-    or else which are; from then on each change, and when all of them are again.
+    `up_until` is, by symbol, the time (µs) until which its trades are known to have arrived; all connections
+    of a feed share it. Once every symbol has a response, the changes report that the feed is connected, if
+    all are subscribed, or else the subscribed symbols. After that they report each change, and when all
+    symbols are subscribed again.
     """
 
     def __init__(self, symbols: Iterable[str] = (), up_until: dict[str, int] | None = None) -> None:
         self.states = dict.fromkeys(symbols, Subscription.ASKED)
         self.answered = False
-        """Whether the exchange has said anything of any of them."""
+        """Whether the exchange has responded about any symbol."""
 
         self._up_until = {} if up_until is None else up_until
         self.again: Counter[str] = Counter()
-        """How often each was asked for once more."""
+        """How often each symbol was requested again."""
 
         self._requests: dict[int, tuple[str, ...]] = {}
         self._reasons: dict[str, str] = {}
@@ -49,20 +50,20 @@ class Subscriptions:
 
     @property
     def whole(self) -> bool:
-        """Whether all are subscribed."""
+        """Whether all symbols are subscribed."""
         return all(state is Subscription.CONFIRMED for state in self.states.values())
 
     @property
     def down(self) -> list[str]:
-        """Those that are to be asked for again."""
+        """Return the symbols that must be requested again."""
         return [symbol for symbol, state in self.states.items() if state in _DOWN]
 
     def waiting(self, symbols: Iterable[str]) -> list[str]:
-        """Those of them that are asked for and not answered."""
+        """Return those of `symbols` that are requested and not answered."""
         return [symbol for symbol in symbols if self.states[symbol] is Subscription.ASKED]
 
     def ask(self, request: Request) -> None:
-        """A request is about to be sent."""
+        """Record a request that is about to be sent."""
         if request.number:
             self._requests[request.number] = request.symbols
         for symbol in request.symbols:
@@ -70,16 +71,16 @@ class Subscriptions:
             self.states[symbol] = Subscription.ASKED
 
     def answer(self, answer: Answer, text: str, time: int) -> list[Change]:
-        """Take an answer that came at a time (µs) with a text of the exchange's own."""
+        """Apply an answer that arrived at `time` (µs); `text` is the exchange's message."""
         changes: list[Change] = []
         for symbol, state, detail in list(self._meant(answer, text)):
             changes += self._set(symbol, state, detail, time)
         if any(change.kind is EventKind.SUBSCRIBED for change in changes) and self.whole:
-            changes.append(Change(EventKind.CONNECTED, since=time))  # whose outages are told by symbol
+            changes.append(Change(EventKind.CONNECTED, since=time))  # outages were reported per symbol
         return changes + self._first()
 
     def unanswered(self, symbols: Iterable[str], time: int) -> list[Change]:
-        """The time for answers is over: what is not answered is not subscribed."""
+        """Mark symbols without a response in time (`time` in µs) as refused."""
         changes = [
             change
             for symbol in self.waiting(symbols)
@@ -88,8 +89,8 @@ class Subscriptions:
         return changes + self._first()
 
     def closed(self, up_until: int) -> None:
-        """The connection is over; all that the exchange sent up to then has come."""
-        if self._told:  # an outage that was not told of goes on
+        """Record the end of the connection; everything that was sent until `up_until` (µs) has arrived."""
+        if self._told:  # otherwise the previous outage is not reported yet and continues
             for symbol, state in self.states.items():
                 if state is Subscription.CONFIRMED:
                     self._up_until[symbol] = up_until

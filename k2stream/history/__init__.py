@@ -1,1 +1,1 @@
-"""Candles of any age: a warm tier answers what it holds, a colder one is asked for what is older."""
+"""Candles of any age: a warm tier answers from what it has, a colder one is queried for older candles."""

@@ -1,4 +1,4 @@
-"""What to read of stored candles for those of another timeframe, and which of them were asked for (pure)."""
+"""Which stored candles to read for another timeframe, and which derived candles to return (pure)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from k2stream.history.timeframes import Timeframe
 from k2stream.model.candle import Candle
 
 MOST_PARTS = 100_000
-"""Stored candles that an answer may be folded from."""
+"""The most stored candles that one answer may be folded from."""
 
 
 def largest_limit(of: Timeframe) -> int:
@@ -19,16 +19,16 @@ def largest_limit(of: Timeframe) -> int:
 
 
 def base_span(of: Timeframe, span: CandleSpan) -> CandleSpan:
-    """The stored candles that the windows of a span are made of, and those of one window more."""
+    """The span of stored candles that the windows of `span` are made of, plus those of one more window."""
     start = None if span.start is None else next(of.opens(span.start, of.closing(span.start) + 1))
     end = None if span.end is None else of.closing(of.opening(span.end - 1))
     return CandleSpan((span.limit + 1) * of.parts, start, end)
 
 
 def derived(of: Timeframe, span: CandleSpan, base: Sequence[Candle], now: int, settled: int) -> list[Candle]:
-    """The windows of a span, from what `base_span` gave; `now` and `settled` (ms) as of `fold`.
+    """The windows of a span, folded from the candles of `base_span`; `now` and `settled` in ms, see `fold`.
 
-    Where as many were found as were asked for, the window at the far end may lack some, and is left out.
+    If the number of candles reached the limit, the window at the far end may be incomplete and is left out.
     """
     found = fold(base, of, now, settled)
     if len(base) >= base_span(of, span).limit:

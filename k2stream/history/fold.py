@@ -1,4 +1,4 @@
-"""Candles of any timeframe from stored ones, exactly: sums, extremes and firsts are the whole's."""
+"""Folds stored candles into any timeframe, exactly."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from k2stream.model.trade import SCALE
 
 _UNIT = Decimal(1).scaleb(-SCALE)
 _EXACT = Context(prec=120, rounding=ROUND_HALF_EVEN)
-"""More digits than a sum of 18-digit numbers has, and than a half of the last one needs to be seen."""
+"""More digits than a sum of 18-digit numbers has, and enough to round its last digit correctly."""
 
 
 def fold(candles: Iterable[Candle], of: Timeframe, now: int, settled: int) -> list[Candle]:
-    """The windows of `of` that candles of its base, ascending, make; each as Candle says.
+    """Fold ascending candles of the base timeframe into the windows of `of`.
 
-    A window is final when its parts are and it ended `settled` ms before `now` (ms): a part that a quiet
-    market has not made yet may still come. Its revision counts its records, plus one when final. Filled
-    parts (no trades) count only where a window has no others.
+    A window is final when all its parts are and it ended `settled` ms before `now` (ms), because a quiet
+    market may still lack a part. Its revision is the number of its records, plus one when final. Filled parts
+    (without trades) count only in a window without any other parts.
     """
     return [
         _whole(list(parts), of, opened, now - settled)

@@ -1,4 +1,4 @@
-"""Reads candles by age: the tables' first, then ClickHouse's, then Iceberg's."""
+"""Reads candles by age: first from the tables, then from ClickHouse, then from Iceberg."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from k2stream.settings import CandleSettings
 logger = logging.getLogger(__name__)
 
 THREADS = 4
-AWAY_SECONDS = 5.0  # a tier that failed is not asked again for so long
-OLDEST_SECONDS = 30.0  # how long it is believed where a tier begins
+AWAY_SECONDS = 5.0  # a tier that failed is not queried again for this long
+OLDEST_SECONDS = 30.0  # how long a tier's oldest open time is cached
 
 
 class Tier(Protocol):
-    """A store of candles; its methods block and raise whatever its client raises."""
+    """A store of candles. Its methods block, and raise whatever its client raises."""
 
     name: str
 
     def oldest(self, instrument: Instrument, timeframe: str) -> int | None:
-        """The open time (ms) of its first candle of the instrument."""
+        """The open time (ms) of the instrument's first candle; None without one."""
         ...
 
     def latest(self, instrument: Instrument, timeframe: str) -> int | None:
-        """The open time (ms) of its last candle of the instrument, as of now."""
+        """The open time (ms) of the instrument's last candle at present; None without one."""
         ...
 
     def candles(self, instrument: Instrument, timeframe: str, span: CandleSpan) -> list[Candle]:
@@ -42,14 +42,14 @@ class Tier(Protocol):
 
 
 class MissingTier(NamedTuple):
-    """A tier that could not be asked, and why, in a line."""
+    """A tier that could not be queried, and the reason in one line."""
 
     tier: str
     reason: str
 
 
 class CandleAnswer(NamedTuple):
-    """Candles, ascending, the tiers that could have had more, and the stretches that nobody answers for."""
+    """Candles, ascending; the tiers that may have had more; the time ranges that no tier answers for."""
 
     candles: list[Candle]
     missing: tuple[MissingTier, ...] = ()
@@ -59,7 +59,8 @@ class CandleAnswer(NamedTuple):
 class CandleHistory:
     """The colder tiers behind the tables, warmest first. Safe to use from several threads.
 
-    A tier has every window that ended `grace_ms` before its latest one opened: no trade makes another then.
+    A tier is expected to have every window that ended `grace_ms` before its latest candle opened: by then, no
+    trade can open another one.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class CandleHistory:
         held: Sequence[Candle],
         since: int | None,
     ) -> CandleAnswer:
-        """`read` that keeps the event loop free, and touches no tier when `held` answers the span."""
+        """As `read`, without blocking the event loop, and without a query when `held` answers the span."""
         if rest(span, len(held), since) is None:
             return CandleAnswer(list(held))
         loop = asyncio.get_running_loop()
@@ -96,11 +97,11 @@ class CandleHistory:
     ) -> CandleAnswer:
         """The span's candles, each once in its highest revision. Blocks.
 
-        `held` are those of the span that the caller has, `since` the oldest open time (ms) it has at all. A
-        tier that fails is left out and named in the answer. The newest candles, asked for without a start or
-        an end, come from the first tier that answers: it keeps all, only what is older than it is colder.
-        A tier whose writer lags does not reach the warmer ones: it is named, and the stretch is a hole,
-        unless a colder one reaches over it.
+        `held` has the caller's candles of the span, `since` is the oldest open time (ms) the caller has at
+        all. A tier that fails is skipped and named in the answer. For a span without start and end, the first
+        tier that answers is enough: it has all recent candles, colder ones only add older ones. If a tier's
+        writer lags, so that its candles do not reach the warmer tier's, it is named, and the range between is
+        reported as a hole unless a colder tier covers it.
         """
         found = newest(held)
         missing: list[MissingTier] = []
@@ -117,7 +118,7 @@ class CandleHistory:
                     try:
                         oldest = self._since(tier, instrument, timeframe)
                         if oldest is not None and (since is None or oldest < since):
-                            latest = tier.latest(instrument, timeframe)  # before its candles, which go on
+                            latest = tier.latest(instrument, timeframe)  # first: more candles may arrive
                             found = newest(tier.candles(instrument, timeframe, wanted), found)
                             hole = self._hole(latest, since)
                             if hole is None:
@@ -128,13 +129,13 @@ class CandleHistory:
                         if span.newest and not holes:
                             break
                         continue
-                    except Exception as error:  # whatever its client raises: the other tiers still answer
+                    except Exception as error:  # any error of its client: the other tiers still answer
                         away = self._note_away(tier, error)
             missing.append(away)
         return CandleAnswer(span.cut(found), (*missing, *lagging), tuple(holes))
 
     def _hole(self, latest: int | None, since: int | None) -> UnknownStretch | None:
-        """What is unknown between a tier's candles up to `latest` and a warmer tier's from `since` on."""
+        """The range between a tier's candles up to `latest` and a warmer tier's from `since` on, if any."""
         if since is None or (latest is not None and latest - self._grace_ms >= since):
             return None
         return UnknownStretch(-1 if latest is None else latest - self._grace_ms, since)
@@ -167,5 +168,5 @@ def _lagging(tier: Tier, hole: UnknownStretch) -> MissingTier:
 
 
 def of(settings: CandleSettings, *tiers: Tier) -> CandleHistory:
-    """The history in the tiers, warmest first."""
+    """The candle history over the given tiers, warmest first."""
     return CandleHistory(tiers, grace_ms=settings.grace_ms)

@@ -10,13 +10,13 @@ from k2stream.model.candle import Candle
 
 
 class UnknownStretch(NamedTuple):
-    """Windows that open after one time and before another (ms) may have candles that no tier has yet."""
+    """Windows that open between two times (ms, both exclusive) may have candles that no tier has yet."""
 
     after: int
     before: int
 
     def meets(self, first: Candle, second: Candle) -> bool:
-        """Whether a window between two candles is in it."""
+        """Whether a window between two candles is in the range."""
         return first.open_time < self.before and second.open_time > self.after
 
 
@@ -30,11 +30,11 @@ class CandleSpan:
 
     @property
     def newest(self) -> bool:
-        """Whether it asks for the newest candles, whenever they were."""
+        """Whether the span asks for the newest candles, whatever their time."""
         return self.start is None and self.end is None
 
     def cut(self, found: Mapping[int, Candle]) -> list[Candle]:
-        """Of candles by open time those asked for, ascending."""
+        """The candles of the span, ascending, from candles by open time."""
         times = [
             time
             for time in sorted(found)
@@ -45,11 +45,11 @@ class CandleSpan:
 
 
 def rest(span: CandleSpan, found: int, since: int | None) -> CandleSpan | None:
-    """What a colder tier is to be asked; None when it can add nothing.
+    """The span to query a colder tier for; None when it can add nothing.
 
-    `found` counts the candles so far, `since` is the oldest open time (ms) that the warmer tiers hold of the
-    symbol, in the span or not. That one candle is asked for again: a table that was rebuilt from a cut topic
-    begins with half a candle, and the colder tier has its higher revision.
+    `found` is the number of candles so far, `since` the oldest open time (ms) that the warmer tiers have of
+    the symbol, inside the span or not. That one candle is queried again: a table that was rebuilt from a
+    truncated topic begins with a partial candle, and the colder tier has its higher revision.
     """
     ends = [end for end in (span.end, None if since is None else since + 1) if end is not None]
     end = min(ends, default=None)
@@ -59,7 +59,7 @@ def rest(span: CandleSpan, found: int, since: int | None) -> CandleSpan | None:
 
 
 def newest(candles: Iterable[Candle], found: Mapping[int, Candle] | None = None) -> dict[int, Candle]:
-    """Candles by open time, each once in its highest revision; of equal ones the first."""
+    """Candles by open time, each once in its highest revision; of equal revisions, the first is kept."""
     merged = dict(found or {})
     for candle in candles:
         held = merged.get(candle.open_time)

@@ -1,8 +1,8 @@
-"""Timeframes that no layer stores: any number of minutes, hours, days, weeks or months, in any time zone.
+"""Derived timeframes: any number of minutes, hours, days, weeks or months, in any time zone.
 
-Minutes and hours count from 1970 in UTC. In another zone they count from each local midnight, and the last
-window of a day ends at the next one: on the days on which clocks change it is shorter or longer. Days begin
-at local midnight, weeks on Monday, months on the first; several of them count from 1970.
+In UTC, minutes and hours are aligned to 1970. In other zones they are aligned to each local midnight, and the
+last window of a day ends at the next midnight: it is shorter or longer on days when clocks change. Days begin
+at local midnight, weeks on Monday, months on the first; multiples of them are aligned to 1970.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from k2stream.model.errors import BadData
 
 MINUTE_MS, DAY_MS = 60_000, 86_400_000
 FIRST_YEAR, LAST_YEAR = 2009, 2100
-"""In which a zone's offsets are looked at: there is no trade before, and no rule of a zone after."""
+"""The years whose zone offsets are examined: there are no trades before, and no zone rules after."""
 
 LARGEST = {"m": 44_640, "h": 744, "d": 366, "w": 52, "M": 12}
-"""The most of each unit: a month of minutes or hours, a year of the others."""
+"""The largest number of each unit: a month of minutes or hours, a year of the others."""
 
 _NAME = re.compile(r"([1-9][0-9]{0,4})([mhdwM])")
 _MONDAY = 4  # days after 1970-01-01, a Thursday
@@ -32,7 +32,7 @@ _LONGEST_DAYS = {"d": 1, "w": 7, "M": 31}
 
 
 class UnknownTimeframe(BadData, ValueError):
-    """A timeframe or time zone that does not exist; the message says what does."""
+    """An unknown timeframe or time zone; the message says which are possible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +46,12 @@ class Timeframe:
 
     @property
     def is_stored(self) -> bool:
-        """Whether its candles need no folding."""
+        """Whether its candles are stored and need no folding."""
         return self.name in TIMEFRAMES and self.zone.key == "UTC"
 
     @property
     def base(self) -> str:
-        """The longest stored timeframe of which its windows are whole numbers."""
+        """The longest stored timeframe whose windows divide this one's windows evenly."""
         length = self.minutes * MINUTE_MS or DAY_MS
         length = gcd(length, _granularity(self.zone.key))
         whole = (name for name in TIMEFRAMES if length % TIMEFRAMES[name] == 0)
@@ -59,14 +59,14 @@ class Timeframe:
 
     @property
     def parts(self) -> int:
-        """The most windows of `base` that one of its windows has."""
+        """The most windows of `base` that one window can have."""
         hours = 0 if self.zone.key == "UTC" else 2  # a day on which clocks change has 25 hours, rarely more
         days = _LONGEST_DAYS.get(self.unit, 0) * self.count
         longest = self.minutes * MINUTE_MS or days * DAY_MS + hours * 60 * MINUTE_MS
         return -(-longest // TIMEFRAMES[self.base])
 
     def opening(self, ms: int) -> int:
-        """The open time of the window that a time is in."""
+        """The open time of the window that contains a time."""
         if self.minutes:
             length, midnight = self.minutes * MINUTE_MS, 0
             if self.zone.key != "UTC":
@@ -75,7 +75,7 @@ class Timeframe:
         return self._midnight(self._first_day(self._local_day(ms)))
 
     def closing(self, open_time: int) -> int:
-        """The end of the window that opens then: the open time of the next one."""
+        """The end of the window with this open time, which is the next window's open time."""
         if not self.minutes:
             return self._midnight(self._next_day(self._local_day(open_time)))
         end = open_time + self.minutes * MINUTE_MS
@@ -91,7 +91,7 @@ class Timeframe:
 
     @property
     def minutes(self) -> int:
-        """Its length, where that is always the same but at the end of a local day; 0 of days and longer."""
+        """The length in minutes, constant except at the end of a local day; 0 for days and longer units."""
         return self.count * {"m": 1, "h": 60}.get(self.unit, 0)
 
     def _local_day(self, ms: int) -> int:
@@ -127,7 +127,7 @@ def _day_of(month: int) -> int:
 
 @cache
 def _granularity(zone: str) -> int:
-    """A length in ms of which all of a zone's local midnights are multiples, at most a day."""
+    """A length in ms, at most a day, that divides all local midnights of a zone."""
     offsets = {
         datetime(year, month, 1, tzinfo=UTC).astimezone(ZoneInfo(zone)).utcoffset() or timedelta()
         for year in range(FIRST_YEAR, LAST_YEAR)
@@ -138,7 +138,7 @@ def _granularity(zone: str) -> int:
 
 @cache
 def timeframe(name: str, zone: str = "UTC") -> Timeframe:
-    """A timeframe by name: 3m, 4h, 1d, 1w, 1M. Raises UnknownTimeframe saying what is possible."""
+    """A timeframe by name: 3m, 4h, 1d, 1w, 1M. Raises UnknownTimeframe, which lists what is possible."""
     found = _NAME.fullmatch(name)
     if found is None or int(found[1]) > LARGEST[found[2]]:
         most = ", ".join(f"1{unit} to {most}{unit}" for unit, most in LARGEST.items())

@@ -1,1 +1,1 @@
-"""The cold tier: every layer in Iceberg, written straight from the topics."""
+"""The cold tier: every layer in Iceberg, written directly from the topics."""

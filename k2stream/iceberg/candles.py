@@ -1,4 +1,4 @@
-"""Candles from the Iceberg gold tables, a month's partition at a time."""
+"""Candles from the Iceberg gold tables, read one monthly partition at a time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PARTITION = "open_time_month"
 
 
 class ColdTier:
-    """Iceberg as a tier of candles."""
+    """Iceberg as a tier that candles are read from."""
 
     name = "Iceberg"
 
@@ -28,11 +28,11 @@ class ColdTier:
         self._catalog: Any = None
 
     def oldest(self, instrument: Instrument, timeframe: str) -> int | None:
-        """Months are looked into from the first on, until one has the instrument."""
+        """Oldest open time in ms; searches months from the first on, None when none has the instrument."""
         return self._edge(timeframe, instrument, min)
 
     def latest(self, instrument: Instrument, timeframe: str) -> int | None:
-        """Months are looked into from the last on, until one has the instrument."""
+        """Newest open time in ms; searches months from the last back, None when none has the instrument."""
         return self._edge(timeframe, instrument, max)
 
     def _edge(self, timeframe: str, instrument: Instrument, of: Callable[[Iterator[int]], int]) -> int | None:
@@ -45,7 +45,7 @@ class ColdTier:
         return None
 
     def candles(self, instrument: Instrument, timeframe: str, span: CandleSpan) -> list[Candle]:
-        """Months are read from the span's fixed end on, until they have enough."""
+        """Candles of the span; reads months from the span's fixed end until there are enough."""
         table = self._table(timeframe)
         months = _months(table)
         found: dict[int, Candle] = {}
@@ -60,8 +60,8 @@ class ColdTier:
         return span.cut(found)
 
     def _table(self, timeframe: str) -> Any:
-        """The table, None while the cold tier has not made it. Opens no catalog that is not there."""
-        from pyiceberg.exceptions import NoSuchTableError  # large: imported when first needed
+        """The table; None while the cold tier has not created it. Does not create a missing catalog."""
+        from pyiceberg.exceptions import NoSuchTableError  # large: imported on first use
 
         from k2stream.iceberg.catalog import open_catalog
 
@@ -93,7 +93,7 @@ def _bounds(month: int) -> tuple[int, int]:
 def _scan(table: Any, instrument: Instrument, start: int, end: int, columns: tuple[str, ...]) -> Any:
     import pyiceberg.expressions as expressions
 
-    where: Any = expressions  # its models' annotations refuse the names that they take
+    where: Any = expressions  # the models accept column names, their annotations do not
     return table.scan(
         row_filter=where.And(
             where.EqualTo("exchange", instrument.exchange),

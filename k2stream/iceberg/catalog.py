@@ -1,11 +1,11 @@
-"""The Iceberg catalog: SQLite in the data folder, or what the settings name."""
+"""The Iceberg catalog: SQLite in the data folder, or the one that the settings name."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from urllib.parse import quote
 
-from pyiceberg.catalog import Catalog as Catalog  # for annotations in other rooms
+from pyiceberg.catalog import Catalog as Catalog  # for annotations in other packages
 from pyiceberg.catalog import load_catalog
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
@@ -14,31 +14,31 @@ from k2stream.model.errors import Unavailable
 from k2stream.settings import IcebergSettings
 
 NAME = "k2"
-"""pyiceberg reads further properties from its own configuration: `PYICEBERG_CATALOG__K2__S3__ENDPOINT`, …"""
+"""pyiceberg reads more properties from its own configuration: `PYICEBERG_CATALOG__K2__S3__ENDPOINT`, …"""
 
 _OPENING_AT_ONCE = 5
 
 _IN_URLS = frozenset("?#%")
-"""What means something else in a URL: pasted there it named another file, once another platform's catalog."""
+"""Special characters in URLs: unquoted, they once made a path name another platform's catalog."""
 
 
 def sqlite(path: Path) -> str:
-    """SQLAlchemy's URL of a SQLite file."""
+    """The SQLAlchemy URL of a SQLite file."""
     return f"sqlite:///{quote(str(path))}"
 
 
 def sqlite_path(uri: str) -> Path:
-    """The file that such a URL names."""
+    """The file that a SQLite URL names."""
     return Path(make_url(uri).database or "")
 
 
 def local(folder: Path) -> str:
-    """A location of Iceberg's in the file system: pyiceberg takes a path without a scheme as it is."""
+    """A folder as an Iceberg location; pyiceberg does not unquote a path without a scheme."""
     return str(folder) if _IN_URLS & set(str(folder)) else f"file://{folder}"
 
 
 def inode(catalog: Catalog) -> tuple[int, int] | None:
-    """Tells whether a SQLite file was replaced by another, which its open connections do not see."""
+    """Device and inode of a SQLite catalog's file, which differ once it is replaced; None for others."""
     uri = catalog.properties.get("uri", "")
     path = sqlite_path(uri) if uri.startswith("sqlite") else None
     if path is None or not path.exists():
@@ -48,7 +48,7 @@ def inode(catalog: Catalog) -> tuple[int, int] | None:
 
 
 def open_catalog(settings: IcebergSettings) -> Catalog:
-    """Open the catalog. http(s) URIs are REST catalogs, all others SQLAlchemy's (PostgreSQL, SQLite)."""
+    """Open the catalog. http(s) URIs are REST catalogs; all others are SQLAlchemy's (PostgreSQL, SQLite)."""
     folder = settings.data_path / "iceberg"
     uri, warehouse = settings.catalog_uri, settings.warehouse
     if not uri or not warehouse:
@@ -59,7 +59,7 @@ def open_catalog(settings: IcebergSettings) -> Catalog:
     for _ in range(_OPENING_AT_ONCE):
         try:
             return load_catalog(NAME, type=kind, uri=uri, warehouse=warehouse)
-        except DBAPIError as error:  # each database has its own for it
+        except DBAPIError as error:  # the exception class differs between databases
             if "already exists" not in str(error):
                 raise
     raise Unavailable(f"the catalog at {uri} is created by others again and again: try again")

@@ -1,4 +1,4 @@
-"""Commits of maintenance, beside those of the sinks: one that was overtaken starts again from the table."""
+"""Maintenance commits beside the sinks' commits: after a conflict, one is retried on the new table state."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Result = TypeVar("Result")
 
 
 class Overtaken(Unavailable):
-    """Other writers committed first again and again."""
+    """Other writers committed first, on every attempt."""
 
 
 def committed(attempt: Callable[[], Result]) -> Result:
-    """The attempt's result. It loads the table anew each time, and sees whether it is done already.
+    """The attempt's result. Each attempt must load the table again, and check whether it is done already.
 
     Raises Overtaken after ATTEMPTS conflicts.
     """

@@ -1,4 +1,4 @@
-"""Iceberg as a destination: a commit is rows and offsets in one, so nothing is saved after it."""
+"""Iceberg as a destination: one commit has rows and positions, so nothing is saved separately."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _OURS = re.compile(r"(/.*?)/iceberg/warehouse/")
 
 
 def gone(said: str, data: Path) -> str:
-    """What to do about a missing file that the catalog names: the data folder was moved, or worse."""
+    """The advice for a missing file that the catalog names: the data folder was moved, or files were lost."""
     found = _OURS.search(said)
     if found and Path(found[1]) != data:
         old = shlex.quote(found[1])
@@ -73,12 +73,12 @@ class Iceberg:
         self._opened: dict[Key, SinkPosition] = {}
 
     def prepare(self, routes: Sequence[Route]) -> None:
-        """Create the tables."""
+        """Create the tables that are missing."""
         for route in routes:
             self._call(partial(self._ensure, route.table))
 
     def positions(self, route: Route) -> Mapping[int, SinkPosition]:
-        """Read from the snapshots' properties."""
+        """Positions from the snapshots' properties, by partition."""
         held = self._call(lambda: writer.positions(self._load(route.table)))
         for (table, at), position in self._opened.items():
             found = held.get(at, SinkPosition())
@@ -87,20 +87,20 @@ class Iceberg:
         return {at.partition: position for at, position in held.items() if at.topic == route.topic}
 
     def open(self, positions: Mapping[Key, SinkPosition]) -> None:
-        """The next batch brings an epoch where there was none; else a commit without rows does."""
+        """Commit positions without rows, unless the next batch can bring a partition's first epoch itself."""
         for (table, at), position in positions.items():
             self._call(partial(writer.reposition, partial(self._load, table), at, position))
             self._opened[table, at] = position
 
     def write(self, route: Route, batch: Rows) -> int:
-        """One commit."""
+        """Write the batch in one commit; returns the number of rows."""
         return self._call(lambda: writer.append(partial(self._load, route.table), route, batch))
 
     def save(self, moves: Mapping[Key, Move]) -> None:
-        """The commits hold them."""
+        """Nothing to do: the commits have the positions."""
 
     def close(self) -> None:
-        """Nothing is open between commits."""
+        """Nothing to do: no connection is open between commits."""
 
     def _catalog(self) -> Catalog:
         if self._known is None or inode(self._known) != self._inode:
@@ -122,7 +122,7 @@ class Iceberg:
                 f"the Iceberg catalog lost a table ({error}): start the worker again, it creates it and "
                 "fills it from Kafka"
             ) from error
-        except FileNotFoundError as error:  # trying again does not help
+        except FileNotFoundError as error:  # a retry does not help
             raise StateRefused(gone(str(error), self._settings.data_path)) from error
         except _AWAY as error:
             text = " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,4 +1,4 @@
-"""The cold tier rebuilt: a namespace of its own beside the live one, and their exchange."""
+"""The rebuilt cold tier: a separate namespace beside the live one, and the swap of both."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from k2stream.iceberg.tables import NAMESPACE, TABLES
 from k2stream.model.errors import ConfigError
 
 FRESH = f"{NAMESPACE}_replay"
-"""The namespace that a replay writes."""
+"""The namespace that a replay writes to."""
 
 _BETWEEN = "_exchanged"
 
 NAMES = {table.of.hot: name for name, table in TABLES.items()}
-"""Live names by the hot table's."""
+"""Live Iceberg names by the hot table's name."""
 
 
 def fresh_name(name: str) -> str:
-    """The fresh table of a live one."""
+    """The name of the fresh table for a live one."""
     return f"{FRESH}.{name.partition('.')[2]}"
 
 
@@ -41,9 +41,10 @@ class FreshTables:
         self._fresh: dict[str, Table] = {}
 
     def create(self) -> None:
-        """Make the fresh tables, in the place of those that were left; and what the live tier lacks.
+        """Create the fresh tables, replacing leftover ones, and live tables that are missing.
 
-        Each has a folder of its own: after an exchange the live table lives where a fresh one was made.
+        Each fresh table has its own folder, because after a swap the live table stays in the folder where it
+        was created as a fresh one.
         """
         self.drop()
         for name, table in TABLES.items():
@@ -54,17 +55,17 @@ class FreshTables:
             self._fresh[table.of.hot] = tables.ensure(self.catalog, wanted, location)
 
     def write(self, hot: str, rows: pa.Table) -> None:
-        """Append rows to the fresh table of a hot one, in one commit."""
+        """Append rows to the fresh table of a hot table, in one commit."""
         table = self._fresh[hot]
         table.append(tables.rows_for(table, stored(rows)))
 
     def save(self, positions: Mapping[str, Mapping[SourcePartition, SinkPosition]]) -> None:
-        """Say in a snapshot how far each fresh table is in its topic, in a new epoch."""
+        """Commit to each fresh table how far it is in its topic, with a new epoch."""
         for hot, found in positions.items():
             writer.note(self._fresh[hot], {at: renamed(position) for at, position in found.items()})
 
     def check(self) -> None:
-        """Raise ConfigError when fresh rows have no positions: no sink could go on from them."""
+        """Raise ConfigError for fresh rows without positions, as no sink could continue from them."""
         self._mend()
         for name in map(fresh_name, TABLES):
             found = self.catalog.load_table(name) if self.catalog.table_exists(name) else None
@@ -72,7 +73,7 @@ class FreshTables:
                 raise ConfigError(f"Iceberg table {name} holds nothing to swap in; see `k2 replay -h`")
 
     def exchange(self) -> None:
-        """Give each table the other's name."""
+        """Swap the names of live and fresh tables."""
         for live in TABLES:
             fresh = fresh_name(live)
             self.catalog.rename_table(live, fresh + _BETWEEN)
@@ -80,16 +81,16 @@ class FreshTables:
             self.catalog.rename_table(fresh + _BETWEEN, fresh)
 
     def drop(self) -> None:
-        """Remove the fresh tables, their files and the namespace."""
+        """Delete the fresh tables, their files and the namespace."""
         self._mend()
         with suppress(NoSuchNamespaceError):
             for name in self.catalog.list_tables(FRESH):
-                owner.own(self.catalog, ".".join(name))  # of a copied catalog the files are another's
+                owner.own(self.catalog, ".".join(name))  # raises for a copied catalog's table
                 self.catalog.purge_table(name)
             self.catalog.drop_namespace(FRESH)
 
     def _mend(self) -> None:
-        """Finish the exchange of a table in which a run was killed, or take it back."""
+        """Finish or undo a table's swap that a killed run left halfway."""
         for live in TABLES:
             between = fresh_name(live) + _BETWEEN
             if self.catalog.table_exists(between):

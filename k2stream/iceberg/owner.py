@@ -1,9 +1,9 @@
-"""Who may write and clean a table's location: the catalog that is named there.
+"""Ownership of a table's location: only the catalog named there may write and clean it.
 
-A copied data folder, or a second host with a catalog of its own, has tables in a location that another
-catalog writes: its maintenance would take that one's files for orphans. So a file beside it says which
-catalog and which table the location is of, and whoever is not named there keeps its hands off, until a person
-says that it is now the owner (`k2 cold adopt`). Then it is the other one that stops.
+A copied data folder, or a second host with its own catalog, has tables in a location that another catalog
+writes to: its maintenance would delete the other's files as orphans. A file beside the location therefore
+names its catalog and table. Any other catalog leaves the location alone, until an operator declares it the
+new owner (`k2 cold adopt`); from then on, the previous owner stops.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from k2stream.model.errors import StateRefused
 logger = logging.getLogger(__name__)
 
 MARKER = ".k2-owner.json"
-"""Beside the table's folder, in which others list files."""
+"""Beside the table's folder, not in it: files in the folder are listed by others."""
 
 _SQLITE = "sqlite "
 NAMESPACE, PROPERTY = "k2_catalog", "k2.catalog"
@@ -35,9 +35,9 @@ ATTEMPTS, PAUSE_SECONDS = 20, 0.05
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """Whose a location is, and since when (ms since 1970): what lay there before may be of others.
+    """The owner of a location, and since when (ms since 1970): older files may be of others.
 
-    Of one that was `taken` over it is: the one before may still read all that was its own.
+    `taken`: it was taken over, and the previous owner may still read the files it had.
     """
 
     catalog: str
@@ -47,9 +47,9 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 def identity(catalog: Catalog) -> str:
-    """Tells catalogs apart: where a SQLite file is, else an id that is kept in the catalog itself.
+    """Identifies a catalog: by the path of a SQLite file, else by an id stored in the catalog.
 
-    It is a namespace's, since of several that are made at once a catalog keeps one.
+    The id is a property of a namespace, because a catalog keeps only one of several created at once.
     """
     uri = catalog.properties.get("uri", "")
     if uri.startswith("sqlite"):
@@ -62,19 +62,19 @@ def identity(catalog: Catalog) -> str:
 
 
 def own(catalog: Catalog, name: str) -> Table:
-    """Load a table to write or to clean it. Raises StateRefused when its location is another catalog's."""
+    """Load a table to write or clean it. Raises StateRefused when another catalog owns its location."""
     table = catalog.load_table(name)
     claim(catalog, table, created=False)
     return table
 
 
 def claim(catalog: Catalog, table: Table, *, created: bool) -> Claim:
-    """The claim on a table's location; made where there is none: a new table's, or an earlier release's.
+    """The claim on a table's location, written if missing: for a new table, or one of an earlier release.
 
-    Raises StateRefused when it is another's, or lies where this catalog makes no tables.
+    Raises StateRefused when another catalog owns it, or when it is outside this catalog's warehouse.
     """
     mine, found = _claim(catalog, table), read(table)
-    # Of a table of this catalog that was dropped.
+    # The claim of a dropped table of this catalog.
     replaced = found is not None and found.catalog == mine.catalog and found.table != mine.table
     if found is None or replaced:
         if not (created or replaced or _inside(catalog, table)):
@@ -90,23 +90,23 @@ def claim(catalog: Catalog, table: Table, *, created: bool) -> Claim:
 
 
 def others(catalog: Catalog) -> list[tuple[Table, Claim | None]]:
-    """Tables whose location is another catalog's, or nobody's: with whose it is."""
+    """Tables whose location another catalog owns, or nobody; each with the claim found there."""
     names = [name for namespace in catalog.list_namespaces() for name in catalog.list_tables(namespace)]
     found = [(table, _read_any(table)) for table in map(catalog.load_table, names)]
     return [(table, claim) for table, claim in found if not _same(claim, _claim(catalog, table))]
 
 
 def adopt(catalog: Catalog, table: Table) -> None:
-    """Take a location over."""
+    """Make this catalog the owner of a table's location."""
     _write(table, msgspec.structs.replace(_claim(catalog, table), taken=True), overwrite=True)
 
 
 def read(table: Table) -> Claim | None:
-    """What a location says; None where it says nothing. Raises StateRefused when it cannot be understood."""
+    """The claim stored at a location; None without one. Raises StateRefused when it cannot be read."""
     source = table.io.new_input(_marker(table))
     if not source.exists():
         return None
-    for _ in range(ATTEMPTS):  # another may be writing it
+    for _ in range(ATTEMPTS):  # another process may be writing it
         with suppress(msgspec.DecodeError), source.open() as stream:
             return msgspec.json.decode(stream.read(), type=Claim)
         time.sleep(PAUSE_SECONDS)
@@ -126,7 +126,7 @@ _ADOPT = (
 
 
 def _same(one: Claim | None, other: Claim) -> bool:
-    """A data folder that was moved is the same catalog where a link leads from its old place to it."""
+    """A moved data folder is the same catalog if a link leads from its old path to the new one."""
     if one is None or one.table != other.table:
         return False
     return one.catalog == other.catalog or (
@@ -153,6 +153,6 @@ def _where(table: Table) -> str:
 
 
 def _inside(catalog: Catalog, table: Table) -> bool:
-    """A catalog behind REST chooses locations by itself."""
+    """True as well for a REST catalog, which chooses locations itself."""
     warehouse = catalog.properties.get("warehouse", "")
     return "://" not in warehouse or table.location().startswith(warehouse.rstrip("/") + "/")

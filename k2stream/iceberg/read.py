@@ -1,4 +1,4 @@
-"""Reading tables of the cold tier, by name, filter and columns."""
+"""Reads tables of the cold tier by name, filter and columns."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.expressions import BooleanExpression
 from pyiceberg.expressions.parser import parse
 from pyiceberg.table import ALWAYS_TRUE
-from pyiceberg.table import Table as Table  # for annotations in other rooms
+from pyiceberg.table import Table as Table  # for annotations in other packages
 from pyparsing import ParseException
 
 from k2stream.delivery.progress import SinkPosition, SourcePartition
@@ -19,7 +19,7 @@ ALL_COLUMNS = ("*",)
 
 
 def find(catalog: Catalog, name: str) -> Table | None:
-    """A table as its newest snapshot has it; None while no cold worker has created it."""
+    """A table at its newest snapshot; None while no cold worker has created it."""
     try:
         return catalog.load_table(name)
     except NoSuchTableError:
@@ -27,19 +27,19 @@ def find(catalog: Catalog, name: str) -> Table | None:
 
 
 def scan(table: Table, where: str, columns: tuple[str, ...] = ALL_COLUMNS) -> pa.Table:
-    """Rows that a filter of Iceberg's selects (`raw_partition == 0 and raw_offset < 9`)."""
+    """The rows that an Iceberg filter matches (`raw_partition == 0 and raw_offset < 9`)."""
     return table.scan(row_filter=where, selected_fields=columns).to_arrow()
 
 
 def end(table: Table | None, topic: str, partition: int) -> int:
-    """The offset after the last that a table holds of a topic's partition; 0 of none, or without a table."""
+    """The offset after a table's last one of a topic partition; 0 without rows or without a table."""
     if table is None:
         return 0
     return writer.positions(table).get(SourcePartition(topic, partition), SinkPosition()).offset + 1
 
 
 def filter_of(name: str, where: str) -> BooleanExpression:
-    """A filter of a table that a person wrote. Raises ConfigError: it cannot be read."""
+    """Parse a filter that a user wrote for a table. Raises ConfigError when it is invalid."""
     try:
         return parse(where) if where else ALWAYS_TRUE
     except (ParseException, ValueError) as error:
@@ -49,7 +49,7 @@ def filter_of(name: str, where: str) -> BooleanExpression:
 def page(
     catalog: Catalog, name: str, where: BooleanExpression, columns: tuple[str, ...], limit: int
 ) -> pa.Table:
-    """At most `limit` rows for a person. Raises ConfigError: no such table or column."""
+    """At most `limit` rows for a user. Raises ConfigError for an unknown table or column."""
     table = find(catalog, name)
     if table is None:
         raise ConfigError(f"{name} does not exist yet: a cold worker creates it")

@@ -1,8 +1,7 @@
 """The tables of the cold tier: the columns of the hot ones (layers/schema.py), partitioned, zstd.
 
-Commits are in the order of the topics; compaction (maintenance/compact.py) sorts by a table's `order`. Gold
-holds the revisions that the candle topics carried, of each commit the highest of a candle: a reader takes
-the highest revision.
+Commits follow the order of the topics; compaction (maintenance/compact.py) sorts by a table's `order`. Gold
+has, for each commit, the highest revision of each candle in it: readers take the highest of all.
 """
 
 from __future__ import annotations
@@ -51,14 +50,14 @@ NAMESPACE = COLD_NAMESPACE
 PROPERTIES = {
     "write.parquet.compression-codec": "zstd",
     "write.target-file-size-bytes": str(128 << 20),
-    "write.delete.isolation-level": "snapshot",  # compaction goes on beside appends
+    "write.delete.isolation-level": "snapshot",  # so that compaction can run beside appends
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "100",
     "commit.retry.num-retries": "0",  # a blind retry would append offsets that another writer has committed
 }
 
 RENAMED = {old: new for exchange in REGISTRY.values() for old, new in exchange.native.renamed.items()}
-"""Columns of other names than the hot tier's."""
+"""Columns whose names differ from the hot tier's."""
 
 _FIRST_PARTITION_ID = 1000
 _TYPES: dict[pa.DataType, IcebergType] = {
@@ -72,7 +71,7 @@ _TYPES: dict[pa.DataType, IcebergType] = {
 
 @dataclass(frozen=True, slots=True)
 class ColdTable:
-    """A table: which, its route, (column, transform) of its partitions, sort columns, its identifier."""
+    """A table: its layer, route, (column, transform) per partition field, sort columns, and identifier."""
 
     of: LayerTable
     route: Route
@@ -116,7 +115,7 @@ TABLES = {
 
 
 def schema_of(columns: pa.Schema) -> Schema:
-    """The Iceberg schema of an Arrow one; every column is optional."""
+    """The Iceberg schema for an Arrow schema; every column is optional."""
     ids = count(1)
     names = [RENAMED.get(field.name, field.name) for field in columns]
     numbers = [next(ids) for _ in names]
@@ -146,10 +145,10 @@ def _type(kind: pa.DataType, ids: count[int]) -> IcebergType:
 
 
 def ensure(catalog: Catalog, table: ColdTable, location: str | None = None) -> Table:
-    """The table, created (at the location) if it is missing, with all columns of this release.
+    """The table with all columns of this release, created (at `location`) if it is missing.
 
-    Columns are added at the end, where they are null in older rows. Safe when several workers do it at once.
-    Raises ConfigError when it has other columns, StateRefused when its location is another catalog's.
+    New columns are added at the end, and are null in older rows. Safe when several workers do it at once.
+    Raises ConfigError when the table has other columns, StateRefused when another catalog owns its location.
     """
     with suppress(NamespaceAlreadyExistsError, IntegrityError):  # another worker was faster
         catalog.create_namespace_if_not_exists(table.name.partition(".")[0])
@@ -169,7 +168,7 @@ def ensure(catalog: Catalog, table: ColdTable, location: str | None = None) -> T
 
 
 def ensure_all(catalog: Catalog) -> Iterator[str]:
-    """Ensure every table; what was made for it: a line per table or column."""
+    """Ensure every table; yields one line per table created or column added."""
     for name, table in TABLES.items():
         held = set(catalog.load_table(name).schema().column_names) if catalog.table_exists(name) else None
         columns = ensure(catalog, table).schema().column_names
@@ -211,7 +210,7 @@ def _partition_name(column: str, transform: Transform) -> str:  # type: ignore[t
 
 
 def rows_for(table: Table, rows: pa.Table) -> pa.Table:
-    """Rows of a route in the table's own Arrow schema; columns of a later release are null."""
+    """Rows of a route in the table's own Arrow schema; columns that a later release added are null."""
     schema = table.schema().as_arrow()
     rows = rows.rename_columns([RENAMED.get(name, name) for name in rows.column_names])
     for field in schema:

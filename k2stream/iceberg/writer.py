@@ -1,8 +1,8 @@
-"""Appends whose offsets ride in the snapshot: both are committed, or neither is.
+"""Appends rows together with their offsets in the snapshot: both are committed, or neither is.
 
-Each of our snapshots carries, under PROPERTY, how far every topic partition is in the table, so the newest
-one tells all. Snapshots of maintenance may lie above it, which is why the ancestry is walked; whoever expires
-snapshots copies the property into the one it leaves on top (`carried`).
+Each snapshot of a sink has, in PROPERTY, how far every topic partition is in the table, so the newest one is
+enough. Snapshots of maintenance may be newer, therefore the ancestors are searched. Whoever expires snapshots
+copies the property into the one that stays on top (`carried`).
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from k2stream.model.errors import ConfigError
 
 PROPERTY = "k2.positions"
 EPOCHS, SOURCES = "k2.epoch", "k2.source"
-"""By topic partition; those of earlier releases have none."""
+"""Both by topic partition; snapshots of earlier releases have none."""
 
 _CARRIED = (PROPERTY, EPOCHS, SOURCES)
 CONFLICTS = 20
 
 
 def positions(table: Table) -> dict[SourcePartition, SinkPosition]:
-    """How far each topic partition is in the table's current snapshot and its ancestors.
+    """How far each topic partition is, from the table's current snapshot and its ancestors.
 
-    Raises ConfigError when there are rows, but no snapshot that tells.
+    Raises ConfigError when there are rows, but no snapshot has positions.
     """
     carried_on = carried(table)
     if carried_on:
@@ -48,7 +48,7 @@ def positions(table: Table) -> dict[SourcePartition, SinkPosition]:
 
 
 def carried(table: Table) -> dict[str, str]:
-    """The positions as properties that a maintenance commit passes on; empty where no snapshot has them."""
+    """The positions as properties that a maintenance commit copies; empty when no snapshot has them."""
     snapshot = table.current_snapshot()
     while snapshot is not None:
         summary = snapshot.summary
@@ -61,11 +61,11 @@ def carried(table: Table) -> dict[str, str]:
 
 
 def append(load: Callable[[], Table], route: Route, batch: Rows) -> int:
-    """Commit a batch, less what the table holds already; the rows added.
+    """Commit a batch without the rows that the table already has; returns the rows added.
 
-    A commit that another writer overtook, or whose answer was lost, starts again from the table as it is
-    then: offsets that its ancestry covers are dropped, the rest is appended. Raises DestinationUnavailable
-    when that happens again and again, WentBack when the table does not hold what the batch goes on from.
+    After a conflict with another writer, or a lost answer, it starts again from the table's new state:
+    offsets that its ancestors cover are dropped, the rest is appended. Raises DestinationUnavailable after
+    CONFLICTS conflicts, WentBack when the table is not where the batch continues from.
     """
     for _ in range(CONFLICTS):
         table = load()
@@ -88,9 +88,9 @@ def append(load: Callable[[], Table], route: Route, batch: Rows) -> int:
 
 
 def reposition(load: Callable[[], Table], at: SourcePartition, position: SinkPosition) -> None:
-    """Commit no rows, but where a partition goes on from.
+    """Commit no rows, only the position that a partition continues from.
 
-    Does nothing when the next batch says it by itself. Raises WentBack when the table has later rows, and
+    Does nothing when the next batch will bring it. Raises WentBack when the table has later rows, and
     Overtaken.
     """
 
@@ -107,7 +107,7 @@ def reposition(load: Callable[[], Table], at: SourcePartition, position: SinkPos
 
 
 def _check(route: Route, batch: Rows, held: Mapping[SourcePartition, SinkPosition]) -> None:
-    """Raise WentBack unless each partition's first piece follows on."""
+    """Raise WentBack unless the first piece of each partition continues from the stored position."""
     first = {piece.partition: piece for piece in reversed(batch.pieces)}
     back = {
         (route.table, at): held.get(at)
@@ -119,7 +119,7 @@ def _check(route: Route, batch: Rows, held: Mapping[SourcePartition, SinkPositio
 
 
 def note(table: Table, held: Mapping[SourcePartition, SinkPosition]) -> None:
-    """Commit no rows, but how far each topic partition is in the table."""
+    """Commit no rows, only how far each topic partition is in the table."""
     nothing = table.schema().as_arrow().empty_table()
     table.append(nothing, snapshot_properties=_encode(held))
 

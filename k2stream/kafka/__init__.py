@@ -1,1 +1,1 @@
-"""Plain clients of the broker: how they connect, topics, reading stretches, lag."""
+"""Plain clients of the broker: connection options, topics, reading of offset ranges, lag."""

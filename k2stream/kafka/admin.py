@@ -1,4 +1,4 @@
-"""A broker's administration, through a client that is closed afterwards."""
+"""Administration of a broker, through a client that is closed afterwards."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ async def connected(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClien
 
 
 async def delete_before(settings: KafkaSettings, tp: TP, offset: int) -> None:
-    """Remove a partition's records below an offset: its log begins there afterwards."""
+    """Delete a partition's records below an offset, which becomes the first one of its log."""
     async with connected(settings) as admin:
         await admin.delete_records({TopicPartition(*tp): RecordsToDelete(before_offset=offset)})

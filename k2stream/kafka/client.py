@@ -1,4 +1,4 @@
-"""How every Kafka client connects, and what an offset that is not there raises."""
+"""The connection options of every Kafka client, and the error for an offset that does not exist."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from k2stream.settings import KafkaSettings
 
 
 def client_options(settings: KafkaSettings) -> dict[str, Any]:
-    """Keyword arguments of aiokafka's clients."""
+    """Keyword arguments for aiokafka's clients."""
     options: dict[str, Any] = {
         "bootstrap_servers": settings.bootstrap,
         "security_protocol": settings.security_protocol,
@@ -32,9 +32,10 @@ def client_options(settings: KafkaSettings) -> dict[str, Any]:
 
 @contextmanager
 def all_there(what: str) -> Iterator[None]:
-    """Around reads of a client with `auto_offset_reset="none"`: raise Expired where it finds no such offset.
+    """Wrap reads of a client with `auto_offset_reset="none"`: raises Expired for an offset that is missing.
 
-    Any other setting goes on elsewhere without a word, and takes an expired stretch for an empty one.
+    With any other setting the client continues elsewhere silently, and an expired range looks like an empty
+    one.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""The creation of topics, and what a missing one means."""
+"""Creates topics, and decides what a missing topic means."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ async def ensure_topics(
     anew: Collection[str] = (),
     leave: bool = False,
 ) -> None:
-    """Create the topics that are missing; safe when several workers do it at once.
+    """Create the missing topics; safe when several workers do it at once.
 
-    One in which a group of ours has read, or of a table whose own group has read its source, is lost: that
-    raises StateRefused, unless it is named by `anew`, or it is left missing where the caller does not need
-    it (`leave`). Raises ConfigError when a topic exists with another partition count, or the broker cannot be
-    reached.
+    A missing topic is lost if one of the platform's groups has read it, or, for the changelog of a table, if
+    the table's own group has read its source. A lost topic raises StateRefused, unless it is in `anew` and
+    therefore recreated, or `leave` keeps it missing. Raises ConfigError when a topic exists with another
+    partition count, or the broker cannot be reached.
     """
     admin = AIOKafkaAdminClient(**client_options(settings))
     try:
@@ -58,7 +58,7 @@ async def ensure_topics(
 
 
 async def lost_topics(settings: KafkaSettings, names: Collection[str]) -> list[str]:
-    """Of topics those that do not exist, though a group of ours has read them."""
+    """Those of the named topics that do not exist although one of the platform's groups has read them."""
     async with connected(settings) as admin:
         existing = set(await admin.list_topics())
         missing = [topic for topic in topics.declared(settings) if topic.name in set(names) - existing]
@@ -66,7 +66,7 @@ async def lost_topics(settings: KafkaSettings, names: Collection[str]) -> list[s
 
 
 async def _lost(admin: AIOKafkaAdminClient, missing: Sequence[topics.Topic]) -> dict[str, tuple[str, str]]:
-    """Of missing topics those that were read, or made from what was read: the group, and what it read."""
+    """The lost ones of missing topics, each with the group, and the topic that the group has read."""
     found: dict[str, tuple[str, str]] = {}
     for group in groups.GROUPS if missing else ():
         offsets = await groups.offsets(admin, group)
@@ -100,7 +100,7 @@ async def _create(admin: AIOKafkaAdminClient, missing: list[topics.Topic], setti
     try:
         await admin.create_topics(new)
     except TopicAlreadyExistsError:
-        pass  # another worker was faster; the partition check below has the last word
+        pass  # another worker was faster; the partition check below decides
     except KafkaError as error:
         raise ConfigError(
             f"topics cannot be created at {settings.bootstrap}: {error}; check K2_KAFKA_REPLICATION "
@@ -114,7 +114,7 @@ async def _check_partitions(admin: AIOKafkaAdminClient, declared: Sequence[topic
         described = {item["topic"]: len(item["partitions"]) for item in await admin.describe_topics(names)}
         if all(described.get(name) for name in names):
             break
-        await asyncio.sleep(0.1)  # metadata of a topic just created
+        await asyncio.sleep(0.1)  # metadata of a new topic may not be there yet
     for topic in declared:
         found = described.get(topic.name)
         if found != topic.partitions:

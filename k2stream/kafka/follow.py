@@ -1,4 +1,4 @@
-"""Following topics for ever: in a group that commits what is done, or in none from the beginning."""
+"""Follows topics indefinitely: in a group that commits progress, or without one from the beginning."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from k2stream.settings import KafkaSettings
 
 SESSION_MS, HEARTBEAT_MS = 6_000, 1_000
 STOP_SECONDS = 1.0
-"""Then the broker is taken to be unavailable."""
+"""After this time, the broker is considered unavailable."""
 
 _POLL_MS = 1_000
 
@@ -28,12 +28,12 @@ class GroupReader:
         self._consumer = consumer
 
     async def poll(self) -> Mapping[TP, Sequence[Any]]:
-        """The next records by partition; none after a second without any."""
+        """The next records by partition; empty after a second without any."""
         polled = await self._consumer.getmany(timeout_ms=_POLL_MS)
         return {TP(*tp): records for tp, records in polled.items()}
 
     async def commit(self, tp: TP, offset: int) -> None:
-        """Say that everything below an offset is done."""
+        """Commit an offset: all records below it are done."""
         await self._consumer.commit({TopicPartition(*tp): offset})
 
 
@@ -41,7 +41,7 @@ class GroupReader:
 async def in_group(
     settings: KafkaSettings, topic: str, group: str, longest_ms: int
 ) -> AsyncIterator[GroupReader]:
-    """Read a topic as a member of a group, from its beginning at first; `longest_ms` between two polls."""
+    """Read a topic in a group, at first from its beginning; at most `longest_ms` between two polls."""
     consumer = AIOKafkaConsumer(
         topic,
         group_id=group,
@@ -62,15 +62,15 @@ async def in_group(
 
 
 class Followed(NamedTuple):
-    """What one poll gave of a partition, and where it stood when following began."""
+    """The records of one poll of a partition, and the partition's first offset when following began."""
 
     records: Sequence[Any]
     beginning: int
-    caught_up: bool  # all that was there at the start has been yielded before
+    caught_up: bool  # all records that existed at the start were yielded before
 
 
 async def from_beginning(settings: KafkaSettings, tp: TP) -> AsyncGenerator[Followed, None]:
-    """A partition's records from its beginning on, for ever; an item per poll, at least one a second."""
+    """Follow a partition's records from its beginning; yields one item per poll, at least one per second."""
     where = TopicPartition(*tp)
     consumer = AIOKafkaConsumer(
         group_id=None, enable_auto_commit=False, auto_offset_reset="earliest", **client_options(settings)

@@ -1,4 +1,4 @@
-"""The consumer groups of the platform: their names, what they read, their members and committed offsets."""
+"""The platform's consumer groups: their names, what they read, their members and committed offsets."""
 
 from __future__ import annotations
 
@@ -30,31 +30,31 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
     Role.HOT.group: _ALL_LAYERS,
     Role.COLD.group: _ALL_LAYERS,
 }
-"""What each consumer group reads."""
+"""The topics that each consumer group reads."""
 
 GROUPS = tuple(SOURCES)
-"""The consumer groups of the roles that read."""
+"""The consumer groups of the roles that read topics."""
 
 _NOT_YET = (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError, GroupLoadInProgressError)
-"""Errors of a broker that has just started, or makes its topic of groups because it is asked."""
+"""Errors of a broker that has just started, or that is still creating its topic of group offsets."""
 
 _ATTEMPTS, _PAUSE_SECONDS = 50, 0.2
 
 
 class Committed(NamedTuple):
-    """What a group has committed of a partition: the next offset to read, and its metadata."""
+    """A group's committed state of a partition: the next offset to read, and the metadata."""
 
     offset: int
     metadata: str
 
 
 def gap_fill_group(exchange: str) -> str:
-    """The consumer group of an exchange's gap filler: what it has committed is answered."""
+    """The consumer group of an exchange's gap filler; events below its committed offset are handled."""
     return f"k2-gap-fill-{exchange}"
 
 
 async def offsets(admin: AIOKafkaAdminClient, group: str) -> dict[TP, Committed]:
-    """What a group has committed. Raises ConfigError when its coordinator gives no answer for 10 s."""
+    """A group's committed offsets. Raises ConfigError when its coordinator does not answer for 10 s."""
     for _ in range(_ATTEMPTS):
         try:
             found: Mapping[Any, Any] = await admin.list_consumer_group_offsets(group)
@@ -70,13 +70,13 @@ async def offsets(admin: AIOKafkaAdminClient, group: str) -> dict[TP, Committed]
 
 
 async def committed(settings: KafkaSettings, group: str) -> dict[TP, Committed]:
-    """As `offsets`, through a client of its own."""
+    """As `offsets`, through a temporary client."""
     async with connected(settings) as admin:
         return await offsets(admin, group)
 
 
 async def members(settings: KafkaSettings) -> set[str]:
-    """The roles' groups that have a member."""
+    """The groups of roles that have at least one member."""
     async with connected(settings) as admin:
         return {group for group in SOURCES if await _members(admin, group)}
 
@@ -84,7 +84,8 @@ async def members(settings: KafkaSettings) -> set[str]:
 async def _members(admin: AIOKafkaAdminClient, group: str) -> int:
     for _ in range(_ATTEMPTS):
         try:
-            # One at a time: aiokafka takes the answer for that of an older version, and reads one right.
+            # One group per request: aiokafka parses the answer as an older version, which is right for one
+            # only.
             (answer,) = await admin.describe_consumer_groups([group])
         except _NOT_YET:
             await asyncio.sleep(_PAUSE_SECONDS)

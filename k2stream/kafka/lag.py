@@ -32,7 +32,7 @@ class LagReader:
             for name in topics.EXCHANGES
             if settings.feeds.fills_gaps(name)
         }
-        """The gap fillers' groups, and what they read."""
+        """The gap fillers' groups, and the topics they read."""
         self._sources = {**SOURCES, **self.fillers}
         self._partitions = {topic.name: topic.partitions for topic in topics.declared(settings.kafka)}
 
@@ -55,7 +55,7 @@ class LagReader:
         await self._admin.close()
 
     async def lag(self, groups: Iterable[str] = SOURCES) -> dict[str, dict[str, int]]:
-        """Records not yet committed, {group: {topic: lag}}."""
+        """The number of records not committed yet, as {group: {topic: lag}}."""
         found: dict[str, dict[str, int]] = {}
         for group in groups:
             ends, committed = await self._ends(group), await self._committed(group)
@@ -66,7 +66,7 @@ class LagReader:
         return found
 
     async def passed(self, group: str, seconds: float) -> bool:
-        """Wait until a group has committed all that its topics hold now; whether it did, in time."""
+        """Wait until a group has committed all that its topics have now; False after `seconds`."""
         ends = await self._ends(group)
         try:
             async with asyncio.timeout(seconds):

@@ -1,4 +1,4 @@
-"""A group's committed offsets, read and moved while no worker of the group runs."""
+"""Reads and moves a group's committed offsets while none of its workers is running."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from k2stream.settings import KafkaSettings
 
 
 class GroupBusy(Unavailable):
-    """The group has members: only they commit."""
+    """The group has members: only they can commit."""
 
 
 class GroupPositions:
-    """Some partitions of a group, read by nobody; an async context manager."""
+    """Some partitions of a group, which are not consumed; an async context manager."""
 
     def __init__(self, settings: KafkaSettings, group: str, partitions: Iterable[TP]) -> None:
         self._consumer = AIOKafkaConsumer(
@@ -56,12 +56,12 @@ class GroupPositions:
         return {TP(*tp): offset for tp, offset in found.items()}
 
     async def committed(self, tp: TP) -> int | None:
-        """The offset that the group has committed of a partition; None for none."""
+        """The group's committed offset of a partition; None without one."""
         offset: int | None = await self._consumer.committed(TopicPartition(*tp))
         return offset
 
     async def commit(self, offsets: Mapping[TP, Committed]) -> None:
-        """Commit for the group. Raises GroupBusy when a worker is a member of it."""
+        """Commit offsets for the group. Raises GroupBusy when the group has members."""
         wanted = {TopicPartition(*tp): OffsetAndMetadata(*given) for tp, given in offsets.items()}
         try:
             await self._consumer.commit(wanted)

@@ -1,4 +1,4 @@
-"""Writing to topics outside of a worker: acknowledged by all replicas, and once."""
+"""Writes to topics outside of a worker, acknowledged by all replicas and without duplicates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from k2stream.kafka.client import client_options
 from k2stream.settings import KafkaSettings
 
 EMPTY_RECORDS = 100_000
-"""Records of a batch that only takes offsets: compressed, some hundred bytes."""
+"""Records per batch that only occupies offsets; compressed, such a batch is a few hundred bytes."""
 
 _BATCH_BYTES = 8 << 20
 
@@ -21,7 +21,7 @@ Header = tuple[str, bytes]
 
 
 class DurableProducer:
-    """Sends in order per partition; what `send` returned is durable when it has been awaited."""
+    """Sends in order per partition; a record is durable once the result of `send` was awaited."""
 
     def __init__(self, producer: AIOKafkaProducer) -> None:
         self._producer = producer
@@ -34,18 +34,18 @@ class DurableProducer:
         partition: int | None = None,
         headers: Iterable[Header] = (),
     ) -> Awaitable[Any]:
-        """Queue a record; its metadata (`.partition`, `.offset`) comes once it is durable."""
+        """Queue a record; awaiting the result gives its metadata (`.partition`, `.offset`) once durable."""
         sent: Awaitable[Any] = await self._producer.send(
             topic, value, key, partition, headers=list(headers) or None
         )
         return sent
 
     async def flush(self) -> None:
-        """Return when all that was sent is durable."""
+        """Wait until everything that was sent is durable."""
         await self._producer.flush()
 
     async def occupy(self, tp: TP, count: int) -> int:
-        """Take offsets at a partition's end with empty records, `count` or EMPTY_RECORDS; the end then."""
+        """Append empty records, at most `count` or EMPTY_RECORDS, to occupy offsets; returns the new end."""
         batch = self._producer.create_batch()
         for _ in range(min(EMPTY_RECORDS, count)):
             if batch.append(timestamp=None, key=None, value=None) is None:
@@ -57,7 +57,7 @@ class DurableProducer:
 
 @asynccontextmanager
 async def producing(settings: KafkaSettings, *, compressed: bool = False) -> AsyncIterator[DurableProducer]:
-    """A producer of one's own; `compressed` for large batches of what compresses well."""
+    """A producer for the context's time; `compressed` is for large batches that compress well."""
     options: dict[str, Any] = {**client_options(settings), "acks": "all", "enable_idempotence": True}
     if compressed:
         options |= {"compression_type": "gzip", "max_batch_size": _BATCH_BYTES}

@@ -1,4 +1,4 @@
-"""Reading stretches of topics outside of any group: by record, or in bulk by column."""
+"""Reads offset ranges of topics without a group: record by record, or in bulk by column."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from k2stream.model.errors import ConfigError
 from k2stream.settings import KafkaSettings
 
 Stretches = Mapping[int, tuple[int, int]]
-"""By partition: the first offset, and the one after the last."""
+"""By partition: the first offset, and the offset after the last."""
 
 
 class Reader:
-    """A client without a group; an async context manager. `columnar` reads RecordBatch instead of records."""
+    """A client without a group; an async context manager. With `columnar`, it reads RecordBatch objects."""
 
     def __init__(self, settings: KafkaSettings, *, columnar: bool = False) -> None:
         self._consumer = AIOKafkaConsumer(
@@ -50,7 +50,7 @@ class Reader:
         return topic in await self._consumer.topics()
 
     async def held(self, topic: str, partitions: int) -> Stretches:
-        """What the broker holds now. Raises ConfigError when the topic does not exist."""
+        """The offset ranges that the broker retains now. Raises ConfigError when the topic does not exist."""
         if not await self.exists(topic):
             raise ConfigError(f"topic {topic} does not exist on this broker: start what writes it (`k2 up`)")
         tps = [TopicPartition(topic, number) for number in range(partitions)]
@@ -58,20 +58,20 @@ class Reader:
         return {tp.partition: (begin[tp], end[tp]) for tp in tps}
 
     async def since(self, topic: str, partitions: int, ms: int) -> Stretches:
-        """What the broker holds now from the first record of that timestamp or later on."""
+        """As `held`, but only from the first record on whose timestamp is at least `ms`."""
         held = await self.held(topic, partitions)
         begins = await self._consumer.offsets_for_times({TopicPartition(topic, n): max(ms, 0) for n in held})
         found = {tp.partition: begin.offset for tp, begin in begins.items() if begin is not None}
         return {number: (found.get(number, end), end) for number, (_, end) in held.items()}
 
     async def shown(self, wanted: Mapping[TP, int]) -> dict[TP, Shown]:
-        """What the broker shows of partitions, and of one offset each (-1: of none)."""
+        """What the broker shows of partitions, and of one offset each (-1: no offset)."""
         return await look_at(self._consumer, wanted)
 
     async def read(self, topic: str, stretches: Stretches) -> AsyncIterator[Any]:
-        """What lies in the stretches, each partition in order; a RecordBatch may reach beyond the end.
+        """The contents of the ranges, in order per partition; a RecordBatch may extend beyond the end.
 
-        A RecordBatch has records. Raises Expired when a part of them is not there.
+        A RecordBatch is never empty. Raises Expired when part of a range is not there.
         """
         ends = {
             TopicPartition(topic, number): end for number, (begin, end) in stretches.items() if begin < end

@@ -1,1 +1,1 @@
-"""Bronze, silver and gold as Arrow tables: the columns of each, and which topic they are made of."""
+"""Bronze, silver and gold as Arrow tables: the columns of each, and the topic each is made from."""

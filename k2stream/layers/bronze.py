@@ -1,4 +1,4 @@
-"""Bronze: each exchange's trades in its own fields and literal digits."""
+"""Bronze: the trades of each exchange in its own fields and literal digits."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _INGEST = {"receive_time": "k2_recv", "connection": "k2_conn", "sequence": "k2_s
 _POSITION = {"raw_partition", "raw_offset"}
 
 FEW_RECORDS = 300
-"""Fewer are read faster one by one."""
+"""Smaller batches are faster to read record by record."""
 
 
 def columns(exchange: Exchange, schema: pa.Schema, batch: RecordBatch) -> pa.Table:
-    """Raw records to rows. Raises Unreadable."""
+    """Convert raw records to rows. Raises Unreadable."""
     kinds = {name: schema.field(name).type for name in schema.names if name not in _POSITION}
     try:
         if len(batch) < FEW_RECORDS:
@@ -44,9 +44,9 @@ def columns(exchange: Exchange, schema: pa.Schema, batch: RecordBatch) -> pa.Tab
 
 
 def _at_once(exchange: Exchange, kinds: dict[str, pa.DataType], batch: RecordBatch) -> dict[str, pa.Array]:
-    """The columns of records that are all like the first, which is good; NotColumnar for any others.
+    """The columns of records that all have the fields of the first, valid record; else raises NotColumnar.
 
-    Then all are good: native records take any string, and any number that a uniform batch may have.
+    Checking one is enough: native records accept any string, and any number that a uniform batch can have.
     """
     _, unreadable = raw.decode(exchange, batch.values[:1])
     if unreadable:
@@ -66,7 +66,7 @@ def _as(values: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def _one_by_one(exchange: Exchange, kinds: dict[str, pa.DataType], batch: RecordBatch) -> dict[str, pa.Array]:
-    """The columns of any records."""
+    """The columns of any records. Raises Unreadable."""
     records, bad = raw.decode(exchange, batch.values)
     if bad:
         raise Unreadable(bad)

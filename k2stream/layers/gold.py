@@ -1,4 +1,4 @@
-"""Gold: candles, a row a revision until they are merged."""
+"""Gold: candles, one row per revision until they are merged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ IDENTITY = ["exchange", "canonical_symbol", "open_time"]
 
 
 def columns(batch: RecordBatch) -> pa.Table:
-    """Candle records to rows. Raises ValueError, and LookupError for an unknown schema."""
+    """Convert candle records to rows. Raises ValueError, or LookupError for an unknown schema."""
     fields = candles.columns(batch.values)
     check_times([np.array(fields[name], np.int64) for name in ("open_time", "close_time")], 1000)
     check_times([np.array(fields[name], np.int64) for name in ("first_trade_time", "last_trade_time")])
@@ -42,7 +42,7 @@ def _decimals(mantissas: list[int], kind: pa.DataType) -> pa.Array:
 
 
 def newest(rows: pa.Table) -> pa.Table:
-    """The highest revision of each candle; of equal ones the last that came."""
+    """The highest revision of each candle; of equal revisions, the last to arrive."""
     position = pa.array(range(len(rows)), pa.int64())
     keys = rows.select([*IDENTITY, "revision"]).append_column("position", position)
     keys = keys.sort_by([("revision", "ascending"), ("position", "ascending")])

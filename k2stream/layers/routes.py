@@ -3,4 +3,4 @@
 from k2stream.layers import bronze, gold, silver
 
 ROUTES = {route.table: route for route in (*bronze.ROUTES, silver.ROUTE, *gold.ROUTES)}
-"""By table."""
+"""By table name."""

@@ -1,7 +1,7 @@
 """The Arrow schema of every table.
 
-The canonical ones derive from schemas/avro, the native ones from what each exchange says of its fields.
-ClickHouse's columns (schemas/clickhouse) and Iceberg's (iceberg/tables.py) are held to these.
+The canonical schemas derive from schemas/avro, the native ones from the field types of each exchange. Tests
+compare the columns of ClickHouse (schemas/clickhouse) and Iceberg (iceberg/tables.py) with them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from k2stream.exchanges.spec import Native
 
 UTC_MICROSECONDS = pa.timestamp("us", tz="UTC")
 WORD = pa.dictionary(pa.int32(), pa.string())
-"""A string of few different values."""
+"""A string column with few distinct values."""
 
 _WORDS = {"exchange", "symbol", "canonical_symbol", "timeframe", "side"}
 _PRIMITIVE = {
@@ -48,7 +48,7 @@ def _avro(name: str) -> pa.Schema:
 def _arrow(kind: Any) -> pa.DataType:
     if isinstance(kind, str):
         return _PRIMITIVE[kind]
-    if isinstance(kind, list):  # a union with null: every column may be null
+    if isinstance(kind, list):  # a union with null: any column may be null
         (kind,) = (option for option in kind if option != "null")
         return _arrow(kind)
     match kind:
@@ -67,14 +67,14 @@ _FIELDS = {str: pa.string(), Raw: pa.string(), int: pa.int64(), bool: pa.bool_()
 
 
 def _native(native: Native) -> pa.Schema:
-    """An exchange's own fields, and what ingest knows of a record."""
+    """An exchange's own fields, and the fields that ingest adds to a record."""
     kinds = {name: _plain(kind) for name, kind in get_type_hints(native.record).items()}
     fields = [pa.field(name, WORD if name in native.words else _FIELDS[kind]) for name, kind in kinds.items()]
     return pa.schema([*fields, *_RECEIVED])
 
 
 def _plain(kind: Any) -> Any:
-    """The type of a field that may be absent."""
+    """The type of a field, without None for optional ones."""
     return next(option for option in get_args(kind) or (kind,) if option is not NoneType)
 
 

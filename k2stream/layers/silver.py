@@ -1,4 +1,4 @@
-"""Silver: canonical trades, every field."""
+"""Silver: canonical trades with every field."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DERIVED = {"side", "vendor_data"}
 
 
 def columns(batch: RecordBatch) -> pa.Table:
-    """Canonical records to rows. Raises ValueError, and LookupError for an unknown schema."""
+    """Convert canonical records to rows. Raises ValueError, or LookupError for an unknown schema."""
     check_sizes(batch.values, batch.keys, 0)
     decoded = trades.decode(batch.values)
     check_times([decoded.timestamp, decoded.receive_time, decoded.process_time])
@@ -55,17 +55,17 @@ def _column(values: Any, name: str) -> pa.Array:
 
 
 def _decimals(fixed: NDArray[np.uint8]) -> pa.Array:
-    """Big-endian rows of 16 bytes are Arrow's decimals, reversed."""
+    """Big-endian rows of 16 bytes, reversed, are Arrow's decimals."""
     return pa.Array.from_buffers(
         SILVER.field("price").type, len(fixed), [None, pa.py_buffer(np.ascontiguousarray(fixed[:, ::-1]))]
     )
 
 
 def fresh(rows: pa.Table, marks: Marks) -> tuple[pa.Table, Marks]:
-    """Drop what a replay, or a normaliser that does not know it was replaced, wrote again.
+    """Drop rows that a replay, or a normalizer that does not know it was replaced, wrote again.
 
-    Each writer goes through an (exchange, raw partition) in order, from a point at or before the mark: what
-    is not above the highest raw offset so far was there before.
+    Each writer processes an (exchange, raw partition) in order, from a point at or before the mark: a row
+    that is not above the highest raw offset so far was written before.
     """
     exchanges = rows["exchange"].combine_chunks()
     partitions = rows["raw_partition"].to_numpy()

@@ -1,4 +1,4 @@
-"""The tables of the layers: which topic each holds, and its name in either tier."""
+"""The tables of the layers: the topic each is filled from, and its name in both tiers."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class LayerTable:
     layer: Literal["bronze", "silver", "gold"]
     topic: str
     hot: str
-    """ClickHouse's name, in the settings' database."""
+    """The name in ClickHouse, without the database."""
 
     cold: str
-    """Iceberg's name, with its namespace."""
+    """The name in Iceberg, with its namespace."""
 
     exchange: str = ""
     timeframe: str = ""
 
     def takes(self, exchange: str) -> bool:
-        """Whether raw records of an exchange are in it, or what is made of them."""
+        """Whether the table has raw records of an exchange, or data derived from them."""
         return self.exchange in ("", exchange)
 
 
@@ -49,4 +49,4 @@ SILVER = _table("silver", topics.NORMALIZED, "silver_trades")
 GOLD = {timeframe: _gold(timeframe) for timeframe in TIMEFRAMES}
 
 TABLES = {table.hot: table for table in (*BRONZE.values(), SILVER, *GOLD.values())}
-"""All of them, by the hot tier's name."""
+"""All tables by their name in the hot tier."""

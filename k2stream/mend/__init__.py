@@ -1,1 +1,1 @@
-"""What can be done where a worker refuses its state: found out, said beforehand, done."""
+"""Repairs a state that a worker refuses: it is examined, the repair is announced, then carried out."""

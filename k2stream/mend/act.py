@@ -1,4 +1,4 @@
-"""Mending: what is done to a role's state, and what is lost by it, said before it is done."""
+"""Carries out the repair of a role's state, as announced by its plan."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from k2stream.settings import KafkaSettings, Settings
 
 
 async def do(settings: Settings, made: MendPlan, held: dict[str, BatchTable], say: Say) -> None:
-    """Do what was planned; killed anywhere, another run finishes it. The role's workers must not run."""
+    """Do what was planned; after a kill, another run finishes it. The role's workers must not be running."""
     await _create_changelogs(settings.kafka, made.role, held)
     goals: dict[TP, tuple[int, Note]] = {}
     if made.role == "candles":
@@ -52,7 +52,7 @@ async def do(settings: Settings, made: MendPlan, held: dict[str, BatchTable], sa
             if item.tp not in goals and (item.note is not None or item.shown.record is not None):
                 kept = item.note or proof.note(item.shown.record)  # type: ignore[arg-type]
                 goals[item.tp] = item.committed, Note(kept.version, kept.generation + 1, kept.proof)
-    for tp, offsets in made.fills.items():  # after what its table has to know
+    for tp, offsets in made.fills.items():  # after the rebuild: it uses the tables' state
         (table,) = [table for table in held.values() if table.source == tp.topic]
         count = await fill.fill(settings, Bronze(open_catalog(settings.iceberg)), tp, offsets, table)
         say(f"{tp.topic}[{tp.partition}]: {count} trades normalised from Iceberg")
@@ -65,7 +65,7 @@ def _is_filled(made: MendPlan, item: SourceFound) -> bool:
 
 
 def _after(made: MendPlan, tp: TP, begin: int) -> Note:
-    """A note of a log that begins where reading goes on: nothing before it can be shown."""
+    """The note for a log that begins where reading continues, so that no earlier record can be a proof."""
     (item,) = [item for item in made.found if item.tp == tp]
     return proof.note(Proof(begin - 1, 0, 0), _generation([item]) + 1)
 
@@ -77,7 +77,7 @@ def _generation(found: Iterable[SourceFound]) -> int:
 async def _ends(
     settings: KafkaSettings, tps: Sequence[TP], found: Sequence[SourceFound]
 ) -> dict[TP, tuple[int, Note]]:
-    """Where the tables will be at least, once they are rebuilt from all raw records that there are then."""
+    """The least positions, with their notes, that the tables will have after a rebuild from raw records."""
     ends = {tp: held.end for tp, held in (await shown_at(settings, dict.fromkeys(tps, -1))).items()}
     shown = await shown_at(settings, {tp: end - 1 for tp, end in ends.items()})
     goals = {}
@@ -89,10 +89,10 @@ async def _ends(
 
 
 async def _rebuild(settings: Settings, made: MendPlan, held: dict[str, BatchTable], say: Say) -> int:
-    """Tables as all raw records make them; how many entries were other.
+    """Rebuild the tables from all raw records; returns how many entries changed.
 
-    Those of the normaliser up to what it has committed, and only those that are lost: feeds go on, and what a
-    table says to be done is never read again.
+    Of the normalizer, only lost tables are rebuilt, and only up to its committed offsets: feeds continue, and
+    records that a table marks as applied are never read again.
     """
     limits: dict[TP, int] = {}
     if made.role == "normalize":
@@ -117,7 +117,7 @@ async def _create_changelogs(settings: KafkaSettings, role: str, held: dict[str,
 
 
 async def _tell(settings: KafkaSettings, skips: Sequence[SourceFound]) -> None:
-    """A feed event for what was never read: candles of that time are not healthy."""
+    """Publish a feed event for records that were never read: candles of that time are not healthy."""
     if not skips:
         return
     now = clock.now_us()
@@ -134,7 +134,7 @@ async def _tell(settings: KafkaSettings, skips: Sequence[SourceFound]) -> None:
 async def _write(
     settings: KafkaSettings, group: str, goals: dict[TP, tuple[int, Note]], held: dict[str, BatchTable]
 ) -> None:
-    """Positions with their notes: in the tables' changelogs, then beside the group's offsets."""
+    """Write positions and notes to the tables' changelogs, then to the group's committed offsets."""
     async with producing(settings) as producer:
         for tp, (_, kept) in goals.items():
             for table in held.values():

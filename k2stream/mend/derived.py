@@ -1,8 +1,8 @@
-"""Topics that a role writes, lost or made anew under those who read them.
+"""Repairs topics that a role writes, after they were lost or recreated while others read them.
 
-What was made from raw records is made again: the topic is filled, and the sinks read it from its
-beginning, under a new epoch. Silver drops the trades that it has, by their raw offsets; of candles the
-highest revision counts.
+What was derived from raw records is derived again: the topic is filled, and sinks read it from its beginning
+with a new epoch. Silver drops trades it has already, by their raw offsets; of candles, the highest revision
+counts.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from k2stream.settings import KafkaSettings, Settings
 
 
 class Misread(NamedTuple):
-    """A partition of which a tier's table holds a log that is not there any more."""
+    """A partition whose rows in a tier's table come from a log that no longer exists."""
 
     table: LayerTable
     partition: int
@@ -42,19 +42,19 @@ class Misread(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DerivedFound:
-    """What is wrong of the topics that a role writes."""
+    """What is wrong with the topics that a role writes."""
 
     role: str
     missing: Sequence[str]
     misread: Sequence[Misread]
     unseen: Mapping[str, str]
-    """By tier that is unavailable, what it said."""
+    """The error of each tier that is unavailable."""
 
     def __bool__(self) -> bool:
         return bool(self.missing or self.misread)
 
     def lines(self) -> Iterator[str]:
-        """What is seen, what will be done, and what is lost by it."""
+        """What is wrong, what will be done, and what is lost by it, as lines of text."""
         for topic in self.missing:
             yield f"seen: topic {topic} does not exist, but it has been read"
             yield f"will do: {topic} is created, empty"
@@ -70,7 +70,7 @@ class DerivedFound:
 
 
 async def look(settings: Settings, role: str) -> DerivedFound:
-    """What is there now."""
+    """Examine the topics that a role writes, and the tables of their readers."""
     written = topics.written_by(role)
     missing = await lost_topics(settings.kafka, written)
     held = [table for table in TABLES.values() if table.topic in written]
@@ -94,7 +94,7 @@ async def look(settings: Settings, role: str) -> DerivedFound:
 
 
 async def _misread(settings: KafkaSettings, sink: Destination, route: Route, *, gone: bool) -> list[int]:
-    """Partitions whose last record read is not in the log; all that were read when the topic is `gone`."""
+    """Partitions whose last read record is not in the log; all that were read when the topic is `gone`."""
     held = await asyncio.to_thread(sink.positions, route)
     read = {number: position for number, position in held.items() if position.offset >= 0}
     if gone or not read:
@@ -114,10 +114,10 @@ async def _misread(settings: KafkaSettings, sink: Destination, route: Route, *, 
 
 
 async def mend(settings: Settings, found: DerivedFound, done: Mapping[TP, int], say: Say) -> None:
-    """Create what is missing, fill it, and let the sinks read it.
+    """Create the missing topics, fill them, and make the sinks read them again.
 
-    `done` as of `publish_again`. Killed anywhere, another run does all of it again for the sinks that are
-    left; the last step is theirs.
+    `done` is as in `publish_again`. After a kill, another run repeats everything for the remaining sinks,
+    whose positions are moved last.
     """
     if not found:
         return

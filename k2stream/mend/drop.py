@@ -1,8 +1,8 @@
-"""Bronze rows whose offsets mean another trade: the offsets were used twice.
+"""Removes bronze rows that are attributed to another trade, because their offsets were used twice.
 
-What an offset means is what the normaliser took it for: canonical trades carry it. A sink that had not read
-what a cut took with it went on in the new log, under offsets of others; one that had read it while the
-normaliser had not has rows of the old log under offsets that the new one goes on with.
+The trade of an offset is the one that the normalizer read, as canonical trades carry the offset. A sink that
+had not read the records lost in a truncation continued in the new log, at offsets of other trades. A sink
+that had read them before the normalizer did has rows of the old log at offsets that the new log uses again.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from k2stream.settings import ClickHouseSettings, IcebergSettings, Settings
 class Reached(NamedTuple):
     """How far a sink's bronze table is in a raw partition: the offset after its last.
 
-    `reads`: whether the last record that it read is one of the log as it is; None where nothing tells.
-    `newest` is when that was written, ms since 1970, 0 where nothing tells.
+    `reads`: whether its last record is in the current log; None if unknown. `newest`: the time of that record
+    in ms since 1970, 0 if unknown.
     """
 
     hot: bool
@@ -36,9 +36,9 @@ class Reached(NamedTuple):
 
 
 class Drop(NamedTuple):
-    """Rows of a partition that are to go: offsets from `first` to before `end`, of ClickHouse or Iceberg.
+    """Rows of a partition to be removed from ClickHouse or Iceberg: offsets from `first` to before `end`.
 
-    `again`: the table is read again from `first` on; otherwise the trades come again above.
+    `again`: the table is read again from `first` on; if not, the trades arrive again at higher offsets.
     """
 
     hot: bool
@@ -50,7 +50,7 @@ class Drop(NamedTuple):
 
     @property
     def tier(self) -> str:
-        """Whose table it is."""
+        """The name of the tier with the table."""
         return "ClickHouse" if self.hot else "Iceberg"
 
     def __str__(self) -> str:
@@ -61,9 +61,9 @@ class Drop(NamedTuple):
 def drops(
     exchange: str, partition: int, cut: int, used: int, sinks: Iterable[Reached], *, normalised: bool
 ) -> Iterator[Drop]:
-    """What is wrong of a log whose offsets from `cut` to before `used` were given twice (pure).
+    """The rows to remove when offsets from `cut` to before `used` were assigned twice (pure).
 
-    `normalised`: whether the normaliser reads the new log, and has read nothing of the old one from there on.
+    `normalised`: the normalizer reads the new log, and has read nothing of the old one from `cut` on.
     """
     for sink in sinks:
         if sink.reads is (not normalised) and cut < (end := min(sink.end, used)):
@@ -71,7 +71,7 @@ def drops(
 
 
 def drop(settings: Settings, todo: Drop) -> None:
-    """Remove the rows, and go back; done again it does nothing more."""
+    """Remove the rows, and move the position back if planned; safe to repeat."""
     at = SourcePartition(topics.raw(todo.exchange), todo.partition)
     if todo.hot:
         _hot(settings.clickhouse, todo)

@@ -1,7 +1,7 @@
-"""Raw records that expired before they were normalised, normalised from Iceberg's bronze.
+"""Normalizes raw records from Iceberg's bronze that expired in Kafka before they were normalized.
 
-They keep their offsets, and are published before anything newer of their partition is read: what follows is
-as if they had been read in time. Killed anywhere, another run publishes them again, which readers drop.
+They keep their offsets, and are published before newer records of their partition are read: the result is as
+if they had been read in time. After a kill, another run publishes them again, and readers drop them.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from k2stream.settings import Settings
 
 
 async def fill(settings: Settings, bronze: Bronze, tp: TP, offsets: range, table: BatchTable) -> int:
-    """Normalise the offsets of a raw partition; how many canonical trades there were.
+    """Normalize the given offsets of a raw partition; returns the number of canonical trades.
 
-    `table` is the exchange's positions; its changes are the caller's to write.
+    `table` has the positions of the exchange; the caller must write its changes to Kafka.
     """
     of = exchanges.get(topics.exchange_of(tp.topic))
     spelled = instruments.spelling(of, instruments.load(settings.feeds.instruments_file))
@@ -49,7 +49,7 @@ async def fill(settings: Settings, bronze: Bronze, tp: TP, offsets: range, table
 
 
 async def _publish(producer: DurableProducer, tp: TP, done: Normalised) -> None:
-    """As the normaliser: canonical trades stay in their raw partition."""
+    """As the normalizer does: canonical trades get the partition number of their raw record."""
     for key, value in zip(done.keys, done.values, strict=True):
         await producer.send(topics.NORMALIZED, value, key, partition=tp.partition)
     for letter in done.dead_letters:

@@ -1,9 +1,9 @@
-"""A raw topic whose offsets were given twice goes on above all that were ever used.
+"""Moves a raw topic whose offsets were assigned twice above all offsets that were ever used.
 
-A raw offset is a trade's identity for good. Where a topic was made anew, or its log cut, new trades lie under
-offsets of others. The offsets up to the highest one used are filled up, what is new below it is published
-again above, as fetched afterwards, and the log then begins there: no offset means two things any more. Feeds
-go on meanwhile.
+A raw offset identifies a trade permanently. After a topic was recreated, or its log truncated, new trades
+have offsets of other trades. Therefore the offsets up to the highest used one are occupied, the new records
+below it are published again above it, marked as fetched afterwards, and the log is deleted up to there. Then
+no offset has two meanings. Feeds may continue meanwhile.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from k2stream.kafka.reader import Reader
 from k2stream.settings import KafkaSettings
 
 COPIED = "k2-copied-from"
-"""Header of a record that was published again: the offset under which it came first."""
+"""Header of a record that was published again: its first offset."""
 
 _CONNECTION = re.compile(rb'"k2_conn":"([^"]*)"')
 _LIFTED = f"{raw.FETCHED}lifted".encode()
@@ -29,7 +29,7 @@ Say = Callable[[str], None]
 
 
 class Lift(NamedTuple):
-    """A partition: offsets below `used` were given before, records from `first` to before `end` are new."""
+    """A partition: offsets below `used` were assigned before; records from `first` to `end` - 1 are new."""
 
     topic: str
     partition: int
@@ -39,12 +39,12 @@ class Lift(NamedTuple):
 
     @property
     def copies(self) -> int:
-        """New records below `used`, at least: those that came until now."""
+        """The number of new records below `used` so far; more may arrive."""
         return max(min(self.end, self.used) - self.first, 0)
 
 
 def backfilled(value: bytes) -> bytes:
-    """A raw record marked as fetched afterwards, also in its connection's name, for bronze has only that."""
+    """A raw record marked as fetched afterwards, also in its connection's name, as bronze has only that."""
     named = _CONNECTION.search(value)
     if named and raw.FETCHED.encode() not in named[1]:
         value = value[: named.end(1)] + _LIFTED + value[named.end(1) :]
@@ -52,14 +52,14 @@ def backfilled(value: bytes) -> bytes:
 
 
 async def plan(settings: KafkaSettings, topic: str, partition: int, used: int, newest_ms: int) -> Lift:
-    """What a partition needs: records after `newest_ms`, the time of the last one that was read, are new."""
+    """The lift for a partition, whose records after `newest_ms`, the time of the last read one, are new."""
     async with Reader(settings) as reader:
         (begin, end) = (await reader.since(topic, partition + 1, newest_ms + 1))[partition]
     return Lift(topic, partition, used, begin, end)
 
 
 async def lift(settings: KafkaSettings, todo: Lift, say: Say) -> int:
-    """Do it; the offset at which the log begins then. Killed anywhere, another run finishes it."""
+    """Do it; returns the first offset of the log afterwards. After a kill, another run finishes it."""
     async with producing(settings, compressed=True) as producer:
         async with Reader(settings) as reader:
             (_, end) = (await reader.held(todo.topic, todo.partition + 1))[todo.partition]
@@ -73,7 +73,7 @@ async def lift(settings: KafkaSettings, todo: Lift, say: Say) -> int:
 
 
 async def _copy(settings: KafkaSettings, producer: DurableProducer, todo: Lift) -> int:
-    """Publish the new records below `used` once more, from the one after the last that was already."""
+    """Publish the new records below `used` again, starting after the last one that was copied before."""
     async with Reader(settings) as reader:
         (begin, end) = (await reader.held(todo.topic, todo.partition + 1))[todo.partition]
         done = -1

@@ -1,4 +1,4 @@
-"""What a role's state refers to, and what of it is not so: as its worker looks, without the worker."""
+"""Compares a role's state with what it refers to, as its worker does at start, but without the worker."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from k2stream.tables.catalog import catalog
 from k2stream.tables.reading import load
 
 SOURCES = {"normalize": tuple(map(topics.raw, topics.EXCHANGES)), "candles": (topics.NORMALIZED,)}
-"""What the roles whose state can be mended read."""
+"""The source topics of the roles whose state can be repaired."""
 
 
 @dataclass(slots=True)
 class SourceFound:
-    """One source partition: how far it was read, what the broker shows, and what is wrong of the tables."""
+    """One source partition: how far it was read, what the broker shows, and what is wrong with its tables."""
 
     tp: TP
     committed: int
@@ -32,23 +32,23 @@ class SourceFound:
     shown: Shown
     judgement: Judgement
     tables: dict[str, Judgement] = field(default_factory=dict)
-    refused: bool = False  # by the role itself, whatever sinks find
+    refused: bool = False  # by the role itself, regardless of sinks
 
     def __post_init__(self) -> None:
         self.refused = self.judgement.verdict is Verdict.REFUSE
 
     @property
     def lost_tables(self) -> list[str]:
-        """Tables that cannot be used."""
+        """The names of tables that cannot be used."""
         return [name for name, judged in self.tables.items() if judged.verdict is Verdict.REFUSE]
 
     @property
     def is_right(self) -> bool:
-        """Whether a worker would go on, or take it to be right."""
+        """Whether a worker would continue from this state."""
         return self.judgement.verdict in (Verdict.CONTINUE, Verdict.ADOPT) and not self.lost_tables
 
     def lines(self) -> list[str]:
-        """What is wrong, in words."""
+        """What is wrong, as lines of text."""
         where = f"{self.tp.topic}[{self.tp.partition}]"
         own = [] if self.judgement.verdict in (Verdict.CONTINUE, Verdict.ADOPT) else [self.judgement.seen]
         tables = [f"table {name}: {self.tables[name].seen}" for name in self.lost_tables]
@@ -56,7 +56,7 @@ class SourceFound:
 
 
 async def look(settings: Settings, role: str) -> tuple[list[SourceFound], dict[str, BatchTable]]:
-    """Every source partition of a role, and its tables as their changelogs have them."""
+    """Every source partition of a role, and its tables as loaded from their changelogs."""
     held = {
         name: item.table for name, item in catalog(settings).items() if item.table.source in SOURCES[role]
     }

@@ -1,4 +1,4 @@
-"""What mends a role's state, and what is lost by it: said before anything is done."""
+"""Plans the repair of a role's state, and lists what is lost by it, before anything is done."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from k2stream.settings import KafkaSettings, Settings
 
 @dataclass(slots=True)
 class MendPlan:
-    """What will be done, in the order in which it is; `losses` are said before."""
+    """What will be done, in that order; `losses` are announced first."""
 
     role: str
     found: list[SourceFound]
-    committed: dict[TP, int]  # of all partitions, also of those that are right
+    committed: dict[TP, int]  # of all partitions, including correct ones
     drops: list[Drop] = field(default_factory=list)
     lifts: list[Lift] = field(default_factory=list)
     skips: list[SourceFound] = field(default_factory=list)
@@ -41,7 +41,7 @@ class MendPlan:
 async def plan(
     settings: Settings, role: str, found: Sequence[SourceFound], *, rebuild: bool = False
 ) -> MendPlan:
-    """What mends the partitions that are wrong, to the role or, of a raw topic, to the sinks."""
+    """The repair of partitions that are wrong for the role, or, with raw topics, for the sinks."""
     held = await _sinks(settings, found) if role == "normalize" else {}
     wrong = [item for item in found if not item.is_right or (rebuild and role == "candles")]
     made = MendPlan(role, wrong, {item.tp: item.committed for item in found})
@@ -64,7 +64,7 @@ async def plan(
 
 
 def _plan_expired(made: MendPlan, item: SourceFound, cold_end: int) -> None:
-    """Iceberg has what expired up to `cold_end`."""
+    """Skip expired records; Iceberg still has those before offset `cold_end`."""
     where, begin = f"{item.tp.topic}[{item.tp.partition}]", item.shown.begin
     end = max(min(cold_end, begin), item.position)
     made.skips.append(item)
@@ -82,7 +82,7 @@ def _plan_expired(made: MendPlan, item: SourceFound, cold_end: int) -> None:
 async def _plan_lift(
     settings: KafkaSettings, made: MendPlan, item: SourceFound, sinks: Sequence[Reached]
 ) -> None:
-    """Offsets were used twice: the log goes on above all of them, unless only sinks know of the first use."""
+    """Offsets were used twice: the log continues above them, unless only sinks read their first use."""
     where, exchange = f"{item.tp.topic}[{item.tp.partition}]", topics.exchange_of(item.tp.topic)
     newest = max((sink.newest for sink in sinks if sink.reads is False), default=0)
     if item.refused:
@@ -105,7 +105,7 @@ async def _plan_lift(
 
 
 async def _sinks(settings: Settings, found: Sequence[SourceFound]) -> dict[TP, list[Reached]]:
-    """How far the sinks are in raw topics; a partition is wrong as well when it is so to one of them."""
+    """How far the sinks are in raw topics; a partition that is wrong for one of them is marked as wrong."""
     held: dict[TP, list[Reached]] = {item.tp: [] for item in found}
     cold = [table.route for table in TABLES.values() if table.route.topic in SOURCES["normalize"]]
     tiers: list[tuple[Destination, Sequence[Route]]] = [

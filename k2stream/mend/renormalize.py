@@ -1,8 +1,8 @@
-"""Canonical trades published again from all raw records, where their topic was lost or cut.
+"""Publishes canonical trades again from all raw records, after their topic was lost or truncated.
 
-Readers know a trade by its raw offset and drop what they have. Normalising starts without any state, from the
-first raw record that there is, so that duplicates and gaps are what they were; dead letters and feed events
-are in topics of their own, and are not repeated.
+Readers identify a trade by its raw offset, and drop those they have. Normalizing starts without state at the
+first available raw record, so that duplicates and gaps are the same as before. Dead letters and feed events
+are in other topics, and are not repeated.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ BATCH_RECORDS = 10_000
 
 
 async def publish_again(settings: Settings, done: Mapping[TP, int], say: Say) -> int:
-    """Publish what the topic would still retain; how many trades.
+    """Publish the trades that the topic would still retain; returns how many.
 
-    `done`: up to which offset each raw partition was normalised; what follows is the normaliser's. Killed
-    anywhere, another run publishes all of it again.
+    `done` is the offset up to which each raw partition was normalized; the normalizer itself handles the
+    rest. After a kill, another run publishes all of them again.
     """
     (topic,) = (topic for topic in topics.declared(settings.kafka) if topic.name == topics.NORMALIZED)
     since = clock.now_us() - topic.retention_ms * 1000

@@ -1,4 +1,4 @@
-"""Where a sink reads on from, moved while it does not run."""
+"""Moves a sink's position while the sink is not running."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from k2stream.settings import ClickHouseSettings, IcebergSettings, Settings
 
 
 def go_back(settings: Settings, table: LayerTable, at: SourcePartition, first: int, *, hot: bool) -> None:
-    """Let a tier's table be read again from an offset on, under a new epoch; it keeps its rows and marks."""
+    """Make a tier's table be read again from an offset on, with a new epoch; its rows and marks stay."""
     if hot:
         _hot(settings.clickhouse, table, at, first)
     else:

@@ -1,1 +1,1 @@
-"""The values of the field: trades, candles, instruments, events, exact numbers, times, errors."""
+"""The domain's value types: trades, candles, instruments, events, exact numbers, times, errors."""

@@ -1,4 +1,4 @@
-"""Candles: timeframes, and the value that every layer stores."""
+"""Candles: the timeframes, and the value that every layer stores."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ TIMEFRAMES: dict[str, int] = {
 
 
 class Candle(NamedTuple):
-    """One revision of one candle; its fields are those of exchanges' klines.
+    """One revision of a candle; its fields are those of exchanges' klines.
 
-    open_time and close_time in ms (close_time = open_time + length - 1), trade times in µs.
-    Decimals have 18 fraction digits; quote volumes are the exact sum of price × quantity, rounded half-even
-    once at the end (no exchange's digits need it); vwap = quote_volume / volume, rounded the same way.
-    `revision` counts the records folded in, plus one when final: it rises with every change and a replay
-    gives the same numbers. (raw_partition, raw_offset) is the last raw record applied.
+    open_time and close_time are in ms (close_time = open_time + length - 1), trade times in µs. Decimals have
+    18 fraction digits. Quote volumes are the exact sum of price × quantity, rounded half-even once at the end
+    (the digits of no exchange need it); vwap = quote_volume / volume, rounded the same way.
+
+    `revision` is the number of records folded in, plus one when final: it rises with every change, and a
+    replay gives the same numbers. (raw_partition, raw_offset) is the last raw record applied.
     """
 
     exchange: str

@@ -1,4 +1,4 @@
-"""How rows that are there compare with those that should be: one vocabulary for every check."""
+"""Compares existing rows with expected rows: one vocabulary for every check."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 MOST = 100_000
-"""Differences of a layer that are listed; more would fill the memory and help nobody."""
+"""The most differences listed per layer: more would only fill the memory."""
 
 SUMMARISED = 3
-"""Examples per kind in a summary."""
+"""The number of examples per kind in a summary."""
 
 Kind = Literal["missing", "surplus", "doubled", "different"]
 
@@ -24,7 +24,7 @@ _WORDS: Mapping[Kind, str] = {
 
 
 class Difference(NamedTuple):
-    """One disagreement, for a person to read."""
+    """One difference, in terms that a person can read."""
 
     layer: str
     what: str
@@ -37,7 +37,7 @@ class Difference(NamedTuple):
 
     @property
     def kind(self) -> Kind:
-        """`missing` may be on its way; anything else is wrong."""
+        """The kind; `missing` rows may still arrive, any other kind is an error."""
         if self.found in ("missing", "behind"):
             return "missing"
         if self.expected == "absent":
@@ -47,10 +47,10 @@ class Difference(NamedTuple):
 
 @dataclass(slots=True)
 class Comparison:
-    """How a layer compares, in rows.
+    """The comparison of a layer, in rows.
 
-    `newer` came after what it is held to was read, or is still to come; `skipped` is not comparable, for the
-    `reason`. `differences` lists the first MOST of those that `counts` counts.
+    `newer` rows arrived after the reference was read, or are still to come. `skipped` rows cannot be
+    compared, for the `reason`. `differences` lists the first MOST of the differences that `counts` counts.
     """
 
     layer: str
@@ -63,23 +63,23 @@ class Comparison:
 
     @property
     def total(self) -> int:
-        """All differences."""
+        """The number of all differences."""
         return self.counts.total()
 
     @property
     def waiting(self) -> bool:
-        """Whether it differs by what is missing alone, which may be on its way."""
+        """Whether all differences are missing rows, which may still arrive."""
         return bool(self.total) and self.counts["missing"] == self.total
 
     def add(self, found: Iterable[Difference]) -> None:
-        """Take differences."""
+        """Add differences."""
         for difference in found:
             self.counts[difference.kind] += 1
             if len(self.differences) < MOST:
                 self.differences.append(difference)
 
     def merge(self, other: Comparison) -> None:
-        """Take what another part of the layer compared."""
+        """Add the comparison of another part of the layer."""
         self.compared += other.compared
         self.newer += other.newer
         self.skipped += other.skipped
@@ -88,7 +88,7 @@ class Comparison:
         self.counts += other.counts
 
     def rows(self, kind: Kind, names: Sequence[str], count: int | None = None) -> None:
-        """Take rows that differ as a whole; `count` when `names` has only the first ones."""
+        """Add rows that differ as a whole; `count` is their number when `names` has only the first ones."""
         expected, found = {
             "missing": ("present", "missing"),
             "surplus": ("absent", "present"),
@@ -103,13 +103,13 @@ class Comparison:
         self.counts[kind] -= len(names)
 
     def values(self, name: str, expected: Mapping[str, object], found: Mapping[str, object]) -> None:
-        """Take a row whose columns differ, as one difference."""
+        """Add a row whose columns differ, as one difference."""
         wrong = [column for column, value in expected.items() if found[column] != value]
         texts = (", ".join(str(row[column]) for column in wrong) for row in (expected, found))
         self.add([Difference(self.layer, name, ", ".join(wrong), *texts)])
 
     def summary(self) -> str:
-        """The differences of each kind with the first ones, in a line; empty without any."""
+        """The number of differences per kind with examples, in one line; empty without differences."""
         return "; ".join(self._summed(kind, count) for kind, count in sorted(self.counts.items()) if count)
 
     def _summed(self, kind: Kind, count: int) -> str:

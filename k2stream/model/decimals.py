@@ -1,8 +1,9 @@
 """Exact decimals by column: strings, scaled integers and Avro's fixed(16), never floats.
 
 Every value is mantissa / 10**scale with at most 20 integer and 18 fraction digits (decimal(38, 18)).
-A batch whose mantissas fit int64 at one scale is handled by numpy; any other gives the same results
-through Python ints.
+
+Batches whose mantissas fit int64 at one scale are computed with numpy. All others give the same results with
+Python ints.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ NOT_A_NUMBER = "not a number"
 TOO_MANY_INTEGER_DIGITS = f"more than {INTEGER_DIGITS} integer digits"
 TOO_MANY_FRACTION_DIGITS = f"more than {SCALE} fraction digits"
 
-_INT64_DIGITS = 18  # any so many digits fit int64
+_INT64_DIGITS = 18  # any number of up to 18 digits fits int64
 _INT64_MAX = 2**63 - 1
-_WIRE_SCALES = (8, 10, 12)  # tried in turn by from_fixed16
+_WIRE_SCALES = (8, 10, 12)  # tried in this order by from_fixed16
 _NUMBER = re.compile(r"([+-]?)(?:([0-9]+)\.?([0-9]*)|\.([0-9]+))(?:[eE]([+-]?[0-9]+))?")
 _EXACT = Context(prec=60)
 
@@ -32,11 +33,11 @@ _HALF = np.uint64(32)
 
 
 def parse(strings: Sequence[str]) -> tuple[Decimals, dict[int, str]]:
-    """Decimal strings to Decimals, and the cause for each index that is not a decimal (its value is 0).
+    """Parse decimal strings; also returns the cause for each index that is not a decimal (its value is 0).
 
-    Read exactly: ASCII digits with an optional sign, point and exponent ("7", "-1.50", ".5", "1e-8").
-    Zeros that carry no value do not count towards the limits. Refused: anything else, e.g. "", " 1",
-    "nan", "1_000", digits of other scripts, and values beyond decimal(38, 18).
+    Parsing is exact: ASCII digits with an optional sign, point and exponent ("7", "-1.50", ".5", "1e-8").
+    Zeros that carry no value do not count towards the limits. Anything else is refused, e.g. "", " 1", "nan",
+    "1_000", digits of other scripts, and values beyond decimal(38, 18).
     """
     if not strings:
         return Decimals(np.zeros(0, np.int64), 0), {}
@@ -55,7 +56,7 @@ def parse(strings: Sequence[str]) -> tuple[Decimals, dict[int, str]]:
 
 
 def _parse_plain(joined: str, count: int) -> Decimals | None:
-    """Comma-joined unsigned numbers without exponents, all within int64 at one scale; else None."""
+    """Parse comma-joined unsigned numbers without exponents; None unless all fit int64 at one scale."""
     if not joined.isascii():
         return None
     text = np.frombuffer(joined.encode(), np.uint8)
@@ -82,7 +83,7 @@ def _parse_plain(joined: str, count: int) -> Decimals | None:
 
 
 def _parse_one(text: str) -> int | str:
-    """The mantissa at scale 18, or why there is none. Works on digits: no exponent can make it large."""
+    """The mantissa at scale 18, or the cause without one. Works on digits: no exponent can make it large."""
     match = _NUMBER.fullmatch(text)
     if match is None:
         return NOT_A_NUMBER
@@ -102,14 +103,14 @@ def _parse_one(text: str) -> int | str:
 
 
 def _small_int(text: str) -> int:
-    """An exponent, cut where its size decides alone: no text is 10**12 digits long."""
+    """An exponent, limited to ±10**12: no text has that many digits, so larger ones give the same result."""
     magnitude = text.lstrip("+-").lstrip("0")
     value = int(magnitude or "0") if len(magnitude) <= 12 else 10**12
     return -value if text.startswith("-") else value
 
 
 def _compact(exact: list[int]) -> Decimals:
-    """Mantissas at scale 18 to the smallest scale that holds them all, int64 if that fits."""
+    """Convert mantissas at scale 18 to the smallest scale that is exact for all, and to int64 if they fit."""
     scale = SCALE
     for candidate in range(SCALE):
         step = 10 ** (SCALE - candidate)
@@ -121,30 +122,30 @@ def _compact(exact: list[int]) -> Decimals:
 
 
 def of_ints(mantissas: Sequence[int], scale: int) -> Decimals:
-    """Decimals of Python ints at one scale: int64 if all fit, else objects."""
+    """Decimals from Python ints at one scale: int64 if all fit, else objects."""
     if all(-_INT64_MAX <= value <= _INT64_MAX for value in mantissas):
         return Decimals(np.array(mantissas, np.int64), scale)
     return Decimals(np.array(mantissas, object), scale)
 
 
 def take(values: Decimals, index: NDArray[np.int64]) -> Decimals:
-    """The values at `index`, in its order."""
+    """The values at `index`, in the order of `index`."""
     return Decimals(values.mantissa[index], values.scale)
 
 
 def to_ints(values: Decimals) -> list[int]:
-    """Python ints at scale 18."""
+    """The mantissas at scale 18, as Python ints."""
     factor = 10 ** (SCALE - values.scale)
     return [value * factor for value in values.mantissa.tolist()]
 
 
 def to_decimal(mantissa: int) -> Decimal:
-    """The value of a Python int at scale 18."""
+    """The Decimal for a mantissa at scale 18."""
     return Decimal(mantissa).scaleb(-SCALE, _EXACT)
 
 
 def to_decimals(values: Decimals) -> list[Decimal]:
-    """`decimal.Decimal` values, with 18 fraction digits."""
+    """The values as `decimal.Decimal` with 18 fraction digits."""
     return list(map(to_decimal, to_ints(values)))
 
 
@@ -154,24 +155,24 @@ def plain(value: Decimal) -> str:
 
 
 def shown(value: Any) -> Any:
-    """A Decimal as its plain text; anything else as it is."""
+    """A Decimal as plain text; any other value unchanged."""
     return plain(value) if isinstance(value, Decimal) else value
 
 
 def shortened(number: str) -> str:
-    """The text of a number without trailing zeros after its point."""
+    """A number's text without trailing zeros after the point."""
     return number.rstrip("0").rstrip(".") if "." in number else number
 
 
 def to_strings(values: Decimals) -> list[str]:
-    """Each as `plain`."""
+    """Each value as text, see `plain`."""
     return list(map(plain, to_decimals(values)))
 
 
 def to_fixed16(values: Decimals) -> NDArray[np.uint8]:
     """(n, 16) bytes: big-endian two's complement at scale 18, as Avro's fixed(16) decimal.
 
-    The reversed row is Arrow's decimal128 and ClickHouse's Decimal128.
+    A reversed row is Arrow's decimal128 and ClickHouse's Decimal128.
     """
     if values.mantissa.dtype != np.int64:
         rows = b"".join(value.to_bytes(16, "big", signed=True) for value in to_ints(values))
@@ -189,9 +190,10 @@ def to_fixed16(values: Decimals) -> NDArray[np.uint8]:
 
 
 def from_fixed16(rows: NDArray[np.uint8]) -> Decimals:
-    """Decimals of (n, 16) bytes as `to_fixed16` gives.
+    """Decimals from (n, 16) bytes as returned by `to_fixed16`.
 
-    int64 at scale 8, 10 or 12, the first that is exact for all, else objects at scale 18.
+    The result is int64 at scale 8, 10 or 12, the first that is exact for all values, else objects at scale
+    18.
     """
     words = np.ascontiguousarray(rows).view(">u8")
     high, low = words[:, 0].astype(np.uint64), words[:, 1].astype(np.uint64)
@@ -243,13 +245,13 @@ def _divide(high: NDArray[np.uint64], low: NDArray[np.uint64], power: int) -> ND
 
 
 def sums(values: Decimals, starts: NDArray[np.int64]) -> list[int]:
-    """Exact sums at scale 18 of the groups that begin at `starts` (rising, as for np.add.reduceat)."""
+    """Exact sums at scale 18 of the groups that begin at `starts` (ascending, as for np.add.reduceat)."""
     factor = 10 ** (SCALE - values.scale)
     return [total * factor for total in _sums(values.mantissa, starts)]
 
 
 def sum_products(a: Decimals, b: Decimals, starts: NDArray[np.int64]) -> list[int]:
-    """Exact sums at scale 36 of a × b over the groups that begin at `starts` (rising)."""
+    """Exact sums at scale 36 of a × b over the groups that begin at `starts` (ascending)."""
     factor = 10 ** (2 * SCALE - a.scale - b.scale)
     if a.mantissa.dtype != np.int64 or b.mantissa.dtype != np.int64:
         products = a.mantissa.astype(object) * b.mantissa.astype(object)
@@ -267,7 +269,7 @@ def sum_products(a: Decimals, b: Decimals, starts: NDArray[np.int64]) -> list[in
 
 
 def _sums(values: NDArray[Any], starts: NDArray[np.int64]) -> list[int]:
-    """Exact group sums: in the values' own type where no group can overflow it, else in two halves."""
+    """Exact group sums: in the values' type where no group can overflow it, else in two halves."""
     if len(values) == 0:
         return []
     largest = max(-int(values.min()), int(values.max()))

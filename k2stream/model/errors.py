@@ -1,48 +1,48 @@
-"""The tree of errors: what each branch means to whoever catches it, or reads its one line."""
+"""The hierarchy of errors, and what each of them means to callers and users."""
 
 from collections.abc import Mapping
 
 
 class K2Error(Exception):
-    """The root of all errors of K2 stream: what is wrong, where, and where a person can help, what to do.
+    """The base of all errors of K2 stream. The message says what is wrong, where, and how to fix it.
 
-    `k2` and plain `faust` print it as one line, without a traceback, and exit with `exit_code`.
+    `k2` and plain `faust` print it as one line without a traceback, and exit with `exit_code`.
     """
 
     exit_code = 1
 
 
 class ConfigError(K2Error):
-    """A setting, file or argument is wrong, or what it names is not there."""
+    """A setting, file or argument is wrong, or what it names does not exist."""
 
 
 class StateRefused(K2Error):
-    """State does not fit what it refers to: the message says what was seen, and the command that mends it.
+    """State does not match what it refers to; the message says what was found, and the command to repair it.
 
-    Its exit code is EX_CONFIG: starting the worker again would find the same.
+    The exit code is EX_CONFIG: a restarted worker would fail the same way.
     """
 
     exit_code = 78
 
 
 class Expired(K2Error):
-    """A stretch of a topic that was to be read is not there any more, or never was: it is not empty."""
+    """Part of a topic that was to be read no longer exists, or never did: it must not be taken for empty."""
 
 
 class Unavailable(K2Error):
-    """What is needed does not answer, or does not get on: the same may succeed later."""
+    """A required service does not answer or makes no progress; a retry may succeed."""
 
 
 class Inconsistent(K2Error):
-    """Two things that must agree do not: nothing may be written from here on."""
+    """Two things that must agree do not: nothing more may be written."""
 
 
 class BadData(K2Error):
-    """Bytes, values or types that cannot be used; where they come from is not at fault."""
+    """Bytes, values or types that cannot be used; their source works as such."""
 
 
 class Unreadable(BadData, ValueError):
-    """Records of a batch that cannot be read: the cause of each, by row."""
+    """Records of a batch that cannot be read; `causes` has the cause of each by row."""
 
     def __init__(self, causes: Mapping[int, str]) -> None:
         super().__init__(next(iter(causes.values()), ""))
@@ -50,11 +50,11 @@ class Unreadable(BadData, ValueError):
 
 
 class UnknownSchema(BadData, LookupError):
-    """The registry answers, and has no schema of that id."""
+    """The registry answered, and has no schema with that id."""
 
 
 def mending(topic: str, reader: str) -> str:
-    """The command that mends positions in a topic of `reader`: a role, or a sink's table."""
+    """The command that repairs a position in a topic; `reader` is a role, or a sink's table."""
     if reader in ("normalize", "candles") and ".ohlcv." not in topic:
         return f"`k2 mend {reader}` says what can be done"
     if topic.endswith((".raw", ".normalized")):
@@ -66,11 +66,11 @@ def mending(topic: str, reader: str) -> str:
 
 
 FILLING = "`k2 replay --swap` fills the tables from the raw topics and Iceberg"
-"""What helps rows that expired in Kafka before a sink read them."""
+"""The fix for rows that expired in Kafka before a sink read them."""
 
 
 def refusal(error: BaseException | None) -> StateRefused | None:
-    """The StateRefused that an error is, or was caused by."""
+    """The StateRefused that an error is or was caused by, if any."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         if isinstance(error, StateRefused):

@@ -1,4 +1,4 @@
-"""Feed events: what happened to a feed, as records of the feed-events topic (JSON)."""
+"""Feed events: what happened to a feed, as JSON records of the feed-events topic."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ class EventKind(StrEnum):
 
     CONNECTED = "connected"  # all symbols are subscribed
     DISCONNECTED = "disconnected"
-    SUBSCRIBED = "subscribed"  # one symbol is, where that was not so of all at once
-    REFUSED = "refused"  # the exchange refuses to subscribe a symbol; it is asked again
-    WITHDRAWN = "withdrawn"  # the exchange took a symbol away; it is asked for again
+    SUBSCRIBED = "subscribed"  # one symbol is subscribed, separately from the others
+    REFUSED = "refused"  # the exchange refused to subscribe a symbol; it is requested again
+    WITHDRAWN = "withdrawn"  # the exchange ended a symbol's subscription; it is requested again
     SILENCE = "silence"
     EXCHANGE_ERROR = "exchange_error"
     LOST_FRAMES = "lost_frames"  # the exchange's frame counter jumped
-    GAP = "gap"  # trade ids [first_missing, last_missing] did not come
-    JUMP = "jump"  # the same where ids rise but may skip: perhaps nothing is missing
-    BACKFILLED = "backfilled"  # an answer to those that tell of a loss: `count` trades were fetched over REST
-    RESTART = "restart"  # trade ids started again: from here on they are of epoch `epoch`
-    CLAIMED = "claimed"  # `connection` waits for its turn to publish what it has fetched
-    RELEASED = "released"  # and has had it
-    EXPIRED = "expired"  # raw records since `since` expired before they were normalised
-    DUPLICATE = "duplicate"  # an id that was seen before, dropped
+    GAP = "gap"  # trade ids [first_missing, last_missing] did not arrive
+    JUMP = "jump"  # as GAP, where ids may skip: perhaps nothing is missing
+    BACKFILLED = "backfilled"  # the answer to an event of a loss: `count` trades were fetched over REST
+    RESTART = "restart"  # trade ids started again: from now on they are of epoch `epoch`
+    CLAIMED = "claimed"  # `connection` waits for its turn to publish fetched trades
+    RELEASED = "released"  # `connection` has ended its turn
+    EXPIRED = "expired"  # raw records since `since` expired before they were normalized
+    DUPLICATE = "duplicate"  # an id that was seen before; the trade is dropped
 
 
 MAX_DETAIL = 2000
-"""Characters of an event's detail: a record has a size."""
+"""The most characters of an event's detail: it bounds the record's size."""
 
 
 class FeedEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One event; `time` µs since 1970, `symbol` native, empty when it concerns the whole connection.
+    """One event; `time` is µs since 1970; `symbol` is native, or empty for the whole connection.
 
-    `numbering` names which of the exchange's numberings the ids are of, as in TradeColumns, and `epoch` how
-    often that has started again. `since`, µs or 0 for unknown, is of connections and subscriptions when this
-    feed (or symbol) was last known to be up, of LOST_FRAMES when the frame before came, of GAP and JUMP the
-    newest trade time before it, of BACKFILLED that of the event it answers.
+    `numbering` names the exchange's numbering of the ids, as in TradeColumns, and `epoch` how often it has
+    started again. `since` is in µs, 0 if unknown: for connections and subscriptions, when the feed (or
+    symbol) was last known to be up; for LOST_FRAMES, when the previous frame arrived; for GAP and JUMP, the
+    newest trade time before it; for BACKFILLED, the `since` of the event it answers.
     """
 
     kind: EventKind
@@ -57,7 +57,7 @@ class FeedEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def encode(event: FeedEvent) -> bytes:
-    """The record's JSON; what others say in it is cut."""
+    """The record's JSON; the detail, which may quote others, is cut to MAX_DETAIL."""
     if len(event.detail) > MAX_DETAIL:
         event = msgspec.structs.replace(event, detail=event.detail[:MAX_DETAIL])
     return msgspec.json.encode(event)

@@ -1,4 +1,4 @@
-"""The roles of workers, and the Kafka consumer group of each."""
+"""The roles of workers, and their Kafka consumer groups."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _PREFIX = "k2-"
 
 
 class Role(StrEnum):
-    """What a worker process does."""
+    """The task of a worker process."""
 
     INGEST = "ingest"
     NORMALIZE = "normalize"
@@ -18,10 +18,10 @@ class Role(StrEnum):
 
     @property
     def group(self) -> str:
-        """The consumer group, and the id of the Faust app; an ingest worker's id also names its exchange."""
+        """The consumer group and Faust app id; the app id of an ingest worker also names its exchange."""
         return f"{_PREFIX}{self}"
 
 
 def role_of(group: str) -> str:
-    """The role of a group; any other name as it is."""
+    """The role of a group; any other name is returned unchanged."""
     return group.removeprefix(_PREFIX)

@@ -1,4 +1,4 @@
-"""Trades as columns: what an exchange's normalise returns, and what candles are folded from."""
+"""Trades as columns: the results of an exchange's `normalise`, and the input of candles."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 BACKFILLED = "backfilled"
-"""The trade condition of a trade that was fetched later over REST."""
+"""The trade condition of trades that were fetched later over REST."""
 
 AHEAD_US = 300 * 1_000_000
-"""A trade time further beyond the receive time is taken for a wrong one."""
+"""A trade time that is further ahead of the receive time is considered wrong."""
 
 EARLIEST_US = 1_230_768_000_000_000
-"""2009: no trade time is before it. A 0 stands for a time that the exchange does not know."""
+"""The year 2009: earlier trade times are invalid. 0 means that the exchange does not report a time."""
 
 SCALE = 18
-"""Fraction digits of every stored decimal; 20 integer digits are left of decimal(38, 18)."""
+"""Fraction digits of every stored decimal; decimal(38, 18) leaves 20 integer digits."""
 
 INTEGER_DIGITS = 20
 
@@ -29,7 +29,7 @@ and so far below INTEGER_DIGITS that no window's sums of fewer than 10 million s
 
 
 class RawTrade(NamedTuple):
-    """One trade as the exchange said it: `body` is a JSON object of its own fields and literal numbers."""
+    """One trade as the exchange sent it; `body` is a JSON object of its own fields and literal numbers."""
 
     symbol: str
     body: bytes
@@ -37,20 +37,23 @@ class RawTrade(NamedTuple):
 
 @dataclass(slots=True)
 class TradeColumns:
-    """Trades of one exchange, a list per field, all of one length, in input order.
+    """Trades of one exchange: one list per field, all of the same length, in input order.
 
-    Prices and quantities are the exchange's literal decimal strings; times are µs since 1970 UTC.
-    `sequence` orders trades of one instant (the exchange's numeric id; 0 where it has none).
-    `trade_count` is how many exchange trades a record stands for (an aggregated one more than 1).
-    `vendor_data` has the exchange's own fields that have no other place; "" where a record lacks one.
-    `numbering` names which of an exchange's numberings an id belongs to ("" and "agg", say);
-    an empty list when all ids are of the one numbering "".
-    `first` and `last` are the ids of the trades that a record stands for; empty lists when each is one trade.
-    `backfilled` names, of trades that were fetched later over REST, the fetch and the place in it, and is ""
-    for others; an empty list when none was.
-    `link` is the connection that told a trade; an empty list where that makes no difference.
-    `likeness` tells trades without ids apart, beside price, quantity and side; empty where nothing does.
-    `added` has canonical fields beyond those here (k2stream/avro/added.py); None where a record lacks one.
+    Prices and quantities are the exchange's literal decimal strings; times are µs since 1970 UTC. `sequence`
+    orders trades of the same time (the exchange's numeric id; 0 without one). `trade_count` is the number of
+    exchange trades in a record (more than 1 for an aggregated one). `vendor_data` has the exchange's other
+    fields; "" where a record lacks one.
+
+    `numbering` names the exchange's numbering that an id belongs to (e.g. "" or "agg"); an empty list when
+    all ids belong to "". `first` and `last` are the ids of the trades in a record; empty lists when each is
+    one trade.
+
+    `backfilled` names the fetch, and the place in it, of trades fetched later over REST, and is "" for
+    others; an empty list without any. `link` is the connection that reported a trade; an empty list where it
+    does not matter.
+
+    `likeness` distinguishes trades without ids, together with price, quantity and side; empty where nothing
+    does. `added` has further canonical fields (k2stream/avro/added.py); None where a record lacks one.
     """
 
     exchange: str
@@ -78,9 +81,9 @@ class TradeColumns:
 
 @dataclass(frozen=True, slots=True)
 class Decimals:
-    """Exact decimals of a batch: value = mantissa / 10**scale, one scale for all.
+    """Exact decimals of a batch: value = mantissa / 10**scale, with one scale for all.
 
-    `mantissa` is int64 where every value fits, else an object array of Python ints: same results, slower.
+    `mantissa` is int64 if every value fits, else an object array of Python ints: same results, but slower.
     """
 
     mantissa: NDArray[np.int64] | NDArray[np.object_]
@@ -88,17 +91,17 @@ class Decimals:
 
 
 def no_backfill(rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Of trades that all came over the socket."""
+    """For trades that all arrived over the WebSocket."""
     return np.zeros(len(rows), np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
 class HotTrades:
-    """What the candles need of a batch of canonical trades; arrays of one length, in input order.
+    """The fields of canonical trades that candles need: arrays of the same length, in input order.
 
-    `key` is a small integer a (exchange, canonical symbol), an index into `keys` ("exchange:BASE/QUOTE").
-    Positions are those of the raw topic: (raw_partition, raw_offset) rises per key.
-    `backfilled` tells of some rows which were fetched later: few are asked for, so it is read on demand.
+    `key` is a small integer per (exchange, canonical symbol), the index into `keys` ("exchange:BASE/QUOTE").
+    Positions are those of the raw topic: (raw_partition, raw_offset) rises per key. `backfilled` returns
+    which of some rows were fetched later; it is computed on demand, because only few rows are requested.
     """
 
     keys: list[str]

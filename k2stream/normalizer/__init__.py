@@ -1,7 +1,7 @@
-"""Raw records of one partition to canonical records, dead letters, feed events and new positions. Pure.
+"""Turns raw records of one partition into canonical records, dead letters, feed events and positions. Pure.
 
-Records at or below their symbol's position are a replay whose outputs are durable already, and are skipped.
-Any cutting of the same records into batches gives the same canonical records, but for their process time.
+Records at or below their symbol's position are a replay, whose results are already durable: they are skipped.
+Batch boundaries do not affect the canonical records, except for their process time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from k2stream.normalizer.result import Normalised, SymbolPosition
 from k2stream.topics import MAX_RAW_BYTES
 
 UNIFORM_FROM = 200
-"""Records from which on a batch is worth trying by column: it costs about 0.5 ms, then 1 µs a record."""
+"""Batch size from which the columnar path pays off: it costs about 0.5 ms, plus 1 µs per record."""
 
 
 def normalise(
@@ -30,10 +30,10 @@ def normalise(
     schema_id: int,
     process_time: int,
 ) -> Normalised:
-    """Normalise a batch of the exchange's raw topic.
+    """Normalize a batch of the exchange's raw topic.
 
-    `position_of` gives the position of a native symbol, None for a new one; `canonical` its BASE/QUOTE;
-    `process_time` is in µs since 1970.
+    `position_of` returns the position of a native symbol, None for a new one; `canonical` returns its
+    canonical symbol; `process_time` is in µs since 1970. Raises what `faults.check` raises.
     """
     options = {"schema_id": schema_id, "process_time": process_time}
     large = longest(batch.values) > MAX_RAW_BYTES
@@ -41,7 +41,7 @@ def normalise(
         try:
             return uniform.normalise(exchange, exchange.layout, batch, position_of, canonical, **options)
         except NotColumnar:
-            pass  # record by record
+            pass  # fall back to the record path
     return records.normalise(exchange, batch, position_of, canonical, **options)
 
 

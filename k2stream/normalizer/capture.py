@@ -1,4 +1,4 @@
-"""A capture of an exchange's frames as batches of trades, the way the ingest and the normaliser see them."""
+"""Reads captured frames of an exchange as batches of trades, processed as by ingest and normalizer."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from k2stream.normalizer.continuity import content
 from k2stream.normalizer.records import numbers
 
 BATCH = 2_000
-"""Frames handled at a time: memory depends on it, not on the length of the capture."""
+"""Frames per batch: it bounds the memory used, whatever the length of the capture."""
 
 FIRST_FRAMES = 10
-"""Frame 0 behind a higher number than this is the first of another connection, not one that came late."""
+"""A frame 0 after a number above this one starts another connection; otherwise it only arrived late."""
 
 Note = dict[str, Any]
-"""Something that is no trade: `line` it came on, `kind`, and what the kind needs."""
+"""An item that is not an accepted trade: its `line` in the capture, its `kind`, and fields of that kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class CapturedBatch:
-    """What some frames gave: `rows` are the accepted ones of `columns`, `notes` all that is no trade.
+    """The result of one batch of frames: `rows` are the accepted rows of `columns`, `notes` everything else.
 
-    `first` counts the trades of the batches before: the position of row 0.
+    `first` is the number of trades in earlier batches, and so the position of row 0.
     """
 
     frames: int
@@ -45,7 +45,7 @@ class CapturedBatch:
 
 
 def read(exchange: Exchange, lines: Iterable[bytes]) -> Iterator[CapturedBatch]:
-    """Batches of a capture with one frame a line, blank lines skipped; never raises for what a line holds."""
+    """Read a capture with one frame per line, skipping blank lines; no content of a line raises an error."""
     frames = ((number, line.strip()) for number, line in enumerate(lines, 1) if line.strip())
     states: dict[str, continuity.ContinuityState] = {}
     counter = FrameCounter()
@@ -66,18 +66,18 @@ def read(exchange: Exchange, lines: Iterable[bytes]) -> Iterator[CapturedBatch]:
                     lost += counter.take(number)
                     counter = FrameCounter()
                 counter.add(frame.sequence, number)
-            if frame.answer:  # what follows may begin with the past, as on a connection of its own
+            if frame.answer:  # a subscription may begin with past trades, like a new connection
                 subscribed |= dict.fromkeys(frame.answer.symbols or subscribed, str(number))
             links.extend(subscribed.get(trade.symbol, "") for trade in frame.trades)
             notes.extend({"line": number} | note for note in _frame_notes(frame))
             values.extend(raw.record(trade, 0, "", 0) for trade in frame.trades)
             at.extend([number] * len(frame.trades))
-        # A frame may come later than one behind it: what did not come within a whole batch is lost.
+        # Frames may arrive out of order: one that is missing for a whole batch is lost.
         lost += counter.take(part[0][0] if following else part[-1][0])
         notes[:0] = ({"line": gap.at, "kind": EventKind.LOST_FRAMES, "count": gap.lost} for gap in lost)
-        records, _ = raw.decode(exchange, values)  # all of them: parse has read each
+        records, _ = raw.decode(exchange, values)  # none is unreadable: parse has read each
         columns = exchange.normalise(records)
-        columns.receive_time, columns.link = columns.timestamp, links  # a capture has none
+        columns.receive_time, columns.link = columns.timestamp, links  # a capture has no receive times
         price, quantity, bad = numbers(columns)
         usable = np.ones(len(columns), np.bool_)
         usable[list(bad)] = False

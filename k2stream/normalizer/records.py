@@ -1,4 +1,4 @@
-"""Any batch of raw records to canonical ones: each record decoded for itself, the rest by column."""
+"""Normalizes any batch of raw records: decodes each record individually, then works by column."""
 
 from __future__ import annotations
 
@@ -24,19 +24,17 @@ from k2stream.normalizer.result import Normalised, SymbolPosition
 from k2stream.topics import MAX_RAW_BYTES
 
 AHEAD = "timestamp ahead of receive time"
-"""The validation error of an accepted trade whose time is more than five minutes ahead."""
+"""Validation error of an accepted trade whose time is more than five minutes after its receipt."""
 
 TOO_LARGE = f"quantity, or price times quantity, has more than {TRADE_DIGITS} integer digits"
 
 TOO_EARLY = "time before 2009"
 
 MAX_KEY_BYTES = 256
-"""Of the key of an unreadable record: it stands for its symbol, which is a key of the positions."""
-
-"""The trade condition of a trade whose id is of that numbering: it stands for several."""
+"""Limit of an unreadable record's key, which replaces its symbol as key of the positions table."""
 
 EPOCH = "epoch:"
-"""The trade condition of a trade whose id is of a numbering that has started again: so often."""
+"""Prefix of the trade condition that gives the numbering epoch, from epoch 1 on."""
 
 Rows = NDArray[np.int64]
 
@@ -50,7 +48,7 @@ def normalise(
     schema_id: int,
     process_time: int,
 ) -> Normalised:
-    """As `k2stream.normalizer.normalise`."""
+    """Same as `k2stream.normalizer.normalise`, for any batch."""
     values, large = _without_large(batch.values)
     records, unreadable = raw.decode(exchange, values)
     faults.check(batch, {row: cause for row, cause in unreadable.items() if row not in large})
@@ -125,7 +123,7 @@ def _fetch(record: Any) -> str:
 
 
 def _without_large(values: list[bytes | None]) -> tuple[list[bytes | None], dict[int, str]]:
-    """The values without those too large, and the cause for each of them."""
+    """The values, with None in place of those too large, and the cause for each of these rows."""
     if longest(values) <= MAX_RAW_BYTES:
         return values, {}
     cause = f"record larger than {MAX_RAW_BYTES} bytes"
@@ -134,7 +132,7 @@ def _without_large(values: list[bytes | None]) -> tuple[list[bytes | None], dict
 
 
 def _symbols(columns: TradeColumns, unreadable: Mapping[int, str], batch: RecordBatch) -> list[str]:
-    """The native symbol of each record; an unreadable one's is its key."""
+    """The native symbol of each record; for an unreadable record, its key."""
     if not unreadable:
         return columns.symbol
     symbols = list(columns.symbol)
@@ -152,7 +150,7 @@ def _fresh(symbols: list[str], offsets: Rows, known: Mapping[str, SymbolPosition
 
 
 def take(columns: TradeColumns, rows: Rows) -> TradeColumns:
-    """The trades at `rows`, which ascend."""
+    """The trades at `rows`, which must be ascending."""
     if len(rows) == len(columns):
         return columns
     index = rows.tolist()
@@ -169,10 +167,10 @@ def take(columns: TradeColumns, rows: Rows) -> TradeColumns:
 
 
 def numbers(columns: TradeColumns) -> tuple[Decimals, Decimals, dict[int, str]]:
-    """Prices, quantities, and the cause for each row whose numbers are not those of a trade.
+    """Parse prices and quantities; also returns the cause for each row with an invalid number or time.
 
-    Both must be positive decimals, and so small that sums of many such trades fit decimal(38, 18). A time
-    must not be from before there were trades.
+    Price and quantity must be positive decimals, and small enough that sums over many trades fit
+    decimal(38, 18). The trade time must not be before EARLIEST_US.
     """
     price, bad_price = _positive("price", columns.price)
     quantity, bad_quantity = _positive("quantity", columns.quantity)

@@ -1,4 +1,4 @@
-"""What normalising a batch gives."""
+"""The result of normalizing a batch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from k2stream.normalizer import continuity
 
 
 class SymbolPosition(msgspec.Struct, frozen=True):
-    """How far a symbol was normalised: the offset of its last raw record, and its continuity after it."""
+    """How far a symbol is normalized: the offset of its last raw record, and the continuity state there."""
 
     raw_offset: int = -1
     state: continuity.ContinuityState = msgspec.field(default_factory=continuity.ContinuityState)
@@ -22,10 +22,10 @@ class SymbolPosition(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Normalised:
-    """What a batch gave; `keys`, `values` and `receive_time` (µs) are canonical records.
+    """The result of a batch; `keys`, `values` and `receive_time` (µs) are columns of the canonical records.
 
-    `positions` are those of the batch's symbols; `newest` has the trade time, receive time (µs) and price of
-    each symbol's last accepted trade that came over the socket.
+    `positions` are the new positions of the batch's symbols. `newest` has trade time (µs), receive time (µs)
+    and price of each symbol's last accepted trade that was not backfilled. `replayed` counts skipped records.
     """
 
     keys: list[bytes]
@@ -38,5 +38,5 @@ class Normalised:
     replayed: int
 
     def counted(self, kind: EventKind) -> int:
-        """How many trades the events of a kind stand for."""
+        """Sum of the counts of all events of a kind."""
         return sum(event.count for event in self.events if event.kind is kind)

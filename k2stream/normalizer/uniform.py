@@ -1,6 +1,6 @@
-"""The usual batch, by column: new trades of known symbols, all of one shape, ids without a hole or repeat.
+"""Normalizes a typical batch by column: new trades of known symbols, all of one layout, ids consecutive.
 
-Gives what normalizer/records.py gives; anything it does not handle raises NotColumnar.
+The result equals that of normalizer/records.py; a batch that is not of this kind raises NotColumnar.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def normalise(
     schema_id: int,
     process_time: int,
 ) -> Normalised:
-    """As `k2stream.normalizer.normalise`; raises NotColumnar for a batch that is not the usual."""
+    """Same as `k2stream.normalizer.normalise`; raises NotColumnar for a batch that is not typical."""
     scan = Scan(batch.values)
     _check_shape(exchange, layout, scan, batch)
     symbols, code = scan.codes(layout.symbol)
@@ -97,7 +97,7 @@ def normalise(
 
 
 def _check_shape(exchange: Exchange, layout: Layout, scan: Scan, batch: RecordBatch) -> None:
-    """The first record is good and of the layout's kind; then all are, for their fields are of one type."""
+    """Raise NotColumnar unless the first record fits the layout; the others have fields of the same types."""
     _, unreadable = raw.decode(exchange, batch.values[:1])
     if unreadable or any(name in scan for name in (*layout.absent, "k2_backfilled")):
         raise NotColumnar("not a plain trade")
@@ -107,7 +107,7 @@ def _check_shape(exchange: Exchange, layout: Layout, scan: Scan, batch: RecordBa
 
 
 def _by_symbol(code: Ints, ids: Ints, highs: Ints) -> tuple[Ints, Ints, Ints]:
-    """Rows grouped by symbol, each group's start and last row, once ids are seen to go on by ones."""
+    """Rows grouped by symbol, each group's start and its last row; NotColumnar if ids are not consecutive."""
     order = np.argsort(code.astype(np.uint16) if len(highs) <= 1 << 16 else code, kind="stable")
     ends = np.cumsum(np.bincount(code, minlength=len(highs)))
     starts = np.concatenate(([0], ends[:-1]))
@@ -137,7 +137,7 @@ def _last_said(
     order: Ints,
     starts: Ints,
 ) -> list[recent.Pairs]:
-    """What is to be remembered of each symbol's last trades."""
+    """The (identity, content) pairs of each symbol's last trades."""
     ends = np.append(starts[1:], len(order))
     parts = [slice(max(start, end - recent.LIMIT), end) for start, end in zip(starts, ends, strict=True)]
     rows = np.concatenate([order[part] for part in parts])

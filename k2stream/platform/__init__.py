@@ -1,1 +1,1 @@
-"""Everything on one machine: the supervisor of the workers, and what they report of themselves."""
+"""The platform on one machine: the supervisor of the workers, and access to their metrics."""

@@ -1,4 +1,7 @@
-"""The whole platform on one machine: embedded stack, simulated exchanges, one worker a role and exchange."""
+"""The whole platform on one machine: embedded stack, simulated exchanges, and all workers.
+
+There is one worker per role, and one ingest worker per exchange.
+"""
 
 from __future__ import annotations
 
@@ -28,33 +31,33 @@ from k2stream.settings import FeedSettings, Settings, environment, replace, valu
 
 NOTE = "workers.json"
 MENDED = "mended"
-"""File that names roles whose state was mended: workers of theirs that refused it are started again."""
+"""File with the roles whose state was mended: their workers that had refused it are started again."""
 
-_WORKER_GRACE = 5.0  # seconds to finish and commit at a stop
+_WORKER_GRACE = 5.0  # seconds that a stopping worker has to finish and commit
 _SIMULATOR_GRACE = 1.0
 _READY_WITHIN = 90.0
 
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """How the simulated exchanges behave; None in its place means the real ones."""
+    """How the simulated exchanges behave; a platform with None instead connects to the real ones."""
 
     rate: int = 200
     seed: int = 7
     ahead_seconds: float = 0.0
-    """Of their clocks before ours; below 0 they are behind."""
+    """How far their clocks are ahead of the local clock; negative if they are behind."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSpec:
-    """One worker process: a role, and for ingest the exchange."""
+    """One worker process: its role and, for ingest, its exchange."""
 
     role: str
     exchange: str = ""
 
     @property
     def name(self) -> str:
-        """Name in logs and views."""
+        """Name of the worker in logs and views."""
         return f"{self.role}-{self.exchange}" if self.exchange else self.role
 
 
@@ -65,21 +68,21 @@ WORKERS = (
     WorkerSpec("normalize"),
     *(WorkerSpec("ingest", name) for name in topics.EXCHANGES),
 )
-"""In start order: consumers before producers; stopped in reverse."""
+"""All workers, in start order: consumers before producers."""
 
 NICENESS = {"cold": 10}
-"""Where processes share few cores, the ways to candles come before the tier that commits every 15 minutes."""
+"""Niceness by role: on few cores, candles take precedence over the tier that commits every 15 minutes."""
 
 
 SHARED = (
     *("exchanges", "simulated", "grace_seconds", "idle_seconds", "candle_retention"),
     *(f"{name}_{kind}_url" for name in topics.EXCHANGES for kind in ("ws", "rest")),
 )
-"""Settings that commands beside a running platform take from it, not from their own environment."""
+"""Settings that commands take from a running platform instead of from their own environment."""
 
 
 class Platform:
-    """Everything on one machine; an async context manager that starts it and stops it in order."""
+    """The platform on one machine, as an async context manager that starts and stops everything."""
 
     def __init__(
         self,
@@ -92,9 +95,9 @@ class Platform:
         self.workers: dict[str, Child] = {}
         self.urls: dict[str, str] = {}
         self.refused: dict[str, str] = {}
-        """What workers that refused their state said: they are not started again."""
+        """The message of each worker that refused its state and is not started again."""
         self.restarts: Counter[str] = Counter()
-        self.longest_pause = LONGEST_SECONDS  # before a worker that keeps dying is started again
+        self.longest_pause = LONGEST_SECONDS  # seconds before a worker that keeps dying is restarted
         self._ended: defaultdict[str, Restarts] = defaultdict(Restarts)
         self._started: dict[str, float] = {}
         self._ports: dict[str, int] = {}
@@ -120,11 +123,11 @@ class Platform:
         return self
 
     async def __aexit__(self, *details: object) -> None:
-        """Stop everything, see `stop`."""
+        """Stop everything: see `stop`."""
         await self.stop()
 
     async def _start(self) -> None:
-        # Plain HTTP to our own processes: loading certificates would only slow the start.
+        # All requests are plain HTTP to local processes: loading certificates would only slow the start.
         client = httpx.AsyncClient(timeout=5, verify=False)  # noqa: S501
         self._http = await self._entered.enter_async_context(client)
         await self._entered.enter_async_context(self.stack)
@@ -223,22 +226,22 @@ class Platform:
         return [*self.stack.children.values(), *simulator, *self.workers.values()]
 
     async def stop_feeds(self) -> None:
-        """Make the simulated exchanges trade no more; their connections stay."""
+        """Stop the simulated exchanges' trading; their connections stay open."""
         (await self._http.post(f"{self.control_url}/stop-feeds")).raise_for_status()
 
     async def start_feeds(self) -> None:
-        """Make the simulated exchanges trade again."""
+        """Resume the simulated exchanges' trading."""
         (await self._http.post(f"{self.control_url}/start-feeds")).raise_for_status()
 
     async def is_ready(self) -> bool:
-        """Whether every worker runs and is ready."""
+        """Whether every worker is ready."""
         return all(await asyncio.gather(*(self._probe(name)() for name in self.workers)))
 
     async def heal(self) -> None:
-        """Restart workers that have died, but none that refused its state: that needs a person.
+        """Restart workers that have died, except those that refused their state and need an operator.
 
-        One that keeps dying is started ever less often, and the others go on. Raises StackError with the tail
-        of its log when a part of the stack or the simulated exchanges have died.
+        A worker that keeps dying is restarted with growing delays, while the others run on. Raises StackError
+        with the tail of the log when a part of the stack or the simulated exchanges have died.
         """
         self.stack.check()
         if self._simulator and self._simulator.returncode is not None:
@@ -273,11 +276,11 @@ class Platform:
             self._note()
 
     def memory(self) -> dict[str, int]:
-        """Resident memory of every process in bytes, by name."""
+        """Resident memory of every process in bytes, by process name."""
         return {child.name: usage.rss for child in self._children if (usage := child.usage())}
 
     async def stop(self) -> None:
-        """Stop the workers, then the simulated exchanges, then the stack; within 10 seconds."""
+        """Stop the workers, then the simulated exchanges, then the stack, within 10 seconds."""
         await asyncio.gather(*(child.stop(_WORKER_GRACE) for child in self.workers.values()))
         if self._simulator:
             await self._simulator.stop(_SIMULATOR_GRACE)
@@ -291,7 +294,7 @@ def _said(child: Child) -> str:
 
 
 def local_settings(settings: Settings, endpoints: Endpoints) -> Settings:
-    """The settings that reach an embedded stack."""
+    """The settings with the addresses of an embedded stack."""
     return replace(
         settings,
         kafka_bootstrap=endpoints.bootstrap,

@@ -1,4 +1,4 @@
-"""When a process that keeps ending is started again: at once, then ever later (pure)."""
+"""Restart back-off of a process that keeps ending: at once, then with growing delays. Pure."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from dataclasses import dataclass
 
 LONGEST_SECONDS = 60.0
 STEADY_SECONDS = 300.0
-"""A process that ran for so long is taken for well: its count starts again."""
+"""A process that ran for this long counts as healthy: its restart count is reset."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restarts:
-    """How often a process has ended in a row; all times in s, from a monotonic clock."""
+    """How often a process has ended in a row; all times in seconds of a monotonic clock."""
 
     count: int = 0
     at: float | None = None
-    """When it is to be started again; None while it runs."""
+    """When to start it again; None while it runs."""
 
     def ended(self, started: float, now: float, longest: float = LONGEST_SECONDS) -> Restarts:
-        """After an end: at once the first time, then after 1, 2, 4 … seconds, at most the longest."""
+        """After an end: restart at once the first time, then after 1, 2, 4, … seconds, at most `longest`."""
         before = 0 if now - started >= STEADY_SECONDS else self.count
         delay = min(2.0 ** min(before - 1, 30), longest) if before else 0.0
         return Restarts(before + 1, now + delay)
 
     def again(self) -> Restarts:
-        """It was started again."""
+        """After a restart."""
         return Restarts(self.count)

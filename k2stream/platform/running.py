@@ -1,4 +1,4 @@
-"""Finding the platform that runs on a data folder."""
+"""Finds the platform that runs on a data folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from k2stream.settings import Settings, replace
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A platform that runs now: the settings that reach it, its workers' base URLs, what some refused."""
+    """A running platform: settings with its addresses, base URLs and refusals of its workers by name."""
 
     settings: Settings
     urls: dict[str, str]
@@ -22,9 +22,9 @@ class Running:
 
 
 def find(settings: Settings) -> Running | None:
-    """The platform running on the settings' data folder, None when there is none.
+    """The platform that runs on the settings' data folder; None if there is none.
 
-    Raises ConfigError where it has other exchanges than this process.
+    Raises ConfigError if it has other exchanges enabled than this process.
     """
     endpoints = datadir.running(settings.local.data_path)
     if endpoints is None:
@@ -44,6 +44,9 @@ def find(settings: Settings) -> Running | None:
 
 
 def reached(settings: Settings) -> Settings:
-    """The settings that reach the platform running on their data folder; as given when there is none."""
+    """The settings with the addresses of the platform that runs on their data folder, if there is one.
+
+    Raises ConfigError as `find` does.
+    """
     running = find(settings)
     return running.settings if running else settings

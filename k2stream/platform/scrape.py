@@ -1,4 +1,4 @@
-"""The workers' metrics, read over HTTP."""
+"""Reads the workers' metrics over HTTP."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ Labels = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Metric samples of several workers, added up: {name: {labels: value}}."""
+    """Metric samples, summed over several workers: {name: {labels: value}}."""
 
     values: Mapping[str, Mapping[Labels, float]] = field(default_factory=dict)
     silent: tuple[str, ...] = ()  # workers that did not answer
 
     def get(self, name: str, **labels: str) -> float:
-        """The sum of all samples of a name that carry these labels; 0 when there is none."""
+        """Sum of all samples of a metric that have these labels; 0 if there are none."""
         wanted = labels.items()
         return sum(value for key, value in self.values.get(name, {}).items() if wanted <= dict(key).items())
 
     def since(self, before: Samples) -> Samples:
-        """What counters and histograms have gained; gauges lose their meaning."""
+        """Growth of counters and histograms since `before`; gauges become meaningless."""
         grown = {
             name: {key: value - before.values.get(name, {}).get(key, 0.0) for key, value in samples.items()}
             for name, samples in self.values.items()
@@ -34,14 +34,14 @@ class Samples:
         return Samples(grown, self.silent)
 
     def by(self, name: str, label: str) -> dict[str, float]:
-        """Samples of a name, added up per value of one label."""
+        """Samples of a metric, summed per value of one label."""
         found: dict[str, float] = defaultdict(float)
         for key, value in self.values.get(name, {}).items():
             found[dict(key).get(label, "")] += value
         return dict(found)
 
     def quantile(self, name: str, share: float, **labels: str) -> float | None:
-        """Quantile of a histogram, in its unit: the upper bound of the bucket it lies in; None when empty."""
+        """Quantile of a histogram, in its unit: the upper bound of the bucket it lies in; None if empty."""
         wanted = labels.items()
         buckets: dict[float, float] = defaultdict(float)
         for key, value in self.values.get(f"{name}_bucket", {}).items():
@@ -54,7 +54,7 @@ class Samples:
 
 
 async def scrape(workers: Mapping[str, str]) -> Samples:
-    """Read `/metrics` of every worker; `workers` maps a name to a base URL."""
+    """Read `/metrics` of every worker; `workers` maps names to base URLs."""
     values: dict[str, dict[Labels, float]] = defaultdict(lambda: defaultdict(float))
     silent = []
     async with httpx.AsyncClient(timeout=2) as client:

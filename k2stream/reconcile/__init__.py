@@ -1,1 +1,1 @@
-"""Whether every result is what it should be: the oracle, and the audit of the cold tier."""
+"""Verifies results: the oracle recomputes every layer, the audit checks the cold tier."""

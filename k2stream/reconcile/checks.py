@@ -1,4 +1,4 @@
-"""The checks of schemas/clickhouse/validate.sql: read, filled in, run one by one."""
+"""The checks of schemas/clickhouse/validate.sql: reads them, fills them in, and runs them in order."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _OPTIONS = {"max_execution_time": 600, "join_use_nulls": 0}
 
 
 class Check(NamedTuple):
-    """A query for the rows that are wrong, its name, and what it proves when there are none."""
+    """A query that selects wrong rows, its name, and what it proves when it selects none."""
 
     name: str
     proves: str
@@ -32,7 +32,7 @@ class Check(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """How a check ended: the rows that are wrong, one of them, or the error that kept it from running."""
+    """The result of a check: the number of wrong rows, an example, or the error that prevented it."""
 
     check: Check
     rows: int = 0
@@ -41,19 +41,19 @@ class Finding(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """Whether it ran and found nothing."""
+        """Whether the check ran and found no wrong row."""
         return not self.rows and not self.error
 
 
 class Range(NamedTuple):
-    """What is checked: rows received and windows ended from `since` on, up to `settled`; UTC."""
+    """The range to check: rows received and windows ended from `since` to `settled`, in UTC."""
 
     since: datetime
     settled: datetime
 
 
 def read(path: Path = FILE) -> list[Check]:
-    """The checks of a file. Raises ConfigError for a query without a name, or a name without a query."""
+    """Read the checks of a file. Raises ConfigError for a query without a name, or a name without a query."""
     checks: list[Check] = []
     lines: list[str] = []
     head: re.Match[str] | None = None
@@ -81,8 +81,8 @@ def run(
 ) -> Iterator[Finding]:
     """Run each check. Raises ConfigError when the server cannot be reached.
 
-    The tables of a query are read one after the other while workers write: what a check finds wrong may be
-    rows on their way. It is asked again about the same span, for `patience` seconds over all checks.
+    A query reads its tables one after the other while workers write, so rows that look wrong may only be
+    late. Such a check is repeated for the same range, for up to `patience` seconds over all checks.
     """
     left = patience
     values = {
@@ -112,7 +112,7 @@ def run(
 
 
 def _finding(client: Any, check: Check, sql: str) -> Finding:
-    """One query for both: the layers move on, a second one would look at others."""
+    """Count and example come from one query, because the layers may change between two."""
     found, columns = client.execute(
         f"SELECT count() OVER () AS all_rows, * FROM ({sql}) LIMIT 1",
         with_column_types=True,
@@ -120,7 +120,7 @@ def _finding(client: Any, check: Check, sql: str) -> Finding:
     )
     if not found:
         return Finding(check)
-    # Of a join the engine names some columns with their table: s.trade_id.
+    # The engine prefixes some columns of a join with their table: s.trade_id.
     (rows, *values), (_, *names) = found[0], (name.rpartition(".")[2] for name, _ in columns)
     return Finding(check, rows, dict(zip(names, values, strict=True)))
 

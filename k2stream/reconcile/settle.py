@@ -1,4 +1,4 @@
-"""Waiting until the layers of a running platform have what its topics hold."""
+"""Waits until the layers of a running platform have what its topics have."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WITHIN_SECONDS = 60.0
 
 
 async def settle(running: Running) -> None:
-    """Wait until the workers have taken in what is in the topics now, and have the cold one commit."""
+    """Wait until the workers have processed what the topics have now, then make the cold worker commit."""
     async with LagReader(running.settings) as lags:
         for group in (Role.NORMALIZE.group, Role.CANDLES.group, Role.HOT.group):
             await lags.passed(group, WITHIN_SECONDS)

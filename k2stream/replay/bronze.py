@@ -1,4 +1,4 @@
-"""Raw records that a topic has no more, from the bronze tables."""
+"""Raw records that a topic no longer retains, from the bronze tables."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from k2stream.replay import native
 from k2stream.settings import ClickHouseSettings
 
 SPAN = 200_000
-"""Offsets that are read at once: their rows are in memory together."""
+"""Offsets read at once: their rows are in memory together."""
 
 
 class Bronze:
-    """Iceberg's bronze, and with `settings` what only ClickHouse's has.
+    """Raw records from Iceberg's bronze, and with `settings` also those that only ClickHouse's bronze has.
 
-    A cold worker that ends with its topic, which it can read no more, has rows that it did not commit.
+    When a topic is lost, the cold worker can no longer read the records that it has not committed yet.
     """
 
     def __init__(self, catalog: Catalog, settings: ClickHouseSettings | None = None) -> None:
         self._catalog, self._settings = catalog, settings
 
     def batch(self, exchange: str, partition: int, start: int, end: int) -> RecordBatch | None:
-        """Raw records of offsets [start, end), where dead letters are not; None when there are none."""
+        """Raw records at offsets [start, end), without dead letters; None when there are none."""
         rows = self._cold(exchange, partition, start, end)
         if self._settings is not None:
             rows = pa.concat_tables(
@@ -83,18 +83,18 @@ class Bronze:
 
 
 def named(exchange: str, rows: pa.Table) -> pa.Table:
-    """Iceberg's bronze rows under the exchange's own names."""
+    """Iceberg's bronze rows under the exchange's own column names."""
     schema = _plain(BRONZE[exchange])
     stored = rows.select([RENAMED.get(name, name) for name in schema.names])
     return stored.rename_columns(schema.names).cast(schema)
 
 
 def _plain(schema: pa.Schema) -> pa.Schema:
-    """The same without dictionaries."""
+    """The schema with plain types instead of dictionaries."""
     kinds = [(field.name, field.type) for field in schema]
     return pa.schema([(name, getattr(kind, "value_type", kind)) for name, kind in kinds])
 
 
 def _read(field: pa.Field) -> str:
-    """SQL of a column, times as µs."""
+    """The SQL that selects a column, with times as µs."""
     return f"toUnixTimestamp64Micro({field.name})" if field.type == UTC_MICROSECONDS else field.name

@@ -1,4 +1,4 @@
-"""The hot tier rebuilt: a database of its own beside the live one, and their exchange."""
+"""The rebuilt hot tier: a separate database beside the live one, and the swap of both."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from k2stream.settings import ClickHouseSettings
 
 
 def fresh_database(settings: ClickHouseSettings) -> str:
-    """The database that a replay writes."""
+    """The name of the database that a replay writes to."""
     return f"{settings.database}_replay"
 
 
 class HotRebuild:
-    """The databases `live` and `fresh`. Raises ConfigError for a cluster, whose tables are not exchanged."""
+    """The databases `live` and `fresh`. Raises ConfigError for a cluster, which cannot be swapped."""
 
     def __init__(self, settings: ClickHouseSettings) -> None:
         if settings.cluster:
@@ -39,13 +39,13 @@ class HotRebuild:
         self._written = 0
 
     def create(self) -> None:
-        """Make the fresh database, in the place of one that was left; and what the live one lacks."""
+        """Create the fresh database, replacing a leftover one, and live tables that are missing."""
         migrate(self.client, self._settings)
         self.drop()
         self._sink.prepare([])
 
     def write(self, table: str, rows: pa.Table) -> None:
-        """Insert rows."""
+        """Insert rows into a fresh table."""
         route = ROUTES[table]
         where = SourcePartition(f"replay of {route.topic}", 0)
         first, self._written = self._written, self._written + len(rows)
@@ -55,7 +55,7 @@ class HotRebuild:
         self._sink.write(route, SinkBatch((piece,)))
 
     def save(self, positions: Mapping[str, Mapping[SourcePartition, SinkPosition]]) -> None:
-        """Say how far each fresh table is in its topic, each in a new epoch."""
+        """Store how far each fresh table is in its topic, with a new epoch each."""
         self._sink.open(
             {
                 (table, at): renamed(position)
@@ -65,7 +65,7 @@ class HotRebuild:
         )
 
     def check(self) -> None:
-        """Raise ConfigError unless the fresh tables have positions: else no sink could go on from them."""
+        """Raise ConfigError for fresh tables without positions, as no sink could continue from them."""
         query = "SELECT count() FROM system.tables WHERE database = %(database)s AND name = %(table)s"
         ((found,),) = self.client.execute(query, {"database": self.fresh, "table": POSITIONS})
         if found:
@@ -76,19 +76,19 @@ class HotRebuild:
             )
 
     def exchange(self) -> None:
-        """Give each table the name of the other database's, at once; the views look at the names."""
+        """Swap each live table with the fresh one, atomically per table; views refer to tables by name."""
         for table in (*ROUTES, POSITIONS):
             self.client.execute(f"EXCHANGE TABLES {self.live}.{table} AND {self.fresh}.{table}")
 
     def drop(self) -> None:
-        """Remove the fresh database."""
+        """Drop the fresh database."""
         self.client.execute(f"DROP DATABASE IF EXISTS {self.fresh}")
 
     def close(self) -> None:
-        """Disconnect."""
+        """Close the connections."""
         self._sink.close()
         self.client.disconnect()
 
 
 async def _acknowledge() -> None:
-    """Nobody waits for it."""
+    """Does nothing: a replay has no records to acknowledge."""

@@ -1,4 +1,4 @@
-"""What a replay wrote against what a layer holds (pure)."""
+"""Compares the rows that a replay wrote with those of a live layer (pure)."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from k2stream.model.comparison import Comparison
 from k2stream.replay.rebuild import Source
 
 KEY = "_key"
-"""The column by which rows are put side by side."""
+"""The column that identifies rows to compare."""
 
 ALL = 1 << 62
-"""A bound that leaves nothing out."""
+"""A bound that excludes nothing."""
 
 LISTED = 10
-"""Rows of a kind that are listed; the others are counted."""
+"""Rows listed per kind of difference; the rest is only counted."""
 
 
 def rows(layer: Comparison, fresh: pa.Table, live: pa.Table, say: Callable[[Any], str]) -> None:
-    """Compare all columns of rows with the same KEY; `say` names a key."""
+    """Compare all columns of rows with the same KEY; `say` returns the name of a key."""
     at = pc.index_in(live[KEY], value_set=fresh[KEY].combine_chunks())
     extra = live[KEY].filter(pc.is_null(at)).to_pylist()
     live, at = live.filter(pc.is_valid(at)), at.drop_null().to_numpy()
@@ -65,12 +65,12 @@ def _unequal(a: pa.Table, b: pa.Table) -> NDArray[np.bool_]:
 
 
 def bounded(bounds: Mapping[Source, int], exchange: str, partition: int) -> int:
-    """The raw offset from which on a source is not compared; what no replay knows of always is."""
+    """The raw offset where a source's comparison ends; sources without a bound are compared completely."""
     return bounds.get((exchange, partition), ALL)
 
 
 def same_window(rebuilt: State, found: State) -> bool:
-    """Whether two states are of the same trades; the clock may have closed a window, but not open one."""
+    """Whether two states have the same trades; the clock may have closed the live window, not opened it."""
     alike = msgspec.structs.replace(found, final=rebuilt.final) == rebuilt
     return alike and found.final >= rebuilt.final
 
@@ -88,8 +88,9 @@ def entries(
 ) -> None:
     """Compare a table's entries by key.
 
-    `moved` tells of a found entry that the replay did not reach, `behind` whether a found one (None for
-    none) is still to become a rebuilt one, `needed` whether a table must hold a key.
+    `moved`: whether the worker has applied records to a live entry that the replay does not cover. `behind`:
+    whether a live entry (None for none) may still become the rebuilt one. `needed`: whether the table must
+    have a key. `same`: whether entries are equal.
     """
     for key, value in rebuilt.items():
         held = found.get(key)

@@ -1,4 +1,4 @@
-"""ClickHouse's layers against the rebuilt ones, compared by the engine."""
+"""Compares ClickHouse's live layers with the rebuilt ones, inside ClickHouse."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from k2stream.replay.compare import ALL, LISTED, bounded
 from k2stream.replay.rebuild import Source
 
 OFFSETS = 1_000_000
-"""Offsets of a source that a query compares: their hashes are in the engine's memory."""
+"""Offsets of a source compared per query: their hashes are in the server's memory."""
 
 LIFE = {"bronze": ("receive_time", timedelta(days=7)), "silver": ("timestamp", timedelta(days=30))}
 """The TTLs of schemas/clickhouse."""
 
-_EXPIRING = timedelta(hours=1)  # a row that is about to leave may be in one database and not in the other
+_EXPIRING = timedelta(hours=1)  # rows about to expire may be in one database only
 _CANDLE = ("exchange", "canonical_symbol", "open_time")
 
 
@@ -78,7 +78,7 @@ def _strangers(hot: HotRebuild, layer: Comparison, table: str, column: str, know
 
 
 def candles(hot: HotRebuild, of: LayerTable, bounds: Mapping[Source, int], *, behind: bool) -> Comparison:
-    """Compare a gold table by candle; with `behind`, older candles than the rebuilt ones are on their way."""
+    """Compare a gold table by candle; with `behind`, missing or older candles are still to come."""
     table = of.hot
     layer = Comparison(f"ClickHouse {table}")
     names = [name for name in ROUTES[table].schema.names if name not in (*_CANDLE, "revision", "final")]
@@ -120,7 +120,7 @@ def _bound(bounds: Mapping[Source, int]) -> str:
 
 
 def _both(hot: HotRebuild, table: str, where: str, key: str, columns: str) -> str:
-    """Key and a hash of the columns, of the rebuilt rows and of those that are there."""
+    """SQL of the key and a hash of the columns, for both the rebuilt and the live rows."""
     return " UNION ALL ".join(
         f"""SELECT {key}, {side} AS fresh, sipHash128(formatRow('RowBinary', {columns})) AS content
         FROM {database}.{table} FINAL WHERE {where}"""
@@ -152,7 +152,7 @@ def _add(layer: Comparison, what: str, rebuilt: list[dict[str, Any]], found: lis
 def layers(
     hot: HotRebuild, bounds: Mapping[str, Mapping[Source, int]], *, behind: bool
 ) -> Iterator[Comparison]:
-    """Compare all tables; `bounds` by table, of the raw offsets that are compared."""
+    """Compare all tables; `bounds` has, by table, the raw offsets where the comparison ends."""
     for name, table in TABLES.items():
         if table.timeframe:
             yield candles(hot, table, bounds[name], behind=behind)

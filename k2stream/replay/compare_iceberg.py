@@ -1,4 +1,4 @@
-"""Iceberg's layers against the rebuilt ones."""
+"""Compares Iceberg's live layers with the rebuilt ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from k2stream.replay.compare import KEY, bounded, rows
 from k2stream.replay.rebuild import Source
 
 OFFSETS = 200_000
-"""Offsets of a source that are compared at once: both sides' rows are in memory."""
+"""Offsets of a source compared at once: the rows of both sides are in memory."""
 
 
 def trades(layer: Comparison, fresh: Table, live: Table, source: Source, bound: int, where: str) -> None:
@@ -48,7 +48,7 @@ def _highest(table: Table, where: str) -> int:
 def candles(
     layer: Comparison, fresh: Table, live: Table, bounds: Mapping[Source, int], *, behind: bool
 ) -> None:
-    """Compare candles in their highest revision; with `behind`, older ones are on their way."""
+    """Compare candles by highest revision; with `behind`, missing or older ones are still to come."""
     ours, theirs = (_newest(table) for table in (fresh, live))
     at = pc.index_in(theirs[KEY], value_set=ours[KEY].combine_chunks())
     rebuilt = pc.take(ours["raw_offset"], at).fill_null(-1).to_numpy()
@@ -64,7 +64,7 @@ def candles(
         ours = ours.filter(pc.is_in(ours[KEY], value_set=theirs[KEY].combine_chunks()))
     gone = theirs[KEY].filter(pa.array(elsewhere)).combine_chunks()
     layer.newer += len(gone)
-    # What the clock closed is as good as what is open; what the watermark closed must be closed.
+    # A window that only the clock closed counts as open; one that the watermark closed must be final.
     theirs = _replaced(theirs, final=pc.and_(theirs["final"], closed))
     rows(
         layer,
@@ -75,7 +75,7 @@ def candles(
 
 
 def _newest(table: Table) -> pa.Table:
-    """Each candle once, `revision` without the one of its end."""
+    """Each candle once, its `revision` without the increment for a final one."""
     found = gold.newest(table.scan().to_arrow())
     opened = pc.strftime(found["open_time"], "%Y-%m-%d %H:%M")
     names = (column.cast(pa.string()) for column in (found["exchange"], found["canonical_symbol"], opened))
@@ -93,7 +93,7 @@ def _replaced(rows: pa.Table, **columns: Any) -> pa.Table:
 def layers(
     catalog: Catalog, bounds: Mapping[str, Mapping[Source, int]], *, behind: bool
 ) -> Iterator[Comparison]:
-    """Compare all tables; `bounds` by hot table, of the raw offsets that are compared."""
+    """Compare all tables; `bounds` has, by hot table, the raw offsets where the comparison ends."""
     for hot, name in NAMES.items():
         layer = Comparison(f"Iceberg {name}")
         fresh, live = catalog.load_table(fresh_name(name)), catalog.load_table(name)

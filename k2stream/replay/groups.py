@@ -1,4 +1,4 @@
-"""The consumer groups of the workers: whether they stand still, and how far they are."""
+"""The consumer groups of the workers: whether they are stopped, and how far they are."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from k2stream.settings import Settings
 
 
 async def lagging(settings: Settings) -> set[str]:
-    """Groups that have records to go."""
+    """The groups with uncommitted records."""
     async with LagReader(settings) as lags:
         return {group for group, found in (await lags.lag()).items() if any(found.values())}
 
 
 async def still(settings: Settings) -> bool:
-    """Whether no worker runs and none has a record to go."""
+    """Whether no worker is running and no group has uncommitted records."""
     return not await members(settings.kafka) and not await lagging(settings)
 
 
 async def check_still(settings: Settings) -> None:
-    """Raise ConfigError unless no worker runs and none has a record to go."""
+    """Raise ConfigError unless no worker is running and no group has uncommitted records."""
     if running := await members(settings.kafka):
         raise ConfigError(f"workers of {', '.join(sorted(running))} are running: stop the workers first")
     if left := await lagging(settings):

@@ -1,4 +1,4 @@
-"""Raw records made again from bronze rows, which hold an exchange's own fields and literal digits (pure)."""
+"""Recreates raw records from bronze rows, which have the exchange's fields and literal digits (pure)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _OURS = {"receive_time", "connection", "sequence", "raw_partition", "raw_offset"
 
 
 def records(exchange: str, rows: pa.Table) -> list[bytes]:
-    """The values of the raw records of bronze rows; normalise makes the same of them.
+    """The values of the raw records of bronze rows; they normalize to the same trades.
 
-    Numbers may be strings now, and what bronze has no column for is gone: normalise does not care.
+    Numbers may have become strings, and fields without a bronze column are missing: neither matters for that.
     """
     names = [name for name in BRONZE[exchange].names if name not in _OURS]
     natives = zip(*(rows[name].to_pylist() for name in names), strict=True)

@@ -1,4 +1,4 @@
-"""How far each table is in its topic: of the live ones as the sinks say it, of the rebuilt ones to be."""
+"""How far each table is in its topic: live ones as reported by the sinks, rebuilt ones as after a swap."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from k2stream.replay.source import Stretch
 from k2stream.settings import KafkaSettings
 
 Ends = Mapping[Source, int]
-"""By source the raw offset after the last."""
+"""By source, the raw offset after the last."""
 
 
 def ends(plan: Sequence[Stretch]) -> dict[Source, int]:
-    """What a replay covers."""
+    """The raw offsets that a replay covers."""
     return {(part.exchange, part.partition): part.end for part in plan}
 
 
 def bounds(covered: Ends, routes: Mapping[str, Route], sink: Destination | None) -> dict[str, Ends]:
-    """What is compared of each (hot) table: what is covered, and of trades what the sink has written.
+    """By hot table, the raw offsets to compare: those covered, and for trades also written by the sink.
 
-    `routes` are the sink's, by hot table.
+    `routes` are the sink's routes by hot table.
     """
     found: dict[str, Ends] = {}
     for table, route in routes.items():
@@ -54,9 +54,9 @@ def _written(route: Route, held: Mapping[int, SinkPosition]) -> Iterator[tuple[S
 async def after(
     settings: KafkaSettings, reader: Reader, covered: Ends
 ) -> dict[str, dict[SourcePartition, SinkPosition]]:
-    """The positions of rebuilt tables from which the sinks go on: of raw topics what the replay covers.
+    """The positions from which sinks continue after a swap; of raw topics, those that the replay covers.
 
-    The other topics' ends are right while no worker writes them.
+    For the other topics, the ends are correct as long as no worker writes to them.
     """
     found: dict[str, dict[SourcePartition, SinkPosition]] = {}
     for table, route in ROUTES.items():

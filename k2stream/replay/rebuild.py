@@ -1,4 +1,4 @@
-"""The pipeline in one process: raw batches to bronze and silver rows, and what the tables would hold."""
+"""The pipeline in one process: raw batches to bronze and silver rows, and the contents of the tables."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from k2stream.settings import Settings
 logger = logging.getLogger(__name__)
 
 FOR_EVER = 1 << 62
-"""No window is dropped."""
+"""Windows are never dropped."""
 
-# No registry is asked: these ids, which none gives out, are ours inside of this process.
+# No registry is used: these schema ids, which no registry assigns, are valid in this process only.
 _TRADE_ID, _CANDLE_ID = 2**32 - 1, 2**32 - 2
 _BRONZE = dict(zip(topics.EXCHANGES, bronze.ROUTES, strict=True))
 
@@ -79,7 +79,7 @@ class Rows(NamedTuple):
 
 
 class Rebuild:
-    """What the tables hold after the batches taken so far."""
+    """The contents of the tables after the batches processed so far."""
 
     def __init__(self, settings: Settings) -> None:
         registry.learn(_TRADE_ID, wire.declared("trade"))
@@ -96,7 +96,7 @@ class Rebuild:
         self._partitions: dict[int, CandlePartition] = {}
 
     def take(self, exchange: str, batch: RecordBatch) -> list[Rows]:
-        """Normalise and fold the next batch of a raw partition; its bronze and silver rows."""
+        """Normalize and fold the next batch of a raw partition; returns its bronze and silver rows."""
         of = exchanges.get(exchange)
         known = self.positions[exchange, batch.tp.partition]
         done = normalise(
@@ -105,7 +105,7 @@ class Rebuild:
             known.get,
             self._spelled[exchange],
             schema_id=_TRADE_ID,
-            process_time=int(batch.timestamps[0]) * 1000,  # of the usual width; below it is each trade's own
+            process_time=int(batch.timestamps[0]) * 1000,  # of realistic size; each row's own is set below
         )
         known |= done.positions
         made = [Rows(_BRONZE[exchange], faults.read(batch, _BRONZE[exchange].columns)[1])]
@@ -131,7 +131,7 @@ class Rebuild:
         return self._partitions[number]
 
     def candles(self, size: int) -> Iterator[Rows]:
-        """The gold rows, by timeframe and partition, at most `size` at once."""
+        """The gold rows by timeframe and partition, at most `size` at once."""
         for route, timeframe in zip(gold.ROUTES, TIMEFRAMES, strict=True):
             for number in sorted(self.windows):
                 windows = sorted(self.windows[number][timeframe].held.items())
@@ -146,7 +146,7 @@ class Rebuild:
             row = to_row(state, key, self._native.get(key, key.partition(":")[2]), timeframe, open_time)
             try:
                 values.append(candles.encode(row, _CANDLE_ID))
-            except ValueError as error:  # as the candles worker: only the tables can hold it
+            except ValueError as error:  # as in the candles worker: it fits the tables only
                 logger.error("candle %s %s %d is not in gold: %s", key, timeframe, open_time, error)
                 continue
             keys.append(key.encode())
@@ -154,7 +154,7 @@ class Rebuild:
 
 
 def _batch(topic: str, partition: int, keys: list[bytes], values: list[bytes]) -> RecordBatch:
-    """Records that are in no topic: their offsets and timestamps mean nothing."""
+    """Records that are in no topic: their offsets and timestamps have no meaning."""
     size = len(values)
     return RecordBatch(
         TP(topic, partition), np.arange(size), np.zeros(size, np.int64), list(keys), list(values)

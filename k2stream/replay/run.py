@@ -1,4 +1,4 @@
-"""One replay: rebuild under fresh names, then compare each layer."""
+"""One replay: rebuild under fresh names, then compare every layer."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ from k2stream.replay.tiers import Tiers
 from k2stream.settings import Settings
 
 BATCH_RECORDS = 10_000
-"""Raw records that are normalised at once."""
+"""Raw records normalized at once."""
 
 WRITE_ROWS = 100_000
-"""Rows of a table that are written at once."""
+"""Rows of a table written at once."""
 
 Say = Callable[[str], None]
 
 
 @dataclass(slots=True)
 class RebuildOutcome:
-    """What was rebuilt from how many raw records of which offsets, and how it compares."""
+    """The rebuilt state, the raw offsets and number of records it is from, and the comparison of layers."""
 
     rebuild: Rebuild
     covered: Ends
@@ -51,12 +51,12 @@ class RebuildOutcome:
 
     @property
     def differences(self) -> int:
-        """Over all layers."""
+        """The number of differences in all layers."""
         return sum(layer.total for layer in self.layers)
 
 
 class TierWriter:
-    """Gathers rows by table, and writes them to both tiers."""
+    """Buffers rows by table, and writes them to both tiers."""
 
     def __init__(self, tiers: Tiers, rows: int) -> None:
         self._tiers = tiers
@@ -64,14 +64,14 @@ class TierWriter:
         self._held: defaultdict[str, list[pa.Table]] = defaultdict(list)
 
     def put(self, made: Rows) -> None:
-        """Take rows, and write when there are many."""
+        """Buffer rows, and write the table's buffer when it is large."""
         held = self._held[made.route.table]
         held.append(made.rows)
         if sum(map(len, held)) >= self._rows:
             self._write(made.route.table)
 
     def finish(self) -> None:
-        """Write what is held."""
+        """Write everything that is buffered."""
         for table in list(self._held):
             self._write(table)
 
@@ -89,9 +89,9 @@ async def rebuild(
     progress: Callable[[int, int], None] = lambda done, total: None,
     batch_records: int = BATCH_RECORDS,
 ) -> RebuildOutcome:
-    """Write all layers under the fresh names; `progress` is told records done and all.
+    """Write all layers under the fresh names; calls `progress` with the records done and their total.
 
-    Raises ConfigError when the records are not all there.
+    Raises ConfigError when raw records are missing.
     """
     hot, cold = tiers
     await ensure_topics(settings.kafka, topics.declared(settings.kafka))
@@ -126,9 +126,9 @@ def _take(built: Rebuild, exchange: str, batch: RecordBatch, writer: TierWriter)
 async def compare(
     settings: Settings, tiers: Tiers, tables: Tables, covered: Ends, *, still: bool
 ) -> Iterator[Comparison]:
-    """Compare every layer with the rebuilt one, lazily.
+    """Compare every layer with its rebuilt one, lazily.
 
-    Unless all stands `still`, only what the replay covers and the sinks have written is compared.
+    Unless all workers are `still`, the comparison ends at what the replay covers and the sinks have written.
     """
     hot, cold = tiers
     behind = set() if still else await groups.lagging(settings)

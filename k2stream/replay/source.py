@@ -1,4 +1,4 @@
-"""Where the raw records come from: each partition's topic, and before its beginning the cold tier."""
+"""The source of raw records: each partition's topic, and the cold tier for what has expired there."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Origin = Literal["auto", "topics", "cold"]
 
 
 class Stretch(NamedTuple):
-    """What is read of a partition: offsets below `begin` from bronze, below `end` from Kafka."""
+    """What to read of a partition: offsets below `begin` from bronze, then below `end` from Kafka."""
 
     exchange: str
     partition: int
@@ -32,9 +32,9 @@ class Stretch(NamedTuple):
 
 
 def stretch(origin: Origin, exchange: str, partition: int, held: tuple[int, int], cold_end: int) -> Stretch:
-    """The stretch of a partition of which Kafka holds [begin, end) and the cold tier all below `cold_end`.
+    """The stretch of a partition that Kafka retains at [begin, end), the cold tier below `cold_end`.
 
-    Raises ConfigError when the two leave a hole, or the cold tier was filled from another topic of the name.
+    Raises ConfigError when a hole is between them, or when the cold tier was filled from an earlier topic.
     """
     begin, end = held
     where = f"{topics.raw(exchange)}[{partition}]"
@@ -59,12 +59,12 @@ def stretch(origin: Origin, exchange: str, partition: int, held: tuple[int, int]
 
 
 async def plan(settings: KafkaSettings, reader: Reader, catalog: Catalog, origin: Origin) -> list[Stretch]:
-    """What there is to read now, in the order of reading. Raises ConfigError as `stretch`."""
+    """The stretches to read now, in reading order. Raises ConfigError as `stretch` does."""
     found = []
     for exchange in topics.EXCHANGES:
         topic, count = topics.raw(exchange), settings.raw_partitions(exchange)
         cold = read.find(catalog, layer_tables.BRONZE[exchange].cold)
-        held = await reader.held(topic, count)  # after it: a sink that runs is never ahead
+        held = await reader.held(topic, count)  # after `cold`, so that a running sink is never ahead
         for number in range(count):
             found.append(stretch(origin, exchange, number, held[number], read.end(cold, topic, number)))
     return found
@@ -73,7 +73,7 @@ async def plan(settings: KafkaSettings, reader: Reader, catalog: Catalog, origin
 async def batches(
     reader: Reader, bronze: Bronze, part: Stretch, size: int, note: Callable[[str], None]
 ) -> AsyncIterator[RecordBatch]:
-    """The records of a stretch in order, in batches that end at multiples of `size`, however they came."""
+    """The records of a stretch, in batches that end at multiples of `size`, whatever sizes are delivered."""
     held: list[RecordBatch] = []
     async for batch in _all(reader, bronze, part, note):
         rest = batch

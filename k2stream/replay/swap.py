@@ -1,4 +1,4 @@
-"""The rebuilt layers take the live names, the old ones the fresh names: once more, and it is undone."""
+"""Swaps the names of rebuilt and live layers; a second swap undoes it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from k2stream.settings import Settings
 
 
 async def check(settings: Settings, covered: Ends) -> None:
-    """Raise ConfigError unless all stands still and the replay covers every raw record."""
+    """Raise ConfigError unless all workers are still and the replay covers every raw record."""
     await check_still(settings)
     async with Reader(settings.kafka) as reader:
         for exchange in topics.EXCHANGES:
@@ -30,9 +30,10 @@ async def check(settings: Settings, covered: Ends) -> None:
 
 
 async def swap(settings: Settings, tiers: Tiers, tables: Tables, covered: Ends) -> int:
-    """Exchange the layers; how many table keys were rewritten. Killed anywhere, another swap completes it.
+    """Swap the layers; returns how many table keys were rewritten. After a kill, another swap completes it.
 
-    Raises ConfigError as `check`. The positions say where the sinks go on: nothing is lost or read twice.
+    Raises ConfigError as `check` does. Sinks continue from the saved positions: nothing is lost or read
+    twice.
     """
     await check(settings, covered)
     async with Reader(settings.kafka) as reader:
@@ -45,13 +46,13 @@ async def swap(settings: Settings, tiers: Tiers, tables: Tables, covered: Ends) 
 
 
 async def undo(settings: Settings, tiers: Tiers) -> None:
-    """Exchange the layers back; a sink whose old table is behind by now fills it again from Kafka."""
+    """Swap the layers back; a sink whose old table is now behind fills it again from Kafka."""
     await check_still(settings)
     await exchange(tiers)
 
 
 async def exchange(tiers: Tiers) -> None:
-    """Give the layers of all tiers the other's names."""
+    """Swap the names of live and fresh layers in all tiers."""
     for tier in tiers:
         await asyncio.to_thread(tier.check)
     for tier in tiers:

@@ -1,4 +1,4 @@
-"""Faust's tables against the rebuilt ones, and the changelog entries that make them the same."""
+"""Compares Faust's tables with the rebuilt ones, and writes changelog entries that correct them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from k2stream.tables.reading import load
 
 
 class Part(NamedTuple):
-    """A table's partition by key: what it should hold, what it holds, and how a key is named in it."""
+    """A partition of a table: rebuilt and live entries by key, and the windows that it must have."""
 
     exchange: str
     number: int
@@ -34,32 +34,32 @@ class Part(NamedTuple):
     kept: frozenset[Window] | None
 
     def needs(self, key: Any) -> bool:
-        """Whether the table must hold a key: of windows the newest ones only."""
+        """Whether the table must have a key; of windows, only the newest are required."""
         return self.kept is None or key in self.kept
 
     def source(self, key: Any) -> Source:
-        """Where the trades of a key come from."""
+        """The raw source of a key's trades."""
         name = key[0] if self.kept is not None else key
         return self.exchange or str(name).partition(":")[0], self.number
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """The tables as their changelogs have them, beside a rebuild; `retention` in windows."""
+    """The tables as loaded from their changelogs, beside a rebuild; `retention` is a number of windows."""
 
     held: Mapping[str, BatchTable]
     rebuild: Rebuild
     retention: int
 
     async def read(self, settings: KafkaSettings) -> None:
-        """Fill the tables; one that no worker has written yet is empty."""
+        """Load the tables; one that no worker has written yet stays empty."""
         async with Reader(settings, columnar=True) as reader:
             for table in self.held.values():
                 if await reader.exists(table.changelog_topic_name):
                     await load(reader, table)
 
     def layers(self, bounds: Mapping[Source, int], *, behind: bool) -> Iterator[Comparison]:
-        """Compare all. `bounds`: the raw offsets that are compared; `behind`: workers are still at them."""
+        """Compare all tables up to the raw offsets in `bounds`; `behind`: workers may still change them."""
         for name in self.held:
             layer = Comparison(f"table {name}")
             for part in self._parts(name):
@@ -67,14 +67,14 @@ class Tables:
             yield layer
 
     async def repair(self, settings: KafkaSettings, *, reopen: bool = False) -> int:
-        """Write what differs to the changelogs; how many keys. No worker may hold the tables.
+        """Write corrections to the changelogs; returns how many keys. No worker may be using the tables.
 
-        With `reopen` all windows are written open: the worker closes them and publishes them again; without
-        it those that only the clock had closed.
+        With `reopen`, all windows are written as open, so that the worker closes and publishes them again;
+        without it, only those that the clock had closed are.
         """
         count = 0
         async with producing(settings) as producer:
-            # As the workers: how far a key is comes after what it was applied to.
+            # In the workers' order: the progress of a key is written after the windows it describes.
             for name in sorted(self.held, key="candle_progress".__eq__):
                 for part in self._parts(name):
                     changed = [key for key in part.found.keys() | part.rebuilt.keys() if _wrong(part, key)]
@@ -85,7 +85,7 @@ class Tables:
     async def _write(
         self, producer: DurableProducer, name: str, part: Part, changed: Iterable[Any], *, reopen: bool
     ) -> None:
-        """A tombstone before each entry: recovery would keep one that looks newer."""
+        """Write a tombstone before each entry, as recovery would keep an older entry that looks newer."""
         table = self.held[name]
         store = _windows(table, part.number)
         for key in changed:
@@ -115,7 +115,7 @@ class Tables:
 
 
 def newest(windows: Iterable[Window], retention: int) -> frozenset[Window]:
-    """The newest windows of each key: those that a table must hold."""
+    """The newest windows of each key, which a table must have."""
     times = defaultdict(list)
     for key, open_time in windows:
         times[key].append(open_time)
@@ -151,7 +151,7 @@ def _wrong(part: Part, key: Any) -> bool:
 
 
 async def send_changes(producer: DurableProducer, table: BatchTable) -> None:
-    """Write what was put into a table to its changelog."""
+    """Write the pending changes of a table to its changelog."""
     sent = [
         await producer.send(table.changelog_topic_name, value, key, changes.partition)
         for changes in table.take_changes()

@@ -9,12 +9,12 @@ from k2stream.settings import Settings
 
 
 class Tiers(NamedTuple):
-    """Fresh tables beside the live ones, in both stores."""
+    """The fresh tables beside the live ones, in both tiers."""
 
     hot: HotRebuild
     cold: FreshTables
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """Those of a platform. Raises ConfigError for a ClickHouse cluster."""
+        """The tiers of a platform. Raises ConfigError for a ClickHouse cluster."""
         return cls(HotRebuild(settings.clickhouse), FreshTables(open_catalog(settings.iceberg)))

@@ -1,7 +1,7 @@
-"""Every setting, in sections; a public name in capitals after `K2_` is its environment variable.
+"""All settings, in sections; the environment variable of a setting is `K2_` and its public name in capitals.
 
-A room takes the section it needs. Durations are set in `…_seconds`; what is in `…_us` and `…_ms` is derived
-from them. Sizes in `…_bytes` are bytes.
+A package takes the sections that it needs. Durations are set as `…_seconds`, from which `…_us` and `…_ms` are
+derived. Sizes are set as `…_bytes`.
 """
 
 from k2stream.settings.candles import CandleSettings

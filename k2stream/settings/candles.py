@@ -1,4 +1,4 @@
-"""Settings of candles."""
+"""Settings of the candles."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from k2stream.settings.kinds import Positive, Seconds, Section, micros
 
 
 class CandleSettings(Section, frozen=True, kw_only=True):
-    """When windows close, how often they are published, how many are kept; durations in seconds."""
+    """When windows close, how often revisions are published, how many windows are kept; durations in s."""
 
-    grace_seconds: Seconds = 5.0  # a trade so much older than its symbol's newest may still revise a candle
-    idle_seconds: Seconds = 5.0  # a silent symbol's windows are closed by the clock after so long
+    grace_seconds: Seconds = 5.0  # a trade up to this much older than its symbol's newest one is on time
+    idle_seconds: Seconds = 5.0  # after this long without a trade, the clock closes a symbol's windows
     emit_seconds: Seconds = field(default=0.2, name="candle_emit_seconds")
     """Revisions are published at most this often per candle."""
 
     retention: Positive = field(default=500, name="candle_retention")
-    """Closed windows kept for look-ups, per symbol and timeframe."""
+    """Closed windows that the tables keep, per symbol and timeframe."""
 
     @property
     def grace_us(self) -> int:
-        """`grace_seconds` in µs: what trades, windows and checks are held to."""
+        """`grace_seconds` in µs, the unit of trade times."""
         return micros(self.grace_seconds)
 
     @property
     def grace_ms(self) -> int:
-        """The grace in whole ms, at least: where candles are found by their times."""
+        """`grace_seconds` in ms, rounded up, for comparisons with candle times."""
         return -(-self.grace_us // 1000)
 
     @property
@@ -35,5 +35,5 @@ class CandleSettings(Section, frozen=True, kw_only=True):
 
     @property
     def settled_ms(self) -> int:
-        """How long after its end, in ms, a window may still be closed: after the grace, or the idle time."""
+        """How long (ms) after its end a window may still be open: the grace plus the idle time."""
         return self.grace_ms + -(-self.idle_us // 1000)

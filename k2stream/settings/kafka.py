@@ -11,9 +11,9 @@ from k2stream.settings.kinds import Positive, Secret, Section
 
 
 class KafkaSettings(Section, frozen=True, kw_only=True, rename="kafka_{}".format):
-    """The cluster's address and credentials, its schema registry, how many partitions and copies topics have.
+    """Address and credentials of the cluster, schema registry URL, partition counts and replication factor.
 
-    Changing a partition count moves keys and is a migration, see docs/operations/change.md.
+    Changing a partition count moves keys to other partitions: see docs/operations/change.md.
     """
 
     bootstrap: str = "127.0.0.1:9092"  # host:port,…
@@ -24,10 +24,10 @@ class KafkaSettings(Section, frozen=True, kw_only=True, rename="kafka_{}".format
     sasl_password: Secret = ""
     replication: Positive = 1
     normalized_partitions: Positive = field(default=1, name="normalized_partitions")
-    partitions_by_exchange: Mapping[str, Positive] = field(  # of the raw topics
+    partitions_by_exchange: Mapping[str, Positive] = field(  # raw topics
         default_factory=lambda: dict.fromkeys(REGISTRY, 1), name="{exchange}_partitions"
     )
 
     def raw_partitions(self, exchange: str) -> int:
-        """How many partitions the exchange's raw topic has."""
+        """Partition count of an exchange's raw topic."""
         return self.partitions_by_exchange[exchange]

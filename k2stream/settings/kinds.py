@@ -1,4 +1,4 @@
-"""What a setting may be, and what each section of them has in common."""
+"""The types that settings may have, and the base class of their sections."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ TimeOfDay = Annotated[str, Meta(pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$")]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
 Secret = Annotated[str, Meta(extra={"secret": True})]
-"""Never shown, and also read from the file that `K2_…_FILE` names."""
+"""A value that is never shown, and may also be read from the file that `K2_…_FILE` names."""
 
 SecretUrl = Annotated[str, Meta(extra={"secret": True, "url": True})]
-"""A URL that may hold a user and a password: only these, and its query, are secret."""
+"""A URL whose user, password and query are secret, and hidden when it is shown."""
 
 _OF_URL = re.compile(r"(?<=://).*(?=@)|(?<=\?).*")
 _HIDDEN = "***"
 
 
 def micros(seconds: float) -> int:
-    """Seconds in whole µs, the nearest: the one place where settings are converted."""
+    """Convert seconds to µs, rounded to the nearest."""
     return round(seconds * 1_000_000)
 
 
 def is_secret(kind: Any) -> bool:
-    """Whether values of this kind are secret."""
+    """Whether values of this type are secret."""
     return "secret" in _extra(kind)
 
 
 def shown(kind: Any, value: object) -> str:
-    """A value as people may see it."""
+    """A value as text for display, with secret parts hidden."""
     if not value or not is_secret(kind):
         return str(value)
     return _OF_URL.sub(_HIDDEN, str(value)) if "url" in _extra(kind) else _HIDDEN
@@ -47,13 +47,13 @@ def _extra(kind: Any) -> dict[str, Any]:
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings that one part of the platform needs.
+    """Base class of a section: the settings that one part of the platform needs.
 
-    The name of a field as msgspec encodes it is its public name: `K2_` and that in capitals is the variable.
+    A field's public name is its name as encoded by msgspec; the variable is `K2_` and that name in capitals.
     """
 
     def __repr__(self) -> str:
-        """Its fields, without what is secret."""
+        """The fields, with secrets hidden."""
         pairs = []
         for field in msgspec.structs.fields(type(self)):
             value = getattr(self, field.name)

@@ -1,4 +1,4 @@
-"""Settings of one machine: its folders, and the embedded stack in them."""
+"""Settings of the local machine: its folders, and the embedded stack."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from k2stream.settings.kinds import Positive, Section
 
 
 class LocalSettings(Section, frozen=True, kw_only=True):
-    """Folders of this machine, `~` for the user's home; the heap of its embedded broker in MB."""
+    """Local folders, in which `~` is the user's home, and the heap of the embedded broker in MB."""
 
-    data_dir: str = "k2-data"  # embedded stack: broker, registry, ClickHouse and Iceberg files
+    data_dir: str = "k2-data"  # files of the embedded broker, registry, ClickHouse and Iceberg
     cache_dir: str = "~/.cache/k2stream"  # downloaded jars and AOT caches
     broker_heap_mb: Positive = 256
 
@@ -21,5 +21,5 @@ class LocalSettings(Section, frozen=True, kw_only=True):
 
 
 def absolute(folder: str) -> Path:
-    """A folder as given by a person, absolute."""
+    """A folder as an absolute path, with `~` expanded."""
     return Path(folder).expanduser().absolute()

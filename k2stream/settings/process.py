@@ -1,4 +1,4 @@
-"""The settings of this process and of its children: to and from `K2_*` variables."""
+"""Reads the settings of this process from `K2_*` variables, and writes them for its children."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from k2stream.settings.variables import PREFIX, Variable, replace, variables
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from `K2_*` variables.
 
-    Raises ConfigError naming the variable: a value of the wrong type or range, a name that does not exist, a
-    secret's file that cannot be read.
+    Raises ConfigError naming the variable when a value has a wrong type or range, a setting does not exist,
+    or the file of a secret cannot be read.
     """
     environ = os.environ if environ is None else environ
     known = {variable.environment_name: variable for variable in variables().values()}
@@ -46,9 +46,9 @@ def _converted(variable: Variable, text: str) -> object:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """The `K2_*` variables that give a child process these settings (only what differs from the defaults).
+    """The `K2_*` variables that give a child process these settings; defaults are left out.
 
-    A secret that was read from a file is given as that file.
+    A secret that was read from a file is passed as the name of that file.
     """
     default = Settings()
     given = {}
@@ -62,7 +62,7 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def listing(settings: Settings, environ: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
-    """Each variable, its value as people may see it, and what it is from."""
+    """Each variable with its displayed value and its source: environment, default, or a file's path."""
     for name, variable in variables().items():
         source = "environment" if variable.environment_name in environ else "default"
         yield (

@@ -1,4 +1,4 @@
-"""Secrets from files: `K2_CLICKHOUSE_PASSWORD_FILE=/run/secrets/clickhouse` in place of the password."""
+"""Reads secrets from files, e.g. `K2_CLICKHOUSE_PASSWORD_FILE=/run/secrets/clickhouse`."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ SUFFIX = "_FILE"
 
 
 def file_variables() -> dict[str, Variable]:
-    """The secrets by the environment variables that may name their files."""
+    """Secret settings, by the environment variable that may name their file."""
     secrets = (variable for variable in variables().values() if is_secret(variable.kind))
     return {variable.environment_name + SUFFIX: variable for variable in secrets}
 
 
 def given(environ: Mapping[str, str]) -> dict[str, Path]:
-    """The files that an environment names, by the secrets' public names.
+    """Files that the environment names, by the public name of the secret.
 
-    Raises ConfigError when a secret is given twice, or no file is named.
+    Raises ConfigError when both a secret and its file are set, or a file's name is empty.
     """
     found = {}
     for key, variable in file_variables().items():
@@ -36,7 +36,10 @@ def given(environ: Mapping[str, str]) -> dict[str, Path]:
 
 
 def read(name: str, path: Path) -> str:
-    """The secret in a file, without the newline that ends it. Raises ConfigError naming the variable."""
+    """Read a secret from a file, without its final newline.
+
+    Raises ConfigError naming the variable when the file is unreadable, not UTF-8, or empty.
+    """
     where = f"{variables()[name].environment_name}{SUFFIX}={str(path)!r}"
     try:
         secret = path.read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ from k2stream.settings.worker import WorkerSettings
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Every setting, in sections."""
+    """All settings, in sections."""
 
     local: LocalSettings = LocalSettings()
     kafka: KafkaSettings = msgspec.field(default_factory=KafkaSettings)
@@ -27,4 +27,4 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     maintenance: MaintenanceSettings = MaintenanceSettings()
     worker: WorkerSettings = WorkerSettings()
     secret_files: Mapping[str, str] = msgspec.field(default_factory=dict)
-    """Public names of secrets that were read from files, with the files' absolute paths."""
+    """Absolute paths of the files that secrets were read from, by the secrets' public names."""

@@ -1,4 +1,4 @@
-"""Settings of the two tiers: where they are, how they are written, how Iceberg's tables are maintained."""
+"""Settings of the two tiers: their addresses, how the sinks write, and the maintenance of Iceberg tables."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from k2stream.settings.local import LocalSettings, absolute
 
 
 class ClickHouseSettings(Section, frozen=True, kw_only=True, rename="clickhouse_{}".format):
-    """The hot tier's servers and credentials; room in bytes."""
+    """Servers and credentials of the hot tier."""
 
     host: str = "127.0.0.1"
-    port: Port = 9000  # of the native protocol; 0 for the client's default
+    port: Port = 9000  # native protocol; 0: the client's default
     alt_hosts: str = ""  # host:port,… of the same cluster, tried in turn when the first is unavailable
-    cluster: str = ""  # the servers' name of it: replicated tables, and Distributed ones over them
-    reserve_bytes: Annotated[int, Meta(ge=0)] = 268_435_456  # no insert with less room on its disk
+    cluster: str = ""  # its name on the servers; makes tables replicated, with Distributed tables over them
+    reserve_bytes: Annotated[int, Meta(ge=0)] = 268_435_456  # no insert with less free disk space
     database: str = "k2"
     user: str = "default"
     password: Secret = ""
@@ -26,10 +26,10 @@ class ClickHouseSettings(Section, frozen=True, kw_only=True, rename="clickhouse_
 
 
 class IcebergSettings(Section, frozen=True, kw_only=True, rename="iceberg_{}".format):
-    """The cold tier's catalog and warehouse."""
+    """Catalog and warehouse of the cold tier."""
 
-    catalog_uri: SecretUrl = ""  # empty: SQLite in the data folder
-    warehouse: str = ""  # empty: the data folder; s3://… for object stores
+    catalog_uri: SecretUrl = ""  # empty: a SQLite file in the data folder
+    warehouse: str = ""  # s3://… for object stores; empty: the data folder
     data_dir: str = field(default=LocalSettings().data_dir, name="data_dir")
 
     @property
@@ -39,10 +39,10 @@ class IcebergSettings(Section, frozen=True, kw_only=True, rename="iceberg_{}".fo
 
 
 class SinkSettings(Section, frozen=True, kw_only=True):
-    """How much is written at once: after so many seconds, or so many rows."""
+    """When the sinks write: after this many seconds or this many rows, whichever comes first."""
 
     flush_seconds: Seconds = field(default=1.0, name="sink_flush_seconds")
-    """Of trades into ClickHouse; candles are written about every 0.2 s."""
+    """For trades in ClickHouse; candles are written as often as they are published."""
 
     max_rows: Positive = field(default=20_000, name="sink_max_rows")
     cold_commit_seconds: Seconds = 900.0
@@ -50,10 +50,10 @@ class SinkSettings(Section, frozen=True, kw_only=True):
 
 
 class MaintenanceSettings(Section, frozen=True, kw_only=True, rename="cold_{}".format):
-    """Maintenance of the Iceberg tables, durations in seconds."""
+    """Maintenance of the Iceberg tables; durations in seconds."""
 
-    maintain_at: TimeOfDay = "02:00"  # UTC, daily, in a cold worker; empty: never
-    compact_rows: Positive = 2_000_000  # a merged file's rows, about: they are in memory at once
-    snapshot_seconds: Seconds = 604_800.0  # older snapshots expire
-    orphan_seconds: Seconds = 86_400.0  # unused files so old are removed; no write may take longer
-    audit_seconds: Annotated[float, Meta(gt=0, le=172_800)] = 86_400.0  # at most what the topics keep
+    maintain_at: TimeOfDay = "02:00"  # daily at this time (UTC), in a cold worker; empty: never
+    compact_rows: Positive = 2_000_000  # approximate rows of a merged file, all in memory at once
+    snapshot_seconds: Seconds = 604_800.0  # snapshots older than this expire
+    orphan_seconds: Seconds = 86_400.0  # unused files older than this are removed; no write may take longer
+    audit_seconds: Annotated[float, Meta(gt=0, le=172_800)] = 86_400.0  # at most the topics' retention

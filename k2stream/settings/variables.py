@@ -1,4 +1,4 @@
-"""Each setting by its public name, wherever it stands in the sections."""
+"""Access to settings by public name, independent of the sections that contain them."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class Variable:
     """A setting by its public name, such as `grace_seconds`."""
 
     name: str
-    kind: Any  # as msgspec converts to it
-    places: tuple[tuple[str, str], ...]  # section and field; more than one where sections share it
-    exchange: str = ""  # whose it is, of a field with a value per exchange
+    kind: Any  # the type that msgspec converts values to
+    places: tuple[tuple[str, str], ...]  # (section, field); several where sections share a setting
+    exchange: str = ""  # for a field with one value per exchange
 
     @property
     def environment_name(self) -> str:
-        """Such as `K2_GRACE_SECONDS`."""
+        """Environment variable, such as `K2_GRACE_SECONDS`."""
         return PREFIX + self.name.upper()
 
     def of(self, settings: Settings) -> Any:
-        """Its value."""
+        """The value of this setting."""
         section, field = self.places[0]
         value = getattr(getattr(settings, section), field)
         return value[self.exchange] if self.exchange else value
@@ -40,7 +40,7 @@ class Variable:
 
 @cache
 def variables() -> dict[str, Variable]:
-    """Every setting by its public name."""
+    """All settings by public name."""
     found: dict[str, Variable] = {}
     for made in _declared():
         before = found.get(made.name)
@@ -69,12 +69,12 @@ def value_of(settings: Settings, name: str) -> Any:
 
 
 def make(**values: object) -> Settings:
-    """The default settings but for these, by their public names. Raises KeyError for an unknown name."""
+    """The default settings with some values changed, by public name. Raises KeyError for an unknown name."""
     return replace(Settings(), **values)
 
 
 def replace(settings: Settings, **values: object) -> Settings:
-    """The settings with other values, by their public names. Raises KeyError for an unknown name."""
+    """The settings with some values changed, by public name. Raises KeyError for an unknown name."""
     changed: defaultdict[str, dict[str, Any]] = defaultdict(dict)
     for name, value in values.items():
         variable = variables()[name]

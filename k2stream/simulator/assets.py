@@ -1,4 +1,4 @@
-"""What a simulated symbol trades like: price, tick and lot, and how an exchange writes the numbers."""
+"""Trading parameters of simulated symbols (price, tick, lot), and how exchanges format decimals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from k2stream.model.instrument import Instrument
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """Price in ticks of 10**-price_digits, typical quantity in lots of 10**-lot_digits."""
+    """Initial price in ticks of 10**-price_digits, and typical quantity in lots of 10**-lot_digits."""
 
     ticks: int
     price_digits: int
@@ -37,18 +37,18 @@ _ASSETS = {
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How an exchange writes decimals: fraction digits, 0 for as many as the number needs."""
+    """How an exchange formats decimals: number of fraction digits, 0 for as many as needed."""
 
     price_digits: int = 0
     quantity_digits: int = 0
     lot_digits: int = 0
-    """Lots are at least so fine."""
+    """Minimum fraction digits of a lot."""
 
 
 def asset_of(instrument: Instrument, lot_digits: int) -> Asset:
-    """The asset of a symbol's base; one that is not listed gets a price made from its name.
+    """The asset of an instrument's base currency; the price of an unlisted one is derived from its name.
 
-    Lots have `lot_digits` at least.
+    Lots have at least `lot_digits` fraction digits.
     """
     base = instrument.canonical.partition("/")[0]
     known = _ASSETS.get(base) or Asset(1000 + crc32(base.encode()) % 100_000, 3, 500, 2)
@@ -57,7 +57,7 @@ def asset_of(instrument: Instrument, lot_digits: int) -> Asset:
 
 
 def decimal(mantissa: int, digits: int, shown: int) -> str:
-    """mantissa / 10**digits, written with `shown` fraction digits or, for 0, without trailing zeros."""
+    """Format mantissa / 10**digits with `shown` fraction digits or, for 0, without trailing zeros."""
     text = f"{mantissa:0{digits + 1}d}"
     whole, fraction = text[: len(text) - digits], text[len(text) - digits :]
     if shown:

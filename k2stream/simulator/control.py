@@ -1,11 +1,11 @@
-"""The HTTP endpoint by which tests and tools control the simulated exchanges.
+"""HTTP endpoint through which tests and tools control the simulated exchanges.
 
 POST /fault       {"exchange": "…", "kind": "garbage", "count": 1, "seconds": 2, "bytes": 1000000,
                    "symbol": "…"}
 POST /stop-feeds  no new trades; connections stay alive with heartbeats
-POST /start-feeds trades again, as after a halt: there are none of the time between
+POST /start-feeds resumes trading as after a halt: there are no trades for the time in between
 GET  /stats       exact counts for each exchange
-GET  /faults      the faults that happened, in order, with the ids they concern
+GET  /faults      the faults that happened, in order, with the trade ids that they affected
 """
 
 from __future__ import annotations

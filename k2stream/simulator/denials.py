@@ -1,4 +1,4 @@
-"""Subscriptions that a simulated exchange does not give when it is asked to withhold them."""
+"""Denied subscriptions: a simulated exchange refuses or leaves them out when it is asked to."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 
 
 class Denials:
-    """How many more times requests for a symbol are refused or left out, and requests of any kind limited.
+    """Counts the subscription requests still to be refused, left out of the answer, or rate-limited.
 
-    `note` is told each time, with the symbol.
+    `note(kind, symbol)` is called for each denial.
     """
 
     def __init__(self, note: Callable[[str, str], None]) -> None:
@@ -17,11 +17,11 @@ class Denials:
         self._due: Counter[tuple[str, str]] = Counter()
 
     def add(self, kind: str, symbol: str, count: int) -> None:
-        """Withhold from now on: `symbol` empty for any."""
+        """Deny the next `count` requests for a symbol; an empty `symbol` means any."""
         self._due[kind, symbol] += count
 
     def take(self, kind: str, symbols: Iterable[str] = ("",)) -> str | None:
-        """The first of a request's symbols to withhold, once for each that was added; None to give all."""
+        """Use up one denial: returns the first of a request's symbols to deny, None to grant all."""
         for symbol in symbols:
             for due in ((kind, symbol), (kind, "")):
                 if self._due[due] > 0:

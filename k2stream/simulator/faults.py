@@ -1,4 +1,4 @@
-"""Faults of a simulated exchange: what goes wrong on the wire when it is asked to."""
+"""Faults that a simulated exchange injects on request."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ from k2stream.simulator.market import Order
 from k2stream.simulator.wire import BINARY, Dialect, Message, Subscriber
 
 HUGE_PRICE = "1234567890123456789012345.5"
-"""25 integer digits: more than decimal(38, 18) holds."""
+"""25 integer digits: more than fit decimal(38, 18)."""
 
 
 class FaultKind(StrEnum):
-    """What can go wrong: more messages, other trades, ended flows, withheld subscriptions."""
+    """Kinds of faults: extra messages, changed trades, interrupted connections, denied subscriptions."""
 
-    GARBAGE = "garbage"  # no JSON
+    GARBAGE = "garbage"  # a text frame that is not JSON
     BINARY = "binary"  # a binary frame of random bytes
-    TRUNCATED = "truncated"  # the copy of a trade message, cut in half
+    TRUNCATED = "truncated"  # a copy of a trade message, cut in half
     HUGE = "huge"  # one frame of `bytes` bytes of text
     ERROR = "error"  # an error message of the exchange
-    DUPLICATE = "duplicate"  # a trade message twice
+    DUPLICATE = "duplicate"  # a trade message sent twice
 
-    OUT_OF_RANGE = "out_of_range"  # an order whose price no decimal(38, 18) holds
-    LATE = "late"  # an order whose time is `seconds` ago
-    AHEAD = "ahead"  # an order whose time is `seconds` from now
-    REORDER = "reorder"  # a trade message held back for up to `seconds`
-    SWAP = "swap"  # a trade message after the one that follows it
+    OUT_OF_RANGE = "out_of_range"  # an order whose price exceeds decimal(38, 18)
+    LATE = "late"  # an order dated `seconds` ago
+    AHEAD = "ahead"  # an order dated `seconds` in the future
+    REORDER = "reorder"  # a trade message delayed by up to `seconds`
+    SWAP = "swap"  # a trade message sent after the one that follows it
     DROP = "drop"  # a trade message that is not sent
 
-    SILENCE = "silence"  # nothing at all for `seconds`, connections stay open
-    ABORT = "abort"  # connections end without a close frame: 1006
+    SILENCE = "silence"  # nothing is sent for `seconds`; connections stay open
+    ABORT = "abort"  # connections end without a close frame (1006)
     CLOSE = "close"  # connections are closed with 1000
     REFUSE = "refuse"  # new connections get 503 for `seconds`
-    SHUTDOWN = "shutdown"  # the exchange's notice, if it has one, and after `seconds` a close with 1001
-    PONG = "pong"  # pongs that nobody's ping asked for
+    SHUTDOWN = "shutdown"  # the exchange's notice, if any; after `seconds` a close with 1001
+    PONG = "pong"  # unsolicited pongs
 
     REFUSE_SYMBOL = "refuse_symbol"  # the next `count` requests for `symbol` are refused
     LEAVE_OUT = "leave_out"  # the next `count` requests for `symbol` are answered without it
-    RATE = "rate"  # the next `count` requests are answered with the exchange's error of too many
-    TAKE_AWAY = "take_away"  # the subscription of `symbol` ends, unasked
+    RATE = "rate"  # the next `count` requests get the exchange's rate-limit error
+    TAKE_AWAY = "take_away"  # the exchange ends the subscription of `symbol`
 
     REST = "rest"  # requests for past trades get 503 for `seconds`
 
 
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A request for a fault: `count` messages or orders of one exchange."""
+    """A request for a fault that affects `count` messages or orders of one exchange."""
 
     exchange: str
     kind: FaultKind
@@ -58,7 +58,7 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: Annotated[float, Meta(ge=0, le=86_400)] = 2.0
     bytes: Annotated[int, Meta(ge=1, le=100_000_000)] = 1_000_000
     symbol: str = ""
-    """Of those that concern one; empty for the next that comes, or the first that is subscribed."""
+    """For faults of one symbol; empty: the next one requested, or the first one subscribed."""
 
 
 _OF_ORDERS = {FaultKind.OUT_OF_RANGE, FaultKind.LATE, FaultKind.AHEAD}
@@ -66,7 +66,7 @@ _EXTRA = (FaultKind.GARBAGE, FaultKind.BINARY, FaultKind.TRUNCATED, FaultKind.HU
 
 
 class Faults:
-    """The faults still to happen on one exchange, and a log of those that did."""
+    """The pending faults of one exchange, and a log of those that happened."""
 
     def __init__(self, dialect: Dialect, seed: int) -> None:
         self.done: Counter[FaultKind] = Counter()
@@ -80,11 +80,11 @@ class Faults:
 
     @property
     def held(self) -> int:
-        """Messages that are held back at the moment."""
+        """Number of delayed messages at the moment."""
         return len(self._held) + len(self._swapped)
 
     def ask(self, fault: Fault) -> None:
-        """From the next message or order on; adds to what is still due of the kind."""
+        """Schedule a fault from the next message or order on; adds to pending ones of the same kind."""
         due, _ = self._due.get(fault.kind, (0, fault))
         self._due[fault.kind] = (due + fault.count, fault)
 
@@ -94,13 +94,13 @@ class Faults:
         self.log.append({"exchange": self._dialect.name, "fault": kind.value, **details})
 
     def orders(self, orders: list[Order]) -> list[Order]:
-        """The orders with those changed that are due."""
+        """Apply pending faults to orders."""
         if not self._due.keys() & _OF_ORDERS:
             return orders
         return [self._change(order) for order in orders]
 
     def messages(self, client: Subscriber, messages: list[Message], now_us: int) -> list[Message]:
-        """What is really sent in place of trade messages."""
+        """The messages to send in place of trade messages, after applying pending faults."""
         if messages:
             self._last_trade = messages[-1].payload
         if not self._due and not self._held and not self._swapped:
@@ -114,7 +114,7 @@ class Faults:
         return sent + [message for _, _, message in due]
 
     def forget(self, client: Subscriber) -> None:
-        """The connection is gone, with what was held back for it."""
+        """Drop the delayed messages of a closed connection."""
         self._held = [item for item in self._held if item[1] is not client]
         self._swapped.pop(client, None)
 

@@ -1,4 +1,4 @@
-"""A small HTTP server beside a simulated exchange."""
+"""Base class of the simulator's small HTTP servers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aiohttp import web
 
 
 class Http:
-    """Serves routes on a port of its own."""
+    """Serves routes on its own port."""
 
     def __init__(self, routes: Iterable[web.RouteDef]) -> None:
         app = web.Application()

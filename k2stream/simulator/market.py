@@ -1,4 +1,4 @@
-"""A simulated market: the same seed and start time give the same trades, however often it is asked."""
+"""A simulated market: seed and start time determine the trades, however often it is polled."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import NamedTuple
 from k2stream.model.instrument import Instrument
 from k2stream.simulator.assets import Asset, Style, asset_of, decimal
 
-_FILLS = (0.8, 0.95)  # a taker order is filled by one, two or three makers: by 1.25 on average
+_FILLS = (0.8, 0.95)  # cumulative probabilities of one and of two fills; else three, 1.25 on average
 _MEAN_FILLS = 1.25
-_SPREAD = 5000  # a price moves by up to 1/5000 of itself an order
-_RETURN = 4096  # and drifts back to where it began
+_SPREAD = 5000  # a price moves by up to 1/5000 of itself per order
+_RETURN = 4096  # per order, 1/4096 of the distance to the initial price is undone
 
 
 class Order(NamedTuple):
-    """A taker's order that was filled by one or more makers at one price: trades of consecutive ids."""
+    """A taker order filled by one or more makers at one price: trades with consecutive ids."""
 
     symbol: str
     number: int
@@ -27,7 +27,7 @@ class Order(NamedTuple):
     taker_buy: bool
     quantities: tuple[str, ...]
     lots: int
-    """The whole quantity in lots of 10**-lot_digits."""
+    """Total quantity in lots of 10**-lot_digits."""
 
     lot_digits: int
 
@@ -37,7 +37,7 @@ class Order(NamedTuple):
         return self.first_id + len(self.quantities) - 1
 
 
-# No symbol trades as fast: an exchange that starts again, at any rate, goes on above the ids it had.
+# No symbol trades this fast, so a restarted exchange continues above its earlier ids at any rate.
 _US_AN_ID = 100
 
 
@@ -51,10 +51,10 @@ class _Book:
 
 
 class Market:
-    """Orders of one exchange's symbols, Poisson at `rate` trades a second in all.
+    """Orders of one exchange's symbols: a Poisson process with `rate` trades per second in total.
 
-    Every other order goes to the next symbol in turn, so that none stays quiet for long; the others prefer
-    the first symbols. Some fills of an order are identical, as they are on real exchanges.
+    Every other order goes to the symbols in turn, so that none stays quiet for long; the rest prefer the
+    first symbols. Some fills of an order are identical, as on real exchanges.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Market:
     ) -> None:
         self._random = Random(f"{seed}:{exchange}")  # noqa: S311
         self._style = style
-        self._rate = rate / _MEAN_FILLS / 1e6  # orders a µs
+        self._rate = rate / _MEAN_FILLS / 1e6  # orders per µs
         self._books = [self._book(item, start_us) for item in instruments]
         self._turn = 0
         self._next_us = start_us + self._random.expovariate(self._rate)
@@ -79,7 +79,7 @@ class Market:
         return _Book(instrument.symbol, asset, asset.ticks, numbers, numbers + start_us // _US_AN_ID)
 
     def until(self, time_us: int) -> list[Order]:
-        """The orders since the last call, up to a time."""
+        """The orders since the last call, up to a time in µs since 1970."""
         orders = []
         while self._next_us <= time_us:
             orders.append(self._order(int(self._next_us)))
@@ -87,7 +87,7 @@ class Market:
         return orders
 
     def halted(self, until_us: int) -> None:
-        """Nobody has traded up to a time."""
+        """Skip the time up to `until_us` without orders."""
         self._next_us = max(self._next_us, until_us)
 
     def _order(self, time_us: int) -> Order:

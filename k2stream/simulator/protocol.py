@@ -1,4 +1,4 @@
-"""What a simulated exchange is: a frozen value, in a module of its own name in protocols/."""
+"""The description of a simulated exchange: a frozen value, in the module of its name in protocols/."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from k2stream.simulator.wire import Dialect
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """An exchange's servers. `dialect` takes instruments, Denials and `ages`."""
+    """The servers of an exchange. `dialect` is called with instruments, Denials and `ages`."""
 
     dialect: Callable[..., Dialect]
     style: Style
 
     routes: Mapping[str, Callable[[PastOrders, Mapping[str, str]], RestAnswer]]
-    """What answers which path of its REST interface."""
+    """Handlers of the REST interface, by path."""
 
     requests: int
-    """How many of them a window has room for."""
+    """REST requests allowed per time window."""
 
     too_many: RestAnswer
-    """What the next one is told."""
+    """The answer to requests beyond that."""
 
     share: float = 1.0
-    """Of the trades, relative to the other exchanges."""
+    """Share of all trades, relative to the other exchanges."""
 
     ages: Mapping[str, float] = field(default_factory=dict)
-    """Seconds that its dialect takes by name (`close_seconds`, `ping_seconds`), with their defaults."""
+    """Durations in seconds that the dialect takes as keywords (e.g. `close_seconds`), with their defaults."""

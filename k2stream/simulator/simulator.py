@@ -22,33 +22,33 @@ from k2stream.simulator.venue import SimulatedVenue
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How the exchanges behave. `rate` is trades a second in all; ports 0 take free ones."""
+    """How the exchanges behave. `rate` is trades per second in total; port 0 means a free one."""
 
     rate: float = 200.0
     seed: int = 7
     start_us: int | None = None
-    """Trade time of the first moment, µs since 1970; None: the wall clock."""
+    """Simulated time at the start, µs since 1970; None: the wall clock."""
 
     ahead_seconds: float = 0.0
-    """The exchanges' clocks before the wall clock; without a start."""
+    """How far the exchanges' clocks are ahead of the wall clock; only used without `start_us`."""
 
     host: str = "127.0.0.1"
     ports: dict[str, int] = field(default_factory=dict)
     control_port: int = 0
     record: Path | None = None
-    """JSON lines of every trade that happened, connected or not."""
+    """File for JSON lines of all trades, whether or not they were sent."""
 
     faults: Sequence[tuple[float, Fault]] = ()
-    """Faults that repeat every so many seconds."""
+    """Repeated faults, as (interval in seconds, fault)."""
 
     ages: Mapping[str, float] = field(default_factory=dict)
-    """Seconds in place of those of a protocol, by `<exchange>_<age>`."""
+    """Values in seconds that override a protocol's `ages`, by `<exchange>_<age>`."""
 
     tick_seconds: float = 0.01
 
 
 class Simulator:
-    """An async context manager that trades while it is open."""
+    """All simulated exchanges, as an async context manager that trades while it is open."""
 
     def __init__(self, instruments: Sequence[Instrument], options: Options) -> None:
         self.options = options
@@ -82,11 +82,11 @@ class Simulator:
         )
 
     def _now_us(self) -> int:
-        """The simulated exchanges' clock."""
+        """The simulated exchanges' clock, in µs since 1970."""
         return clock.now_us() + self._offset_us
 
     async def __aenter__(self) -> Self:
-        """Listen and begin to trade. Raises OSError for a port in use or a file that cannot be written."""
+        """Listen and start trading. Raises OSError for a port in use or a file that cannot be written."""
         host, ports = self.options.host, self.options.ports
         try:
             if self.options.record:
@@ -106,7 +106,7 @@ class Simulator:
         return self
 
     async def run(self) -> None:
-        """Trade for ever. Raises what ends the trading: an exchange that stands still in silence is none."""
+        """Trade forever; raises the error that ends the trading, so that it never stops silently."""
         await asyncio.gather(*self._tasks)
 
     async def __aexit__(self, *details: object) -> None:
@@ -120,22 +120,22 @@ class Simulator:
 
     @property
     def rest_urls(self) -> dict[str, str]:
-        """URL of past trades by exchange."""
+        """REST base URL by exchange."""
         return {name: venue.rest.url for name, venue in self.venues.items()}
 
     def inject(self, fault: Fault) -> None:
-        """Make a fault happen; ValueError for an exchange that is not simulated."""
+        """Inject a fault; raises ValueError for an exchange that is not simulated."""
         if fault.exchange not in self.venues:
             raise ValueError(f"unknown exchange {fault.exchange!r}; use one of {', '.join(self.venues)}")
         self.venues[fault.exchange].inject(fault)
 
     def stop_trading(self) -> None:
-        """No new trades; connections stay alive with heartbeats."""
+        """Stop trading; connections stay alive with heartbeats."""
         for venue in self.venues.values():
             venue.stop_trading()
 
     def start_trading(self) -> None:
-        """Trades again after `stop_trading`."""
+        """Resume trading after `stop_trading`."""
         for venue in self.venues.values():
             venue.start_trading()
 

@@ -1,4 +1,4 @@
-"""A simulated exchange as a WebSocket server: connections around a dialect and a market."""
+"""A simulated exchange as a WebSocket server, which connects a dialect and a market."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ PONG_SECONDS = 60.0
 
 @dataclass(slots=True)
 class Counts:
-    """What happened since the start. `sent_trades` are those of ordinary messages, each once.
+    """Counts since the start. `sent_trades` counts the trades of ordinary messages, each once.
 
-    Injected copies and snapshots are not among them, dropped messages neither. `unheard_trades` of the
-    generated ones happened before anyone had ever subscribed to their symbol.
+    It excludes injected copies, snapshots and dropped messages. `unheard_trades` are the generated trades
+    that happened before anyone had ever subscribed to their symbol.
     """
 
     generated_trades: int = 0
@@ -43,7 +43,7 @@ class Counts:
 
 
 class SimulatedVenue:
-    """One exchange; `tick` sends what has happened since the last one."""
+    """One exchange; each `tick` sends what has happened since the previous one."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class SimulatedVenue:
         self.rest = Rest(protocol, self._past)
 
     async def start(self, host: str, port: int) -> Self:
-        """Listen; port 0 takes a free one, as the REST server does."""
+        """Listen; port 0 takes a free one, and the REST server always does."""
         await self.rest.start(host)
         self._server = await serve(
             self._connection,
@@ -88,13 +88,13 @@ class SimulatedVenue:
 
     @property
     def url(self) -> str:
-        """Where a feed connects."""
+        """The WebSocket URL."""
         assert self._server
         host, port = next(iter(self._server.sockets)).getsockname()[:2]
         return f"ws://{host}:{port}{self._dialect.path}"
 
     async def close(self) -> None:
-        """Drop the connections and stop listening."""
+        """Drop all connections and stop listening."""
         await self.rest.close()
         for client in self.clients:
             client.socket.transport.abort()
@@ -105,17 +105,17 @@ class SimulatedVenue:
             await self._server.wait_closed()
 
     def stop_trading(self) -> None:
-        """No trade from now on; connections stay alive."""
+        """Stop trading; connections stay alive."""
         self._stopped = True
 
     def start_trading(self) -> None:
-        """Trades again, from now on."""
+        """Resume trading; there are no trades for the time in between."""
         if self._stopped:
             self._market.halted(self._now_us())
         self._stopped = False
 
     def tick(self) -> None:
-        """Trade up to now, and send to each connection what it has subscribed to."""
+        """Trade up to now, and send each connection the trades that it has subscribed to."""
         now_us = self._now_us()
         orders = [] if self._stopped else self.faults.orders(self._market.until(now_us))
         if orders:
@@ -136,7 +136,7 @@ class SimulatedVenue:
             self._keep(client, now_us)
 
     def inject(self, fault: Fault) -> None:  # noqa: C901 - one case per kind
-        """Make a fault happen, now or with the next message or order."""
+        """Inject a fault, at once or with the next message or order."""
         until = self._now_us() + int(fault.seconds * 1e6)
         match fault.kind:
             case FaultKind.SILENCE:
@@ -214,7 +214,7 @@ class SimulatedVenue:
                 if self._now_us() >= self._silent_until:
                     self._answer(client, text.encode() if isinstance(text, str) else text)
         except ConnectionClosed:
-            pass  # how a client leaves is its own matter
+            pass  # a client may disconnect in any way
         finally:
             self.clients.discard(client)
             self.faults.forget(client)
@@ -232,7 +232,7 @@ class SimulatedVenue:
         self.counts.sent_bytes += client.write(messages, now_us)
 
     def _keep(self, client: Subscriber, now_us: int) -> None:
-        """Ping the client, or close its connection, when it is time."""
+        """Ping the client or close its connection when due."""
         if client.farewell:
             self._run(client.socket.close(1000, client.farewell))
             client.farewell = ""
@@ -259,7 +259,7 @@ class SimulatedVenue:
 
 
 def _trades_once(trades: list[Message], sent: list[Message]) -> int:
-    """How many trades are sent: held ones when they go out, copies once, dropped ones never."""
+    """Number of trades sent: delayed ones when they are sent, copies once, dropped ones never."""
     if sent is trades:
         return sum(message.trades for message in trades)
     return sum(message.trades for message in {id(message): message for message in sent}.values())

@@ -1,4 +1,4 @@
-"""What the simulated exchanges have in common on the wire."""
+"""Messages, connections and the dialect interface, shared by all simulated exchanges."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MAX_UNREAD = 64 * 1024 * 1024
 
 
 class Message(NamedTuple):
-    """A WebSocket message; one of trades carries `trades` trades of a symbol from `first_id` on."""
+    """A WebSocket message; a trade message has `trades` trades of one symbol with ids from `first_id` on."""
 
     payload: bytes
     symbol: str = ""
@@ -32,31 +32,31 @@ class Subscriber:
     socket: ServerConnection
     opened_us: int
     subscribed: dict[str, set[str]] = field(default_factory=dict)
-    """Channel or stream type to symbols."""
+    """Symbols by channel or stream type."""
 
     sequence: int = 0
     heartbeats: int = 0
     last_sent_us: int = 0
     last_ping_us: int = 0
     commands: list[int] = field(default_factory=list)
-    """When the latest messages came."""
+    """Times at which the latest messages were received."""
 
     farewell: str = ""
-    """Set to close the connection, with this reason."""
+    """If set, the connection is closed with this reason."""
 
     def wants(self, channel: str, symbol: str) -> bool:
-        """Whether it has subscribed to a symbol's channel."""
+        """Whether the connection has subscribed to a symbol's channel."""
         return symbol in self.subscribed.get(channel, ())
 
     def next_sequence(self) -> int:
-        """The number of the next frame of this connection."""
+        """The sequence number of the connection's next frame."""
         self.sequence += 1
         return self.sequence - 1
 
     def write(self, messages: list[Message], now_us: int) -> int:
-        """Send messages in one write, without the cost of one call each; the number of bytes.
+        """Send messages in one write, which is cheaper than one call each; returns the number of bytes.
 
-        A client that does not read is cut off, as exchanges do.
+        A client that does not read is disconnected, as on real exchanges.
         """
         if not messages or self.socket.state is not State.OPEN or self.socket.transport.is_closing():
             return 0
@@ -69,38 +69,38 @@ class Subscriber:
 
 
 class Dialect(Protocol):
-    """An exchange's protocol, without its connections. `now_us` is when it happens."""
+    """The protocol logic of an exchange, without its connections. `now_us` is the simulated time."""
 
     name: str
     path: str
     ping_seconds: float
-    """How often the server pings; 0 for never."""
+    """Interval of the server's pings; 0: never."""
 
     denials: Denials
 
     def opened(self, client: Subscriber, now_us: int) -> list[Message]:
-        """What a new connection is told."""
+        """Messages for a new connection."""
 
     def answer(self, client: Subscriber, text: bytes, now_us: int) -> list[Message]:
-        """The answer to a client's message."""
+        """Messages that answer a client's message."""
 
     def remember(self, orders: list[Order]) -> None:
-        """Take note of orders, whether or not anyone is connected."""
+        """Record orders, whether or not anyone is connected."""
 
     def trades(self, client: Subscriber, orders: list[Order], now_us: int) -> list[Message]:
-        """Orders as the client's subscriptions show them."""
+        """Trade messages for the client's subscriptions."""
 
     def pulse(self, client: Subscriber, now_us: int) -> list[Message]:
-        """Heartbeats that are due; sets `farewell` on a connection that must end."""
+        """Heartbeats that are due; sets `farewell` on a connection to close."""
 
     def error(self, client: Subscriber, text: str) -> Message:
-        """An error that nobody asked for."""
+        """An unsolicited error message."""
 
     def take_away(self, client: Subscriber, symbol: str, now_us: int) -> list[Message]:
-        """End a subscription, and say so; nothing where the exchange does not do that."""
+        """End a subscription and report it; nothing where the exchange never does that."""
 
     def closing(self, now_us: int) -> list[Message]:
-        """What says that connections are about to be closed."""
+        """The notice that connections are about to be closed, if the exchange has one."""
 
 
 def frame(payload: bytes, opcode: int = TEXT) -> bytes:

@@ -1,1 +1,1 @@
-"""REST over the candle tables."""
+"""REST API over the candle tables."""

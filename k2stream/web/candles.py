@@ -1,4 +1,4 @@
-"""The candles of a request: from the tables of a partition, and what is older from colder tiers."""
+"""Reads the candles of a request from a partition's tables, and older ones from the colder tiers."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from k2stream.web.query import Query, RequestError
 class CandleReader:
     """Reads candles of any timeframe.
 
-    `settled` is how long (ms) after its end a window may still get its last stored candle, `now` the time in
-    ms since 1970.
+    `settled` is how long (ms) after its end a window may still get its last stored candle; `now` returns the
+    time in ms since 1970.
     """
 
     health: FeedHealth
@@ -32,7 +32,7 @@ class CandleReader:
     async def read(
         self, partition: CandlePartition, instrument: Instrument, of: Timeframe, query: Query
     ) -> CandleAnswer:
-        """The query's candles. Raises RequestError 503 where `fill` needs feed events that are being read."""
+        """Read the query's candles; RequestError 503 if `fill` needs feed events that are not read yet."""
         if of.is_stored:
             return await self._stored(partition, instrument, of.name, query)
         base = query.over(base_span(of, query.span))

@@ -1,4 +1,4 @@
-"""When the feeds were healthy: read from the feed events by every candles worker, in no group."""
+"""When the feeds were healthy: every candles worker reads all feed events, without a consumer group."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from k2stream.settings import KafkaSettings
 logger = logging.getLogger(__name__)
 
 Healthy = Callable[[int, int], bool | None]
-"""Whether a feed was up and lost nothing in [start, end), in µs; None where that is not known."""
+"""Whether a feed was up and lost nothing in [start, end) (µs since 1970); None if that is unknown."""
 
 _LOST = (EventKind.GAP, EventKind.LOST_FRAMES, EventKind.EXPIRED)
 _DOWN = (EventKind.DISCONNECTED, EventKind.SILENCE, EventKind.REFUSED, EventKind.WITHDRAWN)
 
 
 class Spans:
-    """Disjoint spans of time, both ends included."""
+    """Disjoint time spans, both ends included."""
 
     def __init__(self) -> None:
         self._starts: list[int] = []
         self._ends: list[int] = []
 
     def add(self, start: int, end: int) -> None:
-        """Take a span; those it touches become one with it."""
+        """Add a span, merging it with the spans that it touches."""
         first, last = bisect_left(self._ends, start), bisect_right(self._starts, end)
         if first < last:
             start, end = min(start, self._starts[first]), max(end, self._ends[last - 1])
@@ -41,7 +41,7 @@ class Spans:
         self._ends[first:last] = [end]
 
     def meet(self, start: int, end: int) -> bool:
-        """Whether one of them has a moment in [start, end)."""
+        """Whether a span overlaps [start, end)."""
         return bisect_left(self._ends, start) < bisect_left(self._starts, end)
 
 
@@ -54,25 +54,25 @@ def _ids(event: FeedEvent) -> _Ids:
 
 
 class FeedHealth:
-    """Spans in which feeds were down or lost trades, by exchange and native symbol ("" for all of them).
+    """Spans in which feeds were down or lost trades, by exchange and native symbol ("" for all symbols).
 
-    A feed that is up and quiet is healthy. What was fetched later does not mend a span: the feed was down.
+    A feed that is up and quiet is healthy. A later backfill does not remove a span: the feed was down.
     """
 
     def __init__(self) -> None:
         self.ready = False
         self._known_since = 0
         self._bad: defaultdict[tuple[str, str], Spans] = defaultdict(Spans)
-        # Since when each is down, by exchange and symbol; `_again` has the symbols that came up before their
-        # exchange did: None, or since when they are down again.
+        # `_down`: since when each symbol is down, by exchange. `_again`: symbols that came up before their
+        # exchange did, with None, or with the time since when they are down again.
         self._down: defaultdict[str, dict[str, int]] = defaultdict(dict)
         self._again: defaultdict[str, dict[str, int | None]] = defaultdict(dict)
         self._jumps: dict[_Ids, tuple[int, int]] = {}
 
     def add(self, event: FeedEvent) -> None:
-        """Take one feed event."""
+        """Apply a feed event."""
         if event.kind in (EventKind.CONNECTED, EventKind.SUBSCRIBED):
-            # A worker that was killed has no last word: what came after its last sign of life is told here.
+            # A killed worker reports no disconnect: the span starts at its last sign of life (`since`).
             if event.since < event.time:
                 self._bad[event.exchange, event.symbol].add(event.since, event.time)
             self._up(event.exchange, event.symbol)
@@ -82,7 +82,7 @@ class FeedHealth:
             self._jumps[_ids(event)] = (event.since or event.time, event.time)
         elif event.kind is EventKind.BACKFILLED:
             if (span := self._jumps.pop(_ids(event), None)) and event.count:
-                self._bad[event.exchange, event.symbol].add(*span)  # so they were missing
+                self._bad[event.exchange, event.symbol].add(*span)  # trades were found, so they were missing
         elif event.kind in _LOST:
             self._bad[event.exchange, event.symbol].add(event.since or event.time, event.time)
 
@@ -104,13 +104,13 @@ class FeedHealth:
         down.setdefault(symbol, since)
 
     def _down_since(self, exchange: str, symbol: str) -> int | None:
-        """Since when a symbol has been down up to now; None when it is up."""
+        """Since when a symbol has been down; None when it is up."""
         down = self._down[exchange]
         whole = self._again[exchange].get(symbol, down.get(""))
         return min((since for since in (whole, down.get(symbol)) if since is not None), default=None)
 
     def of(self, exchange: str, symbol: str) -> Healthy:
-        """The health of one symbol's feed."""
+        """A function that tells whether the symbol's feed was healthy in a time range."""
         spans = [found for name in ("", symbol) if (found := self._bad.get((exchange, name)))]
 
         def healthy(start: int, end: int) -> bool | None:
@@ -122,7 +122,7 @@ class FeedHealth:
         return healthy
 
     async def follow(self, settings: KafkaSettings) -> None:
-        """Read the topic from its beginning, for ever; `ready` once what was there at the start is read."""
+        """Follow the topic from its beginning; sets `ready` once the events present at the start are read."""
         async with aclosing(from_beginning(settings, TP(topics.FEED_EVENTS, 0))) as polls:
             async for polled in polls:
                 for record in polled.records:
@@ -130,7 +130,7 @@ class FeedHealth:
                 self.ready = polled.caught_up
 
     def take(self, value: bytes | None, offset: int, *, expired: bool) -> None:
-        """Take a record; `expired`: nothing is known of the time before the first one that is left."""
+        """Apply a record; `expired`: earlier ones have expired, so the time before the first is unknown."""
         try:
             event = msgspec.json.decode(value or b"", type=FeedEvent)
             self._known_since = self._known_since or (event.time if expired else 0)

@@ -1,4 +1,4 @@
-"""The pages of a candles worker: `/ohlcv/{exchange}/{symbol}/{timeframe}` and `/instruments`."""
+"""Web pages of a candles worker: `/ohlcv/{exchange}/{symbol}/{timeframe}` and `/instruments`."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def add_pages(
     health: FeedHealth,
     history: CandleHistory,
 ) -> None:
-    """Serve the candles of `tables`, and older ones of `history`.
+    """Add the pages, which serve candles of `tables`, and older ones of `history`.
 
-    `partitions` are those of this worker, by number.
+    `partitions` are the partitions of this worker, by number.
     """
     largest = max(LARGEST_LIMIT, settings.candles.retention + 2)
     settled = settings.candles.settled_ms

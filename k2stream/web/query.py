@@ -1,4 +1,4 @@
-"""What a request asks for: the instrument of a path, and the parameters of a candle query."""
+"""Parses requests: the instrument and timeframe of a path, and the parameters of a candle query."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PARAMETERS = ("limit", "start", "end", "fill", "format", "source", "tz")
 
 
 class RequestError(K2Error):
-    """A request that is refused: HTTP status, and a body that says what would be accepted."""
+    """A refused request, with the HTTP status and a body that says what would be accepted."""
 
     def __init__(self, status: int, message: str, **known: object) -> None:
         super().__init__(message)
@@ -35,9 +35,9 @@ class RequestError(K2Error):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Candles with start <= open_time < end (ms): the first `limit` when a start is given, else the last.
+    """Candles with start <= open_time < end (ms): the first `limit` if a start is given, else the last.
 
-    `source` "tables" leaves the colder tiers out.
+    `source` "tables" excludes the colder tiers.
     """
 
     limit: int = DEFAULT_LIMIT
@@ -49,32 +49,32 @@ class Query:
 
     @property
     def span(self) -> CandleSpan:
-        """What it asks of each tier."""
+        """The span to read from each tier."""
         return CandleSpan(self.limit, self.start, self.end)
 
     def over(self, span: CandleSpan) -> Query:
-        """The same of another span."""
+        """The same query over another span."""
         return replace(self, limit=span.limit, start=span.start, end=span.end)
 
     def before(self, end: int) -> Query:
-        """The same, ending at `end` (ms) where it names no end: what is dated ahead is not the latest."""
+        """The query with default end `end` (ms), so that trades dated in the future are not the latest."""
         return self if self.end is not None else replace(self, end=end)
 
     def select(self, open_times: Sequence[int]) -> Sequence[int]:
-        """Of ascending open times those asked for."""
+        """The open times that the query covers, of ascending ones in ms."""
         first = 0 if self.start is None else bisect_left(open_times, self.start)
         last = len(open_times) if self.end is None else bisect_left(open_times, self.end)
         return self.limited(open_times[first:last])
 
     def limited(self, items: Sequence[T]) -> Sequence[T]:
-        """At most `limit` of ascending items."""
+        """The first or last `limit` of ascending items, depending on whether a start is given."""
         return items[-self.limit :] if self.start is None else items[: self.limit]
 
 
 def parse(parameters: Mapping[str, str], largest: int) -> Query:
-    """The query of URL parameters; times are ms since 1970 or ISO 8601 (UTC unless it has an offset).
+    """Parse URL parameters; times are ms since 1970 or ISO 8601 (UTC unless they have an offset).
 
-    Raises RequestError 400 naming the parameter.
+    `largest` is the upper limit of `limit`. Raises RequestError 400 naming the parameter.
     """
     for name in parameters:
         if name not in _PARAMETERS:
@@ -93,7 +93,7 @@ def parse(parameters: Mapping[str, str], largest: int) -> Query:
 
 
 def timeframe_of(name: str, parameters: Mapping[str, str]) -> Timeframe:
-    """The timeframe of a path, in the time zone of its parameter. Raises RequestError saying what exists."""
+    """The timeframe of a path, in the time zone of parameter `tz`. Raises RequestError 404."""
     try:
         return timeframe(name, parameters.get("tz", "UTC"))
     except UnknownTimeframe as error:
@@ -101,9 +101,9 @@ def timeframe_of(name: str, parameters: Mapping[str, str]) -> Timeframe:
 
 
 def find(instruments: Instruments, exchange: str, symbol: str) -> Instrument:
-    """The instrument of a path; `symbol` canonical (BTC-USDT or BTC/USDT) or native.
+    """The instrument of a path; `symbol` is canonical (BTC-USDT or BTC/USDT) or native.
 
-    Raises RequestError 404 saying what exists.
+    Raises RequestError 404 that lists the existing ones.
     """
     if exchange not in EXCHANGES:
         raise RequestError(404, f"unknown exchange {exchange}", exchanges=EXCHANGES)
@@ -115,12 +115,12 @@ def find(instruments: Instruments, exchange: str, symbol: str) -> Instrument:
 
 
 def url_name(instrument: Instrument) -> str:
-    """BTC-USDT for BTC/USDT."""
+    """The symbol in URLs: BTC-USDT for BTC/USDT."""
     return instrument.canonical.replace("/", "-")
 
 
 def example(base: str, listed: Instruments) -> str:
-    """The URL of some candles of the first symbol listed."""
+    """An example URL: the candles of the first listed instrument."""
     first = listed[0]
     return f"{base}/ohlcv/{first.exchange}/{url_name(first)}/1m"
 

@@ -1,4 +1,4 @@
-"""Candles as JSON: decimals exact, ascending by open time, quiet windows filled on request."""
+"""Renders candles as JSON: decimals exact, ascending by open time, quiet windows filled on request."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def body(
 ) -> bytes:
     """The JSON answer; decimals are strings, times as in Candle (ms, trade times µs).
 
-    `missing` tiers, which might have had more candles, are named in it. `feed_healthy` of a candle says
-    whether its feed was up and lost nothing throughout its window, so far; null where that is not known.
+    It lists the `missing` tiers, which might have had more candles. `feed_healthy` of a candle says whether
+    the feed was up and lost nothing during its window so far; null if that is unknown.
     """
     answer: dict[str, Any] = {
         "exchange": instrument.exchange,
@@ -51,19 +51,19 @@ def body(
 
 
 def ccxt(candles: Sequence[Candle]) -> bytes:
-    """[[open time in ms, open, high, low, close, volume], …]; the numbers have all their digits."""
+    """The ccxt format [[open time in ms, open, high, low, close, volume], …], with exact numbers."""
     return _encoder.encode(
         [[c.open_time, *map(_plain, (c.open, c.high, c.low, c.close, c.volume))] for c in candles]
     )
 
 
 def error(fields: dict[str, Any], simulated: bool) -> bytes:
-    """The JSON of a refusal."""
+    """The JSON body of a refused request."""
     return _encoder.encode({"simulated": True, **fields} if simulated else fields)
 
 
 def listing(instruments: Instruments, simulated: bool) -> bytes:
-    """The instruments, and the timeframes each has candles of."""
+    """The instruments, and the timeframes of their candles."""
     items = [
         {
             "exchange": item.exchange,
@@ -80,17 +80,17 @@ def listing(instruments: Instruments, simulated: bool) -> bytes:
 def fill_previous(
     candles: Sequence[Candle], query: Query, healthy: Healthy, holes: Sequence[UnknownStretch] = ()
 ) -> list[Candle]:
-    """The query's candles with the quiet windows between them filled: the previous close, no trades.
+    """Fill the quiet windows between the query's candles with the previous close and no trades.
 
-    A stretch in which the feed was not healthy for certain stays empty: a dead feed is not a quiet market.
-    So does one that meets a hole: what a sink has not written yet is not quiet.
+    Windows stay empty unless the feed is known to have been healthy between the two candles, because a dead
+    feed is not a quiet market. Windows in `holes`, which a sink may not have written yet, stay empty too.
     """
     if not candles:
         return []
     filled: list[Candle] = [candles[0]]
     for before, after in pairwise(candles):
         length = TIMEFRAMES[after.timeframe]
-        # What is lost shows at the next trade at the earliest, at the latest in that trade's window.
+        # A loss is detected with the next trade, so its span ends within that trade's window.
         known = not any(hole.meets(before, after) for hole in holes)
         if known and healthy(before.last_trade_time, (after.close_time + 1) * 1000):
             quiet = range(before.open_time + length, after.open_time, length)

@@ -1,4 +1,4 @@
-"""Which worker has a partition, and asking it."""
+"""Finds the worker that owns a partition, and forwards requests to it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from k2stream.web.query import RequestError
 
 FORWARDED = "X-K2-Forwarded"
 MISSING = "X-K2-Missing"
-"""Header of an answer: the tiers that could not be asked, also where the body has no place for them."""
+"""Response header with the tiers that could not be read, also for formats whose body cannot list them."""
 
-CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0  # old candles come from the cold tier
+CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0  # the cold tier, with old candles, is slow
 
 
 def owner(app: faust.App, table: BatchTable, partition: int) -> URL:
-    """The base URL of the worker that has a partition of a table; RequestError 503 while nobody has it."""
+    """Base URL of the worker that owns a table partition; raises RequestError 503 while no worker does."""
     topic = table.changelog_topic.get_topic_name()
     for url, held in app.router.table_metadata(table.name).items():
         if partition in held.get(topic, ()):
@@ -28,9 +28,9 @@ def owner(app: faust.App, table: BatchTable, partition: int) -> URL:
 
 
 async def forward(app: faust.App, request: Any, url: URL) -> tuple[int, bytes, str]:
-    """Ask the worker at `url`; its status, its body, and the tiers missing in it.
+    """Forward a request to the worker at `url`; returns status, body and the tiers missing in the body.
 
-    Raises RequestError: 503 when the request was forwarded already (the partition is moving), 502 when the
+    Raises RequestError 503 if the request was forwarded already (the partition is moving), and 502 if the
     worker cannot be reached.
     """
     if FORWARDED in request.headers or url == app.conf.canonical_url:

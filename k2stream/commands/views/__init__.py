@@ -1,1 +1,1 @@
-"""What commands show on a terminal."""
+"""Terminal views of the commands."""

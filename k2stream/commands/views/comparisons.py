@@ -1,4 +1,4 @@
-"""How layers compare, as a table for a terminal with the first differences below it."""
+"""Shows comparisons of layers on a terminal: a table, then the first differences."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from rich.table import Table
 from k2stream.model.comparison import Comparison
 
 SHOWN = 20
-"""Differences that are printed; the others are counted."""
+"""Differences printed; further ones are only counted."""
 
 
 def show_comparisons(comparisons: Sequence[Comparison], console: Console) -> None:
-    """Print a row per layer, what was not compared and why, and the first differences."""
+    """Print one row per layer, what was not compared and why, and the first differences."""
     table = Table(box=None, pad_edge=False)
     for heading in ("layer", "compared", "moved on", "not compared", "differences"):
         table.add_column(heading, justify="left" if heading == "layer" else "right")

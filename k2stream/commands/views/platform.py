@@ -1,4 +1,4 @@
-"""The status view: one picture of the running platform, for a terminal."""
+"""The status view of the running platform, for a terminal."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ _MB = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What is shown: metrics now and a while ago, lag per group and topic, memory per process in bytes."""
+    """The data shown: current and earlier metrics, lag by group and topic, memory by process in bytes."""
 
     now: Samples
     before: Samples
-    seconds: float  # between the two
+    seconds: float  # between the two samples
     lag: Mapping[str, Mapping[str, int]]
     memory: Mapping[str, int]
     simulated: bool
-    refused: Mapping[str, str] = field(default_factory=dict)  # by worker, what it said
+    refused: Mapping[str, str] = field(default_factory=dict)  # message by worker
 
     def rate(self, name: str, **labels: str) -> float:
-        """Growth of a counter per second."""
+        """Growth of a counter per second, between the two samples."""
         return max(self.now.get(name, **labels) - self.before.get(name, **labels), 0) / max(
             self.seconds, 1e-9
         )
 
 
 def render(snapshot: Snapshot, example: str) -> RenderableType:
-    """The whole view; `example` is the URL of some candles."""
+    """Render the whole view; `example` is an example URL of candles."""
     parts: list[RenderableType] = [_feeds(snapshot), Text(), _layers(snapshot)]
     silent = [name for name in snapshot.now.silent if name not in snapshot.refused]
     if silent:
@@ -73,7 +73,7 @@ def _feeds(snapshot: Snapshot) -> Table:
 
 
 def _feed(now: Samples, exchange: str) -> Text:
-    """Whether all symbols are subscribed, or how many of them."""
+    """Whether the feed is up, or how many of its symbols are subscribed."""
     if now.get("k2_connected", exchange=exchange) > 0:
         return Text("up", style="green")
     confirmed = [

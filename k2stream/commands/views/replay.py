@@ -1,4 +1,4 @@
-"""A replay for a terminal: how far it is."""
+"""Shows the progress of a replay on a terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TERMINAL_SECONDS, _LOG_SECONDS = 0.2, 5.0
 
 
 class Meter:
-    """Says records, percent and records/s: in place on a terminal, else a line every few seconds."""
+    """Prints records, percent and records/s: in place on a terminal, else one line every few seconds."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()

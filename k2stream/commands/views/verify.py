@@ -1,4 +1,4 @@
-"""A verification as tables for a terminal."""
+"""Shows the report of a verification on a terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from k2stream.reconcile.oracle.run import Report
 
 
 def show(report: Report, console: Console) -> None:
-    """Print counts per exchange, candles compared per layer, and the first differences."""
+    """Print counts per exchange, comparisons per layer, and the first differences."""
     table = Table(box=None, pad_edge=False, padding=(0, 1), collapse_padding=True)
     table.add_column("exchange", no_wrap=True)
     for layer in next(iter(report.counts.values())):

@@ -1,4 +1,4 @@
-"""`python -m k2stream.embedded.clickhouse DATA_DIR TCP_PORT HTTP_PORT`: prints `ready` once it serves."""
+"""`python -m k2stream.embedded.clickhouse DATA_DIR TCP_PORT HTTP_PORT`: prints `ready` once it listens."""
 
 import asyncio
 import logging
@@ -15,11 +15,11 @@ from k2stream.model.errors import ConfigError
 
 USAGE = "usage: python -m k2stream.embedded.clickhouse DATA_DIR TCP_PORT HTTP_PORT"
 HOST = "127.0.0.1"
-STOP = 1.5  # seconds for a clean stop
+STOP = 1.5  # seconds allowed for a clean stop
 
 
 async def serve(folder: Path, tcp_port: int, http_port: int) -> None:
-    """Serve until SIGTERM or SIGINT. Raises ConfigError."""
+    """Serve until SIGTERM or SIGINT. Raises ConfigError when the folder or a port cannot be used."""
     engine = ServerEngine(folder)
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -31,7 +31,7 @@ async def serve(folder: Path, tcp_port: int, http_port: int) -> None:
     ]
     print("ready", flush=True)
     await stopped.wait()
-    # A statement that does not end must not hold the stop: the engine's data survive a kill.
+    # A statement that does not end must not delay the stop; the engine's data survive a kill.
     watchdog = threading.Timer(STOP, os._exit, (0,))
     watchdog.daemon = True
     watchdog.start()
@@ -63,7 +63,7 @@ async def _listen(
 
 
 def _reachable(folder: Path) -> Path:
-    """The folder as the engine's connection string can hold it: relative where its parents' names cannot."""
+    """The folder in a form that fits the engine's connection string, if need be relative to its parent."""
     if set("?%#&=") & set(str(folder.parent)):
         folder.parent.mkdir(parents=True, exist_ok=True)
         os.chdir(folder.parent)

@@ -1,4 +1,4 @@
-"""Blocks of the native protocol, passed through undecoded, and their compressed frames."""
+"""Blocks of the native protocol, which pass through undecoded, and their compressed frames."""
 
 import struct
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from k2stream.embedded.clickhouse.types import UnsupportedTypeError, parse_type,
 
 BLOCK_INFO = b"\x01\x00\x02\xff\xff\xff\xff\x00"  # 1: not overflows, 2: bucket -1, end
 EMPTY = b"\x00\x00"
-FRAME = 1 << 20  # bytes, uncompressed, of the frames written
+FRAME = 1 << 20  # uncompressed bytes per frame written
 NONE, LZ4, ZSTD = 0x02, 0x82, 0x90
 
 Columns = list[tuple[str, str]]  # (name, type)
@@ -21,7 +21,7 @@ Columns = list[tuple[str, str]]  # (name, type)
 class Block(NamedTuple):
     columns: Columns
     rows: int
-    raw: bytes  # as FORMAT Native has it
+    raw: bytes  # encoded in FORMAT Native
 
 
 def varint(value: int) -> bytes:
@@ -39,7 +39,7 @@ def string(value: str | bytes) -> bytes:
 
 
 def header(columns: Columns) -> bytes:
-    """The block without rows from which clients take names and types."""
+    """A block without rows, from which clients read column names and types."""
     return varint(len(columns)) + b"\x00" + b"".join(string(name) + string(kind) for name, kind in columns)
 
 
@@ -51,7 +51,7 @@ async def skip_block_info(reader: BytesReader) -> None:
 
 
 async def read_block(reader: BytesReader) -> Block:
-    """One block of FORMAT Native. Raises EOFError, MalformedError."""
+    """Read one block of FORMAT Native. Raises EOFError, MalformedError."""
     reader.compact()
     width, rows = await reader.varint(), await reader.varint()
     columns = []
@@ -60,7 +60,7 @@ async def read_block(reader: BytesReader) -> Block:
         columns.append((name, kind))
         try:
             parsed = parse_type(kind)
-        except UnsupportedTypeError as error:  # its end, and so the next packet, cannot be found
+        except UnsupportedTypeError as error:  # its end, and thus the next packet, cannot be found
             raise MalformedError(str(error)) from error
         if rows:
             await skip_prefix(reader, parsed)
@@ -69,7 +69,7 @@ async def read_block(reader: BytesReader) -> Block:
 
 
 def compress(data: bytes) -> bytes:
-    """LZ4 frames: checksum, method, compressed size with this 9-byte header, size, body."""
+    """Encode as LZ4 frames: checksum, method, compressed size (including this 9-byte header), size, body."""
     frames = []
     for start in range(0, len(data), FRAME):
         part = data[start : start + FRAME]
@@ -80,7 +80,7 @@ def compress(data: bytes) -> bytes:
 
 
 async def read_frame(reader: BytesReader) -> bytes:
-    """One frame, decompressed. Raises EOFError, MalformedError."""
+    """Read and decompress one frame. Raises EOFError, MalformedError."""
     reader.compact()
     checksum, head = await reader.read(16), await reader.read(9)
     method, compressed, size = struct.unpack("<BII", head)

@@ -1,4 +1,4 @@
-"""One connected client: its bytes, its session of the engine, whether its blocks are compressed."""
+"""One connected client: its streams, its engine session, and whether its blocks are compressed."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,7 +21,7 @@ class ServerClient:
     session: Session
     compressed: bool = False
     described: dict[str, tuple[int, Columns]] = field(default_factory=dict)
-    """By DESCRIBE statement: what an insert expects, and the engine's `commands` when it was read."""
+    """By DESCRIBE statement: the engine's `commands` when it was run, and the columns it returned."""
 
     async def call(self, function: Callable[..., T], *args: Any) -> T:
         return await self.engine.call(function, *args)

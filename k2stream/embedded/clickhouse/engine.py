@@ -1,4 +1,4 @@
-"""The chdb engine over one data folder: sessions, a bounded pool of threads, ClickHouse's error codes."""
+"""The chdb engine on one data folder: sessions, a bounded thread pool, and ClickHouse's error codes."""
 
 import asyncio
 import fcntl
@@ -14,10 +14,10 @@ from k2stream.embedded.clickhouse.statements import quote
 from k2stream.model.errors import ConfigError, K2Error
 
 T = TypeVar("T")
-Session = Any  # chdb's, which has no annotations
+Session = Any  # chdb's session class has no type annotations
 
-THREADS = 16  # queries that run at the same time; more of them wait
-SERVER_SETTINGS = {  # bytes: the defaults allow gigabytes of caches
+THREADS = 16  # maximum of concurrent queries; further ones wait
+SERVER_SETTINGS = {  # in bytes; the defaults allow gigabytes of caches
     "max_server_memory_usage": 4 << 30,
     "mark_cache_size": 64 << 20,
     "index_mark_cache_size": 16 << 20,
@@ -25,12 +25,12 @@ SERVER_SETTINGS = {  # bytes: the defaults allow gigabytes of caches
     "query_condition_cache_size": 16 << 20,
     "compiled_expression_cache_size": 16 << 20,
 }
-ALLOCATOR = "dirty_decay_ms:1000"  # give freed pages back after 1 s, not 5
+ALLOCATOR = "dirty_decay_ms:1000"  # return freed pages to the system after 1 s instead of 5
 NOT_IMPLEMENTED, SYNTAX_ERROR, UNKNOWN_SETTING, CANCELLED, UNKNOWN = 48, 62, 115, 394, 1002
 
 
 class QueryError(K2Error):
-    """A statement failed: ClickHouse's error code and message."""
+    """A statement failed, with ClickHouse's error code and message."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(f"Code: {code}. {message}")
@@ -39,7 +39,7 @@ class QueryError(K2Error):
 
 
 def query_error(error: RuntimeError) -> QueryError:
-    """chdb's exception, which has the code in its text."""
+    """Convert chdb's exception, which has the error code in its text."""
     match = re.search(r"Code: (\d+)\. (.*)", str(error), re.S)
     return QueryError(int(match[1]), match[2]) if match else QueryError(UNKNOWN, str(error))
 
@@ -49,13 +49,13 @@ def not_implemented(message: str) -> QueryError:
 
 
 class ServerEngine:
-    """The engine of this process. Raises ConfigError when the folder cannot be used."""
+    """The process's engine. Raises ConfigError when the folder cannot be used."""
 
     def __init__(self, folder: Path) -> None:
         _check(folder)
         self.folder = folder
         self.commands = 0
-        """Statements so far that may have changed a table's columns, each counted before and after."""
+        """Counter, raised before and after each statement that may change a table's columns."""
         self._open = _load_chdb()
         options = "&".join(f"{name}={value}" for name, value in SERVER_SETTINGS.items())
         try:
@@ -81,13 +81,13 @@ class ServerEngine:
 
 
 def run(session: Session, sql: str, format_: str = "Native", params: dict[str, str] | None = None) -> bytes:
-    """The result of one statement, whole."""
+    """Run one statement and return the whole result."""
     result: bytes = session.query(sql, format_, params=params).bytes()
     return result
 
 
 def apply_settings(session: Session, settings: dict[str, str], applied: list[str]) -> None:
-    """Set each, and name in `applied` those to reset, also when one fails."""
+    """Apply settings, adding each to `applied` so that the caller can reset them even after a failure."""
     for name, value in settings.items():
         if not re.fullmatch(r"\w+", name):
             raise QueryError(UNKNOWN_SETTING, f"DB::Exception: Unknown setting {name}. (UNKNOWN_SETTING)")
@@ -101,7 +101,7 @@ def reset_settings(session: Session, names: Iterable[str]) -> None:
 
 
 def _load_chdb() -> Callable[[str], Session]:
-    """chdb's Session class. The process loads it once, without what the server does not need."""
+    """Import chdb's Session class, without the optional pyarrow, which the server does not need."""
     os.environ.setdefault("JE_MALLOC_CONF", ALLOCATOR)
     arrow = sys.modules.get("pyarrow")
     sys.modules["pyarrow"] = None  # type: ignore[assignment]  # optional to chdb, 40 MB

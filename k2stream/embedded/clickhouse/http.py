@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 server in front of `http_query`: requests, bodies and their encodings, keep-alive."""
+"""A small HTTP/1.1 server in front of `http_query`, with content encodings and keep-alive."""
 
 import asyncio
 import gzip
@@ -16,15 +16,15 @@ from k2stream.embedded.clickhouse.reader import MAX_BLOCK, MalformedError
 
 log = logging.getLogger(__name__)
 
-MAX_LINE = 1 << 20  # bytes: a URL may hold a whole query
+MAX_LINE = 1 << 20  # bytes; a URL may contain a whole query
 MAX_HEADERS = 100
 
 
 async def serve(stream: asyncio.StreamReader, writer: asyncio.StreamWriter, engine: ServerEngine) -> None:
-    """Serve requests until the client leaves. Malformed bytes end this connection, with a log line."""
+    """Serve requests until the client disconnects; malformed bytes are logged and close the connection."""
     try:
         while request := await _read_request(stream, writer):
-            engine.commands += 1  # it may be one
+            engine.commands += 1  # any request may be a command
             try:
                 response = await engine.call(answer, engine, request)
             except QueryError as error:
@@ -36,7 +36,7 @@ async def serve(stream: asyncio.StreamReader, writer: asyncio.StreamWriter, engi
             if request.headers.get("connection", "").lower() == "close":
                 break
     except (asyncio.IncompleteReadError, ConnectionError):
-        pass  # the client left
+        pass  # the client disconnected
     except MalformedError as error:
         log.warning("HTTP client %s: %s: connection closed", writer.get_extra_info("peername"), error)
         writer.write(_encode(Response("400 Bad Request", f"{error}\n".encode(), {"Connection": "close"})))

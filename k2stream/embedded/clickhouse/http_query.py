@@ -1,4 +1,4 @@
-"""Answer one HTTP request with the engine, in a session of its own."""
+"""Answers one HTTP request with the engine, in its own session."""
 
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from k2stream.embedded.clickhouse.engine import (
 from k2stream.embedded.clickhouse.inserts import insert_bytes
 from k2stream.embedded.clickhouse.statements import Insert, identifier, parse, split_data, split_format
 
-# Parameters that are no settings: ours, and those that mean nothing to one local user.
+# Parameters that are not settings: handled here, or without meaning for a single local user.
 OTHER_PARAMETERS = {"query", "database", "default_format", "compress", "decompress"} | {
     *("user", "password", "role", "quota_key", "query_id", "session_id", "session_timeout", "session_check"),
     *("client_protocol_version", "wait_end_of_query", "buffer_size"),
@@ -39,7 +39,7 @@ class Response:
 
 
 def answer(engine: ServerEngine, request: HttpRequest) -> Response:
-    """Run the request's statement. Raises QueryError, and RuntimeError of the engine."""
+    """Run the request's statement. Raises QueryError, or the engine's RuntimeError."""
     inserted = _insert(request)
     sql = "" if inserted else _text(b"\n".join((request.parameters.get("query", "").encode(), request.body)))
     if not inserted and not sql.strip():
@@ -59,13 +59,13 @@ def answer(engine: ServerEngine, request: HttpRequest) -> Response:
 
 
 def failure(error: QueryError) -> Response:
-    """What ClickHouse answers when a statement fails: the code in a header, the message as the body."""
+    """ClickHouse's response to a failed statement: the code in a header, the message as the body."""
     headers = {"X-ClickHouse-Exception-Code": str(error.code), "Content-Type": "text/plain; charset=UTF-8"}
     return Response("500 Internal Server Error", f"{error}\n".encode(), headers)
 
 
 def _insert(request: HttpRequest) -> tuple[Insert, bytes] | None:
-    """The INSERT and its data, when they are apart: the one in the URL, or both in the body."""
+    """The INSERT and its data: the statement in the URL, or both in the body; None for other statements."""
     sql = request.parameters.get("query")
     if sql is None:
         return split_data(request.body)

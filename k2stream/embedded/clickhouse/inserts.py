@@ -1,7 +1,7 @@
-"""The data of an INSERT, given to the engine as a file.
+"""Passes the data of an INSERT to the engine as a file.
 
-Not by chdb's `send_insert`, which answers success to an INSERT that fails after its data are parsed (in a
-constraint or a materialised view); nor inline, where data end at a blank line.
+chdb's `send_insert` reports success for an INSERT that fails after its data are parsed (in a constraint or a
+materialized view), and inline data would end at a blank line.
 """
 
 import os
@@ -14,15 +14,15 @@ from typing import IO, Self
 from k2stream.embedded.clickhouse.engine import Session
 from k2stream.embedded.clickhouse.statements import Insert
 
-ONE_THREAD = "max_threads = 1"  # more of them cost a third more for the few rows of a sink's insert
+ONE_THREAD = "max_threads = 1"  # more threads cost a third more for the few rows of a sink's insert
 
 
 IN_MEMORY = 8 << 20
-"""Bytes: each inode that a file system frees makes its next ones slower to find, for seconds."""
+"""Limit in bytes: freeing the inode of a file slows the file system's next allocations for seconds."""
 
 
 class DataFile:
-    """A file without a name: in memory while it is small, else in `folder`. A context manager."""
+    """An unnamed temporary file: in memory while small, else in `folder`. A context manager."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -38,7 +38,7 @@ class DataFile:
         self._file.close()
 
     def write(self, data: bytes) -> None:
-        """Add data."""
+        """Append data."""
         if not self._on_disk and self._file.tell() + len(data) > IN_MEMORY:
             self._spill()
         self._file.write(data)
@@ -51,13 +51,13 @@ class DataFile:
             shutil.copyfileobj(small, self._file)
 
     def path(self) -> str:
-        """Where this process reads what was written."""
+        """Path at which this process can read the data."""
         self._file.flush()
         return f"/proc/self/fd/{self._file.fileno()}"
 
 
 def insert(session: Session, statement: Insert, data: DataFile) -> tuple[int, int]:
-    """Insert all of `data`: the rows and bytes written, views included. Raises RuntimeError of the engine."""
+    """Insert all of `data`; returns (rows, bytes) written, views included. Raises RuntimeError."""
     source = f"FROM INFILE '{data.path()}' COMPRESSION 'none'"
     settings = f"{statement.settings}, {ONE_THREAD}" if statement.settings else f"SETTINGS {ONE_THREAD}"
     result = session.query(f"{statement.target} {source} {settings} FORMAT {statement.format}")
@@ -65,7 +65,7 @@ def insert(session: Session, statement: Insert, data: DataFile) -> tuple[int, in
 
 
 def insert_bytes(session: Session, statement: Insert, data: bytes, folder: Path) -> tuple[int, int]:
-    """`insert` of data that are in memory."""
+    """Same as `insert`, for data in memory."""
     with DataFile(folder) as file:
         file.write(data)
         return insert(session, statement, file)

@@ -1,4 +1,4 @@
-"""The native TCP protocol of one client: handshake, packets, and what surrounds a query."""
+"""Serves one client of the native TCP protocol: handshake, packets, and the frame of a query."""
 
 import asyncio
 import logging
@@ -20,16 +20,16 @@ from k2stream.embedded.clickhouse.statements import identifier
 log = logging.getLogger(__name__)
 
 READ = 1 << 20
-NOT_SETTINGS = frozenset({"run_query_in_background"})  # for the query alone, refused by SET
+NOT_SETTINGS = frozenset({"run_query_in_background"})  # valid for a query only, rejected by SET
 
 
 async def serve(stream: asyncio.StreamReader, writer: asyncio.StreamWriter, engine: ServerEngine) -> None:
-    """Serve until the client leaves. Malformed bytes end this connection, with a log line."""
+    """Serve until the client disconnects; malformed bytes are logged and close the connection."""
     session = await engine.call(engine.session)
     try:
         await _serve(ServerClient(BytesReader(lambda: stream.read(READ)), writer, engine, session))
     except (EOFError, ConnectionError):
-        pass  # the client left
+        pass  # the client disconnected
     except MalformedError as error:
         log.warning("native client %s: %s: connection closed", writer.get_extra_info("peername"), error)
     finally:
@@ -57,7 +57,7 @@ async def _serve(client: ServerClient) -> None:
             case Packet.PING:
                 writer.write(protocol.PONG)
             case Packet.CANCEL:
-                pass  # the end of its query is on its way
+                pass  # its query has ended already
             case Packet.TABLES_STATUS:
                 writer.write(await _tables_status(client))
             case packet:
@@ -65,7 +65,7 @@ async def _serve(client: ServerClient) -> None:
 
 
 async def _query(client: ServerClient) -> bytes:
-    """Run one query, and give the packet that ends it."""
+    """Run one query; returns the packet that ends it."""
     query = await protocol.read_query(client.reader)
     client.compressed = query.compressed
     external_tables = await _skip_external_tables(client)
@@ -86,7 +86,7 @@ async def _query(client: ServerClient) -> bytes:
 
 
 async def _skip_external_tables(client: ServerClient) -> bool:
-    """Read up to the empty block that ends them; true when there are any."""
+    """Skip external tables up to the empty block that ends them; returns whether there were any."""
     some = False
     while True:
         packet = await client.reader.varint()
@@ -100,7 +100,7 @@ async def _skip_external_tables(client: ServerClient) -> bool:
 
 
 async def _tables_status(client: ServerClient) -> bytes:
-    """Which of the tables asked for exist, as remote() and Distributed ask."""
+    """Answer which of the requested tables exist, a request of remote() and Distributed tables."""
     found = []
     for _ in range(await client.reader.varint()):
         database, table = await client.reader.string(), await client.reader.string()

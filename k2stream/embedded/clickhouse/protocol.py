@@ -1,4 +1,4 @@
-"""Packets of ClickHouse's native TCP protocol, at one revision.
+"""Packets of one revision of ClickHouse's native TCP protocol.
 
 Source: ClickHouse's src/Core/Protocol.h and src/Server/TCPHandler.cpp.
 """
@@ -19,13 +19,13 @@ from k2stream.embedded.clickhouse.blocks import (
 )
 from k2stream.embedded.clickhouse.reader import BytesReader, MalformedError
 
-# Below 54454 a block on the wire is exactly FORMAT Native: no custom serialisations.
+# Below 54454 a block on the wire is exactly FORMAT Native, without custom serializations.
 REVISION = 54448
 VERSION = (26, 9, 2)
 
 
 class Packet(IntEnum):
-    """What a client sends."""
+    """Packet types that clients send."""
 
     HELLO = 0
     QUERY = 1
@@ -44,11 +44,11 @@ END_OF_STREAM = b"\x05"
 class NativeQuery:
     sql: str
     settings: dict[str, str]
-    compressed: bool  # blocks, both ways
+    compressed: bool  # blocks in both directions
 
 
 async def read_hello(reader: BytesReader) -> str:
-    """The database the client wants, possibly empty. Raises MalformedError."""
+    """Read the hello; returns the requested database, possibly empty. Raises MalformedError."""
     packet = await reader.varint()
     if packet != Packet.HELLO:
         raise MalformedError(
@@ -80,7 +80,7 @@ async def read_query(reader: BytesReader) -> NativeQuery:
 
 
 async def _skip_client_info(reader: BytesReader) -> None:
-    if not await reader.integer(1):  # no query kind
+    if not await reader.integer(1):  # query kind 0: no client info
         return
     for _ in range(3):  # initial user, query id, address
         await reader.string()
@@ -105,7 +105,7 @@ async def _skip_client_info(reader: BytesReader) -> None:
 
 
 async def read_data(reader: BytesReader, compressed: bool) -> Block:
-    """The body of a data packet."""
+    """Read the body of a data packet."""
     await reader.string()  # temporary table
     if compressed:
         reader = BytesReader(lambda raw=reader: read_frame(raw))  # type: ignore[misc]
@@ -122,13 +122,13 @@ def hello(timezone: bytes) -> bytes:
 
 
 def data(raw: bytes, compressed: bool) -> bytes:
-    """A data packet of one block of FORMAT Native."""
+    """A data packet with one block of FORMAT Native."""
     block = BLOCK_INFO + raw
     return b"\x01\x00" + (compress(block) if compressed else block)
 
 
 def progress(rows: int = 0, size: int = 0, written_rows: int = 0, written_size: int = 0) -> bytes:
-    total = 0  # not known
+    total = 0  # unknown
     return b"\x03" + b"".join(map(varint, (rows, size, total, written_rows, written_size)))
 
 
@@ -138,6 +138,6 @@ def exception(code: int, message: str) -> bytes:
 
 
 def tables_status(tables: list[tuple[str, str]]) -> bytes:
-    """The tables that exist, none of them replicated."""
+    """The answer that lists the existing tables, none of them replicated."""
     rows = (string(database) + string(table) + b"\x00" for database, table in tables)
     return b"\x09" + varint(len(tables)) + b"".join(rows)

@@ -8,13 +8,13 @@ MAX_BLOCK = 512 << 20  # bytes of one block or packet, uncompressed
 
 
 class MalformedError(BadData):
-    """The bytes are not the native protocol, or exceed its limits: the connection cannot go on."""
+    """The bytes are not valid protocol data, or exceed its limits; the connection must be closed."""
 
 
 class BytesReader:
-    """Bytes between `position` and the end of `buffer` are unread; `compact` forgets the ones before.
+    """A buffer whose bytes from `position` on are unread; `compact` drops the ones before.
 
-    Every read raises EOFError when the source ends first, and MalformedError past `limit` buffered bytes.
+    Every read raises EOFError when the source ends early, and MalformedError beyond `limit` buffered bytes.
     """
 
     def __init__(self, source: Callable[[], Awaitable[bytes]], limit: int = MAX_BLOCK) -> None:
@@ -46,11 +46,11 @@ class BytesReader:
         return bytes(memoryview(self.buffer)[self.position - count : self.position])
 
     async def integer(self, width: int) -> int:
-        """Unsigned little-endian integer of `width` bytes."""
+        """Read an unsigned little-endian integer of `width` bytes."""
         return int.from_bytes(await self.read(width), "little")
 
     async def varint(self) -> int:
-        """LEB128 integer of at most 64 bits."""
+        """Read a LEB128 integer of at most 64 bits."""
         value = shift = 0
         while shift < 64:
             await self.skip(1)
@@ -71,7 +71,7 @@ class BytesReader:
             raise MalformedError("a name or statement that is not UTF-8") from error
 
     async def skip_strings(self, count: int) -> None:
-        """Walk over `count` length-prefixed strings: the one loop that runs per value, hence its shape."""
+        """Skip `count` length-prefixed strings; optimized, as the only loop that runs per value."""
         buffer, position = self.buffer, self.position
         while count:
             try:
@@ -83,7 +83,7 @@ class BytesReader:
                         size, after = _long_varint(buffer, position)
                         position = after + size
                     count -= 1
-            except IndexError:  # the next string is not here yet: `position` is still at its start
+            except IndexError:  # the next string is incomplete: `position` is still at its start
                 await self.need(max(position, len(buffer)) + 1 - self.position)
         await self.skip(position - self.position)
 
@@ -92,14 +92,14 @@ class BytesReader:
         self.position = 0
 
     def take(self) -> bytes:
-        """The bytes read since the last `compact`, and `compact`."""
+        """Return the bytes read since the last `compact`, then `compact`."""
         data = bytes(memoryview(self.buffer)[: self.position])
         self.compact()
         return data
 
 
 def _long_varint(buffer: bytearray, position: int) -> tuple[int, int]:
-    """The varint at `position` and the position after it. Raises IndexError when it is incomplete."""
+    """The varint at `position`, and the position after it. Raises IndexError when it is incomplete."""
     value = shift = 0
     while shift < 64:
         byte = buffer[position]
@@ -112,7 +112,7 @@ def _long_varint(buffer: bytearray, position: int) -> tuple[int, int]:
 
 
 def reader_of(data: bytes) -> BytesReader:
-    """A reader of `data` alone."""
+    """A reader over `data`."""
 
     async def nothing() -> bytes:
         return b""

@@ -1,4 +1,4 @@
-"""What a statement is, as far as the server must treat it differently. Pure."""
+"""Classifies statements, as far as the server must treat them differently. Pure."""
 
 import re
 from dataclasses import dataclass
@@ -23,30 +23,30 @@ _INLINE_DATA = re.compile(rb"(\s*INSERT\b.*?\bFORMAT\s+(?!VALUES\b)\w+)(?:[ \t]*
 
 @dataclass(frozen=True, slots=True)
 class Insert:
-    """An INSERT whose data are apart from it."""
+    """An INSERT whose data are sent separately."""
 
-    target: str  # INSERT INTO the table and columns
+    target: str  # INSERT INTO with table and columns
     settings: str  # its SETTINGS clause, possibly empty
-    format: str  # of the data, as the statement says it
-    describe: str  # the statement that tells the columns expected
+    format: str  # data format named in the statement
+    describe: str  # statement that returns the expected columns
 
 
 @dataclass(frozen=True, slots=True)
 class Select:
-    """A query whose result can be long."""
+    """A query, whose result is streamed because it can be long."""
 
     sql: str
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """Anything else: DDL, SHOW, SET, INSERT with its data or SELECT inside."""
+    """Any other statement: DDL, SHOW, SET, or an INSERT that contains its data or a SELECT."""
 
     sql: str
 
 
 def parse(sql: str) -> Insert | Select | Command:
-    """Classify a statement as a native client sends it."""
+    """Classify a statement of a native client."""
     sql = _COMMENTS.sub("", sql)
     if match := _INSERT.match(sql):
         source, columns = match["function"] or match["table"], match["columns"]
@@ -61,9 +61,9 @@ def parse(sql: str) -> Insert | Select | Command:
 
 
 def split_data(text: bytes) -> tuple[Insert, bytes] | None:
-    """An INSERT and the data that follow its FORMAT in the same text: None when it is not one.
+    """Split an INSERT from the data that follow its FORMAT clause; None for other statements.
 
-    The engine alone would end such data at a blank line.
+    The engine itself would end such data at a blank line.
     """
     match = _INLINE_DATA.match(text)
     statement = parse(match[1].decode(errors="replace")) if match else None
@@ -71,7 +71,7 @@ def split_data(text: bytes) -> tuple[Insert, bytes] | None:
 
 
 def split_format(sql: str) -> tuple[str, str | None]:
-    """The statement without its trailing FORMAT clause, and that format."""
+    """Split off a trailing FORMAT clause; returns the statement and the format, None if there is none."""
     match = _FORMAT.search(sql)
     return (sql[: match.start()], match[1]) if match else (sql, None)
 

@@ -1,4 +1,4 @@
-"""ClickHouse column types, as far as the ends of their values in a Native block must be found.
+"""ClickHouse column types, with just enough detail to find the end of their values in a Native block.
 
 Layouts: ClickHouse's src/DataTypes/Serializations, serializeBinaryBulk of each type.
 """
@@ -32,7 +32,7 @@ FIELD_NAME = re.compile(r"(?:\w+|`(?:[^`\\]|\\.)*`)\s+(?=[A-Z])")
 
 
 class UnsupportedTypeError(BadData):
-    """A type whose values this server cannot walk over (AggregateFunction, JSON, Variant, ...)."""
+    """A type whose values this server cannot skip (AggregateFunction, JSON, Variant, …)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ ColumnType = Fixed | TextType | Nullable | Array | Tuple | LowCardinality
 
 @lru_cache(4096)
 def parse_type(text: str) -> ColumnType:
-    """The layout of a type by its name, e.g. `Map(String, Nullable(Decimal(38, 18)))`.
+    """Parse the name of a type, e.g. `Map(String, Nullable(Decimal(38, 18)))`.
 
     Raises UnsupportedTypeError.
     """
@@ -116,13 +116,13 @@ def _parse(text: str, whole: str, depth: int) -> ColumnType:  # noqa: C901 - one
         case "SimpleAggregateFunction", [_, argument]:
             return inner(argument)
         case "LowCardinality", [argument]:
-            keys = inner(argument)  # a NULL is a key of the dictionary: no null map
+            keys = inner(argument)  # a NULL is a key of the dictionary, so there is no null map
             return LowCardinality(keys.inner if isinstance(keys, Nullable) else keys)
     raise UnsupportedTypeError(f"type {whole} is not supported by the embedded server")
 
 
 def split_arguments(text: str) -> list[str]:
-    """Split at the commas that are in no parentheses and no quotes."""
+    """Split at the commas outside parentheses and quotes."""
     parts, depth, start, quote, escaped = [], 0, 0, "", False
     for i, char in enumerate(text):
         if escaped:
@@ -141,7 +141,7 @@ def split_arguments(text: str) -> list[str]:
 
 
 async def skip_prefix(reader: BytesReader, kind: ColumnType) -> None:
-    """Skip what precedes a column's values: the dictionary version of each LowCardinality."""
+    """Skip the prefix of a column's values: the dictionary version of each LowCardinality."""
     match kind:
         case LowCardinality():
             await reader.skip(8)
@@ -164,7 +164,7 @@ async def skip_values(reader: BytesReader, kind: ColumnType, rows: int) -> None:
         case Nullable(inner):
             await reader.skip(rows)
             await skip_values(reader, inner, rows)
-        case Array(inner):  # the end of each row's elements, then all elements
+        case Array(inner):  # end offset of each row's elements, then all elements
             await reader.skip((rows - 1) * 8)
             await skip_values(reader, inner, await reader.integer(8))
         case Tuple(items):

@@ -1,1 +1,1 @@
-"""Past trades over the exchanges' REST interfaces: pure requests and answers, a file an exchange."""
+"""Past trades over the exchanges' REST interfaces: pure requests and responses, one file per exchange."""

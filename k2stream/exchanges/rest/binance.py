@@ -13,13 +13,13 @@ from k2stream.model.instrument import Instrument
 from k2stream.model.trade import RawTrade
 
 LIMIT = 1000
-MS_END = 10**13  # times beyond are µs: X-MBX-TIME-UNIT may have been set on the way
+MS_END = 10**13  # larger times are in µs: a proxy may have set X-MBX-TIME-UNIT
 
 _ROWS = msgspec.json.Decoder(list[dict[str, Raw]])
 
 
 class _Kind(NamedTuple):
-    """Where trades of a numbering are, their event type, and the socket's field names with those here."""
+    """REST path and event type of a numbering, and the REST field name by WebSocket field name."""
 
     path: str
     event: bytes
@@ -37,23 +37,23 @@ _KINDS = {
 
 
 def numbering(instrument: Instrument) -> str:
-    """Aggregated trades have ids of their own."""
+    """Return the numbering of an instrument's trades; aggregated trades have separate ids."""
     return "agg" if instrument.stream == "aggTrade" else ""
 
 
 def by_id(symbol: str, numbering: str, first: int, last: int) -> RestRequest:
-    """Trades from an id on."""
+    """Request the trades from an id on."""
     query = {"symbol": symbol, "fromId": str(first), "limit": str(min(LIMIT, last - first + 1))}
     return RestRequest(symbol, numbering, _KINDS[numbering].path, query)
 
 
 def newest(symbol: str, numbering: str) -> RestRequest:
-    """The newest trade."""
+    """Request the newest trade."""
     return RestRequest(symbol, numbering, _KINDS[numbering].path, {"symbol": symbol, "limit": "1"})
 
 
 def parse(request: RestRequest, body: bytes) -> Page:
-    """Trades as @trade and @aggTrade have them, but for the event time, which is not told here."""
+    """Parse trades to the fields of @trade and @aggTrade, except for the event time, which REST lacks."""
     kind, symbol = _KINDS[request.numbering], msgspec.json.encode(request.symbol)
 
     def past(row: Mapping[str, Raw]) -> Past:
@@ -69,7 +69,7 @@ def parse(request: RestRequest, body: bytes) -> Page:
 
 
 HISTORY = RestHistory(
-    requests_a_second=3.0,  # historicalTrades weigh 25 of 6000 a minute
+    requests_a_second=3.0,  # historicalTrades has weight 25, of 6000 per minute
     limit=LIMIT,
     parse=parse,
     by_id=by_id,

@@ -1,4 +1,4 @@
-"""Coinbase Exchange, which shares trades and ids with Advanced Trade.
+"""Coinbase Exchange, which has the same trades and ids as Advanced Trade.
 
 https://docs.cdp.coinbase.com/api-reference/exchange-api/rest-api/products/get-product-trades
 """
@@ -19,7 +19,7 @@ LIMIT = 1000
 
 
 class _Trade(Struct, gc=False):
-    """A trade; `side` is the maker's here too."""
+    """A trade; `side` is the maker's side here too."""
 
     trade_id: int
     time: str
@@ -32,13 +32,13 @@ _ROWS = msgspec.json.Decoder(list[_Trade])
 
 
 def by_id(symbol: str, numbering: str, first: int, last: int) -> RestRequest:
-    """The newest trades below the id that `after` names: all from `first` on, as ids do not repeat."""
+    """Request the newest trades below the id `after`, which include all from `first` on: ids are unique."""
     end = min(last, first + LIMIT - 1) + 1
     return RestRequest(symbol, numbering, _path(symbol), {"after": str(end), "limit": str(LIMIT)})
 
 
 def newest(symbol: str, numbering: str) -> RestRequest:
-    """The newest trade."""
+    """Request the newest trade."""
     return RestRequest(symbol, numbering, _path(symbol), {"limit": "1"})
 
 
@@ -47,7 +47,7 @@ def _path(symbol: str) -> str:
 
 
 def parse(request: RestRequest, body: bytes) -> Page:
-    """Trades as the updates of market_trades have them; they come newest first."""
+    """Parse trades, which arrive newest first, to the form of market_trades updates."""
     product = msgspec.json.encode(request.symbol)
 
     def past(row: _Trade) -> Past:
@@ -75,7 +75,7 @@ def _micros(time: str) -> int:
 
 
 HISTORY = RestHistory(
-    requests_a_second=5.0,  # of 10
+    requests_a_second=5.0,  # the limit is 10
     limit=LIMIT,
     parse=parse,
     by_id=by_id,

@@ -29,13 +29,13 @@ _LAST = msgspec.json.Decoder(int, strict=False)
 
 
 def by_time(symbol: str, since_ns: int) -> RestRequest:
-    """Trades after a time, oldest first; a pair may be named as on the socket."""
+    """Request trades after a time, oldest first; the pair has the same name as on the WebSocket."""
     query = {"pair": symbol, "since": str(since_ns), "count": str(LIMIT)}
     return RestRequest(symbol, "", "/0/public/Trades", query)
 
 
 def parse(request: RestRequest, body: bytes) -> Page:
-    """Trades as the socket's arrays become objects, their JSON number of seconds as its literal digits."""
+    """Parse trades to the same objects as from the WebSocket, with the literal digits of the time."""
     pair = msgspec.json.encode(request.symbol)
 
     def past(row: Sequence[Raw]) -> Past:

@@ -1,4 +1,4 @@
-"""How an exchange's past trades are asked for and what its answers say: a frozen value of pure functions."""
+"""Requests for an exchange's past trades and parsing of the responses: a frozen value of pure functions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FINAL = {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}
 
 
 class HistoryError(Unavailable):
-    """An answer without trades, as one line; `final` when the same request will never have another."""
+    """An error response, as one line; `final` if the same request will never succeed."""
 
     def __init__(self, text: str, *, final: bool = False) -> None:
         super().__init__(" ".join(text.split())[:300])
@@ -34,7 +34,7 @@ class RestRequest(NamedTuple):
 
 
 class Past(NamedTuple):
-    """A trade as the exchange's socket would have said it, its id and its time (µs, digits below cut off)."""
+    """A trade as the exchange's WebSocket would have sent it, with its id and its time (µs, truncated)."""
 
     id: int
     time: int
@@ -42,7 +42,7 @@ class Past(NamedTuple):
 
 
 class Page(NamedTuple):
-    """One answer's trades, oldest first; `next` is where a request by time goes on (ns since 1970)."""
+    """The trades of one response, oldest first; `next` is the time (ns since 1970) of the next request."""
 
     trades: Sequence[Past]
     next: int = 0
@@ -50,37 +50,40 @@ class Page(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RestHistory:
-    """Past trades of an exchange. An exchange with ids is asked by them, one without by time."""
+    """An exchange's past trades, requested by id if the exchange has ids, otherwise by time."""
 
     requests_a_second: float
-    """Below the limit that the exchange documents, which holds for an address with all that runs there."""
+    """Request rate, below the documented limit, which applies to all clients of an IP address together."""
 
     limit: int
-    """The most trades of an answer."""
+    """The most trades in a response."""
 
     parse: Callable[[RestRequest, bytes], Page]
-    """The trades of an answer; raises HistoryError naming what it is instead."""
+    """Parses the trades of a response; raises HistoryError that describes any other response."""
 
     by_id: Callable[[str, str, int, int], RestRequest] | None = None
-    """For (symbol, numbering, first id, last id): at most `limit` ids. Others may be in the answer."""
+    """Returns the request for (symbol, numbering, first id, last id); at most `limit` ids.
+
+    The response may contain other trades too.
+    """
 
     upward: bool = True
-    """Whether such an answer goes up from the first id until it is full; else down from the last."""
+    """Whether a full response by id starts at the first id; otherwise it ends at the last id."""
 
     numbering: Callable[[Instrument], str] = lambda instrument: ""
-    """The numbering that an instrument's trades are of, as in TradeColumns."""
+    """Returns the numbering of an instrument's trades, as in TradeColumns."""
 
     newest: Callable[[str, str], RestRequest] | None = None
-    """For (symbol, numbering): the newest trade, of an exchange with ids."""
+    """Returns the request for the newest trade of (symbol, numbering), of an exchange with ids."""
 
     by_time: Callable[[str, int], RestRequest] | None = None
-    """For (symbol, ns since 1970): trades after that time, the oldest of them first."""
+    """Returns the request for trades after a time, oldest first, by (symbol, ns since 1970)."""
 
 
 def refusal(status: int, body: bytes) -> HistoryError:
-    """What an answer with an HTTP status of 400 or above says.
+    """Create the error for a response with an HTTP status of 400 or above.
 
-    It is final only in the exchange's own words: a proxy on the way may refuse anything.
+    It is final only if the exchange itself gives the reason: a proxy in between may refuse anything.
     """
     try:
         said = msgspec.json.decode(body)
@@ -92,7 +95,7 @@ def refusal(status: int, body: bytes) -> HistoryError:
 
 
 def answer(decoder: msgspec.json.Decoder[Any], body: bytes, read: Callable[[Any], Page]) -> Page:
-    """What `read` makes of a decoded answer; raises HistoryError when it is not of the documented shape."""
+    """Decode a response and apply `read`. Raises HistoryError if it does not have the documented shape."""
     try:
         return read(decoder.decode(body))
     except (ValueError, LookupError, RecursionError) as error:
@@ -101,5 +104,5 @@ def answer(decoder: msgspec.json.Decoder[Any], body: bytes, read: Callable[[Any]
 
 
 def text(fields: Mapping[str, bytes]) -> bytes:
-    """A JSON object of literal values."""
+    """Return a JSON object of literal values."""
     return b"{%b}" % b",".join(b'"%b":%b' % (name.encode(), value) for name, value in fields.items())

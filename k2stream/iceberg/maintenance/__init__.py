@@ -1,1 +1,1 @@
-"""What keeps the cold tables small: compaction, expiry, orphans, once a day."""
+"""Keeps the cold tables small, once a day: compaction, snapshot expiry, removal of orphan files."""

@@ -1,8 +1,8 @@
-"""Compaction: small files of a partition become one.
+"""Compaction: merges the small files of a partition.
 
-New files are written first; then one commit a bin replaces the old ones by the new. A kill before the commit
-leaves files that nothing names (orphans), a kill after it nothing. Replaced files stay on disk for older
-snapshots. Each commit passes the positions on, which are those of the table it replaces files of.
+New files are written first; then one commit per bin replaces the old ones. A kill before the commit leaves
+files that no snapshot names (orphans); a kill after it leaves nothing behind. Replaced files stay on disk for
+older snapshots. Each commit carries over the positions of the table state that it changes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Load = Callable[[], Table]
 
 
 def planned(table: Table, max_rows: int, among: set[str] | None = None) -> list[list[FileScanTask]]:
-    """The bins to merge now, of all files or `among` some."""
+    """The bins of files to merge now, from all files or only from those `among`."""
     tasks = {path: task for path, task in _tasks(table).items() if among is None or path in among}
     target = int(
         table.properties.get(
@@ -34,7 +34,7 @@ def planned(table: Table, max_rows: int, among: set[str] | None = None) -> list[
 
 
 def compact(load: Load, order: Sequence[str], max_rows: int) -> None:
-    """Merge until every partition has one small file at most, of those that were there at the call.
+    """Merge until each partition has at most one small file, of the files that existed at the call.
 
     A bin ends at `max_rows`, which bounds the memory. Raises RowsLost, Overtaken.
     """
@@ -49,7 +49,7 @@ def compact(load: Load, order: Sequence[str], max_rows: int) -> None:
 
 
 def _replace(load: Load, old: list[DataFile], new: DataFile) -> None:
-    """Does nothing when the files are gone: another maintenance has merged them, or this one has already."""
+    """Does nothing when the old files are gone: another maintenance or an earlier attempt has merged them."""
     table = load()
     live = _tasks(table)
     if not all(file.file_path in live for file in old):
@@ -64,7 +64,7 @@ def _replace(load: Load, old: list[DataFile], new: DataFile) -> None:
 
 
 def _tasks(table: Table) -> dict[str, FileScanTask]:
-    """Live files by path, without those of an older partitioning and those with deleted rows."""
+    """Live files by path, except those of an older partition spec and those with row deletes."""
     current = table.spec().spec_id
     return {
         task.file.file_path: task
@@ -79,6 +79,6 @@ def _file(table: Table, file: DataFile) -> File:
 
 
 def _oldest(table: Table, file: DataFile) -> int:
-    """Lower bound of the time that partitions the table: a little-endian long (Iceberg spec, appendix D)."""
+    """Lower bound of the partitioning time column: a little-endian long (Iceberg spec, appendix D)."""
     column = table.spec().fields[0].source_id
     return int.from_bytes((file.lower_bounds or {}).get(column, b""), "little", signed=True)

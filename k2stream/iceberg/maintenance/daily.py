@@ -1,4 +1,4 @@
-"""The daily maintenance of a cold worker: `k2 cold maintain`, in a process of its own to spare the worker."""
+"""Daily maintenance of a cold worker: `k2 cold maintain` in a separate process, to spare the worker."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ STOP_SECONDS = 5.0
 
 
 def next_run(now: datetime, at: str) -> datetime:
-    """The first moment after `now` at a time of day, HH:MM in UTC."""
+    """The first time after `now` at a time of day, HH:MM in UTC."""
     hour, minute = map(int, at.split(":"))
     today = now.astimezone(UTC).replace(hour=hour, minute=minute, second=0, microsecond=0)
     return today if today > now else today + timedelta(days=1)
 
 
 async def run_daily(at: str, chosen: Callable[[], bool]) -> None:
-    """Run it daily at a time of day, if `chosen` says so then: one worker of the role does it for all."""
+    """Run maintenance daily at a time of day, if `chosen()` is true then: one worker does it for all."""
     while True:
         now = datetime.now(UTC)
         await asyncio.sleep((next_run(now, at) - now).total_seconds())
@@ -36,7 +36,7 @@ async def run_daily(at: str, chosen: Callable[[], bool]) -> None:
 
 
 async def run_once(command: Sequence[str] = COMMAND) -> bool:
-    """Run it now and set the metrics; whether all went well. When cancelled it is killed, which is safe."""
+    """Run maintenance now and set the metrics; returns whether all went well. Cancelling it is safe."""
     logger.info("maintenance of the cold tables begins")
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None

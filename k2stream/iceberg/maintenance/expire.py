@@ -1,4 +1,4 @@
-"""Snapshots that are old go; those that the sinks read their positions from stay."""
+"""Expires old snapshots, except those that sinks read their positions from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from k2stream.iceberg.writer import PROPERTY
 
 
 def planned(table: Table, before_ms: int) -> list[int]:
-    """Ids of the snapshots made before a time (ms since 1970) that may go."""
+    """Ids of the expirable snapshots made before a time (ms since 1970)."""
     commits = [
         Commit(
             snapshot.snapshot_id,
@@ -26,7 +26,7 @@ def planned(table: Table, before_ms: int) -> list[int]:
 
 
 def expire(load: Callable[[], Table], before_ms: int) -> int:
-    """Expire them in one commit; how many. Their files are orphans from then on. Raises Overtaken."""
+    """Expire snapshots in one commit; returns how many. Files of theirs become orphans. Raises Overtaken."""
 
     def attempt() -> int:
         table = load()

@@ -1,4 +1,4 @@
-"""cold.maintenance_log: a row for every step of every maintenance."""
+"""cold.maintenance_log: one row per step of each maintenance run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Status = Literal["OK", "MISSING", "ERROR"]
 
 
 class AuditVerdict(NamedTuple):
-    """What an audit of a table says; `rows` were audited."""
+    """The result of a table's audit; `rows` is the number of audited rows."""
 
     status: Status
     rows: int
@@ -52,9 +52,9 @@ _COLUMNS = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One step: files and bytes are what it works on, rows those of the table (of an audit, those audited).
+    """One step: its files and bytes, and the number of rows in the table (of an audit: rows audited).
 
-    MISSING: rows that should be there are not. ERROR: anything else that a person should look at.
+    MISSING: rows that should exist do not. ERROR: anything else that an operator should look at.
     """
 
     table: str
@@ -71,7 +71,7 @@ class Entry:
 
 
 def ensure(catalog: Catalog) -> Table:
-    """The log, created if it is missing. Raises StateRefused when its location is another catalog's."""
+    """The log, created if missing. Raises StateRefused when another catalog owns its location."""
     if catalog.table_exists(NAME):
         found = catalog.load_table(NAME)
         owner.claim(catalog, found, created=False)
@@ -90,7 +90,7 @@ def ensure(catalog: Catalog) -> Table:
 
 
 def append(catalog: Catalog, entries: list[Entry]) -> None:
-    """Add rows in one commit. Raises Overtaken."""
+    """Add rows to the log in one commit. Raises Overtaken."""
     rows = pa.Table.from_pylist([asdict(entry) for entry in entries], _COLUMNS)
 
     def attempt() -> None:

@@ -1,6 +1,6 @@
-"""Maintenance: per table compact, expire snapshots, remove orphans, audit. Safe to kill and to repeat.
+"""Maintenance: compact, expire snapshots, remove orphans, audit, per table. Safe to kill and to repeat.
 
-Every step stands for itself and is logged as it ends; a failure stops neither the audit nor the other tables.
+The result of every step is logged when it ends. A failed step stops neither the audit nor other tables.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Rows in memory at once; snapshots and unused files older than so many seconds go."""
+    """The most rows in memory, and the ages in s at which snapshots and unused files are removed."""
 
     compact_rows: int
     snapshot_seconds: float
@@ -46,7 +46,7 @@ class _Outcome(NamedTuple):
 
 
 def names_of(wanted: Sequence[str]) -> list[str]:
-    """Tables by name, with or without the namespace; all when none is named. Raises ConfigError."""
+    """The named tables, with or without namespace; all when none is named. Raises ConfigError."""
     known = [*TABLES, log.NAME]
     found = [name if "." in name else f"cold.{name}" for name in wanted]
     for name in found:
@@ -56,14 +56,14 @@ def names_of(wanted: Sequence[str]) -> list[str]:
 
 
 def maintain(catalog: Catalog, names: Sequence[str], limits: Limits, audit: Audit) -> Iterator[Entry]:
-    """Do all steps of the tables; yields each as it ended, and logs it."""
+    """Run all steps for the tables; yields and logs the entry of each as it ends."""
     for name in names:
         if name != log.NAME:
             for entry in _table(catalog, name, limits, audit):
                 yield from _logged(catalog, [entry])
     if log.NAME in names:
         log.ensure(catalog)
-        # In one commit, not to leave a small file for each.
+        # In one commit, because each commit adds a small file.
         yield from _logged(catalog, list(_table(catalog, log.NAME, limits, None)))
 
 
@@ -140,7 +140,7 @@ def _audit(audit: Audit, name: str) -> _Outcome:
 
 
 def plan(catalog: Catalog, names: Sequence[str], limits: Limits) -> Iterator[tuple[str, str, str]]:
-    """What `maintain` would do now as (table, step, text); changes nothing and audits nothing."""
+    """What `maintain` would do now, as (table, step, text); changes nothing and audits nothing."""
     for name in names:
         if not catalog.table_exists(name):
             yield name, "", "does not exist yet"
@@ -158,7 +158,7 @@ def plan(catalog: Catalog, names: Sequence[str], limits: Limits) -> Iterator[tup
 
 
 def _size(table: Table) -> tuple[int, int, int]:
-    """Live files, their bytes and rows."""
+    """The number of live files, their bytes and their rows."""
     files = [task.file for task in table.scan().plan_files()]
     return (
         len(files),

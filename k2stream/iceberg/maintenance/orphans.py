@@ -1,7 +1,7 @@
-"""Files in a table's folder that no snapshot of it needs: what killed writers and expired snapshots left.
+"""Files in a table's folder that none of its snapshots needs, left by killed writers and expiry.
 
-Files are listed before the metadata is read: whatever was committed until then is seen as needed. What a
-running writer has not committed yet is protected by its age alone.
+Files are listed before the metadata is read: anything committed in between counts as needed. Files that a
+running writer has not committed yet are protected only by their age.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from k2stream.iceberg.maintenance import plan
 from k2stream.model.errors import ConfigError, Inconsistent
 
 _OURS = (".parquet", ".avro", ".metadata.json", ".stats", ".puffin")
-"""Whatever else lies in the folder was put there by a person."""
+"""Other files in the folder were put there by a person."""
 
 
 class FilesGone(Inconsistent):
-    """Files that the table needs are not there, or listed under other names: nothing is removed."""
+    """Files that the table needs are missing, or listed under other names: nothing is removed."""
 
 
 class OrphansFound(NamedTuple):
-    """Orphans, beside how many files and bytes there are."""
+    """The orphans and their bytes, and the total number of files and bytes."""
 
     orphans: list[str]
     files: int
@@ -38,7 +38,7 @@ class OrphansFound(NamedTuple):
 def find(
     load: Callable[[], Table], before: datetime, since: datetime = plan.EVER, known: Collection[str] = ()
 ) -> OrphansFound:
-    """Orphans last written before a time, and since the location is ours, or `known` to be the table's.
+    """Orphans last written before `before`, if written after `since` (when we own the location) or `known`.
 
     Raises FilesGone, OSError.
     """
@@ -67,7 +67,7 @@ def find(
 
 
 def remove(table: Table, paths: list[str]) -> None:
-    """Delete files; another maintenance may have deleted them before."""
+    """Delete files; those that another maintenance deleted first are skipped."""
     files, _ = _storage(table)
     for path in paths:
         with suppress(FileNotFoundError):
@@ -75,7 +75,7 @@ def remove(table: Table, paths: list[str]) -> None:
 
 
 def needed(table: Table) -> set[str]:
-    """The files that some snapshot of the table needs, and its metadata's."""
+    """The files that any snapshot of the table needs, and the metadata files."""
     metadata = table.metadata
     names = {table.metadata_location, *(entry.metadata_file for entry in metadata.metadata_log)}
     names |= {statistics.statistics_path for statistics in metadata.statistics}

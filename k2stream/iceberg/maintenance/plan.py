@@ -1,4 +1,4 @@
-"""What maintenance is to do (pure): which files to merge, which snapshots may go, which files are orphans."""
+"""Plans maintenance (pure): which files to merge, snapshots to expire, and files to delete as orphans."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 EVER = datetime.fromtimestamp(0, UTC)
 SMALL = 0.75
-"""A file below this share of the target is small."""
+"""Files below this share of the target size are small."""
 
 
 class File(NamedTuple):
-    """A live data file; `oldest` orders files by what is in them."""
+    """A live data file; `oldest`, the lower bound of its times, gives the order."""
 
     path: str
     partition: tuple[object, ...]
@@ -22,7 +22,7 @@ class File(NamedTuple):
 
 
 class Commit(NamedTuple):
-    """A snapshot; `tells` the positions of the topics, at `at` in ms since 1970."""
+    """A snapshot made at `at` (ms since 1970); `tells`: whether it has the positions of the topics."""
 
     id: int
     parent: int | None
@@ -31,9 +31,9 @@ class Commit(NamedTuple):
 
 
 def bins(files: Iterable[File], target_bytes: int, target_rows: int) -> list[list[File]]:
-    """Small files to merge into one each: a partition's, oldest first, until a bin reaches a target.
+    """Groups of small files to merge: per partition, oldest first, until a group reaches a target.
 
-    Every bin makes one file of several: merging again and again ends, with a small file a partition at most.
+    Every group merges several files, so repeated merging ends, with at most one small file per partition.
     """
     partitions: dict[tuple[object, ...], list[File]] = {}
     for file in sorted(files, key=lambda file: (file.oldest, file.path)):
@@ -53,9 +53,10 @@ def bins(files: Iterable[File], target_bytes: int, target_rows: int) -> list[lis
 
 
 def expirable(commits: Sequence[Commit], heads: Collection[int], before: int) -> list[int]:
-    """Snapshots made before a time (ms) that no branch or tag names and no branch's positions are read from.
+    """Snapshots made before a time (ms) that neither a branch, a tag, nor the positions of a branch need.
 
-    Positions are read from the nearest ancestor that tells them: it and all above it stay.
+    Positions are read from the nearest ancestor that has them: it and its descendants up to the head are
+    kept.
     """
     known = {commit.id: commit for commit in commits}
     kept = set(heads)
@@ -77,10 +78,10 @@ def orphans(
     since: datetime = EVER,
     known: Collection[str] = (),
 ) -> list[str]:
-    """Files last written before a time that nothing needs. A younger one may be of a running commit.
+    """Unneeded files last written before a time; younger ones may belong to a running commit.
 
-    What was written before the location was ours (`since`) may be another's, unless the table has named it
-    (`known`).
+    Files written before the location became ours (`since`) may be another catalog's, unless the table is
+    known to have named them (`known`).
     """
     return sorted(
         path

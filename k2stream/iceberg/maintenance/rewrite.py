@@ -1,6 +1,6 @@
-"""Several data files as one, sorted: what pyiceberg writes, but of the size that was planned.
+"""Rewrites several data files into one sorted file, as pyiceberg writes it, but of the planned size.
 
-pyiceberg's own appends cut files by their size in memory, which is several times that on disk.
+pyiceberg's own appends split files by their size in memory, which is several times the size on disk.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ ROW_GROUP = 1 << 17
 
 
 class RowsLost(Inconsistent):
-    """Files hold another number of rows than the table's metadata says."""
+    """The number of rows in files differs from the table's metadata."""
 
 
 def rewrite(table: Table, tasks: Sequence[FileScanTask], order: Sequence[str]) -> DataFile:
     """Write the rows of files of one partition into a new file, which no snapshot names yet.
 
-    Raises RowsLost when rows are missing: then nothing may be replaced.
+    Raises RowsLost when rows are missing; then nothing may be replaced.
     """
     partition = tasks[0].file.partition
     folder = table.spec().partition_to_path(partition, table.schema())
@@ -63,7 +63,7 @@ def _read(table: Table, tasks: Sequence[FileScanTask]) -> pa.Table:
 
 
 def _combined(rows: pa.Table) -> pa.Table:
-    """Each column as one chunk, made one by one, so that the rows are never in memory twice."""
+    """Each column as one chunk, combined one at a time, so that the rows are never in memory twice."""
     schema, columns = rows.schema, rows.columns
     del rows
     for index in range(len(columns)):

@@ -1,11 +1,11 @@
-"""Duplicates, gaps and made ids of trades, per symbol, by column. Pure: state in, state out.
+"""Finds duplicates and gaps of trades per symbol, and makes ids where an exchange has none. Pure.
 
     checked = continuity.check(exchange.continuity, columns, states, usable)
 
-`columns` holds the decoded trades of one exchange in raw order; `usable` is False for those that are rejected
-for their numbers: their ids did come, so they are no gap, but a usable trade with such an id is still wanted.
-`states` has the state of each symbol seen before and is not modified; a symbol without one is new.
-Any cutting of the same trades into batches gives the same kept trades, ids, gaps and final states.
+`columns` has the decoded trades of one exchange in raw order. `usable` is False for trades that are rejected
+for their numbers: their ids are received, hence no gap, but a usable trade with such an id is still accepted.
+`states` has the state of each known symbol and is not modified; a symbol without a state is new.
+Batch boundaries do not affect the kept trades, their ids, the gaps and the final states.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from k2stream.normalizer.continuity.content import Hashes
 from k2stream.normalizer.continuity.state import Checked, ContinuityState, Ids
 
 _UNSEEN = {Continuity.CONTIGUOUS: EventKind.GAP, Continuity.RISING: EventKind.JUMP}
-"""What ids that did not come are."""
+"""The event kind that reports missing ids."""
 
 
 def check(
@@ -33,9 +33,10 @@ def check(
     usable: NDArray[np.bool_] | None = None,
     hashes: Hashes | None = None,
 ) -> Checked:
-    """Drop repeats, report gaps and make missing ids: see the module's docstring.
+    """Drop duplicates, report gaps and make ids: see the module's docstring.
 
-    `usable` None: all are. `hashes` are those of the trades' numbers, for callers that have parsed them.
+    All trades are usable when `usable` is None. Callers that have parsed the numbers pass their `hashes`
+    (`content.numbers`).
     """
     usable = np.ones(len(columns), np.bool_) if usable is None else usable
     if hashes is None:

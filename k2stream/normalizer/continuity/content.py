@@ -1,6 +1,7 @@
-"""What a trade says, as one number: equal for the same price, quantity and side, whatever their digits.
+"""Content hashes of trades: equal for equal price, quantity and side, however the decimals are written.
 
-Its time counts to the ms, give or take one: an exchange tells µs on one path and ms on another.
+Times are hashed in ms, and compared with a tolerance of 1 ms: the same exchange reports µs over one interface
+and ms over another.
 """
 
 from __future__ import annotations
@@ -15,33 +16,33 @@ Hashes = NDArray[np.uint64]
 
 _MASK = 2**64 - 1
 _SHIFT = np.uint64(29)
-# Odd multipliers of splitmix64 and of its kin: every bit of the one word reaches the next.
+# Odd multipliers of splitmix64 and similar functions: every bit of one word affects the next.
 _FIRST, _SECOND, _THIRD = map(np.uint64, (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
 
 def numbers(price: Decimals, quantity: Decimals, taker_buy: NDArray[np.bool_]) -> Hashes:
-    """Of price, quantity and side."""
+    """Hashes of price, quantity and side."""
     return _mixed(_mixed(_scaled(price), _scaled(quantity), _FIRST), taker_buy.astype(np.uint64), _SECOND)
 
 
 def parsed(columns: TradeColumns) -> Hashes:
-    """The same, of prices and quantities that nobody has parsed yet."""
+    """Hashes of price, quantity and side of trades whose numbers are not parsed yet."""
     price, quantity = (decimals.parse(texts)[0] for texts in (columns.price, columns.quantity))
     return numbers(price, quantity, np.array(columns.taker_buy, np.bool_))
 
 
 def timed(hashes: Hashes, time_us: NDArray[np.int64]) -> Hashes:
-    """With the time, to the ms."""
+    """Combine hashes with the trade times, truncated to ms."""
     return _mixed(hashes, (time_us // 1000).astype(np.uint64), _THIRD)
 
 
 def identity(first: NDArray[np.int64], last: NDArray[np.int64]) -> Hashes:
-    """The ids that an aggregated trade stands for, as one number."""
+    """Hashes of the id ranges that aggregated trades cover."""
     return _mixed(first.astype(np.uint64), last.astype(np.uint64), _FIRST)
 
 
 def _scaled(values: Decimals) -> Hashes:
-    """Mantissas at one scale for all batches, modulo 2**64."""
+    """Mantissas modulo 2**64, at the same scale in all batches."""
     factor = 10 ** (SCALE - values.scale)
     if values.mantissa.dtype == np.int64:
         return values.mantissa.astype(np.uint64) * np.uint64(factor)

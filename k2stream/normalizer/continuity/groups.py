@@ -1,4 +1,4 @@
-"""The trades of a batch by symbol and numbering."""
+"""Groups the trades of a batch by symbol and numbering."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The trades of one symbol and numbering: `rows` of the batch, ascending, and columns of them.
+    """The trades of one symbol and numbering, as columns; `rows` are their rows in the batch, ascending.
 
-    `first` and `last` are the ids that an aggregated trade stands for. `time` is that of the trade, at most
-    AHEAD_US beyond its receive time, and 0 of one that is not usable; `ahead`: it was cut. `hashes` are of
-    the numbers, `pairs` of identity and all content.
+    `number` is the trade's own id, `first` and `last` the ids that an aggregated trade covers. `stamp` is the
+    trade time (µs); `time` is the same, limited to AHEAD_US after receipt (`ahead`: the limit applied), and 0
+    for unusable trades. `hashes` cover price, quantity and side, `pairs` identity and full content.
     """
 
     symbol: str
@@ -40,7 +40,7 @@ class Group:
 
 
 def groups(columns: TradeColumns, usable: NDArray[np.bool_], hashes: Hashes) -> Iterator[Group]:
-    """All of a batch, by first appearance."""
+    """The groups of a batch, in order of first appearance."""
     number, stamp, received = (
         np.array(values, np.int64) for values in (columns.sequence, columns.timestamp, columns.receive_time)
     )
@@ -70,7 +70,7 @@ def groups(columns: TradeColumns, usable: NDArray[np.bool_], hashes: Hashes) -> 
 
 
 def _rows(columns: TradeColumns) -> list[tuple[str, str, Rows]]:
-    """Row numbers of each (symbol, numbering), ascending."""
+    """The rows of each (symbol, numbering), ascending."""
     if not len(columns):
         return []
     names: list[tuple[str, str]]

@@ -1,26 +1,26 @@
-"""Ranges of ids that did not come: [first, last], ascending, none touching another's ids."""
+"""Holes: ranges [first, last] of unseen ids, ascending and disjoint."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 
 MAX_HOLES = 256
-"""Ranges of unseen ids remembered per numbering: when there are more, the lowest is given up as seen.
+"""Holes remembered per numbering: beyond that, the ids of the lowest count as seen.
 
-Not the one from 0 on: it is the past before the first id, which may yet be fetched.
+The hole that starts at 0 is always kept: it is the past before the first id, which may still be fetched.
 """
 
 Holes = list[tuple[int, int]]
 
 
 def holds(holes: Holes, number: int) -> bool:
-    """Whether an id is in one of them."""
+    """Whether an id is in a hole."""
     at = bisect_right(holes, number, key=lambda hole: hole[0]) - 1
     return at >= 0 and holes[at][1] >= number
 
 
 def fill(holes: Holes, number: int) -> bool:
-    """Take an id out of its hole; False when it is in none."""
+    """Remove an id from its hole; returns False when it is in none."""
     at = bisect_right(holes, number, key=lambda hole: hole[0]) - 1
     if at < 0 or holes[at][1] < number:
         return False
@@ -30,6 +30,6 @@ def fill(holes: Holes, number: int) -> bool:
 
 
 def give_up(holes: Holes) -> None:
-    """Keep to MAX_HOLES."""
+    """Drop the lowest holes beyond MAX_HOLES."""
     while len(holes) > MAX_HOLES:
         del holes[holes[0][0] == 0]

@@ -1,9 +1,9 @@
-"""Exchanges that number their trades: repeats, ids that did not come, and ids that start again.
+"""Continuity of exchanges that number their trades: duplicates, missing ids, and ids that start again.
 
-A trade is a repeat when its id was seen and it says what was said. An aggregated trade is told apart by the
-ids that it stands for, as exchanges use its own id twice. A seen id with other content starts the numbering
-again: a new epoch. What the last trades said is remembered (recent.py); of older ones the time decides: a
-repeat is never newer than the newest trade.
+A trade is a duplicate when its id and content were seen before. An aggregated trade is identified by the ids
+that it covers, because exchanges reuse its own id. A seen id with other content means that the numbering has
+started again: a new epoch. The contents of the last trades are remembered (recent.py); for older ones the
+time decides, because a duplicate is never newer than the newest trade.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def check(
     hashes: Hashes,
     unseen: EventKind,
 ) -> Checked:
-    """As `continuity.check`; `unseen` is what ids that did not come are."""
+    """Same as `continuity.check`; `unseen` is the event kind that reports missing ids."""
     found = WalkResult(usable.copy(), np.zeros(len(columns), np.int64))
     new: dict[str, ContinuityState] = {}
     for group in groups(columns, usable, hashes):
@@ -39,7 +39,7 @@ def check(
             first = int(group.number[0])
             known = Ids(first - 1, [(0, first - 1)] if first else [], 0)
         elif known.time < 0:
-            known.time = state.newest  # an earlier release kept it by symbol
+            known.time = state.newest  # earlier releases kept the time per symbol
         at = 0
         while at < len(group.rows):
             ended = known

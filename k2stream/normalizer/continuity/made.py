@@ -1,4 +1,4 @@
-"""Exchanges without trade ids: these are made of what a trade is, and repeats are found by it."""
+"""Continuity of exchanges without trade ids: ids are made from the content, which also finds duplicates."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from k2stream.normalizer.continuity.state import Checked, ContinuityState, copie
 from k2stream.normalizer.continuity.told import Told, Union
 
 RECENT = 128
-"""Contents remembered per symbol, the newest: more than an exchange tells again on a subscription."""
+"""Newest contents remembered per symbol: more than any exchange repeats after a subscription."""
 
 RECENT_US = 1_000_000
-"""Contents so near the newest trade time are remembered as well, so that identical trades get other ids."""
+"""Contents seen within this time (µs) are remembered as well, so that identical trades get different ids."""
 
 MAX_RECENT = 4096
-"""The most in all."""
+"""Upper limit of contents remembered per symbol."""
 
 DOUBT = "not newer than what an earlier release has seen and not remembered: a repeat, or late"
 
@@ -29,10 +29,10 @@ DOUBT = "not newer than what an earlier release has seen and not remembered: a r
 def check(
     columns: TradeColumns, states: Mapping[str, ContinuityState], usable: NDArray[np.bool_], hashes: Hashes
 ) -> Checked:
-    """Ids EXCHANGE-<µs>-<hash8>: the hash is of the content, and of its ordinal from the second one on.
+    """Make ids EXCHANGE-<µs>-<hash8>: a hash of the content and, from the second equal trade on, its ordinal.
 
-    Of a trade that was fetched later the hash is of content and fetch: its likes came long ago. A trade that
-    another connection told already is dropped; identical trades of one connection are all real.
+    The id of a trade fetched later is hashed from content and fetch, for its ordinal is not known any more.
+    A trade that another connection has already reported is dropped; equal trades of one connection are kept.
     """
     made: list[str] = []
     new: dict[str, ContinuityState] = {}

@@ -1,4 +1,4 @@
-"""The last trades of a numbering, as pairs of identity and content: 16 bytes each, the oldest first."""
+"""The last trades of a numbering as (identity, content) pairs, 16 bytes each, oldest first."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from numpy.typing import NDArray
 from k2stream.normalizer.continuity.content import Hashes
 
 LIMIT = 256
-"""How many are remembered: more than any exchange repeats after a connect."""
+"""Trades remembered per numbering: more than any exchange repeats after a connect."""
 
 Pairs = NDArray[np.uint64]
-"""(n, 2): identity, content."""
+"""Array of shape (n, 2): identity, content."""
 
 
 def pairs(identity: Hashes, content: Hashes) -> Pairs:
-    """One a trade."""
+    """One pair per trade."""
     return np.stack((identity, content), axis=1)
 
 
 def unpacked(packed: bytes) -> Pairs:
-    """The pairs of a state."""
+    """Decode the pairs of a state."""
     return np.frombuffer(packed, "<u8").reshape(-1, 2)
 
 
 def appended(packed: bytes, added: Pairs) -> bytes:
-    """A state's pairs after `added` came."""
+    """Append pairs to those of a state, keeping the last LIMIT."""
     if len(added) >= LIMIT:
         packed = b""
     kept = packed[max(0, len(packed) + 16 * (len(added) - LIMIT)) :]
@@ -36,7 +36,7 @@ def appended(packed: bytes, added: Pairs) -> bytes:
 
 
 class Recent:
-    """The same with a look-up, for the batches that need one."""
+    """The last pairs with a lookup, for batches that need one."""
 
     def __init__(self, before: Pairs) -> None:
         self._order: deque[tuple[int, int]] = deque()
@@ -45,12 +45,12 @@ class Recent:
         self.extend(before)
 
     def extend(self, added: Pairs) -> None:
-        """What came since."""
+        """Add pairs; only the last LIMIT matter."""
         for identity, content in added[-LIMIT:].tolist():
             self.add(identity, content)
 
     def add(self, identity: int, content: int) -> None:
-        """One trade."""
+        """Add one pair, dropping the oldest beyond LIMIT."""
         self._order.append((identity, content))
         self._pairs[identity, content] += 1
         self._identities[identity] += 1
@@ -60,9 +60,9 @@ class Recent:
             self._identities[oldest[0]] -= 1
 
     def has(self, identity: int, contents: Iterable[int]) -> bool:
-        """Whether a trade of this identity said one of these."""
+        """Whether a remembered trade has this identity and one of these contents."""
         return any(self._pairs[identity, content] > 0 for content in contents)
 
     def has_identity(self, identity: int) -> bool:
-        """Whether there was a trade of this identity, whatever it said."""
+        """Whether a remembered trade has this identity, with any content."""
         return self._identities[identity] > 0

@@ -1,4 +1,4 @@
-"""What is kept of a symbol's ids between batches, and what a batch gives."""
+"""The continuity state of a symbol between batches, and the result of checking a batch."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from k2stream.normalizer.continuity import told
 
 
 class Ids(msgspec.Struct, array_like=True):
-    """Which ids of one numbering were seen: all up to `high` but those in `holes`.
+    """The ids of one numbering that were seen: all up to `high` except those in `holes`.
 
-    `holes` are [first, last] ranges, ascending; the ids below the first one ever seen are a hole too.
-    `time` is the newest trade time, µs, -1 where an earlier release wrote it. `last`: of aggregated trades
-    the highest id that one stands for, else -1. `recent`: what the last trades said (recent.py).
-    `epoch` counts how often the ids have started again, `since` when, and `past` has the numberings before.
+    `holes` are [first, last] ranges, ascending; the ids below the first one ever seen are a hole too. `time`
+    is the newest trade time in µs, -1 in a state of an earlier release. `last` is the highest id that an
+    aggregated trade covered, -1 for plain trades. `recent` has the last trades (recent.py). `epoch` counts
+    how often the ids have started again, last at `since` (trade time in µs); `past` has the earlier epochs.
     """
 
     high: int
@@ -33,10 +33,10 @@ class Ids(msgspec.Struct, array_like=True):
 
 
 class ContinuityState(msgspec.Struct, omit_defaults=True):
-    """Continuity of one symbol; plain JSON, for a changelog.
+    """The continuity state of one symbol, stored as plain JSON in a changelog.
 
-    `ids`: by numbering ("" the usual one). `newest`: the largest trade time. `told`: for exchanges without
-    ids, what the last trades were; `recent` is what an earlier release kept instead.
+    `ids` are by numbering ("" for plain trades); `newest` is the newest trade time in µs. `told` has the last
+    trades of exchanges without ids; earlier releases used `recent` instead.
     """
 
     ids: dict[str, Ids] = {}
@@ -47,13 +47,13 @@ class ContinuityState(msgspec.Struct, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """Result of a batch: arrays and lists of the batch's length and order; `states` of its symbols only.
+    """The result of a batch: `keep`, `trade_id` and `epoch` by row, `states` of the batch's symbols only.
 
-    `keep` is False for duplicates and for trades that are not usable or `doubtful`: these have a cause, by
-    row. `epoch` is the numbering epoch of each trade. `events`: a GAP (JUMP where ids may skip) per range of
-    ids that did not come, a RESTART where ids start again, and one DUPLICATE per symbol with the count; their
-    time is the receive time of the trade that showed it, `shown_by` its row, and a gap's `since` the newest
-    trade time of its numbering before it.
+    `keep` is False for duplicates, unusable trades and `doubtful` ones, for which the cause is given by row.
+    `epoch` is the numbering epoch. `events` has a GAP (JUMP where ids may skip) per range of missing ids, a
+    RESTART where ids start again, and one DUPLICATE per symbol with the count. `shown_by` is the row of the
+    trade that revealed the event, and the event's time is its receive time; a gap's `since` is the newest
+    trade time of its numbering before the gap.
     """
 
     keep: NDArray[np.bool_]
@@ -66,7 +66,7 @@ class Checked:
 
 
 def copied(state: ContinuityState | None) -> ContinuityState:
-    """A state that may be changed; a new one for None."""
+    """A copy that may be modified; a new state for None."""
     if state is None:
         return ContinuityState()
     numberings = {name: copied_ids(ids) for name, ids in state.ids.items()}
@@ -74,12 +74,12 @@ def copied(state: ContinuityState | None) -> ContinuityState:
 
 
 def copied_ids(ids: Ids) -> Ids:
-    """Ids that may be changed."""
+    """A copy that may be modified."""
     return msgspec.structs.replace(ids, holes=list(ids.holes), past=list(map(copied_ids, ids.past)))
 
 
 def duplicates(columns: TradeColumns, rows: list[int]) -> FeedEvent:
-    """The event of dropped repeats of one symbol."""
+    """The event that reports the dropped duplicates of one symbol."""
     return FeedEvent(
         kind=EventKind.DUPLICATE,
         exchange=columns.exchange,

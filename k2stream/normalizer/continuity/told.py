@@ -1,8 +1,8 @@
-"""Trades without ids told by several sources: a union of multisets. Pure.
+"""Merges trades without ids that several connections report: a union of multisets. Pure.
 
-A connection tells each trade once (a later subscription on it is another source), and may begin with some of
-the past. So what it tells the n-th time is new only when nobody has told it n times. What was fetched later
-over REST is what was missing, and always new.
+A connection reports each trade once, possibly starting with some past trades; a later subscription on it
+counts as another connection. So the n-th equal trade of a connection is new only if fewer than n are known. A
+trade fetched later over REST was missing, and is always new.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from bisect import bisect_left
 import msgspec
 
 ROUNDING_US = 1
-"""REST times have more digits than the socket's, or are floats: the two may be cut to neighbouring µs."""
+"""REST times have more digits than WebSocket times, or are floats: both may be cut to neighboring µs."""
 
 MAX_LINKS = 4
-"""Connections told apart; the one that is longest out of use leaves first."""
+"""Connections distinguished per symbol; the one that appeared first is dropped first."""
 
 
 class Told(msgspec.Struct, array_like=True):
-    """One content at one time, µs: how many trades there are, and how many of them each connection told.
+    """Equal trades at one time (µs): their `count`, and how many of them each connection has reported.
 
-    `seen` is the newest trade time when it was told last.
+    `seen` is the symbol's newest trade time (µs) when one of them was last reported.
     """
 
     time: int
@@ -32,9 +32,9 @@ class Told(msgspec.Struct, array_like=True):
 
 
 class Union(msgspec.Struct, array_like=True):
-    """The newest trades of a symbol, ascending by time and content, and the connections that told them.
+    """The newest trades of a symbol, ascending by time and content, and the connections that reported them.
 
-    Up to `floor`, µs, there were trades that an earlier release did not remember.
+    Up to `floor` (µs) there may be trades that an earlier release did not remember.
     """
 
     told: list[Told] = []
@@ -43,15 +43,15 @@ class Union(msgspec.Struct, array_like=True):
 
 
 def copied(union: Union) -> Union:
-    """One that may be changed."""
+    """A copy that may be modified."""
     told = [msgspec.structs.replace(item, links=list(item.links)) for item in union.told]
     return Union(told, list(union.links), union.floor)
 
 
 def live(union: Union, link: str, time: int, content: int, newest: int) -> Told | None:
-    """Take a trade that came over a connection; None for one that was told before.
+    """Add a trade that a connection reported; returns None for a duplicate.
 
-    `newest` is the newest trade time, this one's included.
+    `newest` is the symbol's newest trade time in µs, including this trade.
     """
     at = _link(union, link)
     told = _find(union, time, content)
@@ -67,14 +67,14 @@ def live(union: Union, link: str, time: int, content: int, newest: int) -> Told 
 
 
 def fetched(union: Union, time: int, content: int, newest: int) -> None:
-    """Take a trade that was fetched later."""
+    """Add a trade that was fetched later over REST; `newest` as in `live`."""
     told = _find(union, time, content)
     told.seen = newest
     told.count += 1
 
 
 def forget(union: Union, most: int, limit: int, newest: int, recent_us: int) -> None:
-    """Keep the newest `most`, up to `limit` of those last told when the newest trade was not much older."""
+    """Keep the newest `most` entries, and up to `limit` of those reported within the last `recent_us`."""
     told = union.told
     while len(told) > most and (len(told) > limit or told[0].seen < newest - recent_us):
         del told[0]
@@ -99,7 +99,7 @@ def _find(union: Union, time: int, content: int) -> Told:
 
 
 def _fetched_near(union: Union, link: int, time: int, content: int) -> Told | None:
-    """The same at a neighbouring time, of which more were fetched than the connection has told."""
+    """The same content at a neighboring time, if more of it was fetched than connections have reported."""
     for near in (time - ROUNDING_US, time + ROUNDING_US):
         at = bisect_left(union.told, (near, content), key=lambda item: (item.time, item.content))
         if at < len(union.told) and (union.told[at].time, union.told[at].content) == (near, content):

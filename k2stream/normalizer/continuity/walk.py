@@ -1,4 +1,4 @@
-"""The trades of one symbol and numbering in their order: which are new, and what is to be said of them."""
+"""Walks the trades of one symbol and numbering in order: which are new, and which events they cause."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from k2stream.normalizer.continuity.recent import Recent
 from k2stream.normalizer.continuity.state import Ids
 
 OVERLAP_US = 60_000_000
-"""A trade whose id was seen, its content forgotten, is new only when it is newer than all others by more."""
+"""A trade with a seen id and forgotten content is new only if newer than all others by more than this, µs."""
 
 MAX_PAST = 16
-"""Numberings remembered of before the ids started again."""
+"""Earlier epochs remembered per numbering."""
 
 _MS = 1000  # µs: times are compared to the ms
 
 
 @dataclass(slots=True)
 class WalkResult:
-    """What is said of the trades of a batch, by row; the fields are those of Checked."""
+    """The result for the trades of a batch, by row; the fields have the meaning of those of Checked."""
 
     keep: NDArray[np.bool_]
     epoch: Rows
@@ -36,13 +36,13 @@ class WalkResult:
     shown_by: list[int] = field(default_factory=list)
 
     def tell(self, event: FeedEvent, row: int) -> None:
-        """An event, and the row that showed it."""
+        """Add an event, and the row of the trade that revealed it."""
         self.events.append(event)
         self.shown_by.append(row)
 
 
 class Walk:
-    """A group's trades from one on, as far as they are of one epoch; `ids` change on the way."""
+    """Walks a group from index `start` until its epoch ends; modifies `ids` and `found`."""
 
     def __init__(
         self, columns: TradeColumns, group: Group, ids: Ids, start: int, found: WalkResult, unseen: EventKind
@@ -53,7 +53,7 @@ class Walk:
         self._recent: Recent | None = None
 
     def run(self) -> tuple[int, Ids]:
-        """Where to go on from in the group, and with which ids."""
+        """Walk; returns the index in the group at which to continue, and the ids to continue with."""
         group, found, end = self._group, self._found, len(self._group.rows)
         found.epoch[group.rows[self._start :]] = self._ids.epoch
         for at in (np.flatnonzero(~self._usual()) + self._start).tolist():
@@ -69,7 +69,7 @@ class Walk:
         return end, self._ids
 
     def _usual(self) -> NDArray[np.bool_]:
-        """Which trades are simply the next: only what is not needs a look."""
+        """Which trades have the next id in sequence; only the others need a closer look."""
         group, ids, start = self._group, self._ids, self._start
         own, last = group.number[start:], group.last[start:]
         usual: NDArray[np.bool_] = group.usable[start:] & (
@@ -82,7 +82,7 @@ class Walk:
         return usual
 
     def _pass(self, at: int) -> None:
-        """The usual trades before one."""
+        """Advance the state over the in-sequence trades before index `at`."""
         group, ids, part = self._group, self._ids, slice(self._reached, at)
         if self._reached < at:
             ids.high = int(group.number[at - 1])
@@ -91,14 +91,14 @@ class Walk:
                 ids.last = int(group.last[at - 1])
 
     def _unusable(self, at: int) -> None:
-        """Its id came, and is wanted."""
+        """Note an unusable trade: its id was received, and a usable trade with it is still accepted."""
         number = int(self._group.number[at])
         if number > self._ids.high:
             self._came(at)
             self._ids.holes.append((number, number))
 
     def _starts_again(self, at: int) -> bool:
-        """Decide a trade; True for one that is the first of a new epoch."""
+        """Decide what a trade is; True if it is the first of a new epoch."""
         group, ids = self._group, self._ids
         number, time = int(group.number[at]), int(group.time[at])
         if number > ids.high and not group.aggregated and not ids.past:
@@ -134,7 +134,7 @@ class Walk:
         return int(group.number[at]) <= ids.high
 
     def _said_before(self, at: int) -> bool:
-        """Whether one of the last trades was this."""
+        """Whether one of the last trades has the same identity and content, the time within 1 ms."""
         group = self._group
         if self._recent is None:
             self._recent = Recent(recent.unpacked(self._ids.recent))
@@ -146,7 +146,7 @@ class Walk:
         return self._recent.has(int(group.pairs[at, 0]), near)
 
     def _other_content(self, at: int) -> bool:
-        """Whether one of the last trades had its id, of one that did not say the same."""
+        """Whether one of the last trades has the same id; called only where none has the same content."""
         assert self._recent is not None
         return self._recent.has_identity(int(self._group.pairs[at, 0]))
 
@@ -160,13 +160,13 @@ class Walk:
         return False
 
     def _came(self, at: int) -> None:
-        """Its id was told: what lies between it and the highest before was not."""
+        """Mark an id as received, and report the ids between it and the previous highest one as missing."""
         group, ids, number = self._group, self._ids, int(self._group.number[at])
         first = int(group.first[at]) if group.aggregated else -1
         if number > ids.high + 1 and not (group.aggregated and first == ids.last + 1):
             ids.holes.append((ids.high + 1, number - 1))
             self._missing(at, ids.high + 1, number - 1, group.numbering)
-        elif 0 <= ids.last < first - 1:  # no aggregated trade is missing, but trades are
+        elif 0 <= ids.last < first - 1:  # no aggregated trade is missing, but plain trades are
             self._missing(at, ids.last + 1, first - 1, "")
         ids.high = max(ids.high, number)
         if group.aggregated:
@@ -178,7 +178,7 @@ class Walk:
         self._found.tell(msgspec.structs.replace(event, **missing), int(self._group.rows[at]))
 
     def _of_before(self, at: int) -> bool:
-        """A trade of an epoch that has ended, told late."""
+        """Handle a late trade of an ended epoch; always returns False."""
         group, row = self._group, int(self._group.rows[at])
         number, time = int(group.number[at]), int(group.time[at])
         ids = next(past for past in self._ids.past if time <= past.time)
@@ -198,7 +198,7 @@ class Walk:
         return False
 
     def _restarted(self, at: int) -> Ids:
-        """The numbering that a trade is the first of."""
+        """Start a new epoch with a trade; returns its ids."""
         group, before, row = self._group, self._ids, int(self._group.rows[at])
         number, time, epoch = int(group.number[at]), int(group.time[at]), before.epoch + 1
         self._found.epoch[row] = epoch

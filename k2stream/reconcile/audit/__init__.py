@@ -1,6 +1,6 @@
-"""Is every row of a window in the cold tier, once, and the same as in the hot one?
+"""Checks that the cold tier has every row of a time window once, and equal to the hot tier's.
 
-All sides move on while they are looked at, so nothing is compared by time alone: trades are compared by their
-positions in the raw topics, up to what each tier says it holds; candles that the topic still had to bring to
-one of the tiers are left out.
+Topics and tiers change while they are read, so nothing is compared by time alone. Trades are compared by
+their positions in the raw topics, up to what each tier reports as durable. Candles are left out if the topic
+still has records of them for one of the tiers.
 """

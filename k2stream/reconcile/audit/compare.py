@@ -1,4 +1,4 @@
-"""What was found against what should be there (pure)."""
+"""Compares what was found with what is expected (pure)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from k2stream.iceberg.maintenance.log import AuditVerdict
 from k2stream.model.comparison import SUMMARISED, Comparison, Difference
 
 Source = tuple[str, int]
-"""Exchange and raw partition: raw offsets rise in it."""
+"""An exchange and a raw partition, in which raw offsets rise."""
 
 Offsets = Mapping[Source, NDArray[np.int64]]
 Candles = Mapping[tuple[str, str, Any], Sequence[Any]]
-"""All columns of a candle by exchange, canonical symbol and open time."""
+"""All columns of a candle, by exchange, canonical symbol and open time."""
 
 _SHOWN = SUMMARISED + 1
 _NONE = np.empty(0, np.int64)
@@ -30,7 +30,7 @@ def verdict(result: Comparison, rows: int) -> AuditVerdict:
 
 
 def trades(result: Comparison, expected: Offsets, found: Offsets, *, all_known: bool) -> Comparison:
-    """Trades by raw offset. Rows that are not expected differ only when all of them are known."""
+    """Compare trades by raw offset; unexpected rows are differences only if `all_known` are expected."""
     for source in sorted(expected.keys() | found.keys()):
         wanted, held = np.unique(expected.get(source, _NONE)), found.get(source, _NONE)
         once, times = np.unique(held, return_counts=True)
@@ -43,7 +43,7 @@ def trades(result: Comparison, expected: Offsets, found: Offsets, *, all_known: 
 
 
 def partitions(result: Comparison, cold: Mapping[str, int], hot: Mapping[str, int]) -> None:
-    """Rows per Iceberg partition in both tiers."""
+    """Compare the number of rows per Iceberg partition in both tiers."""
     for name in sorted(cold.keys() | hot.keys()):
         ours, theirs = cold.get(name, 0), hot.get(name, 0)
         if ours < theirs:
@@ -55,7 +55,7 @@ def partitions(result: Comparison, cold: Mapping[str, int], hot: Mapping[str, in
 def candles(
     result: Comparison, cold: Candles, hot: Candles, pending: Collection[Any], columns: Sequence[str]
 ) -> None:
-    """Candles by value, without those whose records one of the tiers has still to take in."""
+    """Compare candles by value, except those with records that one of the tiers has not received yet."""
     for key in sorted((cold.keys() | hot.keys()) - set(pending)):
         if key not in cold:
             result.rows("missing", [_name(key)])
@@ -67,7 +67,7 @@ def candles(
 
 
 def _records(source: Source, offsets: NDArray[np.int64]) -> list[str]:
-    """The first offsets by name."""
+    """The names of the first offsets."""
     return [f"{source[0]}[{source[1]}] offset {offset}" for offset in offsets[:_SHOWN].tolist()]
 
 

@@ -1,4 +1,4 @@
-"""What ClickHouse says."""
+"""Reads ClickHouse for the audit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from k2stream.reconcile.audit.compare import Candles, Source
 from k2stream.settings import ClickHouseSettings
 
 Bounds = Mapping[Source, tuple[int, int]]
-"""First and last raw offset of each source."""
+"""The first and the last raw offset to compare, by source."""
 
 
 class Hot:
@@ -24,13 +24,13 @@ class Hot:
         self._database = settings.database
 
     def positions(self, table: ColdTable) -> Mapping[int, SinkPosition]:
-        """How far the hot tier's table of the same route is."""
+        """How far the hot tier's table of the same route is, by partition."""
         return self._sink.positions(replace(table.route, table=table.of.hot))
 
     def trades(
         self, table: ColdTable, since: datetime, bounds: Bounds, *, by_exchange: bool
     ) -> dict[str, int]:
-        """Rows by day (and exchange), of trades received since a time and within the bounds."""
+        """Number of rows by day (and exchange), for trades received since a time and within the bounds."""
         if not bounds:
             return {}
         exchange = "exchange = '{}' AND " if by_exchange else ""
@@ -38,7 +38,7 @@ class Hot:
             f"({exchange.format(name)}raw_partition = {partition} AND raw_offset BETWEEN {first} AND {last})"
             for (name, partition), (first, last) in bounds.items()
         )
-        # The cold tier's partitions: bronze by day of receipt, silver by day of trade and exchange.
+        # Grouped as the cold tier's partitions: bronze by receive day, silver by trade day and exchange.
         group = (
             "concat(toString(toDate(timestamp)), ' ', exchange)"
             if by_exchange
@@ -53,7 +53,7 @@ class Hot:
         )
 
     def candles(self, table: ColdTable, since: datetime) -> Candles:
-        """Candles that closed since a time, or are open."""
+        """Candles that are open, or closed since a time."""
         names = table.route.schema.names
         rows = self._client.execute(
             f"""SELECT {", ".join(names)} FROM {self._database}.{table.of.hot}_view
@@ -64,6 +64,6 @@ class Hot:
         return {tuple(row[index] for index in at): row for row in rows}
 
     def close(self) -> None:
-        """Disconnect."""
+        """Close the connections."""
         self._sink.close()
         self._client.disconnect()

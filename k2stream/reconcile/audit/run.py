@@ -1,4 +1,4 @@
-"""The audit of one table."""
+"""Audits one table."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from k2stream.reconcile.audit.topics import OffsetSpan, Topics, reader
 from k2stream.settings import Settings
 
 COMMITS_LATE = 2
-"""A record is missing, not just on its way, after so many commit intervals and a minute."""
+"""After this many commit intervals and a minute, a record is missing rather than late."""
 
 CLOCKS_DIFFER = timedelta(minutes=10)
-"""A trade is written after it was received, but by another machine's clock."""
+"""The most by which the clocks of the machines that receive and that write a trade may differ."""
 
 
 def audit(settings: Settings, catalog: Catalog, name: str, seconds: float | None = None) -> AuditVerdict:
-    """Audit a table over the last `seconds`, by default those of the settings.
+    """Audit a table over the last `seconds`, by default as configured.
 
     Raises KafkaError, NetworkError, … when a side cannot be read.
     """
@@ -43,7 +43,7 @@ def audit(settings: Settings, catalog: Catalog, name: str, seconds: float | None
 
 
 async def _audit(settings: Settings, catalog: Catalog, table: ColdTable, seconds: float) -> AuditVerdict:
-    # Whole milliseconds: the topics' timestamps have no more.
+    # Topics' timestamps have no fractions of a millisecond.
     start = (datetime.now(UTC) - timedelta(seconds=seconds)).replace(microsecond=0)
     due = datetime.now(UTC) - timedelta(seconds=COMMITS_LATE * settings.sinks.cold_commit_seconds + 60)
     async with reader(settings.kafka) as log:
@@ -58,7 +58,7 @@ async def _audit(settings: Settings, catalog: Catalog, table: ColdTable, seconds
 async def _bronze(
     catalog: Catalog, table: ColdTable, log: Topics, hot: Hot, start: datetime, due: datetime
 ) -> AuditVerdict:
-    """A raw record is a row, unless it was a dead letter; an offset need not be a record."""
+    """Each raw record must be a row, unless it is a dead letter; not every offset has a record."""
     exchange = table.of.exchange
     in_hot = hot.positions(table)
     cold = catalog.load_table(table.name)
@@ -97,7 +97,7 @@ async def _bronze(
 async def _silver(
     catalog: Catalog, table: ColdTable, log: Topics, hot: Hot, start: datetime, due: datetime
 ) -> AuditVerdict:
-    """A trade of the normalized topic is a row, however often it is there."""
+    """Each trade of the normalized topic must be one row, even if the topic has it repeatedly."""
     in_hot = _marks(hot.positions(table))
     cold = catalog.load_table(table.name)
     held = _positions(cold, table)
@@ -124,9 +124,10 @@ async def _silver(
 async def _gold(
     catalog: Catalog, table: ColdTable, log: Topics, hot: Hot, start: datetime, due: datetime
 ) -> AuditVerdict:
-    """The highest revision of a candle is the same in both tiers, or a record of it is still on its way.
+    """The highest revision of a candle must be equal in both tiers, unless one has yet to receive a record.
 
-    The order counts: what ClickHouse shows came at or after its positions, and is before the end read last.
+    The order of reading matters: what ClickHouse shows is at or beyond its positions, which are read first,
+    and before the topic's end, which is read last.
     """
     in_hot = hot.positions(table)
     theirs = hot.candles(table, start)
@@ -190,7 +191,7 @@ def _of(rows: pa.Table, exchange: str, partition: int) -> pa.Table:
 
 
 def _by_partition(rows: pa.Table, bounds: Bounds, *, by_exchange: bool) -> dict[str, int]:
-    """Rows within the bounds by Iceberg partition, named as in `Hot.trades`."""
+    """The number of rows within the bounds by Iceberg partition, named as in `Hot.trades`."""
     counts: dict[str, int] = {}
     for (exchange, partition), (first, last) in bounds.items():
         mine = _of(rows, exchange, partition)

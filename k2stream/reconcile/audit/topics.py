@@ -1,4 +1,4 @@
-"""What the topics say: offsets of a window, positions of trades, keys of candles."""
+"""Reads topics for the audit: offsets of a time window, positions of trades, keys of candles."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Columns = TypeVar("Columns")
 
 Ranges = Mapping[int, tuple[int, int]]
-"""By partition: from an offset to before another."""
+"""By partition: the first offset, and the offset after the last."""
 
 
 class OffsetSpan(NamedTuple):
-    """Offsets of a partition: its oldest, the window's first, the first that may be uncommitted, its end."""
+    """A partition's offsets: its oldest, the window's first, the first that may be uncommitted, its end."""
 
     beginning: int
     first: int
@@ -41,14 +41,14 @@ class OffsetSpan(NamedTuple):
 
 
 class Topics:
-    """A reader of the platform's topics."""
+    """Reads the platform's topics."""
 
     def __init__(self, settings: KafkaSettings, consumer: AIOKafkaConsumer) -> None:
         self._settings, self._consumer = settings, consumer
         self._counts = {topic.name: topic.partitions for topic in topics.declared(settings)}
 
     async def spans(self, topic: str, start: datetime, due: datetime) -> dict[int, OffsetSpan]:
-        """The window's offsets by partition: records before `due` should have been committed by now."""
+        """The window's offsets by partition; records before `due` should have been committed by now."""
         partitions = [TopicPartition(topic, number) for number in range(self._counts[topic])]
         beginnings = await self._consumer.beginning_offsets(partitions)
         firsts, dues = [
@@ -67,7 +67,7 @@ class Topics:
         }
 
     async def trades(self, ranges: Ranges, since: datetime) -> dict[Source, NDArray[np.int64]]:
-        """Raw offsets of the normalized topic's trades that were received since a time."""
+        """Raw offsets of trades in the normalized topic that were received since a time."""
         received = int(since.timestamp() * 1_000_000)
         found: defaultdict[Source, list[NDArray[np.int64]]] = defaultdict(list)
         async for _, records in self._read(topics.NORMALIZED, ranges):
@@ -81,7 +81,7 @@ class Topics:
         return {source: np.concatenate(pieces) for source, pieces in found.items()}
 
     async def candles(self, topic: str, ranges: Ranges) -> set[tuple[str, str, datetime]]:
-        """Exchange, canonical symbol and open time of the candles that a candle topic's records are of."""
+        """Exchange, canonical symbol and open time of the candles in a candle topic's records."""
         found = set()
         async for _, records in self._read(topic, ranges):
             for candle in self._readable(records, lambda batch: candles.decode(batch.values)):
@@ -90,7 +90,7 @@ class Topics:
         return found
 
     async def no_records(self, topic: str, partition: int, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Those of ascending offsets that the topic holds no records at: the markers of transactions, say."""
+        """Those of the ascending offsets where the topic has no record, e.g. transaction markers."""
         (begin,) = (await self._consumer.beginning_offsets([TopicPartition(topic, partition)])).values()
         (end,) = (await self._consumer.end_offsets([TopicPartition(topic, partition)])).values()
         offsets = offsets[(offsets >= begin) & (offsets < end)]
@@ -102,7 +102,7 @@ class Topics:
         return np.setdiff1d(offsets, records)
 
     async def dead(self, topic: str) -> set[tuple[int, int]]:
-        """(partition, offset) of a topic's records that were dead letters."""
+        """(partition, offset) of the records of a topic that became dead letters."""
         partitions = [TopicPartition(topics.DLQ, number) for number in range(self._counts[topics.DLQ])]
         beginnings = await self._consumer.beginning_offsets(partitions)
         ends = await self._consumer.end_offsets(partitions)
@@ -111,7 +111,7 @@ class Topics:
             topics.DLQ, {tp.partition: (beginnings[tp], ends[tp]) for tp in partitions}
         ):
             for record in records:
-                with suppress(msgspec.DecodeError):  # what is no letter is of no record
+                with suppress(msgspec.DecodeError):  # other records are not dead letters
                     letter = msgspec.json.decode(record.value or b"", type=DeadLetter)
                     found |= {(letter.partition, letter.offset)} if letter.topic == topic else set()
         return found
@@ -138,14 +138,14 @@ class Topics:
             left = {tp: held for tp, held in left.items() if await self._consumer.position(tp) < held[1]}
 
     def _readable(self, records: list[Any], decode: Callable[[RecordBatch], Columns]) -> Columns:
-        """What can be read: the rest are dead letters, and no rows."""
+        """Decode the readable records; the others are dead letters, and have no rows."""
         registry.look_up((record.value for record in records), self._settings.registry_url)
         return faults.read(RecordBatch.from_records(TP("", 0), records), decode)[1]
 
 
 @asynccontextmanager
 async def reader(settings: KafkaSettings) -> AsyncIterator[Topics]:
-    """A connected reader."""
+    """A reader that is connected while the context is open."""
     consumer = AIOKafkaConsumer(
         **client_options(settings),
         enable_auto_commit=False,

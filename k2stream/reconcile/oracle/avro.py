@@ -1,4 +1,4 @@
-"""Records in Confluent's wire format, by fastavro: the writer's schema is the registry's."""
+"""Decodes records in Confluent's wire format with fastavro, using the writer's schema of the registry."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 class Records:
-    """Reads the values of one kind, `trade` or `candle`; logical types stay numbers and bytes."""
+    """Decodes values of one kind, `trade` or `candle`; logical types stay numbers and bytes."""
 
     def __init__(self, settings: KafkaSettings, kind: str) -> None:
         self._url = settings.registry_url
@@ -27,7 +27,7 @@ class Records:
         self._writers: dict[int, Any] = {}
 
     def read(self, value: bytes | None) -> dict[str, Any] | None:
-        """The fields of a record, None when it is no record of the kind."""
+        """The fields of a record; None when it is not a valid record of the kind."""
         if value is None or value[:1] != _MAGIC or len(value) < 6:
             return None
         writer = self._writer(int.from_bytes(value[1:5], "big"))
@@ -36,7 +36,7 @@ class Records:
         body = io.BytesIO(value[5:])
         try:
             found: Any = fastavro.schemaless_reader(body, writer, self._reader)
-        except Exception:  # of bytes that anybody may have written fastavro raises anything
+        except Exception:  # for arbitrary bytes, fastavro raises any exception
             return None
         return found if body.tell() == len(value) - 5 else None
 
@@ -46,7 +46,7 @@ class Records:
         return self._writers[number]
 
     def _fetched(self, number: int) -> Any:
-        """The schema of an id, None when the registry has none."""
+        """The schema with an id; None when the registry has none. Raises ConfigError if it is unreachable."""
         away = urlsplit(self._url).hostname not in _LOCAL
         try:
             with httpx.Client(timeout=10, trust_env=away) as client:
@@ -72,5 +72,5 @@ def _plain(schema: Any) -> Any:
 
 
 def number(data: bytes) -> str:
-    """A decimal's digits at its scale, as text."""
+    """The unscaled digits of a decimal, as text."""
     return str(int.from_bytes(data, "big", signed=True))

@@ -1,4 +1,4 @@
-"""Bronze as ClickHouse and Iceberg have it, every column as text: what differs in a digit differs."""
+"""Bronze rows of ClickHouse and Iceberg, with every column as text, so that every digit is compared."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _KEY = ("raw_partition", "raw_offset")
 
 
 def columns(exchange: str) -> tuple[str, ...]:
-    """The columns that are compared."""
+    """The columns to compare."""
     return (*venues.of(exchange).columns, *_OURS)
 
 
 def expected(engine: OracleEngine, exchange: str) -> None:
-    """Make `bronze_<exchange>` of `native_<exchange>`."""
+    """Create `bronze_<exchange>` from `native_<exchange>`."""
     texts = ", ".join(f"CAST({name}, 'Nullable(String)') AS {name}" for name in venues.of(exchange).columns)
     engine.table(
         f"bronze_{exchange}",
@@ -34,7 +34,7 @@ def expected(engine: OracleEngine, exchange: str) -> None:
 
 
 def hot(settings: ClickHouseSettings, engine: OracleEngine, exchange: str, name: str, path: Path) -> None:
-    """ClickHouse's bronze of an exchange."""
+    """Load ClickHouse's bronze of an exchange."""
     sql = {column: (f"toString(held.{column})", pa.string()) for column in venues.of(exchange).columns}
     sql |= {
         "receive_time": ("toString(toUnixTimestamp64Micro(held.receive_time))", pa.string()),
@@ -47,7 +47,7 @@ def hot(settings: ClickHouseSettings, engine: OracleEngine, exchange: str, name:
 
 
 def cold(settings: IcebergSettings, engine: OracleEngine, exchange: str, name: str, path: Path) -> None:
-    """Iceberg's bronze of an exchange."""
+    """Load Iceberg's bronze of an exchange."""
     if iceberg.dump(settings, f"bronze_trades_{exchange}", path):
         return _table(engine, exchange, name, path, venues.of(exchange).renamed)
     kinds = [(column, pa.string()) for column in columns(exchange)]

@@ -1,4 +1,4 @@
-"""Candles as each layer has them, in one form: tables, topics, ClickHouse, Iceberg."""
+"""The candles of each layer in one form: tables, topics, ClickHouse, Iceberg."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ _NAMES = (*TEXT, *NUMBERS, *WHOLE)
 _SCHEMA = pa.schema([(name, pa.int64() if name in WHOLE else pa.string()) for name in _NAMES])
 _AT_ONCE = 8
 END_MS = 9_999_999_999_999
-"""After every window: the year 2286."""
+"""The year 2286, after every window."""
 
 
 class ListedInstrument(NamedTuple):
-    """A symbol as the instruments file spells it."""
+    """A native symbol of an exchange with its canonical symbol, as listed in the instruments file."""
 
     exchange: str
     symbol: str
@@ -54,7 +54,7 @@ class ListedInstrument(NamedTuple):
 
 
 def listed(settings: FeedSettings) -> list[ListedInstrument]:
-    """The instruments file, of the exchanges that are on."""
+    """The symbols of the instruments file, for exchanges that are on."""
     content = yaml.safe_load(Path(settings.instruments_file).read_text(encoding="utf-8"))
     return [
         ListedInstrument(exchange, item["symbol"], item["canonical"])
@@ -65,7 +65,7 @@ def listed(settings: FeedSettings) -> list[ListedInstrument]:
 
 
 def _table(engine: OracleEngine, name: str, path: Path, numbers: str, of: str = "") -> None:
-    """Make a table of candles from a Parquet file; `numbers` is SQL of a decimal at scale 18."""
+    """Create a table of candles from a Parquet file; `numbers` is SQL for a decimal at scale 18."""
     sql = {column: numbers.format(column) for column in NUMBERS}
     sql |= {column: f"toInt64(assumeNotNull({column}))" for column in WHOLE}
     sql |= {column: f"toString(assumeNotNull({column}))" for column in TEXT}
@@ -77,7 +77,7 @@ def _table(engine: OracleEngine, name: str, path: Path, numbers: str, of: str = 
 
 
 async def tables(settings: Settings, engine: OracleEngine, name: str, url: str, path: Path) -> None:
-    """The candle tables, as the candles worker serves them."""
+    """Load the candle tables as the candles worker serves them."""
     with ParquetWriter(path, _SCHEMA) as writer:
         writer.rows(map(_spoken, await served(settings.candles, url, listed(settings.feeds))))
     _table(engine, name, path, "toInt256({})")
@@ -92,7 +92,7 @@ async def served(
 
     async def read(client: httpx.AsyncClient, item: ListedInstrument, timeframe: str) -> None:
         where = f"{url}/ohlcv/{item.exchange}/{item.canonical.replace('/', '-')}/{timeframe}"
-        # With an end: without one, windows of trades dated ahead are not the newest.
+        # Set an end: without one, the answer leaves out windows that only have trades dated ahead.
         asked = {"limit": str(settings.retention), "end": str(END_MS), "source": "tables"}
         async with gate:
             answer = await client.get(where, params=asked)
@@ -120,7 +120,7 @@ async def topic(
     path: Path,
     bad: UnreadableRecords,
 ) -> None:
-    """Every record of the candle topics; `held` are their bounds by timeframe."""
+    """Load every record of the candle topics; `held` has their bounds by timeframe."""
     records = avro.Records(settings, "candle")
     with ParquetWriter(path, _SCHEMA) as writer:
         for timeframe, bounds in held.items():
@@ -143,7 +143,7 @@ def _decoded(
 
 
 def hot(settings: ClickHouseSettings, engine: OracleEngine, name: str, folder: Path) -> None:
-    """ClickHouse's gold views."""
+    """Load ClickHouse's gold views."""
     sql = {column: f"toString(held.{column})" for column in (*TEXT, *NUMBERS)}
     sql |= {column: f"toInt64(held.{column})" for column in WHOLE}
     sql |= {column: f"toUnixTimestamp64Milli(held.{column})" for column in ("open_time", "close_time")}
@@ -157,7 +157,7 @@ def hot(settings: ClickHouseSettings, engine: OracleEngine, name: str, folder: P
 
 
 def cold(settings: IcebergSettings, engine: OracleEngine, name: str, folder: Path) -> None:
-    """Iceberg's gold: every row, a revision each. Its open and close times are stored in µs."""
+    """Load Iceberg's gold: one row per revision. Its open and close times are stored in µs."""
     found = [
         iceberg.dump(settings, f"gold_ohlcv_{timeframe}", folder / f"cold-gold-{timeframe}.parquet")
         for timeframe in TIMEFRAMES

@@ -1,4 +1,4 @@
-"""ClickHouse's tables, over a connection of the oracle's own, as Parquet files."""
+"""Copies ClickHouse tables to Parquet files, over the oracle's own connection."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from k2stream.reconcile.oracle.parquet import ParquetWriter
 from k2stream.settings import ClickHouseSettings
 
 Columns = Mapping[str, tuple[str, pa.DataType]]
-"""SQL and type by name."""
+"""SQL and type of each column, by name."""
 
 _AT_ONCE = 50_000
 
 
 def connect(settings: ClickHouseSettings) -> Any:
-    """A client of the settings' server; it connects at its first query."""
-    logging.getLogger("clickhouse_driver").setLevel(logging.ERROR)  # what it logs is raised as well
+    """A client for the configured server. It connects at its first query."""
+    logging.getLogger("clickhouse_driver").setLevel(logging.ERROR)  # its log entries are raised as errors too
     return Client(
         host=settings.host,
         port=settings.port or None,
@@ -35,7 +35,7 @@ def connect(settings: ClickHouseSettings) -> Any:
 
 
 def dump(settings: ClickHouseSettings, source: str, columns: Columns, path: Path) -> None:
-    """The rows of a table or view as they read; `source` is its name, with FINAL for a table."""
+    """Write the current rows of a table or view to a file; `source` is its name, with FINAL for a table."""
     name, _, final = source.partition(" ")
     selected = ", ".join(f"{sql} AS `{name}`" for name, (sql, _) in columns.items())
     query = f"SELECT {selected} FROM {settings.database}.{name} AS held {final}"

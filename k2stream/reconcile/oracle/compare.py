@@ -1,4 +1,4 @@
-"""What a layer holds against what the oracle says: row by row, column by column, in both directions."""
+"""Compares a layer's rows with the oracle's: row by row, column by column, in both directions."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ KEY = ("exchange", "raw_partition", "raw_offset")
 
 
 class OracleLayer(NamedTuple):
-    """A table of the engine that holds a layer's rows, and what it is held to.
+    """A table of the engine with a layer's rows, and the expected table to compare it with.
 
-    `expected` is a table with the columns of KEY and `columns`, `required`, and whatever the conditions use:
-    `lasting`, SQL of the expected rows that the layer must still have, and `unsure`, of those nobody can
-    tell. `since`: SQL of the held rows that can be compared. `repeats`: whether a row may be there again.
+    `expected` has the columns of KEY and `columns`, `required`, and all columns that the conditions use.
+    `lasting`: SQL condition for expected rows that the layer must still have. `unsure`: for those that cannot
+    be decided. `since`: for the layer's rows that can be compared. `repeats`: whether the layer may repeat a
+    row.
     """
 
     name: str
@@ -32,7 +33,7 @@ class OracleLayer(NamedTuple):
 
 
 def compare(engine: OracleEngine, layer: OracleLayer) -> Comparison:
-    """Hold a layer's rows to the oracle's."""
+    """Compare a layer's rows with the expected ones."""
     result = Comparison(layer.name, reason=layer.reason)
     known = f"(SELECT *, {layer.unsure} AS open FROM {layer.expected})"
     joined = f"""(SELECT * FROM {layer.held} WHERE {layer.since}) AS f
@@ -87,10 +88,10 @@ def _name(key: Sequence[Any]) -> str:
 
 
 def processed(engine: OracleEngine, layer: OracleLayer, topic: str) -> list[Difference]:
-    """Rows whose process time none of the topic's records of the same trade has.
+    """Rows whose process time is in none of the topic's records of the same trade.
 
-    A rebuilt layer has the receive time there: when it was processed first is not known any more. Nor is it
-    where the topic has only later records of the trade: it was lost, and filled again.
+    Two kinds are left out. A rebuilt layer has the receive time, as the first processing time is unknown. And
+    a topic that was lost and filled again may only have later records of a trade.
     """
     where = ", ".join(KEY)
     rows = engine.rows(

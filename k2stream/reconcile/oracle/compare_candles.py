@@ -1,4 +1,4 @@
-"""Candles of a layer against the oracle's, each as of the last raw record that is in it."""
+"""Compares a layer's candles with the oracle's, each up to the last raw record that it includes."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def compare_candles(
 ) -> Comparison:
     """Compare candle by candle, field by field.
 
-    A candle may be ahead of what the oracle first looked at, never behind it. With `retention` a layer may
-    lack one that has so many newer ones of its symbol and timeframe. `revisions`: the layer has every
-    revision, and each is compared; the highest of a window is the candle.
+    A candle may include records after those required, but must not lack any. With `retention`, a layer may
+    lack a candle that has that many newer ones of its symbol and timeframe. `revisions`: the layer has every
+    revision; each is compared, and the highest of a window is its candle.
     """
     result = Comparison(name, reason="windows that begin before the first raw record that is left")
     last = f"(SELECT * FROM {held} ORDER BY revision DESC, final DESC LIMIT 1 BY {_KEY})"
@@ -47,7 +47,7 @@ _KNOWN = """(exchange, raw_partition) NOT IN (SELECT exchange, raw_partition FRO
     OR (exchange, symbol, open_time) IN (
         SELECT exchange, symbol, open_time FROM asked INNER JOIN whole USING (exchange, symbol)
         WHERE open_time * 1000 >= since)"""
-"""All trades of the window are known: where the beginning of the raw records is lost, it opened after it."""
+"""SQL: all trades of the window are known. If the first raw records are lost, it must open after them."""
 
 
 def _fields(engine: OracleEngine, name: str, candles: str) -> list[Difference]:

@@ -1,4 +1,4 @@
-"""The oracle's own SQL engine, in this process, with a database to itself."""
+"""The oracle's own SQL engine, in this process, with a separate database."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _NUMBERS = itertools.count()
 
 
 class OracleEngine:
-    """A session; tables are by their bare names."""
+    """An engine session; tables are addressed without a database name."""
 
     def __init__(self) -> None:
         self._session = Session()
-        # Sessions of one process share the engine, so each has a database of its own.
+        # Sessions of a process share one engine, so each uses its own database.
         self._database = f"oracle_{next(_NUMBERS)}"
         self.run(f"CREATE DATABASE {self._database}")
         self.run(f"USE {self._database}")
-        self.run("SET prefer_column_name_to_alias = 1")  # what a layer says comes before what we make of it
+        self.run("SET prefer_column_name_to_alias = 1")  # a layer's column takes precedence over our alias
         self.run("SET schema_inference_make_columns_nullable = 'auto'")
         self.run("SET join_use_nulls = 0, max_bytes_before_external_sort = 2000000000")
 
@@ -36,23 +36,23 @@ class OracleEngine:
         self._session.close()
 
     def run(self, sql: str) -> None:
-        """A statement without an answer."""
+        """Run a statement without a result."""
         self._session.query(sql)
 
     def rows(self, sql: str) -> list[list[Any]]:
-        """The rows of a query; whole numbers of any size are numbers, decimals are strings."""
+        """The rows of a query; integers of any size are numbers, decimals are strings."""
         output = self._session.query(sql, "JSONCompactEachRow").bytes()
         return [msgspec.json.decode(line) for line in output.splitlines() if line]
 
     def number(self, sql: str) -> int:
-        """The one number of a query."""
+        """The single number that a query returns."""
         ((value,),) = self.rows(sql)
         return int(value)
 
     def table(self, name: str, query: str, order: str = "tuple()") -> None:
-        """Make a table of a query's rows."""
+        """Create a table from the rows of a query."""
         self.run(f"CREATE TABLE {name} ENGINE = Memory SETTINGS compress = 1 AS {query}")
 
     def load(self, name: str, path: Path, query: str = "SELECT * FROM {file}") -> None:
-        """Make a table of a Parquet file, `{file}` in the query."""
+        """Create a table from a Parquet file, which is `{file}` in the query."""
         self.table(name, query.format(file=f"file('{path}', Parquet)"))

@@ -1,4 +1,4 @@
-"""Iceberg's tables, by pyiceberg alone, as Parquet files."""
+"""Copies Iceberg tables to Parquet files, using pyiceberg alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from k2stream.settings import IcebergSettings
 
 
 def load(settings: IcebergSettings, name: str) -> Any:
-    """A table of the cold tier as it is now, None when there is none."""
+    """A table of the cold tier in its current state; None when it does not exist."""
     folder = settings.data_path / "iceberg"
     uri = settings.catalog_uri
     if not uri and not (folder / "catalog.db").exists():
@@ -36,7 +36,7 @@ def load(settings: IcebergSettings, name: str) -> Any:
 
 
 def pieces(table: Any, where: str = "") -> Iterator[pa.Table]:
-    """The rows of a table, some at a time, in no order."""
+    """The rows of a table in pieces, in no order."""
     scan = table.scan(row_filter=where) if where else table.scan()
     for batch in scan.to_arrow_batch_reader():
         if batch.num_rows:
@@ -44,18 +44,18 @@ def pieces(table: Any, where: str = "") -> Iterator[pa.Table]:
 
 
 def offsets(table: Any, where: str) -> NDArray[np.int64]:
-    """The raw offsets of rows, in no order."""
+    """The raw offsets of the rows that match a filter, in no order."""
     found = table.scan(row_filter=where, selected_fields=("raw_offset",)).to_arrow()["raw_offset"]
     return np.asarray(found.to_numpy(), np.int64)
 
 
 def micros(column: Any) -> Any:
-    """A column of times as µs."""
+    """A column of times, in µs."""
     return pc.cast(pc.cast(column, pa.timestamp("us", tz="UTC")), pa.int64())
 
 
 def dump(settings: IcebergSettings, name: str, path: Path) -> bool:
-    """A table's rows to a Parquet file, its times in µs; False when there is none, or no row."""
+    """Write a table's rows to a Parquet file, with times in µs; False without a table or rows."""
     table = load(settings, name)
     writer = None
     for piece in pieces(table) if table is not None else ():

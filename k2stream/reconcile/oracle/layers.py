@@ -1,4 +1,4 @@
-"""Every layer against the oracle: which rows each must still have."""
+"""Compares every layer with the oracle, including which rows each layer must still have."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from k2stream.reconcile.oracle.raw import Extent
 from k2stream.reconcile.oracle.raw_log import Bounds
 
 Work = Mapping[str, Callable[[], Comparison]]
-"""What compares each layer, by its name."""
+"""The comparison of each layer, by the layer's name."""
 
 GOLD = {
     "candle tables": "table_candles",
@@ -31,18 +31,18 @@ EVERY_REVISION = ("candle topics", "Iceberg gold")
 
 _DAY_US = 86_400_000_000
 SILVER_US, BRONZE_US = 30 * _DAY_US, 7 * _DAY_US
-"""How long ClickHouse keeps trades (by their time) and raw records (by their receipt)."""
+"""How long ClickHouse keeps trades (by trade time) and raw records (by receive time)."""
 
 _MARGIN_US = _DAY_US
-"""Rows are dropped by whole parts, at some time after they may be."""
+"""ClickHouse deletes expired rows in whole parts, some time after they expire."""
 
 
 def work(
     engine: OracleEngine, folder: Path, extent: Extent, held: Mapping[str, Bounds], retention: int | None
 ) -> Work:
-    """The comparisons; `held` are the bounds of the derived topics, `retention` that of the candle tables.
+    """The comparisons; `held` has the bounds of derived topics, `retention` is that of the candle tables.
 
-    Without a retention there are no candle tables.
+    Without `retention`, candle tables are not compared.
     """
     gold = {name: table for name, table in GOLD.items() if name != "candle tables" or retention is not None}
     windows.told(engine, [*gold.values(), "needed"])
@@ -88,9 +88,10 @@ def _silver(engine: OracleEngine, layer: OracleLayer) -> Comparison:
 
 
 def _kept(engine: OracleEngine, table: str, bounds: Bounds) -> str:
-    """SQL of what a topic that may have expired in part must still have: what came after its first record.
+    """SQL for what a partly expired topic must still have: everything after its first record.
 
-    A canonical partition holds the raw partition of its number; a topic of one partition holds all.
+    A partition of the normalized topic has the raw partition with the same number; a single-partition topic
+    has all of them.
     """
     begun = {number for number, part in bounds.items() if part.begin}
     if not begun:
@@ -108,7 +109,7 @@ def _kept(engine: OracleEngine, table: str, bounds: Bounds) -> str:
 
 
 def _bronze(engine: OracleEngine, extent: Extent, name: str) -> Comparison:
-    """What the raw records were read from where they have expired cannot be held to itself."""
+    """Compare bronze; rows that replace expired raw records are not compared with themselves."""
     total = Comparison(name)
     tier, start, lasting = "cold", extent.begin, "NOT cold"
     if name == "ClickHouse bronze":
@@ -122,7 +123,7 @@ def _bronze(engine: OracleEngine, extent: Extent, name: str) -> Comparison:
 
 
 def counts(engine: OracleEngine) -> dict[str, dict[str, int]]:
-    """Rows by exchange and layer."""
+    """The number of rows by exchange and layer."""
     distinct = "uniqExact(raw_partition, raw_offset)"
     sources = {
         "duplicates": ("countIf(duplicate)", "trades"),

@@ -1,4 +1,4 @@
-"""Dead letters against what the oracle cannot use: each bad record has one, and no good one has."""
+"""Compares dead letters with records the oracle cannot use: each bad record has one, no good one has."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ NAME = "dead letters"
 
 
 def compare_letters(engine: OracleEngine, folder: Path, *, all_held: bool) -> Comparison:
-    """Hold the dead letters to the raw records and to what was unreadable elsewhere.
+    """Compare the dead letters with the raw records, and with unreadable records of other topics.
 
-    A letter names the record by topic, partition and offset, whoever gave it up. `all_held`: the dead-letter
-    topic has expired nothing, so that none may be missing. Frames that never became a record are not judged.
+    A dead letter names its record by topic, partition and offset, whichever stage wrote it. `all_held`:
+    nothing of the dead-letter topic has expired, so every one must be there. Frames that never became a
+    record are skipped.
     """
     _judge(engine, folder)
     result = Comparison(NAME, reason="frames that never became a record, and records that have expired")
@@ -49,7 +50,7 @@ def compare_letters(engine: OracleEngine, folder: Path, *, all_held: bool) -> Co
 
 
 def _judge(engine: OracleEngine, folder: Path) -> None:
-    """Make `judged`: every raw record and every unreadable one, whether it is bad, and its bytes."""
+    """Create `judged`: every raw or unreadable record, whether it is bad, and its bytes."""
     raw = " UNION ALL ".join(
         f"""SELECT '{topics.raw(name)}' AS topic, '{name}' AS exchange, raw_partition, raw_offset, body,
             required, storable FROM file('{folder / f"{name}.parquet"}', Parquet) WHERE NOT cold"""

@@ -1,4 +1,4 @@
-"""What a raw record is worth, by the oracle's own reading of what each exchange sends."""
+"""Judges raw records by the oracle's own implementation of the exchanges' formats."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 class Judged(NamedTuple):
-    """A raw record: whether it can be a trade, whether bronze can have it, and its numbers as plain text.
+    """A raw record: whether it can be a trade, whether bronze can store it, and its numbers as plain text.
 
-    A number is empty where it is none that a trade may have: positive, at most 20 integer and 18 fraction
-    digits.
+    A number is "" unless it is valid for a trade: positive, with at most 20 integer and 18 fraction digits.
     """
 
     readable: bool
@@ -47,7 +46,7 @@ def judge(exchange: str, value: bytes | None) -> Judged:
 
 
 def plain(text: object) -> str:
-    """A positive number's plain digits, "" for anything else."""
+    """The plain digits of a valid positive number, else ""."""
     if not isinstance(text, str):
         text = str(text) if type(text) in (Decimal, int) else ""
     if _PLAIN.fullmatch(text):

@@ -1,6 +1,6 @@
-"""What every layer must hold, recomputed from the raw records by an SQL engine of the oracle's own.
+"""Recomputes what every layer must contain from the raw records, with a separate SQL engine.
 
-It shares settings and topic names with the pipeline, and no code: tests/unit/reconcile/oracle/test_apart.py.
+It shares settings and topic names with the pipeline, but no code: tests/unit/reconcile/oracle/test_apart.py.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ NEVER = 1 << 62
 def expect(
     engine: OracleEngine, folder: Path, extent: Extent, instruments: Iterable[ListedInstrument], grace: int
 ) -> None:
-    """Make the tables `bronze_<exchange>`, `silver` (which has what is late as well), `timed` and `needed`.
+    """Create the tables `bronze_<exchange>`, `silver` (including late trades), `timed` and `needed`.
 
-    The raw records are in `<folder>/<exchange>.parquet`, the dead letters in `letters`; `grace` in µs.
+    The raw records are in `<folder>/<exchange>.parquet`, the dead letters in `letters`; `grace` is in µs.
     """
     engine.run("CREATE TABLE cuts (exchange String, raw_partition Int64) ENGINE = Memory")
     for (exchange, number), first in extent.first.items():
@@ -47,9 +47,10 @@ def expect(
 
 
 def _kept(spelled: str) -> str:
-    """Trades that are worth a place, once each; those in doubt unless they are dead letters.
+    """SQL of all trades; `kept` marks valid ones, once each, and doubtful ones without a dead letter.
 
-    Nobody can tell of trades from before the first raw record that is left, nor of copies of them.
+    `unsure` marks trades dated before the first available raw record: neither they nor their copies can be
+    decided.
     """
     raw = ", ".join(f"'{topics.raw(name)}'" for name in topics.EXCHANGES)
     names = ", ".join(f"'{name}'" for name in topics.EXCHANGES)
@@ -79,7 +80,7 @@ def _spelled(instruments: Iterable[ListedInstrument]) -> str:
 
 
 def from_offset(starts: Mapping[tuple[str, int], int]) -> str:
-    """SQL: a row's raw offset is at or beyond the start of its exchange's partition, 0 if none is given."""
+    """SQL: a row's raw offset is at or after the start of its exchange's partition, by default 0."""
     given = {f"{exchange}:{number}": start for (exchange, number), start in starts.items() if start}
     if not given:
         return "1"

@@ -1,4 +1,4 @@
-"""Rows that are read piece by piece, as Parquet files for the engine."""
+"""Writes rows that are read in pieces to Parquet files for the engine."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 
 
 class ParquetWriter:
-    """Writes columns to one file; a context manager. `count` is the rows so far.
+    """Writes columns to one file; a context manager. `count` is the number of rows so far.
 
-    No value may be null unless `nullable`: the engine sorts by no column that may be.
+    Values must not be null unless `nullable`: the engine cannot sort by nullable columns.
     """
 
     def __init__(self, path: Path, schema: pa.Schema, *, nullable: bool = False) -> None:
@@ -31,12 +31,12 @@ class ParquetWriter:
         self._writer.close()
 
     def columns(self, columns: Mapping[str, Iterable[Any]]) -> None:
-        """Add rows given by column."""
+        """Add rows given as columns."""
         arrays = [pa.array(columns[field.name], field.type) for field in self._schema]
         self.table(pa.table(arrays, schema=self._schema))
 
     def rows(self, rows: Iterable[Iterable[Any]]) -> None:
-        """Add rows given one by one, their values in the order of the schema."""
+        """Add rows given one by one, with values in schema order."""
         columns = list(zip(*rows, strict=True))
         if columns:
             self.columns(dict(zip(self._schema.names, columns, strict=True)))

@@ -1,4 +1,4 @@
-"""The raw records: from their topics, and from Iceberg's bronze where they have expired there."""
+"""Reads raw records from their topics, and expired ones from Iceberg's bronze."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ SCHEMA = pa.schema(
 )
 
 Lettered = Callable[[str, int], NDArray[np.int64]]
-"""The offsets of a topic's partition that have dead letters: bronze has no row of them."""
+"""Returns the offsets of a topic partition that have dead letters: bronze has no rows for them."""
 
 _FETCHED = "-rest-"
-"""Part of the connection of trades that were fetched over REST: bronze has no other mark of them."""
+"""Part of the connection name of trades fetched over REST, and bronze's only mark of them."""
 
 
 @dataclass(slots=True)
 class Extent:
-    """By (exchange, partition): the first raw record that is known, and where the topic begins."""
+    """By (exchange, partition): the first known raw record, and the first offset of the topic."""
 
     first: dict[tuple[str, int], int] = field(default_factory=dict)
     begin: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -50,14 +50,14 @@ class Extent:
 
 
 async def ends(settings: KafkaSettings) -> dict[str, Bounds]:
-    """What the raw topics hold now, by exchange: every layer has to have it all."""
+    """The offsets that raw topics retain now, by exchange; every layer must have them all."""
     return {name: await held(settings, topics.raw(name)) for name in topics.EXCHANGES}
 
 
 async def dump(
     settings: Settings, folder: Path, required: Mapping[str, Bounds], lettered: Lettered
 ) -> Extent:
-    """All raw records to `<folder>/<exchange>.parquet`; those below the ends of `required` are marked."""
+    """Write raw records to `<folder>/<exchange>.parquet`, and mark those below the ends in `required`."""
     extent = Extent()
     for exchange in topics.EXCHANGES:
         bounds = await held(settings.kafka, topics.raw(exchange))
@@ -90,7 +90,7 @@ def _cold(
     begin: int,
     lettered: Lettered,
 ) -> int:
-    """What bronze has of the offsets right below a topic's beginning; the first that is known."""
+    """Write bronze's records right below a topic's first offset; returns the first known offset."""
     table = iceberg.load(settings, f"bronze_trades_{exchange}")
     if table is None:
         return begin
@@ -104,9 +104,9 @@ def _cold(
 
 
 def unbroken(held: NDArray[np.int64], begin: int) -> int:
-    """From where on no offset below `begin` is missing among those held.
+    """The lowest offset from which on no offset below `begin` is missing in `held`.
 
-    A log that was cut or made anew takes records with it that nobody can tell of.
+    A truncated or recreated log loses records without a trace, so records before a gap are not used.
     """
     below = np.unique(held[held < begin])
     gaps = np.flatnonzero(np.diff(np.append(below, begin)) != 1)
@@ -115,7 +115,7 @@ def unbroken(held: NDArray[np.int64], begin: int) -> int:
 
 
 def _bodies(exchange: str, rows: pa.Table) -> Iterator[bytes]:
-    """Bronze rows as the raw records they came from."""
+    """Convert bronze rows back to raw records."""
     venue = venues.of(exchange)
     columns = {name: rows[venue.renamed.get(name, name)].to_pylist() for name in venue.columns}
     columns |= {"k2_recv": iceberg.micros(rows["receive_time"]).to_pylist()}

@@ -1,4 +1,4 @@
-"""Topics, read whole: what is there at the call, each record with its position. Own connections."""
+"""Reads whole topics as they are at the call, with each record's position, over separate connections."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WAIT_MS = 500
 
 
 class HeldOffsets(NamedTuple):
-    """What a partition holds: offsets from `begin` up to, not including, `end`."""
+    """The offsets of a partition: from `begin` up to, but excluding, `end`."""
 
     begin: int
     end: int
@@ -52,7 +52,7 @@ async def _connected(settings: KafkaSettings) -> AsyncIterator[AIOKafkaConsumer]
 
 
 async def held(settings: KafkaSettings, topic: str) -> Bounds:
-    """What each partition of a topic holds now; nothing when there is no such topic."""
+    """The offsets each partition of a topic has now; empty when the topic does not exist."""
     async with _connected(settings) as consumer:
         await consumer._client.force_metadata_update()  # noqa: SLF001 - partitions_for_topic reads cached metadata only
         numbers = sorted(consumer.partitions_for_topic(topic) or ())
@@ -65,9 +65,9 @@ async def held(settings: KafkaSettings, topic: str) -> Bounds:
 async def read_to_end(
     settings: KafkaSettings, topic: str, bounds: Bounds | None = None
 ) -> AsyncIterator[tuple[int, Sequence[Any]]]:
-    """Yield (partition, records) of the bounds, by default of all that the topic holds at the call.
+    """Yield (partition, records) within the bounds, by default all that the topic has at the call.
 
-    Raises ConfigError when offsets expire before they are read: what is left would look like all there is.
+    Raises ConfigError when offsets expire before they are read, as the rest would look complete.
     """
     bounds = await held(settings, topic) if bounds is None else bounds
     wanted = {TopicPartition(topic, number): part for number, part in bounds.items()}

@@ -1,6 +1,6 @@
-"""The platform's rules as SQL, stated a second time: from raw JSON to bronze and trades.
+"""A second, independent definition of the platform's rules in SQL: from raw JSON to bronze and trades.
 
-Whole numbers throughout: prices and quantities are Int256 at scale 18, times µs.
+All numbers are integers: prices and quantities are Int256 at scale 18, times are µs.
 """
 
 from __future__ import annotations
@@ -8,31 +8,31 @@ from __future__ import annotations
 from k2stream.reconcile.oracle import venues
 
 BOUND_US = 1_000_000
-"""A trade dated further ahead of its arrival than this moves its symbol's time on by no more."""
+"""The most (µs) by which a trade dated ahead of its arrival advances its symbol's event time."""
 
 AHEAD_US = 300_000_000
-"""A trade dated further ahead of its arrival than this is marked."""
+"""A trade dated further ahead (µs) of its arrival than this is marked."""
 
 EARLIEST_US = 1_230_768_000_000_000
-"""2009: a trade that says it was before is none."""
+"""The year 2009: an earlier trade time makes a trade invalid."""
 
 REMEMBERED, OVERLAP_US = 512, 60_000_000
-"""An id that comes again after so many others is an old trade, unless it is newer than all by so much."""
+"""An id repeated after over REMEMBERED trades is an old trade, unless OVERLAP_US newer than all."""
 
 _SCALE = "toDecimal256('1000000000000000000', 0)"
 _MOST_QUOTE, _MOST = (f"toInt256('1{'0' * (13 + scale)}')" for scale in (36, 18))
-"""10^13 is too much: sums of many trades fit decimal(38, 18)."""
+"""From 10^13 on a value is too large: sums of many trades must fit decimal(38, 18)."""
 
 INGEST = {"k2_recv": "Int64", "k2_conn": "String", "k2_seq": "Int64", "k2_backfilled": "Nullable(Bool)"}
 
 
 def scaled(text: str) -> str:
-    """SQL of a decimal, or its text, as Int256 at scale 18."""
+    """SQL that converts a decimal, or its text, to Int256 at scale 18."""
     return f"toInt256(toDecimal256({text}, 18) * {_SCALE})"
 
 
 def pairs(column: str) -> str:
-    """SQL of a map as one text, whatever the order of its entries; empty values count as absent."""
+    """SQL that converts a map to one text, in any order of its entries; empty values count as absent."""
     kept = f"mapFilter((name, value) -> value != '', {column})"
     return (
         "arrayStringConcat(arraySort(arrayMap((name, value) -> concat(name, '=', value), "
@@ -41,12 +41,12 @@ def pairs(column: str) -> str:
 
 
 def items(column: str) -> str:
-    """SQL of an array of strings as one text."""
+    """SQL that converts an array of strings to one text."""
     return f"arrayStringConcat({column}, '\\n')"
 
 
 def native(exchange: str, path: str) -> str:
-    """The raw records that some layer can have, in bronze's columns, from the Parquet file of `raw.py`."""
+    """SQL for raw records that a layer may have, in bronze's columns, from the Parquet file of `raw.py`."""
     venue = venues.of(exchange)
     kinds = ", ".join(f"{name} {kind}" for name, kind in {**venue.columns, **INGEST}.items())
     columns = ", ".join(
@@ -65,7 +65,7 @@ def native(exchange: str, path: str) -> str:
 
 
 def trades(exchange: str) -> str:
-    """The readable records of `native_<exchange>` as trades, good or not."""
+    """SQL for the readable records of `native_<exchange>` as trades, valid or not."""
 
     price, quantity = (scaled(f"if({name} = '', '0', {name})") for name in ("plain_price", "plain_quantity"))
     return f"""
@@ -91,9 +91,10 @@ TOLD = f"""
               PARTITION BY {_CONTENT}, connection ORDER BY raw_offset) AS of_connection
           FROM read_trades WHERE id = '' AND good)
     GROUP BY {_CONTENT}"""
-"""Of exchanges without ids what is new, and the how manieth of its likes it is.
+"""For exchanges without ids: which trades are new, and the ordinal of each among equal trades.
 
-What a connection tells the n-th time is new when there were not n yet; what was fetched later always is.
+The n-th report of a trade by one connection is new if fewer than n were known; a trade that was fetched later
+is always new.
 """
 
 _MADE = """lower(leftPad(hex(CRC32(concat(
@@ -120,11 +121,11 @@ IDENTIFIED = f"""
             told_so AS (PARTITION BY exchange, symbol, aggregated, id, good ORDER BY raw_offset),
             said_so AS (PARTITION BY exchange, symbol, aggregated, id, good, price, quantity, taker
                         ORDER BY raw_offset))"""
-"""Trades with the ids of those that have none, which of them are copies, and which are in doubt.
+"""Trades with made ids where they have none; marks which trades are copies, and which are doubtful.
 
-The same id with the same content is a copy. With another content it is a trade, or a dead letter; a copy when
-so many others came between that nobody remembers, and it is not newer. Made ids are of time and content,
-and of the ordinal among its likes.
+The same id with the same content is a copy. With another content, it is a trade or a dead letter; but it is a
+copy if it is not newer and too many trades came between to remember it. Made ids consist of time, content,
+and the ordinal among equal trades.
 """
 
 TIMED = """
@@ -133,7 +134,7 @@ TIMED = """
             PARTITION BY exchange, symbol ORDER BY raw_offset
             ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS late
     FROM trades WHERE kept"""
-"""Kept trades and whether each is late: its minute ended a grace before its symbol's time as it came."""
+"""Kept trades; `late` if their minute's end plus the grace is not after the symbol's event time."""
 
 
 SILVER = f"""
@@ -144,4 +145,4 @@ SILVER = f"""
             if(aggregated, 'aggregated', ''), if(backfilled, 'backfilled', '')]), '\\n') AS trade_conditions,
         if(ts > receive_time + {AHEAD_US}, 'timestamp ahead of receive time', '') AS validation_errors
     FROM timed"""
-"""Kept trades in silver's columns, those that are late among them."""
+"""Kept trades in silver's columns, including late ones."""

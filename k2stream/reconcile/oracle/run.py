@@ -1,4 +1,4 @@
-"""One verification: the oracle, every layer, and how they compare."""
+"""Runs one verification: computes the oracle's results, and compares every layer."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Say = Callable[[str], None]
 Settle = Callable[[], Awaitable[None]]
 
 AGAIN_SECONDS = 60.0
-"""How long rows of a running platform may take to come."""
+"""The longest time (s) that missing rows of a running platform are waited for."""
 
 
 @dataclass(slots=True)
 class Report:
-    """What was found; `counts` is {exchange: {layer: rows}}."""
+    """The results; `counts` is {exchange: {layer: rows}}."""
 
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     candles: int = 0
@@ -38,12 +38,12 @@ class Report:
 
     @property
     def differences(self) -> int:
-        """Disagreements over all layers."""
+        """The number of differences in all layers."""
         return sum(item.total for item in self.comparisons)
 
     @property
     def waiting(self) -> bool:
-        """Whether nothing is wrong but that rows are missing."""
+        """Whether all differences are missing rows."""
         wrong = [item for item in self.comparisons if item.total]
         return bool(wrong) and all(item.waiting for item in wrong)
 
@@ -54,11 +54,12 @@ async def verify(
     on_step: Say = lambda text: None,
     settle: Settle | None = None,
 ) -> Report:
-    """Recompute everything from the raw records and compare each layer with it.
+    """Recompute everything from the raw records, and compare each layer with the result.
 
-    `candles_url` is the candles worker's base URL; without it the tables are not compared. `settle` is for a
-    platform that runs on: it waits until all layers have what the raw topics hold now. What comes later may
-    be there, and is compared as well; what is missing may be on its way, and is looked for again.
+    `candles_url` is the base URL of the candles worker; without it, its tables are not compared. `settle` is
+    for a running platform: it waits until all layers have what the raw topics have at present. Later records
+    may be in the layers too, and are compared; missing rows may only be late, so the verification is
+    repeated.
     """
     required = await raw.ends(settings.kafka)
     deadline = time.monotonic() + AGAIN_SECONDS
@@ -92,7 +93,7 @@ async def _once(
 
 
 async def _topics(settings: KafkaSettings, engine: OracleEngine, folder: Path) -> dict[str, Bounds]:
-    """Read what the derived topics hold; the bounds by topic."""
+    """Load the contents of the derived topics; returns their bounds by topic."""
     bad = unreadable.UnreadableRecords()
     ohlcv = {timeframe: topics.ohlcv(timeframe) for timeframe in TIMEFRAMES}
     names = (topics.NORMALIZED, topics.LATE, topics.DLQ, *ohlcv.values())

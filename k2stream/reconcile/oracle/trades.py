@@ -1,4 +1,4 @@
-"""Canonical trades as each layer has them, in one form: topics, ClickHouse, Iceberg."""
+"""The canonical trades of each layer in one form: topics, ClickHouse, Iceberg."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ COMPARED = (
     *("timestamp", "receive_time", "price", "quantity", "side", "sequence", "trade_count", "symbol"),
     *("canonical_symbol", "trade_id", "vendor_data", "trade_conditions", "validation_errors"),
 )
-"""All but the position, which is the key, and the process time, which no rule gives."""
+"""All columns except the position, which is the key, and the process time, which no rule defines."""
 
 _EPOCH = (
     "arrayStringConcat(arrayFilter(x -> x NOT LIKE 'epoch:%', splitByChar('\\n', trade_conditions)), '\\n')"
@@ -43,9 +43,9 @@ _EPOCH = (
 
 
 def table(engine: OracleEngine, name: str, path: Path, numbers: str = "toInt256({})", **columns: str) -> None:
-    """Make a table of trades from a Parquet file; `numbers` and `columns` are SQL of what is not as it is.
+    """Create a table of trades from a Parquet file; `numbers` and `columns` are SQL for converted columns.
 
-    The epoch of a numbering that has started again is a column of its own.
+    The epoch of a numbering that has started again becomes a separate column.
     """
     sql = {name: numbers.format(name) for name in NUMBERS} | columns
     whole = {name: f"toInt64(assumeNotNull({name}))" for name in WHOLE}
@@ -61,7 +61,7 @@ def table(engine: OracleEngine, name: str, path: Path, numbers: str = "toInt256(
 
 
 def nothing(path: Path) -> None:
-    """A file of no rows, for a layer that is not there."""
+    """Write a file without rows, for a layer that does not exist."""
     with ParquetWriter(path, _SCHEMA):
         pass
 
@@ -74,7 +74,7 @@ async def topic(
     path: Path,
     bad: UnreadableRecords,
 ) -> None:
-    """The trades of a topic's records; what is none is noted in `bad`."""
+    """Load the trades of a topic's records; records that are not trades are added to `bad`."""
     records = avro.Records(settings, "trade")
     where, bounds = source
     with ParquetWriter(path, _SCHEMA) as writer:
@@ -95,7 +95,7 @@ def _decoded(
 
 
 def _storable(fields: Mapping[str, Any]) -> bool:
-    """Whether all layers have room for it."""
+    """Whether the values fit the columns of all layers."""
     times = (fields[name] for name in ("timestamp", "receive_time", "process_time"))
     numbers = (int(avro.number(fields[name])) for name in NUMBERS)
     return all(0 <= time < 10**16 for time in times) and all(abs(number) < 10**38 for number in numbers)
@@ -112,7 +112,7 @@ def _row(fields: Mapping[str, Any]) -> list[Any]:
 
 
 def hot(settings: ClickHouseSettings, engine: OracleEngine, name: str, path: Path) -> None:
-    """ClickHouse's silver."""
+    """Load ClickHouse's silver."""
     times = ("timestamp", "receive_time", "process_time")
     sql = {name: f"toString(held.{name})" for name in (*TEXT, *NUMBERS)}
     sql |= {name: f"toInt64(held.{name})" for name in WHOLE}
@@ -124,7 +124,7 @@ def hot(settings: ClickHouseSettings, engine: OracleEngine, name: str, path: Pat
 
 
 def cold(settings: IcebergSettings, engine: OracleEngine, name: str, path: Path) -> None:
-    """Iceberg's silver."""
+    """Load Iceberg's silver."""
     if not iceberg.dump(settings, "silver_trades", path):
         nothing(path)
         return table(engine, name, path)

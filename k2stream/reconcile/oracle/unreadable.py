@@ -1,4 +1,4 @@
-"""Records that the oracle cannot read, and the dead letters."""
+"""Loads the dead letters, and the records that the oracle cannot read."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ _LETTERS = pa.schema(
 
 
 class UnreadableRecords:
-    """Positions and values of records that are none, gathered while topics are read."""
+    """Positions and values of unreadable records, collected while topics are read."""
 
     def __init__(self) -> None:
         self._rows: list[tuple[str, int, int, bytes]] = []
 
     def note(self, topic: str, partition: int, offset: int, value: bytes | None) -> None:
-        """Take one."""
+        """Add a record."""
         self._rows.append((topic, partition, offset, value or b""))
 
     def table(self, engine: OracleEngine, path: Path) -> None:
-        """Make the table `unreadable`."""
+        """Create the table `unreadable`."""
         with ParquetWriter(path, _SCHEMA) as writer:
             writer.rows(self._rows)
         engine.load("unreadable", path)
@@ -50,7 +50,7 @@ class UnreadableRecords:
 async def letters(
     settings: KafkaSettings, engine: OracleEngine, bounds: Bounds, path: Path, bad: UnreadableRecords
 ) -> None:
-    """Make the table `letters` of the dead-letter topic."""
+    """Create the table `letters` from the dead-letter topic."""
     with ParquetWriter(path, _LETTERS) as writer:
         async for partition, records in read_to_end(settings, topics.DLQ, bounds):
             writer.rows(_letters(partition, records, bad))
@@ -58,7 +58,7 @@ async def letters(
 
 
 def lettered(engine: OracleEngine, topic: str, partition: int) -> NDArray[np.int64]:
-    """The offsets of a topic's partition of which there are dead letters."""
+    """The offsets of a topic partition that have dead letters."""
     rows = engine.rows(f"SELECT offset FROM letters WHERE topic = '{topic}' AND partition = {partition}")
     return np.array([offset for (offset,) in rows], np.int64)
 

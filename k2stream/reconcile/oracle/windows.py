@@ -1,19 +1,19 @@
-"""Candles by the oracle: of a window's trades up to any raw offset, so that unfinished ones are candles."""
+"""The oracle's candles: computed up to any raw offset of a window, so that unfinished ones compare too."""
 
 from __future__ import annotations
 
 from k2stream.reconcile.oracle.engine import OracleEngine
 
 TIMEFRAMES = {"1m": 60, "5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "1d": 86_400}
-"""Seconds."""
+"""In seconds."""
 
 _UNIT = "toInt256('1000000000000000000')"
 _ORDER = "(if(sequence > 0, intDiv(ts, 1000) * 1000, ts), sequence, ts, raw_offset)"
-"""Of what an exchange numbers the id decides within a millisecond."""
+"""Within a millisecond, the numeric id decides the order, for exchanges that have one."""
 
 
 def needed(engine: OracleEngine) -> None:
-    """Make `needed`: every window that a layer must have, and the last raw offset that must be in it."""
+    """Create `needed`: every window that a layer must have, and the last raw offset it must include."""
     engine.run(
         """CREATE TABLE needed
             (exchange String, symbol String, timeframe String, open_time Int64, raw_offset Int64)
@@ -30,7 +30,7 @@ def needed(engine: OracleEngine) -> None:
 
 
 def told(engine: OracleEngine, layers: list[str]) -> None:
-    """Make `told`: what each (window, raw offset) that some layer or `needed` has should say."""
+    """Create `told`: the expected candle for each (window, raw offset) in a layer or in `needed`."""
     asked = " UNION DISTINCT ".join(
         f"SELECT exchange, symbol, timeframe, open_time, raw_offset FROM {layer}" for layer in layers
     )
@@ -71,7 +71,7 @@ _SUMS = {
     "last_offset": "max(raw_offset)",
 }
 _SO_FAR = ", ".join(f"{sql} OVER so_far AS {name}" for name, sql in _SUMS.items())
-"""Added up trade by trade: as often as a layer tells a candle, it costs no more."""
+"""Running totals per trade: their cost does not depend on how many revisions a layer has."""
 
 
 def _half_even(dividend: str, divisor: str) -> str:

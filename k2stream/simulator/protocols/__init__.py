@@ -1,4 +1,4 @@
-"""The protocols of the simulated exchanges: a module each, of the exchange's name, or an entry point."""
+"""The protocols of the simulated exchanges: one module per exchange, named after it, or an entry point."""
 
 from functools import cache
 
@@ -9,11 +9,11 @@ from k2stream.simulator.protocol import Protocol
 
 @cache
 def of(exchange: str) -> Protocol:
-    """The protocol of an exchange. Raises ConfigError where it has none."""
+    """The protocol of an exchange. Raises ConfigError if it has none."""
     found: Protocol = plugins.part(__name__, exchange, "PROTOCOL", plugins.PROTOCOLS)
     return found
 
 
 def with_age(name: str) -> list[str]:
-    """The exchanges whose dialect takes an age of that name."""
+    """The exchanges whose dialect takes a duration of this name."""
     return [exchange for exchange in REGISTRY if name in of(exchange).ages]

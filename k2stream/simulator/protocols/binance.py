@@ -1,4 +1,4 @@
-"""Binance spot, combined streams."""
+"""The protocol of Binance spot: combined streams and REST."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ STYLE = Style(price_digits=8, quantity_digits=8)
 
 
 class Binance:
-    """SUBSCRIBE, UNSUBSCRIBE and LIST_SUBSCRIPTIONS of @trade and @aggTrade; pings; closes at an age."""
+    """SUBSCRIBE, UNSUBSCRIBE and LIST_SUBSCRIPTIONS of @trade and @aggTrade, pings, and a maximum age."""
 
     name = "binance"
     path = "/stream"
@@ -57,11 +57,11 @@ class Binance:
         self.ping_seconds = ping_seconds
 
     def opened(self, client: Subscriber, now_us: int) -> list[Message]:
-        """Nothing."""
+        """Nothing is sent on connecting."""
         return []
 
     def answer(self, client: Subscriber, text: bytes, now_us: int) -> list[Message]:
-        """Result or error, with the request's id."""
+        """A result or error, with the request's id."""
         client.commands = [at for at in client.commands if at > now_us - 1_000_000] + [now_us]
         if len(client.commands) > MESSAGES_A_SECOND:
             client.farewell = "Too many requests"
@@ -109,10 +109,10 @@ class Binance:
         return [f"{self._lower[s]}@{stream}" for stream, names in client.subscribed.items() for s in names]
 
     def remember(self, orders: list[Order]) -> None:
-        """Nothing: there are no snapshots."""
+        """Nothing to remember: there are no snapshots."""
 
     def trades(self, client: Subscriber, orders: list[Order], now_us: int) -> list[Message]:
-        """A frame a trade, or one an order on @aggTrade."""
+        """One frame per trade, and one per order on @aggTrade."""
         messages = []
         event_ms = now_us // 1000
         for order in orders:
@@ -132,22 +132,22 @@ class Binance:
         return messages
 
     def pulse(self, client: Subscriber, now_us: int) -> list[Message]:
-        """No heartbeats; the connection ends at its age."""
+        """No heartbeats; closes the connection at its maximum age."""
         if now_us - client.opened_us >= self._close_us:
             client.farewell = "connection age"
         return []
 
     def take_away(self, client: Subscriber, symbol: str, now_us: int) -> list[Message]:
-        """Nothing: a stream that is subscribed stays so."""
+        """Nothing: Binance does not end a subscription by itself."""
         return []
 
     def closing(self, now_us: int) -> list[Message]:
-        """The notice of a shutdown."""
+        """The serverShutdown notice."""
         notice = f'{{"stream":"!serverShutdown","data":{{"e":"serverShutdown","E":{now_us // 1000}}}}}'
         return [Message(notice.encode())]
 
     def error(self, client: Subscriber, text: str) -> Message:
-        """An error without a request."""
+        """An unsolicited error."""
         return _error(0, text)
 
 
@@ -162,7 +162,7 @@ def _error(code: int, text: str, number: int | None = None) -> Message:
     return Message(json.dumps(body, separators=(",", ":")).encode())
 
 
-# REST. historicalTrades and aggTrades.
+# REST: historicalTrades and aggTrades.
 
 T = TypeVar("T")
 
@@ -176,7 +176,7 @@ _MAKER = {True: "false", False: "true"}
 
 
 def historical_trades(past: PastOrders, query: Mapping[str, str]) -> RestAnswer:
-    """`limit` trades from id `fromId` on, or the newest."""
+    """The first `limit` trades from id `fromId` on, or the newest ones."""
     symbol, limit = query.get("symbol", ""), min(1000, int(query["limit"]))
     if symbol not in past:
         return _UNKNOWN
@@ -192,7 +192,7 @@ def historical_trades(past: PastOrders, query: Mapping[str, str]) -> RestAnswer:
 
 
 def agg_trades(past: PastOrders, query: Mapping[str, str]) -> RestAnswer:
-    """`limit` aggregated trades from id `fromId` on, or the newest."""
+    """The first `limit` aggregated trades from id `fromId` on, or the newest ones."""
     symbol, limit = query.get("symbol", ""), min(1000, int(query["limit"]))
     if symbol not in past:
         return _UNKNOWN

@@ -1,4 +1,4 @@
-"""Binance US: Binance's protocol."""
+"""The protocol of Binance US, which is Binance's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from k2stream.simulator.protocols import binance
 
 
 class BinanceUs(binance.Binance):
-    """The same, of another name."""
+    """Binance's dialect under another name."""
 
     name = "binanceus"
 

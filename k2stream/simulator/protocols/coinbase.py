@@ -1,4 +1,4 @@
-"""Coinbase Advanced Trade: market_trades and heartbeats."""
+"""The protocol of Coinbase Advanced Trade: market_trades, heartbeats and REST."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STYLE = Style(lot_digits=8)
 
 
 class Coinbase:
-    """A snapshot newest first for each product, updates, and one frame counter for all channels."""
+    """A snapshot (newest trade first) per product, then updates, with one frame counter for all channels."""
 
     name = "coinbase"
     path = "/"
@@ -41,11 +41,11 @@ class Coinbase:
         }
 
     def opened(self, client: Subscriber, now_us: int) -> list[Message]:
-        """Nothing."""
+        """Nothing is sent on connecting."""
         return []
 
     def answer(self, client: Subscriber, text: bytes, now_us: int) -> list[Message]:
-        """The snapshots, then the subscriptions; or an error, which has no channel."""
+        """The snapshots, then the list of subscriptions; or an error, which has no channel."""
         try:
             request = json.loads(text)
         except ValueError:
@@ -88,12 +88,12 @@ class Coinbase:
         return Message(_frame(client, "subscriptions", events, now_us))
 
     def remember(self, orders: list[Order]) -> None:
-        """Keep the newest trades of each product for snapshots."""
+        """Keep the newest trades of each product for its snapshot."""
         for order in orders:
             self._recent[order.symbol].extend(_trades(order))
 
     def trades(self, client: Subscriber, orders: list[Order], now_us: int) -> list[Message]:
-        """An update a product."""
+        """One update per product."""
         found: dict[str, list[tuple[int, str]]] = {}
         for order in orders:
             if client.wants("market_trades", order.symbol):
@@ -104,7 +104,7 @@ class Coinbase:
         ]
 
     def pulse(self, client: Subscriber, now_us: int) -> list[Message]:
-        """A heartbeat each second; a connection that did not subscribe in time ends."""
+        """A heartbeat each second; closes a connection that did not subscribe in time."""
         age = now_us - client.opened_us
         if not client.subscribed and age >= SUBSCRIBE_WITHIN_US:
             client.farewell = "no subscription within 5 s"
@@ -116,23 +116,23 @@ class Coinbase:
         return [Message(_frame(client, "heartbeats", events, now_us))]
 
     def take_away(self, client: Subscriber, symbol: str, now_us: int) -> list[Message]:
-        """The list of what is subscribed, without the product."""
+        """End the subscription and send the list of the remaining ones."""
         client.subscribed["market_trades"].discard(symbol)
         return [self._subscriptions(client, now_us)]
 
     def closing(self, now_us: int) -> list[Message]:
-        """Nothing."""
+        """Nothing: there is no shutdown notice."""
         return []
 
     def error(self, client: Subscriber, text: str) -> Message:
-        """A message with a type and no channel."""
+        """An unsolicited error: a message with a type and no channel."""
         body = {"type": "error", "message": "Failed to subscribe", "reason": text}
         return Message(json.dumps(body, separators=(",", ":")).encode())
 
 
 def _trades(order: Order) -> Iterable[tuple[int, str]]:
     time = iso(order.time_us)
-    side = "SELL" if order.taker_buy else "BUY"  # the maker's
+    side = "SELL" if order.taker_buy else "BUY"  # the maker's side
     for number, quantity in enumerate(order.quantities, order.first_id):
         yield number, _TRADE % (order.symbol, number, order.price, quantity, time, side)
 
@@ -152,7 +152,7 @@ def _frame(client: Subscriber, channel: str, events: str, now_us: int) -> bytes:
 
 
 def iso(time_us: int) -> str:
-    """A time as Coinbase writes it."""
+    """Format a time as Coinbase does."""
     seconds, micros = divmod(time_us, 1_000_000)
     return f"{_second(seconds)}.{micros:06d}Z"
 
@@ -162,14 +162,14 @@ def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-# REST. trades of a product.
+# REST: trades of a product.
 
 TOO_MANY = RestAnswer('{"message":"Public rate limit exceeded"}', 429)
 _UNKNOWN = RestAnswer('{"message":"NotFound"}', 404)
 
 
 def trades(past: PastOrders, query: Mapping[str, str]) -> RestAnswer:
-    """The newest `limit` trades with ids below `after`, if given, newest first; `side` is the maker's."""
+    """The newest `limit` trades, with ids below `after` if given, newest first; `side` is the maker's."""
     product, after, limit = query["product"], query.get("after"), min(1000, int(query["limit"]))
     if product not in past:
         return _UNKNOWN

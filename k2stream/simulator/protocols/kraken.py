@@ -1,4 +1,4 @@
-"""Kraken, WebSocket v1: arrays for trades, objects for events."""
+"""The protocol of Kraken, WebSocket v1 (arrays for trades, objects for events) and REST."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from k2stream.simulator.rest.past import PastOrders, PastTrade
 from k2stream.simulator.wire import Message, Subscriber
 
 HEARTBEAT_US = 1_000_000
-_CONNECTION_ID = 13_262_814_312_735_126_000  # beyond int64, as the real ones
+_CONNECTION_ID = 13_262_814_312_735_126_000  # beyond int64, like the real ones
 _HEARTBEAT = Message(b'{"event":"heartbeat"}')
 
 STYLE = Style(price_digits=5, quantity_digits=8, lot_digits=8)
 
 
 class Kraken:
-    """Status on connecting, an answer a pair, heartbeats when quiet, several trades a message."""
+    """Status on connecting, one answer per pair, heartbeats when quiet, several trades per message."""
 
     name = "kraken"
     path = "/"
@@ -35,13 +35,13 @@ class Kraken:
         self._connections = 0
 
     def opened(self, client: Subscriber, now_us: int) -> list[Message]:
-        """The system status."""
+        """The system status, sent on connecting."""
         self._connections += 1
         connection = _CONNECTION_ID + self._connections
         return [_event(connectionID=connection, event="systemStatus", status="online", version="1.9.6")]
 
     def answer(self, client: Subscriber, text: bytes, now_us: int) -> list[Message]:
-        """A subscriptionStatus a pair, or a pong."""
+        """One subscriptionStatus per pair, or a pong."""
         try:
             request = json.loads(text)
         except ValueError:
@@ -97,10 +97,10 @@ class Kraken:
         )
 
     def remember(self, orders: list[Order]) -> None:
-        """Nothing: there are no snapshots."""
+        """Nothing to remember: there are no snapshots."""
 
     def trades(self, client: Subscriber, orders: list[Order], now_us: int) -> list[Message]:
-        """A message a pair, with all its trades; they have no ids on the wire."""
+        """One message per pair, with all its trades; they have no ids on the wire."""
         rows: dict[str, list[str]] = {}
         first: dict[str, int] = {}
         for order in orders:
@@ -128,16 +128,16 @@ class Kraken:
         return [_HEARTBEAT] if quiet and client.subscribed else []
 
     def error(self, client: Subscriber, text: str) -> Message:
-        """An error without a request."""
+        """An unsolicited error."""
         return _event(errorMessage=text, event="error")
 
     def take_away(self, client: Subscriber, symbol: str, now_us: int) -> list[Message]:
-        """The pair is unsubscribed."""
+        """End the subscription and send the status "unsubscribed"."""
         client.subscribed["trade"].discard(symbol)
         return [self._said(symbol, "unsubscribed")]
 
     def closing(self, now_us: int) -> list[Message]:
-        """Nothing."""
+        """Nothing: there is no shutdown notice."""
         return []
 
 
@@ -145,14 +145,14 @@ def _event(**fields: Any) -> Message:
     return Message(json.dumps(fields, separators=(",", ":")).encode())
 
 
-# REST. Trades. Its times have more digits than those of the socket, and are JSON numbers.
+# REST: Trades. Times have more digits than over WebSocket, and are JSON numbers.
 
 TOO_MANY = RestAnswer('{"error":["EAPI:Rate limit exceeded"]}')
 _UNKNOWN = RestAnswer('{"error":["EQuery:Unknown asset pair"]}')
 
 
 def trades(past: PastOrders, query: Mapping[str, str]) -> RestAnswer:
-    """At most `count` trades after `since`, ns, by time."""
+    """At most `count` trades after `since` (ns since 1970), ordered by time."""
     pair, since, count = query.get("pair", ""), int(query["since"]), min(1000, int(query.get("count", 1000)))
     if pair not in past:
         return _UNKNOWN

@@ -1,1 +1,1 @@
-"""The simulated exchanges' REST interfaces for past trades: what happened, whatever was sent of it."""
+"""The simulated exchanges' REST interfaces: all past trades, whether or not they were sent."""

@@ -1,4 +1,4 @@
-"""What a REST request is answered."""
+"""Answers to REST requests."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 
 class RestAnswer(NamedTuple):
-    """A body of JSON and its HTTP status."""
+    """A JSON body and its HTTP status."""
 
     text: str
     status: int = 200
 
 
 def array(rows: Iterable[str]) -> RestAnswer:
-    """Rows of JSON."""
+    """A JSON array of encoded rows."""
     return RestAnswer(f"[{','.join(rows)}]")

@@ -12,7 +12,7 @@ MOST_TRADES = 50_000
 
 
 class PastTrade(NamedTuple):
-    """A trade and the order it is of."""
+    """A trade and its order."""
 
     id: int
     quantity: str
@@ -20,7 +20,7 @@ class PastTrade(NamedTuple):
 
 
 class PastOrders:
-    """The orders of each symbol, oldest first; MOST_TRADES trades in all."""
+    """The newest orders of each symbol, oldest first; at most MOST_TRADES trades in total."""
 
     def __init__(self, symbols: Iterable[str]) -> None:
         self._orders: dict[str, deque[Order]] = {symbol: deque() for symbol in symbols}
@@ -28,7 +28,7 @@ class PastOrders:
         self._trades = 0
 
     def add(self, orders: Iterable[Order]) -> None:
-        """Keep what has happened."""
+        """Add new orders, dropping the oldest ones."""
         for order in orders:
             self._orders[order.symbol].append(order)
             self._turns.append(order.symbol)
@@ -40,11 +40,11 @@ class PastOrders:
         return symbol in self._orders
 
     def orders(self, symbol: str) -> Iterable[Order]:
-        """A symbol's orders by number."""
+        """A symbol's orders in order of number."""
         return self._orders[symbol]
 
     def trades(self, symbol: str) -> Iterator[PastTrade]:
-        """A symbol's trades by id."""
+        """A symbol's trades in order of id."""
         for order in self._orders[symbol]:
             for number, quantity in enumerate(order.quantities, order.first_id):
                 yield PastTrade(number, quantity, order)

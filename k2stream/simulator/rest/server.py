@@ -1,4 +1,4 @@
-"""An exchange's REST server: its routes, its limit of requests, and the times when it does not answer."""
+"""The REST server of a simulated exchange, with a rate limit and injected unavailability."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Rest(Http):
         super().__init__(web.get(path, self._handler(answer)) for path, answer in protocol.routes.items())
 
     def fail(self, seconds: float) -> None:
-        """Answer 503 for so long."""
+        """Answer 503 for this many seconds."""
         self._fail_until = time.monotonic() + seconds
 
     def _handler(self, answer: Callable[[PastOrders, Mapping[str, str]], RestAnswer]) -> Handler:

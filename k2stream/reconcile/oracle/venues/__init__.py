@@ -1,4 +1,4 @@
-"""What the oracle knows of each exchange, stated apart: a module of its name here, or an entry point."""
+"""The oracle's own rules for each exchange: a module with its name in this folder, or an entry point."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from k2stream.reconcile.oracle.venues.venue import Venue
 
 @cache
 def of(exchange: str) -> Venue:
-    """What is known of an exchange. Raises ConfigError where nothing is."""
+    """The rules for an exchange. Raises ConfigError when there are none."""
     found: Venue = plugins.part(__name__, exchange, "VENUE", plugins.VENUES)
     return found

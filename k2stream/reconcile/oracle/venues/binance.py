@@ -1,4 +1,4 @@
-"""Binance, as the oracle reads it."""
+"""The oracle's rules for Binance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Binance US, as the oracle reads it: as Binance, with quote assets of its own."""
+"""The oracle's rules for Binance US: as Binance, with its own quote assets."""
 
 from __future__ import annotations
 

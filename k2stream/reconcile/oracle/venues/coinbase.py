@@ -1,4 +1,4 @@
-"""Coinbase, as the oracle reads it."""
+"""The oracle's rules for Coinbase."""
 
 from __future__ import annotations
 

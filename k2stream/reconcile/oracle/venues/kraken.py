@@ -1,4 +1,4 @@
-"""Kraken, as the oracle reads it."""
+"""The oracle's rules for Kraken."""
 
 from __future__ import annotations
 
