@@ -104,8 +104,8 @@ async def complete(platform):
 
 async def canonical(platform):
     """Distinct trades of the normalized topic, by exchange."""
-    records, found = avro.Records(platform.settings, "trade"), set()
-    async for _, batch in read_to_end(platform.settings, topics.NORMALIZED):
+    records, found = avro.Records(platform.settings.kafka, "trade"), set()
+    async for _, batch in read_to_end(platform.settings.kafka, topics.NORMALIZED):
         trades = (records.read(record.value) or {} for record in batch)
         found |= {(trade["exchange"], trade["raw_partition"], trade["raw_offset"]) for trade in trades}
     return Counter(exchange for exchange, _, _ in found)

@@ -320,7 +320,7 @@ async def test_any_worker_answers_for_all(platform, client):
         for path, status in (
             ("/ohlcv/bitmex/BTC-USD/1m", 404),
             ("/ohlcv/kraken/BTCUSDT/1m", 404),
-            ("/ohlcv/kraken/BTC-USD/7m", 404),
+            ("/ohlcv/kraken/BTC-USD/7x", 404),
             ("/ohlcv/kraken/BTC-USD/1m?limit=0", 400),
         ):
             refused = await client.get(f"{one.url}{path}")

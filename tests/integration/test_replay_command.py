@@ -81,7 +81,10 @@ async def test_layers_change_places_and_the_sinks_go_on_from_them(settings, tier
     _, cold = tiers
     for tier in tiers:
         tier.create()
-    sinks: dict[Any, Route] = {ClickHouse(settings): silver.ROUTE, Iceberg(settings): COLD["silver_trades"]}
+    sinks: dict[Any, Route] = {
+        ClickHouse(settings.clickhouse): silver.ROUTE,
+        Iceberg(settings.iceberg): COLD["silver_trades"],
+    }
     for sink, route in sinks.items():
         key = (route.table, SourcePartition(route.topic, 0))
         sink.open({key: SinkPosition(29)})

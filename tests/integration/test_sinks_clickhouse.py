@@ -292,7 +292,7 @@ async def until(condition, within=60):
 
 
 async def test_a_killed_worker_and_a_wiped_database_lose_and_repeat_nothing(config, client, tmp_path):
-    await creation.ensure_topics(config, topics.declared(config))
+    await creation.ensure_topics(config.kafka, topics.declared(config.kafka))
     topic, records = topics.raw("kraken"), 8_000
     mine = "connection = 'killed'"  # the topic may hold trades of other tests
     body = msgspec.json.encode(dict(list(native(0).items())[:7]))

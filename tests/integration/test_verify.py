@@ -275,5 +275,5 @@ def encoded(before, fields, schema):
 
 async def expire(settings, topic):
     """Half of a topic's records are gone, as after 48 hours."""
-    end = (await held(settings, topic))[0].end
+    end = (await held(settings.kafka, topic))[0].end
     await kafka.expire(settings.kafka.bootstrap, topic, 0, end // 2)
