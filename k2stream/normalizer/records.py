@@ -49,15 +49,7 @@ def normalize(
     process_time: int,
 ) -> Normalized:
     """Same as `k2stream.normalizer.normalize`, for any batch."""
-    values, large = _without_large(batch.values)
-    records, unreadable = raw.decode(exchange, values)
-    faults.check(batch, {row: cause for row, cause in unreadable.items() if row not in large})
-    unreadable |= large
-    columns = exchange.normalize(records)
-    if any(record.k2_backfilled for record in records):
-        columns = replace(columns, backfilled=list(map(_fetch, records)))
-    if exchange.continuity is Continuity.NONE:
-        columns = replace(columns, link=[record.k2_conn for record in records])
+    columns, unreadable = _read(exchange, batch)
     readable = np.ones(len(batch), np.bool_)
     readable[list(unreadable)] = False
     symbols = _symbols(columns, unreadable, batch)
@@ -77,7 +69,7 @@ def normalize(
     kept = np.flatnonzero(checked.keep)
     accepted = take(replace(columns, trade_id=checked.trade_id), kept)
     names = {symbol: canonical(symbol) for symbol in dict.fromkeys(accepted.symbol)}
-    canonical_of = list(map(names.__getitem__, accepted.symbol))
+    canonicals = list(map(names.__getitem__, accepted.symbol))
     receive_time = np.array(accepted.receive_time, np.int64)
 
     causes = {row: cause for row, cause in unreadable.items() if fresh[row]}
@@ -85,12 +77,12 @@ def normalize(
     live = [row for row in range(len(accepted)) if not (accepted.backfilled and accepted.backfilled[row])]
     last = {accepted.symbol[row]: row for row in live}
     return Normalized(
-        keys=trades.keys(exchange.name, canonical_of),
+        keys=trades.keys(exchange.name, canonicals),
         values=trades.encode(
             accepted,
             decimals.take(price, kept),
             decimals.take(quantity, kept),
-            canonical=canonical_of,
+            canonical=canonicals,
             raw_partition=batch.tp.partition,
             raw_offset=batch.offsets[rows[kept]],
             process_time=process_time,
@@ -116,6 +108,19 @@ def normalize(
         },
         replayed=len(batch) - int(fresh.sum()),
     )
+
+
+def _read(exchange: Exchange, batch: RecordBatch) -> tuple[TradeColumns, dict[int, str]]:
+    """The columns of the records that can be read, and the cause of each other one by its row."""
+    values, large = _without_large(batch.values)
+    records, unreadable = raw.decode(exchange, values)
+    faults.check(batch, {row: cause for row, cause in unreadable.items() if row not in large})
+    columns = exchange.normalize(records)
+    if any(record.k2_backfilled for record in records):
+        columns = replace(columns, backfilled=list(map(_fetch, records)))
+    if exchange.continuity is Continuity.NONE:
+        columns = replace(columns, link=[record.k2_conn for record in records])
+    return columns, unreadable | large
 
 
 def _fetch(record: Any) -> str:

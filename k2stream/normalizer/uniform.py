@@ -56,11 +56,11 @@ def normalize(
     if timestamp.min() < EARLIEST_US:
         raise NotColumnar("a trade before its time")
     taker_buy = scan.boolean(layout.buyer_is_maker) ^ True
-    canonical_of = [canonical(symbol) for symbol in symbols]
+    canonicals = [canonical(symbol) for symbol in symbols]
     trades = uniform_trades.UniformTrades(
         exchange=exchange.name,
         symbols=symbols,
-        canonical=canonical_of,
+        canonical=canonicals,
         code=code,
         trade_id=scan.cut(layout.id),
         timestamp=timestamp,
@@ -72,7 +72,7 @@ def normalize(
         raw_offset=batch.offsets,
         vendor_data={name: scan.cut(name) for name in layout.vendor_data},
     )
-    keys = np.array([f"{exchange.name}:{name}".encode() for name in canonical_of], object)
+    keys = np.array([f"{exchange.name}:{name}".encode() for name in canonicals], object)
     rows = last.tolist()
     newest = np.maximum.reduceat(timestamp[order], starts).tolist()
     said = _last_said(ids, timestamp, price, quantity, taker_buy, order, starts)
