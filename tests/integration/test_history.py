@@ -7,9 +7,12 @@ import pytest
 from k2stream import settings
 from k2stream.clickhouse.candles import HotTier
 from k2stream.clickhouse.destination import ClickHouse, connect
+from k2stream.history.derive import base_span, derived
+from k2stream.history.fold import fold
 from k2stream.history.reader import CandleAnswer, CandleHistory
 from k2stream.history.reader import of as history_of
 from k2stream.history.tiers import CandleSpan, newest
+from k2stream.history.timeframes import timeframe
 from k2stream.iceberg.candles import ColdTier
 from k2stream.iceberg.destination import Iceberg
 from k2stream.iceberg.tables import TABLES
@@ -96,6 +99,19 @@ async def test_the_tiers_answer_as_one(config, everything):
         assert answer == CandleAnswer(span.cut(hot if span.newest else everything)), span
     assert history.read(ETH, "1m", CandleSpan(5)).candles == [candle(0, 9, ETH)]
     assert history.read(ETH, "1d", CandleSpan(5)).candles == []
+
+
+async def test_other_timeframes_are_folded_over_all_tiers(config, everything):
+    history = history_of(config.candles, HotTier(config.clickhouse), ColdTier(config.iceberg))
+    now, settled = 2 * MONTH, 10_000
+    for of in (timeframe("37m"), timeframe("3m"), timeframe("1439m")):
+        assert of.base == "1m"
+        whole = newest(fold(everything.values(), of, now, settled))
+        for span in SPANS:
+            if span.newest:  # ends at ClickHouse
+                continue
+            answer = history.read(BTC, of.base, base_span(of, span))
+            assert derived(of, span, answer.candles, now, settled) == span.cut(whole), (of.name, span)
 
 
 async def test_each_tier_gives_its_spans(config, everything):
