@@ -8,7 +8,7 @@ from msgspec import field
 
 from k2stream.exchanges import REGISTRY
 from k2stream.resources import CONFIG
-from k2stream.settings.kinds import Positive, Seconds, Section, micros
+from k2stream.settings.kinds import HttpUrl, Positive, Seconds, Section, WsUrl, micros
 
 _WS_URLS = {name: exchange.ws_url for name, exchange in REGISTRY.items()}
 _REST_URLS = {name: exchange.rest_url for name, exchange in REGISTRY.items()}
@@ -27,8 +27,8 @@ class FeedSettings(Section, frozen=True, kw_only=True):
     metrics_line_seconds: Seconds = 60.0
     gap_fill: bool = True  # fetch missed trades over REST; with a changed …_WS_URL, only if …_REST_URL is set
     gap_fill_margin_seconds: Seconds = 5.0  # expected lag of REST; without trade ids, margin around outages
-    ws_urls: Mapping[str, str] = field(default_factory=_WS_URLS.copy, name="{exchange}_ws_url")
-    rest_urls: Mapping[str, str] = field(default_factory=_REST_URLS.copy, name="{exchange}_rest_url")
+    ws_urls: Mapping[str, WsUrl] = field(default_factory=_WS_URLS.copy, name="{exchange}_ws_url")
+    rest_urls: Mapping[str, HttpUrl] = field(default_factory=_REST_URLS.copy, name="{exchange}_rest_url")
 
     def ws_url(self, exchange: str) -> str:
         """WebSocket URL of an exchange, `K2_<EXCHANGE>_WS_URL`."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from msgspec import field
 
 from k2stream.exchanges import REGISTRY
-from k2stream.settings.kinds import Positive, Secret, Section
+from k2stream.settings.kinds import HttpUrl, Positive, Secret, Section, SecurityProtocol
 
 
 class KafkaSettings(Section, frozen=True, kw_only=True, rename="kafka_{}".format):
@@ -17,8 +17,8 @@ class KafkaSettings(Section, frozen=True, kw_only=True, rename="kafka_{}".format
     """
 
     bootstrap: str = "127.0.0.1:9092"  # host:port,…
-    registry_url: str = field(default="http://127.0.0.1:8081/apis/ccompat/v7", name="registry_url")
-    security_protocol: str = "PLAINTEXT"  # PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL
+    registry_url: HttpUrl = field(default="http://127.0.0.1:8081/apis/ccompat/v7", name="registry_url")
+    security_protocol: SecurityProtocol = "PLAINTEXT"
     sasl_mechanism: str = ""
     sasl_username: str = ""
     sasl_password: Secret = ""

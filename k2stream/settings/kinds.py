@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
@@ -13,6 +13,14 @@ Seconds = Annotated[float, Meta(gt=0)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 TimeOfDay = Annotated[str, Meta(pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$")]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
+
+WsUrl = Annotated[str, Meta(pattern=r"^wss?://[^/\s]+", extra={"expected": "a ws:// or wss:// URL"})]
+HttpUrl = Annotated[
+    str, Meta(pattern=r"^(https?://[^/\s]+.*)?$", extra={"expected": "an http:// or https:// URL"})
+]
+"""May be empty: there is none."""
+
+SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 
 Secret = Annotated[str, Meta(extra={"secret": True})]
 """A value that is never shown, and may also be read from the file that `K2_…_FILE` names."""
@@ -32,6 +40,13 @@ def micros(seconds: float) -> int:
 def is_secret(kind: Any) -> bool:
     """Whether values of this type are secret."""
     return "secret" in _extra(kind)
+
+
+def expected(kind: Any) -> str:
+    """What a value of this type is, in words; empty where the type's own error says it."""
+    if get_origin(kind) is Literal:
+        return f"one of {', '.join(get_args(kind))}"
+    return str(_extra(kind).get("expected", ""))
 
 
 def shown(kind: Any, value: object) -> str:

@@ -10,7 +10,7 @@ import msgspec
 
 from k2stream.model.errors import ConfigError
 from k2stream.settings import secret_files
-from k2stream.settings.kinds import shown
+from k2stream.settings.kinds import expected, shown
 from k2stream.settings.sections import Settings
 from k2stream.settings.variables import PREFIX, Variable, replace, variables
 
@@ -42,7 +42,9 @@ def _converted(variable: Variable, text: str) -> object:
     try:
         return msgspec.convert(text, variable.kind, strict=False)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{variable.environment_name}={text!r}: {error}") from None
+        wanted = expected(variable.kind)
+        reason = f" is not {wanted}: correct or unset it" if wanted else f": {error}"
+        raise ConfigError(f"{variable.environment_name}={text!r}{reason}") from None
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -32,6 +32,10 @@ def test_values_are_typed():
         ("K2_GRACE_SECONDS", "0", "> 0"),
         ("K2_KRAKEN_PARTITIONS", "-1", ">= 1"),
         ("K2_KRAKEN_WS", "wss://x", "not a setting"),
+        ("K2_KRAKEN_WS_URL", "http://x", "is not a ws:// or wss:// URL"),
+        ("K2_KRAKEN_REST_URL", "api.kraken.com", "is not an http:// or https:// URL"),
+        ("K2_REGISTRY_URL", "127.0.0.1:8081", "is not an http:// or https:// URL"),
+        ("K2_KAFKA_SECURITY_PROTOCOL", "TLS", "one of PLAINTEXT, SSL"),
     ],
 )
 def test_a_mistake_names_the_variable_and_the_reason(name, value, reason):
