@@ -28,13 +28,11 @@ BATCH_RECORDS = 10_000
 
 
 async def publish_again(settings: Settings, done: Mapping[TP, int], say: Say) -> int:
-    """Publish the trades that the topic would still retain; returns how many.
+    """Publish the trades of all raw records that their topics retain; returns how many.
 
-    `done` is the offset up to which each raw partition was normalized; the normalizer itself handles the
+    Older records, of Iceberg's bronze, are read for the state only. `done` is the offset up to which each raw partition was normalized; the normalizer itself handles the
     rest. After a kill, another run publishes all of them again.
     """
-    (topic,) = (topic for topic in topics.declared(settings.kafka) if topic.name == topics.NORMALIZED)
-    since = clock.now_us() - topic.retention_ms * 1000
     schema_id = await registry.register(topics.NORMALIZED, "trade", settings.kafka.registry_url)
     catalog = open_catalog(settings.iceberg)
     bronze, count = Bronze(catalog, settings.clickhouse), 0
@@ -42,7 +40,7 @@ async def publish_again(settings: Settings, done: Mapping[TP, int], say: Say) ->
         for part in await source.plan(settings.kafka, reader, catalog, "auto"):
             end = min(part.end, done.get(TP(topics.raw(part.exchange), part.partition), 0))
             part = part._replace(begin=min(part.begin, end), end=end)
-            count += await _part(settings.feeds, producer, (reader, bronze, part), since, schema_id, say)
+            count += await _part(settings.feeds, producer, (reader, bronze, part), schema_id, say)
     return count
 
 
@@ -50,7 +48,6 @@ async def _part(
     settings: FeedSettings,
     producer: DurableProducer,
     read: tuple[Reader, Bronze, SourceRange],
-    since: int,
     schema_id: int,
     say: Say,
 ) -> int:
@@ -64,13 +61,13 @@ async def _part(
             normalize, of, batch, known.get, canonical_of, schema_id=schema_id, process_time=clock.now_us()
         )
         known |= made.positions
-        count += await _send(producer, part.partition, made, since)
+        if batch.last_offset >= part.begin:
+            await _send(producer, part.partition, made)
+            count += len(made.values)
     return count
 
 
-async def _send(producer: DurableProducer, partition: int, made: Normalized, since: int) -> int:
-    wanted = (made.receive_time >= since).nonzero()[0].tolist()
-    for row in wanted:
-        await producer.send(topics.NORMALIZED, made.values[row], made.keys[row], partition)
+async def _send(producer: DurableProducer, partition: int, made: Normalized) -> None:
+    for key, value in zip(made.keys, made.values, strict=True):
+        await producer.send(topics.NORMALIZED, value, key, partition)
     await producer.flush()
-    return len(wanted)
