@@ -30,8 +30,9 @@ BATCH_RECORDS = 10_000
 async def publish_again(settings: Settings, done: Mapping[TP, int], say: Say) -> int:
     """Publish the trades of all raw records that their topics retain; returns how many.
 
-    Older records, of Iceberg's bronze, are read for the state only. `done` is the offset up to which each raw partition was normalized; the normalizer itself handles the
-    rest. After a kill, another run publishes all of them again.
+    Older records, of Iceberg's bronze, are read for the state only. `done` is the offset up to which each raw
+    partition was normalized; the normalizer itself handles the rest. After a kill, another run publishes all
+    of them again.
     """
     schema_id = await registry.register(topics.NORMALIZED, "trade", settings.kafka.registry_url)
     catalog = open_catalog(settings.iceberg)
