@@ -26,8 +26,12 @@ IN_ORDER = {
 }
 """Tests that run one after the other, by what they share."""
 
-BY_FILE = ("tests/integration/test_cold_", "tests/integration/test_sinks_iceberg")
-"""Of those, the ones that need no stack: files and catalogs of their own."""
+BY_FILE = (
+    "tests/integration/test_cold_",
+    "tests/integration/test_sinks_iceberg",
+    "tests/integration/test_new_exchange",
+)
+"""Of those, the ones that do not share the stack: files and catalogs, or a platform, of their own."""
 
 
 class Stack(LoadScopeScheduling):
