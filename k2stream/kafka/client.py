@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import OffsetOutOfRangeError
 
 from k2stream.model.errors import Expired
@@ -28,6 +29,15 @@ def client_options(settings: KafkaSettings) -> dict[str, Any]:
             "sasl_plain_password": settings.sasl_password,
         }
     return options
+
+
+async def start(consumer: AIOKafkaConsumer) -> None:
+    """Start a consumer; one that cannot start is stopped, so that nothing of it is left open."""
+    try:
+        await consumer.start()
+    except BaseException:
+        await consumer.stop()
+        raise
 
 
 @contextmanager

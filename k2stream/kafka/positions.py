@@ -11,7 +11,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from k2stream.batch import TP
-from k2stream.kafka.client import client_options
+from k2stream.kafka.client import client_options, start
 from k2stream.kafka.groups import Committed
 from k2stream.model.errors import Unavailable
 from k2stream.settings import KafkaSettings
@@ -31,11 +31,7 @@ class GroupPositions:
         self._partitions = [TopicPartition(*tp) for tp in partitions]
 
     async def __aenter__(self) -> Self:
-        try:
-            await self._consumer.start()
-        except BaseException:
-            await self._consumer.stop()
-            raise
+        await start(self._consumer)
         self._consumer.assign(self._partitions)
         self._consumer.pause(*self._partitions)
         return self

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from k2stream.batch import TP, deliver_columns, look_at
 from k2stream.batch.proof import Shown
-from k2stream.kafka.client import all_there, client_options
+from k2stream.kafka.client import all_there, client_options, start
 from k2stream.model.errors import ConfigError
 from k2stream.settings import KafkaSettings
 
@@ -31,11 +31,7 @@ class Reader:
         self._columnar = columnar
 
     async def __aenter__(self) -> Self:
-        try:
-            await self._consumer.start()
-        except BaseException:
-            await self._consumer.stop()
-            raise
+        await start(self._consumer)
         if self._columnar:
             deliver_columns(self._consumer)
         return self
