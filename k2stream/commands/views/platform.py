@@ -53,9 +53,7 @@ def render(snapshot: Snapshot, example: str) -> RenderableType:
 
 
 def _feeds(snapshot: Snapshot) -> Table:
-    table = _table(
-        "exchange", "feed", "trades/s", "trades", "lag", "event lag", "rejected", "reconn.", "last price"
-    )
+    table = _table("exchange", "feed", "per s", "trades", "lag", "delay", "dead", "recon", "last price")
     lags = snapshot.lag.get(Role.NORMALIZE.group, {})
     for name in topics.EXCHANGES:
         table.add_row(

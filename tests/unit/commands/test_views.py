@@ -7,10 +7,11 @@ from typing import Any
 from rich.console import Console
 
 from k2stream.commands.views.candles import candle_table
-from k2stream.commands.views.platform import _price
+from k2stream.commands.views.platform import Snapshot, _price, render
 from k2stream.commands.views.rows import rows_shown
 from k2stream.history.timeframes import timeframe
 from k2stream.model.instrument import Instrument
+from k2stream.platform.scrape import Samples
 
 BTC = Instrument("binance", "BTCUSDT", "BTC/USDT")
 
@@ -66,3 +67,13 @@ def test_a_price_has_its_own_digits():
     assert shown(0.0019) == "DOGEUSDT 0.0019"
     assert shown(1e-7) == "DOGEUSDT 0.0000001"
     assert shown(67123.45) == "DOGEUSDT 67,123.45"
+
+
+def test_the_status_view_fits_with_every_price_whole():
+    prices = {
+        (("exchange", name), ("symbol", "BTCUSDT")): 83569.12 for name in ("binance", "kraken", "coinbase")
+    }
+    samples = Samples({"k2_last_price": prices})
+    text = printed(lambda _: render(Snapshot(samples, samples, 1.0, {}, {}, simulated=True), "http://x"))
+    assert text.count("BTCUSDT 83,569.12") == 3
+    assert max(map(len, text.splitlines())) <= 80
