@@ -11,7 +11,7 @@ from k2stream.commands.views.platform import Snapshot, _price, render
 from k2stream.commands.views.rows import rows_shown
 from k2stream.history.timeframes import timeframe
 from k2stream.model.instrument import Instrument
-from k2stream.platform.scrape import Samples
+from k2stream.platform.scrape import Labels, Samples
 
 BTC = Instrument("binance", "BTCUSDT", "BTC/USDT")
 
@@ -70,9 +70,8 @@ def test_a_price_has_its_own_digits():
 
 
 def test_the_status_view_fits_with_every_price_whole():
-    prices = {
-        (("exchange", name), ("symbol", "BTCUSDT")): 83569.12 for name in ("binance", "kraken", "coinbase")
-    }
+    names = ("binance", "kraken", "coinbase")
+    prices: dict[Labels, float] = {(("exchange", name), ("symbol", "BTCUSDT")): 83569.12 for name in names}
     samples = Samples({"k2_last_price": prices})
     text = printed(lambda _: render(Snapshot(samples, samples, 1.0, {}, {}, simulated=True), "http://x"))
     assert text.count("BTCUSDT 83,569.12") == 3
