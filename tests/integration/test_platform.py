@@ -140,6 +140,7 @@ def test_a_second_platform_on_the_same_folder_is_refused_in_one_line(platform):
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.fault  # of minutes
 def test_a_backfill_brings_what_was_before_the_feed(platform):
     """The exchanges traded before the workers were there; what it changes is verified below."""
     folder, _ = platform
@@ -164,6 +165,7 @@ def test_verify_agrees_while_it_runs(platform):
     assert result.returncode == 0, result.stdout
 
 
+@pytest.mark.fault  # of minutes
 def test_a_replay_agrees_while_it_runs(platform):
     folder, _ = platform
     result = k2("replay", env={**PARTITIONS, "K2_DATA_DIR": folder}, timeout=240)
