@@ -122,13 +122,10 @@ def _source(settings: Settings, url: str | None, of: Timeframe, query: Query) ->
         history = reader.of(reached.candles, HotTier(reached.clickhouse), ColdTier(reached.iceberg))
 
         def colder(item: Instrument) -> dict[str, Any]:
-            span = query.span if of.is_stored else base_span(of, query.span)
-            found = history.read(item, of.base, span)
+            found = history.read(item, of.base, base_span(of, query.span))
             tiers = (missing, *found.missing)
-            candles = found.candles
-            if not of.is_stored:
-                settled = reached.candles.settled_ms
-                candles = derived(of, query.span, candles, clock.now_us() // 1000, settled)
+            now = clock.now_us() // 1000
+            candles = derived(of, query.span, found.candles, now, reached.candles.settled_ms)
             answer = render.body(item, of, candles, settings.feeds.simulated, tiers)
             return dict(json.loads(answer))
 

@@ -20,6 +20,8 @@ def largest_limit(of: Timeframe) -> int:
 
 def base_span(of: Timeframe, span: CandleSpan) -> CandleSpan:
     """The span of stored candles that the windows of `span` are made of, plus those of one more window."""
+    if of.is_stored:
+        return span
     start = None if span.start is None else next(of.opens(span.start, of.closing(span.start) + 1))
     end = None if span.end is None else of.closing(of.opening(span.end - 1))
     return CandleSpan((span.limit + 1) * of.parts, start, end)
@@ -30,6 +32,8 @@ def derived(of: Timeframe, span: CandleSpan, base: Sequence[Candle], now: int, s
 
     If the number of candles reached the limit, the window at the far end may be incomplete and is left out.
     """
+    if of.is_stored:
+        return list(base)
     found = fold(base, of, now, settled)
     if len(base) >= base_span(of, span).limit:
         found = found[1:] if span.start is None else found[:-1]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from aiokafka.admin import AIOKafkaAdminClient
@@ -55,18 +56,13 @@ def gap_fill_group(exchange: str) -> str:
 
 async def offsets(admin: AIOKafkaAdminClient, group: str) -> dict[TP, Committed]:
     """A group's committed offsets. Raises ConfigError when its coordinator does not answer for 10 s."""
-    for _ in range(_ATTEMPTS):
-        try:
-            found: Mapping[Any, Any] = await admin.list_consumer_group_offsets(group)
-        except _NOT_YET:
-            await asyncio.sleep(_PAUSE_SECONDS)
-        else:
-            return {
-                TP(*tp): Committed(given.offset, given.metadata)
-                for tp, given in found.items()
-                if given.offset >= 0
-            }
-    raise ConfigError(f"the broker does not say what group {group} has read: try again")
+    found: Mapping[Any, Any] = await _answer(
+        partial(admin.list_consumer_group_offsets, group),
+        f"the broker does not say what group {group} has read: try again",
+    )
+    return {
+        TP(*tp): Committed(given.offset, given.metadata) for tp, given in found.items() if given.offset >= 0
+    }
 
 
 async def committed(settings: KafkaSettings, group: str) -> dict[TP, Committed]:
@@ -82,14 +78,20 @@ async def members(settings: KafkaSettings) -> set[str]:
 
 
 async def _members(admin: AIOKafkaAdminClient, group: str) -> int:
+    # One group per request: aiokafka parses the answer as an older version, which is right for one only.
+    (answer,) = await _answer(
+        partial(admin.describe_consumer_groups, [group]),
+        f"the broker does not say whether group {group} has members: try again",
+    )
+    ((_, _, _, _, _, members, *_),) = answer.groups
+    return len(members)
+
+
+async def _answer(ask: Callable[[], Awaitable[Any]], without: str) -> Any:
+    """The answer of a group's coordinator. Raises ConfigError with the text `without` one for 10 s."""
     for _ in range(_ATTEMPTS):
         try:
-            # One group per request: aiokafka parses the answer as an older version, which is right for one
-            # only.
-            (answer,) = await admin.describe_consumer_groups([group])
+            return await ask()
         except _NOT_YET:
             await asyncio.sleep(_PAUSE_SECONDS)
-            continue
-        ((_, _, _, _, _, members, *_),) = answer.groups
-        return len(members)
-    raise ConfigError(f"the broker does not say whether group {group} has members: try again")
+    raise ConfigError(without)

@@ -48,10 +48,15 @@ async def fill(settings: Settings, bronze: Bronze, tp: TP, offsets: range, table
     return count
 
 
+async def send_trades(producer: DurableProducer, partition: int, done: Normalized) -> None:
+    """Queue the canonical trades of a batch, in the partition of their raw records."""
+    for key, value in zip(done.keys, done.values, strict=True):
+        await producer.send(topics.NORMALIZED, value, key, partition)
+
+
 async def _publish(producer: DurableProducer, tp: TP, done: Normalized) -> None:
     """As the normalizer does: canonical trades get the partition number of their raw record."""
-    for key, value in zip(done.keys, done.values, strict=True):
-        await producer.send(topics.NORMALIZED, value, key, partition=tp.partition)
+    await send_trades(producer, tp.partition, done)
     for letter in done.dead_letters:
         await producer.send(topics.DLQ, deadletter.encode(letter), tp.topic.encode(), partition=0)
     for event in done.events:

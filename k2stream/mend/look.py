@@ -17,7 +17,7 @@ from k2stream.settings import KafkaSettings, Settings
 from k2stream.tables.catalog import catalog
 from k2stream.tables.changelog import load
 
-SOURCES = {"normalize": tuple(map(topics.raw, topics.EXCHANGES)), "candles": (topics.NORMALIZED,)}
+SOURCES = {role.value: groups.SOURCES[role.group] for role in (Role.NORMALIZE, Role.CANDLES)}
 """The source topics of the roles whose state can be repaired."""
 
 

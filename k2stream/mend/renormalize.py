@@ -16,9 +16,10 @@ from k2stream.batch import TP
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.kafka.producer import DurableProducer, producing
 from k2stream.kafka.reader import Reader
+from k2stream.mend.fill import send_trades
 from k2stream.mend.lift import Say
 from k2stream.model import clock
-from k2stream.normalizer import Normalized, SymbolPosition, normalize
+from k2stream.normalizer import SymbolPosition, normalize
 from k2stream.replay import source
 from k2stream.replay.bronze import Bronze
 from k2stream.replay.source import SourceRange
@@ -63,12 +64,7 @@ async def _part(
         )
         known |= made.positions
         if batch.last_offset >= part.begin:
-            await _send(producer, part.partition, made)
+            await send_trades(producer, part.partition, made)
+            await producer.flush()
             count += len(made.values)
     return count
-
-
-async def _send(producer: DurableProducer, partition: int, made: Normalized) -> None:
-    for key, value in zip(made.keys, made.values, strict=True):
-        await producer.send(topics.NORMALIZED, value, key, partition)
-    await producer.flush()

@@ -33,8 +33,6 @@ class CandleReader:
         self, partition: CandlePartition, instrument: Instrument, of: Timeframe, query: Query
     ) -> CandleAnswer:
         """Read the query's candles; RequestError 503 if `fill` needs feed events that are not read yet."""
-        if of.is_stored:
-            return await self._stored(partition, instrument, of.name, query)
         base = query.over(base_span(of, query.span))
         found = await self._stored(partition, instrument, of.base, base)
         candles = derived(of, query.span, found.candles, self.now(), self.settled)
