@@ -10,7 +10,6 @@ from typing import Any
 from faust.types import TP
 
 from k2stream import instruments, topics
-from k2stream import settings as settings_module
 from k2stream.app import create_app, is_ready
 from k2stream.avro import registry
 from k2stream.batch import BatchSchema
@@ -22,6 +21,7 @@ from k2stream.history import reader as history
 from k2stream.iceberg.candles import ColdTier
 from k2stream.model import clock
 from k2stream.model.candle import TIMEFRAMES
+from k2stream.settings import current
 from k2stream.tables import ohlcv
 from k2stream.web.health import FeedHealth
 from k2stream.web.pages import add_pages
@@ -29,7 +29,7 @@ from k2stream.web.pages import add_pages
 CLOCK_SECONDS = 0.5
 
 app = create_app("candles")
-settings = settings_module.get()
+settings = current()
 source = app.topic(topics.NORMALIZED, schema=BatchSchema())
 tables = ohlcv.declare(app, settings.kafka.normalized_partitions)
 listed = instruments.load(settings.feeds.instruments_file)

@@ -10,7 +10,6 @@ from typing import Any
 from faust.types import TP
 from faust.web import View
 
-from k2stream import settings as settings_module
 from k2stream import topics
 from k2stream.app import create_app
 from k2stream.delivery.sink import Policy
@@ -18,6 +17,7 @@ from k2stream.delivery.worker import SinkWorker
 from k2stream.iceberg.destination import Iceberg
 from k2stream.iceberg.maintenance import daily
 from k2stream.iceberg.tables import TABLES
+from k2stream.settings import current
 
 MAX_BYTES = 24 << 20  # all buffers together
 FLUSH_WAIT_SECONDS = 60.0
@@ -26,7 +26,7 @@ CHECK_SECONDS = 60.0
 
 app = create_app("cold")
 app.gather_seconds = GATHER_SECONDS
-settings = settings_module.get()
+settings = current()
 policy = Policy(
     flush_seconds=settings.sinks.cold_commit_seconds,
     max_rows=settings.sinks.cold_commit_rows,

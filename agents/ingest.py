@@ -8,16 +8,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from k2stream import backfill, exchanges, instruments
-from k2stream import settings as settings_module
 from k2stream.app import create_app
 from k2stream.feed import Columns, Feed
 from k2stream.model.errors import ConfigError
+from k2stream.settings import current
 
 DRAIN_SECONDS = 3.0  # to publish received frames at a stop; after that Kafka counts as unavailable
 
 app = create_app("ingest")
 app.producer_only = True  # this role consumes no topic
-settings = settings_module.get()
+settings = current()
 if not settings.worker.exchange:
     raise ConfigError(f"K2_EXCHANGE is not set; use one of {', '.join(exchanges.REGISTRY)}")
 

@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 
 from k2stream import deadletter, exchanges, instruments, metrics, topics
-from k2stream import settings as settings_module
 from k2stream.app import create_app
 from k2stream.avro import registry
 from k2stream.batch import BatchSchema, RecordBatch
@@ -21,10 +20,11 @@ from k2stream.exchanges.spec import Exchange
 from k2stream.model import clock, events
 from k2stream.model.events import EventKind
 from k2stream.normalizer import Normalized, normalize
+from k2stream.settings import current
 from k2stream.tables import positions
 
 app = create_app("normalize")
-settings = settings_module.get()
+settings = current()
 listed = instruments.load(settings.feeds.instruments_file)
 totals: Counter[tuple[str, str]] = Counter()  # since the worker started, by (exchange, outcome)
 logger = logging.getLogger(__name__)

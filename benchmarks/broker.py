@@ -12,12 +12,12 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, NonEmptyGroup
 from aiokafka.protocol.admin import DeleteGroupsRequest
 
-from k2stream import settings as settings_module
 from k2stream.embedded import jars
 from k2stream.embedded.kafka import Broker
 from k2stream.embedded.ports import HOST, free_port
 from k2stream.embedded.process import Child
 from k2stream.embedded.registry import Registry
+from k2stream.settings import current
 
 HEAP_MB = 1024  # of a broker; it runs with the normal JIT
 _STOP_WITHIN = 5.0
@@ -43,7 +43,7 @@ class Servers:
 
 def cache_folder() -> Path:
     """Where downloaded and built things are kept between runs."""
-    return Path(settings_module.get().local.cache_dir).expanduser()
+    return Path(current().local.cache_dir).expanduser()
 
 
 @asynccontextmanager

@@ -16,12 +16,11 @@ import uvloop
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from k2stream import metrics, proxies, topics
-from k2stream import settings as settings_module
 from k2stream.avro import registry
 from k2stream.batch import TP, BatchApp, batch_app_options, watch_stalls
 from k2stream.kafka.creation import ensure_topics
 from k2stream.model.roles import Role
-from k2stream.settings import KafkaSettings
+from k2stream.settings import KafkaSettings, current
 from k2stream.worker import Worker, report_uncaught
 
 # Pauses after a small and after a larger fetch: one delivery per trade would saturate a core in Faust.
@@ -61,7 +60,7 @@ class App(BatchApp):
         Raises ConfigError when topics do not match the settings, StateRefused when one already read is lost.
         """
         self.conf.datadir.mkdir(parents=True, exist_ok=True)
-        settings = settings_module.get()
+        settings = current()
         # Changelogs too: a partition assigned before its changelog exists would have no table.
         written = topics.written_by_feed(settings.worker.exchange) if self.producer_only else ()
         declared = [*topics.declared(settings.kafka), *self.changelogs()]
@@ -93,7 +92,7 @@ def create_app(role: str) -> App:
     sys.excepthook = report_uncaught
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     proxies.except_local()
-    settings = settings_module.get()
+    settings = current()
     registry.use(settings.kafka.registry_url)
     name = f"{Role(role).group}-{settings.worker.exchange}" if role == Role.INGEST else Role(role).group
     app = App(

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from k2stream import settings as settings_module
+from k2stream.settings import current
 
 ROOT = Path(__file__).parents[2]
 _PEERS = Path(__file__).parent
@@ -70,7 +70,7 @@ def _run(command: list[str | Path]) -> None:
 
 
 def _cache(name: str) -> Path:
-    folder = Path(settings_module.get().local.cache_dir).expanduser() / "bench" / name
+    folder = Path(current().local.cache_dir).expanduser() / "bench" / name
     folder.parent.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from k2stream import instruments, topics
-from k2stream import settings as settings_module
 from k2stream.backfill import past
 from k2stream.backfill.past import BackfillReport
 from k2stream.backfill.span import TradeSpan
@@ -22,7 +21,7 @@ from k2stream.model import clock
 from k2stream.model.errors import ConfigError
 from k2stream.model.instrument import Instrument
 from k2stream.platform.running import reached
-from k2stream.settings import Settings
+from k2stream.settings import Settings, current
 
 _LINE_EVERY = 5.0  # seconds between progress lines without a terminal
 
@@ -45,7 +44,7 @@ def backfill(exchange: str, symbol: str, start: int, end: int | None) -> None:
     Candles that the tables have forgotten are recomputed. A run that was broken off goes on where it was when
     the same command, with --to, is given again.
     """
-    settings = reached(settings_module.get())
+    settings = reached(current())
     listed = instruments.load(settings.feeds.instruments_file)
     instrument = listed.find(exchange, symbol)
     if instrument is None:

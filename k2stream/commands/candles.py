@@ -16,7 +16,6 @@ from rich.live import Live
 from rich.table import Table
 
 from k2stream import instruments
-from k2stream import settings as settings_module
 from k2stream.clickhouse.candles import HotTier
 from k2stream.commands import options
 from k2stream.commands.views.candles import candle_table
@@ -29,7 +28,7 @@ from k2stream.model import clock
 from k2stream.model.errors import ConfigError
 from k2stream.model.instrument import Instrument
 from k2stream.platform.running import find
-from k2stream.settings import Settings
+from k2stream.settings import Settings, current
 from k2stream.topics import EXCHANGES
 from k2stream.web import render
 from k2stream.web.query import LARGEST_LIMIT, Query, RequestError, parse, url_name
@@ -79,7 +78,7 @@ def candles(
     New ones come from the tables of the candles worker, older ones from ClickHouse, the oldest, where --start
     or --end asks for them, from Iceberg; without a worker, from the latter two.
     """
-    settings = settings_module.get()
+    settings = current()
     listed = instruments.load(settings.feeds.instruments_file)
     names = [exchange] if exchange else EXCHANGES
     wanted = [item for name in names if (item := listed.find(name, symbol)) is not None]

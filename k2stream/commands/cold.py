@@ -11,7 +11,6 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from k2stream import settings as settings_module
 from k2stream.commands import options
 from k2stream.iceberg import owner, read
 from k2stream.iceberg.catalog import open_catalog
@@ -19,6 +18,7 @@ from k2stream.iceberg.maintenance import log, maintain
 from k2stream.iceberg.maintenance.maintain import Limits
 from k2stream.model.errors import ConfigError
 from k2stream.platform.running import find, reached
+from k2stream.settings import current
 
 
 @click.group()
@@ -34,7 +34,7 @@ def cold() -> None:
 )
 def flush(url: str | None) -> None:
     """Commit what the cold worker holds now, instead of at its next interval."""
-    settings = settings_module.get()
+    settings = current()
     running = find(settings)
     base = url or (running.urls.get("cold") if running else None)
     if base is None:
@@ -60,7 +60,7 @@ def maintain_command(tables: tuple[str, ...], dry_run: bool, as_json: bool) -> N
     Exits 1 when a step fails, or the audit finds rows missing or differing. Everything is logged in
     cold.maintenance_log.
     """
-    settings = reached(settings_module.get())
+    settings = reached(current())
     names = maintain.names_of(tables)
     catalog = open_catalog(settings.iceberg)
     if not any(map(catalog.table_exists, names)):
@@ -100,7 +100,7 @@ def adopt(yes: bool) -> None:
 
     Whose they were stops writing and cleaning there. What was there before is never removed.
     """
-    catalog = open_catalog(reached(settings_module.get()).iceberg)
+    catalog = open_catalog(reached(current()).iceberg)
     others = owner.others(catalog)
     for table, found in others:
         of = f"{found.catalog}, table {found.table}" if found else "nobody"
@@ -124,7 +124,7 @@ def scan(table: str, where: str, columns: str, limit: int, as_json: bool) -> Non
     (name,) = maintain.names_of([table])
     chosen = tuple(columns.split(",")) if columns else read.ALL_COLUMNS
     row_filter = read.filter_of(name, where)
-    rows = read.page(open_catalog(settings_module.get().iceberg), name, row_filter, chosen, limit)
+    rows = read.page(open_catalog(current().iceberg), name, row_filter, chosen, limit)
     if as_json:
         for row in rows.to_pylist(maps_as_pydicts="strict"):
             click.echo(msgspec.json.encode(row))

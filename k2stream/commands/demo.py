@@ -16,7 +16,6 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from k2stream import settings as settings_module
 from k2stream.commands import options
 from k2stream.commands.views.verify import show
 from k2stream.kafka.lag import LagReader
@@ -25,7 +24,7 @@ from k2stream.platform.platform import Platform, Simulation
 from k2stream.platform.scrape import Samples, scrape
 from k2stream.reconcile.oracle.run import Report
 from k2stream.reconcile.oracle.run import verify as run_verify
-from k2stream.settings import Settings
+from k2stream.settings import Settings, current, replace
 
 _DRAIN_WITHIN = 120.0
 _WARM_UP = 15.0
@@ -112,7 +111,7 @@ def demo(seconds: float, rate: int, seed: int, json_file: Path | None, keep: boo
 
     Exits 0 only when nothing differs.
     """
-    settings = settings_module.get()
+    settings = current()
     options.listed(settings.feeds)
     console = Console()
     with ExitStack() as stack:
@@ -120,7 +119,7 @@ def demo(seconds: float, rate: int, seed: int, json_file: Path | None, keep: boo
             folder = stack.enter_context(
                 tempfile.TemporaryDirectory(prefix="k2-demo-", ignore_cleanup_errors=True)
             )
-            settings = settings_module.replace(settings, data_dir=folder)
+            settings = replace(settings, data_dir=folder)
         outcome = asyncio.run(_demo(settings, Simulation(rate, seed), seconds, console))
     if json_file:
         json_file.write_text(json.dumps(outcome.as_json(), indent=1) + "\n")

@@ -11,7 +11,6 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from k2stream import settings as settings_module
 from k2stream import topics
 from k2stream.deadletter import DeadLetter, Identity
 from k2stream.dlq import letters as dead
@@ -22,7 +21,7 @@ from k2stream.kafka.reader import Reader
 from k2stream.model import clock
 from k2stream.model.errors import ConfigError
 from k2stream.platform.running import reached
-from k2stream.settings import KafkaSettings, Settings
+from k2stream.settings import KafkaSettings, Settings, current
 
 _STAGES = ("ingest", "normalize", "candles", "hot", "cold")
 
@@ -46,7 +45,7 @@ def dlq() -> None:
 def list_letters(exchange: str | None, stage: str | None, cause: str, limit: int, summary: bool) -> None:
     """List dead letters, newest last."""
     choice = Choice(exchange, stage, cause)
-    asyncio.run(_list(reached(settings_module.get()).kafka, choice, limit, summary))
+    asyncio.run(_list(reached(current()).kafka, choice, limit, summary))
 
 
 async def _list(settings: KafkaSettings, choice: Choice, limit: int, summary: bool) -> None:
@@ -117,7 +116,7 @@ def _replayed(number: int, letter: DeadLetter, known: Mapping[Id, Replay], origi
 @click.option("--original", is_flag=True, help="Write only the original, byte for byte.")
 def show(number: int, original: bool) -> None:
     """Show one dead letter: its cause, where it comes from, and the original."""
-    asyncio.run(_show(reached(settings_module.get()).kafka, number, original))
+    asyncio.run(_show(reached(current()).kafka, number, original))
 
 
 async def _show(settings: KafkaSettings, number: int, original: bool) -> None:
@@ -164,7 +163,7 @@ def replay_letters(numbers: tuple[int, ...], cause: str, everything: bool, excha
     if bool(numbers) + bool(cause) + everything != 1:
         raise click.UsageError("choose letters by one of --offset, --cause and --all")
     choice = Choice(exchange, None, cause, frozenset(numbers) if numbers else None)
-    raise SystemExit(asyncio.run(_replay(reached(settings_module.get()), choice)))
+    raise SystemExit(asyncio.run(_replay(reached(current()), choice)))
 
 
 async def _replay(settings: Settings, choice: Choice) -> int:

@@ -6,7 +6,6 @@ import asyncio
 
 import click
 
-from k2stream import settings as settings_module
 from k2stream.clickhouse.destination import UNAVAILABLE
 from k2stream.kafka.groups import members
 from k2stream.mend import act, derived, plan
@@ -15,7 +14,7 @@ from k2stream.model.errors import ConfigError
 from k2stream.model.roles import Role
 from k2stream.platform.platform import MENDED
 from k2stream.platform.running import find
-from k2stream.settings import Settings
+from k2stream.settings import Settings, current
 
 
 @click.command()
@@ -29,8 +28,8 @@ def mend(role: str, rebuild: bool, yes: bool) -> None:
     raw topic was made anew hot and cold neither. Exits 1 when something is wrong and not mended.
     """
     try:
-        running = find(settings_module.get())
-        settings = running.settings if running else settings_module.get()
+        running = find(current())
+        settings = running.settings if running else current()
         asyncio.run(_mend(settings, role, rebuild=rebuild, yes=yes))
         if running:
             (running.settings.local.data_path / MENDED).write_text(f"{role} hot cold")

@@ -6,7 +6,6 @@ import asyncio
 
 import click
 
-from k2stream import settings as settings_module
 from k2stream import topics
 from k2stream.avro import registry
 from k2stream.clickhouse.destination import connect
@@ -16,7 +15,7 @@ from k2stream.iceberg.catalog import open_catalog
 from k2stream.model.errors import ConfigError
 from k2stream.platform.running import reached
 from k2stream.resources import SCHEMAS
-from k2stream.settings import KafkaSettings
+from k2stream.settings import KafkaSettings, current
 
 _REGISTRY_SECONDS = 15.0
 
@@ -28,7 +27,7 @@ def migrate() -> None:
     A field that was added to schemas/avro/trade.avsc is registered, where it has to be compatible with what
     was written before, and becomes a column of the silver tables.
     """
-    settings = reached(settings_module.get())
+    settings = reached(current())
     asyncio.run(_register(settings.kafka))
     click.echo("registry: all schemas are registered")
     applied = apply(connect(settings.clickhouse), settings.clickhouse)

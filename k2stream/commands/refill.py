@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 import click
 
-from k2stream import settings as settings_module
 from k2stream import topics
 from k2stream.clickhouse.destination import ClickHouse
 from k2stream.delivery.anchors import renamed
@@ -21,7 +20,7 @@ from k2stream.kafka.reader import OffsetRanges, Reader
 from k2stream.layers.routes import ROUTES
 from k2stream.model.errors import ConfigError
 from k2stream.platform.running import reached
-from k2stream.settings import KafkaSettings, Settings
+from k2stream.settings import KafkaSettings, Settings, current
 
 
 @click.command()
@@ -34,7 +33,7 @@ def refill(table: str, everything: bool, yes: bool) -> None:
     Says first which offsets will be missing. A running worker follows within seconds; one that was refused
     is to be started again.
     """
-    settings = reached(settings_module.get())
+    settings = reached(current())
     route, destination = _route(settings, table)
     if everything and isinstance(destination, Iceberg):
         raise ConfigError(

@@ -8,7 +8,6 @@ from contextlib import closing
 import click
 from rich.console import Console
 
-from k2stream import settings as settings_module
 from k2stream.batch import BatchTable
 from k2stream.clickhouse.destination import UNAVAILABLE
 from k2stream.commands.views.comparisons import show_comparisons
@@ -23,7 +22,7 @@ from k2stream.replay.groups import check_still, still
 from k2stream.replay.source import Origin
 from k2stream.replay.tables import Tables
 from k2stream.replay.tiers import Tiers
-from k2stream.settings import Settings
+from k2stream.settings import Settings, current
 from k2stream.tables.catalog import catalog
 
 
@@ -49,8 +48,8 @@ def replay(origin: Origin, swapping: bool, yes: bool, undo: bool, drop: bool) ->
     """
     if swapping + undo + drop > 1:
         raise click.UsageError("choose one of --swap, --undo and --drop")
-    running = find(settings_module.get())
-    settings = running.settings if running else settings_module.get()
+    running = find(current())
+    settings = running.settings if running else current()
     tables = {name: readable.table for name, readable in catalog(settings).items()}
     tiers = Tiers.of(settings)
     with closing(tiers.hot):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import click
 
-from k2stream import settings as settings_module
 from k2stream.embedded import datadir
+from k2stream.settings import current
 
 
 @click.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def reset(yes: bool) -> None:
     """Delete everything in the data folder: topics, schemas, ClickHouse and Iceberg tables."""
-    folder = settings_module.get().local.data_path
+    folder = current().local.data_path
     if not folder.exists():
         click.echo(f"nothing to delete: {folder} does not exist")
         return

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from k2stream import settings as settings_module
+from k2stream.settings import current, listing
 
 
 @click.command()
@@ -17,6 +17,6 @@ def settings() -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("variable", "value", "from"):
         table.add_column(heading, overflow="fold")
-    for listed in settings_module.listing(settings_module.get(), os.environ):
+    for listed in listing(current(), os.environ):
         table.add_row(*listed)
     Console().print(table)

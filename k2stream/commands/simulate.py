@@ -15,8 +15,8 @@ import msgspec
 import uvloop
 
 from k2stream import instruments
-from k2stream import settings as settings_module
 from k2stream.commands import options
+from k2stream.settings import current
 from k2stream.simulator import protocols
 from k2stream.simulator.faults import Fault, FaultKind
 from k2stream.simulator.simulator import Options, Simulator
@@ -119,7 +119,7 @@ def simulate_command(
         faults=faults,
         ages=of_exchanges,
     )
-    simulator = Simulator(instruments.load(settings_module.get().feeds.instruments_file), options)
+    simulator = Simulator(instruments.load(current().feeds.instruments_file), options)
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     try:

@@ -13,14 +13,13 @@ from rich.console import Console
 from rich.live import Live
 
 from k2stream import instruments
-from k2stream import settings as settings_module
 from k2stream.commands import options
 from k2stream.commands.views.platform import Snapshot, render
 from k2stream.kafka.lag import LagReader
 from k2stream.model.errors import ConfigError
 from k2stream.platform.running import Running, find
 from k2stream.platform.scrape import Samples, scrape
-from k2stream.settings import Settings
+from k2stream.settings import Settings, current
 from k2stream.web.query import example
 
 _PERIOD = 1.0
@@ -31,9 +30,9 @@ _PERIOD = 1.0
 @click.option("--svg", type=options.OutputFile(), help="Also save the view as a picture.")
 def status(watch: bool, svg: Path | None) -> None:
     """Show connections, rates, lag, latency and rows of the running platform."""
-    running = find(settings_module.get())
+    running = find(current())
     if running is None:
-        folder = settings_module.get().local.data_path
+        folder = current().local.data_path
         raise ConfigError(f"nothing runs on {folder}; start it with `k2 up` or set K2_DATA_DIR")
     with suppress(KeyboardInterrupt):
         asyncio.run(_show(running, watch, svg))
@@ -45,7 +44,7 @@ async def _show(running: Running, watch: bool, svg: Path | None) -> None:
     shown = example(running.urls.get("candles", ""), listed)
 
     def refused() -> Mapping[str, str]:
-        now = find(settings_module.get())
+        now = find(current())
         return now.refused if now else {}
 
     if watch:

@@ -12,14 +12,13 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from k2stream import settings as settings_module
 from k2stream.commands import options
 from k2stream.commands.views.rows import rows_shown
 from k2stream.kafka.reader import Reader
 from k2stream.model import clock
 from k2stream.model.errors import ConfigError
 from k2stream.platform.running import reached
-from k2stream.settings import Settings
+from k2stream.settings import Settings, current
 from k2stream.tables.catalog import Readable, Row, catalog
 from k2stream.tables.changelog import Contents, read
 
@@ -41,7 +40,7 @@ def table() -> None:
 @table.command("list")
 def list_tables() -> None:
     """List the tables, and what their changelogs hold."""
-    settings = reached(settings_module.get())
+    settings = reached(current())
     asyncio.run(_list(settings, catalog(settings)))
 
 
@@ -101,7 +100,7 @@ def export(name: str, key: str | None, at: int | None, layout: str, out: Path | 
 
 
 def _read(name: str, key: str | None, at: int | None) -> Contents:
-    settings = reached(settings_module.get())
+    settings = reached(current())
     tables = catalog(settings)
     if name not in tables:
         raise ConfigError(f"there is no table {name}; use one of {', '.join(tables)}")

@@ -8,11 +8,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from k2stream import settings as settings_module
 from k2stream import topics as declared
 from k2stream.kafka.reader import Reader
 from k2stream.platform.running import reached
-from k2stream.settings import KafkaSettings
+from k2stream.settings import KafkaSettings, current
 
 _HOUR_MS = 3_600_000
 
@@ -20,7 +19,7 @@ _HOUR_MS = 3_600_000
 @click.command()
 def topics() -> None:
     """List the topics: records, partitions, retention, key and schema."""
-    settings = reached(settings_module.get())
+    settings = reached(current())
     counts = asyncio.run(_counts(settings.kafka))
     table = Table(box=None, pad_edge=False, title="SIMULATED feeds" if settings.feeds.simulated else None)
     table.add_column("topic", no_wrap=True)

@@ -10,12 +10,11 @@ from rich.console import Console
 from rich.live import Live
 
 from k2stream import instruments
-from k2stream import settings as settings_module
 from k2stream.commands import options
 from k2stream.commands.status import watch_status
 from k2stream.commands.views.platform import render
 from k2stream.platform.platform import Platform, Simulation
-from k2stream.settings import Settings
+from k2stream.settings import Settings, current
 from k2stream.web.query import example
 
 
@@ -29,7 +28,7 @@ def up(live: bool, rate: int, seed: int, plain: bool) -> None:
     The feeds are SIMULATED unless --live is given. An exchange whose K2_<EXCHANGE>_WS_URL is set is fed from
     that server either way: any that speaks the exchange's protocol.
     """
-    settings = settings_module.get()
+    settings = current()
     options.listed(settings.feeds)
     simulation = None if live else Simulation(rate, seed)
     asyncio.run(_run(settings, simulation, plain))

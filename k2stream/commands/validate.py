@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from k2stream import settings as settings_module
 from k2stream.clickhouse.destination import connect
 from k2stream.commands import options
 from k2stream.model.errors import ConfigError
 from k2stream.platform.running import reached
 from k2stream.reconcile import checks
 from k2stream.reconcile.checks import Finding, Range
+from k2stream.settings import current
 
 _PATIENCE = 10.0
 """Seconds to wait for rows that a sink has not written yet."""
@@ -53,7 +53,7 @@ def validate(names: tuple[str, ...], hours: float, settle: float, listing: bool)
         for check in wanted:
             click.echo(f"{check.name}: {check.proves}")
         return
-    settings = reached(settings_module.get())
+    settings = reached(current())
     now = datetime.now(UTC)
     within = Range(now - timedelta(hours=hours), now - timedelta(seconds=settle))
     client = connect(settings.clickhouse)

@@ -7,11 +7,11 @@ import asyncio
 import click
 from rich.console import Console
 
-from k2stream import settings as settings_module
 from k2stream.commands.views.verify import show
 from k2stream.platform.running import find
 from k2stream.reconcile.oracle.run import verify as run_verify
 from k2stream.reconcile.settle import settle
+from k2stream.settings import current
 
 
 @click.command()
@@ -20,7 +20,7 @@ def verify() -> None:
 
     Exits 1 when anything differs. Candles that moved on while it looked are counted, not compared.
     """
-    settings = settings_module.get()
+    settings = current()
     running = find(settings)
     url = running.urls.get("candles") if running else None
     console = Console()

@@ -9,10 +9,10 @@ import sys
 import click
 
 from k2stream import exchanges, topics
-from k2stream import settings as settings_module
 from k2stream.app import ROLES
 from k2stream.kafka.creation import ensure_topics
 from k2stream.model.errors import ConfigError
+from k2stream.settings import current
 
 
 @click.command()
@@ -29,7 +29,7 @@ def worker(role: str, exchange: str | None) -> None:
     """
     if exchange:
         os.environ["K2_EXCHANGE"] = exchange
-    settings = settings_module.get()
+    settings = current()
     feed = role == "ingest"
     # Report configuration errors before Faust starts.
     if settings.worker.exchange:

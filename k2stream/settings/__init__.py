@@ -8,7 +8,7 @@ from k2stream.settings.candles import CandleSettings
 from k2stream.settings.feeds import FeedSettings
 from k2stream.settings.kafka import KafkaSettings
 from k2stream.settings.local import LocalSettings
-from k2stream.settings.process import environment, get, listing, load
+from k2stream.settings.process import current, environment, listing, load
 from k2stream.settings.sections import Settings
 from k2stream.settings.stores import ClickHouseSettings, IcebergSettings, MaintenanceSettings, SinkSettings
 from k2stream.settings.variables import make, replace, value_of
@@ -25,6 +25,7 @@ __all__ = [
     "Settings",
     "SinkSettings",
     "WorkerSettings",
+    "current",
     "environment",
     "get",
     "listing",

@@ -75,6 +75,6 @@ def listing(settings: Settings, environ: Mapping[str, str]) -> Iterator[tuple[st
 
 
 @cache
-def get() -> Settings:
+def current() -> Settings:
     """The settings of this process, read once."""
     return load()

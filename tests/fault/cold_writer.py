@@ -18,7 +18,7 @@ SILVER = tables.TABLES["cold.silver_trades"].route
 
 def main(seed, count):
     moments = random.Random(seed)
-    store = Iceberg(settings.get().iceberg)
+    store = Iceberg(settings.current().iceberg)
     store.prepare([SILVER])
     first = added = commits = overtaken = 0
     while first < count:

@@ -122,9 +122,9 @@ def nothing(tmp_path, monkeypatch):
 def fresh(monkeypatch):
     """Settings of this test alone; the tables are declared once in a process, by whoever needs them."""
     monkeypatch.setattr("k2stream.commands.table.catalog", lambda settings: dict.fromkeys(["ohlcv_1m"]))
-    settings.get.cache_clear()
+    settings.current.cache_clear()
     yield
-    settings.get.cache_clear()
+    settings.current.cache_clear()
 
 
 @pytest.mark.parametrize(("line", "said"), BAD, ids=[line for line, _ in BAD])
