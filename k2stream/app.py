@@ -30,7 +30,7 @@ GATHER_SECONDS = (0.012, 0.03)
 # garbage collection took half of a worker's time. Cycles are rare here, and still collected, less often.
 GC_THRESHOLDS = (200_000, 20, 20)
 
-ROLES = ("ingest", "normalize", "candles", "hot", "cold")
+ROLES = ("ingest", "normalize", "candles", "hot", "cold", "certify")
 
 
 def credentials(settings: KafkaSettings) -> Any:

@@ -23,13 +23,15 @@ from k2stream.model.roles import Role
 from k2stream.settings import KafkaSettings
 
 _RAW = tuple(map(topics.raw, topics.EXCHANGES))
-_ALL_LAYERS = (*_RAW, topics.NORMALIZED, *map(topics.ohlcv, TIMEFRAMES))
+_CANDLES = tuple(map(topics.ohlcv, TIMEFRAMES))
+_ALL_LAYERS = (*_RAW, topics.NORMALIZED, *_CANDLES)
 
 SOURCES: Mapping[str, tuple[str, ...]] = {
     Role.NORMALIZE.group: _RAW,
     Role.CANDLES.group: (topics.NORMALIZED,),
     Role.HOT.group: _ALL_LAYERS,
     Role.COLD.group: _ALL_LAYERS,
+    Role.CERTIFY.group: _CANDLES,
 }
 """The topics that each consumer group reads."""
 

@@ -15,6 +15,7 @@ class Role(StrEnum):
     CANDLES = "candles"
     HOT = "hot"
     COLD = "cold"
+    CERTIFY = "certify"
 
     @property
     def group(self) -> str:

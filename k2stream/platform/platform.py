@@ -62,6 +62,7 @@ class WorkerSpec:
 
 
 WORKERS = (
+    WorkerSpec("certify"),
     WorkerSpec("cold"),
     WorkerSpec("hot"),
     WorkerSpec("candles"),
@@ -70,8 +71,8 @@ WORKERS = (
 )
 """All workers, in start order: consumers before producers."""
 
-NICENESS = {"cold": 10}
-"""Niceness by role: on few cores, candles take precedence over the tier that commits every 15 minutes."""
+NICENESS = {"cold": 10, "certify": 10}
+"""Niceness by role: on few cores, candles take precedence over what has minutes."""
 
 
 SHARED = (

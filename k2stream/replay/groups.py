@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from k2stream.kafka.groups import members
+from k2stream.kafka.groups import SOURCES, members
 from k2stream.kafka.lag import LagReader
 from k2stream.model.errors import ConfigError
+from k2stream.model.roles import Role
 from k2stream.settings import Settings
 
 
 async def lagging(settings: Settings) -> set[str]:
-    """The groups with uncommitted records."""
+    """The groups with uncommitted records, of the roles whose results a replay makes again."""
     async with LagReader(settings) as lags:
-        return {group for group, found in (await lags.lag()).items() if any(found.values())}
+        found = await lags.lag(set(SOURCES) - {Role.CERTIFY.group})
+    return {group for group, topics in found.items() if any(topics.values())}
 
 
 async def still(settings: Settings) -> bool:

@@ -36,7 +36,7 @@ from tests import kafka
 FOUR = dict.fromkeys(
     ("binance_partitions", "kraken_partitions", "coinbase_partitions", "normalized_partitions"), 4
 )
-GROUPS = {"normalize": "k2-normalize", "candles": "k2-candles", "hot": "k2-hot", "cold": "k2-cold"}
+GROUPS = {role: f"k2-{role}" for role in ("normalize", "candles", "hot", "cold", "certify")}
 EVERY_GROUP = tuple(GROUPS.values())
 LEAVE_SECONDS = 30
 

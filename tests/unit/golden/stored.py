@@ -26,7 +26,7 @@ from k2stream.resources import SCHEMAS
 from k2stream.settings import KafkaSettings
 from k2stream.tables.ohlcv import RETENTION
 
-ROLES = ("normalize", "candles", "hot", "cold")
+ROLES = ("normalize", "candles", "hot", "cold", "certify")
 """Those with a consumer group."""
 
 _AT = SourcePartition("topic", 1)
