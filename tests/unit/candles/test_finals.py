@@ -42,5 +42,5 @@ def test_final_candles_are_read_and_revisions_are_not():
 
 def test_what_is_no_candle_is_logged_and_left_out(caplog):
     good = candles.encode(row(1, final=True), CANDLE_ID)
-    assert [candle.open_time for candle in finals.read(batch(good, b"\x00no candle", good))] == [60_000] * 2
+    assert [candle.open_time for candle in finals.read(batch(good, b"no candle", good))] == [60_000] * 2
     assert f"{topics.ohlcv('1m')}[2] offset 1 is no candle" in caplog.text
