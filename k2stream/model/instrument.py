@@ -30,8 +30,18 @@ class Instruments(tuple[Instrument, ...]):
         return [item for item in self if item.exchange == exchange]
 
     def find(self, exchange: str, name: str) -> Instrument | None:
-        """Find by native symbol, canonical symbol, or canonical with `-` for `/` (as in URLs)."""
-        for item in self.of(exchange):
+        """Find by native or canonical symbol, with any separator and in any case: BTC/USDT, btc-usdt, BTCUSDT.
+
+        An exact name (also with `-` for `/`, as in URLs) comes first; None if several others are alike.
+        """
+        listed = self.of(exchange)
+        for item in listed:
             if name in (item.symbol, item.canonical, item.canonical.replace("/", "-")):
                 return item
-        return None
+        letters = _letters(name)
+        alike = [item for item in listed if letters in (_letters(item.symbol), _letters(item.canonical))]
+        return alike[0] if letters and len(alike) == 1 else None
+
+
+def _letters(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).upper()

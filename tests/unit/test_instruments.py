@@ -4,6 +4,7 @@ import pytest
 
 from k2stream import instruments, settings
 from k2stream.model.errors import ConfigError
+from k2stream.model.instrument import Instrument, Instruments
 
 
 def test_the_shipped_file_has_34_instruments():
@@ -18,9 +19,16 @@ def test_the_shipped_file_has_34_instruments():
 
 def test_an_instrument_is_found_by_each_of_its_names():
     found = instruments.load(settings.Settings().feeds.instruments_file)
-    names = ("XBT/USD", "BTC/USD", "BTC-USD")
+    names = ("XBT/USD", "BTC/USD", "BTC-USD", "XBTUSD", "BTCUSD", "xbt-usd", "btc_usd")
     assert {item and item.symbol for item in (found.find("kraken", name) for name in names)} == {"XBT/USD"}
     assert found.find("kraken", "BTC/EUR") is None
+    assert found.find("kraken", "") is found.find("kraken", "-") is None
+
+
+def test_names_that_differ_in_their_separator_only_are_found_exactly_or_not_at_all():
+    two = Instruments([Instrument("kraken", "AB/C", "AB/C"), Instrument("kraken", "A/BC", "A/BC")])
+    assert two.find("kraken", "A-BC") == two[1]
+    assert two.find("kraken", "ABC") is None
 
 
 @pytest.mark.parametrize(
