@@ -30,7 +30,7 @@ class Instruments(tuple[Instrument, ...]):
         return [item for item in self if item.exchange == exchange]
 
     def find(self, exchange: str, name: str) -> Instrument | None:
-        """Find by native or canonical symbol, with any separator and in any case: BTC/USDT, btc-usdt, BTCUSDT.
+        """Find by native or canonical symbol, with any separator, in any case: BTC/USDT, btc-usdt, BTCUSDT.
 
         An exact name (also with `-` for `/`, as in URLs) comes first; None if several others are alike.
         """
