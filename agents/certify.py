@@ -25,7 +25,7 @@ def declare(timeframe: str) -> None:
         async for batch in stream:
             found = finals.read(batch)
             for reader in readers:
-                reader.take(batch.tp.partition, found)
+                await reader.take(batch.tp.partition, found)
 
     agent.__doc__ = f"Final candles of {timeframe}."
     app.agent(app.topic(topics.ohlcv(timeframe), schema=BatchSchema()), name=f"certify_{timeframe}")(agent)

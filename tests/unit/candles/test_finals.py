@@ -36,11 +36,13 @@ def batch(*values):
 def test_final_candles_are_read_and_revisions_are_not():
     values = [candles.encode(row(minute, final=minute % 2 == 0), CANDLE_ID) for minute in range(4)]
     found = finals.read(batch(*values))
-    assert [(candle.open_time, candle.open) for candle in found] == [(0, Decimal(1)), (120_000, Decimal(1))]
-    assert all(isinstance(candle, Candle) and candle.final for candle in found)
+    candles_found = [item.candle for item in found]
+    assert [(item.open_time, item.open) for item in candles_found] == [(0, Decimal(1)), (120_000, Decimal(1))]
+    assert all(isinstance(item, Candle) and item.final for item in candles_found)
+    assert [item.published for item in found] == [0, 2]
 
 
 def test_what_is_no_candle_is_logged_and_left_out(caplog):
     good = candles.encode(row(1, final=True), CANDLE_ID)
-    assert [candle.open_time for candle in finals.read(batch(good, b"no candle", good))] == [60_000] * 2
+    assert [item.candle.open_time for item in finals.read(batch(good, b"no candle", good))] == [60_000] * 2
     assert f"{topics.ohlcv('1m')}[2] offset 1 is no candle" in caplog.text
