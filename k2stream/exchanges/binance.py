@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from k2stream.exchanges import raw
-from k2stream.exchanges.rest.binance import HISTORY
+from k2stream.exchanges.rest.binance import HISTORY, KLINES
 from k2stream.exchanges.spec import (
     Answer,
     Continuity,
@@ -263,4 +263,5 @@ BINANCE = Exchange(
         absent=("a", "b"),
     ),
     history=HISTORY,
+    klines=KLINES,
 )

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from k2stream.exchanges import raw
-from k2stream.exchanges.rest.coinbase import HISTORY
+from k2stream.exchanges.rest.coinbase import HISTORY, KLINES
 from k2stream.exchanges.spec import (
     Answer,
     Continuity,
@@ -213,4 +213,5 @@ COINBASE = Exchange(
     heartbeats='{"type":"subscribe","channel":"heartbeats"}',
     refuses_whole=True,
     history=HISTORY,
+    klines=KLINES,
 )

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from k2stream.exchanges import raw
-from k2stream.exchanges.rest.kraken import HISTORY
+from k2stream.exchanges.rest.kraken import HISTORY, KLINES
 from k2stream.exchanges.spec import (
     Answer,
     Continuity,
@@ -199,4 +199,5 @@ KRAKEN = Exchange(
     continuity=Continuity.NONE,
     silence_seconds=15.0,  # heartbeats arrive every second when there are no other messages
     history=HISTORY,
+    klines=KLINES,
 )

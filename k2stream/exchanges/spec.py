@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from k2stream.exchanges.rest.klines import RestKlines
 from k2stream.exchanges.rest.spec import RestHistory
 from k2stream.model.instrument import Instrument
 from k2stream.model.trade import RawTrade, TradeColumns
@@ -193,3 +194,6 @@ class Exchange:
 
     history: RestHistory | None = None
     """How past trades are fetched over REST; None if that is impossible."""
+
+    klines: RestKlines | None = None
+    """How its own candles are fetched over REST; None if it has none: candles are then not compared."""

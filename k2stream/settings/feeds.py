@@ -12,6 +12,7 @@ from k2stream.settings.kinds import HttpUrl, Positive, Seconds, Section, WsUrl, 
 
 _WS_URLS = {name: exchange.ws_url for name, exchange in REGISTRY.items()}
 _REST_URLS = {name: exchange.rest_url for name, exchange in REGISTRY.items()}
+_KLINES_URLS = dict.fromkeys(REGISTRY, "")
 
 
 class FeedSettings(Section, frozen=True, kw_only=True):
@@ -29,6 +30,9 @@ class FeedSettings(Section, frozen=True, kw_only=True):
     gap_fill_margin_seconds: Seconds = 5.0  # expected lag of REST; without trade ids, margin around outages
     ws_urls: Mapping[str, WsUrl] = field(default_factory=_WS_URLS.copy, name="{exchange}_ws_url")
     rest_urls: Mapping[str, HttpUrl] = field(default_factory=_REST_URLS.copy, name="{exchange}_rest_url")
+    klines_urls: Mapping[str, HttpUrl] = field(
+        default_factory=_KLINES_URLS.copy, name="{exchange}_klines_url"
+    )
 
     def ws_url(self, exchange: str) -> str:
         """WebSocket URL of an exchange, `K2_<EXCHANGE>_WS_URL`."""
@@ -41,6 +45,16 @@ class FeedSettings(Section, frozen=True, kw_only=True):
         """
         unknown = self.is_moved(exchange) and self.rest_urls[exchange] == _REST_URLS[exchange]
         return "" if unknown else self.rest_urls[exchange]
+
+    def klines_url(self, exchange: str) -> str:
+        """REST URL of an exchange's own candles, `K2_<EXCHANGE>_KLINES_URL`; without it, that of its trades.
+
+        Empty when it is not known, as `rest_url` is.
+        """
+        klines = REGISTRY[exchange].klines
+        own = klines.url if klines and self.rest_urls[exchange] == _REST_URLS[exchange] else ""
+        trades = self.rest_url(exchange)
+        return self.klines_urls[exchange] or (own if trades and own else trades)
 
     def is_moved(self, exchange: str) -> bool:
         """Whether the feed comes from another server than the exchange's own."""

@@ -29,7 +29,7 @@ ROWS = (
     "normalizer candles simulator app",
     "faults worker",
     "avro kafka standing",
-    "topics history embedded",
+    "topics history embedded rest",
     "settings instruments",
     "exchanges deadletter",
     "batch columnar",

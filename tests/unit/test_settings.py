@@ -143,7 +143,7 @@ NAMES = (
     "cold_maintain_at cold_compact_rows cold_snapshot_seconds cold_orphan_seconds cold_audit_seconds "
     "exchange web_host web_bind web_port log_level commit_seconds stall_seconds refused_seconds"
 )
-OF_EACH_EXCHANGE = ("ws_url", "rest_url", "partitions")
+OF_EACH_EXCHANGE = ("ws_url", "rest_url", "klines_url", "partitions")
 
 
 def test_every_variable_keeps_its_name():

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Annotated
 from urllib.parse import quote
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
+from k2stream.exchanges.rest.klines import Amount, Kline, RestKlines
 from k2stream.exchanges.rest.spec import Page, Past, RestHistory, RestRequest, answer, text
 from k2stream.model.trade import RawTrade
 
@@ -81,4 +83,59 @@ HISTORY = RestHistory(
     by_id=by_id,
     upward=False,
     newest=newest,
+)
+
+
+# Candles of Advanced Trade, whose digits are strings; those of Coinbase Exchange are floats, and lack 30m.
+# https://docs.cdp.coinbase.com/api-reference/advanced-trade-api/rest-api/public/get-public-product-candles
+
+_GRANULARITIES = {
+    "1m": "ONE_MINUTE",
+    "5m": "FIVE_MINUTE",
+    "15m": "FIFTEEN_MINUTE",
+    "30m": "THIRTY_MINUTE",
+    "1h": "ONE_HOUR",
+    "1d": "ONE_DAY",
+}
+
+
+class _Candle(Struct, gc=False):
+    start: Annotated[str, Meta(pattern=r"^[0-9]{1,12}\Z")]
+    open: Amount
+    high: Amount
+    low: Amount
+    close: Amount
+    volume: Amount
+
+
+class _Candles(Struct, gc=False):
+    candles: list[_Candle]
+
+
+_CANDLES = msgspec.json.Decoder(_Candles)
+
+
+def candles(symbol: str, granularity: str, first: int, last: int) -> RestRequest:
+    """Request the candles from the first to the last open time, in ms."""
+    query = {"start": str(first // 1000), "end": str(last // 1000), "granularity": granularity}
+    path = f"/api/v3/brokerage/market/products/{quote(symbol, safe='')}/candles"
+    return RestRequest(symbol, "", path, {**query, "limit": str(KLINES.limit)})
+
+
+def parse_candles(body: bytes) -> list[Kline]:
+    """Parse candles, which arrive newest first; the exchange does not say how many trades they have."""
+
+    def kline(row: _Candle) -> Kline:
+        return Kline.of(int(row.start) * 1000, (row.open, row.high, row.low, row.close, row.volume))
+
+    return answer(_CANDLES, body, lambda said: sorted(map(kline, said.candles)))
+
+
+KLINES = RestKlines(
+    timeframes=_GRANULARITIES,
+    limit=350,
+    request=candles,
+    parse=parse_candles,
+    requests_a_second=3.0,  # the limit is 10
+    url="https://api.coinbase.com",
 )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
+from k2stream.exchanges.rest.klines import Amount, Kline, RestKlines
 from k2stream.exchanges.rest.spec import HistoryError, Page, Past, RestHistory, RestRequest, answer, text
 from k2stream.model.trade import RawTrade
 
@@ -48,12 +50,16 @@ def parse(request: RestRequest, body: bytes) -> Page:
         return Past(int(row[6]), micros, RawTrade(request.symbol, text({"pair": pair} | fields)))
 
     def page(said: _Answer) -> Page:
-        if said.error:
-            raise HistoryError(", ".join(said.error), final=any(error in FINAL for error in said.error))
-        (rows,) = (part for name, part in said.result.items() if name != "last")
-        return Page([past(row) for row in _ROWS.decode(rows)], _LAST.decode(said.result["last"]))
+        return Page(list(map(past, _ROWS.decode(_rows(said)))), _LAST.decode(said.result["last"]))
 
     return answer(_ANSWER, body, page)
+
+
+def _rows(said: _Answer) -> Raw:
+    if said.error:
+        raise HistoryError(", ".join(said.error), final=any(error in FINAL for error in said.error))
+    (rows,) = (part for name, part in said.result.items() if name != "last")
+    return rows
 
 
 HISTORY = RestHistory(
@@ -61,4 +67,39 @@ HISTORY = RestHistory(
     limit=LIMIT,
     parse=parse,
     by_time=by_time,
+)
+
+
+# OHLC: https://docs.kraken.com/api/docs/rest-api/get-ohlc-data. The last row is of the window that is open.
+
+_OHLC = msgspec.json.Decoder(list[tuple[int, Amount, Amount, Amount, Amount, Amount, Amount, int]])
+_MINUTES = {"1m": "1", "5m": "5", "15m": "15", "30m": "30", "1h": "60", "1d": "1440"}
+
+
+def ohlc(symbol: str, interval: str, first: int, last: int) -> RestRequest:
+    """Request the klines after a second before the first open time, in ms; the newest come in any case."""
+    query = {"pair": symbol, "interval": interval, "since": str(first // 1000 - 1)}
+    return RestRequest(symbol, "", "/0/public/OHLC", query)
+
+
+def parse_ohlc(body: bytes) -> list[Kline]:
+    """Parse klines, oldest first; their vwap is rounded, and left out."""
+
+    def kline(row: Sequence[Any]) -> Kline:
+        time, opened, high, low, close, _, volume, count = row
+        return Kline.of(time * 1000, (opened, high, low, close, volume), count)
+
+    def read(said: _Answer) -> list[Kline]:
+        return list(map(kline, _OHLC.decode(_rows(said))))
+
+    return answer(_ANSWER, body, read)
+
+
+KLINES = RestKlines(
+    timeframes=_MINUTES,
+    limit=720,
+    newest=720,
+    request=ohlc,
+    parse=parse_ohlc,
+    requests_a_second=0.5,  # one a second in all, which past trades share
 )

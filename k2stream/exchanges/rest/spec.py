@@ -1,11 +1,14 @@
-"""Requests for an exchange's past trades and parsing of the responses: a frozen value of pure functions."""
+"""Requests for an exchange's past trades and parsing of the responses: a frozen value of pure functions.
+
+klines.py is the same for its candles.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -13,19 +16,25 @@ from k2stream.model.errors import Unavailable
 from k2stream.model.instrument import Instrument
 from k2stream.model.trade import RawTrade
 
+Read = TypeVar("Read")
+
 _FINAL = {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}
 
 
 class HistoryError(Unavailable):
-    """An error response, as one line; `final` if the same request will never succeed."""
+    """An error response, as one line; `final` if the same request will never succeed.
+
+    `retry_after` is the number of seconds that the exchange asks to wait, 0 if it does not say.
+    """
 
     def __init__(self, text: str, *, final: bool = False) -> None:
         super().__init__(" ".join(text.split())[:300])
         self.final = final
+        self.retry_after = 0.0
 
 
 class RestRequest(NamedTuple):
-    """A GET for the trades of one native symbol; `numbering` as in TradeColumns."""
+    """A GET about one native symbol; `numbering` as in TradeColumns."""
 
     symbol: str
     numbering: str
@@ -94,7 +103,7 @@ def refusal(status: int, body: bytes) -> HistoryError:
     return HistoryError(f"HTTP {status}: {words or said or 'no text'}", final=final)
 
 
-def answer(decoder: msgspec.json.Decoder[Any], body: bytes, read: Callable[[Any], Page]) -> Page:
+def answer(decoder: msgspec.json.Decoder[Any], body: bytes, read: Callable[[Any], Read]) -> Read:
     """Decode a response and apply `read`. Raises HistoryError if it does not have the documented shape."""
     try:
         return read(decoder.decode(body))

@@ -1,0 +1,1 @@
+"""Plain requests to exchanges' REST interfaces."""
