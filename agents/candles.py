@@ -17,7 +17,7 @@ from k2stream.candles.partition import CandlePartition
 from k2stream.candles.publisher import CandlePublisher
 from k2stream.candles.worker import CandleWorker
 from k2stream.clickhouse.candles import HotTier
-from k2stream.history import reader as history
+from k2stream.history.reader import candle_history
 from k2stream.iceberg.candles import ColdTier
 from k2stream.model import clock
 from k2stream.model.candle import TIMEFRAMES
@@ -66,7 +66,7 @@ publisher = CandlePublisher(
 worker = CandleWorker(publisher, restore, clock.now_us)
 health = FeedHealth()
 tiers = HotTier(settings.clickhouse), ColdTier(settings.iceberg)
-add_pages(app, tables, worker.partitions, listed, settings, health, history.of(settings.candles, *tiers))
+add_pages(app, tables, worker.partitions, listed, settings, health, candle_history(settings.candles, *tiers))
 
 
 async def register() -> None:

@@ -33,7 +33,7 @@ class WorkerPublisher:
 
 
 exchange = exchanges.get(settings.worker.exchange)
-listed = instruments.load(settings.feeds.instruments_file).of(exchange.name)
+listed = instruments.load(settings.feeds.instruments_file).for_exchange(exchange.name)
 feed = Feed(exchange, listed, WorkerPublisher(), settings.feeds, settings.kafka.raw_partitions(exchange.name))
 filler = backfill.filler(exchange, listed, WorkerPublisher(), settings, feed.settled)
 

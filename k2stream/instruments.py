@@ -37,7 +37,7 @@ def load(path: str | Path, wanted: Container[str] = REGISTRY) -> Instruments:
 
 def canonical_of(exchange: Exchange, listed: Instruments) -> Callable[[str], str]:
     """A function from native to canonical symbol: as the file says, else by the exchange's own rule."""
-    named = {item.symbol: item.canonical for item in listed.of(exchange.name)}
+    named = {item.symbol: item.canonical for item in listed.for_exchange(exchange.name)}
     return lambda symbol: named.get(symbol) or exchange.canonical(symbol)
 
 

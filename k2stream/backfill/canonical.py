@@ -55,7 +55,7 @@ class Canonical:
         times = [event_time(_integers(part, "timestamp"), _integers(part, "receive_time")) for part in parts]
         return max((int(found.max()) for found in times if len(found)), default=0)
 
-    def of(self, span: TradeSpan) -> CandleInput:
+    def trades_in(self, span: TradeSpan) -> CandleInput:
         """Return a span's trades in raw order, and later ones that may have made a trade of the span late."""
         inside = self._rows(span.start, span.end)
         live = [

@@ -38,7 +38,7 @@ async def recompute(settings: Settings, instrument: Instrument, span: TradeSpan,
     newest = await asyncio.to_thread(held.newest, first)
     count = 0
     for start in range(first, span.end, DAY_US):
-        trades = await asyncio.to_thread(held.of, TradeSpan(start, start + DAY_US))
+        trades = await asyncio.to_thread(held.trades_in, TradeSpan(start, start + DAY_US))
         wanted = TradeSpan(max(start, span.start), min(start + DAY_US, span.end))
         limits = (newest, settings.candles.retention, settings.candles.grace_us)
         for timeframe, windows in forgotten(trades, wanted, *limits):

@@ -127,7 +127,7 @@ class CandlePartition:
     ) -> list[tuple[int, State]]:
         """Return open time (ms) and state of those of the key's windows that `select` chooses, ascending."""
         store = self._stores[timeframe]
-        found = ((time, store.get(key, time)) for time in select(self.windows.of(timeframe, key)))
+        found = ((time, store.get(key, time)) for time in select(self.windows.open_times(timeframe, key)))
         return [(time, state) for time, state in found if state is not None]
 
     def expire(self) -> None:

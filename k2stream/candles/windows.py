@@ -67,7 +67,7 @@ class Windows:
         oldest = closed[-self._retention] if len(closed) >= self._retention else closed[0]
         return open_time < oldest
 
-    def of(self, timeframe: str, key: str) -> list[int]:
+    def open_times(self, timeframe: str, key: str) -> list[int]:
         """Return the open times of the key's windows, ascending."""
         open_ = (time for name, time in self._open.get(key, ()) if name == timeframe)
         return sorted([*self._closed.get((timeframe, key), ()), *open_])

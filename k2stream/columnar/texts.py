@@ -21,7 +21,7 @@ class Texts:
     data: bytes
 
     @classmethod
-    def of(cls, strings: Iterable[str]) -> Texts:
+    def from_strings(cls, strings: Iterable[str]) -> Texts:
         """Create a column from Python strings."""
         encoded = [string.encode() for string in strings]
         return cls(starts(np.fromiter(map(len, encoded), np.int64, len(encoded))), b"".join(encoded))
@@ -60,10 +60,10 @@ class TextLists:
     texts: Texts
 
     @classmethod
-    def of(cls, lists: Sequence[Sequence[str]]) -> TextLists:
+    def from_lists(cls, lists: Sequence[Sequence[str]]) -> TextLists:
         """Create a column from lists of Python strings."""
         lengths = np.fromiter(map(len, lists), np.int64, len(lists))
-        return cls(starts(lengths), Texts.of(string for strings in lists for string in strings))
+        return cls(starts(lengths), Texts.from_strings(string for strings in lists for string in strings))
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

@@ -19,9 +19,9 @@ from k2stream import instruments
 from k2stream.clickhouse.candles import HotTier
 from k2stream.commands import options
 from k2stream.commands.views.candles import candle_table
-from k2stream.history import reader, timeframes
+from k2stream.history import timeframes
 from k2stream.history.derive import base_span, derived, largest_limit
-from k2stream.history.reader import MissingTier
+from k2stream.history.reader import MissingTier, candle_history
 from k2stream.history.timeframes import Timeframe, UnknownTimeframe
 from k2stream.iceberg.candles import ColdTier
 from k2stream.model import clock
@@ -89,28 +89,28 @@ def candles(
         )
     times = {name: given for name, given in (("start", start), ("end", end)) if given is not None}
     try:
-        of = timeframes.timeframe(timeframe, zone)
-        query = parse({"limit": str(limit), **times}, min(LARGEST_LIMIT, largest_limit(of)))
+        parsed = timeframes.timeframe(timeframe, zone)
+        query = parse({"limit": str(limit), **times}, min(LARGEST_LIMIT, largest_limit(parsed)))
     except UnknownTimeframe as error:
         raise click.UsageError(str(error)) from None
     except RequestError as error:
         raise ConfigError(f"--{error}") from None
     console = Console()
-    with _source(settings, url, of, query) as ask:
+    with _source(settings, url, parsed, query) as ask:
         if not follow:
-            console.print(_table(ask, wanted, of, console))
+            console.print(_table(ask, wanted, parsed, console))
             return
         with Live(console=console, auto_refresh=False) as live:
             try:
                 while True:
-                    live.update(_table(ask, wanted, of, console), refresh=True)
+                    live.update(_table(ask, wanted, parsed, console), refresh=True)
                     time.sleep(_REFRESH)
             except KeyboardInterrupt:
                 pass
 
 
 @contextmanager
-def _source(settings: Settings, url: str | None, of: Timeframe, query: Query) -> Iterator[Ask]:
+def _source(settings: Settings, url: str | None, timeframe: Timeframe, query: Query) -> Iterator[Ask]:
     """Read from the candles worker, which also reads colder tiers; without one, only from those tiers."""
     running = find(settings)
     base = url or (running.urls.get("candles") if running else None)
@@ -118,28 +118,30 @@ def _source(settings: Settings, url: str | None, of: Timeframe, query: Query) ->
         logging.getLogger("k2stream").addHandler(logging.NullHandler())  # the answer lists unavailable tiers
         missing = MissingTier(_TABLES, f"nothing runs on {settings.local.data_path}")
         reached = running.settings if running else settings
-        history = reader.of(reached.candles, HotTier(reached.clickhouse), ColdTier(reached.iceberg))
+        history = candle_history(reached.candles, HotTier(reached.clickhouse), ColdTier(reached.iceberg))
 
         def colder(item: Instrument) -> dict[str, Any]:
-            found = history.read(item, of.base, base_span(of, query.span))
+            found = history.read(item, timeframe.base, base_span(timeframe, query.span))
             tiers = (missing, *found.missing)
             now = clock.now_us() // 1000
-            candles = derived(of, query.span, found.candles, now, reached.candles.settled_ms)
-            answer = render.body(item, of, candles, settings.feeds.simulated, tiers)
+            candles = derived(timeframe, query.span, found.candles, now, reached.candles.settled_ms)
+            answer = render.body(item, timeframe, candles, settings.feeds.simulated, tiers)
             return dict(json.loads(answer))
 
         yield colder
         return
     with httpx.Client(base_url=base, timeout=_ANSWER_SECONDS) as client:
         times = {"start": query.start, "end": query.end}
-        parameters: dict[str, int | str] = {"limit": query.limit, "tz": of.zone.key}
+        parameters: dict[str, int | str] = {"limit": query.limit, "tz": timeframe.zone.key}
         parameters |= {name: ms for name, ms in times.items() if ms is not None}
-        yield lambda item: _get(client, f"/ohlcv/{item.exchange}/{url_name(item)}/{of.name}", parameters)
+        yield lambda item: _get(
+            client, f"/ohlcv/{item.exchange}/{url_name(item)}/{timeframe.name}", parameters
+        )
 
 
-def _table(ask: Ask, wanted: list[Instrument], of: Timeframe, console: Console) -> Table:
+def _table(ask: Ask, wanted: list[Instrument], timeframe: Timeframe, console: Console) -> Table:
     answers = [(item, ask(item)) for item in wanted]
-    shown = candle_table(answers, of, console)
+    shown = candle_table(answers, timeframe, console)
     missing = {
         tier["tier"]: MissingTier(**tier) for _, answer in answers for tier in answer.get("missing", ())
     }

@@ -103,8 +103,8 @@ def adopt(yes: bool) -> None:
     catalog = open_catalog(reached(current()).iceberg)
     others = owner.others(catalog)
     for table, found in others:
-        of = f"{found.catalog}, table {found.table}" if found else "nobody"
-        click.echo(f"{'.'.join(table.name())}: {table.location()} is of {of}")
+        owner_name = f"{found.catalog}, table {found.table}" if found else "nobody"
+        click.echo(f"{'.'.join(table.name())}: {table.location()} is of {owner_name}")
     if not others:
         click.echo("all tables' files are this platform's own")
     elif yes or click.confirm("make them this platform's? Whose they were must not write there any more"):

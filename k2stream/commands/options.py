@@ -101,6 +101,6 @@ def listed(settings: FeedSettings) -> Instruments:
     found = instruments.load(settings.instruments_file)
     exchanges.check(found)
     for name in exchanges.REGISTRY:
-        if not found.of(name):
+        if not found.for_exchange(name):
             raise ConfigError(f"{settings.instruments_file}: no {name} symbols; add at least one")
     return found

@@ -51,7 +51,7 @@ def replay(origin: Origin, swapping: bool, yes: bool, undo: bool, drop: bool) ->
     running = find(current())
     settings = running.settings if running else current()
     tables = {name: readable.table for name, readable in catalog(settings).items()}
-    tiers = Tiers.of(settings)
+    tiers = Tiers.from_settings(settings)
     with closing(tiers.hot):
         try:
             if drop:

@@ -53,7 +53,7 @@ def _of_each_exchange(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that exist per exchange."""
     for name in protocols.with_age("close_seconds"):
         help_ = f"Age at which {name} closes a connection."
-        default = protocols.of(name).ages["close_seconds"]
+        default = protocols.for_exchange(name).ages["close_seconds"]
         command = click.option(
             f"--{name}-close-seconds",
             default=default,

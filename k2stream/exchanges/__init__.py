@@ -68,5 +68,5 @@ def known(name: str) -> Exchange:
 def check(listed: Instruments) -> None:
     """Raise ConfigError for an instrument that its exchange cannot subscribe to."""
     for name, exchange in REGISTRY.items():
-        if mine := listed.of(name):
+        if mine := listed.for_exchange(name):
             exchange.subscribe(mine)

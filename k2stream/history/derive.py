@@ -13,28 +13,32 @@ MOST_PARTS = 100_000
 """The most stored candles that one answer may be folded from."""
 
 
-def largest_limit(of: Timeframe) -> int:
+def largest_limit(timeframe: Timeframe) -> int:
     """The most candles of a timeframe that one answer may have."""
-    return MOST_PARTS // of.parts - 1
+    return MOST_PARTS // timeframe.parts - 1
 
 
-def base_span(of: Timeframe, span: CandleSpan) -> CandleSpan:
+def base_span(timeframe: Timeframe, span: CandleSpan) -> CandleSpan:
     """The span of stored candles that the windows of `span` are made of, plus those of one more window."""
-    if of.is_stored:
+    if timeframe.is_stored:
         return span
-    start = None if span.start is None else next(of.opens(span.start, of.closing(span.start) + 1))
-    end = None if span.end is None else of.closing(of.opening(span.end - 1))
-    return CandleSpan((span.limit + 1) * of.parts, start, end)
+    start = (
+        None if span.start is None else next(timeframe.opens(span.start, timeframe.closing(span.start) + 1))
+    )
+    end = None if span.end is None else timeframe.closing(timeframe.opening(span.end - 1))
+    return CandleSpan((span.limit + 1) * timeframe.parts, start, end)
 
 
-def derived(of: Timeframe, span: CandleSpan, base: Sequence[Candle], now: int, settled: int) -> list[Candle]:
+def derived(
+    timeframe: Timeframe, span: CandleSpan, base: Sequence[Candle], now: int, settled: int
+) -> list[Candle]:
     """The windows of a span, folded from the candles of `base_span`; `now` and `settled` in ms, see `fold`.
 
     If the number of candles reached the limit, the window at the far end may be incomplete and is left out.
     """
-    if of.is_stored:
+    if timeframe.is_stored:
         return list(base)
-    found = fold(base, of, now, settled)
-    if len(base) >= base_span(of, span).limit:
+    found = fold(base, timeframe, now, settled)
+    if len(base) >= base_span(timeframe, span).limit:
         found = found[1:] if span.start is None else found[:-1]
     return span.cut({candle.open_time: candle for candle in found})

@@ -15,28 +15,28 @@ _EXACT = Context(prec=120, rounding=ROUND_HALF_EVEN)
 """More digits than a sum of 18-digit numbers has, and enough to round its last digit correctly."""
 
 
-def fold(candles: Iterable[Candle], of: Timeframe, now: int, settled: int) -> list[Candle]:
-    """Fold ascending candles of the base timeframe into the windows of `of`.
+def fold(candles: Iterable[Candle], timeframe: Timeframe, now: int, settled: int) -> list[Candle]:
+    """Fold ascending candles of the base timeframe into the windows of `timeframe`.
 
     A window is final when all its parts are and it ended `settled` ms before `now` (ms), because a quiet
     market may still lack a part. Its revision is the number of its records, plus one when final. Filled parts
     (without trades) count only in a window without any other parts.
     """
     return [
-        _whole(list(parts), of, opened, now - settled)
-        for opened, parts in groupby(candles, key=lambda candle: of.opening(candle.open_time))
+        _whole(list(parts), timeframe, opened, now - settled)
+        for opened, parts in groupby(candles, key=lambda candle: timeframe.opening(candle.open_time))
     ]
 
 
-def _whole(parts: Sequence[Candle], of: Timeframe, opened: int, closed_until: int) -> Candle:
+def _whole(parts: Sequence[Candle], timeframe: Timeframe, opened: int, closed_until: int) -> Candle:
     traded = [part for part in parts if part.trade_count] or parts[:1]
     first, last = traded[0], traded[-1]
-    end = of.closing(opened)
+    end = timeframe.closing(opened)
     final = end <= closed_until and all(part.final for part in parts)
     volume, quote_volume = _sum(traded, "volume"), _sum(traded, "quote_volume")
     newest = max(traded, key=lambda part: part.raw_offset)
     return first._replace(
-        timeframe=of.name,
+        timeframe=timeframe.name,
         open_time=opened,
         close_time=end - 1,
         high=max(part.high for part in traded),

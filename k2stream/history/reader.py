@@ -167,6 +167,6 @@ def _lagging(tier: Tier, hole: UnknownRange) -> MissingTier:
     )
 
 
-def of(settings: CandleSettings, *tiers: Tier) -> CandleHistory:
+def candle_history(settings: CandleSettings, *tiers: Tier) -> CandleHistory:
     """The candle history over the given tiers, warmest first."""
     return CandleHistory(tiers, grace_ms=settings.grace_ms)

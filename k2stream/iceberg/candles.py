@@ -35,13 +35,15 @@ class ColdTier:
         """Newest open time in ms; searches months from the last back, None when none has the instrument."""
         return self._edge(timeframe, instrument, max)
 
-    def _edge(self, timeframe: str, instrument: Instrument, of: Callable[[Iterator[int]], int]) -> int | None:
+    def _edge(
+        self, timeframe: str, instrument: Instrument, pick: Callable[[Iterator[int]], int]
+    ) -> int | None:
         table = self._table(timeframe)
         months = _months(table)
-        for month in months if of is min else reversed(months):
+        for month in months if pick is min else reversed(months):
             rows = _scan(table, instrument, *_bounds(month), ("open_time",))
             if rows.num_rows:
-                return of(_to(value, _MS) for value in rows["open_time"].to_pylist())
+                return pick(_to(value, _MS) for value in rows["open_time"].to_pylist())
         return None
 
     def candles(self, instrument: Instrument, timeframe: str, span: CandleSpan) -> list[Candle]:

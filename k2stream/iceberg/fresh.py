@@ -24,7 +24,7 @@ FRESH = f"{NAMESPACE}_replay"
 
 _BETWEEN = "_exchanged"
 
-NAMES = {table.of.hot: name for name, table in TABLES.items()}
+NAMES = {table.layer_table.hot: name for name, table in TABLES.items()}
 """Live Iceberg names by the hot table's name."""
 
 
@@ -52,7 +52,7 @@ class FreshTables:
             folder, _, _ = live.location().rstrip("/").rpartition("/")
             wanted = replace(table, name=fresh_name(name))
             location = f"{folder}/{name.partition('.')[2]}-{uuid4().hex[:8]}"
-            self._fresh[table.of.hot] = tables.ensure(self.catalog, wanted, location)
+            self._fresh[table.layer_table.hot] = tables.ensure(self.catalog, wanted, location)
 
     def write(self, hot: str, rows: pa.Table) -> None:
         """Append rows to the fresh table of a hot table, in one commit."""

@@ -73,7 +73,7 @@ _TYPES: dict[pa.DataType, IcebergType] = {
 class ColdTable:
     """A table: its layer, route, (column, transform) per partition field, sort columns, and identifier."""
 
-    of: LayerTable
+    layer_table: LayerTable
     route: Route
     partitions: tuple[tuple[str, Transform], ...]  # type: ignore[type-arg]
     order: tuple[str, ...]
@@ -88,9 +88,9 @@ def _cold(
     order: tuple[str, ...],
     *partitions: tuple[str, Transform],  # type: ignore[type-arg]
 ) -> ColdTable:
-    of = LAYER_TABLES[route.table]
-    cold = replace(route, table=of.cold, latency="", tier=Role.COLD)
-    return ColdTable(of, cold, partitions, order, of.cold)
+    layer_table = LAYER_TABLES[route.table]
+    cold = replace(route, table=layer_table.cold, latency="", tier=Role.COLD)
+    return ColdTable(layer_table, cold, partitions, order, layer_table.cold)
 
 
 TABLES = {

@@ -24,18 +24,18 @@ async def fill(settings: Settings, bronze: Bronze, tp: TP, offsets: range, table
 
     `table` has the positions of the exchange; the caller must write its changes to Kafka.
     """
-    of = exchanges.get(topics.exchange_of(tp.topic))
-    canonical_of = instruments.canonical_of(of, instruments.load(settings.feeds.instruments_file))
+    exchange = exchanges.get(topics.exchange_of(tp.topic))
+    canonical_of = instruments.canonical_of(exchange, instruments.load(settings.feeds.instruments_file))
     schema_id = await registry.register(topics.NORMALIZED, "trade", settings.kafka.registry_url)
     count = 0
     async with producing(settings.kafka) as producer:
         for start in range(offsets.start, offsets.stop, SPAN):
             end = min(start + SPAN, offsets.stop)
-            batch = await asyncio.to_thread(bronze.batch, of.name, tp.partition, start, end)
+            batch = await asyncio.to_thread(bronze.batch, exchange.name, tp.partition, start, end)
             if batch is None:
                 continue
             done = normalize(
-                of,
+                exchange,
                 batch,
                 partial(table.get_from, tp.partition),
                 canonical_of,

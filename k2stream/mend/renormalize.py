@@ -54,13 +54,19 @@ async def _part(
     say: Say,
 ) -> int:
     reader, bronze, part = read
-    of = exchanges.get(part.exchange)
-    canonical_of = instruments.canonical_of(of, instruments.load(settings.instruments_file))
+    exchange = exchanges.get(part.exchange)
+    canonical_of = instruments.canonical_of(exchange, instruments.load(settings.instruments_file))
     known: dict[str, SymbolPosition] = {}
     count = 0
     async for batch in source.batches(reader, bronze, part, BATCH_RECORDS, say):
         made = await asyncio.to_thread(
-            normalize, of, batch, known.get, canonical_of, schema_id=schema_id, process_time=clock.now_us()
+            normalize,
+            exchange,
+            batch,
+            known.get,
+            canonical_of,
+            schema_id=schema_id,
+            process_time=clock.now_us(),
         )
         known |= made.positions
         if batch.last_offset >= part.begin:

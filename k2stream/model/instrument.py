@@ -25,7 +25,7 @@ class Instrument:
 class Instruments(tuple[Instrument, ...]):
     """All instruments, in the order of the file."""
 
-    def of(self, exchange: str) -> list[Instrument]:
+    def for_exchange(self, exchange: str) -> list[Instrument]:
         """The instruments of one exchange."""
         return [item for item in self if item.exchange == exchange]
 
@@ -34,7 +34,7 @@ class Instruments(tuple[Instrument, ...]):
 
         An exact name (also with `-` for `/`, as in URLs) comes first; None if several others are alike.
         """
-        listed = self.of(exchange)
+        listed = self.for_exchange(exchange)
         for item in listed:
             if name in (item.symbol, item.canonical, item.canonical.replace("/", "-")):
                 return item

@@ -23,24 +23,26 @@ _EXPIRING = timedelta(hours=1)  # rows about to expire may be in one database on
 _CANDLE = ("exchange", "canonical_symbol", "open_time")
 
 
-def trades(hot: HotRebuild, of: LayerTable, sources: Mapping[Source, int]) -> Comparison:
+def trades(hot: HotRebuild, layer: LayerTable, sources: Mapping[Source, int]) -> Comparison:
     """Compare a trade table by raw position."""
-    table = of.hot
-    layer = Comparison(f"ClickHouse {table}")
-    column, life = LIFE[of.layer]
+    table = layer.hot
+    comparison = Comparison(f"ClickHouse {table}")
+    column, life = LIFE[layer.layer]
     since = datetime.now(UTC) - life + _EXPIRING
     alive = f"{column} >= fromUnixTimestamp64Micro({int(since.timestamp() * 1e6)})"
     for (name, partition), bound in sources.items():
-        if of.takes(name):
+        if layer.takes(name):
             own = f"raw_partition = {partition} AND {alive}" + (
-                "" if of.exchange else f" AND exchange = '{name}'"
+                "" if layer.exchange else f" AND exchange = '{name}'"
             )
             for first, end in _ranges(hot, table, own, bound):
                 where = f"{own} AND raw_offset >= {first} AND raw_offset < {end}"
-                _compare_trades(hot, layer, table, where, f"{name}[{partition}]")
-    known = [partition if of.exchange else (name, partition) for name, partition in sources]
-    _strangers(hot, layer, table, "raw_partition" if of.exchange else "(exchange, raw_partition)", known)
-    return layer
+                _compare_trades(hot, comparison, table, where, f"{name}[{partition}]")
+    known = [partition if layer.exchange else (name, partition) for name, partition in sources]
+    _strangers(
+        hot, comparison, table, "raw_partition" if layer.exchange else "(exchange, raw_partition)", known
+    )
+    return comparison
 
 
 def _ranges(hot: HotRebuild, table: str, where: str, bound: int) -> Iterator[tuple[int, int]]:
@@ -51,7 +53,7 @@ def _ranges(hot: HotRebuild, table: str, where: str, bound: int) -> Iterator[tup
         yield first, min(first + OFFSETS, end)
 
 
-def _compare_trades(hot: HotRebuild, layer: Comparison, table: str, where: str, source: str) -> None:
+def _compare_trades(hot: HotRebuild, comparison: Comparison, table: str, where: str, source: str) -> None:
     names = [name for name in ROUTES[table].schema.names if name != "process_time"]
     columns = ", ".join(f"`{name}`" for name in names)
     ((rows, differing, offsets),) = hot.client.execute(
@@ -63,24 +65,24 @@ def _compare_trades(hot: HotRebuild, layer: Comparison, table: str, where: str, 
             FROM ({_both(hot, table, where, "raw_offset AS at", columns)}) GROUP BY at
         )"""
     )
-    layer.compared += rows
+    comparison.compared += rows
     found = _rows(hot, table, f"{where} AND raw_offset IN {offsets}", columns) if offsets else {}
     for offset in offsets:
         one, other = ([row for row in found[side] if row["raw_offset"] == offset] for side in (True, False))
-        _add(layer, f"{source} offset {offset}", one, other)
-    layer.rows("different", (), differing - len(offsets))
+        _add(comparison, f"{source} offset {offset}", one, other)
+    comparison.rows("different", (), differing - len(offsets))
 
 
-def _strangers(hot: HotRebuild, layer: Comparison, table: str, column: str, known: list[Any]) -> None:
+def _strangers(hot: HotRebuild, comparison: Comparison, table: str, column: str, known: list[Any]) -> None:
     query = f"SELECT count() FROM {hot.live}.{table} FINAL WHERE {column} NOT IN %(known)s"
     ((count,),) = hot.client.execute(query, {"known": known})
-    layer.rows("surplus", ["those of partitions that do not exist"] if count else (), count)
+    comparison.rows("surplus", ["those of partitions that do not exist"] if count else (), count)
 
 
-def candles(hot: HotRebuild, of: LayerTable, bounds: Mapping[Source, int], *, behind: bool) -> Comparison:
+def candles(hot: HotRebuild, layer: LayerTable, bounds: Mapping[Source, int], *, behind: bool) -> Comparison:
     """Compare a gold table by candle; with `behind`, missing or older candles are still to come."""
-    table = of.hot
-    layer = Comparison(f"ClickHouse {table}")
+    table = layer.hot
+    comparison = Comparison(f"ClickHouse {table}")
     names = [name for name in ROUTES[table].schema.names if name not in (*_CANDLE, "revision", "final")]
     columns = ", ".join(names)
     candle = ", ".join(_CANDLE)
@@ -93,7 +95,7 @@ def candles(hot: HotRebuild, of: LayerTable, bounds: Mapping[Source, int], *, be
                rebuilt = 1 AND held = 1 AND min(content) = max(content)
                    AND maxIf(closed, NOT fresh) >= maxIf(closed, fresh) AS same
         FROM ({_both(hot, table, "true", key, content)}) GROUP BY {candle}"""
-    layer.compared, layer.newer, differing = hot.client.execute(
+    comparison.compared, comparison.newer, differing = hot.client.execute(
         f"""SELECT countIf(rebuilt AND held AND NOT elsewhere), countIf(elsewhere),
         countIf(NOT elsewhere AND NOT same) FROM ({query})"""
     )[0]
@@ -104,11 +106,11 @@ def candles(hot: HotRebuild, of: LayerTable, bounds: Mapping[Source, int], *, be
         where = f"""exchange = '{exchange}' AND canonical_symbol = '{symbol}'
             AND toUnixTimestamp64Milli(open_time) = {round(opened.timestamp() * 1000)}"""
         found = _rows(hot, table, where, f"{columns}, final, revision")
-        what = f"{exchange} {symbol} {of.timeframe} {opened:%Y-%m-%d %H:%M}"
-        _add(layer, what, found[True], found[False])
+        what = f"{exchange} {symbol} {layer.timeframe} {opened:%Y-%m-%d %H:%M}"
+        _add(comparison, what, found[True], found[False])
         listed += 1
-    layer.rows("different", (), differing - listed)
-    return layer
+    comparison.rows("different", (), differing - listed)
+    return comparison
 
 
 def _bound(bounds: Mapping[Source, int]) -> str:
@@ -138,15 +140,17 @@ def _rows(hot: HotRebuild, table: str, where: str, columns: str) -> dict[bool, l
     return found
 
 
-def _add(layer: Comparison, what: str, rebuilt: list[dict[str, Any]], found: list[dict[str, Any]]) -> None:
+def _add(
+    comparison: Comparison, what: str, rebuilt: list[dict[str, Any]], found: list[dict[str, Any]]
+) -> None:
     if not found:
-        layer.rows("missing", [what])
+        comparison.rows("missing", [what])
     elif not rebuilt:
-        layer.rows("surplus", [what])
+        comparison.rows("surplus", [what])
     elif len(found) > 1:
-        layer.rows("doubled", [what])
+        comparison.rows("doubled", [what])
     else:
-        layer.values(what, rebuilt[0], found[0])
+        comparison.values(what, rebuilt[0], found[0])
 
 
 def layers(

@@ -31,9 +31,9 @@ def bounds(covered: Ends, routes: Mapping[str, Route], sink: Destination | None)
     """
     found: dict[str, Ends] = {}
     for table, route in routes.items():
-        of = TABLES[table]
-        own = {source: end for source, end in covered.items() if of.takes(source[0])}
-        if sink is not None and not of.timeframe:
+        layer_table = TABLES[table]
+        own = {source: end for source, end in covered.items() if layer_table.takes(source[0])}
+        if sink is not None and not layer_table.timeframe:
             written = dict(_written(route, sink.positions(route)))
             own = {source: min(end, written.get(source, 0)) for source, end in own.items()}
         found[table] = own

@@ -87,7 +87,7 @@ class Rebuild:
         listed = instruments.load(settings.feeds.instruments_file)
         self._native = {item.key: item.symbol for item in listed}
         self._canonical = {
-            name: instruments.canonical_of(of, listed) for name, of in exchanges.REGISTRY.items()
+            name: instruments.canonical_of(exchange, listed) for name, exchange in exchanges.REGISTRY.items()
         }
         self._grace = settings.candles.grace_us
         self.positions: defaultdict[Source, dict[str, SymbolPosition]] = defaultdict(dict)
@@ -99,10 +99,9 @@ class Rebuild:
 
     def take(self, exchange: str, batch: RecordBatch) -> list[Rows]:
         """Normalize and fold the next batch of a raw partition; returns its bronze and silver rows."""
-        of = exchanges.get(exchange)
         known = self.positions[exchange, batch.tp.partition]
         done = normalize(
-            of,
+            exchanges.get(exchange),
             batch,
             known.get,
             self._canonical[exchange],

@@ -137,7 +137,9 @@ async def compare(
     limits = dict.fromkeys(covered, ALL) if still else covered
     sinks = (None, None) if still else (ClickHouse(settings.clickhouse), Iceberg(settings.iceberg))
     in_hot = positions.bounds(limits, ROUTES, sinks[0])
-    in_cold = positions.bounds(limits, {table.of.hot: table.route for table in TABLES.values()}, sinks[1])
+    in_cold = positions.bounds(
+        limits, {table.layer_table.hot: table.route for table in TABLES.values()}, sinks[1]
+    )
     return chain(
         tables.layers(limits, behind=upstream),
         compare_clickhouse.layers(hot, in_hot, behind=upstream or Role.HOT.group in behind),

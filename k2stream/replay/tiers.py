@@ -15,6 +15,6 @@ class Tiers(NamedTuple):
     cold: FreshTables
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def from_settings(cls, settings: Settings) -> Self:
         """The tiers of a platform. Raises ConfigError for a ClickHouse cluster."""
         return cls(HotRebuild(settings.clickhouse), FreshTables(open_catalog(settings.iceberg)))

@@ -55,10 +55,10 @@ def environment(settings: Settings) -> dict[str, str]:
     default = Settings()
     given = {}
     for name, variable in variables().items():
-        value = variable.of(settings)
+        value = variable.value_in(settings)
         if name in settings.secret_files:
             given[variable.environment_name + secret_files.SUFFIX] = settings.secret_files[name]
-        elif value != variable.of(default):
+        elif value != variable.value_in(default):
             given[variable.environment_name] = str(value).lower() if isinstance(value, bool) else str(value)
     return given
 
@@ -69,7 +69,7 @@ def listing(settings: Settings, environ: Mapping[str, str]) -> Iterator[tuple[st
         source = "environment" if variable.environment_name in environ else "default"
         yield (
             variable.environment_name,
-            shown(variable.kind, variable.of(settings)),
+            shown(variable.kind, variable.value_in(settings)),
             settings.secret_files.get(name, source),
         )
 

@@ -31,7 +31,7 @@ class Variable:
         """Environment variable, such as `K2_GRACE_SECONDS`."""
         return PREFIX + self.name.upper()
 
-    def of(self, settings: Settings) -> Any:
+    def value_in(self, settings: Settings) -> Any:
         """The value of this setting."""
         section, field = self.places[0]
         value = getattr(getattr(settings, section), field)
@@ -65,7 +65,7 @@ def _declared() -> Iterator[Variable]:
 
 def value_of(settings: Settings, name: str) -> Any:
     """A setting by its public name. Raises KeyError for an unknown name."""
-    return variables()[name].of(settings)
+    return variables()[name].value_in(settings)
 
 
 def make(**values: object) -> Settings:

@@ -63,14 +63,14 @@ class Simulator:
         found: dict[str, list[Instrument]] = {}
         for item in instruments:
             found.setdefault(item.exchange, []).append(item)
-        total = sum(protocols.of(name).share for name in found)
+        total = sum(protocols.for_exchange(name).share for name in found)
         self.venues = {
-            name: self._venue(name, items, options.rate * protocols.of(name).share / total)
+            name: self._venue(name, items, options.rate * protocols.for_exchange(name).share / total)
             for name, items in found.items()
         }
 
     def _venue(self, name: str, instruments: Sequence[Instrument], rate: float) -> SimulatedVenue:
-        protocol, symbols = protocols.of(name), [item.symbol for item in instruments]
+        protocol, symbols = protocols.for_exchange(name), [item.symbol for item in instruments]
         market = Market(name, instruments, rate, self.options.seed, self._start_us, protocol.style)
         denials = Denials(lambda kind, symbol: self.venues[name].faults.note(FaultKind(kind), symbol=symbol))
         ages = {

@@ -30,12 +30,12 @@ class CandleReader:
     now: Callable[[], int]
 
     async def read(
-        self, partition: CandlePartition, instrument: Instrument, of: Timeframe, query: Query
+        self, partition: CandlePartition, instrument: Instrument, timeframe: Timeframe, query: Query
     ) -> CandleAnswer:
         """Read the query's candles; RequestError 503 if `fill` needs feed events that are not read yet."""
-        base = query.over(base_span(of, query.span))
-        found = await self._stored(partition, instrument, of.base, base)
-        candles = derived(of, query.span, found.candles, self.now(), self.settled)
+        base = query.over(base_span(timeframe, query.span))
+        found = await self._stored(partition, instrument, timeframe.base, base)
+        candles = derived(timeframe, query.span, found.candles, self.now(), self.settled)
         return found._replace(candles=candles)
 
     async def _stored(
@@ -48,11 +48,11 @@ class CandleReader:
         ]
         found = CandleAnswer(held)
         if query.source == "all":
-            since = next(iter(partition.windows.of(timeframe, instrument.key)), None)
+            since = next(iter(partition.windows.open_times(timeframe, instrument.key)), None)
             found = await self.history.extended(instrument, timeframe, query.span, held, since)
         if query.fill == "none":
             return found
         if not self.health.ready:
             raise RequestError(503, "the feed events, which fill needs, are being read, ask again")
-        healthy = self.health.of(instrument.exchange, instrument.symbol)
+        healthy = self.health.checker(instrument.exchange, instrument.symbol)
         return found._replace(candles=render.fill_previous(found.candles, query, healthy, found.holes))

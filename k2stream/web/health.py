@@ -109,7 +109,7 @@ class FeedHealth:
         whole = self._again[exchange].get(symbol, down.get(""))
         return min((since for since in (whole, down.get(symbol)) if since is not None), default=None)
 
-    def of(self, exchange: str, symbol: str) -> Healthy:
+    def checker(self, exchange: str, symbol: str) -> Healthy:
         """A function that tells whether the symbol's feed was healthy in a time range."""
         spans = [found for name in ("", symbol) if (found := self._bad.get((exchange, name)))]
 

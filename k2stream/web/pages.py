@@ -48,21 +48,21 @@ def add_pages(
     async def ohlcv(view: Any, request: Any, exchange: str, symbol: str, timeframe: str) -> Any:
         try:
             instrument = find(instruments, exchange, symbol)
-            of = timeframe_of(timeframe, request.query)
-            query = parse(request.query, largest if of.is_stored else min(largest, largest_limit(of)))
+            asked = timeframe_of(timeframe, request.query)
+            query = parse(request.query, largest if asked.is_stored else min(largest, largest_limit(asked)))
             if not is_ready(app):
                 raise RequestError(503, "the tables of this worker are recovering, ask again")
             number = topics.partition_of(instrument.symbol, settings.kafka.raw_partitions(exchange))
             if number not in partitions:
-                url = owner(app, tables.windows[of.base], number)
+                url = owner(app, tables.windows[asked.base], number)
                 status, data, missing = await forward(app, request, url)
                 return answer(view, data, status, missing)
-            found, tiers, _ = await reader.read(partitions[number], instrument, of, query)
+            found, tiers, _ = await reader.read(partitions[number], instrument, asked, query)
             missing = ", ".join(item.tier for item in tiers)
             if query.format == "ccxt":
                 return answer(view, render.ccxt(found), missing=missing)
-            healthy = health.of(exchange, instrument.symbol)
-            body = render.body(instrument, of, found, settings.feeds.simulated, tiers, healthy)
+            healthy = health.checker(exchange, instrument.symbol)
+            body = render.body(instrument, asked, found, settings.feeds.simulated, tiers, healthy)
             return answer(view, body, missing=missing)
         except RequestError as error:
             return answer(view, render.error(error.body, settings.feeds.simulated), error.status)

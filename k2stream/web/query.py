@@ -109,7 +109,7 @@ def find(instruments: Instruments, exchange: str, symbol: str) -> Instrument:
         raise RequestError(404, f"unknown exchange {exchange}", exchanges=EXCHANGES)
     found = instruments.find(exchange, symbol)
     if found is None:
-        symbols = [url_name(item) for item in instruments.of(exchange)]
+        symbols = [url_name(item) for item in instruments.for_exchange(exchange)]
         raise RequestError(404, f"{exchange} has no symbol {symbol} here", symbols=symbols)
     return found
 

@@ -25,7 +25,7 @@ _OF_TRADES = ("first_trade_time", "last_trade_time", "raw_partition", "raw_offse
 
 def body(
     instrument: Instrument,
-    of: Timeframe,
+    timeframe: Timeframe,
     candles: Sequence[Candle],
     simulated: bool,
     missing: Sequence[MissingTier] = (),
@@ -40,11 +40,11 @@ def body(
         "exchange": instrument.exchange,
         "symbol": instrument.symbol,
         "canonical_symbol": instrument.canonical,
-        "timeframe": of.name,
+        "timeframe": timeframe.name,
         "candles": [_fields(candle, healthy) for candle in candles],
     }
-    if of.zone.key != "UTC":
-        answer["tz"] = of.zone.key
+    if timeframe.zone.key != "UTC":
+        answer["tz"] = timeframe.zone.key
     if missing:
         answer["missing"] = [tier._asdict() for tier in missing]
     return _encoder.encode({"simulated": True, **answer} if simulated else answer)

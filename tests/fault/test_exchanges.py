@@ -134,7 +134,7 @@ async def test_f10_a_hostile_exchange_costs_no_trade(tmp_path):
 
         async def subscribed():
             listed = instruments.load(platform.settings.feeds.instruments_file)
-            wanted = {name: len(listed.of(name)) for name in topics.EXCHANGES}
+            wanted = {name: len(listed.for_exchange(name)) for name in topics.EXCHANGES}
             counts = await stats(platform)
             return all(counts[name]["open_connections"] == 1 for name in wanted) and all(
                 counts[name]["subscribed"] >= wanted[name] for name in wanted

@@ -121,7 +121,7 @@ async def test_f14_a_replay_at_any_speed_gives_the_finals_of_the_live_run(tmp_pa
 
 async def _replayed(settings, batch_records):
     """The states of all windows, by (timeframe, key, open time), of a replay in batches of some size."""
-    tiers = Tiers.of(settings)
+    tiers = Tiers.from_settings(settings)
     try:
         outcome = await run.rebuild(settings, tiers, "auto", print, batch_records=batch_records)
     finally:

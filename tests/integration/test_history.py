@@ -9,8 +9,7 @@ from k2stream.clickhouse.candles import HotTier
 from k2stream.clickhouse.destination import ClickHouse, connect
 from k2stream.history.derive import base_span, derived
 from k2stream.history.fold import fold
-from k2stream.history.reader import CandleAnswer, CandleHistory
-from k2stream.history.reader import of as history_of
+from k2stream.history.reader import CandleAnswer, CandleHistory, candle_history
 from k2stream.history.tiers import CandleSpan, newest
 from k2stream.history.timeframes import timeframe
 from k2stream.iceberg.candles import ColdTier
@@ -90,7 +89,7 @@ SPANS = [
 
 
 async def test_the_tiers_answer_as_one(config, everything):
-    history = history_of(config.candles, HotTier(config.clickhouse), ColdTier(config.iceberg))
+    history = candle_history(config.candles, HotTier(config.clickhouse), ColdTier(config.iceberg))
     for span in SPANS:
         tables = {time: held for time, held in everything.items() if time >= candle(30).open_time}
         held = span.cut(tables)
@@ -102,7 +101,7 @@ async def test_the_tiers_answer_as_one(config, everything):
 
 
 async def test_other_timeframes_are_folded_over_all_tiers(config, everything):
-    history = history_of(config.candles, HotTier(config.clickhouse), ColdTier(config.iceberg))
+    history = candle_history(config.candles, HotTier(config.clickhouse), ColdTier(config.iceberg))
     now, settled = 2 * MONTH, 10_000
     for of in (timeframe("37m"), timeframe("3m"), timeframe("1439m")):
         assert of.base == "1m"
@@ -125,7 +124,7 @@ async def test_each_tier_gives_its_spans(config, everything):
 
 async def test_a_tier_that_is_away_is_named_and_the_others_answer(config, everything):
     gone = msgspec.structs.replace(config.clickhouse, port=1)
-    alone = history_of(config.candles, HotTier(gone), ColdTier(config.iceberg))
+    alone = candle_history(config.candles, HotTier(gone), ColdTier(config.iceberg))
     answer = alone.read(BTC, "1m", CandleSpan(100))
     assert [held.open_time for held in answer.candles] == [candle(n).open_time for n in range(30)]
     ((tier, reason),) = answer.missing

@@ -47,7 +47,7 @@ def worker_environment(running_stack, tmp_path):
 
 
 def simulator(exchange, rate):
-    listed = instruments.load(Settings().feeds.instruments_file).of(exchange)
+    listed = instruments.load(Settings().feeds.instruments_file).for_exchange(exchange)
     return Simulator(listed, Options(rate=rate))
 
 

@@ -35,7 +35,7 @@ LISTED = instruments.load(Settings().feeds.instruments_file)
 
 def bodies(exchange, rng):
     """(symbol, raw record) with duplicates, gaps, disorder and what cannot be used."""
-    listed = LISTED.of(exchange)
+    listed = LISTED.for_exchange(exchange)
     ids = Counter()
     now = time.time_ns() // 1000 - BACKLOG_US
     for number in itertools.count():
@@ -121,7 +121,7 @@ async def worker(settings, log):
 
 def expected(exchange, partition, records, schema_id):
     """What the pure normaliser makes of a whole partition."""
-    canonical_of = {item.symbol: item.canonical for item in LISTED.of(exchange)}
+    canonical_of = {item.symbol: item.canonical for item in LISTED.for_exchange(exchange)}
     batch = RecordBatch(
         TP(topics.raw(exchange), partition),
         np.array([record.offset for record in records]),

@@ -48,7 +48,7 @@ REACHED = {
     },
     **{f"ohlcv_{name}": {SourcePartition(topics.ohlcv(name), 0): SinkPosition(5)} for name in TIMEFRAMES},
 }
-COLD = {table.of.hot: table.route for table in TABLES.values()}
+COLD = {table.layer_table.hot: table.route for table in TABLES.values()}
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def settings(stack, tmp_path):
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def tiers(settings):
-    tiers = Tiers.of(settings)
+    tiers = Tiers.from_settings(settings)
     yield tiers
     for tier in tiers:
         tier.drop()
@@ -149,7 +149,7 @@ async def k2(settings, *arguments):
 
 async def rebuilt(settings, batch_records):
     """Rebuilt silver and gold of both tiers, as bytes."""
-    tiers = Tiers.of(settings)
+    tiers = Tiers.from_settings(settings)
     hot, cold = tiers
     await run.rebuild(settings, tiers, "auto", print, batch_records=batch_records)
     found = {}

@@ -55,7 +55,7 @@ def recomputed(trades, span, retention):
     newest = held.newest(first)
     found = {}
     for start in range(first, span.end, DAY):
-        day = held.of(TradeSpan(start, start + DAY))
+        day = held.trades_in(TradeSpan(start, start + DAY))
         wanted = TradeSpan(max(start, span.start), min(start + DAY, span.end))
         for timeframe, windows in forgotten(day, wanted, newest, retention, GRACE):
             for opened, state in windows:

@@ -39,12 +39,12 @@ def symbols(name):
 
 
 def servers(name):
-    protocol: Any = protocols.of(name)
+    protocol: Any = protocols.for_exchange(name)
     return protocol.dialect.name == name and protocol.routes
 
 
 def oracle(name):
-    return set(venues.of(name).columns) == set(BUILT_IN[name].native.record.__struct_fields__)
+    return set(venues.for_exchange(name).columns) == set(BUILT_IN[name].native.record.__struct_fields__)
 
 
 def playback(name):

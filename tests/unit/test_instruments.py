@@ -9,12 +9,12 @@ from k2stream.model.instrument import Instrument, Instruments
 
 def test_the_shipped_file_has_34_instruments():
     found = instruments.load(settings.Settings().feeds.instruments_file)
-    assert {name: len(found.of(name)) for name in ("binance", "kraken", "coinbase")} == {
+    assert {name: len(found.for_exchange(name)) for name in ("binance", "kraken", "coinbase")} == {
         "binance": 12,
         "kraken": 11,
         "coinbase": 11,
     }
-    assert all(item.canonical.endswith("/USDT") for item in found.of("binance"))
+    assert all(item.canonical.endswith("/USDT") for item in found.for_exchange("binance"))
 
 
 def test_an_instrument_is_found_by_each_of_its_names():

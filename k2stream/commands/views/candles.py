@@ -22,28 +22,28 @@ Answers = Sequence[tuple[Instrument, Mapping[str, Any]]]
 """What REST answers for each instrument."""
 
 
-def candle_table(answers: Answers, of: Timeframe, console: Console) -> Table:
+def candle_table(answers: Answers, timeframe: Timeframe, console: Console) -> Table:
     """The candles of all answers, oldest first; times in the timeframe's zone."""
     for count in range(len(_COLUMNS), _FEWEST - 1, -1):
-        shown = _table(answers, of, _COLUMNS[:count])
+        shown = _table(answers, timeframe, _COLUMNS[:count])
         if fits(shown, console):
             break
     return shown
 
 
-def _table(answers: Answers, of: Timeframe, columns: Sequence[str]) -> Table:
+def _table(answers: Answers, timeframe: Timeframe, columns: Sequence[str]) -> Table:
     shown = Table(box=None, pad_edge=False, padding=(0, 1), collapse_padding=True)
-    shown.add_column(f"open, {of.zone.key}", no_wrap=True)
+    shown.add_column(f"open, {timeframe.zone.key}", no_wrap=True)
     for name in columns:
         shown.add_column(name.replace("_count", "s"), justify="right", no_wrap=True)
     shown.add_column("", no_wrap=True)
     for item, answer in answers:
         if answer.get("simulated"):
-            shown.title = f"{item.canonical} {of.name} SIMULATED"
+            shown.title = f"{item.canonical} {timeframe.name} SIMULATED"
         if answer["candles"]:
             shown.add_row(item.exchange, style="bold")
         for candle in answer["candles"]:
-            opened = datetime.fromtimestamp(int(candle["open_time"]) // 1000, of.zone)
+            opened = datetime.fromtimestamp(int(candle["open_time"]) // 1000, timeframe.zone)
             values = (shortened(str(candle[name])) for name in columns)
             shown.add_row(f"{opened:%m-%d %H:%M}", *values, _state(candle))
     return shown

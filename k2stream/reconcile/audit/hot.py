@@ -25,7 +25,7 @@ class Hot:
 
     def positions(self, table: ColdTable) -> Mapping[int, SinkPosition]:
         """How far the hot tier's table of the same route is, by partition."""
-        return self._sink.positions(replace(table.route, table=table.of.hot))
+        return self._sink.positions(replace(table.route, table=table.layer_table.hot))
 
     def trades(
         self, table: ColdTable, since: datetime, bounds: Bounds, *, by_exchange: bool
@@ -46,7 +46,7 @@ class Hot:
         )
         return dict(
             self._client.execute(
-                f"""SELECT {group} AS name, count() FROM {self._database}.{table.of.hot} FINAL
+                f"""SELECT {group} AS name, count() FROM {self._database}.{table.layer_table.hot} FINAL
                 WHERE receive_time >= fromUnixTimestamp64Micro(%(since)s) AND ({within}) GROUP BY name""",
                 {"since": int(since.timestamp() * 1_000_000)},
             )
@@ -56,7 +56,7 @@ class Hot:
         """Candles that are open, or closed since a time."""
         names = table.route.schema.names
         rows = self._client.execute(
-            f"""SELECT {", ".join(names)} FROM {self._database}.{table.of.hot}_view
+            f"""SELECT {", ".join(names)} FROM {self._database}.{table.layer_table.hot}_view
             WHERE close_time >= fromUnixTimestamp64Milli(%(since)s)""",
             {"since": int(since.timestamp() * 1000)},
         )

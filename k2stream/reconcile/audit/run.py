@@ -50,7 +50,7 @@ async def _audit(settings: Settings, catalog: Catalog, table: ColdTable, seconds
         with closing(Hot(settings.clickhouse)) as hot:
             if table.route.topic == topics.NORMALIZED:
                 return await _silver(catalog, table, log, hot, start, due)
-            if table.of.timeframe:
+            if table.layer_table.timeframe:
                 return await _gold(catalog, table, log, hot, start, due)
             return await _bronze(catalog, table, log, hot, start, due)
 
@@ -59,7 +59,7 @@ async def _bronze(
     catalog: Catalog, table: ColdTable, log: Topics, hot: Hot, start: datetime, due: datetime
 ) -> AuditVerdict:
     """Each raw record must be a row, unless it is a dead letter; not every offset has a record."""
-    exchange = table.of.exchange
+    exchange = table.layer_table.exchange
     in_hot = hot.positions(table)
     cold = catalog.load_table(table.name)
     held = _positions(cold, table)

@@ -18,12 +18,14 @@ _KEY = ("raw_partition", "raw_offset")
 
 def columns(exchange: str) -> tuple[str, ...]:
     """The columns to compare."""
-    return (*venues.of(exchange).columns, *_OURS)
+    return (*venues.for_exchange(exchange).columns, *_OURS)
 
 
 def expected(engine: OracleEngine, exchange: str) -> None:
     """Create `bronze_<exchange>` from `native_<exchange>`."""
-    texts = ", ".join(f"CAST({name}, 'Nullable(String)') AS {name}" for name in venues.of(exchange).columns)
+    texts = ", ".join(
+        f"CAST({name}, 'Nullable(String)') AS {name}" for name in venues.for_exchange(exchange).columns
+    )
     engine.table(
         f"bronze_{exchange}",
         f"""SELECT '{exchange}' AS exchange, raw_partition, raw_offset, required, cold, received, {texts},
@@ -35,7 +37,9 @@ def expected(engine: OracleEngine, exchange: str) -> None:
 
 def hot(settings: ClickHouseSettings, engine: OracleEngine, exchange: str, name: str, path: Path) -> None:
     """Load ClickHouse's bronze of an exchange."""
-    sql = {column: (f"toString(held.{column})", pa.string()) for column in venues.of(exchange).columns}
+    sql = {
+        column: (f"toString(held.{column})", pa.string()) for column in venues.for_exchange(exchange).columns
+    }
     sql |= {
         "receive_time": ("toString(toUnixTimestamp64Micro(held.receive_time))", pa.string()),
         "connection": ("toString(held.connection)", pa.string()),
@@ -49,7 +53,7 @@ def hot(settings: ClickHouseSettings, engine: OracleEngine, exchange: str, name:
 def cold(settings: IcebergSettings, engine: OracleEngine, exchange: str, name: str, path: Path) -> None:
     """Load Iceberg's bronze of an exchange."""
     if iceberg.dump(settings, f"bronze_trades_{exchange}", path):
-        return _table(engine, exchange, name, path, venues.of(exchange).renamed)
+        return _table(engine, exchange, name, path, venues.for_exchange(exchange).renamed)
     kinds = [(column, pa.string()) for column in columns(exchange)]
     with ParquetWriter(path, pa.schema([*kinds, *((column, pa.int64()) for column in _KEY)])):
         pass

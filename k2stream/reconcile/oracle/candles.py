@@ -64,13 +64,13 @@ def listed(settings: FeedSettings) -> list[ListedInstrument]:
     ]
 
 
-def _table(engine: OracleEngine, name: str, path: Path, numbers: str, of: str = "") -> None:
+def _table(engine: OracleEngine, name: str, path: Path, numbers: str, source: str = "") -> None:
     """Create a table of candles from a Parquet file; `numbers` is SQL for a decimal at scale 18."""
     sql = {column: numbers.format(column) for column in NUMBERS}
     sql |= {column: f"toInt64(assumeNotNull({column}))" for column in WHOLE}
     sql |= {column: f"toString(assumeNotNull({column}))" for column in TEXT}
     selected = ", ".join(f"{sql[column]} AS {column}" for column in _NAMES)
-    source = of or f"file('{path}', Parquet)"
+    source = source or f"file('{path}', Parquet)"
     engine.table(
         name, f"SELECT DISTINCT {selected} FROM {source}", "(exchange, symbol, timeframe, open_time)"
     )

@@ -41,7 +41,7 @@ def judge(exchange: str, value: bytes | None) -> Judged:
         return NOTHING
     if not isinstance(fields, dict) or not _ingest(fields):
         return NOTHING
-    readable, storable, price, quantity = venues.of(exchange).judge(fields)
+    readable, storable, price, quantity = venues.for_exchange(exchange).judge(fields)
     return Judged(readable and len(value or b"") <= _LONGEST, storable, plain(price), plain(quantity))
 
 

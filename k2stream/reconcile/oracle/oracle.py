@@ -71,7 +71,7 @@ def _spelled(instruments: Iterable[ListedInstrument]) -> str:
         listed[item.exchange].append(item)
     cases = []
     for exchange, items in listed.items():
-        own = venues.of(exchange).spelling
+        own = venues.for_exchange(exchange).spelling
         if items:
             symbols, spelled = [i.symbol for i in items], [i.canonical for i in items]
             own = f"transform(symbol, {symbols}, {spelled}, {own})"

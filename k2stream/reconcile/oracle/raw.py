@@ -116,7 +116,7 @@ def unbroken(held: NDArray[np.int64], begin: int) -> int:
 
 def _bodies(exchange: str, rows: pa.Table) -> Iterator[bytes]:
     """Convert bronze rows back to raw records."""
-    venue = venues.of(exchange)
+    venue = venues.for_exchange(exchange)
     columns = {name: rows[venue.renamed.get(name, name)].to_pylist() for name in venue.columns}
     columns |= {"k2_recv": iceberg.micros(rows["receive_time"]).to_pylist()}
     columns |= {"k2_conn": rows["connection"].to_pylist(), "k2_seq": rows["sequence"].to_pylist()}

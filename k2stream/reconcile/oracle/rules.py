@@ -47,7 +47,7 @@ def items(column: str) -> str:
 
 def native(exchange: str, path: str) -> str:
     """SQL for raw records that a layer may have, in bronze's columns, from the Parquet file of `raw.py`."""
-    venue = venues.of(exchange)
+    venue = venues.for_exchange(exchange)
     kinds = ", ".join(f"{name} {kind}" for name, kind in {**venue.columns, **INGEST}.items())
     columns = ", ".join(
         f"""extract(body, '"{name}":\\\\s*"?([^",}}\\\\s]+)') AS {name}"""
@@ -71,7 +71,7 @@ def trades(exchange: str) -> str:
     return f"""
         SELECT '{exchange}' AS exchange, raw_partition, raw_offset, required, cold, received AS receive_time,
             backfilled, connection, concat(connection, ':', toString(ingest_sequence)) AS fetch,
-            {venues.of(exchange).canonical}, {price} AS price, {quantity} AS quantity,
+            {venues.for_exchange(exchange).canonical}, {price} AS price, {quantity} AS quantity,
             {price} > 0 AND {quantity} > 0 AND {price} * {quantity} < {_MOST_QUOTE}
                 AND {quantity} < {_MOST} AND ts >= {EARLIEST_US} AS good
         FROM native_{exchange} WHERE readable"""

@@ -8,7 +8,7 @@ from k2stream.simulator.protocol import Protocol
 
 
 @cache
-def of(exchange: str) -> Protocol:
+def for_exchange(exchange: str) -> Protocol:
     """The protocol of an exchange. Raises ConfigError if it has none."""
     found: Protocol = plugins.part(__name__, exchange, "PROTOCOL", plugins.PROTOCOLS)
     return found
@@ -16,4 +16,4 @@ def of(exchange: str) -> Protocol:
 
 def with_age(name: str) -> list[str]:
     """The exchanges whose dialect takes a duration of this name."""
-    return [exchange for exchange in REGISTRY if name in of(exchange).ages]
+    return [exchange for exchange in REGISTRY if name in for_exchange(exchange).ages]

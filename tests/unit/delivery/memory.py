@@ -96,7 +96,7 @@ class Acks(list):
         super().__init__()
         self.came = asyncio.Event()
 
-    def of(self, name: object) -> Callable[[], Awaitable[None]]:
+    def named(self, name: object) -> Callable[[], Awaitable[None]]:
         async def acknowledge() -> None:
             self.append(name)
             self.came.set()

@@ -27,8 +27,8 @@ from tests.unit.delivery.memory import (
 async def test_rows_then_positions_then_acknowledgement(acks):
     store = Memory()
     sink = Sink(store, NEVER, beginning, nowhere)
-    await sink.put(ROUTE, records(0, 2), acks.of("a"))
-    await sink.put(ROUTE, records(0, 1, partition=1), acks.of("b"))
+    await sink.put(ROUTE, records(0, 2), acks.named("a"))
+    await sink.put(ROUTE, records(0, 1, partition=1), acks.named("b"))
     assert acks == []
     assert await sink.flush() == {"table": 5}
     assert store.calls == [
@@ -45,10 +45,10 @@ async def test_a_destination_that_is_away_gets_the_same_batch_until_it_has_it(ac
     store = Memory()
     store.failures = ["away", "answer lost", "away"]
     sink = Sink(store, NEVER, beginning, nowhere)
-    await sink.put(ROUTE, records(0, 2), acks.of("a"))
+    await sink.put(ROUTE, records(0, 2), acks.named("a"))
     flush = asyncio.create_task(sink.flush())
     await asyncio.sleep(0)
-    await sink.put(ROUTE, records(3, 4), acks.of("b"))
+    await sink.put(ROUTE, records(3, 4), acks.named("b"))
     await flush
     assert {token for kind, token in store.calls if kind == "write"} == {"trades:0:0-2"}
     assert len(store.calls) == 6
@@ -60,8 +60,8 @@ async def test_a_destination_that_is_away_gets_the_same_batch_until_it_has_it(ac
 async def test_what_the_destination_holds_is_skipped(acks):
     store = Memory({0: SinkPosition(4)})
     sink = Sink(store, NEVER, beginning, nowhere)
-    await sink.put(ROUTE, records(0, 2), acks.of("held"))
-    await sink.put(ROUTE, records(3, 6), acks.of("half"))
+    await sink.put(ROUTE, records(0, 2), acks.named("held"))
+    await sink.put(ROUTE, records(3, 6), acks.named("half"))
     await sink.flush()
     assert store.rows == {"trades:0:5-6": ["5", "6"]}
     assert acks == ["held", "half"]
@@ -71,17 +71,17 @@ async def test_offsets_without_records_are_no_hole_and_are_saved(acks):
     """The markers of transactions: a batch begins at the position fetched from, not at its first record."""
     store = Memory({0: SinkPosition(4)})
     sink = Sink(store, NEVER, beginning, nowhere)
-    await sink.put(ROUTE, replace(records(7, 8), begin=5, end=10), acks.of("around"))
-    await sink.put(ROUTE, replace(records(0, -1), begin=10, end=12), acks.of("markers only"))
-    await sink.put(ROUTE, records(12, 12), acks.of("behind"))
+    await sink.put(ROUTE, replace(records(7, 8), begin=5, end=10), acks.named("around"))
+    await sink.put(ROUTE, replace(records(0, -1), begin=10, end=12), acks.named("markers only"))
+    await sink.put(ROUTE, records(12, 12), acks.named("behind"))
     await sink.flush()
     assert store.rows == {"trades:0:5-12": ["7", "8", "12"]}
     assert acks == ["around", "markers only", "behind"]
-    await sink.put(ROUTE, replace(records(0, -1), begin=13, end=14), acks.of("at last"))
+    await sink.put(ROUTE, replace(records(0, -1), begin=13, end=14), acks.named("at last"))
     await sink.flush()
     assert store.calls[-1] == ("save", {0: 13})
     with pytest.raises(MissingRows, match=r"offset 15 comes after 13"):
-        await sink.put(ROUTE, records(15, 15), acks.of("lost"))
+        await sink.put(ROUTE, records(15, 15), acks.named("lost"))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ async def test_offsets_without_records_are_no_hole_and_are_saved(acks):
 async def test_written_when_due(acks, policy):
     sink = Sink(Memory(), policy, beginning, nowhere)
     running = asyncio.create_task(sink.run())
-    await sink.put(ROUTE, records(0, 2), acks.of("a"))
+    await sink.put(ROUTE, records(0, 2), acks.named("a"))
     async with asyncio.timeout(5):
         await acks.came.wait()
     assert acks == ["a"]
@@ -107,7 +107,7 @@ async def test_written_when_due(acks, policy):
 async def test_closing_writes_what_is_held_and_gives_up_when_the_destination_is_away(acks):
     store = Memory()
     sink = Sink(store, NEVER, beginning, nowhere)
-    await sink.put(ROUTE, records(0, 2), acks.of("a"))
+    await sink.put(ROUTE, records(0, 2), acks.named("a"))
     await sink.close()
     assert acks == ["a"]
     assert store.calls[-1] == ("close", None)
@@ -115,7 +115,7 @@ async def test_closing_writes_what_is_held_and_gives_up_when_the_destination_is_
     store = Memory()
     store.failures = ["away"] * 10
     sink = Sink(store, NEVER, beginning, nowhere)
-    await sink.put(ROUTE, records(0, 2), acks.of("b"))
+    await sink.put(ROUTE, records(0, 2), acks.named("b"))
     await sink.close()
     assert acks == ["a"]
 
@@ -126,7 +126,7 @@ async def test_closing_while_a_write_hangs_ends_in_order(acks, monkeypatch):
     store, hangs, release = Memory(), threading.Event(), threading.Event()
     sink = Sink(store, Policy(0.001, 10**6, 10**9, 60), beginning, nowhere)
     running = asyncio.create_task(sink.run())
-    await sink.put(ROUTE, records(0, 2), acks.of("a"))
+    await sink.put(ROUTE, records(0, 2), acks.named("a"))
     await asyncio.to_thread(store.called.wait)
 
     def write(route, batch):
@@ -135,7 +135,7 @@ async def test_closing_while_a_write_hangs_ends_in_order(acks, monkeypatch):
         return 0
 
     monkeypatch.setattr(store, "write", write)
-    await sink.put(ROUTE, records(3, 4), acks.of("b"))
+    await sink.put(ROUTE, records(3, 4), acks.named("b"))
     await asyncio.to_thread(hangs.wait)
     sink._saved_at -= 60
     await sink.close()
@@ -149,8 +149,8 @@ async def test_buffered_rows_are_merged_when_the_route_can(acks):
     last = Route(TOPIC, "table", SCHEMA, ROUTE.columns, merge=lambda rows: rows.slice(len(rows) - 1))
     store = Memory()
     sink = Sink(store, Policy(60, 10**6, 16, 0), beginning, nowhere)
-    await sink.put(last, records(0, 2), acks.of("a"))
-    await sink.put(last, records(3, 4), acks.of("b"))
+    await sink.put(last, records(0, 2), acks.named("a"))
+    await sink.put(last, records(3, 4), acks.named("b"))
     await sink.flush()
     assert store.rows == {"trades:0:0-4": ["4"]}
     assert acks == ["a", "b"]
@@ -167,7 +167,7 @@ async def test_deliveries_become_rows_together_in_order(acks):
     sink = Sink(store, NEVER, beginning, nowhere)
     route = replace(ROUTE, columns=columns)
     for first, last, name in ((0, 2, "a"), (3, 3, "b"), (2, 4, "again"), (5, 6, "c")):
-        await sink.put(route, records(first, last), acks.of(name))
+        await sink.put(route, records(first, last), acks.named(name))
     await sink.flush()
     assert sizes == [4, 5]
     assert store.rows == {"trades:0:0-6": ["0", "1", "2", "3", "4", "5", "6"]}
@@ -179,7 +179,7 @@ async def test_records_are_kept_as_they_came_up_to_a_bound(acks, monkeypatch):
     sink = Sink(Memory(), NEVER, beginning, nowhere)
     deliveries = [records(0, 2), records(3, 4), records(5, 5)]
     for number, delivery in enumerate(deliveries):
-        await sink.put(ROUTE, delivery, acks.of(number))
+        await sink.put(ROUTE, delivery, acks.named(number))
     assert [len(delivery) for delivery in deliveries] == [0, 0, 1]
     assert acks == []
     assert await sink.flush() == {"table": 6}
@@ -188,9 +188,9 @@ async def test_records_are_kept_as_they_came_up_to_a_bound(acks, monkeypatch):
 
 async def test_a_hole_between_deliveries_stops_the_worker(acks):
     sink = Sink(Memory(), NEVER, beginning, nowhere)
-    await sink.put(ROUTE, records(0, 2), acks.of("a"))
+    await sink.put(ROUTE, records(0, 2), acks.named("a"))
     with pytest.raises(MissingRows, match=r"table: trades:0: offset 5 comes after 2"):
-        await sink.put(ROUTE, records(5, 6), acks.of("b"))
+        await sink.put(ROUTE, records(5, 6), acks.named("b"))
 
 
 async def test_reached_waits_for_offsets():
@@ -198,7 +198,7 @@ async def test_reached_waits_for_offsets():
     wanted = {SourcePartition(TOPIC, 0): 2}
     assert not await sink.reached(wanted, 0.01)
     waiting = asyncio.create_task(sink.reached(wanted, 5))
-    await sink.put(ROUTE, records(0, 2), Acks().of("a"))
+    await sink.put(ROUTE, records(0, 2), Acks().named("a"))
     assert await waiting
 
 

@@ -20,7 +20,7 @@ async def test_a_letter_is_durable_before_the_position_goes_past_it(acks):
     sink = Sink(store, NEVER, beginning, Consumer().go_back, bury)
     given = records(0, 3)
     given.values[1] = b"\xff"
-    await sink.put(ROUTE, given, acks.of("a"))
+    await sink.put(ROUTE, given, acks.named("a"))
     await sink.flush()
     assert store.calls[1:] == [
         ("letters", [("table", 0, 1)]),
@@ -38,7 +38,7 @@ async def test_a_letter_that_is_not_durable_holds_the_position_back(acks):
     sink = Sink(store, NEVER, beginning, Consumer().go_back, bury)
     given = records(0, 3)
     given.values[3] = b"\xff"
-    await sink.put(ROUTE, given, acks.of("a"))
+    await sink.put(ROUTE, given, acks.named("a"))
     with pytest.raises(RuntimeError):
         await sink.flush()
     assert ([kind for kind, _ in store.calls], acks) == (["open"], [])
@@ -48,5 +48,5 @@ async def test_what_the_destination_holds_gives_no_letter_again(acks):
     sink = Sink(Memory({0: SinkPosition(4)}), NEVER, beginning, Consumer().go_back)
     given = records(0, 5)
     given.values[2] = b"\xff"
-    await sink.put(ROUTE, given, acks.of("a"))
+    await sink.put(ROUTE, given, acks.named("a"))
     assert await sink.flush() == {"table": 1}

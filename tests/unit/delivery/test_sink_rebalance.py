@@ -18,9 +18,9 @@ from tests.unit.delivery.memory import (
 async def test_a_rebalance_forgets_what_is_not_durable(acks):
     store = Memory()
     sink = Sink(store, NEVER, beginning, nowhere)
-    await sink.put(ROUTE, records(0, 2), acks.of("before"))
+    await sink.put(ROUTE, records(0, 2), acks.named("before"))
     sink.reset()
-    await sink.put(ROUTE, records(0, 4), acks.of("after"))
+    await sink.put(ROUTE, records(0, 4), acks.named("after"))
     await sink.flush()
     assert store.rows == {"trades:0:0-4": ["0", "1", "2", "3", "4"]}
     assert acks == ["after"]
@@ -30,7 +30,7 @@ async def test_a_rebalance_ends_the_retries_of_what_it_took_away(acks):
     store = Memory()
     store.failures = ["away"] * 10_000
     sink = Sink(store, NEVER, beginning, nowhere)
-    await sink.put(ROUTE, records(0, 2), acks.of("before"))
+    await sink.put(ROUTE, records(0, 2), acks.named("before"))
     flush = asyncio.create_task(sink.flush())
     async with asyncio.timeout(5):
         await asyncio.to_thread(store.called.wait)
@@ -49,7 +49,7 @@ async def test_a_rebalance_during_a_conversion_forgets_it(acks):
 
     store = Memory()
     sink = Sink(store, NEVER, beginning, nowhere)
-    await sink.put(replace(ROUTE, columns=columns), records(0, 2), acks.of("before"))
+    await sink.put(replace(ROUTE, columns=columns), records(0, 2), acks.named("before"))
     flush = asyncio.create_task(sink.flush())
     assert await asyncio.to_thread(converting.wait, 5)
     sink.reset()
@@ -70,7 +70,7 @@ async def test_what_was_written_before_a_rebalance_is_saved_and_not_acknowledged
         saved(moves)
 
     monkeypatch.setattr(store, "save", save)
-    await sink.put(ROUTE, records(0, 2), acks.of("before"))
+    await sink.put(ROUTE, records(0, 2), acks.named("before"))
     flush = asyncio.create_task(sink.flush())
     assert await asyncio.to_thread(tried.wait, 5)
     sink.reset()

@@ -40,7 +40,6 @@ def test_it_has_markets_in_dollars(symbol):
 def test_the_oracle_spells_them_alike():
     with OracleEngine() as engine:
         listed = ", ".join(f"'{symbol}'" for symbol in SYMBOLS)
-        rows = engine.rows(
-            f"SELECT symbol, {venues.of('binanceus').spelling} FROM (SELECT arrayJoin([{listed}]) AS symbol)"
-        )
+        spelling = venues.for_exchange("binanceus").spelling
+        rows = engine.rows(f"SELECT symbol, {spelling} FROM (SELECT arrayJoin([{listed}]) AS symbol)")
     assert dict(rows) == SYMBOLS

@@ -82,10 +82,12 @@ async def bench(tmp_path):
             pending_bytes=1 << 25,
             **settings,
         ):
-            mine = symbols or INSTRUMENTS.of(exchange)
+            mine = symbols or INSTRUMENTS.for_exchange(exchange)
             record = tmp_path / "trades.jsonl"
             simulator = await stack.enter_async_context(
-                Simulator(INSTRUMENTS.of(exchange), Options(rate=rate, record=record, **(options or {})))
+                Simulator(
+                    INSTRUMENTS.for_exchange(exchange), Options(rate=rate, record=record, **(options or {}))
+                )
             )
             chosen = make(
                 **{f"{exchange}_ws_url": simulator.urls[exchange]},

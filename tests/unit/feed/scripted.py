@@ -65,7 +65,7 @@ class Scripted:
         for event in self.events:
             health.add(event)
         now = clock.now_us()
-        return health.of(self.exchange, symbol)(start or now, end or now + 1)
+        return health.checker(self.exchange, symbol)(start or now, end or now + 1)
 
 
 @asynccontextmanager

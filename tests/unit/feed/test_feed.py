@@ -78,7 +78,7 @@ async def test_an_abrupt_end_is_followed_by_all_subscriptions(bench, exchange):
         before = len(made.raw)
         await made.until(lambda before=before: made.feed.status.connected and len(made.raw) > before + 50)
     (client,) = made.venue.clients
-    listed = instruments.load(Settings().feeds.instruments_file).of(exchange)
+    listed = instruments.load(Settings().feeds.instruments_file).for_exchange(exchange)
     assert set().union(*client.subscribed.values()) == {item.symbol for item in listed}
     await made.until(lambda: made.events["connected"] == 4)
     assert made.events["disconnected"] == 3
@@ -395,7 +395,7 @@ def test_a_fault_of_an_exchange_that_is_not_there():
 
 async def test_a_connection_says_since_when_the_feed_was_not_known_to_be_up(bench):
     made = await bench("kraken")
-    made.feed.up_until |= {item.symbol: 17 for item in INSTRUMENTS.of("kraken")}
+    made.feed.up_until |= {item.symbol: 17 for item in INSTRUMENTS.for_exchange("kraken")}
     await made.connected()
     before = len(made.raw)
     await made.until(lambda: len(made.raw) > before + 5)

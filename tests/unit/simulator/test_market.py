@@ -19,7 +19,14 @@ MINUTE = 60_000_000
 
 
 def market(exchange="binance", rate=200, seed=7, start=START):
-    return Market(exchange, INSTRUMENTS.of(exchange), rate, seed, start, protocols.of(exchange).style)
+    return Market(
+        exchange,
+        INSTRUMENTS.for_exchange(exchange),
+        rate,
+        seed,
+        start,
+        protocols.for_exchange(exchange).style,
+    )
 
 
 @pytest.mark.parametrize("exchange", ["binance", "kraken", "coinbase"])
@@ -59,7 +66,7 @@ def test_no_symbol_stays_quiet_for_long():
     times = defaultdict(list)
     for order in market(rate=100).until(START + MINUTE):
         times[order.symbol].append(order.time_us)
-    assert set(times) == {item.symbol for item in INSTRUMENTS.of("binance")}
+    assert set(times) == {item.symbol for item in INSTRUMENTS.for_exchange("binance")}
     gaps = [
         b - a for seen in times.values() for a, b in zip([START, *seen], [*seen, START + MINUTE], strict=True)
     ]
@@ -119,7 +126,7 @@ def test_a_symbol_nobody_knows_trades_too():
         100,
         7,
         START,
-        protocols.of("binance").style,
+        protocols.for_exchange("binance").style,
     )
     assert odd.until(START + MINUTE)
 

@@ -142,7 +142,7 @@ async def test_only_the_newest_are_kept(simulate, monkeypatch):
     monkeypatch.setattr(past, "MOST_TRADES", 300)
     simulator, happened = await simulate()
     kept = []
-    for item in INSTRUMENTS.of("coinbase"):
+    for item in INSTRUMENTS.for_exchange("coinbase"):
         trades = happened["coinbase", item.symbol]
         request = history_of("coinbase").by_id(item.symbol, "", trades[0]["id"], trades[-1]["id"])
         ids = [past.id for past in (await ask(simulator, "coinbase", request)).trades]
@@ -164,12 +164,12 @@ async def test_an_unknown_symbol_is_refused_for_good(simulate, exchange):
 @pytest.mark.parametrize("exchange", exchanges.REGISTRY)
 async def test_too_many_requests_are_told_as_the_exchange_tells_it(simulate, exchange):
     simulator, _ = await simulate(1)
-    history, symbol = history_of(exchange), INSTRUMENTS.of(exchange)[0].symbol
+    history, symbol = history_of(exchange), INSTRUMENTS.for_exchange(exchange)[0].symbol
     request = history.by_id(symbol, "", 1, 2) if history.by_id else history.by_time(symbol, 1)
     async with httpx.AsyncClient(base_url=simulator.rest_urls[exchange]) as client:
         answers = [
             await client.get(request.path, params=dict(request.query))
-            for _ in range(protocols.of(exchange).requests + 1)
+            for _ in range(protocols.for_exchange(exchange).requests + 1)
         ]
     *fine, refused = answers
     assert {answer.status_code for answer in fine} == {200}

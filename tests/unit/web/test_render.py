@@ -148,9 +148,9 @@ def health_of(*events, exchange="kraken"):
 )
 def test_a_dead_feed_is_not_a_quiet_market(kind, symbol, minute, filled):
     health = health_of({"kind": kind, "time": minute * MINUTE + 30 * SECOND, "symbol": symbol})
-    found = render.fill_previous([candle(1), candle(5)], Query(), health.of("kraken", "XBT/USD"))
+    found = render.fill_previous([candle(1), candle(5)], Query(), health.checker("kraken", "XBT/USD"))
     assert [c.open_time // 60_000 for c in found] == ([1, 2, 3, 4, 5] if filled else [1, 5])
-    assert health.of("binance", "XBT/USD")(0, 10**18) is True
+    assert health.checker("binance", "XBT/USD")(0, 10**18) is True
 
 
 def test_a_candle_says_whether_its_feed_was_healthy_throughout():
@@ -168,13 +168,13 @@ def test_a_candle_says_whether_its_feed_was_healthy_throughout():
             event = FeedEvent(kind=kind, exchange="kraken", time=time, symbol="XBT/USD", count=count)
             health.add(msgspec.structs.replace(event, first_missing=number, last_missing=number + 9))
     answer = render.body(
-        BTC, FRAME, [candle(n) for n in range(14)], False, (), health.of("kraken", "XBT/USD")
+        BTC, FRAME, [candle(n) for n in range(14)], False, (), health.checker("kraken", "XBT/USD")
     )
     bad = {n for n, c in enumerate(json.loads(answer)["candles"]) if not c["feed_healthy"]}
     assert bad == {0, 1, 3, 4, 6, 7, 8, 9, 10, 12, 13}
-    assert health.of("kraken", "ETH/USD")(9 * MINUTE, 11 * MINUTE) is True
+    assert health.checker("kraken", "ETH/USD")(9 * MINUTE, 11 * MINUTE) is True
     health.ready = False
-    assert health.of("kraken", "ETH/USD")(9 * MINUTE, 11 * MINUTE) is None
+    assert health.checker("kraken", "ETH/USD")(9 * MINUTE, 11 * MINUTE) is None
 
 
 def test_a_candle_is_as_healthy_as_the_subscription_of_its_symbol():
@@ -190,7 +190,7 @@ def test_a_candle_is_as_healthy_as_the_subscription_of_its_symbol():
     now = 20 * MINUTE
 
     def bad(symbol):
-        healthy = health.of("kraken", symbol)
+        healthy = health.checker("kraken", symbol)
         return {n for n in range(2, 20) if not healthy(n * MINUTE, (n + 1) * MINUTE)}
 
     assert bad(xbt) == {6, 7, 8}
@@ -226,7 +226,7 @@ def test_nothing_is_known_before_the_first_event_that_is_kept():
     health = health_of()
     event = FeedEvent(kind=EventKind.DUPLICATE, exchange="binance", time=3 * MINUTE)
     health.take(msgspec.json.encode(event), 7, expired=True)
-    healthy = health.of("kraken", "XBT/USD")
+    healthy = health.checker("kraken", "XBT/USD")
     assert (healthy(2 * MINUTE, 4 * MINUTE), healthy(3 * MINUTE, 4 * MINUTE)) == (None, True)
 
 

@@ -9,7 +9,7 @@ from k2stream.reconcile.oracle.venues.venue import Venue
 
 
 @cache
-def of(exchange: str) -> Venue:
+def for_exchange(exchange: str) -> Venue:
     """The rules for an exchange. Raises ConfigError when there are none."""
     found: Venue = plugins.part(__name__, exchange, "VENUE", plugins.VENUES)
     return found
