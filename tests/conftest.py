@@ -4,6 +4,7 @@ import pytest
 from hypothesis import Phase, settings
 from xdist.scheduler import LoadScopeScheduling
 
+from k2stream.settings import process
 from tests.fault import parts
 
 settings.register_profile("ordinary", max_examples=40, deadline=None)
@@ -41,6 +42,18 @@ class Stack(LoadScopeScheduling):
         if nodeid.startswith(BY_FILE):
             return nodeid.partition("::")[0]
         return next((name for name, start in IN_ORDER.items() if nodeid.startswith(start)), nodeid)
+
+
+@pytest.fixture
+def given_settings(monkeypatch):
+    """A function that makes given settings those of this process, for the test."""
+
+    def give(chosen):
+        monkeypatch.setattr("k2stream.settings.process.load", lambda: chosen)
+        process.current.cache_clear()
+
+    yield give
+    process.current.cache_clear()
 
 
 def pytest_addoption(parser):

@@ -318,15 +318,15 @@ def test_killed_anywhere_every_row_is_there_once_and_the_next_run_completes(conf
     assert len(load(config).snapshots()) == 1
 
 
-def k2(config, monkeypatch, *arguments, **given):
-    monkeypatch.setattr(settings, "get", lambda: settings.make(data_dir=config.data_dir, **given))
+def k2(config, given_settings, *arguments, **given):
+    given_settings(settings.make(data_dir=config.data_dir, **given))
     return CliRunner().invoke(main, ["cold", *arguments])
 
 
-def test_a_dry_run_changes_nothing(config, store, monkeypatch):
+def test_a_dry_run_changes_nothing(config, store, given_settings):
     fill(store, commits=3)
     files = on_disk(config, suffix="")
-    shown = k2(config, monkeypatch, "maintain", "--table", "silver_trades", "--dry-run")
+    shown = k2(config, given_settings, "maintain", "--table", "silver_trades", "--dry-run")
     assert shown.exit_code == 0, shown.output
     assert [line.split(maxsplit=2)[1:] for line in shown.output.splitlines()] == [
         ["compact", "6 files into 2"],
@@ -337,38 +337,38 @@ def test_a_dry_run_changes_nothing(config, store, monkeypatch):
     assert not open_catalog(config).table_exists(log.NAME)
 
 
-def test_a_failed_step_gives_a_non_zero_exit(config, store, monkeypatch):
+def test_a_failed_step_gives_a_non_zero_exit(config, store, given_settings):
     """There is no Kafka here: the audit cannot be made, and says so."""
     arguments = ("maintain", "--table", "silver_trades", "--json")
-    shown = k2(config, monkeypatch, *arguments, kafka_bootstrap="127.0.0.1:1")
+    shown = k2(config, given_settings, *arguments, kafka_bootstrap="127.0.0.1:1")
     entries = [json.loads(line) for line in shown.output.splitlines() if line.startswith("{")]
     assert [(entry["step"], entry["status"]) for entry in entries][-1] == ("audit", "ERROR")
     assert "KafkaConnectionError" in entries[-1]["detail"]
     assert shown.exit_code == 1
 
 
-def test_a_table_that_does_not_exist_is_told(config, monkeypatch):
+def test_a_table_that_does_not_exist_is_told(config, given_settings):
     with pytest.raises(
         ConfigError, match=r"^cold\.silver is not a table of the cold tier; use one of cold\.bronze_"
     ):
         maintain.names_of(["silver"])
     (entry, *_) = run(config, [NAME])
     assert (entry.status, "NoSuchTableError" in entry.detail) == ("ERROR", True)
-    assert "does not exist yet" in k2(config, monkeypatch, "scan", "silver_trades").output
+    assert "does not exist yet" in k2(config, given_settings, "scan", "silver_trades").output
 
 
-def test_scan_prints_a_slice(config, store, monkeypatch):
+def test_scan_prints_a_slice(config, store, given_settings):
     fill(store, commits=1)
     lines = k2(
-        config, monkeypatch, "scan", "silver_trades", "--where", "raw_offset < 4 and exchange = 'kraken'",
+        config, given_settings, "scan", "silver_trades", "--where", "raw_offset < 4 and exchange = 'kraken'",
         "--columns", "raw_offset,price,vendor_data", "--json",
     ).output.splitlines()  # fmt: skip
     assert [json.loads(line) for line in lines] == [
         {"raw_offset": offset, "price": "83285.100000000000000000", "vendor_data": {"side": "s"}}
         for offset in (0, 2)
     ]
-    shown = k2(config, monkeypatch, "scan", "cold.silver_trades", "--limit", "3").output.splitlines()
+    shown = k2(config, given_settings, "scan", "cold.silver_trades", "--limit", "3").output.splitlines()
     assert shown[0].split() == SILVER.schema.names
     assert len(shown) == 4
-    wrong = k2(config, monkeypatch, "scan", "silver_trades", "--where", "nonsense = 1")
+    wrong = k2(config, given_settings, "scan", "silver_trades", "--where", "nonsense = 1")
     assert (wrong.exit_code, "nonsense" in wrong.output) == (1, True)

@@ -91,10 +91,10 @@ def test_a_second_catalog_over_one_warehouse_is_refused(config, store, tmp_path)
     assert held(config) == once(200)
 
 
-def test_whoever_adopts_goes_on_and_the_other_stops(config, store, copy, monkeypatch):
+def test_whoever_adopts_goes_on_and_the_other_stops(config, store, copy, given_settings):
     """What the original wrote stays readable: it is not the new owner's to remove."""
     theirs = files(config)
-    monkeypatch.setattr(settings, "get", lambda: settings.make(data_dir=copy.data_dir))
+    given_settings(settings.make(data_dir=copy.data_dir))
     asked = CliRunner().invoke(cold, ["adopt"], input="n\n", standalone_mode=False)
     assert f"{NAME}: {open_catalog(copy).load_table(NAME).location()} is of sqlite" in asked.output
     with pytest.raises(StateRefused):

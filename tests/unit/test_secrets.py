@@ -81,7 +81,7 @@ def test_a_secret_that_is_replaced_is_no_longer_the_files(secret):
     assert "K2_CLICKHOUSE_PASSWORD_FILE" in settings.environment(settings.replace(read, web_port=1))
 
 
-def test_no_secret_is_shown(secret, monkeypatch):
+def test_no_secret_is_shown(secret, monkeypatch, given_settings):
     secrets = {"K2_CLICKHOUSE_PASSWORD": "hush", "K2_ICEBERG_CATALOG_URI": f"{URI}?password=hush"}
     environ = {**secrets, "K2_KAFKA_SASL_PASSWORD_FILE": str(secret)}
     read = settings.load(environ)
@@ -91,7 +91,7 @@ def test_no_secret_is_shown(secret, monkeypatch):
         assert "***" in text
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(settings, "get", lambda: read)
+    given_settings(read)
     said = CliRunner(env={"COLUMNS": "200"}).invoke(command).output
     assert "hush" not in said
     rows = {line.split()[0]: line.split()[1:] for line in said.splitlines()}

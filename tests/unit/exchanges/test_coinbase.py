@@ -67,10 +67,10 @@ def test_products_that_answer_with_anothers_trades_are_refused_with_the_reason()
 
 
 @pytest.mark.parametrize("command", ["up", "demo"])
-def test_such_a_product_is_refused_before_anything_is_started(command, tmp_path, monkeypatch):
+def test_such_a_product_is_refused_before_anything_is_started(command, tmp_path, given_settings):
     listed = tmp_path / "instruments.yaml"
     listed.write_text("coinbase:\n  - {symbol: SOL-USDC, canonical: SOL/USDC}\n")
-    monkeypatch.setattr("k2stream.settings.get", lambda: make(instruments_file=str(listed)))
+    given_settings(make(instruments_file=str(listed)))
     result = CliRunner().invoke(main, [command])
     assert result.exit_code == 1
     assert result.output.startswith("Error: coinbase SOL-USDC: ") and result.output.count("\n") == 1
