@@ -75,7 +75,7 @@ def declared(settings: KafkaSettings) -> list[Topic]:
         Topic(NORMALIZED, normalized, 48 * _HOUR_MS, "exchange:SYMBOL", "trade"),
         *(Topic(ohlcv(name), normalized, 7 * _DAY_MS, "exchange:SYMBOL", "candle") for name in TIMEFRAMES),
         Topic(DLQ, 1, 30 * _DAY_MS, "topic of the record, or exchange of the frame", "json"),
-        # The broker's timestamps decide which process replays a dead letter: see k2stream/dlq/notes.py.
+        # The broker's timestamps decide which process replays a dead letter: see k2stream/dlq/claims.py.
         Topic(
             DLQ_REPLAYS,
             1,

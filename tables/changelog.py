@@ -51,7 +51,7 @@ async def load(reader: Reader, table: BatchTable, reach: Mapping[int, Reach] = M
     """
     entries, topic = 0, table.changelog_topic_name
     try:
-        async for batch in reader.read(topic, await reader.held(topic, table.partitions or 1)):
+        async for batch in reader.read(topic, await reader.retained(topic, table.partitions or 1)):
             entries += restore(table, batch, reach.get(batch.tp.partition))
     except ValueError as error:
         raise ConfigError(f"table {table.name}: {error}") from None

@@ -101,7 +101,9 @@ async def canonical(settings: Settings, instrument: Instrument) -> Canonical:
     parts = [_plain(SILVER.empty_table().select(COLUMNS))]
     key = instrument.key.encode()
     async with Reader(settings.kafka, columnar=True) as reader:
-        begin, end = (await reader.held(topics.NORMALIZED, settings.kafka.normalized_partitions))[partition]
+        begin, end = (await reader.retained(topics.NORMALIZED, settings.kafka.normalized_partitions))[
+            partition
+        ]
         stretch = {partition: (max(begin, after), end)}
         async for batch in reader.read(topics.NORMALIZED, stretch):
             registry.look_up(batch.values, settings.kafka.registry_url)

@@ -11,7 +11,7 @@ from k2stream.exchanges import raw
 from k2stream.exchanges.rest.spec import Past
 from k2stream.exchanges.spec import Exchange
 from k2stream.model.trade import TradeColumns
-from k2stream.normalizer.continuity.told import ROUNDING_US
+from k2stream.normalizer.continuity.reports import ROUNDING_US
 
 Content = tuple[object, ...]
 
@@ -39,22 +39,22 @@ def _number(text: str) -> Decimal | str:
     return number if number.is_finite() else text
 
 
-class HeldContents:
+class TradeContents:
     """A multiset of one symbol's trades without ids; a trade that several connections sent counts once.
 
-    Add records in raw order. k2stream/normalizer/continuity/told.py describes how repeats are recognized.
+    Add records in raw order. k2stream/normalizer/continuity/reports.py describes how repeats are recognized.
     """
 
     def __init__(self) -> None:
         self._times: defaultdict[Content, list[int]] = defaultdict(list)
-        self._told: Counter[tuple[Content, int, str]] = Counter()
+        self._reported: Counter[tuple[Content, int, str]] = Counter()
         self._count: Counter[tuple[Content, int]] = Counter()
 
     def add(self, content: Content, time: int, link: str) -> None:
         """Add a record with its trade time in µs; `link` is its connection, "" if it was fetched later."""
         if link:
-            self._told[content, time, link] += 1
-            if self._told[content, time, link] <= self._count[content, time]:
+            self._reported[content, time, link] += 1
+            if self._reported[content, time, link] <= self._count[content, time]:
                 return
         self._count[content, time] += 1
         insort(self._times[content], time)
@@ -64,33 +64,33 @@ class HeldContents:
         return self._times
 
 
-def unmatched(told: Sequence[int], held: Sequence[int]) -> list[int]:
-    """Return the positions of `told` times without a partner among the `held` times; both ascend, in µs.
+def unmatched(reported: Sequence[int], known: Sequence[int]) -> list[int]:
+    """Return the positions of `reported` times without a partner among the `known` times; both ascend, in µs.
 
     This is a difference of multisets, because identical trades do occur: as many times as possible are
     paired one to one, at most ROUNDING_US apart.
     """
     left, at = [], 0
-    for position, time in enumerate(told):
-        while at < len(held) and held[at] < time - ROUNDING_US:
+    for position, time in enumerate(reported):
+        while at < len(known) and known[at] < time - ROUNDING_US:
             at += 1
-        if at < len(held) and held[at] <= time + ROUNDING_US:
+        if at < len(known) and known[at] <= time + ROUNDING_US:
             at += 1
         else:
             left.append(position)
     return left
 
 
-def absent(exchange: Exchange, told: Sequence[Past], held: Mapping[Content, list[int]]) -> list[Past]:
-    """Return the trades of one symbol that REST reported (`told`) and that are not in `held`, in order."""
-    records, unreadable = raw.decode(exchange, [raw.record(item.trade, 0, "", 0) for item in told])
-    readable = [row for row in range(len(told)) if row not in unreadable]
+def absent(exchange: Exchange, reported: Sequence[Past], known: Mapping[Content, list[int]]) -> list[Past]:
+    """Return the trades of one symbol that REST reported and that are not `known`, in order."""
+    records, unreadable = raw.decode(exchange, [raw.record(item.trade, 0, "", 0) for item in reported])
+    readable = [row for row in range(len(reported)) if row not in unreadable]
     rows: defaultdict[Content, list[int]] = defaultdict(list)
     for row, content in zip(readable, contents(exchange.normalize(records)), strict=True):
         rows[content].append(row)
     missing = list(unreadable)  # published anyway: the normalizer reports what is wrong with them
     for content, alike in rows.items():
-        alike.sort(key=lambda row: told[row].time)
-        times = [told[row].time for row in alike]
-        missing += [alike[position] for position in unmatched(times, held.get(content, ()))]
-    return [told[row] for row in sorted(missing)]
+        alike.sort(key=lambda row: reported[row].time)
+        times = [reported[row].time for row in alike]
+        missing += [alike[position] for position in unmatched(times, known.get(content, ()))]
+    return [reported[row] for row in sorted(missing)]

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 import msgspec
 
 from k2stream import topics
-from k2stream.backfill.held import last_received
 from k2stream.backfill.outages import ENDS
+from k2stream.backfill.retained import last_received
 from k2stream.exchanges.spec import Exchange
 from k2stream.kafka.reader import Reader
 from k2stream.model.events import EventKind, FeedEvent
@@ -54,7 +54,7 @@ async def _events(exchange: str, settings: KafkaSettings) -> AsyncIterator[FeedE
     async with Reader(settings) as reader:
         if not await reader.exists(topics.FEED_EVENTS):
             return
-        async for record in reader.read(topics.FEED_EVENTS, await reader.held(topics.FEED_EVENTS, 1)):
+        async for record in reader.read(topics.FEED_EVENTS, await reader.retained(topics.FEED_EVENTS, 1)):
             if record.key == exchange.encode():
                 try:
                     yield _EVENT.decode(record.value)

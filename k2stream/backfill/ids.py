@@ -25,18 +25,21 @@ async def fill(task: Task, event: FeedEvent) -> None:
     await task.settle(event.time, 1)
     try:
         count = await _publish(task, event)
-        note = _note(event, event.count - count)
+        remark = _remark(event, event.count - count)
     except HistoryError as error:
-        count, note = 0, f"nothing fetched: {error}"
-    await task.done(event, event.symbol, event.since, count, note)
+        count, remark = 0, f"nothing fetched: {error}"
+    await task.done(event, event.symbol, event.since, count, remark)
     name, first, last = f"{event.exchange} {event.symbol}", event.first_missing, event.last_missing
-    log.info("%s: %d trades of ids %s to %s fetched%s", name, count, first, last, f"; {note}" if note else "")
+    log.info(
+        "%s: %d trades of ids %s to %s fetched%s", name, count, first, last, f"; {remark}" if remark else ""
+    )
 
 
 async def _publish(task: Task, event: FeedEvent) -> int:
     """Publish the trades of a gap and return how many there were. Raises HistoryError.
 
-    Ids are fetched in ascending order, so that the normalizer's hole only shrinks even if ids are skipped.
+    Ids are fetched in ascending order, so that the normalizer's range of unseen ids only shrinks, even if
+    ids are skipped.
     """
     history, first, last = task.client.history, event.first_missing, event.last_missing
     assert history.by_id and first is not None and last is not None
@@ -45,20 +48,20 @@ async def _publish(task: Task, event: FeedEvent) -> int:
     while start <= last:
         wanted = range(start, min(start + history.limit, last + 1))
         request = history.by_id(event.symbol, event.numbering, wanted[0], wanted[-1])
-        told: set[int] = set()
+        fetched: set[int] = set()
         beyond = False
         while True:
             page = await task.client.fetch(request)
-            found = [item for item in page.trades if item.id in wanted and item.id not in told]
+            found = [item for item in page.trades if item.id in wanted and item.id not in fetched]
             await task.output.trades(found)
-            told.update(item.id for item in found)
-            if beyond or len(told) == len(wanted):
+            fetched.update(item.id for item in found)
+            if beyond or len(fetched) == len(wanted):
                 break
             beyond = is_old() and await _is_beyond(task, event, wanted[-1])
             if not beyond:
                 await asyncio.sleep(AGAIN_SECONDS)
-        count += len(told)
-        start = wanted[-1] + 1 if told else await _next(task, event, wanted[-1] + 1, last, page)
+        count += len(fetched)
+        start = wanted[-1] + 1 if fetched else await _next(task, event, wanted[-1] + 1, last, page)
     return count
 
 
@@ -88,7 +91,7 @@ async def _is_beyond(task: Task, event: FeedEvent, last: int) -> bool:
     return bool(trades) and (trades[-1].id > last or trades[-1].time > event.time + task.margin_us)
 
 
-def _note(event: FeedEvent, missing: int) -> str:
+def _remark(event: FeedEvent, missing: int) -> str:
     """Describe the ids for which no trade was found; "" if there are none."""
     if not missing:
         return ""

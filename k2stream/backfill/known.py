@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Mapping
 
 from k2stream import exchanges, topics
-from k2stream.backfill.contents import Content, HeldContents
-from k2stream.backfill.held import FURTHER_US, link_of, trades_of
+from k2stream.backfill.contents import Content, TradeContents
+from k2stream.backfill.retained import FURTHER_US, link_of, trades_of
 from k2stream.backfill.span import TradeSpan
 from k2stream.batch import RecordBatch
 from k2stream.iceberg import read
@@ -27,7 +27,7 @@ class Known:
     def __init__(self, settings: Settings, instrument: Instrument, span: TradeSpan) -> None:
         self._settings, self._instrument, self._span = settings, instrument, span
         self._exchange = exchanges.get(instrument.exchange)
-        self._held = HeldContents()
+        self._contents = TradeContents()
         self._next: int | None = None
 
     async def times(self) -> Mapping[Content, list[int]]:
@@ -39,7 +39,7 @@ class Known:
         topic, partitions = topics.raw(name), self._settings.kafka.raw_partitions(name)
         partition = topics.partition_of(self._instrument.symbol, partitions)
         async with Reader(self._settings.kafka, columnar=True) as reader:
-            begin, end = (await reader.held(topic, partitions))[partition]
+            begin, end = (await reader.retained(topic, partitions))[partition]
             if self._next is None:
                 since = await reader.since(topic, partitions, (span.start - FURTHER_US) // 1000)
                 self._next = since[partition][0]
@@ -49,13 +49,13 @@ class Known:
             async for batch in reader.read(topic, {partition: (self._next, end)}):
                 self._add(_of_symbol(batch, self._instrument, range(self._next, end)))
             self._next = max(self._next, end)
-        return self._held.times()
+        return self._contents.times()
 
     def _add(self, values: list[bytes | None]) -> None:
         if values:
             for record, _, content, time in trades_of(self._exchange, values):
                 if self._span.start - 1 <= time <= self._span.end:
-                    self._held.add(content, time, link_of(record))
+                    self._contents.add(content, time, link_of(record))
 
 
 def _of_symbol(batch: RecordBatch, instrument: Instrument, offsets: range) -> list[bytes | None]:

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 import msgspec
 
 from k2stream.backfill.contents import absent
-from k2stream.backfill.held import HeldTrades, Holdings
+from k2stream.backfill.retained import RetainedReader, RetainedTrades
 from k2stream.backfill.span import TradeSpan, chunks
 from k2stream.backfill.task import Task
 from k2stream.exchanges.rest.spec import HistoryError, Past
 from k2stream.model.events import EventKind, FeedEvent
-from k2stream.normalizer.continuity.told import ROUNDING_US
+from k2stream.normalizer.continuity.reports import ROUNDING_US
 
 log = logging.getLogger(__name__)
 
@@ -45,53 +45,55 @@ async def fill(task: Task, event: FeedEvent) -> None:
     name, margin = task.exchange.name, task.margin_us
     # If our clock was corrected in between, start may be later than end.
     start, end = max(event.since - margin, event.time - MOST_US), event.time + margin
-    note = ""
+    remark = ""
     if start > event.since:
-        note = f"only the last {MOST_US / 3.6e9:g} of {(event.time - event.since) / 3.6e9:.1f} h are fetched"
-        log.warning("%s: %s", name, note)
+        remark = (
+            f"only the last {MOST_US / 3.6e9:g} of {(event.time - event.since) / 3.6e9:.1f} h are fetched"
+        )
+        log.warning("%s: %s", name, remark)
     await task.settle(event.time, 2)
     await task.settled()
-    holdings = Holdings(task.exchange, task.settings.kafka, min(start, end), event.connection)
-    held = await holdings.read()
-    span = TradeSpan(*sorted((start + held.before, end + held.after + 1)))
+    reader = RetainedReader(task.exchange, task.settings.kafka, min(start, end), event.connection)
+    retained = await reader.read()
+    span = TradeSpan(*sorted((start + retained.before, end + retained.after + 1)))
     count = 0
     for symbol in [event.symbol] if event.symbol else task.symbols:
         try:
-            told = await _told(task, symbol, span, held)
+            fetched = await _fetched(task, symbol, span, retained)
         except HistoryError as error:
             log.warning("%s %s: nothing fetched: %s", name, symbol, error)
             await task.done(event, symbol, event.since, 0, f"nothing fetched: {error}")
             continue
 
-        async def compared(symbol: str = symbol, told: Sequence[Past] = told) -> Sequence[Past]:
-            now = await holdings.read()
-            return absent(task.exchange, told, now.times.get(symbol, {}))
+        async def compared(symbol: str = symbol, fetched: Sequence[Past] = fetched) -> Sequence[Past]:
+            now = await reader.read()
+            return absent(task.exchange, fetched, now.times.get(symbol, {}))
 
         missing = await task.publish(compared)
-        await task.done(event, symbol, event.since, missing, note)
+        await task.done(event, symbol, event.since, missing, remark)
         count += missing
     log.info("%s: %d trades fetched of %.1f s without a feed", name, count, (span.end - span.start) / 1e6)
 
 
-async def _told(task: Task, symbol: str, span: TradeSpan, held: HeldTrades) -> Sequence[Past]:
+async def _fetched(task: Task, symbol: str, span: TradeSpan, retained: RetainedTrades) -> Sequence[Past]:
     """Fetch a symbol's trades of a span, once REST has reached the feed's newest trade.
 
     Raises HistoryError.
     """
-    held_times = (time for times in held.times.get(symbol, {}).values() for time in times if time < span.end)
-    newest = max(held_times, default=0)
+    times = (time for times in retained.times.get(symbol, {}).values() for time in times if time < span.end)
+    newest = max(times, default=0)
     is_old = task.patience(span.end, PATIENCE_US)
     beyond = False
     while True:
         pages = chunks(task.client, symbol, "", span)
-        told = [item async for page in pages for item in page.trades]
-        if beyond or not newest or (told and told[-1].time >= newest - ROUNDING_US):
-            return told
+        fetched = [item async for page in pages for item in page.trades]
+        if beyond or not newest or (fetched and fetched[-1].time >= newest - ROUNDING_US):
+            return fetched
         if is_old():
             log.warning(
                 "%s %s: REST does not tell the newest trade that the feed told", task.exchange.name, symbol
             )
-            return told
+            return fetched
         by_time = task.client.history.by_time
         assert by_time
         later = await task.client.fetch(by_time(symbol, span.end * 1000))

@@ -18,11 +18,11 @@ import msgspec
 from k2stream import exchanges, topics
 from k2stream.backfill.client import client_of
 from k2stream.backfill.contents import absent
-from k2stream.backfill.held import exchange_ahead, last_received
 from k2stream.backfill.known import Known
 from k2stream.backfill.output import Output
 from k2stream.backfill.recompute import recompute
-from k2stream.backfill.resume import BackfillNote, BackfillProgress
+from k2stream.backfill.resume import BackfillFile, BackfillProgress
+from k2stream.backfill.retained import exchange_ahead, last_received
 from k2stream.backfill.span import TradeSpan, chunks
 from k2stream.backfill.turn import Turns
 from k2stream.exchanges.rest.spec import HistoryError, Past
@@ -55,7 +55,7 @@ A quiet or dead feed has none.
 class Result(NamedTuple):
     """Counts: trades that the exchange returned, trades published, and candles recomputed."""
 
-    told: int
+    fetched: int
     published: int
     candles: int
 
@@ -91,24 +91,24 @@ async def run(settings: Settings, instrument: Instrument, span: TradeSpan, repor
     An interrupted run is resumed. Raises ConfigError when the exchange has no REST interface here or refuses
     the request, or when no worker processes the trades.
     """
-    note = BackfillNote(settings.local.data_path, instrument, span)
+    file = BackfillFile(settings.local.data_path, instrument, span)
     await ensure_topics(settings.kafka, topics.declared(settings.kafka))
     span = await settled(settings, exchanges.get(instrument.exchange), span, report)
     async with _publisher(settings.kafka) as publisher:
-        progress = note.read()
+        progress = file.read()
         if progress.cursor is not None:
-            report.step(f"going on after {progress.told:,} trades: an earlier run was broken off")
+            report.step(f"going on after {progress.fetched:,} trades: an earlier run was broken off")
         if not progress.complete:
             output = Output(instrument.exchange, publisher, settings.kafka)
-            progress = await _fetch(settings, instrument, span, output, note, progress, report)
+            progress = await _fetch(settings, instrument, span, output, file, progress, report)
             await output.event(_event(settings.feeds, instrument, span, progress.published))
-            note.write(msgspec.structs.replace(progress, complete=True))
+            file.write(msgspec.structs.replace(progress, complete=True))
         report.step(f"{progress.published:,} trades published; waiting for the workers to take them in")
         await _taken(settings)
         report.step("recomputing the candles that the tables no longer have")
         candles = await recompute(settings, instrument, span, publisher)
-    note.remove()
-    return Result(progress.told, progress.published, candles)
+    file.remove()
+    return Result(progress.fetched, progress.published, candles)
 
 
 @asynccontextmanager
@@ -122,34 +122,34 @@ async def _fetch(
     instrument: Instrument,
     span: TradeSpan,
     output: Output,
-    note: BackfillNote,
+    file: BackfillFile,
     progress: BackfillProgress,
     report: BackfillReport,
 ) -> BackfillProgress:
     """Fetch and publish chunk by chunk, and save the progress once a chunk is durable."""
     async with client_of(settings.feeds, exchanges.get(instrument.exchange)) as client:
         # The normalizer drops known ids; without ids, stored trades must not be published again.
-        held = None if client.history.by_id else Known(settings, instrument, span)
+        known = None if client.history.by_id else Known(settings, instrument, span)
         turns = Turns(instrument.exchange, output, settings)
-        if held:
-            await held.times()  # reads most of it now; each turn reads only what is new
+        if known:
+            await known.times()  # reads most of it now; each turn reads only what is new
         try:
             async for chunk in chunks(
                 client, instrument.symbol, client.history.numbering(instrument), span, progress.cursor
             ):
                 trades = chunk.trades
-                if held and trades:
-                    published = await turns.publish(partial(_missing, instrument, held, trades))
+                if known and trades:
+                    published = await turns.publish(partial(_missing, instrument, known, trades))
                 else:
                     published = len(trades)
                     await output.trades(trades)
                 progress = BackfillProgress(
-                    chunk.cursor, progress.told + len(trades), progress.published + published
+                    chunk.cursor, progress.fetched + len(trades), progress.published + published
                 )
-                note.write(progress)
+                file.write(progress)
                 if chunk.trades:
                     reached = (chunk.trades[-1].time - span.start) / (span.end - span.start)
-                    report.progress(reached, progress.told)
+                    report.progress(reached, progress.fetched)
         except HistoryError as error:
             raise ConfigError(
                 f"{instrument.exchange} refuses {instrument.symbol}: {error}; check its spelling in "
@@ -158,8 +158,8 @@ async def _fetch(
     return progress
 
 
-async def _missing(instrument: Instrument, held: Known, told: Sequence[Past]) -> Sequence[Past]:
-    return absent(exchanges.get(instrument.exchange), told, await held.times())
+async def _missing(instrument: Instrument, known: Known, fetched: Sequence[Past]) -> Sequence[Past]:
+    return absent(exchanges.get(instrument.exchange), fetched, await known.times())
 
 
 async def settled(

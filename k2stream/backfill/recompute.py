@@ -33,17 +33,17 @@ async def recompute(settings: Settings, instrument: Instrument, span: TradeSpan,
     if some were fetched since. Raises ConfigError when some of the trades are no longer stored anywhere.
     """
     partition = topics.partition_of(instrument.symbol, settings.kafka.raw_partitions(instrument.exchange))
-    held = await canonical(settings, instrument)
+    stored = await canonical(settings, instrument)
     first = span.start // DAY_US * DAY_US
-    newest = await asyncio.to_thread(held.newest, first)
+    newest = await asyncio.to_thread(stored.newest, first)
     count = 0
     for start in range(first, span.end, DAY_US):
-        trades = await asyncio.to_thread(held.trades_in, TradeSpan(start, start + DAY_US))
+        trades = await asyncio.to_thread(stored.trades_in, TradeSpan(start, start + DAY_US))
         wanted = TradeSpan(max(start, span.start), min(start + DAY_US, span.end))
         limits = (newest, settings.candles.retention, settings.candles.grace_us)
         for timeframe, windows in forgotten(trades, wanted, *limits):
-            if windows and held.nowhere:
-                raise ConfigError(_part(instrument, held.nowhere))
+            if windows and stored.nowhere:
+                raise ConfigError(_part(instrument, stored.nowhere))
             topic = topics.ohlcv(timeframe)
             schema_id = await registry.register(topic, "candle", settings.kafka.registry_url)
             for begin in range(0, len(windows), _AT_ONCE):

@@ -15,12 +15,12 @@ class BackfillProgress(msgspec.Struct, frozen=True):
     """The cursor after the last durable chunk (None before the first), and the numbers of trades so far."""
 
     cursor: int | None = None
-    told: int = 0
+    fetched: int = msgspec.field(default=0, name="told")
     published: int = 0
     complete: bool = False
 
 
-class BackfillNote:
+class BackfillFile:
     """The progress file of one backfill: one exchange, symbol and span."""
 
     def __init__(self, folder: Path, instrument: Instrument, span: TradeSpan) -> None:

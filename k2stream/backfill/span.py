@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from k2stream.backfill.client import RestClient
 from k2stream.exchanges.rest.spec import Past
-from k2stream.normalizer.continuity.told import ROUNDING_US
+from k2stream.normalizer.continuity.reports import ROUNDING_US
 
 
 class TradeSpan(NamedTuple):
@@ -49,10 +49,10 @@ async def _by_id(
     first = await _locate(client, symbol, numbering, span.start, last) if cursor is None else cursor
     while first <= last:
         upto = min(first + history.limit - 1, last)
-        told = (await client.fetch(history.by_id(symbol, numbering, first, upto))).trades
-        page = [item for item in told if first <= item.id <= upto]
+        fetched = (await client.fetch(history.by_id(symbol, numbering, first, upto))).trades
+        page = [item for item in fetched if first <= item.id <= upto]
         # Older trades may no longer be available: continue from the first that is.
-        first = max(upto + 1, told[0].id) if told else upto + 1
+        first = max(upto + 1, fetched[0].id) if fetched else upto + 1
         yield Chunk([item for item in page if span.start <= item.time < span.end], first)
         if page and min(item.time for item in page) >= span.end:
             return
@@ -65,10 +65,10 @@ async def _locate(client: RestClient, symbol: str, numbering: str, time: int, la
     low, high = 0, last
     while high - low >= history.limit:
         middle = (low + high) // 2
-        told = (
+        fetched = (
             await client.fetch(history.by_id(symbol, numbering, middle, middle + history.limit - 1))
         ).trades
-        known = [item for item in told if item.id >= middle]
+        known = [item for item in fetched if item.id >= middle]
         if known and known[0].time >= time:
             high = middle
         else:  # earlier, or too old to be available

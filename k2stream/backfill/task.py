@@ -56,14 +56,14 @@ class Task:
         await self.output.trades(missing)
         return len(missing)
 
-    async def done(self, event: FeedEvent, symbol: str, since: int, count: int, note: str) -> None:
+    async def done(self, event: FeedEvent, symbol: str, since: int, count: int, remark: str) -> None:
         """Publish the BACKFILLED event that answers an event for one symbol."""
         answer = FeedEvent(
             kind=EventKind.BACKFILLED,
             exchange=self.exchange.name,
             time=self.now_us(),
             symbol=symbol,
-            detail=note,
+            detail=remark,
             connection=event.connection,
             first_missing=event.first_missing,
             last_missing=event.last_missing,

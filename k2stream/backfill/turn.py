@@ -105,7 +105,7 @@ class Turns:
                 since = (self._now_us() - 2 * OLD_US) // 1000
                 begin, end = (await reader.since(topics.FEED_EVENTS, 1, since))[0]
             else:
-                begin, end = self._next, (await reader.held(topics.FEED_EVENTS, 1))[0][1]
+                begin, end = self._next, (await reader.retained(topics.FEED_EVENTS, 1))[0][1]
             stretches = {0: (begin, end)}
             found = [record async for record in reader.read(topics.FEED_EVENTS, stretches)]
         self._next = max(end, self._next or 0)

@@ -57,7 +57,7 @@ def backfill(exchange: str, symbol: str, start: int, end: int | None) -> None:
         raise ConfigError(f"--from {clock.format_utc(start)} is not before {until}: give an earlier one")
     result = asyncio.run(_run(settings, instrument, span))
     click.echo(
-        f"{result.told:,} trades told by {exchange}, {result.published:,} published; "
+        f"{result.fetched:,} trades told by {exchange}, {result.published:,} published; "
         f"{result.candles:,} older candles recomputed"
     )
 
@@ -80,17 +80,19 @@ def _shown(title: str) -> Iterator[BackfillReport]:
         task = bar.add_task(title, total=1.0)
         yield BackfillReport(
             bar.console.print,
-            lambda done, told: bar.update(task, completed=done, description=f"{title}: {told:,} trades"),
+            lambda done, fetched: bar.update(
+                task, completed=done, description=f"{title}: {fetched:,} trades"
+            ),
         )
 
 
 def _lines(title: str) -> BackfillReport:
     due = time.monotonic()
 
-    def progress(done: float, told: int) -> None:
+    def progress(done: float, fetched: int) -> None:
         nonlocal due
         if time.monotonic() >= due:
             due = time.monotonic() + _LINE_EVERY
-            click.echo(f"{title}: {done:.0%}, {told:,} trades", err=True)
+            click.echo(f"{title}: {done:.0%}, {fetched:,} trades", err=True)
 
     return BackfillReport(lambda text: click.echo(text, err=True), progress)

@@ -13,9 +13,9 @@ from rich.table import Table
 
 from k2stream import topics
 from k2stream.deadletter import DeadLetter, Identity
-from k2stream.dlq import letters as dead
-from k2stream.dlq.letters import Cause, Choice
-from k2stream.dlq.notes import Id, Origins, Replay, by_place
+from k2stream.dlq import dead_letters
+from k2stream.dlq.claims import Id, Origins, Replay, by_place
+from k2stream.dlq.dead_letters import Cause, LetterFilter
 from k2stream.dlq.replay import before, replay, replays
 from k2stream.kafka.reader import Reader
 from k2stream.model import clock
@@ -44,23 +44,23 @@ def dlq() -> None:
 @click.option("--summary", is_flag=True, help="Count the letters of each cause instead.")
 def list_letters(exchange: str | None, stage: str | None, cause: str, limit: int, summary: bool) -> None:
     """List dead letters, newest last."""
-    choice = Choice(exchange, stage, cause)
-    asyncio.run(_list(reached(current()).kafka, choice, limit, summary))
+    letter_filter = LetterFilter(exchange, stage, cause)
+    asyncio.run(_list(reached(current()).kafka, letter_filter, limit, summary))
 
 
-async def _list(settings: KafkaSettings, choice: Choice, limit: int, summary: bool) -> None:
+async def _list(settings: KafkaSettings, letter_filter: LetterFilter, limit: int, summary: bool) -> None:
     newest: deque[tuple[int, DeadLetter]] = deque(maxlen=limit)
     causes: Counter[Cause] = Counter()
     count = 0
     seen: set[Identity] = set()
     async with Reader(settings) as reader:
-        async for number, letter in dead.read(reader):
+        async for number, letter in dead_letters.read(reader):
             if letter is None:
                 click.echo(f"{topics.DLQ} offset {number} is no dead letter", err=True)
-            elif choice.takes(number, letter) and dead.is_first(letter, seen):
+            elif letter_filter.matches(number, letter) and dead_letters.is_first(letter, seen):
                 count += 1
                 if summary:
-                    causes.update(dead.summary([letter]))
+                    causes.update(dead_letters.summary([letter]))
                 newest.append((number, msgspec.structs.replace(letter, original="")))
         known = await replays(reader)
     if summary:
@@ -121,7 +121,7 @@ def show(number: int, original: bool) -> None:
 
 async def _show(settings: KafkaSettings, number: int, original: bool) -> None:
     async with Reader(settings) as reader:
-        found = await dead.one(reader, number)
+        found = await dead_letters.one(reader, number)
         known = await replays(reader)
     if found is None or found.letter is None:
         raise ConfigError(
@@ -134,12 +134,12 @@ async def _show(settings: KafkaSettings, number: int, original: bool) -> None:
     click.echo(f"number    {number}")
     click.echo(f"cause     {letter.cause}")
     click.echo(f"exchange  {letter.exchange}, stage {letter.stage}")
-    click.echo(f"from      {dead.origin(letter)}")
+    click.echo(f"from      {dead_letters.origin(letter)}")
     click.echo(f"time      {clock.format_utc(letter.time // 1000)} UTC")
     if said := _replayed(number, letter, known, by_place(known)):
         click.echo(f"replay    {said}")
     click.echo(f"original  {len(letter.original_bytes)} bytes{'' if letter.complete else ', cut'}")
-    click.echo(dead.readable(letter.original_bytes))
+    click.echo(dead_letters.readable(letter.original_bytes))
 
 
 @dlq.command("replay")
@@ -162,19 +162,21 @@ def replay_letters(numbers: tuple[int, ...], cause: str, everything: bool, excha
     """
     if bool(numbers) + bool(cause) + everything != 1:
         raise click.UsageError("choose letters by one of --offset, --cause and --all")
-    choice = Choice(exchange, None, cause, frozenset(numbers) if numbers else None)
-    raise SystemExit(asyncio.run(_replay(reached(current()), choice)))
+    letter_filter = LetterFilter(exchange, None, cause, frozenset(numbers) if numbers else None)
+    raise SystemExit(asyncio.run(_replay(reached(current()), letter_filter)))
 
 
-async def _replay(settings: Settings, choice: Choice) -> int:
+async def _replay(settings: Settings, letter_filter: LetterFilter) -> int:
     async with Reader(settings.kafka) as reader:
         seen: set[Identity] = set()
         chosen = [
             (number, letter)
-            async for number, letter in dead.read(reader)
-            if letter is not None and dead.is_first(letter, seen) and choice.takes(number, letter)
+            async for number, letter in dead_letters.read(reader)
+            if letter is not None
+            and dead_letters.is_first(letter, seen)
+            and letter_filter.matches(number, letter)
         ]
-    missing = set(choice.numbers or ()) - {number for number, _ in chosen}
+    missing = set(letter_filter.numbers or ()) - {number for number, _ in chosen}
     for number in sorted(missing):
         click.echo(
             f"{number}: refused: {topics.DLQ} has no such dead letter, or an earlier one of its record"
@@ -186,4 +188,4 @@ async def _replay(settings: Settings, choice: Choice) -> int:
         trades += outcome.trades
     refused = len(chosen) + len(missing) - back
     click.echo(f"{back:,} letters put back as {trades:,} raw records, {refused:,} refused")
-    return int(choice.numbers is not None and refused > 0)
+    return int(letter_filter.numbers is not None and refused > 0)

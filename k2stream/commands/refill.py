@@ -77,4 +77,4 @@ def _route(settings: Settings, table: str) -> tuple[Route, Destination]:
 async def _held(settings: KafkaSettings, route: Route) -> OffsetRanges:
     counts: Mapping[str, int] = {topic.name: topic.partitions for topic in topics.declared(settings)}
     async with Reader(settings) as reader:
-        return await reader.held(route.topic, counts[route.topic])
+        return await reader.retained(route.topic, counts[route.topic])

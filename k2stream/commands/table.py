@@ -54,8 +54,8 @@ async def _list(settings: Settings, tables: dict[str, Readable]) -> None:
     async with Reader(settings.kafka) as reader:
         for name, readable in tables.items():
             topic, partitions = readable.table.changelog_topic_name, readable.table.partitions or 1
-            held = await reader.held(topic, partitions) if await reader.exists(topic) else {}
-            entries = sum(end - begin for begin, end in held.values())
+            retained = await reader.retained(topic, partitions) if await reader.exists(topic) else {}
+            entries = sum(end - begin for begin, end in retained.values())
             shown.add_row(name, f"{entries:,}", str(partitions), readable.table.help, topic)
     Console().print(shown)
 

@@ -41,6 +41,6 @@ async def _counts(settings: KafkaSettings) -> dict[str, int]:
     async with Reader(settings) as reader:
         for topic in declared.declared(settings):
             exists = await reader.exists(topic.name)
-            stretches = await reader.held(topic.name, topic.partitions) if exists else {}
+            stretches = await reader.retained(topic.name, topic.partitions) if exists else {}
             found[topic.name] = sum(end - begin for begin, end in stretches.values())
     return found

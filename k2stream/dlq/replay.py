@@ -12,7 +12,7 @@ import msgspec
 
 from k2stream import topics
 from k2stream.deadletter import DeadLetter
-from k2stream.dlq.notes import Id, Replay, ReplayNote, fold
+from k2stream.dlq.claims import Id, Replay, ReplayNote, replay_states
 from k2stream.dlq.plan import HEADER, LetterPlan, Refused, plan
 from k2stream.dlq.sinks import put
 from k2stream.kafka.creation import ensure_topics
@@ -49,12 +49,12 @@ async def replays(reader: Reader) -> dict[Id, Replay]:
     """The state of each dead letter in the log of replays; empty before the first replay."""
     if not await reader.exists(topics.DLQ_REPLAYS):
         return {}
-    held = await reader.held(topics.DLQ_REPLAYS, 1)
+    retained = await reader.retained(topics.DLQ_REPLAYS, 1)
     log: list[tuple[int, ReplayNote]] = []
-    async for record in reader.read(topics.DLQ_REPLAYS, held):
-        with suppress(msgspec.DecodeError):  # a record of another program: all notes decode
+    async for record in reader.read(topics.DLQ_REPLAYS, retained):
+        with suppress(msgspec.DecodeError):  # a record of another program: all entries decode
             log.append((record.timestamp, _decoder.decode(record.value or b"")))
-    return fold(log)
+    return replay_states(log)
 
 
 async def replay(
@@ -94,8 +94,8 @@ async def _complete(
     """The plan with the raw record's key, if the value does not contain it. Raises Refused."""
     if all(row.key for row in found.rows):
         return found
-    held = await reader.held(found.topic, settings.raw_partitions(letter.exchange))
-    begin, end = held.get(letter.partition, (0, 0))
+    retained = await reader.retained(found.topic, settings.raw_partitions(letter.exchange))
+    begin, end = retained.get(letter.partition, (0, 0))
     if not begin <= letter.offset < end:
         raise Refused(
             f"{letter.exchange} still cannot read it, and its raw record, with its key, has expired"
@@ -138,11 +138,11 @@ class _Run:
         for exchange in topics.EXCHANGES:
             if any(item.plan.topic == topics.raw(exchange) for item in items):
                 count = self._settings.kafka.raw_partitions(exchange)
-                ends[topics.raw(exchange)] = await self._reader.held(topics.raw(exchange), count)
+                ends[topics.raw(exchange)] = await self._reader.retained(topics.raw(exchange), count)
         for item in items:
             raw = ends.get(item.plan.topic)  # None for a sink's dead letter
             after = {row.partition: raw[row.partition][1] for row in item.plan.rows} if raw else {}
-            await self._note(ReplayNote(item.id, self._name, item.plan.topic, after))
+            await self._append(ReplayNote(item.id, self._name, item.plan.topic, after))
         await self._producer.flush()
 
     async def _write(self, item: Item, earlier: _Earlier) -> ReplayOutcome:
@@ -163,7 +163,7 @@ class _Run:
             metadata = await future
             places[index] = (metadata.partition, metadata.offset)
         written = [places[index] for index in sorted(places)]
-        await (await self._note(ReplayNote(item.id, self._name, item.plan.topic, written=written)))
+        await (await self._append(ReplayNote(item.id, self._name, item.plan.topic, written=written)))
         where = ", ".join(f"[{partition}] offset {offset}" for partition, offset in written)
         text = f"put back: {item.plan.topic}{where}"
         if len(sent) < len(written):
@@ -179,12 +179,12 @@ class _Run:
         except Refused as reason:
             return ReplayOutcome(item.id.number, 0, f"refused: {reason}")
         written = [(letter.partition, letter.offset)]
-        await (await self._note(ReplayNote(item.id, self._name, item.plan.topic, written=written)))
-        held = "" if rows else ", which had it already"
-        return ReplayOutcome(item.id.number, 1, f"put back: into {letter.reader}{held}")
+        await (await self._append(ReplayNote(item.id, self._name, item.plan.topic, written=written)))
+        already = "" if rows else ", which had it already"
+        return ReplayOutcome(item.id.number, 1, f"put back: into {letter.reader}{already}")
 
-    async def _note(self, note: ReplayNote) -> Awaitable[object]:
-        key, value = str(note.letter.number).encode(), msgspec.json.encode(note)
+    async def _append(self, entry: ReplayNote) -> Awaitable[object]:
+        key, value = str(entry.letter.number).encode(), msgspec.json.encode(entry)
         return await self._producer.send(topics.DLQ_REPLAYS, value, key, partition=0)
 
     async def _earlier(self, again: Sequence[tuple[Item, Replay]]) -> _Earlier:
@@ -193,15 +193,15 @@ class _Run:
         raws = set(map(topics.raw, topics.EXCHANGES))
         for topic in {replay.topic for _, replay in again} & raws:
             exchange = topics.exchange_of(topic)
-            held = await self._reader.held(topic, self._settings.kafka.raw_partitions(exchange))
+            retained = await self._reader.retained(topic, self._settings.kafka.raw_partitions(exchange))
             after: dict[int, int] = {}
             for item, replay in again:
                 if replay.topic == topic:
-                    if any(held[partition][0] > offset for partition, offset in replay.after.items()):
+                    if any(retained[partition][0] > offset for partition, offset in replay.after.items()):
                         earlier.lost.add(item.id)
                     for partition, offset in replay.after.items():
                         after[partition] = min(offset, after.get(partition, offset))
-            stretches = {p: (max(offset, held[p][0]), held[p][1]) for p, offset in after.items()}
+            stretches = {p: (max(offset, retained[p][0]), retained[p][1]) for p, offset in after.items()}
             async for record in self._reader.read(topic, stretches):
                 for name, value in record.headers:
                     if name == HEADER:

@@ -45,7 +45,7 @@ class Reader:
         """Whether the broker has the topic."""
         return topic in await self._consumer.topics()
 
-    async def held(self, topic: str, partitions: int) -> OffsetRanges:
+    async def retained(self, topic: str, partitions: int) -> OffsetRanges:
         """The offset ranges that the broker retains now. Raises ConfigError when the topic does not exist."""
         if not await self.exists(topic):
             raise ConfigError(f"topic {topic} does not exist on this broker: start what writes it (`k2 up`)")
@@ -54,11 +54,13 @@ class Reader:
         return {tp.partition: (begin[tp], end[tp]) for tp in tps}
 
     async def since(self, topic: str, partitions: int, ms: int) -> OffsetRanges:
-        """As `held`, but only from the first record on whose timestamp is at least `ms`."""
-        held = await self.held(topic, partitions)
-        begins = await self._consumer.offsets_for_times({TopicPartition(topic, n): max(ms, 0) for n in held})
+        """As `retained`, but only from the first record on whose timestamp is at least `ms`."""
+        retained = await self.retained(topic, partitions)
+        begins = await self._consumer.offsets_for_times(
+            {TopicPartition(topic, n): max(ms, 0) for n in retained}
+        )
         found = {tp.partition: begin.offset for tp, begin in begins.items() if begin is not None}
-        return {number: (found.get(number, end), end) for number, (_, end) in held.items()}
+        return {number: (found.get(number, end), end) for number, (_, end) in retained.items()}
 
     async def shown(self, wanted: Mapping[TP, int]) -> dict[TP, Shown]:
         """What the broker shows of partitions, and of one offset each (-1: no offset)."""

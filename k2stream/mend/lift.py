@@ -62,7 +62,7 @@ async def lift(settings: KafkaSettings, todo: Lift, say: Say) -> int:
     """Do it; returns the first offset of the log afterwards. After a kill, another run finishes it."""
     async with producing(settings, compressed=True) as producer:
         async with Reader(settings) as reader:
-            (_, end) = (await reader.held(todo.topic, todo.partition + 1))[todo.partition]
+            (_, end) = (await reader.retained(todo.topic, todo.partition + 1))[todo.partition]
         while end < todo.used:
             end = await producer.occupy(TP(todo.topic, todo.partition), todo.used - end)
         say(f"{todo.topic}[{todo.partition}]: offsets up to {max(end, todo.used) - 1} are taken")
@@ -75,7 +75,7 @@ async def lift(settings: KafkaSettings, todo: Lift, say: Say) -> int:
 async def _copy(settings: KafkaSettings, producer: DurableProducer, todo: Lift) -> int:
     """Publish the new records below `used` again, starting after the last one that was copied before."""
     async with Reader(settings) as reader:
-        (begin, end) = (await reader.held(todo.topic, todo.partition + 1))[todo.partition]
+        (begin, end) = (await reader.retained(todo.topic, todo.partition + 1))[todo.partition]
         done = -1
         async for record in reader.read(todo.topic, {todo.partition: (max(todo.used, begin), end)}):
             done = max([done, *_copied(record)])

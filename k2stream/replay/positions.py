@@ -62,8 +62,8 @@ async def after(
     for table, route in ROUTES.items():
         last = {number: end - 1 for (name, number), end in covered.items() if topics.raw(name) == route.topic}
         if not last:
-            held = await reader.held(route.topic, settings.normalized_partitions)
-            last = {number: end - 1 for number, (_, end) in held.items()}
+            retained = await reader.retained(route.topic, settings.normalized_partitions)
+            last = {number: end - 1 for number, (_, end) in retained.items()}
         silver = route.topic == topics.NORMALIZED
         found[table] = {
             SourcePartition(route.topic, number): SinkPosition(

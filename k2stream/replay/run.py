@@ -61,22 +61,22 @@ class TierWriter:
     def __init__(self, tiers: Tiers, rows: int) -> None:
         self._tiers = tiers
         self._rows = rows
-        self._held: defaultdict[str, list[pa.Table]] = defaultdict(list)
+        self._buffered: defaultdict[str, list[pa.Table]] = defaultdict(list)
 
     def put(self, made: Rows) -> None:
         """Buffer rows, and write the table's buffer when it is large."""
-        held = self._held[made.route.table]
-        held.append(made.rows)
-        if sum(map(len, held)) >= self._rows:
+        buffered = self._buffered[made.route.table]
+        buffered.append(made.rows)
+        if sum(map(len, buffered)) >= self._rows:
             self._write(made.route.table)
 
     def finish(self) -> None:
         """Write everything that is buffered."""
-        for table in list(self._held):
+        for table in list(self._buffered):
             self._write(table)
 
     def _write(self, table: str) -> None:
-        rows = joined(self._held.pop(table))
+        rows = joined(self._buffered.pop(table))
         for tier in self._tiers if len(rows) else ():
             tier.write(table, rows)
 

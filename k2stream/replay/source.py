@@ -32,13 +32,13 @@ class SourceRange(NamedTuple):
 
 
 def stretch(
-    origin: Origin, exchange: str, partition: int, held: tuple[int, int], cold_end: int
+    origin: Origin, exchange: str, partition: int, retained: tuple[int, int], cold_end: int
 ) -> SourceRange:
     """The stretch of a partition that Kafka retains at [begin, end), the cold tier below `cold_end`.
 
     Raises ConfigError when a hole is between them, or when the cold tier was filled from an earlier topic.
     """
-    begin, end = held
+    begin, end = retained
     where = f"{topics.raw(exchange)}[{partition}]"
     if origin == "cold":
         return SourceRange(exchange, partition, cold_end, cold_end)
@@ -68,9 +68,9 @@ async def plan(
     for exchange in topics.EXCHANGES:
         topic, count = topics.raw(exchange), settings.raw_partitions(exchange)
         cold = read.find(catalog, layer_tables.BRONZE[exchange].cold)
-        held = await reader.held(topic, count)  # after `cold`, so that a running sink is never ahead
+        retained = await reader.retained(topic, count)  # after `cold`, so that a running sink is never ahead
         for number in range(count):
-            found.append(stretch(origin, exchange, number, held[number], read.end(cold, topic, number)))
+            found.append(stretch(origin, exchange, number, retained[number], read.end(cold, topic, number)))
     return found
 
 
@@ -78,20 +78,20 @@ async def batches(
     reader: Reader, bronze: Bronze, part: SourceRange, size: int, note: Callable[[str], None]
 ) -> AsyncIterator[RecordBatch]:
     """The records of a stretch, in batches that end at multiples of `size`, whatever sizes are delivered."""
-    held: list[RecordBatch] = []
+    buffered: list[RecordBatch] = []
     async for batch in _all(reader, bronze, part, note):
         rest = batch
         while len(rest):
-            first = int((held[0] if held else rest).offsets[0])
+            first = int((buffered[0] if buffered else rest).offsets[0])
             end = (first // size + 1) * size
             count = int(np.searchsorted(rest.offsets, end))
-            held += [_cut(rest, 0, count)] if count else []
+            buffered += [_cut(rest, 0, count)] if count else []
             if count == len(rest) and rest.offsets[-1] < end - 1:
                 break
-            yield together(held)
-            held, rest = [], _cut(rest, count, len(rest))
-    if held:
-        yield together(held)
+            yield together(buffered)
+            buffered, rest = [], _cut(rest, count, len(rest))
+    if buffered:
+        yield together(buffered)
 
 
 async def _all(

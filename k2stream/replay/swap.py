@@ -20,8 +20,8 @@ async def check(settings: Settings, covered: Ends) -> None:
     await check_still(settings)
     async with Reader(settings.kafka) as reader:
         for exchange in topics.EXCHANGES:
-            held = await reader.held(topics.raw(exchange), settings.kafka.raw_partitions(exchange))
-            for number, (_, end) in held.items():
+            retained = await reader.retained(topics.raw(exchange), settings.kafka.raw_partitions(exchange))
+            for number, (_, end) in retained.items():
                 if covered[exchange, number] != end:
                     raise ConfigError(
                         f"{topics.raw(exchange)}[{number}] ends at {end}, the replay at "

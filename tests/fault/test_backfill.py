@@ -9,7 +9,7 @@ import pytest
 from k2stream import instruments, topics
 from k2stream.backfill import past
 from k2stream.backfill.past import BackfillReport
-from k2stream.backfill.resume import BackfillNote
+from k2stream.backfill.resume import BackfillFile
 from k2stream.backfill.span import TradeSpan
 from k2stream.model import clock
 from k2stream.simulator.faults import FaultKind
@@ -49,7 +49,7 @@ async def test_a_backfill_makes_every_layer_whole(tmp_path):
         for item in (*listed, listed[-1]):
             done = await past.run(platform.settings, item, span, quietly)
             results += Counter(
-                {"trades told": done.told, "trades published": done.published, "recomputed": done.candles}
+                {"trades told": done.fetched, "trades published": done.published, "recomputed": done.candles}
             )
             assert done.candles
         made = {name: held["generated_trades"] for name, held in (await stats(platform)).items()}
@@ -70,4 +70,4 @@ async def broken_off(settings, item, span):
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert BackfillNote(settings.local.data_path, item, span).read().told
+    assert BackfillFile(settings.local.data_path, item, span).read().fetched

@@ -18,8 +18,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from k2stream import exchanges, instruments, topics
 from k2stream.avro import registry, trades
 from k2stream.backfill import outages
-from k2stream.backfill.held import last_received
 from k2stream.backfill.output import Output
+from k2stream.backfill.retained import last_received
 from k2stream.backfill.task import Task
 from k2stream.exchanges import raw
 from k2stream.exchanges.rest.spec import Page, Past

@@ -39,7 +39,7 @@ async def publish(at, topic, numbers):
 
 async def read(at, topic):
     async with Reader(at.kafka) as reader:
-        held = await reader.held(topic, 1)
+        held = await reader.retained(topic, 1)
         found = [(item.offset, msgspec.json.decode(item.value)) async for item in reader.read(topic, held)]
     return held[0], found
 

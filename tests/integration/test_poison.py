@@ -32,7 +32,7 @@ READ = {
 
 async def letters(config):
     async with Reader(config.kafka) as reader:
-        log = reader.read(topics.DLQ, await reader.held(topics.DLQ, 1))
+        log = reader.read(topics.DLQ, await reader.retained(topics.DLQ, 1))
         return [msgspec.json.decode(record.value, type=DeadLetter) async for record in log]
 
 

@@ -38,7 +38,7 @@ async def test_a_stretch_whose_beginning_expired_is_not_empty(at, columnar):
     name = f"{TOPIC}-{columnar}"
     await filled(at, name)
     async with Reader(at.kafka, columnar=columnar) as reader:
-        held = await reader.held(name, 1)
+        held = await reader.retained(name, 1)
         await expire(at, name, 10)
         with pytest.raises(Expired, match=rf"{name}\[0\] has no offset 0"):
             async for _ in reader.read(name, held):
@@ -55,6 +55,6 @@ async def test_the_audit_and_the_oracle_do_not_take_it_for_empty(at):
                 pass
     with pytest.raises(ConfigError, match="expired or were cut off"):
         async for _ in raw_log.read_to_end(
-            at.kafka, name, {0: raw_log.HeldOffsets(0, 100)}
+            at.kafka, name, {0: raw_log.RetainedOffsets(0, 100)}
         ):  # as it was a moment ago
             pass

@@ -207,7 +207,7 @@ async def damage(settings):
         )
     changelog = "k2-candles-ohlcv_1m-changelog"
     async with Reader(settings.kafka) as reader:
-        held = await reader.held(changelog, settings.kafka.normalized_partitions)
+        held = await reader.retained(changelog, settings.kafka.normalized_partitions)
         entries = [record async for record in reader.read(changelog, held)]
         record = [record for record in entries if not record.key.startswith(RESERVED)][-1]
     wrong = msgspec.structs.replace(loads_state(record.value), high=10**30, raw_offset=10**9)
@@ -255,7 +255,7 @@ async def test_a_replay_repairs_what_was_damaged_and_the_workers_go_on_exactly(t
 
         await stop(platform)
         async with Reader(reached.kafka) as reader:
-            ends = await reader.held(topics.raw("binance"), 2)
+            ends = await reader.retained(topics.raw("binance"), 2)
         await expire(reached, topics.raw("binance"), 0, ends[0][1] // 2)
         await expire(reached, topics.raw("binance"), 1, ends[1][1])
         for origin in ("auto", "cold"):
@@ -292,7 +292,7 @@ async def test_what_expired_before_a_sink_read_it_is_reported_and_filled_by_a_re
             for group in ("k2-normalize", "k2-candles", "k2-cold"):
                 assert await lags.passed(group, 60), group
         async with Reader(reached.kafka) as reader:
-            ends = await reader.held(topics.NORMALIZED, reached.kafka.normalized_partitions)
+            ends = await reader.retained(topics.NORMALIZED, reached.kafka.normalized_partitions)
         for number, (_, end) in ends.items():
             await expire(reached, topics.NORMALIZED, number, end)
         await platform._start_worker(next(spec for spec in WORKERS if spec.role == "hot"))

@@ -16,8 +16,8 @@ from aiokafka import AIOKafkaProducer
 from k2stream import deadletter, topics
 from k2stream.avro import registry, trades
 from k2stream.deadletter import DeadLetter
-from k2stream.dlq import notes
-from k2stream.dlq.notes import Id, ReplayNote
+from k2stream.dlq import claims
+from k2stream.dlq.claims import Id, ReplayNote
 from k2stream.dlq.plan import HEADER, plan
 from k2stream.dlq.replay import replay, replays
 from k2stream.embedded.ports import free_port
@@ -112,7 +112,7 @@ async def rows(settings, name, *arguments):
 
 async def records(settings, topic, partitions, begins=None):
     async with Reader(settings.kafka) as reader:
-        held = await reader.held(topic, partitions)
+        held = await reader.retained(topic, partitions)
         begins = begins or {}
         wanted = {p: (begins.get(p, begin), end) for p, (begin, end) in held.items()}
         return [record async for record in reader.read(topic, wanted)]
@@ -120,7 +120,7 @@ async def records(settings, topic, partitions, begins=None):
 
 async def ends(settings, topic, partitions):
     async with Reader(settings.kafka) as reader:
-        return {p: end for p, (_, end) in (await reader.held(topic, partitions)).items()}
+        return {p: end for p, (_, end) in (await reader.retained(topic, partitions)).items()}
 
 
 async def waiting(settings, group, topic, partitions):
@@ -262,7 +262,7 @@ async def test_a_replay_that_was_broken_off_is_finished_not_repeated(settings, p
     (outcome,) = [outcome async for outcome in replay(settings, [(number, letter)])]
     assert outcome.trades == 0
     assert "another run" in outcome.text
-    monkeypatch.setattr(notes, "LEASE_MS", -1)
+    monkeypatch.setattr(claims, "LEASE_MS", -1)
     (outcome,) = [outcome async for outcome in replay(settings, [(number, letter)])]
     assert outcome.trades == 2
     assert "1 of them by a run that was broken off" in outcome.text

@@ -20,7 +20,7 @@ from k2stream.kafka.client import client_options
 from k2stream.kafka.lag import LagReader
 from k2stream.platform.platform import Platform, Simulation
 from k2stream.platform.running import Running
-from k2stream.reconcile.oracle.raw_log import held, read_to_end
+from k2stream.reconcile.oracle.raw_log import read_to_end, retained
 from k2stream.reconcile.oracle.run import Report, verify
 from k2stream.reconcile.settle import settle
 from k2stream.resources import SCHEMAS
@@ -63,7 +63,7 @@ async def found(tmp_path_factory):
     async with Platform(given, Simulation(150, 5)) as platform:
         made = Found(platform)
         async with LagReader(platform.settings) as lags:
-            while sum((await held(platform.settings.kafka, topics.NORMALIZED))[0]) < ENOUGH:
+            while sum((await retained(platform.settings.kafka, topics.NORMALIZED))[0]) < ENOUGH:
                 await lags.passed("k2-normalize", 1)
         running = Running(platform.settings, platform.urls, platform.refused)
         made.running = await made.now(lambda: settle(running))
@@ -275,5 +275,5 @@ def encoded(before, fields, schema):
 
 async def expire(settings, topic):
     """Half of a topic's records are gone, as after 48 hours."""
-    end = (await held(settings.kafka, topic))[0].end
+    end = (await retained(settings.kafka, topic))[0].end
     await kafka.expire(settings.kafka.bootstrap, topic, 0, end // 2)

@@ -48,10 +48,10 @@ LISTED = (
     ),
     Listed(
         "fetched trades count as a sign of life",
-        "k2stream/backfill/held.py",
+        "k2stream/backfill/retained.py",
         "(item.k2_unread or item.k2_recv for item in records if not item.k2_backfilled)",
         "(item.k2_unread or item.k2_recv for item in records)",
-        "tests/unit/backfill/test_held.py::test_fetched_trades_are_no_sign_of_life",
+        "tests/unit/backfill/test_retained.py::test_fetched_trades_are_no_sign_of_life",
     ),
     Listed(
         "an outage filled without its upper margin",
@@ -92,9 +92,9 @@ LISTED = (
     ),
     Listed(
         "made-up Kraken ordinals forgotten by the trade's own time",
-        "k2stream/normalizer/continuity/told.py",
-        "told.seen = newest\n    told.links",
-        "told.seen = time\n    told.links",
+        "k2stream/normalizer/continuity/reports.py",
+        "reported.seen = newest\n    reported.links",
+        "reported.seen = time\n    reported.links",
         "tests/property/test_continuity.py::"
         "test_the_likes_of_a_trade_are_forgotten_by_the_symbols_time_not_by_their_own",
     ),

@@ -22,38 +22,38 @@ trades = st.lists(
 )
 
 
-def most_pairs(told, held):
+def most_pairs(fetched, known):
     """How many can be paired at most, by trying all."""
-    if not told:
+    if not fetched:
         return 0
-    first, rest = told[0], told[1:]
-    partners = {time for time in held if abs(time - first) <= 1}
-    return max([most_pairs(rest, held), *(1 + most_pairs(rest, without(held, time)) for time in partners)])
+    first, rest = fetched[0], fetched[1:]
+    partners = {time for time in known if abs(time - first) <= 1}
+    return max([most_pairs(rest, known), *(1 + most_pairs(rest, without(known, time)) for time in partners)])
 
 
-def without(held, time):
-    at = held.index(time)
-    return held[:at] + held[at + 1 :]
+def without(known, time):
+    at = known.index(time)
+    return known[:at] + known[at + 1 :]
 
 
 @given(times, times)
-def test_no_pairing_leaves_fewer(told, held):
-    assert len(unmatched(told, held)) == len(told) - most_pairs(told, held)
+def test_no_pairing_leaves_fewer(fetched, known):
+    assert len(unmatched(fetched, known)) == len(fetched) - most_pairs(fetched, known)
 
 
 @pytest.mark.parametrize("price", ["sNaN", "NaN", "-sNaN12", "Infinity", "-inf", "x", "1e999999999999"])
 def test_what_is_no_number_is_compared_as_text(price):
-    told = [Past(1, 1_000_000, row(price, "b", 0))]
-    records, _ = raw.decode(KRAKEN, [raw.record(told[0].trade, 0, "", 0)])
+    fetched = [Past(1, 1_000_000, row(price, "b", 0))]
+    records, _ = raw.decode(KRAKEN, [raw.record(fetched[0].trade, 0, "", 0)])
     (content,) = contents(KRAKEN.normalize(records))
-    assert absent(KRAKEN, told, {}) == told
-    assert absent(KRAKEN, told, {content: [1_000_000]}) == []
+    assert absent(KRAKEN, fetched, {}) == fetched
+    assert absent(KRAKEN, fetched, {content: [1_000_000]}) == []
 
 
 @given(times)
-def test_what_is_held_is_not_missing_however_it_was_rounded(told):
+def test_what_is_held_is_not_missing_however_it_was_rounded(fetched):
     for shift in (-1, 0, 1):
-        assert unmatched(told, [time + shift for time in told]) == []
+        assert unmatched(fetched, [time + shift for time in fetched]) == []
 
 
 def row(price, side, time, digits=""):
@@ -65,15 +65,15 @@ def row(price, side, time, digits=""):
 
 @given(trades, trades)
 def test_exactly_the_excess_is_absent_and_nothing_once_it_is_there(lost, came):
-    told = [
+    fetched = [
         Past(number, 1_000_000 + time, row(price, side, time, "7"))
         for number, (price, side, time) in enumerate(lost + came)
     ]
     before = [row(*trade) for trade in came]
-    missing = absent(KRAKEN, told, held(before))
-    assert Counter(map(alike, missing)) == Counter(map(alike, told)) - Counter(map(known, came))
+    missing = absent(KRAKEN, fetched, stored_contents(before))
+    assert Counter(map(alike, missing)) == Counter(map(alike, fetched)) - Counter(map(known, came))
     assert missing == sorted(missing)
-    assert absent(KRAKEN, told, held(before + [item.trade for item in missing])) == []
+    assert absent(KRAKEN, fetched, stored_contents(before + [item.trade for item in missing])) == []
 
 
 def alike(item):
@@ -86,7 +86,7 @@ def known(trade):
     return float(price), side, time
 
 
-def held(found):
+def stored_contents(found):
     records, bad = raw.decode(KRAKEN, [raw.record(trade, 1, "c", 0) for trade in found])
     assert not bad
     columns = KRAKEN.normalize(records)

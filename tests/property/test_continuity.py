@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2stream.backfill.contents import HeldContents
+from k2stream.backfill.contents import TradeContents
 from k2stream.exchanges.spec import Continuity
 from k2stream.model.events import EventKind
 from k2stream.model.trade import TradeColumns
-from k2stream.normalizer.continuity import ContinuityState, check, holes, made, recent
+from k2stream.normalizer.continuity import ContinuityState, check, content_ids, recent, unseen_ids
 
 
 def columns(rows, *, numbered=True):
@@ -111,7 +111,7 @@ def test_a_gap_began_with_the_newest_trade_before_it_however_the_batches_are_cut
 @given(st.lists(st.tuples(symbol, st.just(""), st.integers(0, 200), quality), max_size=60), cuts)
 def test_bounded_holes_do_not_depend_on_the_batches(rows, at):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(holes, "MAX_HOLES", 3)
+        patch.setattr(unseen_ids, "MAX_RANGES", 3)
         assert in_batches(Continuity.CONTIGUOUS, rows, cut(rows, at)) == in_batches(
             Continuity.CONTIGUOUS, rows, []
         )
@@ -125,9 +125,9 @@ contents = st.lists(st.tuples(symbol, st.sampled_from("12"), st.integers(0, 6)),
 @given(contents, cuts, st.sampled_from([2, 100]))
 def test_made_ids_are_unique_near_in_time_and_the_same_in_any_batches(rows, at, limit):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(made, "RECENT_US", 3)
-        patch.setattr(made, "RECENT", 0)
-        patch.setattr(made, "MAX_RECENT", limit)
+        patch.setattr(content_ids, "RECENT_US", 3)
+        patch.setattr(content_ids, "RECENT", 0)
+        patch.setattr(content_ids, "MAX_RECENT", limit)
         keep, ids, gaps, duplicates, states = in_batches(Continuity.NONE, rows, cut(rows, at), numbered=False)
         assert all(keep) and not gaps and not duplicates
         _, whole_ids, _, _, whole_states = in_batches(Continuity.NONE, rows, [], numbered=False)
@@ -192,8 +192,8 @@ def test_restarts_and_doubts_are_the_same_in_any_batches(rows, at, limit):
 
 def test_the_likes_of_a_trade_are_forgotten_by_the_symbols_time_not_by_their_own(monkeypatch):
     """A trade behind the newest one came just now: its next like is the second, with an id of its own."""
-    monkeypatch.setattr(made, "RECENT", 0)
-    second = made.RECENT_US
+    monkeypatch.setattr(content_ids, "RECENT", 0)
+    second = content_ids.RECENT_US
     newest, behind, later = ("A", "1", 7 * second), ("A", "1", 5 * second), ("A", "2", 15 * second // 2)
     rows = [newest, behind, newest, later, behind]
     for at in ([], [2], [4]):
@@ -238,7 +238,7 @@ def test_what_several_connections_tell_counts_once(made, at):
         most |= Counter(row[1:] for row in told if row[0] == link)
     kept = Counter(row[1:] for row, good in zip(told, keep, strict=True) if good)
     assert kept == most and not kept - Counter(happened)
-    held = HeldContents()
+    held = TradeContents()
     for link, time, price in told:
         held.add((price,), time, link)
     assert Counter((time, price) for (price,), times in held.times().items() for time in times) == kept

@@ -50,12 +50,12 @@ SCHEMA = pa.schema([SILVER.field(name) if name != "side" else ("side", pa.string
 
 def recomputed(trades, span, retention):
     """As `recompute` does it, day by day."""
-    held = Canonical(INSTRUMENT, None, table(trades))
+    stored = Canonical(INSTRUMENT, None, table(trades))
     first = span.start // DAY * DAY
-    newest = held.newest(first)
+    newest = stored.newest(first)
     found = {}
     for start in range(first, span.end, DAY):
-        day = held.trades_in(TradeSpan(start, start + DAY))
+        day = stored.trades_in(TradeSpan(start, start + DAY))
         wanted = TradeSpan(max(start, span.start), min(start + DAY, span.end))
         for timeframe, windows in forgotten(day, wanted, newest, retention, GRACE):
             for opened, state in windows:
@@ -73,10 +73,10 @@ def test_with_what_the_tables_have_it_is_every_candle(trades, at, retention):
     wanted, _ = expected(trades)
     times = [trade.timestamp for trade in trades]
     past = recomputed(trades, TradeSpan(min(times), max(times) + 1), retention)
-    held = worker.candles()
+    stored = worker.candles()
     assert past.items() <= wanted.items()
-    assert held.items() <= wanted.items()
-    assert past.keys() | held.keys() == wanted.keys()
+    assert stored.items() <= wanted.items()
+    assert past.keys() | stored.keys() == wanted.keys()
 
 
 @given(streams(keys=(KEY,), backfilled=True), st.integers(0, 40), st.integers(1, 400))

@@ -9,7 +9,7 @@ from k2stream import exchanges
 from k2stream.backfill.span import TradeSpan, chunks
 from k2stream.exchanges.rest.spec import Past
 from k2stream.model.trade import RawTrade
-from tests.unit.backfill.told import Told
+from tests.unit.backfill.fake_rest import FakeRestClient
 
 LIMIT = 4
 steps = st.lists(st.tuples(st.integers(1, 3) | st.just(50), st.integers(0, 6)), max_size=40)
@@ -24,14 +24,14 @@ def trades(steps, first):
     return found
 
 
-def client(name, told):
+def client(name, fetched):
     exchange = exchanges.get(name)
     assert exchange.history is not None
     by_id = exchange.history.by_id
     few = replace(exchange.history, limit=LIMIT)
     if by_id:
         few = replace(few, by_id=lambda *asked: limited(by_id(*asked)))
-    return Told(replace(exchange, history=few), {"S": told}, LIMIT)
+    return FakeRestClient(replace(exchange, history=few), {"S": fetched}, LIMIT)
 
 
 def limited(request):
@@ -52,29 +52,29 @@ async def ids(client, span, cursor=None):
 async def test_by_ids(name, steps, first, span, data):
     if name == "coinbase":  # its ids have no hole as long as a page
         steps = [(min(skipped, 2), later) for skipped, later in steps]
-    told = trades(steps, first)
-    found, cursors = await ids(client(name, told), span)
+    fetched = trades(steps, first)
+    found, cursors = await ids(client(name, fetched), span)
     flat = [number for page in found for number in page]
-    assert flat == [item.id for item in told if span.start <= item.time < span.end]
+    assert flat == [item.id for item in fetched if span.start <= item.time < span.end]
     if cursors:
         at = data.draw(st.integers(0, len(cursors) - 1))
-        rest, _ = await ids(client(name, told), span, cursors[at])
+        rest, _ = await ids(client(name, fetched), span, cursors[at])
         assert [n for page in rest for n in page] == [n for page in found[at + 1 :] for n in page]
 
 
 @given(steps, spans, st.data())
 async def test_by_time(steps, span, data):
     together = data.draw(st.integers(0, 2))  # a few of one time fit a page
-    told = trades(
+    fetched = trades(
         [
             (1, max(later, 1) if number % (together + 1) == 0 else 0)
             for number, (_, later) in enumerate(steps)
         ],
         0,
     )
-    found, cursors = await ids(client("kraken", told), span)
+    found, cursors = await ids(client("kraken", fetched), span)
     flat = [number for page in found for number in page]
-    assert flat == [item.id for item in told if span.start <= item.time < span.end]
+    assert flat == [item.id for item in fetched if span.start <= item.time < span.end]
     at = data.draw(st.integers(0, len(cursors) - 1))
-    rest, _ = await ids(client("kraken", told), span, cursors[at])
+    rest, _ = await ids(client("kraken", fetched), span, cursors[at])
     assert [n for page in rest for n in page] == [n for page in found[at + 1 :] for n in page]

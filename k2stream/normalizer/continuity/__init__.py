@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from k2stream.exchanges.spec import Continuity
 from k2stream.model.events import EventKind
 from k2stream.model.trade import TradeColumns
-from k2stream.normalizer.continuity import content, ids, made
+from k2stream.normalizer.continuity import content, content_ids, ids
 from k2stream.normalizer.continuity.content import Hashes
 from k2stream.normalizer.continuity.state import Checked, ContinuityState, Ids
 
@@ -42,7 +42,7 @@ def check(
     if hashes is None:
         hashes = content.parsed(columns)
     if continuity is Continuity.NONE:
-        return made.check(columns, states, usable, hashes)
+        return content_ids.check(columns, states, usable, hashes)
     return ids.check(columns, states, usable, hashes, _UNSEEN[continuity])
 
 

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.model.trade import TradeColumns
-from k2stream.normalizer.continuity import told
+from k2stream.normalizer.continuity import reports
 
 
 class Ids(msgspec.Struct, array_like=True):
     """The ids of one numbering that were seen: all up to `high` except those in `holes`.
 
-    `holes` are [first, last] ranges, ascending; the ids below the first one ever seen are a hole too. `time`
-    is the newest trade time in µs, -1 in a state of an earlier release. `last` is the highest id that an
+    `holes` are ranges [first, last] of unseen ids, ascending, the first one below the first id ever seen.
+    `time` is the newest trade time in µs, -1 in a state of an earlier release. `last` is the highest id an
     aggregated trade covered, -1 for plain trades. `recent` has the last trades (recent.py). `epoch` counts
     how often the ids have started again, last at `since` (trade time in µs); `past` has the earlier epochs.
     """
@@ -35,14 +35,14 @@ class Ids(msgspec.Struct, array_like=True):
 class ContinuityState(msgspec.Struct, omit_defaults=True):
     """The continuity state of one symbol, stored as plain JSON in a changelog.
 
-    `ids` are by numbering ("" for plain trades); `newest` is the newest trade time in µs. `told` has the last
-    trades of exchanges without ids; earlier releases used `recent` instead.
+    `ids` are by numbering ("" for plain trades); `newest` is the newest trade time in µs. `reported` has the
+    last trades of exchanges without ids; earlier releases used `recent` instead.
     """
 
     ids: dict[str, Ids] = {}
     newest: int = 0
     recent: dict[str, tuple[int, int]] = {}
-    told: told.Union | None = None
+    reported: reports.Union | None = msgspec.field(default=None, name="told")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,9 @@ def copied(state: ContinuityState | None) -> ContinuityState:
     if state is None:
         return ContinuityState()
     numberings = {name: copied_ids(ids) for name, ids in state.ids.items()}
-    return ContinuityState(numberings, state.newest, state.recent, state.told and told.copied(state.told))
+    return ContinuityState(
+        numberings, state.newest, state.recent, state.reported and reports.copied(state.reported)
+    )
 
 
 def copied_ids(ids: Ids) -> Ids:

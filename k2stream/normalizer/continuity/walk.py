@@ -12,9 +12,9 @@ from k2stream.model.events import EventKind, FeedEvent
 from k2stream.model.trade import TradeColumns
 from k2stream.normalizer.continuity import content, recent
 from k2stream.normalizer.continuity.groups import Group, Rows
-from k2stream.normalizer.continuity.holes import fill, give_up, holds
 from k2stream.normalizer.continuity.recent import Recent
 from k2stream.normalizer.continuity.state import Ids
+from k2stream.normalizer.continuity.unseen_ids import fill, give_up, holds
 
 OVERLAP_US = 60_000_000
 """A trade with a seen id and forgotten content is new only if newer than all others by more than this, µs."""

@@ -116,14 +116,14 @@ async def topic(
     settings: KafkaSettings,
     engine: OracleEngine,
     name: str,
-    held: Mapping[str, Bounds],
+    retained: Mapping[str, Bounds],
     path: Path,
     bad: UnreadableRecords,
 ) -> None:
-    """Load every record of the candle topics; `held` has their bounds by timeframe."""
+    """Load every record of the candle topics; `retained` has their bounds by timeframe."""
     records = avro.Records(settings, "candle")
     with ParquetWriter(path, _SCHEMA) as writer:
-        for timeframe, bounds in held.items():
+        for timeframe, bounds in retained.items():
             where = topics.ohlcv(timeframe)
             async for partition, batch in read_to_end(settings, where, bounds):
                 writer.rows(_decoded(records, where, partition, batch, bad))

@@ -38,27 +38,27 @@ _MARGIN_US = _DAY_US
 
 
 def work(
-    engine: OracleEngine, folder: Path, extent: Extent, held: Mapping[str, Bounds], retention: int | None
+    engine: OracleEngine, folder: Path, extent: Extent, retained: Mapping[str, Bounds], retention: int | None
 ) -> Work:
-    """The comparisons; `held` has the bounds of derived topics, `retention` is that of the candle tables.
+    """The comparisons; `retained` has the bounds of derived topics, `retention` is that of the candle tables.
 
     Without `retention`, candle tables are not compared.
     """
     gold = {name: table for name, table in GOLD.items() if name != "candle tables" or retention is not None}
     windows.told(engine, [*gold.values(), "needed"])
-    letters_held = not any(part.begin for part in held[topics.DLQ].values())
+    letters_retained = not any(part.begin for part in retained[topics.DLQ].values())
     found: dict[str, Callable[[], Comparison]] = {}
     for name, table in gold.items():
         kept = retention if name == "candle tables" else None
         found[name] = partial(compare_candles, engine, name, table, kept, revisions=name in EVERY_REVISION)
-    found |= _trades(engine, extent, held)
+    found |= _trades(engine, extent, retained)
     for name in ("ClickHouse bronze", "Iceberg bronze"):
         found[name] = partial(_bronze, engine, extent, name)
-    found["dead letters"] = partial(compare_letters, engine, folder, all_held=letters_held)
+    found["dead letters"] = partial(compare_letters, engine, folder, all_retained=letters_retained)
     return found
 
 
-def _trades(engine: OracleEngine, extent: Extent, held: Mapping[str, Bounds]) -> Work:
+def _trades(engine: OracleEngine, extent: Extent, retained: Mapping[str, Bounds]) -> Work:
     since = from_offset(extent.first)
     late = "(SELECT * FROM silver WHERE late)"
     young = f"timestamp > {time.time_ns() // 1000 - SILVER_US + _MARGIN_US}"
@@ -71,10 +71,10 @@ def _trades(engine: OracleEngine, extent: Extent, held: Mapping[str, Bounds]) ->
     def tier(name: str, table: str, lasting: str) -> Comparison:
         return _silver(engine, OracleLayer(name, table, "silver", lasting=lasting, since=since))
 
-    normalized = partial(topic, "canonical topic", "canonical", "silver", held[topics.NORMALIZED])
+    normalized = partial(topic, "canonical topic", "canonical", "silver", retained[topics.NORMALIZED])
     return {
         "canonical topic": normalized,
-        "late topic": partial(topic, "late topic", "late", late, held[topics.LATE]),
+        "late topic": partial(topic, "late topic", "late", late, retained[topics.LATE]),
         "ClickHouse silver": partial(tier, "ClickHouse silver", "hot_silver", young),
         "Iceberg silver": partial(tier, "Iceberg silver", "cold_silver", "1"),
     }
@@ -116,8 +116,8 @@ def _bronze(engine: OracleEngine, extent: Extent, name: str) -> Comparison:
         kept = time.time_ns() // 1000 - BRONZE_US + _MARGIN_US
         tier, start, lasting = "hot", extent.first, f"received > {kept} AND NOT cold"
     for exchange in topics.EXCHANGES:
-        held, expected = f"{tier}_bronze_{exchange}", f"bronze_{exchange}"
-        layer = OracleLayer(name, held, expected, bronze.columns(exchange), lasting, from_offset(start), "0")
+        found, expected = f"{tier}_bronze_{exchange}", f"bronze_{exchange}"
+        layer = OracleLayer(name, found, expected, bronze.columns(exchange), lasting, from_offset(start), "0")
         total.merge(compare(engine, layer))
     return total
 

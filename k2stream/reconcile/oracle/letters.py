@@ -11,10 +11,10 @@ from k2stream.reconcile.oracle.engine import OracleEngine
 NAME = "dead letters"
 
 
-def compare_letters(engine: OracleEngine, folder: Path, *, all_held: bool) -> Comparison:
+def compare_letters(engine: OracleEngine, folder: Path, *, all_retained: bool) -> Comparison:
     """Compare the dead letters with the raw records, and with unreadable records of other topics.
 
-    A dead letter names its record by topic, partition and offset, whichever stage wrote it. `all_held`:
+    A dead letter names its record by topic, partition and offset, whichever stage wrote it. `all_retained`:
     nothing of the dead-letter topic has expired, so every one must be there. Frames that never became a
     record are skipped.
     """
@@ -43,7 +43,7 @@ def compare_letters(engine: OracleEngine, folder: Path, *, all_held: bool) -> Co
             ON r.topic = l.topic AND r.partition = l.partition AND r.offset = l.offset
         WHERE r.bad AND r.required LIMIT {MOST}"""
     ):
-        if all_held:
+        if all_retained:
             what = f"{topic}[{number}] offset {offset}"
             result.add([Difference(NAME, what, "letter", "present", "missing")])
     return result

@@ -16,7 +16,7 @@ from k2stream import topics
 from k2stream.reconcile.oracle import iceberg, venues
 from k2stream.reconcile.oracle.native import judge
 from k2stream.reconcile.oracle.parquet import ParquetWriter
-from k2stream.reconcile.oracle.raw_log import Bounds, held, read_to_end
+from k2stream.reconcile.oracle.raw_log import Bounds, read_to_end, retained
 from k2stream.settings import IcebergSettings, KafkaSettings, Settings
 
 SCHEMA = pa.schema(
@@ -51,7 +51,7 @@ class Extent:
 
 async def ends(settings: KafkaSettings) -> dict[str, Bounds]:
     """The offsets that raw topics retain now, by exchange; every layer must have them all."""
-    return {name: await held(settings, topics.raw(name)) for name in topics.EXCHANGES}
+    return {name: await retained(settings, topics.raw(name)) for name in topics.EXCHANGES}
 
 
 async def dump(
@@ -60,7 +60,7 @@ async def dump(
     """Write raw records to `<folder>/<exchange>.parquet`, and mark those below the ends in `required`."""
     extent = Extent()
     for exchange in topics.EXCHANGES:
-        bounds = await held(settings.kafka, topics.raw(exchange))
+        bounds = await retained(settings.kafka, topics.raw(exchange))
         wanted = {number: part.end for number, part in required[exchange].items()}
         with ParquetWriter(folder / f"{exchange}.parquet", SCHEMA) as writer:
             for number, part in bounds.items():
@@ -95,20 +95,20 @@ def _cold(
     if table is None:
         return begin
     mine = f"raw_partition == {number} and raw_offset < {begin}"
-    held = iceberg.offsets(table, mine)
-    first = unbroken(np.concatenate((held, lettered(topics.raw(exchange), number))), begin)
+    stored = iceberg.offsets(table, mine)
+    first = unbroken(np.concatenate((stored, lettered(topics.raw(exchange), number))), begin)
     for piece in iceberg.pieces(table, f"{mine} and raw_offset >= {first}"):
         rows = zip(piece["raw_offset"].to_pylist(), _bodies(exchange, piece), strict=True)
         writer.rows(_judged(exchange, number, rows, begin, cold=True))
     return first
 
 
-def unbroken(held: NDArray[np.int64], begin: int) -> int:
-    """The lowest offset from which on no offset below `begin` is missing in `held`.
+def unbroken(stored: NDArray[np.int64], begin: int) -> int:
+    """The lowest offset from which on no offset below `begin` is missing in `stored`.
 
     A truncated or recreated log loses records without a trace, so records before a gap are not used.
     """
-    below = np.unique(held[held < begin])
+    below = np.unique(stored[stored < begin])
     gaps = np.flatnonzero(np.diff(np.append(below, begin)) != 1)
     known = below[gaps[-1] + 1 :] if len(gaps) else below
     return int(known[0]) if len(known) else begin

@@ -17,14 +17,14 @@ _AT_ONCE = 20_000
 _WAIT_MS = 500
 
 
-class HeldOffsets(NamedTuple):
+class RetainedOffsets(NamedTuple):
     """The offsets of a partition: from `begin` up to, but excluding, `end`."""
 
     begin: int
     end: int
 
 
-Bounds = dict[int, HeldOffsets]
+Bounds = dict[int, RetainedOffsets]
 """By partition."""
 
 
@@ -51,7 +51,7 @@ async def _connected(settings: KafkaSettings) -> AsyncIterator[AIOKafkaConsumer]
         await consumer.stop()
 
 
-async def held(settings: KafkaSettings, topic: str) -> Bounds:
+async def retained(settings: KafkaSettings, topic: str) -> Bounds:
     """The offsets each partition of a topic has now; empty when the topic does not exist."""
     async with _connected(settings) as consumer:
         await consumer._client.force_metadata_update()  # noqa: SLF001 - partitions_for_topic reads cached metadata only
@@ -59,7 +59,7 @@ async def held(settings: KafkaSettings, topic: str) -> Bounds:
         partitions = [TopicPartition(topic, number) for number in numbers]
         begin = await consumer.beginning_offsets(partitions)
         end = await consumer.end_offsets(partitions)
-        return {tp.partition: HeldOffsets(begin[tp], end[tp]) for tp in partitions}
+        return {tp.partition: RetainedOffsets(begin[tp], end[tp]) for tp in partitions}
 
 
 async def read_to_end(
@@ -69,7 +69,7 @@ async def read_to_end(
 
     Raises ConfigError when offsets expire before they are read, as the rest would look complete.
     """
-    bounds = await held(settings, topic) if bounds is None else bounds
+    bounds = await retained(settings, topic) if bounds is None else bounds
     wanted = {TopicPartition(topic, number): part for number, part in bounds.items()}
     wanted = {tp: part for tp, part in wanted.items() if part.begin < part.end}
     if not wanted:

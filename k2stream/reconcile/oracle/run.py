@@ -17,7 +17,7 @@ from k2stream.reconcile.oracle.candles import listed
 from k2stream.reconcile.oracle.engine import OracleEngine
 from k2stream.reconcile.oracle.layers import counts, work
 from k2stream.reconcile.oracle.oracle import expect
-from k2stream.reconcile.oracle.raw_log import Bounds, held
+from k2stream.reconcile.oracle.raw_log import Bounds, retained
 from k2stream.reconcile.oracle.windows import TIMEFRAMES
 from k2stream.settings import KafkaSettings, Settings
 
@@ -79,7 +79,7 @@ async def _once(
     with tempfile.TemporaryDirectory(prefix="k2-verify-") as name, OracleEngine() as engine:
         folder = Path(name)
         on_step("reading the layers")
-        held_by = await _topics(settings.kafka, engine, folder)
+        retained_by_topic = await _topics(settings.kafka, engine, folder)
         if candles_url:
             path = folder / "tables.parquet"
             await candles.tables(settings, engine, "table_candles", candles_url, path)
@@ -88,7 +88,7 @@ async def _once(
         extent = await raw.dump(settings, folder, required, partial(unreadable.lettered, engine))
         on_step(f"recomputing {extent.records:,} trades and comparing every layer")
         return await asyncio.to_thread(
-            _compared, settings, engine, folder, extent, held_by, tables=candles_url is not None
+            _compared, settings, engine, folder, extent, retained_by_topic, tables=candles_url is not None
         )
 
 
@@ -97,7 +97,7 @@ async def _topics(settings: KafkaSettings, engine: OracleEngine, folder: Path) -
     bad = unreadable.UnreadableRecords()
     ohlcv = {timeframe: topics.ohlcv(timeframe) for timeframe in TIMEFRAMES}
     names = (topics.NORMALIZED, topics.LATE, topics.DLQ, *ohlcv.values())
-    bounds = {name: await held(settings, name) for name in names}
+    bounds = {name: await retained(settings, name) for name in names}
     for topic, table in ((topics.NORMALIZED, "canonical"), (topics.LATE, "late")):
         path = folder / f"{table}.parquet"
         await trades.topic(settings, engine, table, (topic, bounds[topic]), path, bad)
@@ -126,12 +126,14 @@ def _compared(
     engine: OracleEngine,
     folder: Path,
     extent: raw.Extent,
-    held_by: Mapping[str, Bounds],
+    retained_by_topic: Mapping[str, Bounds],
     *,
     tables: bool,
 ) -> Report:
     expect(engine, folder, extent, listed(settings.feeds), settings.candles.grace_us)
     retention = settings.candles.retention if tables else None
-    comparisons = [compare() for compare in work(engine, folder, extent, held_by, retention).values()]
+    comparisons = [
+        compare() for compare in work(engine, folder, extent, retained_by_topic, retention).values()
+    ]
     found = engine.number("SELECT count() FROM needed")
     return Report(counts(engine), found, comparisons)

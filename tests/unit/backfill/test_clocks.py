@@ -10,7 +10,7 @@ import pytest
 from faust.types import TP
 
 from k2stream import exchanges, topics
-from k2stream.backfill import held, outages
+from k2stream.backfill import outages, retained
 from k2stream.backfill.clocks import Clocks
 from k2stream.backfill.output import Output
 from k2stream.backfill.task import Task
@@ -18,7 +18,7 @@ from k2stream.exchanges import raw
 from k2stream.feed import MemoryPublisher
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.settings import make
-from tests.unit.backfill.told import Offline, Told
+from tests.unit.backfill.fake_rest import FakeRestClient, Offline
 
 from .test_fill import kraken
 
@@ -42,7 +42,7 @@ class Topic(MemoryPublisher):
             value = raw.record(item.trade, received, connection, number)
             self.records.append(SimpleNamespace(value=value, timestamp=received // 1000))
 
-    def told(self):
+    def times(self):
         return sorted(json.loads(record.value)["time"] for record in self.records)
 
 
@@ -55,7 +55,7 @@ def topic(monkeypatch):
             newest = list(accumulate((record.timestamp for record in made.records), max))
             return {0: (bisect_left(newest, ms), len(newest))}
 
-        async def held(self, name, partitions):
+        async def retained(self, name, partitions):
             return {0: (0, len(made.records))}
 
         async def read(self, name, stretches):
@@ -64,7 +64,7 @@ def topic(monkeypatch):
             if values:
                 yield SimpleNamespace(values=values, offsets=np.arange(begin, end), tp=TP(name, 0))
 
-    monkeypatch.setattr(held, "Reader", Reader)
+    monkeypatch.setattr(retained, "Reader", Reader)
     return made
 
 
@@ -74,7 +74,7 @@ async def filled(topic, trades, since, time):
     async def settled():
         pass
 
-    client = Told(KRAKEN, {PAIR: trades})
+    client = FakeRestClient(KRAKEN, {PAIR: trades})
     task = Task(
         KRAKEN,
         [PAIR],
@@ -102,7 +102,7 @@ async def test_an_outage_is_filled_once_whatever_our_clock_said_before_and_after
     topic.receive("new", trades[up:], after)
     since, time = trades[down - 1].time - before, trades[up].time - after
     client = await filled(topic, trades, since, time)
-    assert topic.told() == sorted(json.loads(item.trade.body)["time"] for item in trades)
+    assert topic.times() == sorted(json.loads(item.trade.body)["time"] for item in trades)
     asked = [int(request.query["since"]) // 1000 for request in client.asked]
     assert min(asked) > trades[down].time - 3 * SECOND
 
@@ -114,7 +114,7 @@ async def test_of_a_quiet_exchange_the_clocks_are_looked_for_further_back(topic)
     topic.receive("old", trades[:6], 0)
     topic.receive("new", trades[8:], ahead)
     await filled(topic, trades, trades[5].time + 35 * SECOND, trades[8].time - ahead)
-    assert topic.told() == sorted(json.loads(item.trade.body)["time"] for item in trades)
+    assert topic.times() == sorted(json.loads(item.trade.body)["time"] for item in trades)
 
 
 def test_the_difference_is_that_of_most_live_frames_by_its_newest_trade():

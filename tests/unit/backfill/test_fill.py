@@ -11,8 +11,8 @@ from k2stream import exchanges, topics
 from k2stream.backfill import ids, outages
 from k2stream.backfill import task as task_module
 from k2stream.backfill.down import down_since
-from k2stream.backfill.held import HeldTrades
 from k2stream.backfill.output import Output
+from k2stream.backfill.retained import RetainedTrades
 from k2stream.backfill.span import TradeSpan
 from k2stream.backfill.task import Task
 from k2stream.exchanges.rest.spec import HistoryError, Past
@@ -21,7 +21,7 @@ from k2stream.model import events
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.model.trade import RawTrade
 from k2stream.settings import make
-from tests.unit.backfill.told import Told, numbered
+from tests.unit.backfill.fake_rest import FakeRestClient, numbered
 
 NOW = 1_700_000_000_000_000
 LONG_AGO = NOW - 3_600_000_000
@@ -36,7 +36,7 @@ def task(exchange, trades, most=None):
     made = Task(
         exchange,
         list(trades),
-        Told(exchange, trades, most),
+        FakeRestClient(exchange, trades, most),
         Output(exchange.name, publisher, SETTINGS.kafka, lambda: NOW),
         SETTINGS,
         settled,
@@ -73,7 +73,7 @@ async def test_exactly_the_ids_of_a_gap_are_published_in_pages_and_marked():
     assert (answer.first_missing, answer.last_missing, answer.since, answer.detail) == (1500, 3700, 7, "")
 
 
-async def test_what_the_exchange_has_no_more_is_told():
+async def test_what_the_exchange_has_no_more_is_fetched():
     work, publisher = task(exchanges.get("binance"), {"BTCUSDT": numbered(*range(100, 200))})
     await ids.fill(work, gap(90, 109))
     assert [record["t"] for record in published(publisher)] == list(range(100, 110))
@@ -196,22 +196,22 @@ def connected(since, time=LONG_AGO):
 
 
 @pytest.fixture
-def held(monkeypatch):
+def raw_topic(monkeypatch):
     """What the raw topic is taken to hold: times by symbol and content, and the clocks' difference."""
-    found = HeldTrades({}, 0, 0)
+    found = RetainedTrades({}, 0, 0)
 
-    class Holdings:
+    class RetainedReader:
         def __init__(self, exchange, settings, start, connection):
             pass
 
         async def read(self):
             return found
 
-    monkeypatch.setattr(outages, "Holdings", Holdings)
+    monkeypatch.setattr(outages, "RetainedReader", RetainedReader)
     return found
 
 
-async def test_an_outage_is_asked_for_by_symbol_and_page(held):
+async def test_an_outage_is_asked_for_by_symbol_and_page(raw_topic):
     times = range(LONG_AGO - 1000, LONG_AGO, 2)
     trades = {"XBT/USD": kraken(*times), "ETH/USD": []}
     work, publisher = task(exchanges.get("kraken"), trades, most=1000)
@@ -226,7 +226,7 @@ async def test_an_outage_is_asked_for_by_symbol_and_page(held):
     assert record.partition == topics.partition_of("XBT/USD", 3) and record.key == b"XBT/USD"
 
 
-async def test_an_outage_is_asked_for_from_a_margin_before_it_to_a_margin_after_it(held, monkeypatch):
+async def test_an_outage_is_asked_for_from_a_margin_before_it_to_a_margin_after_it(raw_topic, monkeypatch):
     """Trades on their way when the connection came up belong to neither connection; REST may be late too."""
     waited = []
 
@@ -243,23 +243,23 @@ async def test_an_outage_is_asked_for_from_a_margin_before_it_to_a_margin_after_
 
 
 @pytest.mark.parametrize("together", [1, 3, 999])
-async def test_pages_that_end_amid_trades_of_one_time_lose_none(held, together):
+async def test_pages_that_end_amid_trades_of_one_time_lose_none(raw_topic, together):
     times = [LONG_AGO - 100 + number // together for number in range(2500)]
     work, _ = task(exchanges.get("kraken"), {"XBT/USD": kraken(*times)})
     start, end = LONG_AGO - 1000, LONG_AGO + 10_000
-    told = await outages._told(work, "XBT/USD", TradeSpan(start, end + 1), held)
-    assert [item.id for item in told] == list(range(2500))
+    fetched = await outages._fetched(work, "XBT/USD", TradeSpan(start, end + 1), raw_topic)
+    assert [item.id for item in fetched] == list(range(2500))
 
 
 async def test_a_trade_that_rest_never_tells_does_not_keep_all_other_outages_waiting():
     """Of a symbol that trades no more nothing ever comes after it."""
     past = LONG_AGO - 10
     work, _ = task(exchanges.get("kraken"), {"XBT/USD": kraken(past - 9)})
-    told_live = HeldTrades({"XBT/USD": {("any",): [past - 3]}}, 0, 0)
-    assert len(await outages._told(work, "XBT/USD", TradeSpan(past - 10, past), told_live)) == 1
+    told_live = RetainedTrades({"XBT/USD": {("any",): [past - 3]}}, 0, 0)
+    assert len(await outages._fetched(work, "XBT/USD", TradeSpan(past - 10, past), told_live)) == 1
 
 
-async def test_an_outage_is_asked_for_until_rest_has_got_to_what_the_feed_told(monkeypatch):
+async def test_an_outage_is_asked_for_until_rest_has_reached_what_the_feed_reported(monkeypatch):
     monkeypatch.setattr(outages, "AGAIN_SECONDS", 0)
     everything = kraken(*range(LONG_AGO - 10, LONG_AGO + 3))
     work, _ = task(exchanges.get("kraken"), {"XBT/USD": everything[:1]})
@@ -271,14 +271,14 @@ async def test_an_outage_is_asked_for_until_rest_has_got_to_what_the_feed_told(m
         return await ask(request)
 
     work.client.fetch = fetch
-    told_live = HeldTrades({"XBT/USD": {("any",): [LONG_AGO - 5, LONG_AGO - 3]}}, 0, 0)
-    told = await outages._told(work, "XBT/USD", TradeSpan(LONG_AGO - 10, LONG_AGO), told_live)
-    assert told[-1].time >= LONG_AGO - 3
+    told_live = RetainedTrades({"XBT/USD": {("any",): [LONG_AGO - 5, LONG_AGO - 3]}}, 0, 0)
+    fetched = await outages._fetched(work, "XBT/USD", TradeSpan(LONG_AGO - 10, LONG_AGO), told_live)
+    assert fetched[-1].time >= LONG_AGO - 3
     # What it told live and never over REST is waited for until REST tells something later.
-    never = HeldTrades({"XBT/USD": {("any",): [LONG_AGO - 1]}}, 0, 0)
+    never = RetainedTrades({"XBT/USD": {("any",): [LONG_AGO - 1]}}, 0, 0)
     everything = [item for item in everything if item.time != LONG_AGO - 1]
     asked.clear()
-    assert len(await outages._told(work, "XBT/USD", TradeSpan(LONG_AGO - 10, LONG_AGO), never)) == 9
+    assert len(await outages._fetched(work, "XBT/USD", TradeSpan(LONG_AGO - 10, LONG_AGO), never)) == 9
 
 
 @pytest.mark.parametrize("now", [LONG_AGO - 600_000_000, LONG_AGO + 1, NOW])
@@ -300,14 +300,14 @@ async def test_nothing_is_waited_for_longer_because_our_clock_went_back(now, mon
     assert is_old()
 
 
-async def test_the_first_connection_ever_asks_nothing(held):
+async def test_the_first_connection_ever_asks_nothing(raw_topic):
     work, publisher = task(exchanges.get("kraken"), {"XBT/USD": kraken(LONG_AGO)})
     await outages.fill(work, connected(0))
     await outages.fill(work, connected(LONG_AGO))  # the last of its symbols is subscribed
     assert not work.client.asked and not publisher.topics
 
 
-async def test_only_the_last_day_is_fetched_and_that_is_said(held):
+async def test_only_the_last_day_is_fetched_and_that_is_said(raw_topic):
     day = outages.MOST_US
     trades = {"XBT/USD": kraken(LONG_AGO - day - 1, LONG_AGO - day + 1)}
     work, publisher = task(exchanges.get("kraken"), trades)
@@ -316,7 +316,7 @@ async def test_only_the_last_day_is_fetched_and_that_is_said(held):
     assert answers(publisher)[0].detail == "only the last 24 of 48.0 h are fetched"
 
 
-async def test_one_symbol_that_is_refused_does_not_cost_the_others(held):
+async def test_one_symbol_that_is_refused_does_not_cost_the_others(raw_topic):
     trades = {"NO/PAIR": HistoryError("EQuery:Unknown asset pair", final=True), "XBT/USD": kraken(LONG_AGO)}
     work, publisher = task(exchanges.get("kraken"), trades)
     await outages.fill(work, connected(LONG_AGO - 5))
@@ -324,7 +324,7 @@ async def test_one_symbol_that_is_refused_does_not_cost_the_others(held):
     assert "Unknown asset pair" in answers(publisher)[0].detail
 
 
-async def test_the_outage_of_a_symbol_is_asked_for_that_symbol(held):
+async def test_the_outage_of_a_symbol_is_asked_for_that_symbol(raw_topic):
     trades = {name: kraken(LONG_AGO - 400, symbol=name) for name in ("XBT/USD", "ETH/USD")}
     work, publisher = task(exchanges.get("kraken"), trades)
     event = msgspec.structs.replace(connected(LONG_AGO - 500), kind=EventKind.SUBSCRIBED, symbol="ETH/USD")
@@ -342,7 +342,7 @@ def test_a_symbol_is_down_since_its_last_word_until_an_event_ends_that():
         return FeedEvent(kind=kind, exchange="kraken", time=time, symbol=symbol, since=since)
 
     kinds, symbols = EventKind, ["A", "B", "C"]
-    told = [
+    fetched = [
         event(kinds.REFUSED, 1, "C"),
         event(kinds.SUBSCRIBED, 2, "A"),
         event(kinds.SUBSCRIBED, 2, "B"),
@@ -350,9 +350,9 @@ def test_a_symbol_is_down_since_its_last_word_until_an_event_ends_that():
         event(kinds.DISCONNECTED, 9, since=7),
         event(kinds.DUPLICATE, 9, "A", 9),
     ]
-    assert down_since(told, symbols) == {"A": 7, "B": 4, "C": 0}
-    assert down_since([*told, event(kinds.SUBSCRIBED, 10, "B", 4)], symbols) == {"A": 7, "C": 0}
-    assert down_since([*told, event(kinds.CONNECTED, 10, since=7)], symbols) == {}
+    assert down_since(fetched, symbols) == {"A": 7, "B": 4, "C": 0}
+    assert down_since([*fetched, event(kinds.SUBSCRIBED, 10, "B", 4)], symbols) == {"A": 7, "C": 0}
+    assert down_since([*fetched, event(kinds.CONNECTED, 10, since=7)], symbols) == {}
     assert down_since([event(kinds.SILENCE, 3), event(kinds.DISCONNECTED, 4)], ["A"]) == {"A": 3}
 
 

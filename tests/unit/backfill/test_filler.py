@@ -15,8 +15,8 @@ from k2stream.batch import TP
 from k2stream.model import events
 from k2stream.model.events import EventKind
 from tests.fakes import Fake
+from tests.unit.backfill.fake_rest import numbered
 from tests.unit.backfill.test_fill import answers, gap, task
-from tests.unit.backfill.told import numbered
 
 PARTITION = TP(topics.FEED_EVENTS, 0)
 

@@ -20,16 +20,16 @@ THEN = 1_760_000_000_000_000 // DAY * DAY
 
 
 def recompute(monkeypatch, nowhere):
-    """The candles of one old minute, of which two fetched trades are held, and one of now."""
+    """The candles of one old minute, of which two fetched trades are stored, and one of now."""
     times = [THEN, THEN + 1, THEN + 3 * DAY]
     trades = [
         Trade(KEY, time, number, number, Decimal(1), Decimal(1), True, 1, time, number < 2)
         for number, time in enumerate(times)
     ]
-    held = Canonical(INSTRUMENT, None, table(trades), nowhere)
+    expected = Canonical(INSTRUMENT, None, table(trades), nowhere)
 
     async def canonical(*_):
-        return held
+        return expected
 
     async def register(*_):
         return 2
@@ -59,14 +59,14 @@ KRAKEN = Instrument("kraken", "XBT/USD", "BTC/USD")
 
 
 @pytest.mark.parametrize(
-    ("begin", "since", "held"),
+    ("begin", "since", "expected"),
     [
         (20, 20, None),  # the span reaches into what has expired, and no cold tier has it
         (20, 25, []),  # all since its beginning is in the topic
         (0, 0, []),
     ],
 )
-async def test_what_was_held_is_not_compared_in_part(monkeypatch, tmp_path, begin, since, held):
+async def test_what_is_stored_is_not_compared_in_part(monkeypatch, tmp_path, begin, since, expected):
     """At 1ee9d02 trades that had expired were published again: Kraken numbers none."""
 
     class Topic:
@@ -79,7 +79,7 @@ async def test_what_was_held_is_not_compared_in_part(monkeypatch, tmp_path, begi
         async def __aexit__(self, *_):
             pass
 
-        async def held(self, *_):
+        async def retained(self, *_):
             return {0: (begin, 30)}
 
         async def since(self, *_):
@@ -91,8 +91,8 @@ async def test_what_was_held_is_not_compared_in_part(monkeypatch, tmp_path, begi
 
     monkeypatch.setattr(known, "Reader", Topic)
     asked = known.Known(make(data_dir=str(tmp_path)), KRAKEN, TradeSpan(THEN, THEN + MINUTE))
-    if held is None:
+    if expected is None:
         with pytest.raises(ConfigError, match=r"offsets 0 to 19 of market\S+:0 have expired"):
             await asked.times()
     else:
-        assert list(await asked.times()) == held
+        assert list(await asked.times()) == expected

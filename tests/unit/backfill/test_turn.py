@@ -9,11 +9,11 @@ import pytest
 
 from k2stream import exchanges, topics
 from k2stream.backfill import outages, past, turn
-from k2stream.backfill.contents import HeldContents, contents
-from k2stream.backfill.held import HeldTrades as Holding
+from k2stream.backfill.contents import TradeContents, contents
 from k2stream.backfill.output import Output
 from k2stream.backfill.past import BackfillReport
-from k2stream.backfill.resume import BackfillNote, BackfillProgress
+from k2stream.backfill.resume import BackfillFile, BackfillProgress
+from k2stream.backfill.retained import RetainedTrades as Holding
 from k2stream.backfill.span import TradeSpan
 from k2stream.backfill.task import Task
 from k2stream.backfill.turn import LEASE_SECONDS, OLD_US, Claims, Turns
@@ -24,7 +24,7 @@ from k2stream.model.errors import ConfigError
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.model.instrument import Instrument
 from k2stream.settings import Settings
-from tests.unit.backfill.told import Told
+from tests.unit.backfill.fake_rest import FakeRestClient
 
 from .test_fill import connected, kraken
 
@@ -86,12 +86,12 @@ class Topic:
 
     def times(self):
         """Of all records by content."""
-        held = HeldContents()
+        stored = TradeContents()
         records, _ = raw.decode(KRAKEN, self.values())
         columns = KRAKEN.normalize(records)
         for record, content, time in zip(records, contents(columns), columns.timestamp, strict=True):
-            held.add(content, time, "" if record.k2_backfilled else record.k2_conn)
-        return held.times()
+            stored.add(content, time, "" if record.k2_backfilled else record.k2_conn)
+        return stored.times()
 
     async def live(self, *trades):
         for item in trades:
@@ -112,7 +112,7 @@ def topic(monkeypatch):
             await asyncio.sleep(0)
             return made.times()
 
-    class Holdings(Known):
+    class RetainedReader(Known):
         async def read(self):
             await asyncio.sleep(0)
             return Holding({"XBT/USD": made.times()}, 0, 0)
@@ -124,7 +124,7 @@ def topic(monkeypatch):
         return [turn._EVENT.decode(record.value) for record in found]
 
     monkeypatch.setattr(past, "Known", Known)
-    monkeypatch.setattr(outages, "Holdings", Holdings)
+    monkeypatch.setattr(outages, "RetainedReader", RetainedReader)
     monkeypatch.setattr(Turns, "events", events)
     monkeypatch.setattr(turn, "AGAIN_SECONDS", 0)
     return made
@@ -138,16 +138,16 @@ def backfill(topic, tmp_path, monkeypatch, client):
     monkeypatch.setattr(past, "client_of", client_of)
     span = TradeSpan(START, START + 10_000)
     return past._fetch(
-        SETTINGS, PAIR, span, topic.output(), BackfillNote(tmp_path, PAIR, span), BackfillProgress(), SILENT
+        SETTINGS, PAIR, span, topic.output(), BackfillFile(tmp_path, PAIR, span), BackfillProgress(), SILENT
     )
 
 
-SILENT = BackfillReport(lambda text: None, lambda done, told: None)
+SILENT = BackfillReport(lambda text: None, lambda done, fetched: None)
 
 
 async def test_live_trades_that_come_while_a_backfill_fetches_are_not_doubled(topic, tmp_path, monkeypatch):
     trades = kraken(*range(START, START + 9000, 3))
-    client = Told(KRAKEN, {"XBT/USD": trades}, 1000)
+    client = FakeRestClient(KRAKEN, {"XBT/USD": trades}, 1000)
 
     async def fetch(request, ask=client.fetch):
         page = 1000 * len(client.asked)
@@ -156,8 +156,8 @@ async def test_live_trades_that_come_while_a_backfill_fetches_are_not_doubled(to
 
     monkeypatch.setattr(client, "fetch", fetch)
     progress = await backfill(topic, tmp_path, monkeypatch, client)
-    told = [json.loads(value)["time"] for value in topic.values()]
-    assert progress.told == 3000 and len(told) == len(set(told)) == 3000
+    fetched = [json.loads(value)["time"] for value in topic.values()]
+    assert progress.fetched == 3000 and len(fetched) == len(set(fetched)) == 3000
 
 
 async def test_two_backfills_and_the_gap_filler_at_once_publish_each_trade_once(topic, tmp_path, monkeypatch):
@@ -167,7 +167,7 @@ async def test_two_backfills_and_the_gap_filler_at_once_publish_each_trade_once(
     for number, item in enumerate(trades):
         trades[number] = item._replace(id=number)
     await topic.live(*trades[::2])
-    client = Told(KRAKEN, {"XBT/USD": trades})
+    client = FakeRestClient(KRAKEN, {"XBT/USD": trades})
     output = topic.output()
 
     async def settled():
@@ -215,7 +215,7 @@ async def test_a_backfill_ends_where_trades_come_with_the_feed(monkeypatch):
     ahead = 0
     monkeypatch.setattr(past, "last_received", last_received)
     monkeypatch.setattr(past, "exchange_ahead", exchange_ahead)
-    report = BackfillReport(steps.append, lambda done, told: None)
+    report = BackfillReport(steps.append, lambda done, fetched: None)
     span = await past.settled(SETTINGS, KRAKEN, TradeSpan(START - 60_000_000, START + 60_000_000), report)
     assert span == TradeSpan(START - 60_000_000, START - 5_000_000) and "come with the feed" in steps[0]
     assert next(received, None) is None  # waited for a trade that was received later

@@ -5,7 +5,7 @@ import pytest
 from k2stream import deadletter, topics
 from k2stream.avro import registry, wire
 from k2stream.deadletter import DeadLetter
-from k2stream.dlq import letters
+from k2stream.dlq import dead_letters
 from k2stream.dlq.plan import Refused, plan
 from k2stream.dlq.sinks import put
 from k2stream.iceberg import tables
@@ -89,5 +89,5 @@ def test_the_plan_names_the_table_alone():
 
 def test_a_letter_that_came_again_is_the_same():
     seen = set()
-    assert [letters.is_first(letter(b"x"), seen) for _ in range(2)] == [True, False]
-    assert letters.is_first(letter(b"x", stage="hot", reader="silver_trades"), seen)
+    assert [dead_letters.is_first(letter(b"x"), seen) for _ in range(2)] == [True, False]
+    assert dead_letters.is_first(letter(b"x", stage="hot", reader="silver_trades"), seen)

@@ -9,7 +9,7 @@ from k2stream.reconcile.oracle.engine import OracleEngine
 from k2stream.reconcile.oracle.layers import work
 from k2stream.reconcile.oracle.parquet import ParquetWriter
 from k2stream.reconcile.oracle.raw import SCHEMA, Extent
-from k2stream.reconcile.oracle.raw_log import HeldOffsets
+from k2stream.reconcile.oracle.raw_log import RetainedOffsets
 from k2stream.reconcile.oracle.windows import TIMEFRAMES
 
 GRACE = 5_000_000
@@ -81,7 +81,7 @@ class Layers:
     def compare(self, *names, retention=500, begun=()):
         """The comparisons named, or all; of the topics in `begun` the beginning has expired."""
         every = (topics.NORMALIZED, topics.LATE, topics.DLQ, *map(topics.ohlcv, TIMEFRAMES))
-        bounds = {name: {0: HeldOffsets(5 if name in begun else 0, 1000)} for name in every}
+        bounds = {name: {0: RetainedOffsets(5 if name in begun else 0, 1000)} for name in every}
         for table in ("asked", "told", "judged"):
             self.engine.run(f"DROP TABLE IF EXISTS {table}")
         todo = work(self.engine, self.folder, self.extent, bounds, retention)

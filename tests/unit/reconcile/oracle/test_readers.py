@@ -12,7 +12,7 @@ from k2stream.avro import candles as codec
 from k2stream.model.decimals import plain as text
 from k2stream.model.errors import ConfigError
 from k2stream.reconcile.oracle import avro, candles, raw_log
-from k2stream.reconcile.oracle.raw_log import HeldOffsets
+from k2stream.reconcile.oracle.raw_log import RetainedOffsets
 from k2stream.resources import SCHEMAS
 from k2stream.settings import CandleSettings, KafkaSettings
 from tests.unit.web.test_render import candle
@@ -84,7 +84,7 @@ async def test_offsets_that_expire_while_they_are_read_are_an_error(monkeypatch)
 
     monkeypatch.setattr(raw_log, "AIOKafkaConsumer", Consumer)
     with pytest.raises(ConfigError, match="expired or were cut off while they were read"):
-        async for _ in raw_log.read_to_end(KafkaSettings(), "t", {0: HeldOffsets(0, 5)}):
+        async for _ in raw_log.read_to_end(KafkaSettings(), "t", {0: RetainedOffsets(0, 5)}):
             pass
 
 

@@ -10,11 +10,11 @@ import pytest
 from faust.types import TP
 
 from k2stream import exchanges, topics
-from k2stream.backfill import down, held
+from k2stream.backfill import down, retained
 from k2stream.exchanges import raw
 from k2stream.model.trade import RawTrade
 from k2stream.settings import KafkaSettings
-from tests.unit.backfill.told import Offline
+from tests.unit.backfill.fake_rest import Offline
 
 KRAKEN = exchanges.get("kraken")
 
@@ -40,40 +40,40 @@ def topic(monkeypatch):
     other = values.other
 
     class Reader(Offline):
-        async def held(self, name, partitions):
+        async def retained(self, name, partitions):
             return {0: (0, len(values)), 1: (0, len(other))}
 
         async def read(self, name, stretches):
             for partition, (begin, end) in stretches.items():
                 yield SimpleNamespace(values=(values, other)[partition][begin:end], tp=TP(name, partition))
 
-    monkeypatch.setattr(held, "Reader", Reader)
+    monkeypatch.setattr(retained, "Reader", Reader)
     return values
 
 
 async def test_fetched_trades_are_no_sign_of_life(topic):
-    assert await held.last_received(KRAKEN, KafkaSettings()) == {0: 0, 1: 0}
+    assert await retained.last_received(KRAKEN, KafkaSettings()) == {0: 0, 1: 0}
     topic += [value(70), value(60), value(99, backfilled=True)]
-    assert await held.last_received(KRAKEN, KafkaSettings()) == {0: 70, 1: 0}
+    assert await retained.last_received(KRAKEN, KafkaSettings()) == {0: 70, 1: 0}
 
 
 async def test_the_newest_live_trade_is_found_behind_any_number_of_fetched_ones(topic):
     topic += [value(7), *(value(99, backfilled=True) for _ in range(25))]
-    assert await held.last_received(KRAKEN, KafkaSettings()) == {0: 7, 1: 0}
+    assert await retained.last_received(KRAKEN, KafkaSettings()) == {0: 7, 1: 0}
     topic[0] = value(98, backfilled=True)
-    assert await held.last_received(KRAKEN, KafkaSettings()) == {0: 0, 1: 0}
+    assert await retained.last_received(KRAKEN, KafkaSettings()) == {0: 0, 1: 0}
 
 
 async def test_a_trade_that_was_found_unread_is_a_sign_of_life_of_when_reading_stopped(topic):
     topic += [value(70), value(200, unread=90)]
-    assert await held.last_received(KRAKEN, KafkaSettings()) == {0: 90, 1: 0}
+    assert await retained.last_received(KRAKEN, KafkaSettings()) == {0: 90, 1: 0}
 
 
 async def test_each_partition_speaks_for_itself(topic, monkeypatch):
     """A worker that died between two partitions had published to the one what the other does not have."""
     topic += [value(100), value(900)]
     topic.other += [value(100), *(value(950, backfilled=True) for _ in range(30))]
-    assert await held.last_received(KRAKEN, KafkaSettings()) == {0: 900, 1: 100}
+    assert await retained.last_received(KRAKEN, KafkaSettings()) == {0: 900, 1: 100}
 
     async def no_events(*_):
         for event in ():

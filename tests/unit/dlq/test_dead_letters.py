@@ -3,7 +3,7 @@
 from typing import Any
 
 from k2stream.deadletter import DeadLetter
-from k2stream.dlq.letters import Choice, origin, readable, summary
+from k2stream.dlq.dead_letters import LetterFilter, origin, readable, summary
 
 
 def letter(**fields):
@@ -13,10 +13,15 @@ def letter(**fields):
 
 def test_a_choice_takes_what_fits_all_of_it():
     one = letter(cause="price 'x': no number")
-    assert Choice().takes(3, one)
-    assert Choice("kraken", "normalize", "no number", {3}).takes(3, one)
-    others = (Choice("binance"), Choice(stage="ingest"), Choice(cause="quantity"), Choice(numbers={4}))
-    assert not any(choice.takes(3, one) for choice in others)
+    assert LetterFilter().matches(3, one)
+    assert LetterFilter("kraken", "normalize", "no number", {3}).matches(3, one)
+    others = (
+        LetterFilter("binance"),
+        LetterFilter(stage="ingest"),
+        LetterFilter(cause="quantity"),
+        LetterFilter(numbers={4}),
+    )
+    assert not any(choice.matches(3, one) for choice in others)
 
 
 def test_causes_that_differ_in_values_count_together():

@@ -5,7 +5,7 @@ from k2stream.exchanges.rest.spec import HistoryError, Page, Past
 from k2stream.model.trade import RawTrade
 
 
-class Told(RestClient):
+class FakeRestClient(RestClient):
     """Answers as the exchanges do; `most` trades of Kraken's at once."""
 
     def __init__(self, exchange, trades, most=None):

@@ -19,7 +19,7 @@ _VARIABLE = re.compile(r"'[^']*'|\d+")
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class LetterFilter:
     """A filter for dead letters; None and "" match any."""
 
     exchange: str | None = None
@@ -29,7 +29,7 @@ class Choice:
 
     numbers: Collection[int] | None = None
 
-    def takes(self, number: int, letter: DeadLetter) -> bool:
+    def matches(self, number: int, letter: DeadLetter) -> bool:
         """Whether the filter matches a dead letter."""
         return (
             (self.numbers is None or number in self.numbers)
@@ -39,7 +39,7 @@ class Choice:
         )
 
 
-class Numbered(NamedTuple):
+class NumberedLetter(NamedTuple):
     """A dead letter and its number; `letter` is None for a record that is not a dead letter."""
 
     number: int
@@ -54,27 +54,27 @@ class Cause(NamedTuple):
     cause: str
 
 
-async def read(reader: Reader) -> AsyncIterator[Numbered]:
+async def read(reader: Reader) -> AsyncIterator[NumberedLetter]:
     """All dead letters that the topic retains now, oldest first."""
-    held = await reader.held(topics.DLQ, 1)
-    async for letter in _read(reader, held):
+    retained = await reader.retained(topics.DLQ, 1)
+    async for letter in _read(reader, retained):
         yield letter
 
 
-async def one(reader: Reader, number: int) -> Numbered | None:
+async def one(reader: Reader, number: int) -> NumberedLetter | None:
     """The dead letter with that number; None when the topic does not retain it."""
-    begin, end = (await reader.held(topics.DLQ, 1))[0]
+    begin, end = (await reader.retained(topics.DLQ, 1))[0]
     if not begin <= number < end:
         return None
     return await anext(_read(reader, {0: (number, number + 1)}), None)
 
 
-async def _read(reader: Reader, stretches: OffsetRanges) -> AsyncIterator[Numbered]:
+async def _read(reader: Reader, stretches: OffsetRanges) -> AsyncIterator[NumberedLetter]:
     async for record in reader.read(topics.DLQ, stretches):
         try:
-            yield Numbered(record.offset, _decoder.decode(record.value or b""))
+            yield NumberedLetter(record.offset, _decoder.decode(record.value or b""))
         except msgspec.DecodeError:
-            yield Numbered(record.offset, None)
+            yield NumberedLetter(record.offset, None)
 
 
 def is_first(letter: DeadLetter, seen: set[Identity]) -> bool:

@@ -52,19 +52,19 @@ class Replay:
         return bool(self.written)
 
 
-def fold(log: Iterable[tuple[int, ReplayNote]]) -> dict[Id, Replay]:
-    """The state of each dead letter, from (broker's time in ms, note) in the order of the log."""
+def replay_states(log: Iterable[tuple[int, ReplayNote]]) -> dict[Id, Replay]:
+    """The state of each dead letter, from (broker's time in ms, entry) in the order of the log."""
     found: dict[Id, Replay] = {}
-    for time, note in log:
-        before = found.get(note.letter)
-        if note.written:
-            held = before or Replay(note.run, time, note.topic, {})
-            found[note.letter] = replace(held, run=note.run, since=time, written=tuple(note.written))
+    for time, entry in log:
+        before = found.get(entry.letter)
+        if entry.written:
+            claim = before or Replay(entry.run, time, entry.topic, {})
+            found[entry.letter] = replace(claim, run=entry.run, since=time, written=tuple(entry.written))
         elif before is None:
-            found[note.letter] = Replay(note.run, time, note.topic, note.after)
+            found[entry.letter] = Replay(entry.run, time, entry.topic, entry.after)
         elif not before.settled and time - before.since > LEASE_MS:
             # `after` of the earliest claim is kept: it bounds the search for records already written.
-            found[note.letter] = replace(before, run=note.run, since=time, again=True)
+            found[entry.letter] = replace(before, run=entry.run, since=time, again=True)
     return found
 
 

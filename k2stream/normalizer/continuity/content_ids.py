@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from k2stream.model.trade import TradeColumns
-from k2stream.normalizer.continuity import told
+from k2stream.normalizer.continuity import reports
 from k2stream.normalizer.continuity.content import Hashes
+from k2stream.normalizer.continuity.reports import Told, Union
 from k2stream.normalizer.continuity.state import Checked, ContinuityState, copied, duplicates
-from k2stream.normalizer.continuity.told import Told, Union
 
 RECENT = 128
 """Newest contents remembered per symbol: more than any exchange repeats after a subscription."""
@@ -34,7 +34,7 @@ def check(
     The id of a trade fetched later is hashed from content and fetch, for its ordinal is not known any more.
     A trade that another connection has already reported is dropped; equal trades of one connection are kept.
     """
-    made: list[str] = []
+    ids: list[str] = []
     new: dict[str, ContinuityState] = {}
     repeated: dict[str, list[int]] = {}
     doubtful: dict[int, str] = {}
@@ -45,31 +45,31 @@ def check(
         state = new.get(symbol)
         if state is None:
             state = new[symbol] = copied(states.get(symbol))
-        if state.told is None:
-            state.told, state.recent = Union(floor=state.newest), {}
+        if state.reported is None:
+            state.reported, state.recent = Union(floor=state.newest), {}
         side = "b" if columns.taker_buy[row] else "s"
         text = crc32(f"{symbol}|{columns.price[row]}|{columns.quantity[row]}|{side}|{kind}".encode())
-        said = (int(hashes[row]) + crc32(kind.encode())) & (1 << 63) - 1
+        content_hash = (int(hashes[row]) + crc32(kind.encode())) & (1 << 63) - 1
         if fetches[row]:
             if usable[row]:
-                told.fetched(state.told, time, said, state.newest)
-            made.append(f"{prefix}-{time}-{crc32(fetches[row].encode(), text):08x}")
+                reports.fetched(state.reported, time, content_hash, state.newest)
+            ids.append(f"{prefix}-{time}-{crc32(fetches[row].encode(), text):08x}")
         else:
             if usable[row]:
                 state.newest = max(state.newest, time)
-            found = told.live(state.told, links[row], time, said, state.newest)
+            found = reports.live(state.reported, links[row], time, content_hash, state.newest)
             if found is None and usable[row]:
                 repeated.setdefault(symbol, []).append(row)
-            elif found and found.count == 1 and 0 < time <= state.told.floor and usable[row]:
+            elif found and found.count == 1 and 0 < time <= state.reported.floor and usable[row]:
                 doubtful[row] = DOUBT
-            made.append(f"{prefix}-{time}-{_ordinal(text, found):08x}")
-        told.forget(state.told, RECENT, MAX_RECENT, state.newest, RECENT_US)
+            ids.append(f"{prefix}-{time}-{_ordinal(text, found):08x}")
+        reports.forget(state.reported, RECENT, MAX_RECENT, state.newest, RECENT_US)
     keep = usable.copy()
     for rows in (*repeated.values(), list(doubtful)):
         keep[rows] = False
     events = [duplicates(columns, rows) for rows in repeated.values()]
     shown_by = [rows[-1] for rows in repeated.values()]
-    return Checked(keep, made, events, shown_by, new, np.zeros(len(columns), np.int64), doubtful)
+    return Checked(keep, ids, events, shown_by, new, np.zeros(len(columns), np.int64), doubtful)
 
 
 def _ordinal(text: int, found: Told | None) -> int:

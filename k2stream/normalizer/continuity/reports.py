@@ -37,15 +37,15 @@ class Union(msgspec.Struct, array_like=True):
     Up to `floor` (µs) there may be trades that an earlier release did not remember.
     """
 
-    told: list[Told] = []
+    reported: list[Told] = msgspec.field(default_factory=list, name="told")
     links: list[str] = []
     floor: int = 0
 
 
 def copied(union: Union) -> Union:
     """A copy that may be modified."""
-    told = [msgspec.structs.replace(item, links=list(item.links)) for item in union.told]
-    return Union(told, list(union.links), union.floor)
+    reported = [msgspec.structs.replace(item, links=list(item.links)) for item in union.reported]
+    return Union(reported, list(union.links), union.floor)
 
 
 def live(union: Union, link: str, time: int, content: int, newest: int) -> Told | None:
@@ -54,30 +54,30 @@ def live(union: Union, link: str, time: int, content: int, newest: int) -> Told 
     `newest` is the symbol's newest trade time in µs, including this trade.
     """
     at = _link(union, link)
-    told = _find(union, time, content)
-    if not told.count:
-        told = _fetched_near(union, at, time, content) or told
-    told.seen = newest
-    told.links.extend([0] * (at + 1 - len(told.links)))
-    told.links[at] += 1
-    if told.links[at] <= told.count:
+    reported = _find(union, time, content)
+    if not reported.count:
+        reported = _fetched_near(union, at, time, content) or reported
+    reported.seen = newest
+    reported.links.extend([0] * (at + 1 - len(reported.links)))
+    reported.links[at] += 1
+    if reported.links[at] <= reported.count:
         return None
-    told.count += 1
-    return told
+    reported.count += 1
+    return reported
 
 
 def fetched(union: Union, time: int, content: int, newest: int) -> None:
     """Add a trade that was fetched later over REST; `newest` as in `live`."""
-    told = _find(union, time, content)
-    told.seen = newest
-    told.count += 1
+    reported = _find(union, time, content)
+    reported.seen = newest
+    reported.count += 1
 
 
 def forget(union: Union, most: int, limit: int, newest: int, recent_us: int) -> None:
     """Keep the newest `most` entries, and up to `limit` of those reported within the last `recent_us`."""
-    told = union.told
-    while len(told) > most and (len(told) > limit or told[0].seen < newest - recent_us):
-        del told[0]
+    reported = union.reported
+    while len(reported) > most and (len(reported) > limit or reported[0].seen < newest - recent_us):
+        del reported[0]
 
 
 def _link(union: Union, link: str) -> int:
@@ -85,25 +85,28 @@ def _link(union: Union, link: str) -> int:
         return union.links.index(link)
     if len(union.links) == MAX_LINKS:
         del union.links[0]
-        for item in union.told:
+        for item in union.reported:
             del item.links[:1]
     union.links.append(link)
     return len(union.links) - 1
 
 
 def _find(union: Union, time: int, content: int) -> Told:
-    at = bisect_left(union.told, (time, content), key=lambda item: (item.time, item.content))
-    if at == len(union.told) or (union.told[at].time, union.told[at].content) != (time, content):
-        union.told.insert(at, Told(time, content, 0, 0, []))
-    return union.told[at]
+    at = bisect_left(union.reported, (time, content), key=lambda item: (item.time, item.content))
+    if at == len(union.reported) or (union.reported[at].time, union.reported[at].content) != (time, content):
+        union.reported.insert(at, Told(time, content, 0, 0, []))
+    return union.reported[at]
 
 
 def _fetched_near(union: Union, link: int, time: int, content: int) -> Told | None:
     """The same content at a neighboring time, if more of it was fetched than connections have reported."""
     for near in (time - ROUNDING_US, time + ROUNDING_US):
-        at = bisect_left(union.told, (near, content), key=lambda item: (item.time, item.content))
-        if at < len(union.told) and (union.told[at].time, union.told[at].content) == (near, content):
-            item = union.told[at]
+        at = bisect_left(union.reported, (near, content), key=lambda item: (item.time, item.content))
+        if at < len(union.reported) and (union.reported[at].time, union.reported[at].content) == (
+            near,
+            content,
+        ):
+            item = union.reported[at]
             if item.count > max(item.links, default=0) and item.count > sum(item.links[link : link + 1]):
                 return item
     return None

@@ -31,7 +31,7 @@ RECORDS = (10, 10_000)  # read from the end of each partition, before reading al
 
 
 @dataclass(frozen=True, slots=True)
-class HeldTrades:
+class RetainedTrades:
     """Trades of a raw topic, and the difference of the clocks. All in µs.
 
     `times` are trade times by symbol and content, ascending. `before` and `after` say how far the exchange's
@@ -55,7 +55,7 @@ def link_of(record: Any) -> str:
     return "" if record.k2_backfilled else str(record.k2_conn)
 
 
-class Holdings:
+class RetainedReader:
     """Reads the raw trades received since `start` (µs, our clock), around the start of a connection.
 
     It reads on from the first record with that receive time, so that no later one is missed even if our
@@ -67,10 +67,10 @@ class Holdings:
         self._start, self._connection = start - LATE_US, connection
         self._further = False
         self._clocks = Clocks()
-        self._held: defaultdict[str, contents.HeldContents] = defaultdict(contents.HeldContents)
+        self._contents: defaultdict[str, contents.TradeContents] = defaultdict(contents.TradeContents)
         self._next: dict[int, int] = {}
 
-    async def read(self) -> HeldTrades:
+    async def read(self) -> RetainedTrades:
         """Read up to the current end of the topic, which includes trades fetched earlier."""
         await self._read_on()
         before, after = self._clocks.around(self._connection)
@@ -78,12 +78,12 @@ class Holdings:
             self._further = True
             self._start -= FURTHER_US
             self._next.clear()
-            self._held.clear()
+            self._contents.clear()
             self._clocks = Clocks()
             return await self.read()
-        times = {symbol: found.times() for symbol, found in self._held.items()}
+        times = {symbol: found.times() for symbol, found in self._contents.items()}
         known = [item for item in (before, after) if item is not None] or [0]
-        return HeldTrades(times, known[0], known[-1])
+        return RetainedTrades(times, known[0], known[-1])
 
     async def _read_on(self) -> None:
         topic = topics.raw(self._exchange.name)
@@ -101,7 +101,7 @@ class Holdings:
 
     def _add(self, partition: int, values: Sequence[bytes | None]) -> None:
         for record, symbol, content, time in trades_of(self._exchange, values):
-            self._held[symbol].add(content, time, link_of(record))
+            self._contents[symbol].add(content, time, link_of(record))
             _compare(self._clocks, partition, record, symbol, time)
 
 
@@ -115,8 +115,8 @@ async def exchange_ahead(exchange: Exchange, settings: KafkaSettings) -> int:
     """Estimate from the newest trades how far the exchange's clock is ahead of ours, µs; 0 without trades."""
     topic, clocks = topics.raw(exchange.name), Clocks()
     async with Reader(settings, columnar=True) as reader:
-        held = await reader.held(topic, settings.raw_partitions(exchange.name))
-        stretches = {number: (max(begin, end - RECENT), end) for number, (begin, end) in held.items()}
+        retained = await reader.retained(topic, settings.raw_partitions(exchange.name))
+        stretches = {number: (max(begin, end - RECENT), end) for number, (begin, end) in retained.items()}
         async for batch in reader.read(topic, stretches):
             for record, symbol, _, time in trades_of(exchange, batch.values):
                 _compare(clocks, batch.tp.partition, record, symbol, time)
@@ -132,13 +132,13 @@ async def last_received(exchange: Exchange, settings: KafkaSettings) -> dict[int
     """
     topic = topics.raw(exchange.name)
     async with Reader(settings, columnar=True) as reader:
-        held = await reader.held(topic, settings.raw_partitions(exchange.name))
-        newest = dict.fromkeys(held, 0)
-        longest = max(end - begin for begin, end in held.values())
+        retained = await reader.retained(topic, settings.raw_partitions(exchange.name))
+        newest = dict.fromkeys(retained, 0)
+        longest = max(end - begin for begin, end in retained.values())
         for count in (*RECORDS, longest):
             stretches = {
                 number: (max(begin, end - count), end)
-                for number, (begin, end) in held.items()
+                for number, (begin, end) in retained.items()
                 if not newest[number] and begin < end
             }
             async for batch in reader.read(topic, stretches):
