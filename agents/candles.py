@@ -21,9 +21,14 @@ from k2stream.history.reader import candle_history
 from k2stream.iceberg.candles import ColdTier
 from k2stream.model import clock
 from k2stream.model.candle import TIMEFRAMES
+from k2stream.service.application import create
+from k2stream.service.server import Server
+from k2stream.service.sources import Sources
 from k2stream.settings import current
 from k2stream.tables import ohlcv
+from k2stream.web.candles import CandleReader
 from k2stream.web.health import FeedHealth
+from k2stream.web.lookup import CandleLookup
 from k2stream.web.pages import add_pages
 
 CLOCK_SECONDS = 0.5
@@ -66,7 +71,20 @@ publisher = CandlePublisher(
 worker = CandleWorker(publisher, restore, clock.now_us)
 health = FeedHealth()
 tiers = HotTier(settings.clickhouse), ColdTier(settings.iceberg)
-add_pages(app, tables, worker.partitions, listed, settings, health, candle_history(settings.candles, *tiers))
+past = candle_history(settings.candles, *tiers)
+reader = CandleReader(health, past, settings.candles.settled_ms, lambda: clock.now_us() // 1000)
+add_pages(app, tables, worker.partitions, listed, settings, health, reader)
+lookup = CandleLookup(app, tables, worker.partitions, reader, settings.kafka)
+sources = Sources(settings, listed, lookup, health, lambda: is_ready(app))
+server = Server(create(sources), settings.service.bind, settings.service.port)
+
+
+async def listen() -> None:
+    """Take the service's port before anything is started."""
+    server.bind()
+
+
+app.preparations.append(listen)
 
 
 async def register() -> None:
@@ -103,6 +121,12 @@ async def drain() -> None:
 async def watch_feeds() -> None:
     """Follow the feed events, from which REST answers report whether a candle's feed was healthy."""
     await health.follow(settings.kafka)
+
+
+@app.task  # type: ignore[untyped-decorator]
+async def serve() -> None:
+    """Serve REST and streams to clients; Faust's own pages have a port of their own."""
+    await server.run()
 
 
 @app.task  # type: ignore[untyped-decorator]

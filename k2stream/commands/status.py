@@ -41,7 +41,7 @@ def status(watch: bool, svg: Path | None) -> None:
 async def _show(running: Running, watch: bool, svg: Path | None) -> None:
     console = Console(record=svg is not None)
     listed = instruments.load(running.settings.feeds.instruments_file)
-    shown = example(running.urls.get("candles", ""), listed)
+    shown = example(running.service, listed)
 
     def refused() -> Mapping[str, str]:
         now = find(current())

@@ -61,7 +61,7 @@ async def _run(settings: Settings, simulation: Simulation | None, plain: bool) -
 
 
 async def _watch(platform: Platform, console: Console, stop: asyncio.Event, plain: bool) -> None:
-    shown = example(platform.urls["candles"], instruments.load(platform.settings.feeds.instruments_file))
+    shown = example(platform.service_url, instruments.load(platform.settings.feeds.instruments_file))
     ticks = 0
     with Live(console=console, auto_refresh=False, transient=False) if not plain else _Nothing() as live:
         snapshots = watch_status(platform.settings, platform.urls, platform.memory, lambda: platform.refused)

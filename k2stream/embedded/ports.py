@@ -12,6 +12,7 @@ HOST = "127.0.0.1"
 # same port as source, connect to itself and keep the server from binding.
 _RANGE = range(20_000, 32_000)
 _ATTEMPTS = 1_000
+_NEIGHBOURS = 100
 
 
 def is_free(port: int) -> bool:
@@ -34,6 +35,14 @@ def free_port(taken: frozenset[int] = frozenset()) -> int:
         if port not in taken and is_free(port):
             return port
     raise StackError(f"no free port on {HOST} between {_RANGE.start} and {_RANGE.stop}: stop some servers")
+
+
+def next_free(port: int) -> int:
+    """The first free port from `port` on. Raises StackError when none of the next hundred is."""
+    for candidate in range(port, port + _NEIGHBOURS):
+        if is_free(candidate):
+            return candidate
+    raise StackError(f"no free port on {HOST} from {port} to {port + _NEIGHBOURS - 1}: stop some servers")
 
 
 def check_free(port: int, setting: str) -> int:

@@ -21,7 +21,7 @@ import httpx
 
 from k2stream import proxies, topics
 from k2stream.embedded.errors import StackError
-from k2stream.embedded.ports import HOST, free_port, is_free
+from k2stream.embedded.ports import HOST, check_free, free_port, is_free, next_free
 from k2stream.embedded.process import Child
 from k2stream.embedded.stack import Endpoints, Stack
 from k2stream.kafka.creation import ensure_topics
@@ -30,6 +30,9 @@ from k2stream.platform.restarts import LONGEST_SECONDS, Restarts
 from k2stream.settings import FeedSettings, Settings, environment, replace, value_of
 
 NOTE = "workers.json"
+SERVICE_PORT = 6066
+"""Where the service listens unless the port is taken, or K2_SERVICE_PORT says otherwise."""
+
 MENDED = "mended"
 """File with the roles whose state was mended: their workers that had refused it are started again."""
 
@@ -95,6 +98,8 @@ class Platform:
         self.control_url = ""
         self.workers: dict[str, Child] = {}
         self.urls: dict[str, str] = {}
+        self.service_url = ""
+        """Base URL of REST and streams for clients."""
         self.refused: dict[str, str] = {}
         """The message of each worker that refused its state and is not started again."""
         self.restarts: Counter[str] = Counter()
@@ -136,11 +141,20 @@ class Platform:
         if self._simulation:
             await self._start_simulator(self._simulation)
         await ensure_topics(self.settings.kafka, topics.declared(self.settings.kafka), leave=True)
+        self._choose_service_port()
         for spec in WORKERS:
             await self._start_worker(spec)
         self._note()
         self._on_step(f"workers: {', '.join(self.workers)}")
         await asyncio.gather(*map(self._until_ready, self.workers))
+
+    def _choose_service_port(self) -> None:
+        wanted = self.settings.service.port
+        port = check_free(wanted, "K2_SERVICE_PORT") if wanted else next_free(SERVICE_PORT)
+        if port not in (wanted, SERVICE_PORT):
+            self._on_step(f"port {SERVICE_PORT} is in use on {HOST}: the service listens on {port}")
+        self.settings = replace(self.settings, service_port=port)
+        self.service_url = f"http://{HOST}:{port}"
 
     async def _start_simulator(self, simulation: Simulation) -> None:
         command = [sys.executable, "-m", "k2stream", "simulate", "--json"]
@@ -218,7 +232,7 @@ class Platform:
 
     def _note(self) -> None:
         shared = {name: value_of(self.settings, name) for name in SHARED}
-        note = {"urls": self.urls, "settings": shared, "refused": self.refused}
+        note = {"urls": self.urls, "service": self.service_url, "settings": shared, "refused": self.refused}
         (self.settings.local.data_path / NOTE).write_text(json.dumps(note, indent=1) + "\n")
 
     @property

@@ -14,11 +14,15 @@ from k2stream.settings import Settings, replace
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A running platform: settings with its addresses, base URLs and refusals of its workers by name."""
+    """A running platform: settings with its addresses, base URLs and refusals of its workers by name.
+
+    `service` is the base URL of REST and streams for clients.
+    """
 
     settings: Settings
     urls: dict[str, str]
     refused: dict[str, str]
+    service: str = ""
 
 
 def find(settings: Settings) -> Running | None:
@@ -40,7 +44,7 @@ def find(settings: Settings) -> Running | None:
             f"{', '.join(REGISTRY)}: set {VARIABLE} alike"
         )
     reached = replace(local_settings(settings, endpoints), **note["settings"])
-    return Running(reached, note["urls"], note["refused"])
+    return Running(reached, note["urls"], note["refused"], note.get("service", ""))
 
 
 def reached(settings: Settings) -> Settings:

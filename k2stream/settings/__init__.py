@@ -10,6 +10,7 @@ from k2stream.settings.kafka import KafkaSettings
 from k2stream.settings.local import LocalSettings
 from k2stream.settings.process import current, environment, listing, load
 from k2stream.settings.sections import Settings
+from k2stream.settings.service import ServiceSettings
 from k2stream.settings.stores import ClickHouseSettings, IcebergSettings, MaintenanceSettings, SinkSettings
 from k2stream.settings.variables import make, replace, value_of
 from k2stream.settings.worker import WorkerSettings
@@ -22,6 +23,7 @@ __all__ = [
     "KafkaSettings",
     "LocalSettings",
     "MaintenanceSettings",
+    "ServiceSettings",
     "Settings",
     "SinkSettings",
     "WorkerSettings",

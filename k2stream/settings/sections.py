@@ -10,6 +10,7 @@ from k2stream.settings.candles import CandleSettings
 from k2stream.settings.feeds import FeedSettings
 from k2stream.settings.kafka import KafkaSettings
 from k2stream.settings.local import LocalSettings
+from k2stream.settings.service import ServiceSettings
 from k2stream.settings.stores import ClickHouseSettings, IcebergSettings, MaintenanceSettings, SinkSettings
 from k2stream.settings.worker import WorkerSettings
 
@@ -26,5 +27,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sinks: SinkSettings = SinkSettings()
     maintenance: MaintenanceSettings = MaintenanceSettings()
     worker: WorkerSettings = WorkerSettings()
+    service: ServiceSettings = ServiceSettings()
     secret_files: Mapping[str, str] = msgspec.field(default_factory=dict)
     """Absolute paths of the files that secrets were read from, by the secrets' public names."""

@@ -9,8 +9,6 @@ from k2stream import topics
 from k2stream.app import App, is_ready
 from k2stream.candles.partition import CandlePartition
 from k2stream.history.derive import largest_limit
-from k2stream.history.reader import CandleHistory
-from k2stream.model import clock
 from k2stream.model.instrument import Instruments
 from k2stream.settings import Settings
 from k2stream.tables.ohlcv import CandleTables
@@ -30,15 +28,13 @@ def add_pages(
     instruments: Instruments,
     settings: Settings,
     health: FeedHealth,
-    history: CandleHistory,
+    reader: CandleReader,
 ) -> None:
-    """Add the pages, which serve candles of `tables`, and older ones of `history`.
+    """Add the pages, which serve the candles that `reader` reads.
 
-    `partitions` are the partitions of this worker, by number.
+    `partitions` are the partitions of this worker, by number; the owner of another one is found by `tables`.
     """
     largest = max(LARGEST_LIMIT, settings.candles.retention + 2)
-    settled = settings.candles.settled_ms
-    reader = CandleReader(health, history, settled, lambda: clock.now_us() // 1000)
     marks = {"X-K2-Simulated": "true"} if settings.feeds.simulated else {}
 
     def answer(view: Any, data: bytes, status: int = 200, missing: str = "") -> Any:
@@ -48,7 +44,7 @@ def add_pages(
     async def ohlcv(view: Any, request: Any, exchange: str, symbol: str, timeframe: str) -> Any:
         try:
             instrument = find(instruments, exchange, symbol)
-            asked = timeframe_of(timeframe, request.query)
+            asked = timeframe_of(timeframe, request.query.get("tz", "UTC"))
             query = parse(request.query, largest if asked.is_stored else min(largest, largest_limit(asked)))
             if not is_ready(app):
                 raise RequestError(503, "the tables of this worker are recovering, ask again")

@@ -79,9 +79,7 @@ def parse(parameters: Mapping[str, str], largest: int) -> Query:
     for name in parameters:
         if name not in _PARAMETERS:
             raise RequestError(400, f"{name} is not a parameter", parameters=_PARAMETERS)
-    start, end = _time(parameters, "start"), _time(parameters, "end")
-    if start is not None and end is not None and start >= end:
-        raise RequestError(400, f"start {parameters['start']} is not before end {parameters['end']}")
+    start, end = bounds(parameters.get("start"), parameters.get("end"))
     return Query(
         _limit(parameters.get("limit", str(min(DEFAULT_LIMIT, largest))), largest),
         start,
@@ -92,10 +90,10 @@ def parse(parameters: Mapping[str, str], largest: int) -> Query:
     )
 
 
-def timeframe_of(name: str, parameters: Mapping[str, str]) -> Timeframe:
+def timeframe_of(name: str, zone: str = "UTC") -> Timeframe:
     """The timeframe of a path, in the time zone of parameter `tz`. Raises RequestError 404."""
     try:
-        return timeframe(name, parameters.get("tz", "UTC"))
+        return timeframe(name, zone)
     except UnknownTimeframe as error:
         raise RequestError(404, str(error), timeframes=list(TIMEFRAMES)) from None
 
@@ -122,7 +120,7 @@ def url_name(instrument: Instrument) -> str:
 def example(base: str, listed: Instruments) -> str:
     """An example URL: the candles of the first listed instrument."""
     first = listed[0]
-    return f"{base}/ohlcv/{first.exchange}/{url_name(first)}/1m"
+    return f"{base}/v1/ohlcv/{first.exchange}/{url_name(first)}/1m"
 
 
 def _limit(text: str, largest: int) -> int:
@@ -138,8 +136,16 @@ def _choice(parameters: Mapping[str, str], name: str, choices: tuple[str, ...]) 
     return value
 
 
-def _time(parameters: Mapping[str, str], name: str) -> int | None:
-    text = parameters.get(name)
+def bounds(start: str | None, end: str | None) -> tuple[int | None, int | None]:
+    """Both bounds of a range of time in ms since 1970. Raises RequestError 400 if it is empty."""
+    first, last = time_of("start", start), time_of("end", end)
+    if first is not None and last is not None and first >= last:
+        raise RequestError(400, f"start {start} is not before end {end}")
+    return first, last
+
+
+def time_of(name: str, text: str | None) -> int | None:
+    """A time in ms since 1970, of a parameter's text. Raises RequestError 400 naming the parameter."""
     if text is None:
         return None
     try:

@@ -22,7 +22,7 @@ ROWS = (
     "cli",
     "agents commands",
     "backfill mend",
-    "replay reconcile dlq",
+    "replay reconcile dlq service",
     "clickhouse iceberg",
     "layers web",
     "feed platform delivery tables",
@@ -45,6 +45,8 @@ LIBRARIES = {
     "chdb": "embedded reconcile",
     "click": "cli commands",
     "clickhouse_driver": "clickhouse reconcile",
+    "litestar": "service",
+    "uvicorn": "service",
     "faust": "agents app batch commands delivery tables web worker",  # commands: its command line
     "pyiceberg": "iceberg reconcile",
     "rich": "cli commands embedded",

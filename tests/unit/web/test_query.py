@@ -66,9 +66,9 @@ def test_a_404_says_what_exists():
     )
     status, body = refusal(find, LISTED, "kraken", "BTCUSDT")
     assert (status, body["symbols"]) == (404, ["BTC-USD"])
-    status, body = refusal(timeframe_of, "2y", {})
+    status, body = refusal(timeframe_of, "2y")
     assert (status, "1m" in body["timeframes"]) == (404, True)
-    assert "use UTC or a name" in refusal(timeframe_of, "1d", {"tz": "Mars"})[1]["error"]
+    assert "use UTC or a name" in refusal(timeframe_of, "1d", "Mars")[1]["error"]
 
 
 def test_the_last_are_taken_unless_a_start_is_given():

@@ -1,0 +1,50 @@
+"""The ASGI application: its routes, the OpenAPI document, and how errors are answered."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import version
+from urllib.parse import unquote
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from k2stream.service import candles, problems
+from k2stream.service.sources import Sources
+
+ROUTES = (*candles.ROUTES,)
+
+_SLASH = re.compile(rb"%2f", re.IGNORECASE)
+
+
+def create(sources: Sources) -> ASGIApp:
+    """The application that answers from the sources."""
+    app = Litestar(
+        ROUTES,
+        dependencies={"sources": Provide(lambda: sources, sync_to_thread=False)},
+        exception_handlers=problems.HANDLERS,
+        openapi_config=OpenAPIConfig(
+            title="K2 stream",
+            version=version("k2stream"),
+            path="/docs",
+            description="Exact trades and candles.",
+        ),
+        state=State({"sources": sources}),
+        logging_config=None,
+    )
+    return _with_slashes(app)
+
+
+def _with_slashes(app: ASGIApp) -> ASGIApp:
+    """Accept BTC%2FUSDT in a path: it is read as BTC-USDT, for a decoded slash would end the segment."""
+
+    async def normalized(scope: Scope, receive: Receive, send: Send) -> None:
+        raw = scope.get("raw_path") or b""
+        if isinstance(raw, bytes) and _SLASH.search(raw):
+            scope["path"] = unquote(_SLASH.sub(b"-", raw).decode("ascii", "replace"))
+        await app(scope, receive, send)
+
+    return normalized

@@ -1,0 +1,51 @@
+"""Candles of any symbol, whichever worker owns its partition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import aiohttp
+
+from k2stream import topics
+from k2stream.app import is_ready
+from k2stream.batch import BatchApp
+from k2stream.candles.partition import CandlePartition
+from k2stream.history.reader import CandleAnswer
+from k2stream.history.timeframes import Timeframe
+from k2stream.model.instrument import Instrument
+from k2stream.settings import KafkaSettings
+from k2stream.tables.ohlcv import CandleTables
+from k2stream.web import remote
+from k2stream.web.candles import CandleReader
+from k2stream.web.query import Query, RequestError
+from k2stream.web.routing import owner
+
+
+@dataclass(frozen=True, slots=True)
+class CandleLookup:
+    """Reads candles from this worker's tables, or over HTTP from the worker that owns the partition.
+
+    `partitions` are those of this worker, by number.
+    """
+
+    app: BatchApp
+    tables: CandleTables
+    partitions: Mapping[int, CandlePartition]
+    reader: CandleReader
+    kafka: KafkaSettings
+
+    async def read(self, instrument: Instrument, of: Timeframe, query: Query) -> CandleAnswer:
+        """The query's candles. Raises RequestError: 503 while no worker owns the partition, or 502."""
+        if not is_ready(self.app):
+            raise RequestError(503, "the tables of this worker are recovering, ask again")
+        number = topics.partition_of(instrument.symbol, self.kafka.raw_partitions(instrument.exchange))
+        if (partition := self.partitions.get(number)) is not None:
+            return await self.reader.read(partition, instrument, of, query)
+        url = owner(self.app, self.tables.windows[of.base], number)
+        try:
+            return await remote.read(self.app.http_client, url, instrument, of, query)
+        except (TimeoutError, aiohttp.ClientError) as error:
+            raise RequestError(
+                502, f"the worker at {url} does not answer: {type(error).__name__}, ask again"
+            ) from None
