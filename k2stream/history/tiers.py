@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
-from k2stream.model.candle import Candle
+
+class Revised(Protocol):
+    """A candle, or what stands for one: its open time (ms) and its revision."""
+
+    @property
+    def open_time(self) -> int: ...
+
+    @property
+    def revision(self) -> int: ...
+
+
+C = TypeVar("C", bound=Revised)
 
 
 class UnknownRange(NamedTuple):
@@ -15,7 +26,7 @@ class UnknownRange(NamedTuple):
     after: int
     before: int
 
-    def meets(self, first: Candle, second: Candle) -> bool:
+    def meets(self, first: Revised, second: Revised) -> bool:
         """Whether a window between two candles is in the range."""
         return first.open_time < self.before and second.open_time > self.after
 
@@ -33,7 +44,7 @@ class CandleSpan:
         """Whether the span asks for the newest candles, whatever their time."""
         return self.start is None and self.end is None
 
-    def cut(self, found: Mapping[int, Candle]) -> list[Candle]:
+    def cut(self, found: Mapping[int, C]) -> list[C]:
         """The candles of the span, ascending, from candles by open time."""
         times = [
             time
@@ -58,7 +69,7 @@ def rest(span: CandleSpan, found: int, since: int | None) -> CandleSpan | None:
     return None if since is not None and since <= span.start else CandleSpan(span.limit, span.start, end)
 
 
-def newest(candles: Iterable[Candle], found: Mapping[int, Candle] | None = None) -> dict[int, Candle]:
+def newest(candles: Iterable[C], found: Mapping[int, C] | None = None) -> dict[int, C]:
     """Candles by open time, each once in its highest revision; of equal revisions, the first is kept."""
     merged = dict(found or {})
     for candle in candles:

@@ -6,8 +6,12 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pyarrow as pa
+
 from k2stream.history.tiers import CandleSpan, newest
-from k2stream.layers.table import GOLD
+from k2stream.layers import gold
+from k2stream.layers.schema import GOLD
+from k2stream.layers.table import GOLD as TABLES
 from k2stream.model import clock
 from k2stream.model.candle import Candle
 from k2stream.model.instrument import Instrument
@@ -48,18 +52,31 @@ class ColdTier:
 
     def candles(self, instrument: Instrument, timeframe: str, span: CandleSpan) -> list[Candle]:
         """Candles of the span; reads months from the span's fixed end until there are enough."""
+        found: dict[int, Candle] = {}
+        for rows in self._pieces(instrument, timeframe, span):
+            found = newest(_rows(rows), found)
+            if len(found) >= span.limit:
+                break
+        return span.cut(found)
+
+    def rows(self, instrument: Instrument, timeframe: str, span: CandleSpan) -> pa.Table:
+        """As `candles`, with gold's columns, in any order, and with all candles of the months it reads."""
+        pieces, count = [], 0
+        for piece in self._pieces(instrument, timeframe, span):
+            pieces.append(gold.newest(piece.cast(GOLD)))
+            count += len(pieces[-1])
+            if count >= span.limit:
+                break
+        return pa.concat_tables(pieces) if pieces else GOLD.empty_table()
+
+    def _pieces(self, instrument: Instrument, timeframe: str, span: CandleSpan) -> Iterator[pa.Table]:
         table = self._table(timeframe)
         months = _months(table)
-        found: dict[int, Candle] = {}
         for month in months if span.start is not None else reversed(months):
             first, last = _bounds(month)
             start, end = max(first, span.start or first), min(last, span.end or last)
             if start < end:
-                rows = _scan(table, instrument, start, end, tuple(Candle._fields))
-                found = newest(_rows(rows), found)
-            if len(found) >= span.limit:
-                break
-        return span.cut(found)
+                yield _scan(table, instrument, start, end, tuple(Candle._fields))
 
     def _table(self, timeframe: str) -> Any:
         """The table; None while the cold tier has not created it. Does not create a missing catalog."""
@@ -73,7 +90,7 @@ class ColdTier:
             return None
         self._catalog = self._catalog or open_catalog(settings)
         try:
-            return self._catalog.load_table(GOLD[timeframe].cold)
+            return self._catalog.load_table(TABLES[timeframe].cold)
         except NoSuchTableError:
             return None
 

@@ -12,8 +12,9 @@ from pyparsing import ParseException
 
 from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.iceberg import writer
-from k2stream.iceberg.catalog import Catalog
+from k2stream.iceberg.catalog import Catalog, open_catalog
 from k2stream.model.errors import ConfigError
+from k2stream.settings import IcebergSettings
 
 ALL_COLUMNS = ("*",)
 
@@ -24,6 +25,14 @@ def find(catalog: Catalog, name: str) -> Table | None:
         return catalog.load_table(name)
     except NoSuchTableError:
         return None
+
+
+def existing(settings: IcebergSettings, name: str) -> Table | None:
+    """As `find` in the settings' catalog, which is not created if it does not exist."""
+    embedded = settings.data_path / "iceberg" / "catalog.db"
+    if not settings.catalog_uri and not embedded.exists():
+        return None
+    return find(open_catalog(settings), name)
 
 
 def scan(table: Table, where: str, columns: tuple[str, ...] = ALL_COLUMNS) -> pa.Table:

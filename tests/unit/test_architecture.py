@@ -22,7 +22,7 @@ ROWS = (
     "cli",
     "agents commands",
     "backfill mend",
-    "replay reconcile dlq service",
+    "replay reconcile dlq service read",
     "clickhouse iceberg",
     "layers web",
     "feed platform delivery tables",
@@ -33,7 +33,7 @@ ROWS = (
     "settings instruments",
     "exchanges deadletter",
     "batch columnar",
-    "metrics plugins",
+    "metrics plugins extras",
     "model rolling histogram resources proxies",
 )
 """From the top to the ground."""

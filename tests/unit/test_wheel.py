@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from k2stream import cli
+from k2stream.extras import EXTRAS
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,9 +80,8 @@ def broken(module):
 
 def test_each_library_of_an_extra_is_known_by_its_module():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    named = {cli._EXTRAS[module] for module in cli._EXTRAS}
-    assert named == set(extras) - {"all"}
-    for module, extra in cli._EXTRAS.items():
+    assert set(EXTRAS.values()) == set(extras) - {"all", "read"}
+    for module, extra in EXTRAS.items():
         found = metadata.packages_distributions()[module]
         lines = [(name, line) for name in found for line in extras[extra]]
         assert any(re.match(rf"{re.escape(name)}\b", line, re.I) for name, line in lines), module

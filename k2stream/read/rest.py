@@ -1,0 +1,134 @@
+"""A candles worker as a source, over its REST API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import TypeVar
+from urllib.parse import quote
+
+import httpx
+import msgspec
+import pyarrow as pa
+
+from k2stream.history.derive import largest_limit
+from k2stream.history.reader import MissingTier
+from k2stream.history.tiers import CandleSpan
+from k2stream.history.timeframes import Timeframe
+from k2stream.model.candle import Candle
+from k2stream.model.errors import ConfigError, Unavailable
+from k2stream.model.instrument import Instrument, Instruments
+from k2stream.read.columns import HEALTH, candle_rows
+from k2stream.read.source import RowPage
+
+PAGE_SIZE = 5000
+"""The most candles that a worker returns at once."""
+
+ANSWER_SECONDS = 60.0
+
+T = TypeVar("T")
+
+
+class _Entry(msgspec.Struct):
+    """A candle of an answer; see Candle."""
+
+    open_time: int
+    close_time: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    quote_volume: Decimal
+    taker_buy_volume: Decimal
+    taker_buy_quote_volume: Decimal
+    vwap: Decimal
+    trade_count: int
+    first_trade_time: int
+    last_trade_time: int
+    revision: int
+    final: bool
+    raw_partition: int
+    raw_offset: int
+    feed_healthy: bool | None = None
+
+
+class _Answer(msgspec.Struct):
+    candles: list[_Entry]
+    missing: list[MissingTier] = []
+    simulated: bool = False
+
+
+class _Listed(msgspec.Struct):
+    exchange: str
+    symbol: str
+    canonical_symbol: str
+
+
+class _Listing(msgspec.Struct):
+    instruments: list[_Listed]
+    simulated: bool = False
+
+
+class RestSource:
+    """The worker at a base URL."""
+
+    def __init__(self, url: str) -> None:
+        self.where = url.rstrip("/")
+        self.simulated: bool | None = None
+        self._client = httpx.Client(timeout=ANSWER_SECONDS)
+
+    def instruments(self) -> Instruments:
+        """The instruments that the platform has."""
+        listing = self._get("/instruments", {}, _Listing)
+        self.simulated = listing.simulated
+        return Instruments(
+            Instrument(item.exchange, item.symbol, item.canonical_symbol) for item in listing.instruments
+        )
+
+    def page_size(self, timeframe: Timeframe) -> int:
+        """As many as the worker returns at once."""
+        return PAGE_SIZE if timeframe.is_stored else min(PAGE_SIZE, largest_limit(timeframe))
+
+    def candles(self, instrument: Instrument, timeframe: Timeframe, span: CandleSpan) -> RowPage:
+        """Candles of the tables, and of the colder tiers that the worker reads."""
+        symbol = quote(instrument.canonical.replace("/", "-"), safe="")
+        asked: dict[str, str | int] = {"limit": span.limit, "tz": timeframe.zone.key}
+        times = {"start": span.start, "end": span.end}
+        asked |= {name: time for name, time in times.items() if time is not None}
+        answer = self._get(f"/ohlcv/{instrument.exchange}/{symbol}/{timeframe.name}", asked, _Answer)
+        named = (instrument.exchange, instrument.symbol, instrument.canonical, timeframe.name)
+        candles = [
+            Candle(*named, *(getattr(entry, name) for name in Candle._fields[len(named) :]))
+            for entry in answer.candles
+        ]
+        healthy = pa.array([entry.feed_healthy for entry in answer.candles], HEALTH.type)
+        return RowPage(candle_rows(candles).append_column(HEALTH, healthy), tuple(answer.missing))
+
+    def trades(self, instrument: Instrument, start: int, end: int | None) -> Iterator[RowPage]:
+        """Not served: raises ConfigError."""
+        raise ConfigError(
+            f"{self.where} serves no trades: read them from the stores (source='lake'), without url="
+        )
+
+    def _get(self, path: str, parameters: dict[str, str | int], kind: type[T]) -> T:
+        try:
+            answer = self._client.get(self.where + path, params=parameters)
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise Unavailable(
+                f"no answer from {self.where}: {error}; start a candles worker, or correct url="
+            ) from None
+        if answer.status_code >= 500:
+            raise Unavailable(f"{self.where}{path} answered {answer.status_code}: {_why(answer)}")
+        if answer.is_error:
+            raise ConfigError(f"{self.where}{path} answered {answer.status_code}: {_why(answer)}")
+        try:
+            return msgspec.json.decode(answer.content, type=kind)
+        except msgspec.DecodeError as error:
+            raise ConfigError(
+                f"{self.where}{path} is not a candles worker's: {error}; correct url="
+            ) from None
+
+
+def _why(answer: httpx.Response) -> str:
+    return " ".join(answer.text.split())[:500]

@@ -1,0 +1,69 @@
+"""Where candles and trades are read from: a worker over REST, or the stores directly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple, Protocol, get_args
+
+import pyarrow as pa
+
+from k2stream.history.reader import MissingTier
+from k2stream.history.tiers import CandleSpan
+from k2stream.history.timeframes import Timeframe
+from k2stream.model.errors import ConfigError
+from k2stream.model.instrument import Instrument, Instruments
+from k2stream.platform.running import find
+from k2stream.settings import Settings
+
+SourceName = Literal["auto", "rest", "lake", "iceberg"]
+
+
+class RowPage(NamedTuple):
+    """Candles (columns of `columns.PAGE`) or trades (of silver), ascending; tiers that may have more."""
+
+    rows: pa.Table
+    missing: tuple[MissingTier, ...] = ()
+
+
+class Source(Protocol):
+    """A place to read from; `simulated` is whether its trades are, None if that is unknown."""
+
+    where: str
+    simulated: bool | None
+
+    def instruments(self) -> Instruments:
+        """The instruments it may have."""
+        ...
+
+    def page_size(self, timeframe: Timeframe) -> int:
+        """The most candles of a page."""
+        ...
+
+    def candles(self, instrument: Instrument, timeframe: Timeframe, span: CandleSpan) -> RowPage:
+        """The first candles of a span that has a start; fewer than its limit only if there are no more."""
+        ...
+
+    def trades(self, instrument: Instrument, start: int, end: int | None) -> Iterator[RowPage]:
+        """The trades with start <= timestamp < end (ms), in order, in at least one page."""
+        ...
+
+
+def open_source(settings: Settings, name: SourceName, url: str | None) -> Source:
+    """The source of a name; see `read_candles`. Raises ConfigError when there is none."""
+    from k2stream.read.lake import Lake  # each brings libraries that the other does not need
+    from k2stream.read.rest import RestSource
+
+    if name not in get_args(SourceName):
+        raise ConfigError(f"source={name!r} must be one of {', '.join(get_args(SourceName))}")
+    if url is not None:
+        if name not in ("auto", "rest"):
+            raise ConfigError(f"source={name!r} has no url: leave out one of them")
+        return RestSource(url)
+    running = find(settings)
+    if running is not None and name in ("auto", "rest") and "candles" in running.urls:
+        return RestSource(running.urls["candles"])
+    if name == "rest":
+        raise ConfigError(
+            f"nothing serves candles on {settings.local.data_path}: start it with `k2 up`, or give url="
+        )
+    return Lake(running.settings if running else settings, clickhouse=name != "iceberg")

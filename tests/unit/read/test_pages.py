@@ -1,0 +1,86 @@
+"""Candles in pages are those of one answer, and rows by reference are merged as candles are."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from k2stream.history.reader import CandleHistory, MissingTier
+from k2stream.history.tiers import CandleSpan
+from k2stream.history.timeframes import timeframe
+from k2stream.read.candles import candle_pages
+from k2stream.read.columns import candle_rows
+from k2stream.read.notes import IncompleteRead, noted
+from k2stream.read.source import RowPage
+from k2stream.read.tiers import RowHistory
+from tests.unit.history.test_tiers import BTC, Stored, candle
+
+MINUTE = 60_000
+
+
+class Rows(Stored):
+    """As Stored, with rows."""
+
+    def rows(self, instrument, timeframe, span):
+        return candle_rows(self.candles(instrument, timeframe, span))
+
+
+class Paged:
+    """A source in memory."""
+
+    where, simulated = "memory", None
+
+    def __init__(self, candles, size):
+        self.held, self.size, self.asked = {c.open_time: c for c in candles}, size, 0
+
+    def page_size(self, timeframe):
+        return self.size
+
+    def candles(self, instrument, timeframe, span):
+        self.asked += 1
+        return RowPage(candle_rows(span.cut(self.held)))
+
+
+@given(st.sets(st.integers(0, 30)), st.integers(1, 7), st.integers(0, 30), st.none() | st.integers(1, 40))
+def test_pages_are_the_whole_span(minutes, size, start, end):
+    candles = [candle(n * MINUTE)._replace(close_time=(n + 1) * MINUTE - 1) for n in sorted(minutes)]
+    source = Paged(candles, size)
+    last = None if end is None else start * MINUTE + end * MINUTE
+    pages = list(candle_pages(source, BTC, timeframe("1m"), start * MINUTE, last))
+    wanted = [
+        c.open_time for c in candles if c.open_time >= start * MINUTE and (last is None or c.open_time < last)
+    ]
+    assert [time.value for page in pages for time in page.rows["open_time"]] == wanted
+    assert source.asked <= len(wanted) // size + 1
+
+
+tiers = st.dictionaries(st.integers(0, 20), st.integers(1, 4)).map(
+    lambda held: [candle(time, revision) for time, revision in held.items()]
+)
+
+
+@given(st.lists(tiers, min_size=1, max_size=3), st.integers(0, 20), st.none() | st.integers(1, 25), st.data())
+def test_rows_are_merged_as_candles_are(held, start, end, data):
+    span = CandleSpan(data.draw(st.integers(1, 30)), start, end)
+    stores = [Rows(str(number), *candles) for number, candles in enumerate(held)]
+    broken = data.draw(st.sets(st.sampled_from(stores)))
+    for store in broken:
+        store.fails = OSError("away")
+    expected = CandleHistory(stores, grace_ms=3).read(BTC, "1m", span)
+    rows, missing = RowHistory(stores, 3).read(BTC, "1m", span)
+    assert rows.equals(candle_rows(expected.candles))
+    assert missing == expected.missing
+
+
+def test_what_could_not_be_read_is_noted_and_warned_of():
+    rows = candle_rows([candle(0)])
+    pages = [
+        RowPage(rows, (MissingTier("ClickHouse", "refused"),)),
+        RowPage(rows, (MissingTier("ClickHouse", "gone"),)),
+    ]
+    with pytest.warns(IncompleteRead, match=r"^read without ClickHouse \(gone\)$"):
+        found = noted(rows, Paged([], 1), pages)
+    assert found.schema.metadata == {
+        b"k2.source": b"memory",
+        b"k2.simulated": b"",
+        b"k2.missing": b'[{"tier": "ClickHouse", "reason": "gone"}]',
+    }
