@@ -70,7 +70,7 @@ def _column(values: list[object], kind: pa.DataType) -> pa.Array:
     return pa.array(values, kind)
 
 
-def with_decimals(rows: pa.Table, form: Decimals) -> pa.Table:
+def with_decimals(rows: pa.Table, form: str) -> pa.Table:
     """The rows with their decimals in a form. Raises ConfigError for an unknown one."""
     if form not in get_args(Decimals):
         raise ConfigError(f"decimals={form!r} must be one of {', '.join(get_args(Decimals))}")

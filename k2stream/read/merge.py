@@ -4,15 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 
-from k2stream.clickhouse.trades import Checksum, HotTrades
-from k2stream.iceberg.trades import ColdTrades
+from k2stream.clickhouse.trades import Checksum
 from k2stream.model.instrument import Instrument
 
 _DAY = timedelta(days=1)
+
+
+class TradeStore(Protocol):
+    """Where trades with start <= timestamp < end (ms) are read from, with silver's columns."""
+
+    def rows(self, instrument: Instrument, start: int, end: int) -> pa.Table:
+        """The trades, in any order."""
+        ...
+
+
+class CheckedStore(TradeStore, Protocol):
+    """One that also says, without reading the trades, which they are."""
+
+    def checksum(self, instrument: Instrument, start: int, end: int) -> Checksum:
+        """Of their raw offsets."""
+        ...
 
 
 def slices(days: Iterable[date], start: int, end: int | None) -> Iterator[tuple[int, int]]:
@@ -34,7 +50,9 @@ def checksum(rows: pa.Table) -> Checksum:
     return Checksum(len(offsets), int(offsets.sum()), int(np.bitwise_xor.reduce(offsets)))
 
 
-def day_of(hot: HotTrades | None, cold: ColdTrades, instrument: Instrument, start: int, end: int) -> pa.Table:
+def day_of(
+    hot: CheckedStore | None, cold: TradeStore, instrument: Instrument, start: int, end: int
+) -> pa.Table:
     """The trades of both stores in [start, end), in order; ClickHouse's are fetched only if they differ."""
     rows = cold.rows(instrument, start, end)
     if hot is not None and hot.checksum(instrument, start, end) != checksum(rows):

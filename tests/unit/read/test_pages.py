@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from k2stream.history.reader import CandleHistory, MissingTier
 from k2stream.history.tiers import CandleSpan
 from k2stream.history.timeframes import timeframe
+from k2stream.layers.schema import SILVER
+from k2stream.model.instrument import Instruments
 from k2stream.read.candles import candle_pages
 from k2stream.read.columns import candle_rows
 from k2stream.read.notes import IncompleteRead, noted
@@ -27,13 +29,20 @@ class Rows(Stored):
 class Paged:
     """A source in memory."""
 
-    where, simulated = "memory", None
+    where = "memory"
+    simulated: bool | None = None
 
     def __init__(self, candles, size):
         self.held, self.size, self.asked = {c.open_time: c for c in candles}, size, 0
 
+    def instruments(self):
+        return Instruments([BTC])
+
     def page_size(self, timeframe):
         return self.size
+
+    def trades(self, instrument, start, end):
+        return iter([RowPage(SILVER.empty_table())])
 
     def candles(self, instrument, timeframe, span):
         self.asked += 1
