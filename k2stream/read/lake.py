@@ -12,9 +12,8 @@ from k2stream import instruments
 from k2stream.clickhouse.candles import HotTier
 from k2stream.clickhouse.destination import UNAVAILABLE
 from k2stream.clickhouse.trades import HotTrades
-from k2stream.history import reader
 from k2stream.history.derive import base_span, derived, largest_limit
-from k2stream.history.reader import MissingTier
+from k2stream.history.reader import MissingTier, candle_history
 from k2stream.history.tiers import CandleSpan
 from k2stream.history.timeframes import Timeframe
 from k2stream.iceberg.candles import ColdTier
@@ -43,7 +42,7 @@ class Lake:
         self._alone = not clickhouse
         cold = ColdTier(settings.iceberg)
         tiers = (HotTier(settings.clickhouse), cold) if clickhouse else (cold,)
-        self._history = reader.of(settings.candles, *tiers)
+        self._history = candle_history(settings.candles, *tiers)
         self._rows = RowHistory(tiers, settings.candles.grace_ms)
         self.where = "ClickHouse and Iceberg" if clickhouse else "Iceberg"
         self.simulated = True if settings.feeds.simulated else None
