@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from k2stream import topics
+from k2stream.agents.certifier import certifier
 from k2stream.app import create_app
 from k2stream.batch import BatchSchema
 from k2stream.candles import finals
@@ -15,7 +16,7 @@ GATHER_SECONDS = (0.5, 0.5)  # a final candle has a minute, and large deliveries
 
 app = create_app("certify")
 app.gather_seconds = GATHER_SECONDS
-readers: list[FinalsReader] = []
+readers: list[FinalsReader] = [certifier]
 
 
 def declare(timeframe: str) -> None:

@@ -41,6 +41,9 @@ TRADES_AHEAD = Counter(
     "Trades dated over a second after their receipt: many say our clock is behind.",
     ["exchange"],
 )
+CERTIFICATES = Counter(
+    "k2_certificates", "Certificates issued; incomplete ones have no digest.", ["timeframe", "state"]
+)
 OPEN_WINDOWS = Gauge("k2_open_windows", "Windows not yet final.", ["timeframe"])
 
 SINK_ROWS = Counter("k2_sink_rows", "Rows made durable by a sink.", ["table"])

@@ -19,6 +19,7 @@ DLQ = "market.crypto.trades.dlq"
 DLQ_REPLAYS = "market.crypto.trades.dlq.replays"
 LATE = "market.crypto.trades.late"
 FEED_EVENTS = "market.crypto.feed.events"
+CERTIFICATES = "market.crypto.ohlcv.certificates"
 
 MAX_BYTES = 899_000
 """Limit of a record's key and value: a batch may have 900,000 with overhead, a broker's default is 1 MB."""
@@ -86,6 +87,7 @@ def declared(settings: KafkaSettings) -> list[Topic]:
         ),
         Topic(LATE, 1, 30 * _DAY_MS, "exchange:SYMBOL", "trade"),
         Topic(FEED_EVENTS, 1, 30 * _DAY_MS, "exchange", "json"),
+        Topic(CERTIFICATES, normalized, 30 * _DAY_MS, "exchange:SYMBOL", "json"),
     ]
 
 

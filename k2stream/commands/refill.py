@@ -17,7 +17,7 @@ from k2stream.delivery.route import Route
 from k2stream.iceberg.destination import Iceberg
 from k2stream.iceberg.tables import TABLES
 from k2stream.kafka.reader import OffsetRanges, Reader
-from k2stream.layers.routes import ROUTES
+from k2stream.layers.routes import HOT
 from k2stream.model.errors import ConfigError
 from k2stream.platform.running import reached
 from k2stream.settings import KafkaSettings, Settings, current
@@ -67,11 +67,11 @@ def refill(table: str, everything: bool, yes: bool) -> None:
 
 
 def _route(settings: Settings, table: str) -> tuple[Route, Destination]:
-    if table in ROUTES:
-        return ROUTES[table], ClickHouse(settings.clickhouse)
+    if table in HOT:
+        return HOT[table], ClickHouse(settings.clickhouse)
     if table in TABLES:
         return TABLES[table].route, Iceberg(settings.iceberg)
-    raise ConfigError(f"{table} is not a table of a sink; use one of {', '.join([*ROUTES, *TABLES])}")
+    raise ConfigError(f"{table} is not a table of a sink; use one of {', '.join([*HOT, *TABLES])}")
 
 
 async def _held(settings: KafkaSettings, route: Route) -> OffsetRanges:

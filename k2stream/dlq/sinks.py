@@ -23,16 +23,15 @@ from k2stream.iceberg import owner
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.iceberg.commit import committed
 from k2stream.iceberg.tables import TABLES, rows_for
-from k2stream.layers import bronze, gold, silver
+from k2stream.layers import gold
+from k2stream.layers.routes import HOT
 from k2stream.settings import IcebergSettings, KafkaSettings, Settings
-
-_HOT = {route.table: route for route in (*bronze.ROUTES, silver.ROUTE, *gold.ROUTES)}
 
 
 def route_of(letter: DeadLetter) -> Route:
     """The route of the table that a dead letter names. Raises Refused when there is none."""
     cold = TABLES.get(letter.reader) if letter.stage == "cold" else None
-    found = cold.route if cold else _HOT.get(letter.reader) if letter.stage == "hot" else None
+    found = cold.route if cold else HOT.get(letter.reader) if letter.stage == "hot" else None
     if found is None or found.topic != letter.topic:
         raise Refused(f"no table {letter.reader!r} of stage {letter.stage} reads {letter.topic}")
     return found

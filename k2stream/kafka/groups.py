@@ -29,9 +29,9 @@ _ALL_LAYERS = (*_RAW, topics.NORMALIZED, *_CANDLES)
 SOURCES: Mapping[str, tuple[str, ...]] = {
     Role.NORMALIZE.group: _RAW,
     Role.CANDLES.group: (topics.NORMALIZED,),
-    Role.HOT.group: _ALL_LAYERS,
+    Role.HOT.group: (*_ALL_LAYERS, topics.CERTIFICATES),
     Role.COLD.group: _ALL_LAYERS,
-    Role.CERTIFY.group: _CANDLES,
+    Role.CERTIFY.group: (topics.NORMALIZED, *_CANDLES),
 }
 """The topics that each consumer group reads."""
 

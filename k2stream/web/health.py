@@ -13,6 +13,7 @@ import msgspec
 from k2stream import topics
 from k2stream.batch import TP
 from k2stream.kafka.follow import from_beginning
+from k2stream.model.certificate import FeedSpan
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.settings import KafkaSettings
 
@@ -43,6 +44,12 @@ class Spans:
     def meet(self, start: int, end: int) -> bool:
         """Whether a span overlaps [start, end)."""
         return bisect_left(self._ends, start) < bisect_left(self._starts, end)
+
+    def within(self, start: int, end: int) -> list[tuple[int, int]]:
+        """The parts of the spans from `start` to `end`, both included."""
+        some = slice(bisect_left(self._ends, start), bisect_right(self._starts, end))
+        found = zip(self._starts[some], self._ends[some], strict=True)
+        return [(max(first, start), min(last, end)) for first, last in found]
 
 
 _Ids = tuple[str, str, str, int, int | None, int | None]
@@ -120,6 +127,20 @@ class FeedHealth:
             return not (down is not None and down < end) and not any(span.meet(start, end) for span in spans)
 
         return healthy
+
+    def lost(self, exchange: str, symbol: str, start: int, end: int) -> tuple[FeedSpan, ...] | None:
+        """The parts of [start, end] (µs) in which a feed was down or lost trades; None if that is unknown."""
+        if not self.ready or start < self._known_since:
+            return None
+        found = Spans()
+        for name in ("", symbol):
+            if spans := self._bad.get((exchange, name)):
+                for first, last in spans.within(start, end):
+                    found.add(first, last)
+        down = self._down_since(exchange, symbol)
+        if down is not None and down <= end:
+            found.add(max(down, start), end)
+        return tuple(FeedSpan(*span) for span in found.within(start, end))
 
     async def follow(self, settings: KafkaSettings) -> None:
         """Follow the topic from its beginning; sets `ready` once the events present at the start are read."""

@@ -26,6 +26,7 @@ ROWS = (
     "clickhouse iceberg",
     "layers web",
     "feed platform delivery tables",
+    "certificates",
     "normalizer candles simulator app",
     "faults worker",
     "avro kafka standing",
