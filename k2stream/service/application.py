@@ -13,6 +13,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from k2stream.service import candles, problems
+from k2stream.service.mirror import rest as mirror
 from k2stream.service.sources import Sources
 
 ROUTES = (*candles.ROUTES,)
@@ -23,7 +24,7 @@ _SLASH = re.compile(rb"%2f", re.IGNORECASE)
 def create(sources: Sources) -> ASGIApp:
     """The application that answers from the sources."""
     app = Litestar(
-        ROUTES,
+        (*ROUTES, mirror.handler()),
         dependencies={"sources": Provide(lambda: sources, sync_to_thread=False)},
         exception_handlers=problems.HANDLERS,
         openapi_config=OpenAPIConfig(

@@ -1,0 +1,151 @@
+"""The endpoints of the mirrored API: what each takes, weighs and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from k2stream.history.timeframes import timeframe
+from k2stream.model.candle import Candle
+from k2stream.model.instrument import Instrument
+from k2stream.service.mirror import klines, listing, tickers
+from k2stream.service.mirror.errors import MirrorError, unsupported
+from k2stream.service.mirror.parameters import Parameters
+from k2stream.service.sources import Sources
+from k2stream.web.query import Query
+
+_SYMBOLS = ("symbol", "symbols")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request to one exchange's mirror at `now` (ms since 1970)."""
+
+    sources: Sources
+    exchange: str
+    sent: Parameters
+    now: int
+
+    @property
+    def listed(self) -> list[Instrument]:
+        """The instruments of the exchange."""
+        return self.sources.instruments.for_exchange(self.exchange)
+
+    def instrument(self) -> Instrument:
+        """The instrument of the parameter `symbol`."""
+        return self.sent.symbol(self.sources.instruments, self.exchange)
+
+    def instruments(self) -> list[Instrument] | None:
+        """The instruments of the parameters `symbol` and `symbols`; None without either."""
+        return self.sent.symbols(self.sources.instruments, self.exchange)
+
+    async def candles(self, instrument: Instrument, name: str, query: Query) -> Sequence[Candle]:
+        """Candles of a stored timeframe."""
+        return (await self.sources.candles.read(instrument, timeframe(name), query)).candles
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One path: the parameters that it reads, its weight for a number of symbols (None: all), its answer."""
+
+    answer: Callable[[Call], Awaitable[Any]]
+    known: tuple[str, ...] = ()
+    weight: Callable[[int | None], int] = lambda symbols: 1
+
+
+async def _ping(call: Call) -> dict[str, Any]:
+    return {}
+
+
+async def _time(call: Call) -> dict[str, int]:
+    return {"serverTime": call.now}
+
+
+async def _exchange_info(call: Call) -> dict[str, Any]:
+    return listing.listing(call.instruments() or call.listed, call.now)
+
+
+async def _klines(call: Call) -> list[klines.Kline]:
+    instrument, of, query = call.instrument(), call.sent.timeframe(), klines.query(call.sent)
+    if query is None:
+        return []
+    found = await call.sources.candles.read(instrument, of, query)
+    return [klines.kline(candle) for candle in found.candles]
+
+
+async def _price(call: Call) -> Any:
+    async def one(instrument: Instrument) -> dict[str, str] | None:
+        last = await call.candles(instrument, "1m", Query(1))
+        return tickers.price(instrument, last[0]) if last else None
+
+    return await _each(call, one)
+
+
+async def _day(call: Call) -> Any:
+    kind = call.sent.get("type") or "FULL"
+    if kind not in ("FULL", "MINI"):
+        raise MirrorError(-1139, "Invalid ticker type.")
+    show = tickers.full if kind == "FULL" else tickers.mini
+
+    async def one(instrument: Instrument) -> dict[str, Any] | None:
+        day = await read_day(call, instrument)
+        return show(instrument, day, tickers.Bounds()) if day.before or day.candles else None
+
+    return await _each(call, one)
+
+
+async def read_day(call: Call, instrument: Instrument) -> tickers.Day:
+    """The candles of the rolling day that ends now."""
+    parts = tickers.parts(call.now)
+    before = await call.candles(instrument, "1m", Query(1, end=parts.start))
+    minutes = await call.candles(instrument, "1m", Query(60, parts.start, parts.hours))
+    hours = await call.candles(instrument, "1h", Query(25, parts.hours, parts.end))
+    return tickers.Day(parts, before[0] if before else None, [*minutes, *hours])
+
+
+async def _each(call: Call, one: Callable[[Instrument], Awaitable[Any]]) -> Any:
+    """One object for `symbol`, else a list; symbols without any trade are left out of a list."""
+    wanted = call.instruments()
+    found = [await one(item) for item in (call.listed if wanted is None else wanted)]
+    if call.sent.get("symbol") is None:
+        return [each for each in found if each is not None]
+    if found[0] is None:
+        raise unsupported("K2 has no trade of this symbol yet.", 503)
+    return found[0]
+
+
+async def _no_book(call: Call) -> Any:
+    raise unsupported("K2 follows trades: it has no order book, and no best bid and ask.")
+
+
+def _many(symbols: int | None) -> int:
+    if symbols is None or symbols > 100:
+        return 80
+    return 2 if symbols <= 20 else 40
+
+
+ENDPOINTS = {
+    "ping": Endpoint(_ping),
+    "time": Endpoint(_time),
+    "exchangeInfo": Endpoint(
+        _exchange_info,
+        (*_SYMBOLS, "permissions", "showPermissionSets", "symbolStatus"),
+        lambda symbols: 20,
+    ),
+    **dict.fromkeys(
+        ("klines", "uiKlines"),
+        Endpoint(
+            _klines,
+            ("symbol", "interval", "startTime", "endTime", "timeZone", "limit"),
+            lambda symbols: 2,
+        ),
+    ),
+    "ticker/price": Endpoint(_price, (*_SYMBOLS, "symbolStatus"), lambda symbols: 2 if symbols == 1 else 4),
+    "ticker/24hr": Endpoint(_day, (*_SYMBOLS, "type", "symbolStatus"), _many),
+    **dict.fromkeys(
+        ("depth", "ticker/bookTicker", "avgPrice"),
+        Endpoint(_no_book, (*_SYMBOLS, "limit", "symbolStatus")),
+    ),
+}
+"""By path below /api/v3/."""
