@@ -33,7 +33,7 @@ def _whole(parts: Sequence[Candle], timeframe: Timeframe, opened: int, closed_un
     first, last = traded[0], traded[-1]
     end = timeframe.closing(opened)
     final = end <= closed_until and all(part.final for part in parts)
-    volume, quote_volume = _sum(traded, "volume"), _sum(traded, "quote_volume")
+    volume, quote_volume = exact_sum(traded, "volume"), exact_sum(traded, "quote_volume")
     newest = max(traded, key=lambda part: part.raw_offset)
     return first._replace(
         timeframe=timeframe.name,
@@ -44,9 +44,9 @@ def _whole(parts: Sequence[Candle], timeframe: Timeframe, opened: int, closed_un
         close=last.close,
         volume=volume,
         quote_volume=quote_volume,
-        taker_buy_volume=_sum(traded, "taker_buy_volume"),
-        taker_buy_quote_volume=_sum(traded, "taker_buy_quote_volume"),
-        vwap=_EXACT.divide(quote_volume, volume).quantize(_UNIT, context=_EXACT) if volume else first.vwap,
+        taker_buy_volume=exact_sum(traded, "taker_buy_volume"),
+        taker_buy_quote_volume=exact_sum(traded, "taker_buy_quote_volume"),
+        vwap=weighted(quote_volume, volume, first.vwap),
         trade_count=sum(part.trade_count for part in traded),
         first_trade_time=min(part.first_trade_time for part in traded),
         last_trade_time=max(part.last_trade_time for part in traded),
@@ -57,8 +57,14 @@ def _whole(parts: Sequence[Candle], timeframe: Timeframe, opened: int, closed_un
     )
 
 
-def _sum(parts: Sequence[Candle], name: str) -> Decimal:
+def exact_sum(parts: Iterable[Candle], name: str) -> Decimal:
+    """The sum of a field, with all digits."""
     total = Decimal(0)
     for part in parts:
         total = _EXACT.add(total, getattr(part, name))
     return total
+
+
+def weighted(quote_volume: Decimal, volume: Decimal, otherwise: Decimal) -> Decimal:
+    """The mean price of a volume, rounded half-even at the 18th digit; `otherwise` without any volume."""
+    return _EXACT.divide(quote_volume, volume).quantize(_UNIT, context=_EXACT) if volume else otherwise

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Literal, get_args
 
 import pyarrow as pa
 
 from k2stream.history.timeframes import Timeframe
 from k2stream.layers.schema import GOLD
-from k2stream.model.candle import Candle
 from k2stream.model.decimals import plain
 from k2stream.model.errors import ConfigError
 
@@ -37,13 +36,6 @@ QUALITY = pa.schema(
 before it, null for the first one."""
 
 
-def candle_rows(candles: Sequence[Candle]) -> pa.Table:
-    """Candles as rows with gold's columns."""
-    return pa.table(
-        [_column([getattr(candle, field.name) for candle in candles], field.type) for field in GOLD], GOLD
-    )
-
-
 def candle_columns(rows: pa.Table, timeframe: Timeframe, quality: bool) -> pa.Table:
     """The columns of CANDLES, and of QUALITY if asked for, from ascending rows of PAGE."""
     if not quality:
@@ -60,14 +52,6 @@ def _empty_before(rows: pa.Table, timeframe: Timeframe) -> list[int | None]:
         for end, start in zip(ends, opened[1:], strict=False)
     ]
     return [None, *counts] if opened else []
-
-
-def _column(values: list[object], kind: pa.DataType) -> pa.Array:
-    if pa.types.is_dictionary(kind):
-        return pa.array(values, kind.value_type).dictionary_encode()
-    if pa.types.is_timestamp(kind):
-        return pa.array(values, pa.int64()).cast(kind)
-    return pa.array(values, kind)
 
 
 def with_decimals(rows: pa.Table, form: str) -> pa.Table:

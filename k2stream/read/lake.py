@@ -18,11 +18,12 @@ from k2stream.history.tiers import CandleSpan
 from k2stream.history.timeframes import Timeframe
 from k2stream.iceberg.candles import ColdTier
 from k2stream.iceberg.trades import ColdTrades
+from k2stream.layers.candle_rows import candle_rows
 from k2stream.layers.schema import SILVER
 from k2stream.model import clock
 from k2stream.model.errors import ConfigError, Unavailable
 from k2stream.model.instrument import Instrument, Instruments
-from k2stream.read.columns import HEALTH, candle_rows
+from k2stream.read.columns import HEALTH
 from k2stream.read.merge import day_of, slices
 from k2stream.read.source import RowPage
 from k2stream.read.tiers import RowHistory

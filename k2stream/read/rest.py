@@ -15,10 +15,11 @@ from k2stream.history.derive import largest_limit
 from k2stream.history.reader import MissingTier
 from k2stream.history.tiers import CandleSpan
 from k2stream.history.timeframes import Timeframe
+from k2stream.layers.candle_rows import candle_rows
 from k2stream.model.candle import Candle
 from k2stream.model.errors import ConfigError, Unavailable
 from k2stream.model.instrument import Instrument, Instruments
-from k2stream.read.columns import HEALTH, candle_rows
+from k2stream.read.columns import HEALTH
 from k2stream.read.source import RowPage
 
 PAGE_SIZE = 5000

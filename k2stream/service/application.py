@@ -6,17 +6,21 @@ import re
 from importlib.metadata import version
 from urllib.parse import unquote
 
-from litestar import Litestar
+from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from k2stream.service import candles, problems
+from k2stream.service import candles, earlier, problems
 from k2stream.service.mirror import rest as mirror
 from k2stream.service.sources import Sources
+from k2stream.service.strict import known_parameters
 
-ROUTES = (*candles.ROUTES,)
+STRICT = (*candles.ROUTES,)
+"""Routes that refuse a parameter that they do not have."""
+
+ROUTES = (Router("/", guards=[known_parameters], route_handlers=STRICT), *earlier.ROUTES)
 
 _SLASH = re.compile(rb"%2f", re.IGNORECASE)
 

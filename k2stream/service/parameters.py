@@ -14,6 +14,10 @@ From: TypeAlias = NamedDependency[Sources]
 """What the route reads from: its argument is called `sources`."""
 
 Exchange = Annotated[str, PathParameter(description="Name of an exchange, as `/v1/exchanges` lists them.")]
+ExchangeOrAll = Annotated[
+    str,
+    PathParameter(description="Name of an exchange, or `all`: the candle of all exchanges, with its parts."),
+]
 Symbol = Annotated[
     str,
     PathParameter(description="Canonical or native symbol in any common spelling: `BTC-USDT`, `btcusdt`."),
@@ -33,3 +37,12 @@ Fill = Annotated[
     Literal["none", "prev"],
     QueryParameter(description="`prev` fills quiet windows of a healthy feed with the previous close."),
 ]
+Order = Annotated[
+    Literal["asc", "desc"],
+    QueryParameter(description="`desc`: the newest first; pages then lead back in time."),
+]
+Cursor = Annotated[
+    str | None,
+    QueryParameter(description="`next` of the last answer (header X-K2-Next), all else repeated as it was."),
+]
+Final = Annotated[bool, QueryParameter(description="Only final candles, which change no more by trades.")]

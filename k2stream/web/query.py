@@ -149,6 +149,9 @@ def time_of(name: str, text: str | None) -> int | None:
     if text is None:
         return None
     try:
-        return clock.parse_time(text)
-    except ValueError:
+        time = clock.parse_time(text)
+    except (ValueError, OverflowError):
         raise RequestError(400, f"{name}={text} must be ms since 1970 or ISO 8601") from None
+    if not 0 <= time * 1000 < clock.TIME_LIMIT:
+        raise RequestError(400, f"{name}={text} must be a time from 1970 to 2286")
+    return time

@@ -58,7 +58,8 @@ NAMED = ("exchanges", "simulator", "reconcile")
 """Where an exchange may be named: its definition, its simulated server, the oracle's own statement of it."""
 
 SPOKEN = {
-    "k2stream/service/mirror/root.py": "the mirror speaks one exchange's API, which is at the root there"
+    "k2stream/service/formats.py": "an exchange's kline arrays are a format that clients ask for by its name",
+    "k2stream/service/mirror/root.py": "the mirror speaks one exchange's API, which is at the root there",
 }
 """Other modules that name an exchange, and why each must."""
 

@@ -19,8 +19,13 @@ def structs() -> Iterator[str]:
     """
     kinds = [kind for kind in _all(msgspec.Struct) if kind.__module__.startswith(OWN)]
     written = [kind for kind in kinds if not kind.__module__.startswith(SETTINGS)]
-    public = [kind for kind in written if not kind.__name__.startswith("_")]
+    public = [kind for kind in written if not kind.__name__.startswith("_") and not _of_a_route(kind)]
     return chain.from_iterable(_members(kind) for kind in _with_nested(public))
+
+
+def _of_a_route(kind: type) -> bool:
+    """Whether a struct is the web framework's own, of the parameters of a route."""
+    return kind.__name__.endswith("_signature_model")
 
 
 def _all(kind: type) -> set[type]:

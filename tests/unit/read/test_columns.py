@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k2stream.history.timeframes import timeframe
+from k2stream.layers.candle_rows import candle_rows
 from k2stream.model.errors import ConfigError
-from k2stream.read.columns import HEALTH, candle_columns, candle_rows, floats, texts, with_decimals
+from k2stream.read.columns import HEALTH, candle_columns, floats, texts, with_decimals
 from tests.unit.history.test_tiers import candle
 
 MINUTE = 60_000

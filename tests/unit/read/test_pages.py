@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from k2stream.history.reader import CandleHistory, MissingTier
 from k2stream.history.tiers import CandleSpan
 from k2stream.history.timeframes import timeframe
+from k2stream.layers.candle_rows import candle_rows
 from k2stream.layers.schema import SILVER
 from k2stream.model.instrument import Instruments
 from k2stream.read.candles import candle_pages
-from k2stream.read.columns import candle_rows
 from k2stream.read.notes import IncompleteRead, noted
 from k2stream.read.source import RowPage
 from k2stream.read.tiers import RowHistory
