@@ -32,6 +32,10 @@ _SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "dlq": ("k2stream.commands.dlq:dlq", "List dead letters, show one, put them back."),
         "table": ("k2stream.commands.table:table", "Read a table, now or as it stood at a time."),
+        "export": (
+            "k2stream.commands.export:export",
+            "Write candles or trades into a file, for backtesters too.",
+        ),
         "inspect": ("k2stream.commands.inspect:inspect_command", "Read captured frames without any server."),
         "settings": ("k2stream.commands.settings:settings", "List every setting and its value."),
     },
