@@ -12,7 +12,7 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from k2stream.service import candles, earlier, problems
+from k2stream.service import candles, earlier, problems, udf
 from k2stream.service.mirror import rest as mirror
 from k2stream.service.sources import Sources
 from k2stream.service.strict import known_parameters
@@ -20,7 +20,7 @@ from k2stream.service.strict import known_parameters
 STRICT = (*candles.ROUTES,)
 """Routes that refuse a parameter that they do not have."""
 
-ROUTES = (Router("/", guards=[known_parameters], route_handlers=STRICT), *earlier.ROUTES)
+ROUTES = (Router("/", guards=[known_parameters], route_handlers=STRICT), *earlier.ROUTES, *udf.ROUTES)
 
 _SLASH = re.compile(rb"%2f", re.IGNORECASE)
 
