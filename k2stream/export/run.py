@@ -100,7 +100,7 @@ def _rows(
             yield page.rows
         return
     held = PAGE.empty_table()
-    for page in candle_pages(source, instrument, timeframe, *span):
+    for page in candle_pages(source, instrument, timeframe, span, health=True):
         pages.append(page._replace(rows=None))
         held = pa.concat_tables([held, page.rows])
         final = pc.indices_nonzero(held["final"].combine_chunks())

@@ -55,18 +55,24 @@ def read_candles(  # noqa: PLR0913 - one call has them all
     of = timeframe_named(timeframe, tz)
     opened = open_source(settings or current(), source, url)
     instrument = arguments.instrument(opened.instruments(), exchange, symbol)
-    pages = list(candle_pages(opened, instrument, of, first, last))
+    pages = list(candle_pages(opened, instrument, of, (first, last), health=quality))
     rows = candle_columns(pa.concat_tables(page.rows for page in pages), of, quality)
     return notes.noted(with_decimals(rows, decimals), opened, pages)
 
 
 def candle_pages(
-    source: Source, instrument: Instrument, timeframe: Timeframe, start: int, end: int | None
+    source: Source,
+    instrument: Instrument,
+    timeframe: Timeframe,
+    span: tuple[int, int | None],
+    *,
+    health: bool,
 ) -> Iterator[RowPage]:
-    """The candles from `start` to before `end` (ms) in pages, at least one; the last one may be empty."""
+    """The candles with start <= open_time < end (ms) in pages, at least one; the last one may be empty."""
+    start, end = span
     limit = source.page_size(timeframe)
     while True:
-        page = source.candles(instrument, timeframe, CandleSpan(limit, start, end))
+        page = source.candles(instrument, timeframe, CandleSpan(limit, start, end), health)
         yield page
         if len(page.rows) < limit:
             return

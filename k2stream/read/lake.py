@@ -56,7 +56,9 @@ class Lake:
         """PAGE_SIZE, or fewer of a timeframe that is folded from more parts than an answer may have."""
         return max(1, min(PAGE_SIZE, largest_limit(timeframe)))
 
-    def candles(self, instrument: Instrument, timeframe: Timeframe, span: CandleSpan) -> RowPage:
+    def candles(
+        self, instrument: Instrument, timeframe: Timeframe, span: CandleSpan, health: bool
+    ) -> RowPage:
         """Candles, folded from the stored ones if need be. Raises Unavailable if there is neither store."""
         if timeframe.is_stored:
             rows, missing = self._rows.read(instrument, timeframe.name, span)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from http import HTTPStatus
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ from k2stream.history.reader import MissingTier
 from k2stream.history.tiers import CandleSpan
 from k2stream.history.timeframes import Timeframe
 from k2stream.layers.candle_rows import candle_rows
+from k2stream.layers.schema import GOLD
 from k2stream.model.candle import Candle
 from k2stream.model.errors import ConfigError, Unavailable
 from k2stream.model.instrument import Instrument, Instruments
@@ -26,6 +28,8 @@ PAGE_SIZE = 5000
 """The most candles that a worker returns at once."""
 
 ANSWER_SECONDS = 60.0
+MISSING = "X-K2-Missing"
+"""The header that names the tiers that a worker could not read."""
 
 T = TypeVar("T")
 
@@ -78,6 +82,7 @@ class RestSource:
         self.where = url.rstrip("/")
         self.simulated: bool | None = None
         self._client = httpx.Client(timeout=ANSWER_SECONDS)
+        self._arrow = True
 
     def instruments(self) -> Instruments:
         """The instruments that the platform has."""
@@ -91,20 +96,28 @@ class RestSource:
         """As many as the worker returns at once."""
         return PAGE_SIZE if timeframe.is_stored else min(PAGE_SIZE, largest_limit(timeframe))
 
-    def candles(self, instrument: Instrument, timeframe: Timeframe, span: CandleSpan) -> RowPage:
+    def candles(
+        self, instrument: Instrument, timeframe: Timeframe, span: CandleSpan, health: bool
+    ) -> RowPage:
         """Candles of the tables, and of the colder tiers that the worker reads."""
         symbol = quote(instrument.canonical.replace("/", "-"), safe="")
+        path = f"/ohlcv/{instrument.exchange}/{symbol}/{timeframe.name}"
         asked: dict[str, str | int] = {"limit": span.limit, "tz": timeframe.zone.key}
         times = {"start": span.start, "end": span.end}
         asked |= {name: time for name, time in times.items() if time is not None}
-        answer = self._get(f"/ohlcv/{instrument.exchange}/{symbol}/{timeframe.name}", asked, _Answer)
-        named = (instrument.exchange, instrument.symbol, instrument.canonical, timeframe.name)
-        candles = [
-            Candle(*named, *(getattr(entry, name) for name in Candle._fields[len(named) :]))
-            for entry in answer.candles
-        ]
-        healthy = pa.array([entry.feed_healthy for entry in answer.candles], HEALTH.type)
-        return RowPage(candle_rows(candles).append_column(HEALTH, healthy), tuple(answer.missing))
+        if self._arrow and not health:
+            answer = self._answer("/v1" + path, {**asked, "format": "arrow"})
+            if answer.status_code != HTTPStatus.NOT_FOUND:
+                return self._rows(answer)
+            self._arrow = False  # the web server of a worker, which knows the older route only
+        return _page(self._get(path, asked, _Answer), instrument, timeframe)
+
+    def _rows(self, answer: httpx.Response) -> RowPage:
+        with pa.ipc.open_stream(self._checked(answer).content) as stream:
+            rows = stream.read_all().cast(GOLD)
+        names = filter(None, answer.headers.get(MISSING, "").split(", "))
+        missing = tuple(MissingTier(name, f"{self.where} could not read it") for name in names)
+        return RowPage(rows.append_column(HEALTH, pa.nulls(len(rows), HEALTH.type)), missing)
 
     def trades(self, instrument: Instrument, start: int, end: int | None) -> Iterator[RowPage]:
         """Not served: raises ConfigError."""
@@ -113,22 +126,40 @@ class RestSource:
         )
 
     def _get(self, path: str, parameters: dict[str, str | int], kind: type[T]) -> T:
-        try:
-            answer = self._client.get(self.where + path, params=parameters)
-        except (httpx.TransportError, httpx.InvalidURL) as error:
-            raise Unavailable(
-                f"no answer from {self.where}: {error}; start a candles worker, or correct url="
-            ) from None
-        if answer.status_code >= 500:
-            raise Unavailable(f"{self.where}{path} answered {answer.status_code}: {_why(answer)}")
-        if answer.is_error:
-            raise ConfigError(f"{self.where}{path} answered {answer.status_code}: {_why(answer)}")
+        answer = self._checked(self._answer(path, parameters))
         try:
             return msgspec.json.decode(answer.content, type=kind)
         except msgspec.DecodeError as error:
             raise ConfigError(
                 f"{self.where}{path} is not a candles worker's: {error}; correct url="
             ) from None
+
+    def _answer(self, path: str, parameters: dict[str, str | int]) -> httpx.Response:
+        try:
+            return self._client.get(self.where + path, params=parameters)
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise Unavailable(
+                f"no answer from {self.where}: {error}; start a candles worker, or correct url="
+            ) from None
+
+    @staticmethod
+    def _checked(answer: httpx.Response) -> httpx.Response:
+        said = f"{answer.url} answered {answer.status_code}: {_why(answer)}"
+        if answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise Unavailable(said)
+        if answer.is_error:
+            raise ConfigError(said)
+        return answer
+
+
+def _page(answer: _Answer, instrument: Instrument, timeframe: Timeframe) -> RowPage:
+    named = (instrument.exchange, instrument.symbol, instrument.canonical, timeframe.name)
+    candles = [
+        Candle(*named, *(getattr(entry, name) for name in Candle._fields[len(named) :]))
+        for entry in answer.candles
+    ]
+    healthy = pa.array([entry.feed_healthy for entry in answer.candles], HEALTH.type)
+    return RowPage(candle_rows(candles).append_column(HEALTH, healthy), tuple(answer.missing))
 
 
 def _why(answer: httpx.Response) -> str:

@@ -39,8 +39,13 @@ class Source(Protocol):
         """The most candles of a page."""
         ...
 
-    def candles(self, instrument: Instrument, timeframe: Timeframe, span: CandleSpan) -> RowPage:
-        """The first candles of a span that has a start; fewer than its limit only if there are no more."""
+    def candles(
+        self, instrument: Instrument, timeframe: Timeframe, span: CandleSpan, health: bool
+    ) -> RowPage:
+        """The first candles of a span that has a start; fewer than its limit only if there are no more.
+
+        Without `health`, feed_healthy may be null even where it is known.
+        """
         ...
 
     def trades(self, instrument: Instrument, start: int, end: int | None) -> Iterator[RowPage]:
@@ -60,8 +65,10 @@ def open_source(settings: Settings, name: SourceName, url: str | None) -> Source
             raise ConfigError(f"source={name!r} has no url: leave out one of them")
         return RestSource(url)
     running = find(settings)
-    if running is not None and name in ("auto", "rest") and "candles" in running.urls:
-        return RestSource(running.urls["candles"])
+    if running is not None and name in ("auto", "rest"):
+        served = running.service or running.urls.get("candles")
+        if served:
+            return RestSource(served)
     if name == "rest":
         raise ConfigError(
             f"nothing serves candles on {settings.local.data_path}: start it with `k2 up`, or give url="

@@ -14,10 +14,11 @@ from k2stream.export.files import written
 from k2stream.export.layout import Subject
 from k2stream.export.run import LAYOUTS, export, target
 from k2stream.history.timeframes import timeframe
+from k2stream.layers.candle_rows import candle_rows
 from k2stream.layers.schema import SILVER
 from k2stream.model.errors import ConfigError
 from k2stream.model.instrument import Instrument
-from k2stream.read.columns import CANDLES, HEALTH, candle_rows
+from k2stream.read.columns import CANDLES, HEALTH
 from k2stream.read.source import RowPage
 from tests.integration.sink_samples import trade
 from tests.unit.history.test_tiers import candle
@@ -58,7 +59,7 @@ class Source:
     def page_size(self, timeframe):
         return 2
 
-    def candles(self, instrument, timeframe, span):
+    def candles(self, instrument, timeframe, span, health):
         rows = candle_rows(span.cut(self.held))
         return RowPage(rows.append_column(HEALTH, pa.nulls(len(rows), pa.bool_())))
 

@@ -44,7 +44,7 @@ class Paged:
     def trades(self, instrument, start, end):
         return iter([RowPage(SILVER.empty_table())])
 
-    def candles(self, instrument, timeframe, span):
+    def candles(self, instrument, timeframe, span, health):
         self.asked += 1
         return RowPage(candle_rows(span.cut(self.held)))
 
@@ -54,7 +54,7 @@ def test_pages_are_the_whole_span(minutes, size, start, end):
     candles = [candle(n * MINUTE)._replace(close_time=(n + 1) * MINUTE - 1) for n in sorted(minutes)]
     source = Paged(candles, size)
     last = None if end is None else start * MINUTE + end * MINUTE
-    pages = list(candle_pages(source, BTC, timeframe("1m"), start * MINUTE, last))
+    pages = list(candle_pages(source, BTC, timeframe("1m"), (start * MINUTE, last), health=False))
     wanted = [
         c.open_time for c in candles if c.open_time >= start * MINUTE and (last is None or c.open_time < last)
     ]
