@@ -69,10 +69,10 @@ class Consumer(Measured):
 
     def _find_schema(self, topic: str) -> BatchSchema | None:
         schemas = [channel.schema for channel in self.app.topics._topic_name_index[topic]]
-        marks = [schema for schema in schemas if isinstance(schema, BatchSchema)]
-        if marks and len(marks) < len(schemas):
+        watermarks = [schema for schema in schemas if isinstance(schema, BatchSchema)]
+        if watermarks and len(watermarks) < len(schemas):
             raise ImproperlyConfigured(f"topic {topic}: BatchSchema in some agents only, use it in all")
-        return min(marks, key=lambda schema: schema.max_unacked) if marks else None
+        return min(watermarks, key=lambda schema: schema.max_unacked) if watermarks else None
 
     def batch_topics(self) -> list[str]:
         return [topic for topic, schema in self._schemas.items() if schema]

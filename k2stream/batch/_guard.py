@@ -59,10 +59,10 @@ class Guard:
         found = {tp: self._newest(tp, committed.get(tp)) for tp in tps}
         positions = {tp: self._position(tp, committed.get(tp), found[tp]) for tp in tps}
         wanted = {tp: positions[tp] - 1 if kept is None else kept.proof.offset for tp, kept in found.items()}
-        shown = await self._settled(wanted, lambda tp, held: proof.judge(positions[tp], found[tp], held))
-        self._ids = {tp: (held.topic_id, held.cluster) for tp, held in shown.items()}
-        for tp, held in shown.items():
-            judgement = proof.judge(positions[tp], found[tp], held)
+        shown = await self._settled(wanted, lambda tp, now: proof.judge(positions[tp], found[tp], now))
+        self._ids = {tp: (now.topic_id, now.cluster) for tp, now in shown.items()}
+        for tp, now in shown.items():
+            judgement = proof.judge(positions[tp], found[tp], now)
             if judgement.verdict is Verdict.REFUSE:
                 raise self._refusal(tp, judgement)
             self._check_tables(tp, committed.get(tp))
@@ -105,11 +105,11 @@ class Guard:
         lack the expired records) and Unanswered.
         """
 
-        def judged(tp: TP, held: Shown) -> Judgement:
-            return proof.judge(offsets[tp], None, held)
+        def judged(tp: TP, now: Shown) -> Judgement:
+            return proof.judge(offsets[tp], None, now)
 
         shown = await self._settled(dict.fromkeys(offsets, -1), judged)
-        found = {tp: judged(tp, held) for tp, held in shown.items()}
+        found = {tp: judged(tp, now) for tp, now in shown.items()}
         for tp, judgement in found.items():
             if judgement.verdict is Verdict.REFUSE:
                 raise self._refusal(tp, judgement)
@@ -139,8 +139,8 @@ class Guard:
         await self._check_one(tp, position, kept)
 
     async def _check_one(self, tp: TP, position: int, kept: Note | None) -> None:
-        def judged(tp: TP, held: Shown) -> Judgement:
-            return proof.judge(position, kept, held)
+        def judged(tp: TP, now: Shown) -> Judgement:
+            return proof.judge(position, kept, now)
 
         shown = await self._settled({tp: kept.proof.offset if kept else position - 1}, judged)
         if (judgement := judged(tp, shown[tp])).verdict is Verdict.REFUSE:
@@ -193,11 +193,11 @@ class Guard:
         if not doubtful:
             return
 
-        def judged(tp: TP, held: Shown) -> Judgement:
-            return proof.judge(known[tp].proof.offset + 1, known[tp], held)
+        def judged(tp: TP, now: Shown) -> Judgement:
+            return proof.judge(known[tp].proof.offset + 1, known[tp], now)
 
-        for tp, held in (await self._settled(doubtful, judged)).items():
-            if (judgement := judged(tp, held)).verdict is Verdict.REFUSE:
+        for tp, now in (await self._settled(doubtful, judged)).items():
+            if (judgement := judged(tp, now)).verdict is Verdict.REFUSE:
                 raise self._refusal(tp, judgement)
 
     def _of_records(self, tps: Iterable[TP]) -> dict[TP, Note]:
@@ -251,7 +251,7 @@ class Guard:
                     raise Unanswered(f"the broker does not say what it holds: {error!r}") from error
                 answered = clock()  # the next answer may come from a new leader
             else:
-                refused = any(judged(tp, held).verdict is Verdict.REFUSE for tp, held in shown.items())
+                refused = any(judged(tp, now).verdict is Verdict.REFUSE for tp, now in shown.items())
                 if not refused or clock() > answered + SETTLE_SECONDS:
                     return shown
                 if clock() > began + ANSWER_SECONDS:

@@ -53,6 +53,6 @@ class Measured(Guarded):
         found = {}
         for tp, end in ends.items():
             ledger, read = self._ledgers.get(tp), await self.position(tp) or 0
-            held = 0 if ledger is None or tp.topic in manual else ledger.unacked()
-            found[tp] = Work(int(end) - read + held, (read, held))
+            unacked = 0 if ledger is None or tp.topic in manual else ledger.unacked()
+            found[tp] = Work(int(end) - read + unacked, (read, unacked))
         return found

@@ -288,9 +288,9 @@ class BatchTable(Table[K, V]):
         generation_id: int = 0,
     ) -> None:
         """Drop the partitions whose changelog this worker no longer reads."""
-        held = {tp.partition for tp in assigned if tp.topic == self.changelog_topic_name}
+        owned = {tp.partition for tp in assigned if tp.topic == self.changelog_topic_name}
         for state in self._by_partition():
-            for partition in state.keys() - held:
+            for partition in state.keys() - owned:
                 del state[partition]
 
     async def on_recovery_completed(self, active_tps: Iterable[TP], standby_tps: Iterable[TP]) -> None:

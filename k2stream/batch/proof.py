@@ -151,19 +151,19 @@ def judge(position: int, kept: Note | None, shown: Shown) -> Judgement:
     return Judgement(Verdict.CONTINUE)
 
 
-def judge_table(committed: Note | None, held: Note | None, position: int, *, empty: bool) -> Judgement:
+def judge_table(committed: Note | None, stored: Note | None, position: int, *, empty: bool) -> Judgement:
     """Judge whether a table may be used with a committed position; tables are written before each commit.
 
-    `held` is the note in the table's changelog, `empty` says whether the table has no entries.
+    `stored` is the note in the table's changelog, `empty` says whether the table has no entries.
     """
-    if committed is not None and (held is None or held.place < committed.place):
-        upto = "nothing" if held is None else f"offset {held.proof.offset}"
+    if committed is not None and (stored is None or stored.place < committed.place):
+        upto = "nothing" if stored is None else f"offset {stored.proof.offset}"
         return Judgement(
             Verdict.REFUSE,
             f"it covers {upto}, but everything before {position} was committed: its changelog "
             "was lost, made anew or cut",
         )
-    if committed is None and held is None and empty and position > 0:
+    if committed is None and stored is None and empty and position > 0:
         return Judgement(
             Verdict.REFUSE, f"it is empty, but everything before offset {position} was committed"
         )

@@ -51,14 +51,14 @@ class CandlePublisher:
         self._interval = interval
         self._clock = clock
         self._last = float("-inf")
-        self._held: defaultdict[int, dict[Window, State]] = defaultdict(dict)
+        self._pending: defaultdict[int, dict[Window, State]] = defaultdict(dict)
         self._records: defaultdict[str, list[tuple[bytes, bytes]]] = defaultdict(list)
         self._sending = asyncio.Lock()
 
     def hold(self, partition: int, updated: Mapping[Window, State]) -> None:
         """Buffer the changed windows of a partition."""
         if updated:
-            self._held[partition].update(updated)
+            self._pending[partition].update(updated)
 
     def hold_record(self, topic: str, key: bytes, value: bytes) -> None:
         """Buffer a record for partition 0 of a topic: a late trade or a dead letter."""
@@ -66,8 +66,8 @@ class CandlePublisher:
 
     def forget(self, keep: frozenset[int]) -> None:
         """Discard what is buffered of other partitions: their new owners publish it."""
-        for partition in self._held.keys() - keep:
-            del self._held[partition]
+        for partition in self._pending.keys() - keep:
+            del self._pending[partition]
 
     async def publish(self) -> None:
         """Send final candles and records, and revisions if `interval` has passed since the last ones."""
@@ -75,7 +75,7 @@ class CandlePublisher:
 
     async def drain(self) -> None:
         """Send everything; nothing is buffered when this returns."""
-        while self._held or self._records or self._sending.locked():
+        while self._pending or self._records or self._sending.locked():
             await self._publish(revisions=True)
 
     async def _publish(self, *, revisions: bool) -> None:
@@ -90,13 +90,13 @@ class CandlePublisher:
     def _take(self, revisions: bool) -> dict[tuple[str, int], list[tuple[Window, State]]]:
         taken: defaultdict[tuple[str, int], list[tuple[Window, State]]] = defaultdict(list)
         rest: defaultdict[int, dict[Window, State]] = defaultdict(dict)
-        for partition, held in self._held.items():
-            for window, state in held.items():
+        for partition, pending in self._pending.items():
+            for window, state in pending.items():
                 if revisions or state.final:
                     taken[window[0], partition].append((window, state))
                 else:
                     rest[partition][window] = state
-        self._held = rest
+        self._pending = rest
         if revisions and taken:
             self._last = self._clock()
         return taken

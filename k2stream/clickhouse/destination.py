@@ -159,7 +159,7 @@ class ClickHouse:
     def open(self, positions: Mapping[Key, SinkPosition]) -> None:
         """Insert one row per partition, with its newest epoch, into sink_positions."""
         rows = [
-            (*(table, *at), position.offset, dict(position.marks), position.epoch, position.source)
+            (*(table, *at), position.offset, dict(position.high_water_marks), position.epoch, position.source)
             for (table, at), position in positions.items()
         ]
         self._insert_values(f"{POSITIONS} ({_COLUMNS})", rows)
@@ -173,13 +173,13 @@ class ClickHouse:
         rows = ", ".join(_literal(key, move) for key, move in moves.items())
         query = f"""INSERT INTO {self._database}.{POSITIONS} ({_COLUMNS})
             SETTINGS {_given(self._insert_settings)}
-            WITH held AS
+            WITH durable AS
             (
                 SELECT table, topic, partition, max((epoch, last_offset)) AS newest
                 FROM {self._database}.{POSITIONS} GROUP BY table, topic, partition
             )
             SELECT {_COLUMNS} FROM values('{_STRUCTURE}', {rows}) AS new
-            INNER JOIN held USING (table, topic, partition)
+            INNER JOIN durable USING (table, topic, partition)
             WHERE newest.1 = epoch AND newest.2 >= after AND newest.2 < last_offset"""
         self._call(lambda: self._client.execute(query))
         tables = sorted({table for table, _ in moves})
@@ -231,10 +231,12 @@ _STRUCTURE = (
 def _literal(key: Key, move: Move) -> str:
     table, at = key
     position = move.position
-    marks = ", ".join(f"{_text(name)}, {offset}" for name, offset in position.marks.items())
+    high_water_marks = ", ".join(
+        f"{_text(name)}, {offset}" for name, offset in position.high_water_marks.items()
+    )
     texts = f"{_text(position.epoch)}, {_text(position.source)}"
     where = f"{_text(table)}, {_text(at.topic)}, {at.partition}"
-    return f"({where}, {position.offset}, map({marks}), {texts}, {move.after})"
+    return f"({where}, {position.offset}, map({high_water_marks}), {texts}, {move.after})"
 
 
 def _text(value: str) -> str:

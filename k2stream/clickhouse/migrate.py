@@ -94,8 +94,8 @@ def _lost(client: Any, database: str, files: list[Path]) -> list[str]:
     made = [name for path in files for name in _MADE.findall(path.read_text(encoding="utf-8"))]
     if not made:
         return []
-    held = {name for (name,) in client.execute(_TABLES, {"database": database})}
-    return [name for name in made if name not in held]
+    existing = {name for (name,) in client.execute(_TABLES, {"database": database})}
+    return [name for name in made if name not in existing]
 
 
 def _forget(lost: list[str], database: str, run: Callable[[str], None]) -> None:
@@ -112,8 +112,8 @@ def _more_bronze(client: Any, database: str, run: Callable[[str], None]) -> list
     wanted = bronze.tables(set(_MADE.findall("".join(files))))
     if not wanted:
         return []
-    held = {name for (name,) in client.execute(_TABLES, {"database": database})}
-    new = [name for name in wanted if name not in held]
+    existing = {name for (name,) in client.execute(_TABLES, {"database": database})}
+    new = [name for name in wanted if name not in existing]
     if new:
         _forget(new, database, run)
     for name in new:
@@ -129,8 +129,8 @@ def _evolve(client: Any, database: str, run: Callable[[str], None]) -> list[str]
     if not wanted:
         return []
     query = "SELECT name FROM system.columns WHERE database = %(database)s AND table = %(table)s"
-    held = {name for (name,) in client.execute(query, {"database": database, "table": evolve.TABLE})}
-    new = {name: kind for name, kind in wanted.items() if name not in held}
+    existing = {name for (name,) in client.execute(query, {"database": database, "table": evolve.TABLE})}
+    new = {name: kind for name, kind in wanted.items() if name not in existing}
     for name, kind in new.items():
         run(f"ALTER TABLE {database}.{evolve.TABLE} ADD COLUMN IF NOT EXISTS `{name}` {kind}")
     return [f"{evolve.TABLE}.{name}" for name in new]

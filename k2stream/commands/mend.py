@@ -39,7 +39,7 @@ def mend(role: str, rebuild: bool, yes: bool) -> None:
 
 async def _mend(settings: Settings, role: str, *, rebuild: bool, yes: bool) -> None:
     lost = await derived.look(settings, role)
-    found, held = await look(settings, role)
+    found, tables = await look(settings, role)
     # Sinks may not have read all that was published, so all candles are published again.
     rebuild |= bool(lost) and role == Role.CANDLES
     made = await plan.plan(settings, role, found, rebuild=rebuild)
@@ -62,5 +62,5 @@ async def _mend(settings: Settings, role: str, *, rebuild: bool, yes: bool) -> N
     if not (yes or click.confirm("do it?")):
         raise SystemExit(1)
     await derived.mend(settings, lost, made.committed, click.echo)
-    await act.do(settings, made, held, click.echo)
+    await act.do(settings, made, tables, click.echo)
     click.echo(f"mended: start the {role} worker again (`k2 up` does so by itself)")

@@ -41,11 +41,11 @@ def refill(table: str, everything: bool, yes: bool) -> None:
             "fills it"
         )
     try:
-        held = destination.positions(route)
-        begins = asyncio.run(_held(settings.kafka, route))
+        durable = destination.positions(route)
+        begins = asyncio.run(_retained(settings.kafka, route))
         moved: dict[SourcePartition, SinkPosition] = {}
         for number, (begin, _) in begins.items():
-            at, found = SourcePartition(route.topic, number), held.get(number, SinkPosition())
+            at, found = SourcePartition(route.topic, number), durable.get(number, SinkPosition())
             position = refilled(found, begin, everything=everything)
             if position is None:
                 continue
@@ -74,7 +74,7 @@ def _route(settings: Settings, table: str) -> tuple[Route, Destination]:
     raise ConfigError(f"{table} is not a table of a sink; use one of {', '.join([*HOT, *TABLES])}")
 
 
-async def _held(settings: KafkaSettings, route: Route) -> OffsetRanges:
+async def _retained(settings: KafkaSettings, route: Route) -> OffsetRanges:
     counts: Mapping[str, int] = {topic.name: topic.partitions for topic in topics.declared(settings)}
     async with Reader(settings) as reader:
         return await reader.retained(route.topic, counts[route.topic])

@@ -72,7 +72,7 @@ async def _replay(
     running: Running | None,
     settings: Settings,
     tiers: Tiers,
-    held: dict[str, BatchTable],
+    loaded: dict[str, BatchTable],
     origin: Origin,
     swapping: bool,
     yes: bool,
@@ -84,7 +84,7 @@ async def _replay(
     click.echo(f"rebuilt from {outcome.records:,} raw records")
     if running and not swapping and await members(settings.kafka):
         await settle(running)
-    tables = Tables(held, outcome.rebuild, settings.candles.retention)
+    tables = Tables(loaded, outcome.rebuild, settings.candles.retention)
     stands = swapping or await still(settings)
     compared = list(await run.compare(settings, tiers, tables, outcome.covered, still=stands))
     show_comparisons(compared, Console())

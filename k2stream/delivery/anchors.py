@@ -52,7 +52,7 @@ class Anchors:
         """`check` raises StateRefused for a position of another log, e.g. of a topic since recreated."""
         self._destination, self._earliest, self._retry = destination, earliest, retry
         self._check = check
-        self._held: dict[Key, SinkPosition] = {}
+        self._durable: dict[Key, SinkPosition] = {}
         self._returned: dict[Key, int] = {}
         self._asked: dict[str, tuple[float, Mapping[int, SinkPosition]]] = {}
         self.returning: dict[SourcePartition, int] = {}
@@ -64,7 +64,7 @@ class Anchors:
 
     def gone_back(self) -> None:
         """The consumer has gone back: partitions start over at the requested offsets."""
-        self._held.clear()
+        self._durable.clear()
         self._asked.clear()
         self.returning.clear()
 
@@ -78,30 +78,30 @@ class Anchors:
         if positions is None:
             return None
         key, found = (route.table, partition), positions.get(partition.partition)
-        held = found or SinkPosition()
-        if held.offset >= 0:
-            await self._check(route, partition, held)
-        if first > held.offset + 1:
+        durable = found or SinkPosition()
+        if durable.offset >= 0:
+            await self._check(route, partition, durable)
+        if first > durable.offset + 1:
             earliest = await self._earliest(partition)
             if first > earliest:
-                await self._return(key, held, earliest)
+                await self._return(key, durable, earliest)
                 return None
             if found is not None:
                 logger.error(
                     "%s: offsets %d to %d of %s are gone from Kafka and were never written; %s",
-                    route.table, held.offset + 1, first - 1, partition, FILLING,
+                    route.table, durable.offset + 1, first - 1, partition, FILLING,
                 )  # fmt: skip
-            held = replace(held, offset=first - 1)
+            durable = replace(durable, offset=first - 1)
         if found is not None and not found.epoch:
             logger.warning("%s: %s: adopted positions that an earlier release wrote", route.table, partition)
-        if held != found or not held.epoch:
-            opened = await self._open(key, held if held.epoch else renamed(held))
+        if durable != found or not durable.epoch:
+            opened = await self._open(key, durable if durable.epoch else renamed(durable))
             if opened is None:
                 return None
-            held = opened
-        self._held[key] = held
+            durable = opened
+        self._durable[key] = durable
         self._returned.pop(key, None)
-        return held
+        return durable
 
     async def _positions(self, route: Route) -> Mapping[int, SinkPosition] | None:
         """Positions of all partitions of a table, cached for partitions that start at about the same time.
@@ -112,16 +112,16 @@ class Anchors:
         if time.monotonic() < asked_at + TOGETHER_SECONDS:
             return found
         now = time.monotonic()
-        held = await self._retry(route.table, partial(self._destination.positions, route))
-        if held is not None:
-            self._asked[route.table] = now, held
-        return held
+        durable = await self._retry(route.table, partial(self._destination.positions, route))
+        if durable is not None:
+            self._asked[route.table] = now, durable
+        return durable
 
     def confirm(self, moves: Mapping[Key, Move]) -> None:
         """Record positions that the destination has saved."""
         for key, move in moves.items():
-            if key in self._held:
-                self._held[key] = move.position
+            if key in self._durable:
+                self._durable[key] = move.position
 
     async def compare(self, found: Mapping[Key, SinkPosition | None]) -> set[Key]:
         """Keys whose stored position is not the known one: to be read again, or owned by another worker.
@@ -130,7 +130,7 @@ class Anchors:
         """
         gone = set()
         for key, position in found.items():
-            known = self._held.get(key)
+            known = self._durable.get(key)
             if known is not None and not await self._differs(key, known, position):
                 continue
             gone.add(key)
@@ -152,22 +152,22 @@ class Anchors:
 
     async def check(self, route: Route) -> None:
         """Fetch the stored positions of a route's table and compare them with the known ones."""
-        mine = [partition for table, partition in self._held if table == route.table]
+        mine = [partition for table, partition in self._durable if table == route.table]
         if not mine:
             return
-        held = await self._retry(route.table, partial(self._destination.positions, route))
-        if held is not None:
-            await self.compare({(route.table, at): held.get(at.partition) for at in mine})
+        durable = await self._retry(route.table, partial(self._destination.positions, route))
+        if durable is not None:
+            await self.compare({(route.table, at): durable.get(at.partition) for at in mine})
 
     async def look(self, route: Route, passed: Mapping[SourcePartition, int]) -> None:
         """Check partitions without a delivery so far: the group has committed the offsets in `passed`."""
         if not passed:
             return
-        held = await self._retry(route.table, partial(self._destination.positions, route))
-        if held is None:
+        durable = await self._retry(route.table, partial(self._destination.positions, route))
+        if durable is None:
             return
         for partition, first in passed.items():
-            key, found = (route.table, partition), held.get(partition.partition, SinkPosition())
+            key, found = (route.table, partition), durable.get(partition.partition, SinkPosition())
             if first <= found.offset + 1:
                 continue
             if self._returned.get(key) == found.offset + 1:  # the requested records are still on their way
@@ -175,11 +175,11 @@ class Anchors:
             elif first > (earliest := await self._earliest(partition)):
                 await self._return(key, found, earliest)
 
-    async def _return(self, key: Key, held: SinkPosition, earliest: int) -> None:
+    async def _return(self, key: Key, durable: SinkPosition, earliest: int) -> None:
         table, partition = key
-        wanted = held.offset + 1
+        wanted = durable.offset + 1
         if earliest > wanted:
-            raise StateRefused(lost(table, partition, held.offset, earliest))
+            raise StateRefused(lost(table, partition, durable.offset, earliest))
         if self._returned.get(key) == wanted:
             raise MissingRows(
                 f"{table}: offsets from {wanted} on of {partition} were read again and did not come: start "
@@ -187,10 +187,10 @@ class Anchors:
             )
         logger.warning(
             "%s: %s went back to offset %d: the rows after it are read again, under a new epoch",
-            table, partition, held.offset,
+            table, partition, durable.offset,
         )  # fmt: skip
         metrics.SINK_REFILLS.labels(table).inc()
-        if await self._open(key, renamed(held)) is not None:
+        if await self._open(key, renamed(durable)) is not None:
             self.returning[partition] = self._returned[key] = wanted
 
     async def _open(self, key: Key, position: SinkPosition) -> SinkPosition | None:

@@ -110,12 +110,14 @@ class Table:
                 read = self.progress.read(partition)
                 assert read is not None
                 batch = together([delivery.batch for delivery in deliveries])
-                rows, marks, letters = await asyncio.to_thread(_rows, self.route, batch, read)
+                rows, high_water_marks, letters = await asyncio.to_thread(_rows, self.route, batch, read)
                 if self._assignment_epoch is not stay:
                     return
                 self._letters += letters
                 first, last, source = batch.first_offset, batch.last_offset, _source(batch)
-                self.progress.put(partition, first, last, marks, rows, len(rows), _all(deliveries), source)
+                self.progress.put(
+                    partition, first, last, high_water_marks, rows, len(rows), _all(deliveries), source
+                )
                 self._let_go(partition, deliveries)
                 self._added(rows)
 
@@ -194,12 +196,12 @@ def _rows(
 ) -> tuple[pa.Table, Mapping[str, int], list[DeadLetter]]:
     """New rows of a batch, the marks after them, and dead letters for records that make no row."""
     if not len(batch) or batch.last_offset <= read.offset:
-        return nothing(route), read.marks, []
+        return nothing(route), read.high_water_marks, []
     _, rows, causes = faults.read(batch, partial(columns_of, route))
     letters = [
         route.letter(batch, row, cause) for row, cause in causes.items() if batch.offsets[row] > read.offset
     ]
-    return *route.fresh(beyond(rows, read.offset), read.marks), letters
+    return *route.fresh(beyond(rows, read.offset), read.high_water_marks), letters
 
 
 def columns_of(route: Route, batch: RecordBatch) -> pa.Table:

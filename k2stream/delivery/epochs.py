@@ -34,30 +34,30 @@ def named(previous: str, now_us: int, nonce: str) -> str:
 
 def judge(known: SinkPosition, found: SinkPosition | None, earliest: int) -> PositionVerdict:
     """Compare `known`, once durable, with `found`, stored now (None: nothing). Kafka begins at `earliest`."""
-    held = found or SinkPosition()
-    if held.epoch > known.epoch:
+    durable = found or SinkPosition()
+    if durable.epoch > known.epoch:
         return PositionVerdict.FOLLOW
-    if found is not None and held.epoch == known.epoch and held.offset >= known.offset:
+    if found is not None and durable.epoch == known.epoch and durable.offset >= known.offset:
         return PositionVerdict.CONTINUE
-    return PositionVerdict.REFILL if earliest <= held.offset + 1 else PositionVerdict.REFUSE
+    return PositionVerdict.REFILL if earliest <= durable.offset + 1 else PositionVerdict.REFUSE
 
 
-def follows(first: int, epoch: str, held: SinkPosition) -> bool:
-    """Whether a batch of an epoch that starts at offset `first` continues from the position `held`.
+def follows(first: int, epoch: str, durable: SinkPosition) -> bool:
+    """Whether a batch of an epoch that starts at offset `first` continues from the position `durable`.
 
     Positions of earlier releases have no epoch, nor have batches of writers that know none.
     """
-    return first <= held.offset + 1 and (not epoch or held.epoch in ("", epoch))
+    return first <= durable.offset + 1 and (not epoch or durable.epoch in ("", epoch))
 
 
-def refilled(held: SinkPosition, begin: int, *, everything: bool) -> SinkPosition | None:
+def refilled(durable: SinkPosition, begin: int, *, everything: bool) -> SinkPosition | None:
     """The position to fill a table from, when Kafka begins at `begin`; None when nothing has to change.
 
     Marks detect replays of earlier content; there is none when `everything` is read again.
     """
     if everything:
-        return replace(held, offset=begin - 1, marks={}, source="")
-    return replace(held, offset=begin - 1) if begin > held.offset + 1 else None
+        return replace(durable, offset=begin - 1, high_water_marks={}, source="")
+    return replace(durable, offset=begin - 1) if begin > durable.offset + 1 else None
 
 
 class Move(NamedTuple):
@@ -82,10 +82,10 @@ def moves(written: Iterable[tuple[str, SinkBatch[Any, Any]]]) -> dict[Key, Move]
     return found
 
 
-def lost(table: str, partition: SourcePartition, held: int, earliest: int) -> str:
+def lost(table: str, partition: SourcePartition, durable: int, earliest: int) -> str:
     """One line about rows that neither the table nor Kafka has, and the commands that repair it."""
     return (
-        f"{table} went back to offset {held} of {partition}, and Kafka begins at {earliest}: rows of offsets "
-        f"{held + 1} to {earliest - 1} would be lost; `k2 replay --swap` rebuilds them from raw records and "
-        f"Iceberg, `k2 refill {table}` goes on without them"
+        f"{table} went back to offset {durable} of {partition}, and Kafka begins at {earliest}: rows of "
+        f"offsets {durable + 1} to {earliest - 1} would be lost; `k2 replay --swap` rebuilds them from raw "
+        f"records and Iceberg, `k2 refill {table}` goes on without them"
     )

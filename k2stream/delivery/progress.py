@@ -33,13 +33,13 @@ class SourcePartition(NamedTuple):
 class SinkPosition:
     """A position of a partition in a table: its last offset, -1 before the first.
 
-    `marks` is what a table needs to drop replays, e.g. the highest raw offset of each exchange. `epoch` names
-    the incarnation of the table's rows that the offset counts. `source` is the reader's proof of which log
-    the offset belongs to. Both are empty in positions that earlier releases wrote.
+    `high_water_marks` is what a table needs to drop replays, e.g. the highest raw offset of each exchange.
+    `epoch` names the incarnation of the table's rows that the offset counts. `source` is the reader's proof
+    of which log the offset belongs to. Both are empty in positions that earlier releases wrote.
     """
 
     offset: int = -1
-    marks: Mapping[str, int] = field(default_factory=dict)
+    high_water_marks: Mapping[str, int] = field(default_factory=dict)
     epoch: str = ""
     source: str = ""
 
@@ -58,7 +58,7 @@ class Piece(Generic[Rows, Receipt]):
     partition: SourcePartition
     first: int
     last: int
-    marks: Mapping[str, int]
+    high_water_marks: Mapping[str, int]
     rows: Rows
     size: int
     receipt: Receipt
@@ -68,7 +68,7 @@ class Piece(Generic[Rows, Receipt]):
     @property
     def position(self) -> SinkPosition:
         """The partition's position once the piece is durable."""
-        return SinkPosition(self.last, self.marks, self.epoch, self.source)
+        return SinkPosition(self.last, self.high_water_marks, self.epoch, self.source)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,7 +139,7 @@ class SinkProgress(Generic[Rows, Receipt]):
         partition: SourcePartition,
         first: int,
         last: int,
-        marks: Mapping[str, int],
+        high_water_marks: Mapping[str, int],
         rows: Rows,
         size: int,
         receipt: Receipt,
@@ -156,10 +156,14 @@ class SinkProgress(Generic[Rows, Receipt]):
         if first > read.offset + 1:
             raise OffsetGap(f"{partition}: offset {first} comes after {read.offset}")
         source = source if source and last > read.offset else read.source
-        position = replace(read, offset=max(last, read.offset), marks=marks, source=source)
+        position = replace(
+            read, offset=max(last, read.offset), high_water_marks=high_water_marks, source=source
+        )
         self._read[partition] = position
         first, last = read.offset + 1, position.offset
-        self._buffer.append(Piece(partition, first, last, marks, rows, size, receipt, read.epoch, source))
+        self._buffer.append(
+            Piece(partition, first, last, high_water_marks, rows, size, receipt, read.epoch, source)
+        )
 
     def compact(self, merge: Callable[[list[Rows]], tuple[Rows, int]], nothing: Rows) -> None:
         """Replace the buffered rows of each partition by fewer equivalent rows.

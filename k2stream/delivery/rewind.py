@@ -34,23 +34,23 @@ MEMBERS_LEAVE_SECONDS = 60
 
 
 def target(
-    held: int, committed: int | None, beginning: int, end: int, where: tuple[str, SourcePartition]
+    durable: int, committed: int | None, beginning: int, end: int, where: tuple[str, SourcePartition]
 ) -> int | None:
     """The offset to go back to; None to stay (pure).
 
-    `held` is the last durable offset, -1 for none. Raises StateRefused when the topic ends before it, or when
-    records that were durable once are neither stored nor in Kafka.
+    `durable` is the last durable offset, -1 for none. Raises StateRefused when the topic ends before it, or
+    when records that were durable once are neither stored nor in Kafka.
     """
-    if held >= end:
+    if durable >= end:
         raise StateRefused(
-            f"{where[0]}: {where[1]} is durable up to offset {held}, but the topic ends at {end}: "
+            f"{where[0]}: {where[1]} is durable up to offset {durable}, but the topic ends at {end}: "
             f"it was made anew, or its log was cut; {mending(where[1].topic, where[0])}"
         )
-    if committed is None or committed <= held + 1:
+    if committed is None or committed <= durable + 1:
         return None
-    if beginning > held + 1:
-        raise StateRefused(lost(*where, held, beginning))
-    return held + 1
+    if beginning > durable + 1:
+        raise StateRefused(lost(*where, durable, beginning))
+    return durable + 1
 
 
 async def rewind(
@@ -97,13 +97,13 @@ async def _behind(
     # In this order, because running workers advance these positions meanwhile.
     beginning = await positions.beginnings(partitions)
     committed = {tp: await positions.committed(tp) for tp in partitions}
-    held = await asyncio.to_thread(destination.positions, route)
+    durable = await asyncio.to_thread(destination.positions, route)
     end = await positions.ends(partitions)
     found: dict[TP, Committed] = {}
     opened: dict[tuple[str, SourcePartition], SinkPosition] = {}
     for tp in partitions:
         at = SourcePartition(*tp)
-        last = held.get(tp.partition, SinkPosition())
+        last = durable.get(tp.partition, SinkPosition())
         wanted = target(last.offset, committed[tp], beginning[tp], end[tp], (route.table, at))
         if wanted is not None:
             where = f"{route.table}: {at}"

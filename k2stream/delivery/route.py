@@ -26,9 +26,9 @@ def keep_all(rows: pa.Table) -> pa.Table:
     return rows
 
 
-def no_replays(rows: pa.Table, marks: Marks) -> tuple[pa.Table, Marks]:
+def no_replays(rows: pa.Table, high_water_marks: Marks) -> tuple[pa.Table, Marks]:
     """For rows that cannot be replayed under another offset: their topic offset is their identity."""
-    return rows, marks
+    return rows, high_water_marks
 
 
 @dataclass(frozen=True, slots=True)

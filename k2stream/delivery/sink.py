@@ -243,7 +243,7 @@ class Sink:
         self._unsaved.append((name, batch, table.progress.done(batch)))
         metrics.SINK_ROWS.labels(name).inc(added)
         _observe(table.route, batch)
-        if sum(held.size for _, held, _ in self._unsaved) >= self._policy.max_rows:
+        if sum(piece.size for _, piece, _ in self._unsaved) >= self._policy.max_rows:
             await self._save()
         return added
 

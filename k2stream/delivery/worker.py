@@ -120,9 +120,9 @@ class SinkWorker:
         for route in self._routes:
             mine = [tp for tp in consumer.assignment() if tp.topic == route.topic]
             ends = await consumer.highwaters(*mine) if mine else {}
-            held = await self.sink.durable(route)
+            durable = await self.sink.durable(route)
             for tp, end in ends.items():
-                if int(end or 0) - 1 > held.get(tp.partition, SinkPosition()).offset:
+                if int(end or 0) - 1 > durable.get(tp.partition, SinkPosition()).offset:
                     wanted[SourcePartition(*tp)] = int(end) - 1
         await self.sink.reached(wanted, wait_seconds)
         return await self.sink.flush()

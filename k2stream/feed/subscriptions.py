@@ -46,7 +46,7 @@ class Subscriptions:
 
         self._requests: dict[int, tuple[str, ...]] = {}
         self._reasons: dict[str, str] = {}
-        self._told = False
+        self._reported = False
 
     @property
     def whole(self) -> bool:
@@ -90,7 +90,7 @@ class Subscriptions:
 
     def closed(self, up_until: int) -> None:
         """Record the end of the connection; everything that was sent until `up_until` (µs) has arrived."""
-        if self._told:  # otherwise the previous outage is not reported yet and continues
+        if self._reported:  # otherwise the previous outage is not reported yet and continues
             for symbol, state in self.states.items():
                 if state is Subscription.CONFIRMED:
                     self._up_until[symbol] = up_until
@@ -118,11 +118,11 @@ class Subscriptions:
         if state is Subscription.CONFIRMED:
             self.states[symbol] = state
             self._reasons.pop(symbol, None)
-            new = before is not state and self._told
+            new = before is not state and self._reported
             return [Change(EventKind.SUBSCRIBED, symbol, since=self._since(symbol))] if new else []
         if before is not _BEFORE[state]:
             return []
-        if before is Subscription.CONFIRMED and self._told:
+        if before is Subscription.CONFIRMED and self._reported:
             self._up_until[symbol] = time
         self.states[symbol] = state
         if self._reasons.get(symbol) == detail:
@@ -131,9 +131,9 @@ class Subscriptions:
         return [Change(_DOWN[state], symbol, detail, self._since(symbol))]
 
     def _first(self) -> list[Change]:
-        if self._told or not self.states or self.waiting(self.states):
+        if self._reported or not self.states or self.waiting(self.states):
             return []
-        self._told = True
+        self._reported = True
         up = {
             symbol: self._since(symbol)
             for symbol, state in self.states.items()

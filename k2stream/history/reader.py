@@ -78,32 +78,32 @@ class History(Generic[C]):
         instrument: Instrument,
         timeframe: str,
         span: CandleSpan,
-        held: Sequence[C],
+        given: Sequence[C],
         since: int | None,
     ) -> HistoryAnswer[C]:
-        """As `read`, without blocking the event loop, and without a query when `held` answers the span."""
-        if rest(span, len(held), since) is None:
-            return HistoryAnswer(list(held))
+        """As `read`, without blocking the event loop, and without a query when `given` answers the span."""
+        if rest(span, len(given), since) is None:
+            return HistoryAnswer(list(given))
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self.read, instrument, timeframe, span, held, since)
+        return await loop.run_in_executor(self._threads, self.read, instrument, timeframe, span, given, since)
 
     def read(
         self,
         instrument: Instrument,
         timeframe: str,
         span: CandleSpan,
-        held: Sequence[C] = (),
+        given: Sequence[C] = (),
         since: int | None = None,
     ) -> HistoryAnswer[C]:
         """The span's candles, each once in its highest revision. Blocks.
 
-        `held` has the caller's candles of the span, `since` is the oldest open time (ms) the caller has at
+        `given` has the caller's candles of the span, `since` is the oldest open time (ms) the caller has at
         all. A tier that fails is skipped and named in the answer. For a span without start and end, the first
         tier that answers is enough: it has all recent candles, colder ones only add older ones. If a tier's
         writer lags, so that its candles do not reach the warmer tier's, it is named, and the range between is
         reported as a hole unless a colder tier covers it.
         """
-        found = newest(held)
+        found = newest(given)
         missing: list[MissingTier] = []
         lagging: list[MissingTier] = []
         holes: list[UnknownRange] = []

@@ -73,7 +73,7 @@ def newest(candles: Iterable[C], found: Mapping[int, C] | None = None) -> dict[i
     """Candles by open time, each once in its highest revision; of equal revisions, the first is kept."""
     merged = dict(found or {})
     for candle in candles:
-        held = merged.get(candle.open_time)
-        if held is None or candle.revision > held.revision:
+        best = merged.get(candle.open_time)
+        if best is None or candle.revision > best.revision:
             merged[candle.open_time] = candle
     return merged

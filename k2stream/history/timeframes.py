@@ -146,10 +146,10 @@ def timeframe(name: str, zone: str = "UTC") -> Timeframe:
             f"timeframe {name!r} is unknown: use a number of minutes, hours, days, weeks or months ({most})"
         )
     try:
-        held = ZoneInfo(zone)
+        known_zone = ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise UnknownTimeframe(f"time zone {zone!r} is unknown: use UTC or a name like Asia/Tokyo") from None
-    made = Timeframe(name, int(found[1]), found[2], held)
-    if made.minutes and held.key != "UTC" and DAY_MS % (made.minutes * MINUTE_MS):
+    made = Timeframe(name, int(found[1]), found[2], known_zone)
+    if made.minutes and known_zone.key != "UTC" and DAY_MS % (made.minutes * MINUTE_MS):
         raise UnknownTimeframe(f"timeframe {name!r} does not divide a day: it exists in UTC only")
     return made

@@ -79,12 +79,12 @@ class Iceberg:
 
     def positions(self, route: Route) -> Mapping[int, SinkPosition]:
         """Positions from the snapshots' properties, by partition."""
-        held = self._call(lambda: writer.positions(self._load(route.table)))
+        durable = self._call(lambda: writer.positions(self._load(route.table)))
         for (table, at), position in self._opened.items():
-            found = held.get(at, SinkPosition())
+            found = durable.get(at, SinkPosition())
             if table == route.table and not found.epoch and found.offset == position.offset:
-                held[at] = position
-        return {at.partition: position for at, position in held.items() if at.topic == route.topic}
+                durable[at] = position
+        return {at.partition: position for at, position in durable.items() if at.topic == route.topic}
 
     def open(self, positions: Mapping[Key, SinkPosition]) -> None:
         """Commit positions without rows, unless the next batch can bring a partition's first epoch itself."""

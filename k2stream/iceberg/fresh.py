@@ -62,7 +62,9 @@ class FreshTables:
     def save(self, positions: Mapping[str, Mapping[SourcePartition, SinkPosition]]) -> None:
         """Commit to each fresh table how far it is in its topic, with a new epoch."""
         for hot, found in positions.items():
-            writer.note(self._fresh[hot], {at: renamed(position) for at, position in found.items()})
+            writer.commit_positions(
+                self._fresh[hot], {at: renamed(position) for at, position in found.items()}
+            )
 
     def check(self) -> None:
         """Raise ConfigError for fresh rows without positions, as no sink could continue from them."""

@@ -157,25 +157,25 @@ def ensure(catalog: Catalog, table: ColdTable, location: str | None = None) -> T
     found = _create(catalog, table, wanted, location) if created else catalog.load_table(table.name)
     owner.claim(catalog, found, created=created)
     names = [field.name for field in wanted.fields]
-    held = [field.name for field in found.schema().fields]
-    shared = min(len(held), len(names))  # a later release may have added more
-    if held[:shared] != names[:shared]:
+    existing = [field.name for field in found.schema().fields]
+    shared = min(len(existing), len(names))  # a later release may have added more
+    if existing[:shared] != names[:shared]:
         raise ConfigError(
-            f"{table.name} has the columns {', '.join(held)}, this release {', '.join(names)}: "
+            f"{table.name} has the columns {', '.join(existing)}, this release {', '.join(names)}: "
             "use the release that wrote it"
         )
-    return found if len(held) >= len(names) else committed(partial(_evolve, catalog, table.name, wanted))
+    return found if len(existing) >= len(names) else committed(partial(_evolve, catalog, table.name, wanted))
 
 
 def ensure_all(catalog: Catalog) -> Iterator[str]:
     """Ensure every table; yields one line per table created or column added."""
     for name, table in TABLES.items():
-        held = set(catalog.load_table(name).schema().column_names) if catalog.table_exists(name) else None
+        existing = set(catalog.load_table(name).schema().column_names) if catalog.table_exists(name) else None
         columns = ensure(catalog, table).schema().column_names
-        if held is None:
+        if existing is None:
             yield f"created {name}"
         else:
-            yield from (f"added {name}.{column}" for column in columns if column not in held)
+            yield from (f"added {name}.{column}" for column in columns if column not in existing)
 
 
 def _evolve(catalog: Catalog, name: str, wanted: Schema) -> Table:

@@ -69,14 +69,14 @@ def append(load: Callable[[], Table], route: Route, batch: Rows) -> int:
     """
     for _ in range(CONFLICTS):
         table = load()
-        held = positions(table)
-        _check(route, batch, held)
+        durable = positions(table)
+        _check(route, batch, durable)
         pieces = [
-            beyond(piece.rows, held[piece.partition].offset) if piece.partition in held else piece.rows
+            beyond(piece.rows, durable[piece.partition].offset) if piece.partition in durable else piece.rows
             for piece in batch.pieces
         ]
-        after = _later(held, batch.positions)
-        if after == held:
+        after = _later(durable, batch.positions)
+        if after == durable:
             return 0
         rows = route.merge(joined(pieces))
         try:
@@ -96,63 +96,65 @@ def reposition(load: Callable[[], Table], at: SourcePartition, position: SinkPos
 
     def attempt() -> None:
         table = load()
-        held = positions(table)
-        found = held.get(at, SinkPosition())
+        durable = positions(table)
+        found = durable.get(at, SinkPosition())
         if found.offset > position.offset:
             raise WentBack({(".".join(table.name()), at): found})
         if found.epoch or found.offset != position.offset:
-            note(table, {**held, at: position})
+            commit_positions(table, {**durable, at: position})
 
     committed(attempt)
 
 
-def _check(route: Route, batch: Rows, held: Mapping[SourcePartition, SinkPosition]) -> None:
+def _check(route: Route, batch: Rows, durable: Mapping[SourcePartition, SinkPosition]) -> None:
     """Raise WentBack unless the first piece of each partition continues from the stored position."""
     first = {piece.partition: piece for piece in reversed(batch.pieces)}
     back = {
-        (route.table, at): held.get(at)
+        (route.table, at): durable.get(at)
         for at, piece in first.items()
-        if not follows(piece.first, piece.epoch, held.get(at, SinkPosition()))
+        if not follows(piece.first, piece.epoch, durable.get(at, SinkPosition()))
     }
     if back:
         raise WentBack(back)
 
 
-def note(table: Table, held: Mapping[SourcePartition, SinkPosition]) -> None:
+def commit_positions(table: Table, durable: Mapping[SourcePartition, SinkPosition]) -> None:
     """Commit no rows, only how far each topic partition is in the table."""
     nothing = table.schema().as_arrow().empty_table()
-    table.append(nothing, snapshot_properties=_encode(held))
+    table.append(nothing, snapshot_properties=_encode(durable))
 
 
 def _later(
-    held: Mapping[SourcePartition, SinkPosition], written: Mapping[SourcePartition, SinkPosition]
+    durable: Mapping[SourcePartition, SinkPosition], written: Mapping[SourcePartition, SinkPosition]
 ) -> dict[SourcePartition, SinkPosition]:
     newer = {
         partition: position
         for partition, position in written.items()
-        if position.offset > held.get(partition, SinkPosition()).offset
+        if position.offset > durable.get(partition, SinkPosition()).offset
     }
-    return {**held, **newer}
+    return {**durable, **newer}
 
 
-def _encode(held: Mapping[SourcePartition, SinkPosition]) -> dict[str, str]:
-    told = {
-        PROPERTY: {str(at): [position.offset, dict(position.marks)] for at, position in held.items()},
-        EPOCHS: {str(at): position.epoch for at, position in held.items() if position.epoch},
-        SOURCES: {str(at): position.source for at, position in held.items() if position.source},
+def _encode(durable: Mapping[SourcePartition, SinkPosition]) -> dict[str, str]:
+    written = {
+        PROPERTY: {
+            str(at): [position.offset, dict(position.high_water_marks)] for at, position in durable.items()
+        },
+        EPOCHS: {str(at): position.epoch for at, position in durable.items() if position.epoch},
+        SOURCES: {str(at): position.source for at, position in durable.items() if position.source},
     }
-    return {name: msgspec.json.encode(values).decode() for name, values in told.items()}
+    return {name: msgspec.json.encode(values).decode() for name, values in written.items()}
 
 
-def _decode(told: Mapping[str, str]) -> dict[SourcePartition, SinkPosition]:
-    found = msgspec.json.decode(told[PROPERTY], type=dict[str, tuple[int, dict[str, int]]])
+def _decode(written: Mapping[str, str]) -> dict[SourcePartition, SinkPosition]:
+    found = msgspec.json.decode(written[PROPERTY], type=dict[str, tuple[int, dict[str, int]]])
     epochs, sources = (
-        msgspec.json.decode(told.get(name, "{}"), type=dict[str, str]) for name in (EPOCHS, SOURCES)
+        msgspec.json.decode(written.get(name, "{}"), type=dict[str, str]) for name in (EPOCHS, SOURCES)
     )
     split = {name: name.rsplit(":", 1) for name in found}
     return {
         SourcePartition(split[name][0], int(split[name][1])): SinkPosition(
-            offset, marks, epochs.get(name, ""), sources.get(name, "")
+            offset, high_water_marks, epochs.get(name, ""), sources.get(name, "")
         )
-        for name, (offset, marks) in found.items()
+        for name, (offset, high_water_marks) in found.items()
     }

@@ -86,8 +86,8 @@ def _route(name: str) -> Route:
     exchange = exchanges.get(name)
     exchange = replace(exchange, record=raw.recorded(exchange.native.record))
     schema = BRONZE[name]
-    held = table.BRONZE[name]
-    return Route(held.topic, held.hot, schema, partial(columns, exchange, schema))
+    stored = table.BRONZE[name]
+    return Route(stored.topic, stored.hot, schema, partial(columns, exchange, schema))
 
 
 ROUTES = [_route(name) for name in topics.EXCHANGES]

@@ -61,7 +61,7 @@ def _decimals(fixed: NDArray[np.uint8]) -> pa.Array:
     )
 
 
-def fresh(rows: pa.Table, marks: Marks) -> tuple[pa.Table, Marks]:
+def fresh(rows: pa.Table, high_water_marks: Marks) -> tuple[pa.Table, Marks]:
     """Drop rows that a replay, or a normalizer that does not know it was replaced, wrote again.
 
     Each writer processes an (exchange, raw partition) in order, from a point at or before the mark: a row
@@ -73,14 +73,16 @@ def fresh(rows: pa.Table, marks: Marks) -> tuple[pa.Table, Marks]:
     words = exchanges.dictionary.to_pylist()
     codes = exchanges.indices.to_numpy().astype(np.int64) << 32 | partitions
     keep = np.ones(len(rows), np.bool_)
-    after = dict(marks)
+    after = dict(high_water_marks)
     for code in np.unique(codes):
         key = f"{words[code >> 32]}:{code & 0xFFFFFFFF}"
         at = np.flatnonzero(codes == code)
         highest = np.maximum.accumulate(offsets[at])
-        before = np.concatenate(([marks.get(key, -1)], np.maximum(highest[:-1], marks.get(key, -1))))
+        before = np.concatenate(
+            ([high_water_marks.get(key, -1)], np.maximum(highest[:-1], high_water_marks.get(key, -1)))
+        )
         keep[at] = offsets[at] > before
-        after[key] = max(marks.get(key, -1), int(highest[-1]))
+        after[key] = max(high_water_marks.get(key, -1), int(highest[-1]))
     return (rows if keep.all() else rows.filter(pa.array(keep))), after
 
 

@@ -31,9 +31,9 @@ from k2stream.replay.tables import Tables, send_changes
 from k2stream.settings import KafkaSettings, Settings
 
 
-async def do(settings: Settings, made: MendPlan, held: dict[str, BatchTable], say: Say) -> None:
+async def do(settings: Settings, made: MendPlan, tables: dict[str, BatchTable], say: Say) -> None:
     """Do what was planned; after a kill, another run finishes it. The role's workers must not be running."""
-    await _create_changelogs(settings.kafka, made.role, held)
+    await _create_changelogs(settings.kafka, made.role, tables)
     goals: dict[TP, tuple[int, Note]] = {}
     if made.role == "candles":
         goals = await _ends(settings.kafka, [item.tp for item in made.found], made.found)
@@ -46,18 +46,18 @@ async def do(settings: Settings, made: MendPlan, held: dict[str, BatchTable], sa
     for item in made.skips:
         goals[item.tp] = item.shown.begin, _after(made, item.tp, item.shown.begin)
     if made.rebuilds:
-        keys = await _rebuild(settings, made, held, say)
+        keys = await _rebuild(settings, made, tables, say)
         say(f"{keys:,} table entries written")
         for item in made.found:
             if item.tp not in goals and (item.note is not None or item.shown.record is not None):
                 kept = item.note or proof.note(item.shown.record)  # type: ignore[arg-type]
                 goals[item.tp] = item.committed, Note(kept.version, kept.generation + 1, kept.proof)
     for tp, offsets in made.fills.items():  # after the rebuild: it uses the tables' state
-        (table,) = [table for table in held.values() if table.source == tp.topic]
+        (table,) = [table for table in tables.values() if table.source == tp.topic]
         count = await fill.fill(settings, Bronze(open_catalog(settings.iceberg)), tp, offsets, table)
         say(f"{tp.topic}[{tp.partition}]: {count} trades normalised from Iceberg")
     await _tell(settings.kafka, [item for item in made.skips if not _is_filled(made, item)])
-    await _write(settings.kafka, Role(made.role).group, goals, held)
+    await _write(settings.kafka, Role(made.role).group, goals, tables)
 
 
 def _is_filled(made: MendPlan, item: SourceFound) -> bool:
@@ -78,7 +78,7 @@ async def _ends(
     settings: KafkaSettings, tps: Sequence[TP], found: Sequence[SourceFound]
 ) -> dict[TP, tuple[int, Note]]:
     """The least positions, with their notes, that the tables will have after a rebuild from raw records."""
-    ends = {tp: held.end for tp, held in (await shown_at(settings, dict.fromkeys(tps, -1))).items()}
+    ends = {tp: tables.end for tp, tables in (await shown_at(settings, dict.fromkeys(tps, -1))).items()}
     shown = await shown_at(settings, {tp: end - 1 for tp, end in ends.items()})
     goals = {}
     for tp, end in ends.items():
@@ -88,7 +88,7 @@ async def _ends(
     return goals
 
 
-async def _rebuild(settings: Settings, made: MendPlan, held: dict[str, BatchTable], say: Say) -> int:
+async def _rebuild(settings: Settings, made: MendPlan, tables: dict[str, BatchTable], say: Say) -> int:
     """Rebuild the tables from all raw records; returns how many entries changed.
 
     Of the normalizer, only lost tables are rebuilt, and only up to its committed offsets: feeds continue, and
@@ -97,8 +97,8 @@ async def _rebuild(settings: Settings, made: MendPlan, held: dict[str, BatchTabl
     limits: dict[TP, int] = {}
     if made.role == "normalize":
         lost = {name for item in made.found for name in item.lost_tables}
-        held = {name: table for name, table in held.items() if name in lost}
-        sources = {table.source for table in held.values()}
+        tables = {name: table for name, table in tables.items() if name in lost}
+        sources = {table.source for table in tables.values()}
         limits = {tp: end if tp.topic in sources else 0 for tp, end in made.committed.items()}
     built, catalog = Rebuild(settings), open_catalog(settings.iceberg)
     bronze = Bronze(catalog, settings.clickhouse)
@@ -108,10 +108,10 @@ async def _rebuild(settings: Settings, made: MendPlan, held: dict[str, BatchTabl
             part = part._replace(begin=min(part.begin, end), end=min(part.end, end))
             async for batch in source.batches(reader, bronze, part, BATCH_RECORDS, say):
                 await asyncio.to_thread(built.take, part.exchange, batch)
-    return await Tables(held, built, settings.candles.retention).repair(settings.kafka, reopen=True)
+    return await Tables(tables, built, settings.candles.retention).repair(settings.kafka, reopen=True)
 
 
-async def _create_changelogs(settings: KafkaSettings, role: str, held: dict[str, BatchTable]) -> None:
+async def _create_changelogs(settings: KafkaSettings, role: str, tables: dict[str, BatchTable]) -> None:
     declared = [found for found in create_app(role).changelogs() if found.source]
     await ensure_topics(settings, declared, anew=[found.name for found in declared])
 
@@ -132,15 +132,15 @@ async def _tell(settings: KafkaSettings, skips: Sequence[SourceFound]) -> None:
 
 
 async def _write(
-    settings: KafkaSettings, group: str, goals: dict[TP, tuple[int, Note]], held: dict[str, BatchTable]
+    settings: KafkaSettings, group: str, goals: dict[TP, tuple[int, Note]], tables: dict[str, BatchTable]
 ) -> None:
     """Write positions and notes to the tables' changelogs, then to the group's committed offsets."""
     async with producing(settings) as producer:
         for tp, (_, kept) in goals.items():
-            for table in held.values():
+            for table in tables.values():
                 if table.source == tp.topic:
                     table.note(tp.partition, kept)
-        for table in held.values():
+        for table in tables.values():
             await send_changes(producer, table)
     if goals:
         async with GroupPositions(settings, group, goals) as positions:

@@ -73,7 +73,7 @@ async def look(settings: Settings, role: str) -> DerivedFound:
     """Examine the topics that a role writes, and the tables of their readers."""
     written = topics.written_by(role)
     missing = await lost_topics(settings.kafka, written)
-    held = [table for table in TABLES.values() if table.topic in written]
+    durable = [table for table in TABLES.values() if table.topic in written]
     found: list[Misread] = []
     unseen: dict[str, str] = {}
     tiers: tuple[tuple[Destination, bool], ...] = (
@@ -82,7 +82,7 @@ async def look(settings: Settings, role: str) -> DerivedFound:
     )
     for sink, hot in tiers:
         try:
-            for table in held:
+            for table in durable:
                 route = ROUTES[table.hot] if hot else cold.TABLES[table.cold].route
                 numbers = await _misread(settings.kafka, sink, route, gone=table.topic in missing)
                 found += [Misread(table, number, hot) for number in numbers]
@@ -95,8 +95,8 @@ async def look(settings: Settings, role: str) -> DerivedFound:
 
 async def _misread(settings: KafkaSettings, sink: Destination, route: Route, *, gone: bool) -> list[int]:
     """Partitions whose last read record is not in the log; all that were read when the topic is `gone`."""
-    held = await asyncio.to_thread(sink.positions, route)
-    read = {number: position for number, position in held.items() if position.offset >= 0}
+    durable = await asyncio.to_thread(sink.positions, route)
+    read = {number: position for number, position in durable.items() if position.offset >= 0}
     if gone or not read:
         return list(read)
     notes = {number: proof.read(position.source) for number, position in read.items()}

@@ -57,11 +57,11 @@ class SourceFound:
 
 async def look(settings: Settings, role: str) -> tuple[list[SourceFound], dict[str, BatchTable]]:
     """Every source partition of a role, and its tables as loaded from their changelogs."""
-    held = {
+    tables = {
         name: item.table for name, item in catalog(settings).items() if item.table.source in SOURCES[role]
     }
     async with Reader(settings.kafka, columnar=True) as reader:
-        for table in held.values():
+        for table in tables.values():
             if await reader.exists(table.changelog_topic_name):
                 await load(reader, table)
         missing = [topic for topic in SOURCES[role] if not await reader.exists(topic)]
@@ -71,7 +71,7 @@ async def look(settings: Settings, role: str) -> tuple[list[SourceFound], dict[s
     counts = {topic.name: topic.partitions for topic in topics.declared(settings.kafka)}
     tps = [TP(topic, number) for topic in SOURCES[role] for number in range(counts[topic])]
     committed = await groups.committed(settings.kafka, Role(role).group)
-    return await _judged(settings.kafka, tps, committed, list(held.values())), held
+    return await _judged(settings.kafka, tps, committed, list(tables.values())), tables
 
 
 async def _judged(

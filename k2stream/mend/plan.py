@@ -42,7 +42,7 @@ async def plan(
     settings: Settings, role: str, found: Sequence[SourceFound], *, rebuild: bool = False
 ) -> MendPlan:
     """The repair of partitions that are wrong for the role, or, with raw topics, for the sinks."""
-    held = await _sinks(settings, found) if role == "normalize" else {}
+    by_partition = await _sinks(settings, found) if role == "normalize" else {}
     wrong = [item for item in found if not item.is_right or (rebuild and role == "candles")]
     made = MendPlan(role, wrong, {item.tp: item.committed for item in found})
     if role == "candles":
@@ -54,9 +54,9 @@ async def plan(
     for item in wrong:
         where = f"{item.tp.topic}[{item.tp.partition}]"
         if item.judgement.verdict is Verdict.REFUSE:
-            await _plan_lift(settings.kafka, made, item, held[item.tp])
+            await _plan_lift(settings.kafka, made, item, by_partition[item.tp])
         elif item.judgement.verdict is Verdict.EXPIRED:
-            _plan_expired(made, item, max((at.end for at in held[item.tp] if not at.hot), default=0))
+            _plan_expired(made, item, max((at.end for at in by_partition[item.tp] if not at.hot), default=0))
         if item.lost_tables:
             made.rebuilds = True
             made.steps.append(f"{where}: {', '.join(item.lost_tables)} rebuilt from raw records")
@@ -106,7 +106,7 @@ async def _plan_lift(
 
 async def _sinks(settings: Settings, found: Sequence[SourceFound]) -> dict[TP, list[Reached]]:
     """How far the sinks are in raw topics; a partition that is wrong for one of them is marked as wrong."""
-    held: dict[TP, list[Reached]] = {item.tp: [] for item in found}
+    by_partition: dict[TP, list[Reached]] = {item.tp: [] for item in found}
     cold = [table.route for table in TABLES.values() if table.route.topic in SOURCES["normalize"]]
     tiers: list[tuple[Destination, Sequence[Route]]] = [
         (ClickHouse(settings.clickhouse), bronze.ROUTES),
@@ -125,8 +125,8 @@ async def _sinks(settings: Settings, found: Sequence[SourceFound]) -> dict[TP, l
                 reads = None if kept is None else shown.record == kept.proof
                 reads = False if judged.verdict is Verdict.REFUSE else reads
                 newest = kept.proof.timestamp if kept else 0
-                held[item.tp].append(Reached(tier == 0, position.offset + 1, reads, newest))
+                by_partition[item.tp].append(Reached(tier == 0, position.offset + 1, reads, newest))
                 if judged.verdict is Verdict.REFUSE and item.judgement.verdict is not Verdict.REFUSE:
                     item.judgement = judged
         sink.close()
-    return held
+    return by_partition

@@ -25,15 +25,17 @@ def go_back(settings: Settings, table: LayerTable, at: SourcePartition, first: i
 
 def _hot(settings: ClickHouseSettings, table: LayerTable, at: SourcePartition, first: int) -> None:
     destination = ClickHouse(settings)
-    held = destination.positions(ROUTES[table.hot])[at.partition]
-    destination.open({(table.hot, at): renamed(replace(held, offset=first - 1, source=""))})
+    durable = destination.positions(ROUTES[table.hot])[at.partition]
+    destination.open({(table.hot, at): renamed(replace(durable, offset=first - 1, source=""))})
     destination.close()
 
 
 def _cold(settings: IcebergSettings, table: LayerTable, at: SourcePartition, first: int) -> None:
     def note() -> None:
         found = open_catalog(settings).load_table(table.cold)
-        held = writer.positions(found)
-        writer.note(found, {**held, at: renamed(replace(held[at], offset=first - 1, source=""))})
+        durable = writer.positions(found)
+        writer.commit_positions(
+            found, {**durable, at: renamed(replace(durable[at], offset=first - 1, source=""))}
+        )
 
     committed(note)

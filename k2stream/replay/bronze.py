@@ -65,8 +65,8 @@ class Bronze:
         where = "raw_partition = %(partition)s AND raw_offset >= %(start)s AND raw_offset < %(end)s"
         bounds: dict[str, Any] = {"partition": partition, "start": start, "end": end}
         try:
-            held = client.execute(f"SELECT DISTINCT raw_offset FROM {table} WHERE {where}", bounds)
-            missing = np.setdiff1d(np.array(held, np.int64).reshape(-1), known.to_numpy())
+            stored = client.execute(f"SELECT DISTINCT raw_offset FROM {table} WHERE {where}", bounds)
+            missing = np.setdiff1d(np.array(stored, np.int64).reshape(-1), known.to_numpy())
             if not len(missing):
                 return schema.empty_table()
             bounds |= {"start": int(missing[0]), "end": int(missing[-1]) + 1}

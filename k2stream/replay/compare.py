@@ -39,8 +39,8 @@ def rows(layer: Comparison, fresh: pa.Table, live: pa.Table, say: Callable[[Any]
     layer.rows("surplus", [say(key) for key in extra[:LISTED]], len(extra))
     layer.rows("doubled", [say(key) for key in doubled[:LISTED]], len(doubled))
     for row in differing[:LISTED].tolist():
-        rebuilt, held = _row(fresh, row), _row(live, row)
-        layer.values(say(rebuilt.pop(KEY)), rebuilt, held)
+        rebuilt, kept = _row(fresh, row), _row(live, row)
+        layer.values(say(rebuilt.pop(KEY)), rebuilt, kept)
     layer.rows("different", (), max(len(differing) - LISTED, 0))
 
 
@@ -93,17 +93,17 @@ def entries(
     have a key. `same`: whether entries are equal.
     """
     for key, value in rebuilt.items():
-        held = found.get(key)
-        if held is None and not needed(key):
+        kept = found.get(key)
+        if kept is None and not needed(key):
             continue
-        if (held is not None and moved(key, held)) or behind(held, value):
+        if (kept is not None and moved(key, kept)) or behind(kept, value):
             layer.newer += 1
-        elif held is None:
+        elif kept is None:
             layer.rows("missing", [say(key)])
         else:
             layer.compared += 1
-            if not same(value, held):
-                layer.values(say(key), _fields(value), _fields(held))
+            if not same(value, kept):
+                layer.values(say(key), _fields(value), _fields(kept))
     for key in found.keys() - rebuilt.keys():
         if moved(key, found[key]):
             layer.newer += 1

@@ -57,11 +57,11 @@ def _compare_trades(hot: HotRebuild, comparison: Comparison, table: str, where: 
     names = [name for name in ROUTES[table].schema.names if name != "process_time"]
     columns = ", ".join(f"`{name}`" for name in names)
     ((rows, differing, offsets),) = hot.client.execute(
-        f"""SELECT countIf(rebuilt AND held), countIf(NOT same),
+        f"""SELECT countIf(rebuilt AND live), countIf(NOT same),
                arraySort(groupArrayIf({LISTED})(at, NOT same))
         FROM (
-            SELECT at, countIf(fresh) = 1 AS rebuilt, countIf(NOT fresh) = 1 AS held,
-                   rebuilt AND held AND min(content) = max(content) AS same
+            SELECT at, countIf(fresh) = 1 AS rebuilt, countIf(NOT fresh) = 1 AS live,
+                   rebuilt AND live AND min(content) = max(content) AS same
             FROM ({_both(hot, table, where, "raw_offset AS at", columns)}) GROUP BY at
         )"""
     )
@@ -89,14 +89,14 @@ def candles(hot: HotRebuild, layer: LayerTable, bounds: Mapping[Source, int], *,
     key = f"{candle}, raw_offset AS at, final AS closed, raw_offset >= {_bound(bounds)} AS beyond"
     content = f"{columns}, revision - toInt64(final)"
     query = f"""
-        SELECT {candle}, countIf(fresh) AS rebuilt, countIf(NOT fresh) AS held,
-               {int(behind)} AND (held = 0 OR maxIf(at, NOT fresh) < maxIf(at, fresh)) AS coming,
+        SELECT {candle}, countIf(fresh) AS rebuilt, countIf(NOT fresh) AS live,
+               {int(behind)} AND (live = 0 OR maxIf(at, NOT fresh) < maxIf(at, fresh)) AS coming,
                coming OR maxIf(beyond, NOT fresh) AS elsewhere,
-               rebuilt = 1 AND held = 1 AND min(content) = max(content)
+               rebuilt = 1 AND live = 1 AND min(content) = max(content)
                    AND maxIf(closed, NOT fresh) >= maxIf(closed, fresh) AS same
         FROM ({_both(hot, table, "true", key, content)}) GROUP BY {candle}"""
     comparison.compared, comparison.newer, differing = hot.client.execute(
-        f"""SELECT countIf(rebuilt AND held AND NOT elsewhere), countIf(elsewhere),
+        f"""SELECT countIf(rebuilt AND live AND NOT elsewhere), countIf(elsewhere),
         countIf(NOT elsewhere AND NOT same) FROM ({query})"""
     )[0]
     listed = 0

@@ -31,8 +31,8 @@ def trades(layer: Comparison, fresh: Table, live: Table, source: Source, bound: 
     end = min(bound, max(_highest(table, where) for table in (fresh, live)) + 1)
     for first in range(0, end, OFFSETS):
         within = f"{where} and raw_offset >= {first} and raw_offset < {min(first + OFFSETS, end)}"
-        rebuilt, held = (_positioned(table, within, names) for table in (fresh, live))
-        rows(layer, rebuilt, held, lambda offset: f"{exchange}[{partition}] offset {offset}")
+        rebuilt, stored = (_positioned(table, within, names) for table in (fresh, live))
+        rows(layer, rebuilt, stored, lambda offset: f"{exchange}[{partition}] offset {offset}")
 
 
 def _positioned(table: Table, where: str, names: tuple[str, ...]) -> pa.Table:
@@ -41,8 +41,8 @@ def _positioned(table: Table, where: str, names: tuple[str, ...]) -> pa.Table:
 
 
 def _highest(table: Table, where: str) -> int:
-    held = table.scan(row_filter=where, selected_fields=("raw_offset",)).to_arrow_batch_reader()
-    return max((pc.max(batch["raw_offset"]).as_py() for batch in held if len(batch)), default=-1)
+    stored = table.scan(row_filter=where, selected_fields=("raw_offset",)).to_arrow_batch_reader()
+    return max((pc.max(batch["raw_offset"]).as_py() for batch in stored if len(batch)), default=-1)
 
 
 def candles(
@@ -52,15 +52,15 @@ def candles(
     ours, theirs = (_newest(table) for table in (fresh, live))
     at = pc.index_in(theirs[KEY], value_set=ours[KEY].combine_chunks())
     rebuilt = pc.take(ours["raw_offset"], at).fill_null(-1).to_numpy()
-    held = theirs["raw_offset"].to_numpy()
+    stored = theirs["raw_offset"].to_numpy()
     limits = [
         bounded(bounds, *source)
         for source in zip(theirs["exchange"].to_pylist(), theirs["raw_partition"].to_pylist(), strict=True)
     ]
-    elsewhere = held >= np.array(limits, np.int64)
+    elsewhere = stored >= np.array(limits, np.int64)
     closed = pc.take(ours["final"], at).fill_null(False)
     if behind:
-        elsewhere |= held < rebuilt
+        elsewhere |= stored < rebuilt
         ours = ours.filter(pc.is_in(ours[KEY], value_set=theirs[KEY].combine_chunks()))
     gone = theirs[KEY].filter(pa.array(elsewhere)).combine_chunks()
     layer.newer += len(gone)

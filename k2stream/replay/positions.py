@@ -40,10 +40,10 @@ def bounds(covered: Ends, routes: Mapping[str, Route], sink: Destination | None)
     return found
 
 
-def _written(route: Route, held: Mapping[int, SinkPosition]) -> Iterator[tuple[Source, int]]:
-    for number, position in held.items():
+def _written(route: Route, durable: Mapping[int, SinkPosition]) -> Iterator[tuple[Source, int]]:
+    for number, position in durable.items():
         if route.topic == topics.NORMALIZED:
-            for mark, offset in position.marks.items():
+            for mark, offset in position.high_water_marks.items():
                 exchange, _, partition = mark.rpartition(":")
                 yield (exchange, int(partition)), offset + 1
         else:
@@ -67,7 +67,7 @@ async def after(
         silver = route.topic == topics.NORMALIZED
         found[table] = {
             SourcePartition(route.topic, number): SinkPosition(
-                offset, _marks(covered, number) if silver else {}
+                offset, _high_water_marks(covered, number) if silver else {}
             )
             for number, offset in last.items()
             if offset >= 0
@@ -75,5 +75,5 @@ async def after(
     return found
 
 
-def _marks(covered: Ends, number: int) -> dict[str, int]:
+def _high_water_marks(covered: Ends, number: int) -> dict[str, int]:
     return {f"{name}:{part}": end - 1 for (name, part), end in covered.items() if part == number and end}

@@ -43,32 +43,32 @@ class RebuiltWindows:
     """The windows of one timeframe and partition, in memory: a WindowStore."""
 
     def __init__(self) -> None:
-        self.held: dict[Window, State] = {}
+        self.contents: dict[Window, State] = {}
 
     def get(self, key: str, open_time: int) -> State | None:
-        return self.held.get((key, open_time))
+        return self.contents.get((key, open_time))
 
     def put(self, key: str, open_time: int, state: State) -> None:
-        self.held[key, open_time] = state
+        self.contents[key, open_time] = state
 
     def delete(self, key: str, open_time: int) -> None:
-        del self.held[key, open_time]
+        del self.contents[key, open_time]
 
     def windows(self) -> Iterator[tuple[str, int, State]]:
-        return ((key, open_time, state) for (key, open_time), state in self.held.items())
+        return ((key, open_time, state) for (key, open_time), state in self.contents.items())
 
 
 class Progresses:
     """The progress of a partition's keys, in memory: a ProgressStore."""
 
     def __init__(self) -> None:
-        self.held: dict[str, KeyProgress] = {}
+        self.contents: dict[str, KeyProgress] = {}
 
     def get(self, key: str) -> KeyProgress | None:
-        return self.held.get(key)
+        return self.contents.get(key)
 
     def put(self, key: str, progress: KeyProgress) -> None:
-        self.held[key] = progress
+        self.contents[key] = progress
 
 
 class Rows(NamedTuple):
@@ -135,7 +135,7 @@ class Rebuild:
         """The gold rows by timeframe and partition, at most `size` at once."""
         for route, timeframe in zip(gold.ROUTES, TIMEFRAMES, strict=True):
             for number in sorted(self.windows):
-                windows = sorted(self.windows[number][timeframe].held.items())
+                windows = sorted(self.windows[number][timeframe].contents.items())
                 for start in range(0, len(windows), size):
                     yield Rows(route, self._gold(route, timeframe, number, windows[start : start + size]))
 

@@ -47,20 +47,20 @@ class Part(NamedTuple):
 class Tables:
     """The tables as loaded from their changelogs, beside a rebuild; `retention` is a number of windows."""
 
-    held: Mapping[str, BatchTable]
+    live: Mapping[str, BatchTable]
     rebuild: Rebuild
     retention: int
 
     async def read(self, settings: KafkaSettings) -> None:
         """Load the tables; one that no worker has written yet stays empty."""
         async with Reader(settings, columnar=True) as reader:
-            for table in self.held.values():
+            for table in self.live.values():
                 if await reader.exists(table.changelog_topic_name):
                     await load(reader, table)
 
     def layers(self, bounds: Mapping[Source, int], *, behind: bool) -> Iterator[Comparison]:
         """Compare all tables up to the raw offsets in `bounds`; `behind`: workers may still change them."""
-        for name in self.held:
+        for name in self.live:
             layer = Comparison(f"table {name}")
             for part in self._parts(name):
                 _compare(layer, part, bounds, behind)
@@ -75,7 +75,7 @@ class Tables:
         count = 0
         async with producing(settings) as producer:
             # In the workers' order: the progress of a key is written after the windows it describes.
-            for name in sorted(self.held, key="candle_progress".__eq__):
+            for name in sorted(self.live, key="candle_progress".__eq__):
                 for part in self._parts(name):
                     changed = [key for key in part.found.keys() | part.rebuilt.keys() if _wrong(part, key)]
                     await self._write(producer, name, part, changed, reopen=reopen)
@@ -86,7 +86,7 @@ class Tables:
         self, producer: DurableProducer, name: str, part: Part, changed: Iterable[Any], *, reopen: bool
     ) -> None:
         """Write a tombstone before each entry, as recovery would keep an older entry that looks newer."""
-        table = self.held[name]
+        table = self.live[name]
         store = _windows(table, part.number)
         for key in changed:
             store.delete(key[0], key[1]) if store else table.delete(part.number, key)
@@ -99,19 +99,19 @@ class Tables:
         await send_changes(producer, table)
 
     def _parts(self, name: str) -> Iterator[Part]:
-        table = self.held[name]
+        table = self.live[name]
         for number in range(table.partitions or 1):
-            held = dict(table.partition_items(number))
+            live = dict(table.partition_items(number))
             if (timeframe := timeframe_of(table)) and (store := _windows(table, number)):
                 windows = {(key, open_time): state for key, open_time, state in store.windows()}
-                rebuilt = self.rebuild.windows[number][timeframe].held
+                rebuilt = self.rebuild.windows[number][timeframe].contents
                 kept = newest(rebuilt.keys() | windows.keys(), self.retention)
                 yield Part("", number, rebuilt, windows, kept)
             elif table.source != topics.NORMALIZED:
                 exchange = topics.exchange_of(table.source)
-                yield Part(exchange, number, self.rebuild.positions[exchange, number], held, None)
+                yield Part(exchange, number, self.rebuild.positions[exchange, number], live, None)
             else:
-                yield Part("", number, self.rebuild.progress[number].held, held, None)
+                yield Part("", number, self.rebuild.progress[number].contents, live, None)
 
 
 def newest(windows: Iterable[Window], retention: int) -> frozenset[Window]:
@@ -132,8 +132,8 @@ def _compare(layer: Comparison, part: Part, bounds: Mapping[Source, int], behind
         layer,
         part.rebuilt,
         part.found,
-        moved=lambda key, held: held.raw_offset >= bounded(bounds, *part.source(key)),
-        behind=lambda held, value: behind and (held is None or held.raw_offset < value.raw_offset),
+        moved=lambda key, live: live.raw_offset >= bounded(bounds, *part.source(key)),
+        behind=lambda live, value: behind and (live is None or live.raw_offset < value.raw_offset),
         needed=part.needs,
         same=same_window if part.kept is not None else lambda a, b: bool(a == b),
         say=partial(_named, windowed=part.kept is not None),

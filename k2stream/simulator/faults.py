@@ -74,14 +74,14 @@ class Faults:
         self._dialect = dialect
         self._random = Random(f"faults:{seed}:{dialect.name}")  # noqa: S311
         self._due: dict[FaultKind, tuple[int, Fault]] = {}
-        self._held: list[tuple[int, Subscriber, Message]] = []
+        self._delayed: list[tuple[int, Subscriber, Message]] = []
         self._swapped: dict[Subscriber, Message] = {}
         self._last_trade = b""
 
     @property
-    def held(self) -> int:
+    def delayed(self) -> int:
         """Number of delayed messages at the moment."""
-        return len(self._held) + len(self._swapped)
+        return len(self._delayed) + len(self._swapped)
 
     def ask(self, fault: Fault) -> None:
         """Schedule a fault from the next message or order on; adds to pending ones of the same kind."""
@@ -103,19 +103,19 @@ class Faults:
         """The messages to send in place of trade messages, after applying pending faults."""
         if messages:
             self._last_trade = messages[-1].payload
-        if not self._due and not self._held and not self._swapped:
+        if not self._due and not self._delayed and not self._swapped:
             return messages
         sent = [message for kind in _EXTRA for message in self._extras(kind, client)]
         for message in messages:
             behind = self._swapped.pop(client, None)
             sent += self._disturb(client, message, now_us) if behind is None else [message, behind]
-        due = [item for item in self._held if item[1] is client and item[0] <= now_us]
-        self._held = [item for item in self._held if item not in due]
+        due = [item for item in self._delayed if item[1] is client and item[0] <= now_us]
+        self._delayed = [item for item in self._delayed if item not in due]
         return sent + [message for _, _, message in due]
 
     def forget(self, client: Subscriber) -> None:
         """Drop the delayed messages of a closed connection."""
-        self._held = [item for item in self._held if item[1] is not client]
+        self._delayed = [item for item in self._delayed if item[1] is not client]
         self._swapped.pop(client, None)
 
     def _take(self, kind: FaultKind) -> Fault | None:
@@ -170,7 +170,9 @@ class Faults:
             return []
         if fault := self._take(FaultKind.REORDER):
             self.note(FaultKind.REORDER, symbol=message.symbol, ids=ids)
-            self._held.append((now_us + int(self._random.uniform(0, fault.seconds) * 1e6), client, message))
+            self._delayed.append(
+                (now_us + int(self._random.uniform(0, fault.seconds) * 1e6), client, message)
+            )
             return []
         if self._take(FaultKind.DUPLICATE):
             self.note(FaultKind.DUPLICATE, symbol=message.symbol, ids=ids)

@@ -192,7 +192,7 @@ class SimulatedVenue:
             **asdict(self.counts),
             "open_connections": len(self.clients),
             "subscribed": sum(len(names) for c in self.clients for names in c.subscribed.values()),
-            "held_messages": self.faults.held,
+            "held_messages": self.faults.delayed,
             "rest_requests": self.rest.requests,
             "faults": {kind.value: count for kind, count in self.faults.done.items()},
         }

@@ -42,14 +42,14 @@ class CandleReader:
         self, partition: CandlePartition, instrument: Instrument, timeframe: str, query: Query
     ) -> CandleAnswer:
         select = query.before(partition.reached(instrument.key) + 1).select
-        held = [
+        stored = [
             to_candle(state, instrument.key, instrument.symbol, timeframe, open_time)
             for open_time, state in partition.states(timeframe, instrument.key, select)
         ]
-        found = CandleAnswer(held)
+        found = CandleAnswer(stored)
         if query.source == "all":
             since = next(iter(partition.windows.open_times(timeframe, instrument.key)), None)
-            found = await self.history.extended(instrument, timeframe, query.span, held, since)
+            found = await self.history.extended(instrument, timeframe, query.span, stored, since)
         if query.fill == "none":
             return found
         if not self.health.ready:

@@ -35,10 +35,10 @@ def add_pages(
     `partitions` are the partitions of this worker, by number; the owner of another one is found by `tables`.
     """
     largest = max(LARGEST_LIMIT, settings.candles.retention + 2)
-    marks = {"X-K2-Simulated": "true"} if settings.feeds.simulated else {}
+    common = {"X-K2-Simulated": "true"} if settings.feeds.simulated else {}
 
     def answer(view: Any, data: bytes, status: int = 200, missing: str = "") -> Any:
-        headers = {**marks, MISSING: missing} if missing else dict(marks)
+        headers = {**common, MISSING: missing} if missing else dict(common)
         return view.bytes(data, content_type=_JSON, status=status, headers=headers)
 
     async def ohlcv(view: Any, request: Any, exchange: str, symbol: str, timeframe: str) -> Any:

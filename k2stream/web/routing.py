@@ -21,8 +21,8 @@ CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0  # the cold tier, with old candles, 
 def owner(app: faust.App, table: BatchTable, partition: int) -> URL:
     """Base URL of the worker that owns a table partition; raises RequestError 503 while no worker does."""
     topic = table.changelog_topic.get_topic_name()
-    for url, held in app.router.table_metadata(table.name).items():
-        if partition in held.get(topic, ()):
+    for url, parts in app.router.table_metadata(table.name).items():
+        if partition in parts.get(topic, ()):
             return URL(url)
     raise RequestError(503, f"no worker has partition {partition} now, ask again")
 

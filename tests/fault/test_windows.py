@@ -130,7 +130,7 @@ async def _replayed(settings, batch_records):
         (timeframe, key, open_time): state
         for windows in outcome.rebuild.windows.values()
         for timeframe in TIMEFRAMES
-        for (key, open_time), state in windows[timeframe].held.items()
+        for (key, open_time), state in windows[timeframe].contents.items()
     }
 
 

@@ -128,11 +128,11 @@ def _layers(snapshot: Snapshot) -> Table:
     )
     for tier, lags in (("ClickHouse", hot), ("Iceberg", cold)):
         for layer in ("bronze", "silver", "gold"):
-            held = [table for table in TABLES.values() if table.layer == layer]
-            names = {table.hot if lags is hot else table.cold for table in held}
+            tables = [table for table in TABLES.values() if table.layer == layer]
+            names = {table.hot if lags is hot else table.cold for table in tables}
             rows = _sink_rows(now, names)
             per_second = max(rows - _sink_rows(snapshot.before, names), 0) / max(snapshot.seconds, 1e-9)
-            waiting = sum(lags.get(table.topic, 0) for table in held)
+            waiting = sum(lags.get(table.topic, 0) for table in tables)
             timing = _latency(now, layer) if lags is hot and layer != "bronze" else ("", "")
             failed = _warn(_sink_rows(now, names, "k2_sink_errors_total"))
             table.add_row(

@@ -32,11 +32,11 @@ def verdict(result: Comparison, rows: int) -> AuditVerdict:
 def trades(result: Comparison, expected: Offsets, found: Offsets, *, all_known: bool) -> Comparison:
     """Compare trades by raw offset; unexpected rows are differences only if `all_known` are expected."""
     for source in sorted(expected.keys() | found.keys()):
-        wanted, held = np.unique(expected.get(source, _NONE)), found.get(source, _NONE)
-        once, times = np.unique(held, return_counts=True)
+        wanted, rows = np.unique(expected.get(source, _NONE)), found.get(source, _NONE)
+        once, times = np.unique(rows, return_counts=True)
         missing, surplus = np.setdiff1d(wanted, once, True), np.setdiff1d(once, wanted, True)
         result.rows("missing", _records(source, missing), len(missing))
-        result.rows("doubled", _records(source, once[times > 1]), len(held) - len(once))
+        result.rows("doubled", _records(source, once[times > 1]), len(rows) - len(once))
         if all_known:
             result.rows("surplus", _records(source, surplus), len(surplus))
     return result

@@ -62,7 +62,7 @@ async def _bronze(
     exchange = table.layer_table.exchange
     in_hot = hot.positions(table)
     cold = catalog.load_table(table.name)
-    held = _positions(cold, table)
+    durable = _positions(cold, table)
     spans = await log.spans(table.route.topic, start, due)
     lowest = min((span.first for span in spans.values()), default=0)
     rows = cold.scan(
@@ -72,7 +72,7 @@ async def _bronze(
     rows = rows.append_column("exchange", pa.array([exchange] * len(rows), pa.string()))
     found = {source: offsets[offsets >= spans[source[1]].first] for source, offsets in _offsets(rows).items()}
     expected = {
-        (exchange, number): np.arange(span.first, max(_last(held, number) + 1, span.due))
+        (exchange, number): np.arange(span.first, max(_last(durable, number) + 1, span.due))
         for number, span in spans.items()
     }
     if compare.trades(Comparison(table.name), expected, found, all_known=False).total:
@@ -85,7 +85,7 @@ async def _bronze(
             expected[exchange, number] = offsets[~np.isin(offsets, gone)]
     result = compare.trades(Comparison(table.name), expected, found, all_known=False)
     bounds = {
-        (exchange, number): (span.first, min(_last(held, number), _last(in_hot, number)))
+        (exchange, number): (span.first, min(_last(durable, number), _last(in_hot, number)))
         for number, span in spans.items()
     }
     ours = _by_partition(rows, bounds, by_exchange=False)
@@ -98,22 +98,22 @@ async def _silver(
     catalog: Catalog, table: ColdTable, log: Topics, hot: Hot, start: datetime, due: datetime
 ) -> AuditVerdict:
     """Each trade of the normalized topic must be one row, even if the topic has it repeatedly."""
-    in_hot = _marks(hot.positions(table))
+    in_hot = _high_water_marks(hot.positions(table))
     cold = catalog.load_table(table.name)
-    held = _positions(cold, table)
+    durable = _positions(cold, table)
     spans = await log.spans(table.route.topic, start - CLOCKS_DIFFER, due)
     rows = cold.scan(
         row_filter=f"receive_time >= '{start.isoformat()}'",
         selected_fields=("raw_partition", "raw_offset", "timestamp", "exchange"),
     ).to_arrow()
     expected = await log.trades(
-        {number: (span.first, max(_last(held, number) + 1, span.due)) for number, span in spans.items()},
+        {number: (span.first, max(_last(durable, number) + 1, span.due)) for number, span in spans.items()},
         start,
     )
     found = _offsets(rows)
     whole = all(span.beginning == 0 or span.beginning < span.first for span in spans.values())
     result = compare.trades(Comparison(table.name), expected, found, all_known=whole)
-    in_cold = _marks(held)
+    in_cold = _high_water_marks(durable)
     bounds = {source: (0, min(last, in_hot.get(source, -1))) for source, last in in_cold.items()}
     ours = _by_partition(rows, bounds, by_exchange=True)
     theirs = hot.trades(table, start, bounds, by_exchange=True)
@@ -132,24 +132,26 @@ async def _gold(
     in_hot = hot.positions(table)
     theirs = hot.candles(table, start)
     cold = catalog.load_table(table.name)
-    held = _positions(cold, table)
+    durable = _positions(cold, table)
     ours = _candles(cold, table, start)
     spans = await log.spans(table.route.topic, start, due)
     on_the_way = {
-        number: (max(min(_last(held, number), _last(in_hot, number)) + 1, span.beginning), span.end)
+        number: (max(min(_last(durable, number), _last(in_hot, number)) + 1, span.beginning), span.end)
         for number, span in spans.items()
     }
     pending = await log.candles(table.route.topic, on_the_way)
     result = Comparison(table.name)
-    result.add(_uncommitted(table, held, spans))
+    result.add(_uncommitted(table, durable, spans))
     compare.candles(result, ours, theirs, pending, table.route.schema.names)
     return compare.verdict(result, len(ours))
 
 
 def _uncommitted(
-    table: ColdTable, held: Mapping[int, SinkPosition], spans: Mapping[int, OffsetSpan]
+    table: ColdTable, durable: Mapping[int, SinkPosition], spans: Mapping[int, OffsetSpan]
 ) -> Iterator[Difference]:
-    late = {number: span.due - max(_last(held, number) + 1, span.beginning) for number, span in spans.items()}
+    late = {
+        number: span.due - max(_last(durable, number) + 1, span.beginning) for number, span in spans.items()
+    }
     for number, count in late.items():
         if count > 0:
             what = f"{count} records of {table.route.topic}[{number}]"
@@ -157,23 +159,23 @@ def _uncommitted(
 
 
 def _positions(cold: Table, table: ColdTable) -> dict[int, SinkPosition]:
-    held = writer.positions(cold)
-    return {key.partition: position for key, position in held.items() if key.topic == table.route.topic}
+    durable = writer.positions(cold)
+    return {key.partition: position for key, position in durable.items() if key.topic == table.route.topic}
 
 
-def _last(held: Mapping[int, SinkPosition], number: int) -> int:
-    return held.get(number, SinkPosition()).offset
+def _last(durable: Mapping[int, SinkPosition], number: int) -> int:
+    return durable.get(number, SinkPosition()).offset
 
 
-def _marks(held: Mapping[int, SinkPosition]) -> dict[Source, int]:
+def _high_water_marks(durable: Mapping[int, SinkPosition]) -> dict[Source, int]:
     """The highest raw offset of each source; see layers/silver.py."""
-    marks: dict[Source, int] = {}
-    for position in held.values():
-        for key, offset in position.marks.items():
+    high_water_marks: dict[Source, int] = {}
+    for position in durable.values():
+        for key, offset in position.high_water_marks.items():
             exchange, _, partition = key.rpartition(":")
             source = exchange, int(partition)
-            marks[source] = max(offset, marks.get(source, -1))
-    return marks
+            high_water_marks[source] = max(offset, high_water_marks.get(source, -1))
+    return high_water_marks
 
 
 def _offsets(rows: pa.Table) -> dict[Source, NDArray[np.int64]]:

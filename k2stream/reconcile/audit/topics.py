@@ -135,7 +135,7 @@ class Topics:
                 kept = [record for record in records if record.offset < wanted[tp][1]]
                 if kept:
                     yield tp.partition, kept
-            left = {tp: held for tp, held in left.items() if await self._consumer.position(tp) < held[1]}
+            left = {tp: span for tp, span in left.items() if await self._consumer.position(tp) < span[1]}
 
     def _readable(self, records: list[Any], decode: Callable[[RecordBatch], Columns]) -> Columns:
         """Decode the readable records; the others are dead letters, and have no rows."""

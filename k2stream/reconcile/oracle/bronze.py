@@ -38,14 +38,14 @@ def expected(engine: OracleEngine, exchange: str) -> None:
 def hot(settings: ClickHouseSettings, engine: OracleEngine, exchange: str, name: str, path: Path) -> None:
     """Load ClickHouse's bronze of an exchange."""
     sql = {
-        column: (f"toString(held.{column})", pa.string()) for column in venues.for_exchange(exchange).columns
+        column: (f"toString(stored.{column})", pa.string()) for column in venues.for_exchange(exchange).columns
     }
     sql |= {
-        "receive_time": ("toString(toUnixTimestamp64Micro(held.receive_time))", pa.string()),
-        "connection": ("toString(held.connection)", pa.string()),
-        "sequence": ("toString(held.sequence)", pa.string()),
+        "receive_time": ("toString(toUnixTimestamp64Micro(stored.receive_time))", pa.string()),
+        "connection": ("toString(stored.connection)", pa.string()),
+        "sequence": ("toString(stored.sequence)", pa.string()),
     }
-    sql |= {column: (f"toInt64(held.{column})", pa.int64()) for column in _KEY}
+    sql |= {column: (f"toInt64(stored.{column})", pa.int64()) for column in _KEY}
     clickhouse.dump(settings, f"bronze_trades_{exchange} FINAL", sql, path)
     _table(engine, exchange, name, path)
 

@@ -144,11 +144,11 @@ def _decoded(
 
 def hot(settings: ClickHouseSettings, engine: OracleEngine, name: str, folder: Path) -> None:
     """Load ClickHouse's gold views."""
-    sql = {column: f"toString(held.{column})" for column in (*TEXT, *NUMBERS)}
-    sql |= {column: f"toInt64(held.{column})" for column in WHOLE}
-    sql |= {column: f"toUnixTimestamp64Milli(held.{column})" for column in ("open_time", "close_time")}
+    sql = {column: f"toString(stored.{column})" for column in (*TEXT, *NUMBERS)}
+    sql |= {column: f"toInt64(stored.{column})" for column in WHOLE}
+    sql |= {column: f"toUnixTimestamp64Milli(stored.{column})" for column in ("open_time", "close_time")}
     micros = ("first_trade_time", "last_trade_time")
-    sql |= {column: f"toUnixTimestamp64Micro(held.{column})" for column in micros}
+    sql |= {column: f"toUnixTimestamp64Micro(stored.{column})" for column in micros}
     columns = {column: (sql[column], _SCHEMA.field(column).type) for column in _NAMES}
     for timeframe in TIMEFRAMES:
         path = folder / f"hot-gold-{timeframe}.parquet"

@@ -38,7 +38,7 @@ def dump(settings: ClickHouseSettings, source: str, columns: Columns, path: Path
     """Write the current rows of a table or view to a file; `source` is its name, with FINAL for a table."""
     name, _, final = source.partition(" ")
     selected = ", ".join(f"{sql} AS `{name}`" for name, (sql, _) in columns.items())
-    query = f"SELECT {selected} FROM {settings.database}.{name} AS held {final}"
+    query = f"SELECT {selected} FROM {settings.database}.{name} AS stored {final}"
     schema = pa.schema([(name, kind) for name, (_, kind) in columns.items()])
     client = connect(settings)
     try:

@@ -22,7 +22,7 @@ class OracleLayer(NamedTuple):
     """
 
     name: str
-    held: str
+    stored: str
     expected: str
     columns: Sequence[str] = COMPARED
     lasting: str = "1"
@@ -36,16 +36,16 @@ def compare(engine: OracleEngine, layer: OracleLayer) -> Comparison:
     """Compare a layer's rows with the expected ones."""
     result = Comparison(layer.name, reason=layer.reason)
     known = f"(SELECT *, {layer.unsure} AS open FROM {layer.expected})"
-    joined = f"""(SELECT * FROM {layer.held} WHERE {layer.since}) AS f
+    joined = f"""(SELECT * FROM {layer.stored} WHERE {layer.since}) AS f
         ANY LEFT JOIN (SELECT *, 1 AS present FROM {known}) AS e ON {_same("f", "e")}"""
     result.compared = engine.number(f"SELECT count() FROM {joined} WHERE NOT e.open")
-    held = engine.number(f"SELECT count() FROM {layer.held}")
-    result.skipped = held - result.compared
-    told = ", ".join(
+    stored = engine.number(f"SELECT count() FROM {layer.stored}")
+    result.skipped = stored - result.compared
+    pairs = ", ".join(
         f"('{name}', ifNull(toString(e.{name}), 'none'), ifNull(toString(f.{name}), 'none'))"
         for name in layer.columns
     )
-    different = f"arrayFilter(x -> x.2 != x.3, [{told}])"
+    different = f"arrayFilter(x -> x.2 != x.3, [{pairs}])"
     for *key, present, fields in engine.rows(
         f"""SELECT f.exchange, f.raw_partition, f.raw_offset, e.present, {different} AS fields FROM {joined}
         WHERE NOT e.open AND (e.present = 0 OR notEmpty(fields)) LIMIT {MOST}"""
@@ -65,14 +65,14 @@ def _missing(engine: OracleEngine, layer: OracleLayer, known: str) -> list[Diffe
     rows = engine.rows(
         f"""SELECT e.exchange, e.raw_partition, e.raw_offset
         FROM (SELECT * FROM {known} WHERE required AND NOT open AND ({layer.lasting})) AS e
-        LEFT ANTI JOIN {layer.held} AS f ON {_same("e", "f")} LIMIT {MOST}"""
+        LEFT ANTI JOIN {layer.stored} AS f ON {_same("e", "f")} LIMIT {MOST}"""
     )
     return [Difference(layer.name, _name(key), "row", "present", "missing") for key in rows]
 
 
 def _doubled(engine: OracleEngine, layer: OracleLayer) -> list[Difference]:
     rows = engine.rows(
-        f"""SELECT {", ".join(KEY)}, toUInt32(count()) AS times FROM {layer.held}
+        f"""SELECT {", ".join(KEY)}, toUInt32(count()) AS times FROM {layer.stored}
         GROUP BY {", ".join(KEY)} HAVING times > 1 LIMIT {MOST}"""
     )
     return [Difference(layer.name, _name(key), "rows", 1, int(times)) for *key, times in rows]
@@ -95,7 +95,7 @@ def processed(engine: OracleEngine, layer: OracleLayer, topic: str) -> list[Diff
     """
     where = ", ".join(KEY)
     rows = engine.rows(
-        f"""SELECT {where}, process_time FROM {layer.held} AS held
+        f"""SELECT {where}, process_time FROM {layer.stored} AS stored
         INNER JOIN (SELECT {where}, min(process_time) AS earliest FROM {topic} GROUP BY {where}) AS records
             USING ({where})
         WHERE process_time != receive_time AND process_time >= earliest

@@ -18,7 +18,7 @@ _KEY = ", ".join(_WINDOW)
 
 
 def compare_candles(
-    engine: OracleEngine, name: str, held: str, retention: int | None = None, revisions: bool = False
+    engine: OracleEngine, name: str, table: str, retention: int | None = None, revisions: bool = False
 ) -> Comparison:
     """Compare candle by candle, field by field.
 
@@ -27,7 +27,7 @@ def compare_candles(
     revision; each is compared, and the highest of a window is its candle.
     """
     result = Comparison(name, reason="windows that begin before the first raw record that is left")
-    last = f"(SELECT * FROM {held} ORDER BY revision DESC, final DESC LIMIT 1 BY {_KEY})"
+    last = f"(SELECT * FROM {table} ORDER BY revision DESC, final DESC LIMIT 1 BY {_KEY})"
     known = f"(SELECT * FROM {last} WHERE {_KNOWN})"
     result.compared = engine.number(f"SELECT count() FROM {known}")
     result.skipped = engine.number(f"SELECT count() FROM {last}") - result.compared
@@ -35,11 +35,11 @@ def compare_candles(
         f"""SELECT count() FROM {known} AS f LEFT JOIN needed AS e USING ({_KEY})
         WHERE f.raw_offset > e.raw_offset"""
     )
-    every = f"(SELECT * FROM {held} WHERE {_KNOWN})" if revisions else known
+    every = f"(SELECT * FROM {table} WHERE {_KNOWN})" if revisions else known
     result.add(_fields(engine, name, every))
     result.add(_behind(engine, name, known, retention))
     if revisions:
-        result.add(_contradicting(engine, name, held))
+        result.add(_contradicting(engine, name, table))
     return result
 
 
@@ -51,14 +51,14 @@ _KNOWN = """(exchange, raw_partition) NOT IN (SELECT exchange, raw_partition FRO
 
 
 def _fields(engine: OracleEngine, name: str, candles: str) -> list[Difference]:
-    told = ", ".join(f"('{column}', toString(e.{column}), toString(f.{column}))" for column in _COLUMNS)
+    pairs = ", ".join(f"('{column}', toString(e.{column}), toString(f.{column}))" for column in _COLUMNS)
     revision = "('revision', toString(e.records + f.final), toString(f.revision))"
     offset = "('raw_offset', toString(e.last_offset), toString(f.raw_offset))"
     found: list[Difference] = []
     for *key, present, fields in engine.rows(
         f"""SELECT {", ".join(f"f.{column}" for column in _WINDOW)}, e.present,
-            arrayFilter(x -> x.2 != x.3, [{told}, {revision}, {offset}]) AS fields
-        FROM {candles} AS f ANY LEFT JOIN (SELECT *, 1 AS present FROM told) AS e
+            arrayFilter(x -> x.2 != x.3, [{pairs}, {revision}, {offset}]) AS fields
+        FROM {candles} AS f ANY LEFT JOIN (SELECT *, 1 AS present FROM expected_candles) AS e
             ON {" AND ".join(f"f.{column} = e.{column}" for column in (*_WINDOW, "raw_offset"))}
         WHERE e.present = 0 OR notEmpty(fields) LIMIT {MOST}"""
     ):
@@ -89,9 +89,9 @@ def _behind(engine: OracleEngine, name: str, candles: str, retention: int | None
     return found
 
 
-def _contradicting(engine: OracleEngine, name: str, held: str) -> list[Difference]:
+def _contradicting(engine: OracleEngine, name: str, table: str) -> list[Difference]:
     rows = engine.rows(
-        f"""SELECT {_KEY}, revision, toUInt32(count()) FROM {held}
+        f"""SELECT {_KEY}, revision, toUInt32(count()) FROM {table}
         GROUP BY {_KEY}, revision HAVING count() > 1 LIMIT {MOST}"""
     )
     return [

@@ -45,7 +45,7 @@ def work(
     Without `retention`, candle tables are not compared.
     """
     gold = {name: table for name, table in GOLD.items() if name != "candle tables" or retention is not None}
-    windows.told(engine, [*gold.values(), "needed"])
+    windows.expected_candles(engine, [*gold.values(), "needed"])
     letters_retained = not any(part.begin for part in retained[topics.DLQ].values())
     found: dict[str, Callable[[], Comparison]] = {}
     for name, table in gold.items():
@@ -82,7 +82,7 @@ def _trades(engine: OracleEngine, extent: Extent, retained: Mapping[str, Bounds]
 
 def _silver(engine: OracleEngine, layer: OracleLayer) -> Comparison:
     compared = compare(engine, layer)
-    if layer.held != "canonical":
+    if layer.stored != "canonical":
         compared.add(processed(engine, layer, "canonical"))
     return compared
 

@@ -85,8 +85,8 @@ TOLD = f"""
         (known, row) -> if(row.3 OR row.2 > known.1,
             (known.1 + 1, arrayPushBack(known.2, (row.1, toInt64(known.1 + 1)))), known),
         arraySort(groupArray((raw_offset, of_connection, backfilled))),
-        (toUInt64(0), CAST([], 'Array(Tuple(Int64, Int64))'))).2) AS told,
-        told.1 AS raw_offset, told.2 AS nth
+        (toUInt64(0), CAST([], 'Array(Tuple(Int64, Int64))'))).2) AS copy,
+        copy.1 AS raw_offset, copy.2 AS nth
     FROM (SELECT *, row_number() OVER (
               PARTITION BY {_CONTENT}, connection ORDER BY raw_offset) AS of_connection
           FROM read_trades WHERE id = '' AND good)
@@ -104,12 +104,12 @@ IDENTIFIED = f"""
     SELECT * REPLACE (
             if(id = '', concat(upper(exchange), '-', toString(ts), '-', {_MADE}), trade_id) AS trade_id),
         id != '' AND good AND alike > 1 AND abs(intDiv(ts, 1000) - intDiv(first_ts, 1000)) <= 1 AS copied,
-        id != '' AND good AND told > 1 AND NOT copied AS doubtful,
+        id != '' AND good AND repetition > 1 AND NOT copied AS doubtful,
         copied OR (id = '' AND good AND nth = 0)
             OR (doubtful AND place - first_place > {REMEMBERED} AND ts <= newest + {OVERLAP_US}) AS duplicate
     FROM (
         SELECT r.*, n.nth AS nth,
-            row_number() OVER told_so AS told, first_value(place) OVER told_so AS first_place,
+            row_number() OVER same_content AS repetition, first_value(place) OVER same_content AS first_place,
             row_number() OVER said_so AS alike, first_value(ts) OVER said_so AS first_ts
         FROM (
             SELECT *, row_number() OVER ({_SYMBOL}) AS place,
@@ -118,7 +118,7 @@ IDENTIFIED = f"""
         LEFT JOIN ({TOLD}) AS n
             ON n.exchange = r.exchange AND n.symbol = r.symbol AND n.raw_offset = r.raw_offset
         WINDOW
-            told_so AS (PARTITION BY exchange, symbol, aggregated, id, good ORDER BY raw_offset),
+            same_content AS (PARTITION BY exchange, symbol, aggregated, id, good ORDER BY raw_offset),
             said_so AS (PARTITION BY exchange, symbol, aggregated, id, good, price, quantity, taker
                         ORDER BY raw_offset))"""
 """Trades with made ids where they have none; marks which trades are copies, and which are doubtful.

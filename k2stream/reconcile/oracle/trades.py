@@ -114,10 +114,10 @@ def _row(fields: Mapping[str, Any]) -> list[Any]:
 def hot(settings: ClickHouseSettings, engine: OracleEngine, name: str, path: Path) -> None:
     """Load ClickHouse's silver."""
     times = ("timestamp", "receive_time", "process_time")
-    sql = {name: f"toString(held.{name})" for name in (*TEXT, *NUMBERS)}
-    sql |= {name: f"toInt64(held.{name})" for name in WHOLE}
-    sql |= {name: f"toUnixTimestamp64Micro(held.{name})" for name in times}
-    sql |= {"vendor_data": pairs("held.vendor_data")} | {name: items(f"held.{name}") for name in LISTS}
+    sql = {name: f"toString(stored.{name})" for name in (*TEXT, *NUMBERS)}
+    sql |= {name: f"toInt64(stored.{name})" for name in WHOLE}
+    sql |= {name: f"toUnixTimestamp64Micro(stored.{name})" for name in times}
+    sql |= {"vendor_data": pairs("stored.vendor_data")} | {name: items(f"stored.{name}") for name in LISTS}
     columns = {name: (sql[name], _SCHEMA.field(name).type) for name in _NAMES}
     clickhouse.dump(settings, "silver_trades FINAL", columns, path)
     table(engine, name, path, scaled("{}"))

@@ -29,8 +29,8 @@ def needed(engine: OracleEngine) -> None:
         )
 
 
-def told(engine: OracleEngine, layers: list[str]) -> None:
-    """Create `told`: the expected candle for each (window, raw offset) in a layer or in `needed`."""
+def expected_candles(engine: OracleEngine, layers: list[str]) -> None:
+    """Create `expected_candles`: one for each (window, raw offset) in a layer or in `needed`."""
     asked = " UNION DISTINCT ".join(
         f"SELECT exchange, symbol, timeframe, open_time, raw_offset FROM {layer}" for layer in layers
     )
@@ -50,9 +50,9 @@ def told(engine: OracleEngine, layers: list[str]) -> None:
             WHERE (exchange, symbol, open_time, raw_offset) IN (
                 SELECT exchange, symbol, open_time, raw_offset FROM asked WHERE timeframe = '{timeframe}')"""
         if index == 0:
-            engine.table("told", query)
+            engine.table("expected_candles", query)
         else:
-            engine.run(f"INSERT INTO told {query}")
+            engine.run(f"INSERT INTO expected_candles {query}")
 
 
 _SUMS = {

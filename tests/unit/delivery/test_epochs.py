@@ -84,4 +84,4 @@ def test_moves_begin_where_the_first_batch_does_and_end_where_the_last_does():
 def test_from_where_kafka_can_fill_a_table(held, begin, everything, wanted):
     found = refilled(SinkPosition(held, {"m": 1}), begin, everything=everything)
     assert (found.offset if found else None) == wanted
-    assert found is None or found.marks == ({} if everything else {"m": 1})
+    assert found is None or found.high_water_marks == ({} if everything else {"m": 1})

@@ -55,7 +55,7 @@ class Layers:
     def __init__(self, folder, values, letters=(), **options):
         self.engine, self.folder = OracleEngine(), folder
         self.extent = expected(self.engine, folder, values, letters=letters, **options)
-        windows.told(self.engine, ["needed"])
+        windows.expected_candles(self.engine, ["needed"])
         self.engine.table("right", "SELECT *, receive_time + 7 AS process_time, 0 AS epoch FROM silver")
         late = "SELECT * FROM right WHERE late"
         for name in ("canonical", "hot_silver", "cold_silver"):
@@ -64,10 +64,11 @@ class Layers:
         for tier in ("hot", "cold"):
             for name in topics.EXCHANGES:
                 self.engine.table(f"{tier}_bronze_{name}", f"SELECT * FROM bronze_{name}")
-        candles = "SELECT * EXCEPT (last_offset, records), records + 1 AS revision, 1 AS final FROM told"
+        fields = "* EXCEPT (last_offset, records), records + 1 AS revision, 1 AS final"
+        candles = f"SELECT {fields} FROM expected_candles"
         for name in ("table_candles", "topic_candles", "hot_candles", "cold_candles"):
             self.engine.table(name, candles)
-        self.engine.run("DROP TABLE told")
+        self.engine.run("DROP TABLE expected_candles")
         self.engine.table(
             "unreadable", "SELECT '' AS topic, 0::Int64 AS partition, 0::Int64 AS offset, '' AS body WHERE 0"
         )
@@ -82,7 +83,7 @@ class Layers:
         """The comparisons named, or all; of the topics in `begun` the beginning has expired."""
         every = (topics.NORMALIZED, topics.LATE, topics.DLQ, *map(topics.ohlcv, TIMEFRAMES))
         bounds = {name: {0: RetainedOffsets(5 if name in begun else 0, 1000)} for name in every}
-        for table in ("asked", "told", "judged"):
+        for table in ("asked", "expected_candles", "judged"):
             self.engine.run(f"DROP TABLE IF EXISTS {table}")
         todo = work(self.engine, self.folder, self.extent, bounds, retention)
         return [todo[name]() for name in names or todo]

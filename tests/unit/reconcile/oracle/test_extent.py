@@ -103,7 +103,7 @@ def test_a_trade_in_doubt_is_there_or_a_dead_letter(build):
 
 
 @pytest.mark.parametrize(
-    ("held", "first"),
+    ("stored", "first"),
     [
         ([5, 6, 7, 8, 9], 5),
         ([9, 7, 8, 5, 6, 12], 5),  # in no order, and of the new log
@@ -113,5 +113,5 @@ def test_a_trade_in_doubt_is_there_or_a_dead_letter(build):
         ([], 10),
     ],
 )
-def test_what_is_known_below_a_topics_beginning_ends_at_the_last_hole(held, first):
-    assert unbroken(np.array(held, np.int64), 10) == first
+def test_what_is_known_below_a_topics_beginning_ends_at_the_last_gap(stored, first):
+    assert unbroken(np.array(stored, np.int64), 10) == first

@@ -44,7 +44,7 @@ class Made:
         names = (*NUMBERS, *WHOLE)
         columns = ", ".join(f"toString({name})" for name in names)
         (row,) = self.engine.rows(
-            f"""SELECT {columns} FROM told
+            f"""SELECT {columns} FROM expected_candles
             WHERE exchange = '{exchange}' AND symbol = '{symbol}' AND timeframe = '{timeframe}'"""
         )
         return SimpleNamespace(**dict(zip(names, map(int, row), strict=True)))
@@ -78,7 +78,7 @@ def oracle(tmp_path):
         for topic, offset in letters:
             engine.run(f"INSERT INTO letters VALUES ('{topic}', 0, {offset})")
         rules.expect(engine, tmp_path, extent, [ListedInstrument("kraken", "XBT/USD", "BTC/USD")], grace)
-        windows.told(engine, ["needed"])
+        windows.expected_candles(engine, ["needed"])
         opened.append(engine)
         return Made(engine)
 
