@@ -38,7 +38,8 @@ def expected(engine: OracleEngine, exchange: str) -> None:
 def hot(settings: ClickHouseSettings, engine: OracleEngine, exchange: str, name: str, path: Path) -> None:
     """Load ClickHouse's bronze of an exchange."""
     sql = {
-        column: (f"toString(stored.{column})", pa.string()) for column in venues.for_exchange(exchange).columns
+        column: (f"toString(stored.{column})", pa.string())
+        for column in venues.for_exchange(exchange).columns
     }
     sql |= {
         "receive_time": ("toString(toUnixTimestamp64Micro(stored.receive_time))", pa.string()),
