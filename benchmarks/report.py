@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def filled(page: str, latest: Latest) -> str:
-    """The page with every block made anew; KeyError for a block of no such name."""
+    """The page with every block recreated; KeyError for a block of no such name."""
     return _BLOCK.sub(lambda block: f"{block[1]}{_figures(_TABLES[block[2]], latest)}\n{block[3]}", page)
 
 

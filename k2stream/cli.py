@@ -24,13 +24,13 @@ _SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "reset": ("k2stream.commands.reset:reset", "Delete the data folder of the embedded stack."),
     },
     "Look": {
-        "status": ("k2stream.commands.status:status", "Show what the running platform does."),
+        "status": ("k2stream.commands.status:status", "Show the state of the running platform."),
         "candles": ("k2stream.commands.candles:candles", "Print a symbol's candles, or follow them."),
         "topics": (
             "k2stream.commands.topics:topics",
             "List the topics: records, partitions, key and schema.",
         ),
-        "dlq": ("k2stream.commands.dlq:dlq", "List dead letters, show one, put them back."),
+        "dlq": ("k2stream.commands.dlq:dlq", "List, show and replay dead letters."),
         "table": ("k2stream.commands.table:table", "Read a table, now or as it stood at a time."),
         "export": (
             "k2stream.commands.export:export",
@@ -58,7 +58,7 @@ _SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "mend": (
             "k2stream.commands.mend:mend",
-            "Say what of a role's state is not so any more, and mend it.",
+            "Check a role's state against Kafka and the stores, and repair it.",
         ),
         "migrate": (
             "k2stream.commands.migrate:migrate",

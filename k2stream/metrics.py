@@ -21,7 +21,7 @@ RECONNECTS = Counter("k2_reconnects", "Connections lost and opened again.", ["ex
 EXCHANGE_ERRORS = Counter("k2_exchange_errors", "Error frames sent by the exchange.", ["exchange"])
 EVENT_LAG = Gauge("k2_event_lag_seconds", "Receive time minus trade time of the newest trade.", ["exchange"])
 LAST_PRICE = Gauge("k2_last_price", "Price of the newest trade, for display only.", ["exchange", "symbol"])
-LAST_FRAME = Gauge("k2_last_frame_timestamp_seconds", "When the newest frame came.", ["exchange"])
+LAST_FRAME = Gauge("k2_last_frame_timestamp_seconds", "Time of the newest frame.", ["exchange"])
 
 NORMALIZED_TRADES = Counter("k2_normalized_trades", "Trades published to the normalized topic.", ["exchange"])
 REJECTED = Counter("k2_rejected", "Frames and trades sent to the dead-letter topic.", ["exchange", "stage"])
@@ -38,7 +38,7 @@ CANDLES_FINAL = Counter("k2_candles_final", "Final candles published.", ["timefr
 LATE_TRADES = Counter("k2_late_trades", "Trades past the grace, kept on the late topic.", ["exchange"])
 TRADES_AHEAD = Counter(
     "k2_trades_ahead",
-    "Trades dated over a second after their receipt: many say our clock is behind.",
+    "Trades dated over a second after their receipt: many suggest that the local clock is behind.",
     ["exchange"],
 )
 CERTIFICATES = Counter(
@@ -57,7 +57,7 @@ SINK_FLUSH = Histogram(
 )
 
 COLD_MAINTENANCE = Gauge(
-    "k2_cold_maintenance_ok", "1 when a cold table's step of the last daily maintenance went well, else 0; "
+    "k2_cold_maintenance_ok", "1 when a cold table's step of the last daily maintenance succeeded, else 0; "
     "0 for an audit that found rows missing.", ["table", "step"],
 )  # fmt: skip
 COLD_MAINTAINED = Gauge("k2_cold_maintenance_timestamp_seconds", "When the last daily maintenance ended.")

@@ -32,11 +32,11 @@ def check(batch: RecordBatch, unreadable: Iterable[int]) -> None:
             raise StateRefused(
                 f"{batch.tp.topic}[{batch.tp.partition}], offset {int(batch.offsets[row])}: a {name} "
                 f"under id {wire.schema_id(value)}, which in the registry is another schema's, or none's: "
-                "it was made anew; restore its data, or let `k2 mend candles --rebuild` go on at the end"
+                "it was recreated; restore its data, or let `k2 mend candles --rebuild` go on at the end"
             )
     if moved := registry.moved():
         raise StateRefused(
-            f"the registry no longer has schema {moved[0]} under id {moved[1]}: it was made anew; "
+            f"the registry no longer has schema {moved[0]} under id {moved[1]}: it was recreated; "
             "restore its data, or start all workers again"
         )
 

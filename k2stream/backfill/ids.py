@@ -96,5 +96,5 @@ def _remark(event: FeedEvent, missing: int) -> str:
     if not missing:
         return ""
     if event.kind is EventKind.JUMP:
-        return f"{missing} ids are of no trade that the exchange tells"
-    return f"{missing} are missing for good: the exchange does not tell them"
+        return f"{missing} ids belong to no trade that the exchange returns"
+    return f"{missing} are permanently missing: the exchange does not return them"

@@ -91,7 +91,7 @@ async def _fetched(task: Task, symbol: str, span: TradeSpan, retained: RetainedT
             return fetched
         if is_old():
             log.warning(
-                "%s %s: REST does not tell the newest trade that the feed told", task.exchange.name, symbol
+                "%s %s: REST does not return the newest trade of the feed", task.exchange.name, symbol
             )
             return fetched
         by_time = task.client.history.by_time

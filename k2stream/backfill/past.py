@@ -97,7 +97,7 @@ async def run(settings: Settings, instrument: Instrument, span: TradeSpan, repor
     async with _publisher(settings.kafka) as publisher:
         progress = file.read()
         if progress.cursor is not None:
-            report.step(f"going on after {progress.fetched:,} trades: an earlier run was broken off")
+            report.step(f"resuming an interrupted run after {progress.fetched:,} trades")
         if not progress.complete:
             output = Output(instrument.exchange, publisher, settings.kafka)
             progress = await _fetch(settings, instrument, span, output, file, progress, report)

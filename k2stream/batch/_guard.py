@@ -248,14 +248,14 @@ class Guard:
                     shown = await self._consumer._thread.look(wanted)  # noqa: SLF001
             except (KafkaError, TimeoutError, OSError) as error:
                 if clock() > began + ANSWER_SECONDS:
-                    raise Unanswered(f"the broker does not say what it holds: {error!r}") from error
+                    raise Unanswered(f"the broker does not report its partitions: {error!r}") from error
                 answered = clock()  # the next answer may come from a new leader
             else:
                 refused = any(judged(tp, now).verdict is Verdict.REFUSE for tp, now in shown.items())
                 if not refused or clock() > answered + SETTLE_SECONDS:
                     return shown
                 if clock() > began + ANSWER_SECONDS:
-                    raise Unanswered("the broker has not settled what it holds")
+                    raise Unanswered("the broker gives no consistent answer about its partitions")
             await asyncio.sleep(PAUSE_SECONDS)
 
 

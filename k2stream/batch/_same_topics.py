@@ -17,7 +17,7 @@ class TopicChange(NamedTuple):
     def __str__(self) -> str:
         if self.now is None:
             return f"topic {self.topic} is gone"
-        return f"{self.topic} was made anew under the running worker: it is topic {self.now}, not {self.was}"
+        return f"{self.topic} was recreated under the running worker: it is topic {self.now}, not {self.was}"
 
 
 class SameTopics:

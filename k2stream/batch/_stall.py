@@ -90,7 +90,7 @@ async def _work(app: BatchApp, within: float) -> Mapping[TP, Work] | None:
         async with asyncio.timeout(within):
             return await app.consumer.work() if app.started else {}
     except (KafkaError, TimeoutError) as error:
-        logger.warning("the broker does not say what there is to do: %s", error or type(error).__name__)
+        logger.warning("the broker does not report the lag: %s", error or type(error).__name__)
         return None
 
 

@@ -137,7 +137,7 @@ def judge(position: int, kept: Note | None, shown: Shown) -> Judgement:
         where = "" if shown.cluster == kept.cluster else f", of cluster {shown.cluster}, not {kept.cluster}"
         return Judgement(
             Verdict.REFUSE,
-            f"it was made anew: it is topic {shown.topic_id}{where}, what was read was {kept.topic_id}",
+            f"it was recreated: it is topic {shown.topic_id}{where}, what was read was {kept.topic_id}",
         )
     if kept.proof.offset < shown.begin:
         return Judgement(Verdict.CONTINUE)
@@ -146,7 +146,7 @@ def judge(position: int, kept: Note | None, shown: Shown) -> Judgement:
         return Judgement(
             Verdict.REFUSE,
             f"the record of {kept.proof.timestamp} ms that was read at offset {kept.proof.offset} is not "
-            f"there ({found} is): the topic was made anew, or its log was cut and offsets were used again",
+            f"there ({found} is): the topic was recreated, or its log was cut and offsets were used again",
         )
     return Judgement(Verdict.CONTINUE)
 
@@ -161,7 +161,7 @@ def judge_table(committed: Note | None, stored: Note | None, position: int, *, e
         return Judgement(
             Verdict.REFUSE,
             f"it covers {upto}, but everything before {position} was committed: its changelog "
-            "was lost, made anew or cut",
+            "was lost, recreated or cut",
         )
     if committed is None and stored is None and empty and position > 0:
         return Judgement(

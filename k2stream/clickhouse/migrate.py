@@ -67,7 +67,7 @@ def migrate(client: Any, settings: ClickHouseSettings, folder: Path = FOLDER) ->
     files, applied = _files(folder, found), []
     lost = _lost(client, database, [path for path in files if path.name in found])
     if lost:
-        logger.warning("tables of %s are gone, and made again: %s", database, ", ".join(lost))
+        logger.warning("tables of %s were missing and are created again: %s", database, ", ".join(lost))
         _forget(lost, database, run)
     for path in files:
         text = path.read_text(encoding="utf-8")

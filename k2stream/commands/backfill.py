@@ -41,7 +41,7 @@ def backfill(exchange: str, symbol: str, start: int, end: int | None) -> None:
     """Fetch past trades over REST, and revise the candles of their time in every layer.
 
     The trades go through the raw topic, marked as backfilled; those that are there already change nothing.
-    Candles that the tables have forgotten are recomputed. A run that was broken off goes on where it was when
+    Candles that the tables have forgotten are recomputed. An interrupted run resumes where it was when
     the same command, with --to, is given again.
     """
     settings = reached(current())
@@ -57,7 +57,7 @@ def backfill(exchange: str, symbol: str, start: int, end: int | None) -> None:
         raise ConfigError(f"--from {clock.format_utc(start)} is not before {until}: give an earlier one")
     result = asyncio.run(_run(settings, instrument, span))
     click.echo(
-        f"{result.fetched:,} trades told by {exchange}, {result.published:,} published; "
+        f"{result.fetched:,} trades returned by {exchange}, {result.published:,} published; "
         f"{result.candles:,} older candles recomputed"
     )
 

@@ -51,7 +51,7 @@ def flush(url: str | None) -> None:
 @cold.command(name="maintain")
 @click.option("--table", "tables", multiple=True, help="Only this table (repeatable); otherwise all.")
 @click.option(
-    "--dry-run", is_flag=True, help="Say what would be done, and change nothing; without the audit."
+    "--dry-run", is_flag=True, help="Show what would be done, and change nothing; leaves out the audit."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a step.")
 def maintain_command(tables: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
@@ -107,7 +107,7 @@ def adopt(yes: bool) -> None:
         click.echo(f"{'.'.join(table.name())}: {table.location()} is of {owner_name}")
     if not others:
         click.echo("all tables' files are this platform's own")
-    elif yes or click.confirm("make them this platform's? Whose they were must not write there any more"):
+    elif yes or click.confirm("make them this platform's? Their previous owner must no longer write there"):
         for table, _ in others:
             owner.adopt(catalog, table)
         click.echo(f"{len(others)} tables adopted")

@@ -39,9 +39,13 @@ def dlq() -> None:
 @click.option("--stage", type=click.Choice(_STAGES), help="Only of this stage.")
 @click.option("--cause", default="", metavar="TEXT", help="Only with TEXT in the cause.")
 @click.option(
-    "--limit", default=20, show_default=True, type=click.IntRange(min=1), help="How many, newest last."
+    "--limit",
+    default=20,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="How many to list, newest last.",
 )
-@click.option("--summary", is_flag=True, help="Count the letters of each cause instead.")
+@click.option("--summary", is_flag=True, help="Count dead letters per cause instead.")
 def list_letters(exchange: str | None, stage: str | None, cause: str, limit: int, summary: bool) -> None:
     """List dead letters, newest last."""
     letter_filter = LetterFilter(exchange, stage, cause)
@@ -107,7 +111,7 @@ def _replayed(number: int, letter: DeadLetter, known: Mapping[Id, Replay], origi
     """Whether a dead letter was replayed, and whether it results from the replay of an earlier one."""
     source = origins.get((letter.topic, letter.partition, letter.offset))
     own = known.get(Id(number, letter.time))
-    said = [] if source is None else [f"rejected again, put back as {source}"]
+    said = [] if source is None else [f"rejected again, replayed as {source}"]
     return "; ".join([*said, *([before(own)] if own and own.settled else [])])
 
 
@@ -148,10 +152,10 @@ async def _show(settings: KafkaSettings, number: int, original: bool) -> None:
     "numbers",
     type=click.IntRange(min=0),
     multiple=True,
-    help="This letter; may be repeated.",
+    help="The dead letter with this number; may be repeated.",
 )
-@click.option("--cause", default="", metavar="TEXT", help="All letters with TEXT in the cause.")
-@click.option("--all", "everything", is_flag=True, help="All letters.")
+@click.option("--cause", default="", metavar="TEXT", help="All dead letters with TEXT in the cause.")
+@click.option("--all", "everything", is_flag=True, help="All dead letters.")
 @click.option("--exchange", type=click.Choice(topics.EXCHANGES), help="Of these, only of this exchange.")
 def replay_letters(numbers: tuple[int, ...], cause: str, everything: bool, exchange: str | None) -> None:
     """Put the originals of dead letters back into the pipeline, each at most once.
@@ -161,7 +165,7 @@ def replay_letters(numbers: tuple[int, ...], cause: str, everything: bool, excha
     a letter named by --offset did not go back.
     """
     if bool(numbers) + bool(cause) + everything != 1:
-        raise click.UsageError("choose letters by one of --offset, --cause and --all")
+        raise click.UsageError("choose dead letters by one of --offset, --cause and --all")
     letter_filter = LetterFilter(exchange, None, cause, frozenset(numbers) if numbers else None)
     raise SystemExit(asyncio.run(_replay(reached(current()), letter_filter)))
 
@@ -187,5 +191,5 @@ async def _replay(settings: Settings, letter_filter: LetterFilter) -> int:
         back += outcome.trades > 0
         trades += outcome.trades
     refused = len(chosen) + len(missing) - back
-    click.echo(f"{back:,} letters put back as {trades:,} raw records, {refused:,} refused")
+    click.echo(f"{back:,} dead letters replayed as {trades:,} raw records, {refused:,} refused")
     return int(letter_filter.numbers is not None and refused > 0)

@@ -25,7 +25,7 @@ def mend(role: str, rebuild: bool, yes: bool) -> None:
     """Look at what the state of ROLE refers to, say what is wrong and what mending loses, ask, and do it.
 
     For a worker that refused its state (exit code 78). Feeds go on meanwhile; ROLE must not run, and where a
-    raw topic was made anew hot and cold neither. Exits 1 when something is wrong and not mended.
+    raw topic was recreated hot and cold neither. Exits 1 when something is wrong and not mended.
     """
     try:
         running = find(current())

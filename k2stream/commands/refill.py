@@ -37,7 +37,7 @@ def refill(table: str, everything: bool, yes: bool) -> None:
     route, destination = _route(settings, table)
     if everything and isinstance(destination, Iceberg):
         raise ConfigError(
-            f"--all: rows of Iceberg table {table} would come twice; drop it, and a cold worker creates and "
+            f"--all: rows of Iceberg table {table} would be duplicated; drop it: a cold worker creates and "
             "fills it"
         )
     try:
@@ -58,7 +58,7 @@ def refill(table: str, everything: bool, yes: bool) -> None:
             click.echo(f"{table}: {at} is read from {position.offset + 1} on{missing}")
         if not moved:
             click.echo(f"{table} lacks nothing that Kafka does not have")
-        elif yes or click.confirm("go on?"):
+        elif yes or click.confirm("continue?"):
             destination.open({(table, at): renamed(position) for at, position in moved.items()})
     except (DestinationUnavailable, WentBack) as error:
         raise ConfigError(str(error)) from None

@@ -35,10 +35,10 @@ from k2stream.tables.catalog import catalog
     show_default=True,
     help="Raw records from the topics, from Iceberg bronze, or from bronze where the topics have expired.",
 )
-@click.option("--swap", "swapping", is_flag=True, help="Put what was rebuilt in the place of what is there.")
+@click.option("--swap", "swapping", is_flag=True, help="Replace the live layers with the rebuilt ones.")
 @click.option("--yes", is_flag=True, help="Swap without asking.")
 @click.option("--undo", is_flag=True, help="Swap ClickHouse and Iceberg back; the tables stay.")
-@click.option("--drop", is_flag=True, help="Remove what a replay rebuilt, or a swap put aside.")
+@click.option("--drop", is_flag=True, help="Remove the rebuilt layers, or the old ones that a swap kept.")
 def replay(origin: Origin, swapping: bool, yes: bool, undo: bool, drop: bool) -> None:
     """Rebuild all layers from the raw records beside the live ones, and compare.
 
@@ -90,7 +90,7 @@ async def _replay(
     show_comparisons(compared, Console())
     differences = sum(layer.total for layer in compared)
     click.echo(f"{differences:,} differences")
-    if swapping and (yes or click.confirm("put what was rebuilt in the place of what is there?")):
+    if swapping and (yes or click.confirm("replace the live layers with the rebuilt ones?")):
         keys = await swap.swap(settings, tiers, tables, outcome.covered)
         click.echo(
             f"swapped, and {keys:,} table entries rewritten; the old layers are in ClickHouse database "

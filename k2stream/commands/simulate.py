@@ -93,7 +93,7 @@ def _of_each_exchange(command: Callable[..., None]) -> Callable[..., None]:
 )
 @click.option("--record", type=options.OutputFile(), help="JSON lines of all trades.")
 @click.option("--fault", "faults", multiple=True, type=_RepeatedFault(), help="A fault that repeats.")
-@click.option("--json", "as_json", is_flag=True, help="Tell the URLs in one line of JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the URLs as one line of JSON.")
 def simulate_command(
     rate: float,
     seed: int,

@@ -109,7 +109,7 @@ def _read(name: str, key: str | None, at: int | None) -> Contents:
         click.echo(f"note: {note}", err=True)
     if key is not None and not contents.rows:
         when = "" if at is None else f" at {clock.format_utc(at)} UTC"
-        raise ConfigError(f"table {name} holds no key {key!r}{when}; `k2 table show {name}` lists its rows")
+        raise ConfigError(f"table {name} has no key {key!r}{when}; `k2 table show {name}` lists its rows")
     return contents
 
 

@@ -21,7 +21,7 @@ class PositionVerdict(Enum):
     """What to do about a position."""
 
     CONTINUE = "it is where it was, or further on"
-    FOLLOW = "another worker opened a newer epoch: go on from what is there"
+    FOLLOW = "another worker opened a newer epoch: continue from what is stored"
     REFILL = "it went back, and Kafka still has what is missing"
     REFUSE = "it went back, and Kafka does not have all that is missing"
 
@@ -87,5 +87,5 @@ def lost(table: str, partition: SourcePartition, durable: int, earliest: int) ->
     return (
         f"{table} went back to offset {durable} of {partition}, and Kafka begins at {earliest}: rows of "
         f"offsets {durable + 1} to {earliest - 1} would be lost; `k2 replay --swap` rebuilds them from raw "
-        f"records and Iceberg, `k2 refill {table}` goes on without them"
+        f"records and Iceberg, `k2 refill {table}` continues without them"
     )

@@ -44,7 +44,7 @@ def target(
     if durable >= end:
         raise StateRefused(
             f"{where[0]}: {where[1]} is durable up to offset {durable}, but the topic ends at {end}: "
-            f"it was made anew, or its log was cut; {mending(where[1].topic, where[0])}"
+            f"it was recreated, or its log was cut; {mending(where[1].topic, where[0])}"
         )
     if committed is None or committed <= durable + 1:
         return None

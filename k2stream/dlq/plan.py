@@ -42,10 +42,10 @@ def plan(letter: DeadLetter, settings: KafkaSettings) -> LetterPlan:
     """The records that a dead letter's original is, or contains. Raises Refused."""
     if letter.stage not in ("ingest", "normalize", "hot", "cold"):
         raise Refused(
-            f"it comes from stage {letter.stage}, whose letters cannot go back (k2 replay rebuilds)"
+            f"it comes from stage {letter.stage}, whose dead letters cannot be replayed (k2 replay rebuilds)"
         )
     if not letter.complete:
-        raise Refused("the letter does not hold all of its original, which was too large")
+        raise Refused("the dead letter has only a part of its original, which was too large")
     if letter.stage in ("hot", "cold"):
         table = route_of(letter).table
         return LetterPlan(table, (Row(letter.partition, letter.reader.encode(), b""),), letter=letter)
@@ -75,7 +75,7 @@ def _frame(exchange: Exchange, letter: DeadLetter, settings: KafkaSettings) -> L
     causes = tuple(reject.cause for reject in frame.rejects)
     if not frame.trades:
         said = causes[0] if causes else frame.detail
-        raise Refused(f"{exchange.name} still reads no trade in it: {said or frame.kind}")
+        raise Refused(f"{exchange.name} still finds no trade in it: {said or frame.kind}")
     partitions = settings.raw_partitions(exchange.name)
     rows = tuple(
         Row(

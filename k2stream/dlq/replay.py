@@ -85,7 +85,7 @@ async def replay(
 def before(replay: Replay) -> str:
     """When and where a dead letter was replayed, as text."""
     places = ", ".join(f"{replay.topic}[{partition}] offset {offset}" for partition, offset in replay.written)
-    return f"put back at {clock.format_utc(replay.since)}, to {places}"
+    return f"replayed at {clock.format_utc(replay.since)}, to {places}"
 
 
 async def _complete(
@@ -126,10 +126,10 @@ class _Run:
         outcomes = {outcome.number: outcome for outcome in written}
         for item in items:
             if item not in mine:
-                text = "refused: another run is putting it back; ask again in two minutes"
+                text = "refused: another run is replaying it; try again in two minutes"
                 outcomes[item.id.number] = ReplayOutcome(item.id.number, 0, text)
             elif item.id in earlier.lost:
-                text = "refused: whether a run that was broken off had put it back can no longer be told"
+                text = "refused: whether an interrupted run replayed it can no longer be determined"
                 outcomes[item.id.number] = ReplayOutcome(item.id.number, 0, text)
         return [outcomes[item.id.number] for item in items]
 
@@ -165,9 +165,9 @@ class _Run:
         written = [places[index] for index in sorted(places)]
         await (await self._append(ReplayNote(item.id, self._name, item.plan.topic, written=written)))
         where = ", ".join(f"[{partition}] offset {offset}" for partition, offset in written)
-        text = f"put back: {item.plan.topic}{where}"
+        text = f"replayed: {item.plan.topic}{where}"
         if len(sent) < len(written):
-            text += f" ({len(written) - len(sent)} of them by a run that was broken off)"
+            text += f" ({len(written) - len(sent)} of them by an interrupted run)"
         if item.plan.rejects:
             text += f"; {len(item.plan.rejects)} of its trades are still rejected: {item.plan.rejects[0]}"
         return ReplayOutcome(item.id.number, len(written), text)
@@ -181,7 +181,7 @@ class _Run:
         written = [(letter.partition, letter.offset)]
         await (await self._append(ReplayNote(item.id, self._name, item.plan.topic, written=written)))
         already = "" if rows else ", which had it already"
-        return ReplayOutcome(item.id.number, 1, f"put back: into {letter.reader}{already}")
+        return ReplayOutcome(item.id.number, 1, f"replayed: into {letter.reader}{already}")
 
     async def _append(self, entry: ReplayNote) -> Awaitable[object]:
         key, value = str(entry.letter.number).encode(), msgspec.json.encode(entry)

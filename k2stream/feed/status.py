@@ -44,7 +44,7 @@ class Status:
         if batch.causes:
             self.rejected += len(batch.causes)
             self._rejected.inc(len(batch.causes))
-            log.warning("%s: %d to the dead letters: %s", self._title, len(batch.causes), batch.causes[0])
+            log.warning("%s: %d dead letters: %s", self._title, len(batch.causes), batch.causes[0])
         if batch.errors:
             self.errors += len(batch.errors)
             self._errors.inc(len(batch.errors))

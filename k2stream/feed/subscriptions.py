@@ -9,7 +9,7 @@ from typing import NamedTuple
 from k2stream.exchanges.spec import Answer, Request, Subscription
 from k2stream.model.events import EventKind
 
-LEFT_OUT = "not among what the exchange says is subscribed"
+LEFT_OUT = "not among the subscriptions that the exchange confirms"
 UNANSWERED = "no answer"
 
 _DOWN = {Subscription.REFUSED: EventKind.REFUSED, Subscription.WITHDRAWN: EventKind.WITHDRAWN}

@@ -72,7 +72,7 @@ class FreshTables:
         for name in map(fresh_name, TABLES):
             found = self.catalog.load_table(name) if self.catalog.table_exists(name) else None
             if found is None or (found.current_snapshot() and not writer.carried(found)):
-                raise ConfigError(f"Iceberg table {name} holds nothing to swap in; see `k2 replay -h`")
+                raise ConfigError(f"Iceberg table {name} has nothing to swap in; see `k2 replay -h`")
 
     def exchange(self) -> None:
         """Swap the names of live and fresh tables."""

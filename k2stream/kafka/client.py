@@ -52,5 +52,5 @@ def all_there(what: str) -> Iterator[None]:
     except OffsetOutOfRangeError as error:
         lost = ", ".join(f"{tp.topic}[{tp.partition}] has no offset {at}" for tp, at in error.args[0].items())
         raise Expired(
-            f"{what}: {lost} (any more): it expired while it was read, or the topic was made anew; try again"
+            f"{what}: {lost} (any more): it expired while it was read, or the topic was recreated; try again"
         ) from None

@@ -60,7 +60,7 @@ async def offsets(admin: AIOKafkaAdminClient, group: str) -> dict[TP, Committed]
     """A group's committed offsets. Raises ConfigError when its coordinator does not answer for 10 s."""
     found: Mapping[Any, Any] = await _answer(
         partial(admin.list_consumer_group_offsets, group),
-        f"the broker does not say what group {group} has read: try again",
+        f"the broker does not report what group {group} has read: try again",
     )
     return {
         TP(*tp): Committed(given.offset, given.metadata) for tp, given in found.items() if given.offset >= 0
@@ -83,7 +83,7 @@ async def _members(admin: AIOKafkaAdminClient, group: str) -> int:
     # One group per request: aiokafka parses the answer as an older version, which is right for one only.
     (answer,) = await _answer(
         partial(admin.describe_consumer_groups, [group]),
-        f"the broker does not say whether group {group} has members: try again",
+        f"the broker does not report whether group {group} has members: try again",
     )
     ((_, _, _, _, _, members, *_),) = answer.groups
     return len(members)

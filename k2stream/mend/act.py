@@ -55,7 +55,7 @@ async def do(settings: Settings, made: MendPlan, tables: dict[str, BatchTable], 
     for tp, offsets in made.fills.items():  # after the rebuild: it uses the tables' state
         (table,) = [table for table in tables.values() if table.source == tp.topic]
         count = await fill.fill(settings, Bronze(open_catalog(settings.iceberg)), tp, offsets, table)
-        say(f"{tp.topic}[{tp.partition}]: {count} trades normalised from Iceberg")
+        say(f"{tp.topic}[{tp.partition}]: {count} trades normalized from Iceberg")
     await _tell(settings.kafka, [item for item in made.skips if not _is_filled(made, item)])
     await _write(settings.kafka, Role(made.role).group, goals, tables)
 

@@ -70,8 +70,8 @@ def _plan_expired(made: MendPlan, item: SourceFound, cold_end: int) -> None:
     made.skips.append(item)
     if item.position < end:
         made.fills[item.tp] = range(item.position, end)
-        made.steps.append(f"{where}: offsets {item.position} to {end - 1} are normalised from Iceberg")
-    made.steps.append(f"{where}: reading goes on at offset {begin}")
+        made.steps.append(f"{where}: offsets {item.position} to {end - 1} are normalized from Iceberg")
+    made.steps.append(f"{where}: reading continues at offset {begin}")
     if end < begin:
         made.losses.append(
             f"{where}: offsets {end} to {begin - 1} ({begin - end} records) have expired and were never "
@@ -101,7 +101,7 @@ async def _plan_lift(
             f"{where}: offsets below {todo.used} are taken, {todo.copies} new records below it are "
             "published again above it, marked as fetched afterwards"
         )
-    made.losses.append(f"{where}: what the old log held and nobody had normalised")
+    made.losses.append(f"{where}: records of the old log that were not normalized yet")
 
 
 async def _sinks(settings: Settings, found: Sequence[SourceFound]) -> dict[TP, list[Reached]]:

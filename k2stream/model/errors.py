@@ -56,11 +56,11 @@ class UnknownSchema(BadData, LookupError):
 def mending(topic: str, reader: str) -> str:
     """The command that repairs a position in a topic; `reader` is a role, or a sink's table."""
     if reader in ("normalize", "candles") and ".ohlcv." not in topic:
-        return f"`k2 mend {reader}` says what can be done"
+        return f"`k2 mend {reader}` reports what can be done"
     if topic.endswith((".raw", ".normalized")):
-        return "`k2 mend normalize` says what can be done"
+        return "`k2 mend normalize` reports what can be done"
     if ".ohlcv." in topic:
-        return "`k2 mend candles` says what can be done"
+        return "`k2 mend candles` reports what can be done"
     table = "TABLE" if reader in ("hot", "cold") else reader
     return f"`k2 refill {table} --all` reads it from its beginning"
 

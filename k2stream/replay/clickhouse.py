@@ -71,9 +71,7 @@ class HotRebuild:
         if found:
             ((found,),) = self.client.execute(f"SELECT count() FROM {self.fresh}.{POSITIONS}")
         if not found:
-            raise ConfigError(
-                f"ClickHouse database {self.fresh} holds nothing to swap in; see `k2 replay -h`"
-            )
+            raise ConfigError(f"ClickHouse database {self.fresh} has nothing to swap in; see `k2 replay -h`")
 
     def exchange(self) -> None:
         """Swap each live table with the fresh one, atomically per table; views refer to tables by name."""

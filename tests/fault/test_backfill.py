@@ -49,12 +49,16 @@ async def test_a_backfill_makes_every_layer_whole(tmp_path):
         for item in (*listed, listed[-1]):
             done = await past.run(platform.settings, item, span, quietly)
             results += Counter(
-                {"trades told": done.fetched, "trades published": done.published, "recomputed": done.candles}
+                {
+                    "trades returned": done.fetched,
+                    "trades published": done.published,
+                    "recomputed": done.candles,
+                }
             )
             assert done.candles
         made = {name: held["generated_trades"] for name, held in (await stats(platform)).items()}
         assert await canonical(platform) == made
-        assert any("broken off" in step for step in steps)
+        assert any("interrupted" in step for step in steps)
         assert not list((platform.settings.local.data_path / "backfill").iterdir())
         checked = await exact(platform)
     report.record("backfill", injected, {"trades made": sum(made.values()), **results, **checked})

@@ -149,7 +149,7 @@ def test_a_backfill_brings_what_was_before_the_feed(platform):
         asked = ("--exchange", exchange, "--symbol", "ETH/USD" if exchange != "binance" else "ETH/USDT")
         result = k2("backfill", *asked, "--from", clock.now_us() // 1000 - 3_600_000, env=env, timeout=120)
         assert result.returncode == 0, result.stderr
-        numbers = re.match(r"([0-9,]+) trades told by .*, ([0-9,]+) published", result.stdout)
+        numbers = re.match(r"([0-9,]+) trades returned by .*, ([0-9,]+) published", result.stdout)
         assert numbers is not None, result.stdout
         told, published = (int(number.replace(",", "")) for number in numbers.groups())
         assert 0 < published <= told

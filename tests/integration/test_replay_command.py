@@ -93,7 +93,7 @@ async def test_layers_change_places_and_the_sinks_go_on_from_them(settings, tier
     rows = piece(silver.ROUTE, [trade(3, price=2), trade(4, price=3)]).rows
     for tier in tiers:
         tier.write(silver.ROUTE.table, rows)
-    with pytest.raises(ConfigError, match="holds nothing to swap in"):
+    with pytest.raises(ConfigError, match="has nothing to swap in"):
         await swap.exchange(tiers)
     assert prices(settings) == (["1"], ["1"])
 

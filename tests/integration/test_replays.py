@@ -205,14 +205,14 @@ async def test_letters_go_back_once_and_a_failed_replay_is_seen_as_one(settings,
         end = bad.offset + 1
         status, said, beside = await k2(settings, "dlq", "replay", *chosen)
         assert status == 1, beside
-        to = f"put back: {KRAKEN}[{RAW_PARTITION}] offset"
+        to = f"replayed: {KRAKEN}[{RAW_PARTITION}] offset"
         first, *told = said.splitlines()
         assert first.startswith(f"{foreign}: refused: it comes from stage candles,")
         assert told == [
             f"{still_bad}: {to} {end}",
             f"{mended}: {to} {end + 1}",
             f"{unparsed}: {to} {end + 2}, [{RAW_PARTITION}] offset {end + 3}",
-            "3 letters put back as 4 raw records, 1 refused",
+            "3 dead letters replayed as 4 raw records, 1 refused",
         ]
         await worker.until(lambda: rejected(end))
         await worker.until(lambda: done(settings))
@@ -229,8 +229,8 @@ async def test_letters_go_back_once_and_a_failed_replay_is_seen_as_one(settings,
 
         status, said, _ = await k2(settings, "dlq", "replay", *chosen)
         assert status == 1
-        assert said.splitlines()[-1] == "0 letters put back as 0 raw records, 4 refused"
-        assert said.count("refused: put back at") == 3
+        assert said.splitlines()[-1] == "0 dead letters replayed as 0 raw records, 4 refused"
+        assert said.count("refused: replayed at") == 3
         reached = await ends(settings, KRAKEN, settings.kafka.raw_partitions("kraken"))
         assert reached[RAW_PARTITION] == end + 4
 
@@ -243,7 +243,7 @@ async def test_letters_go_back_once_and_a_failed_replay_is_seen_as_one(settings,
     )
     assert {status for status, _, _ in answers} == {0}
     listed, shown, original, summary = (said for _, said, _ in answers)
-    assert f"rejected again, put back as {still_bad}" in listed
+    assert f"rejected again, replayed as {still_bad}" in listed
     assert f"from      {KRAKEN}[{RAW_PARTITION}] offset {end}" in shown
     assert original.encode() == good
     assert "3 dead letters" in summary.splitlines()
@@ -265,7 +265,7 @@ async def test_a_replay_that_was_broken_off_is_finished_not_repeated(settings, p
     monkeypatch.setattr(claims, "LEASE_MS", -1)
     (outcome,) = [outcome async for outcome in replay(settings, [(number, letter)])]
     assert outcome.trades == 2
-    assert "1 of them by a run that was broken off" in outcome.text
+    assert "1 of them by an interrupted run" in outcome.text
     async with Reader(settings.kafka) as reader:
         assert (await replays(reader))[Id(number, letter.time)].written == (
             (RAW_PARTITION, end),
@@ -296,7 +296,7 @@ async def test_a_table_is_read_as_it_stood_with_no_worker_running(settings, prod
     assert "the changelog's earliest entry is of" in beside
     status, _, beside = await k2(settings, "table", "show", "positions_kraken", "--key", "NO/PE")
     assert status == 1
-    assert "holds no key 'NO/PE'" in beside
+    assert "has no key 'NO/PE'" in beside
 
 
 async def test_rest_refuses_while_its_table_recovers_and_then_says_what_the_table_holds(settings, producer):

@@ -1,4 +1,4 @@
-"""The chain when what its positions refer to is lost, cut, made anew or expired: exact, or refused.
+"""The chain when what its positions refer to is lost, cut, recreated or expired: exact, or refused.
 
 A worker looks at its source when it starts, when its connection is made again and before each commit, and at
 its tables when it starts (`batch/proof.py`). Without such a loss nothing is refused.
@@ -125,8 +125,8 @@ def expires_before_it_is_read(chain):
 
 
 STORIES = {
-    "a topic made anew": loses("topic anew", "normaliser"),  # A1
-    "a topic made anew, of canonical trades": loses("topic anew", "candles"),
+    "a topic recreated": loses("topic anew", "normaliser"),  # A1
+    "a topic recreated, of canonical trades": loses("topic anew", "candles"),
     "a log that was cut": loses("log cut", "normaliser", 5),  # A2
     "a changelog that was lost": loses("changelog anew", "candles"),  # A5
     "records that expired unread": expires_before_it_is_read,  # A6

@@ -65,7 +65,7 @@ async def verify(
     deadline = time.monotonic() + AGAIN_SECONDS
     while True:
         if settle:
-            on_step("waiting for the layers to have what the raw topics hold")
+            on_step("waiting for the layers to catch up with the raw topics")
             await settle()
         report = await _once(settings, candles_url, on_step, required)
         if not (settle and report.waiting) or time.monotonic() > deadline:

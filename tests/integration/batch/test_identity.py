@@ -32,7 +32,7 @@ async def run(start, kafka, records, ids="on"):
         await worker.stop()
 
 
-async def made_anew(kafka, topic):
+async def recreated(kafka, topic):
     await broker.delete(kafka.bootstrap, topic)
     await kafka.create(topic)
 
@@ -44,14 +44,14 @@ async def refusal(start, ids="on"):
 
 
 @BROKERS
-async def test_a_source_made_anew_is_refused_also_when_it_has_outgrown_the_old_one(start, kafka, ids):
+async def test_a_source_recreated_is_refused_also_when_it_has_outgrown_the_old_one(start, kafka, ids):
     await kafka.fill(start.source, 400)
     await run(start, kafka, 400, ids)
-    await made_anew(kafka, start.source)
+    await recreated(kafka, start.source)
     await kafka.fill(start.source, 4000, value=b"new %d")
     line, facts = await refusal(start, ids)
     assert f"{start.source}[" in line
-    assert ("made anew" if ids == "on" else "is not there") in line
+    assert ("recreated" if ids == "on" else "is not there") in line
     assert not any("batch" in fact for fact in facts)
 
 
@@ -59,20 +59,20 @@ async def test_a_source_made_anew_is_refused_also_when_it_has_outgrown_the_old_o
 async def test_a_source_that_ends_before_what_was_read_is_refused(start, kafka, ids):
     await kafka.fill(start.source, 400)
     await run(start, kafka, 400, ids)
-    await made_anew(kafka, start.source)
+    await recreated(kafka, start.source)
     await kafka.fill(start.source, 40, value=b"new %d")
     line, _ = await refusal(start, ids)
     assert "ends at offset 10, but everything before 100 was read" in line
 
 
 async def anew_under_a_running_worker(start, kafka, topic, count, value, ids="on"):
-    """A topic made anew once 400 records are applied, and `count` new ones; how the next worker refuses."""
+    """A topic recreated once 400 records are applied, and `count` new ones; how the next worker refuses."""
     await kafka.fill(start.source, 400)
     await kafka.create(start.out)
     async with start("forward", TOPIC_IDS=ids) as worker:
         await worker.until(lambda _: applied(worker) >= 400)
         await kafka.caught_up(start.app, start.source)
-        await made_anew(kafka, topic)
+        await recreated(kafka, topic)
         await kafka.fill(start.source, count, value=value)
         assert await worker.end(60) in (1, REFUSED)  # 1: the topic was gone for a while
     line, facts = await refusal(start, ids)
@@ -81,23 +81,23 @@ async def anew_under_a_running_worker(start, kafka, topic, count, value, ids="on
 
 
 @EITHER
-async def test_a_source_made_anew_under_a_running_worker_is_refused(start, kafka, ids):
+async def test_a_source_recreated_under_a_running_worker_is_refused(start, kafka, ids):
     """Faust went on without the topic, and for minutes without the new one."""
     line = await anew_under_a_running_worker(start, kafka, start.source, 4000, b"new %d", ids)
-    assert "made anew" in line
+    assert "recreated" in line
 
 
-async def test_a_changelog_made_anew_under_a_running_worker_is_refused(start, kafka):
+async def test_a_changelog_recreated_under_a_running_worker_is_refused(start, kafka):
     """The next commit noted in the new one that it holds the whole table."""
     line = await anew_under_a_running_worker(start, kafka, f"{start.app}-state-changelog", 400, b"%d")
     assert "table state" in line
 
 
 @EITHER
-async def test_a_changelog_made_anew_is_refused(start, kafka, ids):
+async def test_a_changelog_recreated_is_refused(start, kafka, ids):
     await kafka.fill(start.source, 400)
     await run(start, kafka, 400, ids)
-    await made_anew(kafka, f"{start.app}-state-changelog")
+    await recreated(kafka, f"{start.app}-state-changelog")
     line, facts = await refusal(start, ids)
     assert "table state" in line
     assert "covers nothing" in line
@@ -119,7 +119,7 @@ async def test_offsets_of_an_earlier_release_are_noted_once(start, kafka):
     tps = broker.partitions(start.source, 4)
     async with broker.consuming(kafka.bootstrap, tps, start.app) as consumer:
         await consumer.commit(dict.fromkeys(tps, 100))  # without a note
-    await made_anew(kafka, f"{start.app}-state-changelog")
+    await recreated(kafka, f"{start.app}-state-changelog")
     await kafka.fill(start.source, 4)
     line, _ = await refusal(start)
     assert "it is empty, but everything before offset 100 was committed" in line

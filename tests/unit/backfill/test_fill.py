@@ -77,7 +77,7 @@ async def test_what_the_exchange_has_no_more_is_fetched():
     work, publisher = task(exchanges.get("binance"), {"BTCUSDT": numbered(*range(100, 200))})
     await ids.fill(work, gap(90, 109))
     assert [record["t"] for record in published(publisher)] == list(range(100, 110))
-    assert answers(publisher)[0].detail == "10 are missing for good: the exchange does not tell them"
+    assert answers(publisher)[0].detail == "10 are permanently missing: the exchange does not return them"
 
 
 async def test_ids_of_a_jump_may_be_of_no_trade():
@@ -87,7 +87,7 @@ async def test_ids_of_a_jump_may_be_of_no_trade():
     assert [record["t"] for record in published(publisher, "coinbase")] == [5, 9, 1004, 1005]
     asked = [request.query["after"] for request in work.client.asked if "after" in request.query]
     assert list(dict.fromkeys(asked)) == ["1003", "1008"]
-    assert answers(publisher)[0].detail == "1001 ids are of no trade that the exchange tells"
+    assert answers(publisher)[0].detail == "1001 ids belong to no trade that the exchange returns"
 
 
 @pytest.mark.parametrize("name", ["binance", "coinbase"])

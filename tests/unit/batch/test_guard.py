@@ -109,7 +109,7 @@ async def test_a_log_that_is_the_one_that_was_read_is_gone_on_with():
 
 
 @pytest.mark.parametrize("length", [5, 10, 50])
-async def test_one_that_was_made_anew_is_refused_at_assignment_and_before_a_commit(length):
+async def test_one_that_was_recreated_is_refused_at_assignment_and_before_a_commit(length):
     consumer = Consumer(log(20))
     guard = Guard(consumer, "k2-normalize")
     await committed(consumer, guard, 10)
@@ -196,7 +196,7 @@ async def test_offsets_that_went_with_their_topic_are_known_from_the_table():
     consumer = Consumer(log(20), held)
     await committed(consumer, Guard(consumer, "k2-normalize"), 10)
     consumer._thread.group, consumer._thread.log = {}, log(50, b"new")
-    with pytest.raises(StateRefused, match="made anew"):
+    with pytest.raises(StateRefused, match="recreated"):
         await Guard(consumer, "k2-normalize").check({TP0})
     consumer = Consumer(log(7), table(reached=9))  # of an earlier release, by its contents
     with pytest.raises(StateRefused, match="everything before 10 was read"):

@@ -118,7 +118,7 @@ async def test_a_broker_that_was_away_is_asked_once_and_reading_goes_on(consumer
 
 
 @pytest.mark.parametrize("topic", ["raw", "changelog"])
-async def test_a_topic_made_anew_under_a_running_worker_stops_commits_and_then_the_worker(
+async def test_a_topic_recreated_under_a_running_worker_stops_commits_and_then_the_worker(
     consumer, monkeypatch, topic
 ):
     """The new changelog would say that it holds the whole table."""
@@ -134,7 +134,7 @@ async def test_a_topic_made_anew_under_a_running_worker_stops_commits_and_then_t
     await asyncio.sleep(0.03)
     assert not await consumer.check_topics()
     assert isinstance(consumer.reason, StateRefused)
-    assert f"{names[topic]} was made anew" in str(consumer.reason) and "`k2 " in str(consumer.reason)
+    assert f"{names[topic]} was recreated" in str(consumer.reason) and "`k2 " in str(consumer.reason)
     kept = topic == "raw"  # what was made of the old one is done
     assert len(consumer._thread.committed_with) == kept == len(consumer.table.notes)
 

@@ -16,7 +16,7 @@ OTHER = proof_of(99, 2_000, b"k", b"another trade")
     [
         (100, note(READ), Shown(0, 100, READ), Verdict.CONTINUE),
         (100, note(READ), Shown(0, 5000, READ), Verdict.CONTINUE),
-        # made anew, or cut and used again: shorter, of the same length, longer
+        # recreated, or cut and used again: shorter, of the same length, longer
         (100, note(READ), Shown(0, 99, None), Verdict.REFUSE),
         (100, note(READ), Shown(0, 100, OTHER), Verdict.REFUSE),
         (100, note(READ), Shown(0, 5000, OTHER), Verdict.REFUSE),
@@ -81,7 +81,7 @@ records = st.tuples(
 
 @given(st.lists(records, min_size=1, max_size=30), st.lists(records, max_size=60), st.data())
 def test_only_the_log_that_was_read_is_gone_on_with(old, new, data):
-    """A log is read up to a position; then it has grown, was cut and used again, or was made anew."""
+    """A log is read up to a position; then it has grown, was cut and used again, or was recreated."""
     position = data.draw(st.integers(1, len(old)))
     cut = data.draw(st.integers(0, len(old)))
     log = old[:cut] + new

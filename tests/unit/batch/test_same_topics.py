@@ -19,14 +19,14 @@ def test_a_broker_that_says_nothing_says_nothing_against_it(silent):
     assert same.observe(10.0, {"raw": "1a"}) == []
 
 
-def test_a_topic_made_anew_is_told_for_as_long_as_each_answer_has_said_so():
+def test_a_topic_recreated_is_told_for_as_long_as_each_answer_has_said_so():
     same = SameTopics()
     same.observe(0.0, {"raw": "1a", "state": "2a"})
     (gone,) = same.observe(5.0, {"raw": None, "state": "2a"})
     assert (gone.seconds, str(gone)) == (0.0, "topic raw is gone")
     (anew,) = same.observe(8.0, {"raw": "1b", "state": "2a"})
     assert anew.seconds == 3.0
-    assert "raw was made anew" in str(anew) and "1b, not 1a" in str(anew)
+    assert "raw was recreated" in str(anew) and "1b, not 1a" in str(anew)
     assert same.observe(9.0, {"raw": "1a", "state": "2a"}) == []
     (again,) = same.observe(11.0, {"raw": "1b", "state": "2a"})
     assert again.seconds == 0.0

@@ -75,7 +75,7 @@ def test_a_record_near_a_megabyte_is_a_letter_that_can_be_written():
 
 
 def renumbered(name):
-    """As a registry that was made anew says: another schema under the trades' id, and they under another."""
+    """As a registry that was recreated says: another schema under the trades' id, and they under another."""
     registry.learn(7, wire.declared(name))
     registry.learn(8, wire.declared("trade"))
 

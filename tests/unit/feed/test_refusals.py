@@ -204,7 +204,9 @@ async def test_a_product_that_coinbase_leaves_out_is_named():
         assert not exchange.feed.status.connected
         assert exchange.healthy("GONE-USD") is False
         assert exchange.healthy("BTC-USD") is True
-    assert exchange.told("refused") == [("GONE-USD", "not among what the exchange says is subscribed")]
+    assert exchange.told("refused") == [
+        ("GONE-USD", "not among the subscriptions that the exchange confirms")
+    ]
     assert pairs_of(exchange.asked)[2:] == [{"GONE-USD"}, {"GONE-USD"}]
 
 
