@@ -64,6 +64,7 @@ def loads_state(data: bytes) -> State:
         integers.append(int.from_bytes(data[at + 1 : end], "big"))
         at = end
     open_, high, low, close, volume, quote, taker_volume, taker_quote = integers
+    # By position: see state.merge; a table that is recovered decodes each of its windows.
     return State(
         open_,
         high,

@@ -70,6 +70,7 @@ def minutes(trades: CandleInput, rows: Rows) -> list[Partial]:
         newest,
         strict=True,
     )
+    # By position, in the order of its fields: see state.merge.
     return [
         (
             code,
