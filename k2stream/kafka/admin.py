@@ -7,18 +7,25 @@ from contextlib import asynccontextmanager
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.errors import KafkaConnectionError
 
 from k2stream.batch import TP
 from k2stream.kafka.client import client_options
+from k2stream.model.errors import ConfigError
 from k2stream.settings import KafkaSettings
 
 
 @asynccontextmanager
 async def connected(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
-    """An admin client. Raises KafkaConnectionError when the broker cannot be reached."""
+    """An admin client. Raises ConfigError when the broker cannot be reached."""
     admin = AIOKafkaAdminClient(**client_options(settings))
     try:
-        await admin.start()
+        try:
+            await admin.start()
+        except KafkaConnectionError:
+            raise ConfigError(
+                f"no Kafka broker at {settings.bootstrap}; start one with `k2 up` or set K2_KAFKA_BOOTSTRAP"
+            ) from None
         yield admin
     finally:
         await admin.close()

@@ -6,12 +6,11 @@ import asyncio
 from collections.abc import Collection, Sequence
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
 from k2stream import topics
 from k2stream.kafka import groups
 from k2stream.kafka.admin import connected
-from k2stream.kafka.client import client_options
 from k2stream.model.errors import ConfigError, StateRefused, mending
 from k2stream.model.roles import role_of
 from k2stream.settings import KafkaSettings
@@ -33,15 +32,7 @@ async def ensure_topics(
     therefore recreated, or `leave` keeps it missing. Raises ConfigError when a topic exists with another
     partition count, or the broker cannot be reached.
     """
-    admin = AIOKafkaAdminClient(**client_options(settings))
-    try:
-        await admin.start()
-    except KafkaConnectionError:
-        await admin.close()
-        raise ConfigError(
-            f"no Kafka broker at {settings.bootstrap}; start one with `k2 up` or set K2_KAFKA_BOOTSTRAP"
-        ) from None
-    try:
+    async with connected(settings) as admin:
         existing = set(await admin.list_topics())
         missing = [topic for topic in declared if topic.name not in existing]
         if missing and _GROUPS_TOPIC in existing:
@@ -53,8 +44,6 @@ async def ensure_topics(
         if missing:
             await _create(admin, missing, settings)
         await _check_partitions(admin, declared)
-    finally:
-        await admin.close()
 
 
 async def lost_topics(settings: KafkaSettings, names: Collection[str]) -> list[str]:

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from k2stream import topics
-from k2stream.batch import TP, proof
-from k2stream.batch.proof import Verdict
+from k2stream.batch import TP
 from k2stream.clickhouse.destination import UNAVAILABLE, ClickHouse
 from k2stream.delivery.destination import Destination
 from k2stream.delivery.progress import SourcePartition
@@ -25,7 +24,7 @@ from k2stream.kafka.creation import ensure_topics, lost_topics
 from k2stream.layers.routes import ROUTES
 from k2stream.layers.table import TABLES, LayerTable
 from k2stream.mend.lift import Say
-from k2stream.mend.look import shown_at
+from k2stream.mend.positions import judged
 from k2stream.mend.renormalize import publish_again
 from k2stream.mend.sinks import go_back
 from k2stream.model.roles import Role
@@ -97,20 +96,9 @@ async def _misread(settings: KafkaSettings, sink: Destination, route: Route, *, 
     """Partitions whose last read record is not in the log; all that were read when the topic is `gone`."""
     durable = await asyncio.to_thread(sink.positions, route)
     read = {number: position for number, position in durable.items() if position.offset >= 0}
-    if gone or not read:
+    if gone:
         return list(read)
-    notes = {number: proof.read(position.source) for number, position in read.items()}
-    wanted = {
-        TP(route.topic, number): kept.proof.offset if (kept := notes[number]) else position.offset
-        for number, position in read.items()
-    }
-    shown = await shown_at(settings, wanted)
-    return [
-        number
-        for number, position in read.items()
-        if proof.judge(position.offset + 1, notes[number], shown[TP(route.topic, number)]).verdict
-        is Verdict.REFUSE
-    ]
+    return [number for number, one in (await judged(settings, route.topic, read)).items() if one.refused]
 
 
 async def mend(settings: Settings, found: DerivedFound, done: Mapping[TP, int], say: Say) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from k2stream import topics
-from k2stream.batch import TP, proof
+from k2stream.batch import TP
 from k2stream.batch.proof import Verdict
 from k2stream.clickhouse.destination import ClickHouse
 from k2stream.delivery.destination import Destination
@@ -18,7 +18,8 @@ from k2stream.layers import bronze
 from k2stream.mend import lift
 from k2stream.mend.drop import Drop, Reached, drops
 from k2stream.mend.lift import Lift
-from k2stream.mend.look import SOURCES, SourceFound, shown_at
+from k2stream.mend.look import SOURCES, SourceFound
+from k2stream.mend.positions import judged
 from k2stream.settings import KafkaSettings, Settings
 
 
@@ -115,18 +116,13 @@ async def _sinks(settings: Settings, found: Sequence[SourceFound]) -> dict[TP, l
     by_tp = {item.tp: item for item in found}
     for tier, (sink, routes) in enumerate(tiers):
         for route in routes:
-            for number, position in (await asyncio.to_thread(sink.positions, route)).items():
-                if (item := by_tp.get(TP(route.topic, number))) is None:
-                    continue
-                kept = proof.read(position.source)
-                wanted = {item.tp: kept.proof.offset if kept else position.offset}
-                shown = (await shown_at(settings.kafka, wanted))[item.tp]
-                judged = proof.judge(position.offset + 1, kept, shown)
-                reads = None if kept is None else shown.record == kept.proof
-                reads = False if judged.verdict is Verdict.REFUSE else reads
-                newest = kept.proof.timestamp if kept else 0
-                by_partition[item.tp].append(Reached(tier == 0, position.offset + 1, reads, newest))
-                if judged.verdict is Verdict.REFUSE and item.judgement.verdict is not Verdict.REFUSE:
-                    item.judgement = judged
+            stored = await asyncio.to_thread(sink.positions, route)
+            known = {number: at for number, at in stored.items() if TP(route.topic, number) in by_tp}
+            for number, one in (await judged(settings.kafka, route.topic, known)).items():
+                item = by_tp[TP(route.topic, number)]
+                newest = one.note.proof.timestamp if one.note else 0
+                by_partition[item.tp].append(Reached(tier == 0, one.position.offset + 1, one.reads, newest))
+                if one.refused and item.judgement.verdict is not Verdict.REFUSE:
+                    item.judgement = one.judgement
         sink.close()
     return by_partition
