@@ -35,6 +35,8 @@ def verify() -> None:
     reached = running.settings if running else settings
     report = asyncio.run(run_verify(reached, url, say, settled if running else None))
     show(report, console)
+    if report.off:
+        console.print(f"not compared: rows of {', '.join(report.off)}, which K2_EXCHANGES does not have on")
     if not url:
         console.print("the candle tables were not compared: no candles worker was found")
     raise SystemExit(1 if report.differences else 0)

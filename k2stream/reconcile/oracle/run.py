@@ -15,7 +15,8 @@ from k2stream.model.comparison import Comparison
 from k2stream.reconcile.oracle import bronze, candles, raw, trades, unreadable
 from k2stream.reconcile.oracle.candles import listed
 from k2stream.reconcile.oracle.engine import OracleEngine
-from k2stream.reconcile.oracle.layers import counts, work
+from k2stream.reconcile.oracle.layers import GOLD, counts, work
+from k2stream.reconcile.oracle.off import leave_out
 from k2stream.reconcile.oracle.oracle import expect
 from k2stream.reconcile.oracle.raw_log import Bounds, retained
 from k2stream.reconcile.oracle.windows import TIMEFRAMES
@@ -24,17 +25,21 @@ from k2stream.settings import KafkaSettings, Settings
 Say = Callable[[str], None]
 Settle = Callable[[], Awaitable[None]]
 
+LAYERS = ("canonical", "late", "hot_silver", "cold_silver", *GOLD.values())
+"""Tables of the engine with rows of all exchanges; dead letters are compared by topic."""
+
 AGAIN_SECONDS = 60.0
 """The longest time (s) that missing rows of a running platform are waited for."""
 
 
 @dataclass(slots=True)
 class Report:
-    """The results; `counts` is {exchange: {layer: rows}}."""
+    """The results; `counts` is {exchange: {layer: rows}}, `off` the exchanges whose rows were left out."""
 
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     candles: int = 0
     comparisons: list[Comparison] = field(default_factory=list)
+    off: list[str] = field(default_factory=list)
 
     @property
     def differences(self) -> int:
@@ -84,12 +89,15 @@ async def _once(
             path = folder / "tables.parquet"
             await candles.tables(settings, engine, "table_candles", candles_url, path)
         await asyncio.to_thread(_stores, settings, engine, folder)
+        off = leave_out(engine, [name for name in LAYERS if candles_url or name != GOLD["candle tables"]])
         on_step("reading the raw topics")
         extent = await raw.dump(settings, folder, required, partial(unreadable.lettered, engine))
         on_step(f"recomputing {extent.records:,} trades and comparing every layer")
-        return await asyncio.to_thread(
+        report = await asyncio.to_thread(
             _compared, settings, engine, folder, extent, retained_by_topic, tables=candles_url is not None
         )
+        report.off = off
+        return report
 
 
 async def _topics(settings: KafkaSettings, engine: OracleEngine, folder: Path) -> dict[str, Bounds]:
