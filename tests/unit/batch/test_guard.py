@@ -92,6 +92,13 @@ def soon(monkeypatch):
     monkeypatch.setattr(module, "PAUSE_SECONDS", 0.01)
 
 
+@pytest.fixture
+def patient(soon, monkeypatch):
+    """However slow the machine is, no time runs out: what is awaited comes after a number of answers."""
+    monkeypatch.setattr(module, "SETTLE_SECONDS", 300.0)
+    monkeypatch.setattr(module, "ANSWER_SECONDS", 300.0)
+
+
 async def committed(consumer, guard, offset):
     """Commit as a worker does, with the proof of what was read."""
     guard.note({TP0: consumer._thread._record(offset - 1)}, {TP0: offset})
@@ -137,6 +144,7 @@ async def test_a_log_of_nothing_but_markers_of_transactions_is_gone_on_with(monk
         await Guard(consumer, "k2-normalize").check({TP0})
 
 
+@pytest.mark.usefixtures("patient")
 async def test_no_answer_is_no_mismatch():
     consumer = Consumer(log(20))
     await committed(consumer, Guard(consumer, "k2-normalize"), 10)
@@ -145,6 +153,7 @@ async def test_no_answer_is_no_mismatch():
     assert consumer._thread.looks == 6
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_leader_that_is_behind_is_asked_until_it_has_settled():
     consumer = Consumer(log(10))
     await committed(consumer, Guard(consumer, "k2-normalize"), 10)
