@@ -9,6 +9,7 @@ from aiokafka.partitioner import murmur2
 
 from k2stream.exchanges import REGISTRY
 from k2stream.model.candle import TIMEFRAMES
+from k2stream.model.errors import ConfigError
 from k2stream.model.roles import Role
 from k2stream.settings import KafkaSettings
 
@@ -37,8 +38,13 @@ def raw(exchange: str) -> str:
 
 
 def exchange_of(topic: str) -> str:
-    """The exchange of a raw topic; raises StopIteration for any other topic."""
-    return next(name for name in EXCHANGES if raw(name) == topic)
+    """The exchange of a raw topic. Raises ConfigError for other topics, and exchanges that are off."""
+    for name in EXCHANGES:
+        if raw(name) == topic:
+            return name
+    raise ConfigError(
+        f"{topic} is not the raw topic of an exchange that is on ({', '.join(EXCHANGES)}): see K2_EXCHANGES"
+    )
 
 
 def ohlcv(timeframe: str) -> str:

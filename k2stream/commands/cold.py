@@ -13,7 +13,7 @@ from rich.table import Table
 
 from k2stream.commands import options
 from k2stream.iceberg import owner, read
-from k2stream.iceberg.catalog import open_catalog
+from k2stream.iceberg.catalog import existing_catalog
 from k2stream.iceberg.maintenance import log, maintain
 from k2stream.iceberg.maintenance.maintain import Limits
 from k2stream.model.errors import ConfigError
@@ -62,7 +62,7 @@ def maintain_command(tables: tuple[str, ...], dry_run: bool, as_json: bool) -> N
     """
     settings = reached(current())
     names = maintain.names_of(tables)
-    catalog = open_catalog(settings.iceberg)
+    catalog = existing_catalog(settings.iceberg)
     if not any(map(catalog.table_exists, names)):
         raise ConfigError(f"{names[0]} does not exist yet: a cold worker creates it")
     limits = Limits(
@@ -100,7 +100,7 @@ def adopt(yes: bool) -> None:
 
     Whose they were stops writing and cleaning there. What was there before is never removed.
     """
-    catalog = open_catalog(reached(current()).iceberg)
+    catalog = existing_catalog(reached(current()).iceberg)
     others = owner.others(catalog)
     for table, found in others:
         owner_name = f"{found.catalog}, table {found.table}" if found else "nobody"
@@ -124,7 +124,7 @@ def scan(table: str, where: str, columns: str, limit: int, as_json: bool) -> Non
     (name,) = maintain.names_of([table])
     chosen = tuple(columns.split(",")) if columns else read.ALL_COLUMNS
     row_filter = read.filter_of(name, where)
-    rows = read.page(open_catalog(current().iceberg), name, row_filter, chosen, limit)
+    rows = read.page(existing_catalog(current().iceberg), name, row_filter, chosen, limit)
     if as_json:
         for row in rows.to_pylist(maps_as_pydicts="strict"):
             click.echo(msgspec.json.encode(row))

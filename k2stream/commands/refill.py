@@ -14,6 +14,7 @@ from k2stream.delivery.destination import Destination, DestinationUnavailable, W
 from k2stream.delivery.epochs import refilled
 from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.route import Route
+from k2stream.iceberg.catalog import existing_catalog
 from k2stream.iceberg.destination import Iceberg
 from k2stream.iceberg.tables import TABLES
 from k2stream.kafka.reader import OffsetRanges, Reader
@@ -70,6 +71,7 @@ def _route(settings: Settings, table: str) -> tuple[Route, Destination]:
     if table in HOT:
         return HOT[table], ClickHouse(settings.clickhouse)
     if table in TABLES:
+        existing_catalog(settings.iceberg)  # before it is created
         return TABLES[table].route, Iceberg(settings.iceberg)
     raise ConfigError(f"{table} is not a table of a sink; use one of {', '.join([*HOT, *TABLES])}")
 

@@ -12,6 +12,7 @@ from k2stream.batch import BatchTable
 from k2stream.clickhouse.destination import UNAVAILABLE
 from k2stream.commands.views.comparisons import show_comparisons
 from k2stream.commands.views.replay import Meter
+from k2stream.iceberg.catalog import existing_catalog
 from k2stream.iceberg.fresh import FRESH
 from k2stream.kafka.groups import members
 from k2stream.model.errors import ConfigError
@@ -50,6 +51,8 @@ def replay(origin: Origin, swapping: bool, yes: bool, undo: bool, drop: bool) ->
         raise click.UsageError("choose one of --swap, --undo and --drop")
     running = find(current())
     settings = running.settings if running else current()
+    if running is None:
+        existing_catalog(settings.iceberg)  # before anything is created
     tables = {name: readable.table for name, readable in catalog(settings).items()}
     tiers = Tiers.from_settings(settings)
     with closing(tiers.hot):

@@ -10,7 +10,7 @@ from pyiceberg.catalog import load_catalog
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
-from k2stream.model.errors import Unavailable
+from k2stream.model.errors import ConfigError, Unavailable
 from k2stream.settings import IcebergSettings
 
 NAME = "k2"
@@ -45,6 +45,17 @@ def inode(catalog: Catalog) -> tuple[int, int] | None:
         return None
     stat = path.stat()
     return stat.st_dev, stat.st_ino
+
+
+def existing_catalog(settings: IcebergSettings) -> Catalog:
+    """As `open_catalog`, for commands: creates no local catalog. Raises ConfigError if there is none."""
+    path = settings.data_path / "iceberg" / "catalog.db"
+    if not settings.catalog_uri and not path.exists():
+        raise ConfigError(
+            f"{path} does not exist yet: no cold worker has written there; start one with `k2 up`, or set "
+            "K2_DATA_DIR"
+        )
+    return open_catalog(settings)
 
 
 def open_catalog(settings: IcebergSettings) -> Catalog:

@@ -73,7 +73,7 @@ def _logged(catalog: Catalog, entries: list[Entry]) -> Iterator[Entry]:
     try:
         log.append(catalog, entries)
     except Exception as error:
-        logger.exception("%s: cannot be written", log.NAME)
+        logger.error("%s: cannot be written: %s", log.NAME, _line(error))
         yield Entry(log.NAME, "log", started, 0.0, 0, 0, 0, 0, 0, "ERROR", _line(error))
 
 
@@ -103,8 +103,9 @@ def _run(load: Callable[[], Table], name: str, step: str, action: Callable[[], _
         outcome = action()
         after = _size(load())
     except Exception as error:
-        logger.exception("%s: %s failed", name, step)
         outcome = _Outcome(_line(error), "ERROR")
+        logger.error("%s: %s failed: %s", name, step, outcome.detail)
+        logger.debug("%s: %s failed", name, step, exc_info=True)
     if outcome.status == "MISSING":
         logger.error("%s: %s: %s", name, step, outcome.detail)
     sizes = outcome.sizes or (before[0], after[0], before[1], after[1])
