@@ -41,6 +41,8 @@ def refill(table: str, everything: bool, yes: bool) -> None:
             f"--all: rows of Iceberg table {table} would be duplicated; drop it: a cold worker creates and "
             "fills it"
         )
+    if isinstance(destination, Iceberg):
+        existing_catalog(settings.iceberg)  # before it is created
     try:
         durable = destination.positions(route)
         begins = asyncio.run(_retained(settings.kafka, route))
@@ -71,7 +73,6 @@ def _route(settings: Settings, table: str) -> tuple[Route, Destination]:
     if table in HOT:
         return HOT[table], ClickHouse(settings.clickhouse)
     if table in TABLES:
-        existing_catalog(settings.iceberg)  # before it is created
         return TABLES[table].route, Iceberg(settings.iceberg)
     raise ConfigError(f"{table} is not a table of a sink; use one of {', '.join([*HOT, *TABLES])}")
 

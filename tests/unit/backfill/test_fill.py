@@ -96,7 +96,7 @@ async def test_a_million_ids_that_the_exchange_left_out_are_asked_for_in_a_few_r
     await ids.fill(work, gap(2, 1_000_001, exchange=name))
     assert not published(publisher, name)
     assert len(work.client.asked) <= 4
-    assert answers(publisher)[0].detail.startswith("1000000 are missing for good")
+    assert answers(publisher)[0].detail.startswith("1000000 are permanently missing")
 
 
 @pytest.mark.parametrize("before", [[1], []], ids=["told", "not told"])
@@ -154,7 +154,7 @@ async def test_ids_are_asked_for_until_rest_has_got_beyond_them(monkeypatch, nam
 async def test_ids_that_have_started_again_since_are_not_asked_for_for_ever():
     work, publisher = task(exchanges.get("binance"), {"BTCUSDT": numbered(1, 2, time=lambda _: NOW)})
     await ids.fill(work, gap(700, 701))
-    assert answers(publisher)[0].detail.startswith("2 are missing for good")
+    assert answers(publisher)[0].detail.startswith("2 are permanently missing")
 
 
 async def test_a_refused_request_is_told_and_given_up():
@@ -170,7 +170,7 @@ async def test_of_a_gap_beyond_all_measure_the_newest_are_fetched(monkeypatch):
     work, publisher = task(exchanges.get("binance"), {"BTCUSDT": numbered(*range(100))})
     await ids.fill(work, gap(0, 99))
     assert [record["t"] for record in published(publisher)] == list(range(90, 100))
-    assert answers(publisher)[0].detail.startswith("90 are missing for good")
+    assert answers(publisher)[0].detail.startswith("90 are permanently missing")
 
 
 def kraken(*times, symbol="XBT/USD", **changes):

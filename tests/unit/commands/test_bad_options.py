@@ -92,7 +92,7 @@ BAD = [
     ("backfill --exchange kraken --symbol BTC/USD --from 2200-01-01", "is not before now"),
     ("mend hot", "'hot' is not one of"),
     ("refill nonsense", "nonsense is not a table"),
-    ("refill cold.silver_trades --all", "would come twice"),
+    ("refill cold.silver_trades --all", "would be duplicated"),
     ("cold flush --url nowhere", "'nowhere' must be like"),
     ("cold maintain --table nonsense", "nonsense is not a table"),
     ("cold scan nonsense", "nonsense is not a table"),
