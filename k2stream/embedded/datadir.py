@@ -16,7 +16,7 @@ from k2stream.embedded.endpoints import Endpoints
 from k2stream.embedded.errors import StackError
 
 LOCK = "stack.lock"
-NOTE = "stack.json"
+ENDPOINTS = "stack.json"
 # May exist before a stack first runs on the folder.
 EXPECTED_ENTRIES = {
     "workers",
@@ -62,7 +62,7 @@ def remember(endpoints: Endpoints) -> None:
     """Write the endpoints to their data folder, where they remain after the stack stops."""
     fields = asdict(endpoints)
     del fields["data_dir"]  # a folder may be moved
-    note = endpoints.data_dir / NOTE
+    note = endpoints.data_dir / ENDPOINTS
     fresh = note.with_suffix(".tmp")
     fresh.write_text(json.dumps(fields, indent=1) + "\n")
     fresh.replace(note)
@@ -71,7 +71,7 @@ def remember(endpoints: Endpoints) -> None:
 def remembered(folder: Path) -> Endpoints | None:
     """Endpoints of the folder's running or last stack; None if there was none or the file is unreadable."""
     try:
-        ports = {name: int(port) for name, port in json.loads((folder / NOTE).read_text()).items()}
+        ports = {name: int(port) for name, port in json.loads((folder / ENDPOINTS).read_text()).items()}
         return Endpoints(**ports, data_dir=folder)
     except (FileNotFoundError, ValueError, TypeError, AttributeError):
         return None  # new ports are then chosen

@@ -111,10 +111,10 @@ class Batcher:
             self.event(EventKind.EXCHANGE_ERROR, link, frame.detail, time=received_us)
         if frame.answer:
             answer = link.subscriptions.answer(frame.answer, frame.detail, unread_us or received_us)
-            self.tell(link, answer, received_us)
+            self.report_changes(link, answer, received_us)
         return frame
 
-    def tell(self, link: Connection, changes: list[Change], time: int) -> None:
+    def report_changes(self, link: Connection, changes: list[Change], time: int) -> None:
         """Add feed events for changes of a connection's subscriptions."""
         for change in changes:
             self.event(change.kind, link, change.detail, time=time, since=change.since, symbol=change.symbol)

@@ -209,12 +209,12 @@ class Feed:
     def _unanswered(self, socket: Socket, link: Connection, symbols: Sequence[str]) -> None:
         if link.subscriptions.answered:
             now = self._now_us()
-            self._batcher.tell(link, link.subscriptions.unanswered(symbols, now), now)
+            self._batcher.report_changes(link, link.subscriptions.unanswered(symbols, now), now)
             self._show(link)
         else:
             socket.transport.abort()
 
-    def _heed(self, link: Connection, frame: Frame) -> None:
+    def _handle_control_frame(self, link: Connection, frame: Frame) -> None:
         """Handle a frame about the connection itself."""
         if frame.answer:
             self._show(link)
@@ -287,7 +287,7 @@ class Feed:
             link, arrival, data = pending
             frame = self._batcher.add(link, arrival.time, data, arrival.unread)
             if frame.answer or frame.closing:
-                self._heed(link, frame)
+                self._handle_control_frame(link, frame)
             frames += 1
             size += len(data)
         self._pending_size -= size + frames * FRAME_OVERHEAD

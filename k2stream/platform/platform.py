@@ -29,7 +29,7 @@ from k2stream.model.errors import StateRefused
 from k2stream.platform.restarts import LONGEST_SECONDS, Restarts
 from k2stream.settings import FeedSettings, Settings, environment, replace, value_of
 
-NOTE = "workers.json"
+ADDRESSES = "workers.json"
 SERVICE_PORT = 6066
 """Where the service listens unless the port is taken, or K2_SERVICE_PORT says otherwise."""
 
@@ -144,7 +144,7 @@ class Platform:
         self._choose_service_port()
         for spec in WORKERS:
             await self._start_worker(spec)
-        self._note()
+        self._save_addresses()
         self._on_step(f"workers: {', '.join(self.workers)}")
         await asyncio.gather(*map(self._until_ready, self.workers))
 
@@ -211,7 +211,7 @@ class Platform:
     def _refuse(self, name: str, child: Child) -> None:
         if name not in self.refused:
             self.refused[name] = _said(child)
-            self._note()
+            self._save_addresses()
             self._on_step(f"{name} refused its state and is not started again: {self.refused[name]}")
 
     def _probe(self, name: str) -> Callable[[], Awaitable[bool]]:
@@ -230,10 +230,10 @@ class Platform:
     def _log(self, name: str) -> Path:
         return self.settings.local.data_path / "logs" / f"{name}.log"
 
-    def _note(self) -> None:
+    def _save_addresses(self) -> None:
         shared = {name: value_of(self.settings, name) for name in SHARED}
-        note = {"urls": self.urls, "service": self.service_url, "settings": shared, "refused": self.refused}
-        (self.settings.local.data_path / NOTE).write_text(json.dumps(note, indent=1) + "\n")
+        saved = {"urls": self.urls, "service": self.service_url, "settings": shared, "refused": self.refused}
+        (self.settings.local.data_path / ADDRESSES).write_text(json.dumps(saved, indent=1) + "\n")
 
     @property
     def _children(self) -> list[Child]:
@@ -288,7 +288,7 @@ class Platform:
             for spec in WORKERS:
                 if spec.role in roles and self.refused.pop(spec.name, ""):
                     await self._start_worker(spec)
-            self._note()
+            self._save_addresses()
 
     def memory(self) -> dict[str, int]:
         """Resident memory of every process in bytes, by process name."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from k2stream.embedded import datadir
 from k2stream.exchanges import REGISTRY, VARIABLE, switched_on
 from k2stream.model.errors import ConfigError
-from k2stream.platform.platform import NOTE, local_settings
+from k2stream.platform.platform import ADDRESSES, local_settings
 from k2stream.settings import Settings, replace
 
 
@@ -34,17 +34,17 @@ def find(settings: Settings) -> Running | None:
     if endpoints is None:
         return None
     try:
-        note = json.loads((settings.local.data_path / NOTE).read_text())
+        saved = json.loads((settings.local.data_path / ADDRESSES).read_text())
     except (FileNotFoundError, ValueError):
-        note = {"urls": {}, "settings": {}, "refused": {}}
-    theirs = switched_on({VARIABLE: note["settings"].get("exchanges", settings.feeds.exchanges)})
+        saved = {"urls": {}, "settings": {}, "refused": {}}
+    theirs = switched_on({VARIABLE: saved["settings"].get("exchanges", settings.feeds.exchanges)})
     if set(theirs) != set(REGISTRY):
         raise ConfigError(
             f"the platform on {settings.local.data_path} has {', '.join(theirs)} on, this command "
             f"{', '.join(REGISTRY)}: set {VARIABLE} alike"
         )
-    reached = replace(local_settings(settings, endpoints), **note["settings"])
-    return Running(reached, note["urls"], note["refused"], note.get("service", ""))
+    reached = replace(local_settings(settings, endpoints), **saved["settings"])
+    return Running(reached, saved["urls"], saved["refused"], saved.get("service", ""))
 
 
 def reached(settings: Settings) -> Settings:

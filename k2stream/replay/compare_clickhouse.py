@@ -39,7 +39,7 @@ def trades(hot: HotRebuild, layer: LayerTable, sources: Mapping[Source, int]) ->
                 where = f"{own} AND raw_offset >= {first} AND raw_offset < {end}"
                 _compare_trades(hot, comparison, table, where, f"{name}[{partition}]")
     known = [partition if layer.exchange else (name, partition) for name, partition in sources]
-    _strangers(
+    _unknown_partitions(
         hot, comparison, table, "raw_partition" if layer.exchange else "(exchange, raw_partition)", known
     )
     return comparison
@@ -73,7 +73,9 @@ def _compare_trades(hot: HotRebuild, comparison: Comparison, table: str, where: 
     comparison.rows("different", (), differing - len(offsets))
 
 
-def _strangers(hot: HotRebuild, comparison: Comparison, table: str, column: str, known: list[Any]) -> None:
+def _unknown_partitions(
+    hot: HotRebuild, comparison: Comparison, table: str, column: str, known: list[Any]
+) -> None:
     query = f"SELECT count() FROM {hot.live}.{table} FINAL WHERE {column} NOT IN %(known)s"
     ((count,),) = hot.client.execute(query, {"known": known})
     comparison.rows("surplus", ["those of partitions that do not exist"] if count else (), count)

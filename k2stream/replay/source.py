@@ -75,11 +75,11 @@ async def plan(
 
 
 async def batches(
-    reader: Reader, bronze: Bronze, part: SourceRange, size: int, note: Callable[[str], None]
+    reader: Reader, bronze: Bronze, part: SourceRange, size: int, say: Callable[[str], None]
 ) -> AsyncIterator[RecordBatch]:
     """The records of a stretch, in batches that end at multiples of `size`, whatever sizes are delivered."""
     buffered: list[RecordBatch] = []
-    async for batch in _all(reader, bronze, part, note):
+    async for batch in _all(reader, bronze, part, say):
         rest = batch
         while len(rest):
             first = int((buffered[0] if buffered else rest).offsets[0])
@@ -95,7 +95,7 @@ async def batches(
 
 
 async def _all(
-    reader: Reader, bronze: Bronze, part: SourceRange, note: Callable[[str], None]
+    reader: Reader, bronze: Bronze, part: SourceRange, say: Callable[[str], None]
 ) -> AsyncIterator[RecordBatch]:
     first = None
     for start in range(0, part.begin, SPAN):
@@ -105,7 +105,7 @@ async def _all(
             first = batch.first_offset if first is None else first
             yield batch
     if part.begin and first != 0:
-        note(
+        say(
             f"bronze has no offsets before {part.begin if first is None else first} of "
             f"{topics.raw(part.exchange)}[{part.partition}]: dead letters, or expired before it began"
         )

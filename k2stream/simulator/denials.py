@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable
 class Denials:
     """Counts the subscription requests still to be refused, left out of the answer, or rate-limited.
 
-    `note(kind, symbol)` is called for each denial.
+    `report(kind, symbol)` is called for each denial.
     """
 
-    def __init__(self, note: Callable[[str, str], None]) -> None:
-        self._note = note
+    def __init__(self, report: Callable[[str, str], None]) -> None:
+        self._report = report
         self._due: Counter[tuple[str, str]] = Counter()
 
     def add(self, kind: str, symbol: str, count: int) -> None:
@@ -26,6 +26,6 @@ class Denials:
             for due in ((kind, symbol), (kind, "")):
                 if self._due[due] > 0:
                     self._due[due] -= 1
-                    self._note(kind, symbol)
+                    self._report(kind, symbol)
                     return symbol
         return None

@@ -88,7 +88,7 @@ class Faults:
         due, _ = self._due.get(fault.kind, (0, fault))
         self._due[fault.kind] = (due + fault.count, fault)
 
-    def note(self, kind: FaultKind, **details: Any) -> None:
+    def count_applied(self, kind: FaultKind, **details: Any) -> None:
         """Log a fault that happened."""
         self.done[kind] += 1
         self.log.append({"exchange": self._dialect.name, "fault": kind.value, **details})
@@ -128,18 +128,20 @@ class Faults:
 
     def _change(self, order: Order) -> Order:
         if self._take(FaultKind.OUT_OF_RANGE):
-            self.note(FaultKind.OUT_OF_RANGE, symbol=order.symbol, ids=[order.first_id, order.last_id])
+            self.count_applied(
+                FaultKind.OUT_OF_RANGE, symbol=order.symbol, ids=[order.first_id, order.last_id]
+            )
             return order._replace(price=HUGE_PRICE)
         for kind, sign in ((FaultKind.LATE, -1), (FaultKind.AHEAD, 1)):
             if fault := self._take(kind):
-                self.note(kind, symbol=order.symbol, ids=[order.first_id, order.last_id])
+                self.count_applied(kind, symbol=order.symbol, ids=[order.first_id, order.last_id])
                 return order._replace(time_us=order.time_us + sign * int(fault.seconds * 1e6))
         return order
 
     def _extras(self, kind: FaultKind, client: Subscriber) -> list[Message]:
         messages = []
         while self._ready(kind) and (fault := self._take(kind)):
-            self.note(kind)
+            self.count_applied(kind)
             messages.append(self._extra(fault, client))
         return messages
 
@@ -162,19 +164,19 @@ class Faults:
     def _disturb(self, client: Subscriber, message: Message, now_us: int) -> list[Message]:
         ids = [message.first_id, message.first_id + message.trades - 1]
         if self._take(FaultKind.DROP):
-            self.note(FaultKind.DROP, symbol=message.symbol, ids=ids)
+            self.count_applied(FaultKind.DROP, symbol=message.symbol, ids=ids)
             return []
         if self._take(FaultKind.SWAP):
-            self.note(FaultKind.SWAP, symbol=message.symbol, ids=ids)
+            self.count_applied(FaultKind.SWAP, symbol=message.symbol, ids=ids)
             self._swapped[client] = message
             return []
         if fault := self._take(FaultKind.REORDER):
-            self.note(FaultKind.REORDER, symbol=message.symbol, ids=ids)
+            self.count_applied(FaultKind.REORDER, symbol=message.symbol, ids=ids)
             self._delayed.append(
                 (now_us + int(self._random.uniform(0, fault.seconds) * 1e6), client, message)
             )
             return []
         if self._take(FaultKind.DUPLICATE):
-            self.note(FaultKind.DUPLICATE, symbol=message.symbol, ids=ids)
+            self.count_applied(FaultKind.DUPLICATE, symbol=message.symbol, ids=ids)
             return [message, message]
         return [message]

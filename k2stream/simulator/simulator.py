@@ -72,7 +72,9 @@ class Simulator:
     def _venue(self, name: str, instruments: Sequence[Instrument], rate: float) -> SimulatedVenue:
         protocol, symbols = protocols.for_exchange(name), [item.symbol for item in instruments]
         market = Market(name, instruments, rate, self.options.seed, self._start_us, protocol.style)
-        denials = Denials(lambda kind, symbol: self.venues[name].faults.note(FaultKind(kind), symbol=symbol))
+        denials = Denials(
+            lambda kind, symbol: self.venues[name].faults.count_applied(FaultKind(kind), symbol=symbol)
+        )
         ages = {
             age: self.options.ages.get(f"{name}_{age}", default) for age, default in protocol.ages.items()
         }

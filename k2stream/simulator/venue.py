@@ -167,7 +167,7 @@ class SimulatedVenue:
             case _:
                 self.faults.ask(fault)
                 return
-        self.faults.note(fault.kind)
+        self.faults.count_applied(fault.kind)
 
     def _take_away(self, symbol: str) -> None:
         now_us = self._now_us()
@@ -178,7 +178,7 @@ class SimulatedVenue:
             taken = symbol or min(trades, default="")
             if taken in trades and (said := self._dialect.take_away(client, taken, now_us)):
                 self._send(client, said, now_us)
-                self.faults.note(FaultKind.TAKE_AWAY, symbol=taken)
+                self.faults.count_applied(FaultKind.TAKE_AWAY, symbol=taken)
 
     async def _shut_down(self, client: Subscriber, seconds: float) -> None:
         now_us = self._now_us()

@@ -48,7 +48,7 @@ def check(
         state.ids[group.numbering] = known
         dropped = group.rows[~found.keep[group.rows] & group.usable].tolist()
         if dropped := [row for row in dropped if row not in found.doubtful]:
-            found.tell(duplicates(columns, dropped), dropped[-1])
+            found.add(duplicates(columns, dropped), dropped[-1])
     return Checked(
         found.keep, columns.trade_id, found.events, found.shown_by, new, found.epoch, found.doubtful
     )

@@ -35,7 +35,7 @@ class WalkResult:
     events: list[FeedEvent] = field(default_factory=list)
     shown_by: list[int] = field(default_factory=list)
 
-    def tell(self, event: FeedEvent, row: int) -> None:
+    def add(self, event: FeedEvent, row: int) -> None:
         """Add an event, and the row of the trade that revealed it."""
         self.events.append(event)
         self.shown_by.append(row)
@@ -103,10 +103,10 @@ class Walk:
         number, time = int(group.number[at]), int(group.time[at])
         if number > ids.high and not group.aggregated and not ids.past:
             return self._accept(at)
-        if self._said_before(at):
+        if self._is_repeated(at):
             return self._drop(at)
         if ids.past and time <= ids.past[-1].time and time < ids.since:
-            return self._of_before(at)
+            return self._late_of_ended_epoch(at)
         later = ids.time > 0 and time // _MS > (ids.time + OVERLAP_US) // _MS and not group.ahead[at]
         if holds(ids.holes, number):
             if not later:
@@ -133,7 +133,7 @@ class Walk:
             return int(group.first[at]) <= ids.last
         return int(group.number[at]) <= ids.high
 
-    def _said_before(self, at: int) -> bool:
+    def _is_repeated(self, at: int) -> bool:
         """Whether one of the last trades has the same identity and content, the time within 1 ms."""
         group = self._group
         if self._recent is None:
@@ -175,9 +175,9 @@ class Walk:
     def _missing(self, at: int, first: int, last: int, numbering: str) -> None:
         event = self._event(self._unseen, at, self._ids.epoch, last - first + 1)
         missing = {"first_missing": first, "last_missing": last, "numbering": numbering}
-        self._found.tell(msgspec.structs.replace(event, **missing), int(self._group.rows[at]))
+        self._found.add(msgspec.structs.replace(event, **missing), int(self._group.rows[at]))
 
-    def _of_before(self, at: int) -> bool:
+    def _late_of_ended_epoch(self, at: int) -> bool:
         """Handle a late trade of an ended epoch; always returns False."""
         group, row = self._group, int(self._group.rows[at])
         number, time = int(group.number[at]), int(group.time[at])
@@ -202,7 +202,7 @@ class Walk:
         group, before, row = self._group, self._ids, int(self._group.rows[at])
         number, time, epoch = int(group.number[at]), int(group.time[at]), before.epoch + 1
         self._found.epoch[row] = epoch
-        self._found.tell(self._event(EventKind.RESTART, at, epoch, 1), row)
+        self._found.add(self._event(EventKind.RESTART, at, epoch, 1), row)
         self._remember(at + 1)
         ended = msgspec.structs.replace(before, recent=b"", past=[])
         return Ids(

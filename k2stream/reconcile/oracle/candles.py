@@ -136,7 +136,7 @@ def _decoded(
     for record in batch:
         fields = records.read(record.value)
         if fields is None:
-            bad.note(where, partition, record.offset, record.value)
+            bad.add(where, partition, record.offset, record.value)
         else:
             numbers = (avro.number(fields[name]) for name in NUMBERS)
             yield [*(fields[name] for name in TEXT), *numbers, *(int(fields[name]) for name in WHOLE)]

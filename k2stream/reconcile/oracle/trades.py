@@ -89,7 +89,7 @@ def _decoded(
     for record in batch:
         fields = records.read(record.value)
         if fields is None or not _storable(fields):
-            bad.note(where, partition, record.offset, record.value)
+            bad.add(where, partition, record.offset, record.value)
         else:
             yield _row(fields)
 

@@ -36,7 +36,7 @@ class UnreadableRecords:
     def __init__(self) -> None:
         self._rows: list[tuple[str, int, int, bytes]] = []
 
-    def note(self, topic: str, partition: int, offset: int, value: bytes | None) -> None:
+    def add(self, topic: str, partition: int, offset: int, value: bytes | None) -> None:
         """Add a record."""
         self._rows.append((topic, partition, offset, value or b""))
 
@@ -71,4 +71,4 @@ def _letters(partition: int, records: Any, bad: UnreadableRecords) -> Iterator[t
             where = letter.get("topic", ""), letter.get("partition", -1), letter.get("offset", -1)
             yield letter["exchange"], letter["stage"], *where, original
         except (ValueError, KeyError, TypeError, AttributeError, binascii.Error):
-            bad.note(topics.DLQ, partition, record.offset, record.value)
+            bad.add(topics.DLQ, partition, record.offset, record.value)

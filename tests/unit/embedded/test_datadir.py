@@ -82,7 +82,7 @@ def test_endpoints_are_urls_on_the_loopback(folder):
 @pytest.mark.parametrize("text", ["", "[]", '{"kafka_port": 1}', '{"other": 1}', '{"kafka_port": "x"}'])
 def test_a_damaged_note_is_no_note(folder, text):
     folder.mkdir()
-    (folder / datadir.NOTE).write_text(text)
+    (folder / datadir.ENDPOINTS).write_text(text)
     assert datadir.remembered(folder) is None
 
 

@@ -12,7 +12,7 @@ import pytest
 from k2stream.embedded.ports import free_port
 from k2stream.embedded.process import Child
 from k2stream.model.errors import ConfigError, StateRefused, refusal
-from k2stream.platform.platform import MENDED, NOTE, WORKERS, Platform
+from k2stream.platform.platform import ADDRESSES, MENDED, WORKERS, Platform
 from k2stream.settings import make
 
 WORKER = """
@@ -121,7 +121,7 @@ async def test_a_refused_worker_is_not_started_again_and_the_others_are(tmp_path
     assert "candles" in started
     assert platform.refused == {"normalize": "seen; k2 mend"}
     assert platform.restarts["normalize"] == 0
-    assert json.loads((tmp_path / NOTE).read_text())["refused"] == {"normalize": "seen; k2 mend"}
+    assert json.loads((tmp_path / ADDRESSES).read_text())["refused"] == {"normalize": "seen; k2 mend"}
     (tmp_path / MENDED).write_text("normalize")
     await platform.heal()
     assert "normalize" in started
