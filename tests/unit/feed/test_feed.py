@@ -193,7 +193,7 @@ async def test_copies_and_reordered_messages_all_arrive(bench):
     faults = made.venue.faults
     await made.until(lambda: sum(faults.done.values()) == 45)
     made.simulator.stop_trading()
-    await made.until(lambda: not faults.held)
+    await made.until(lambda: not faults.delayed)
     expected = made.venue.counts
     await made.until(lambda: len(made.raw) == expected.sent_trades + 20)
     ids = defaultdict(list)

@@ -123,7 +123,7 @@ async def test_messages_change_places(bench, exchange):
     made = await bench(exchange, rate=2000)
     await made.connected()
     made.inject(FaultKind.SWAP, count=3)
-    await made.until(lambda: made.venue.faults.done[FaultKind.SWAP] == 3 and not made.venue.faults.held)
+    await made.until(lambda: made.venue.faults.done[FaultKind.SWAP] == 3 and not made.venue.faults.delayed)
     await made.drained()
     counts = made.venue.counts
     assert len(made.raw) == counts.sent_trades + counts.snapshot_trades
