@@ -7,17 +7,17 @@ from typing import Any
 
 from faust.types import TP
 
-from k2stream import settings as settings_module
 from k2stream import topics
 from k2stream.app import create_app
 from k2stream.batch import BatchSchema
 from k2stream.certificates.partition import CertifiedPartition
 from k2stream.certificates.worker import Certifier
+from k2stream.settings import current
 from k2stream.tables import certificates as tables_of
 from k2stream.web.health import FeedHealth
 
 app = create_app("certify")
-settings = settings_module.current()
+settings = current()
 tables = tables_of.declare(app, settings.kafka.normalized_partitions)
 health = FeedHealth()
 
