@@ -18,7 +18,7 @@ _SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "demo": ("k2stream.commands.demo:demo", "Run it for a while, then prove that every layer agrees."),
         "worker": (
             "k2stream.commands.worker:worker",
-            "Run one worker: ingest, normalize, candles, hot or cold.",
+            "Run one worker: ingest, normalize, candles, hot, cold or certify.",
         ),
         "simulate": ("k2stream.commands.simulate:simulate_command", "Run simulated exchanges."),
         "reset": ("k2stream.commands.reset:reset", "Delete the data folder of the embedded stack."),
@@ -47,6 +47,10 @@ _SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "validate": (
             "k2stream.commands.validate:validate",
             "Check the ClickHouse layers against each other, a line a check.",
+        ),
+        "agree": (
+            "k2stream.commands.agree:agree",
+            "Show whether candles equal the exchanges' own klines.",
         ),
         "replay": (
             "k2stream.commands.replay:replay",

@@ -46,6 +46,18 @@ CERTIFICATES = Counter(
 )
 OPEN_WINDOWS = Gauge("k2_open_windows", "Windows not yet final.", ["timeframe"])
 
+KLINE_CHECKS = Counter(
+    "k2_kline_checks",
+    "Final candles compared with the exchange's own kline; status: equal, different, not_comparable.",
+    ["exchange", "timeframe", "status"],
+)
+KLINE_CHECKS_PENDING = Gauge("k2_kline_checks_pending", "Final candles that wait for theirs.", ["exchange"])
+KLINE_CHECKS_BEHIND = Gauge(
+    "k2_kline_checks_behind_seconds", "How long the longest waiting of them has been due.", ["exchange"]
+)
+KLINE_REQUESTS = Counter("k2_kline_requests", "Requests for klines.", ["exchange"])
+KLINE_REQUEST_FAILURES = Counter("k2_kline_request_failures", "Those that failed.", ["exchange"])
+
 SINK_ROWS = Counter("k2_sink_rows", "Rows made durable by a sink.", ["table"])
 SINK_ERRORS = Counter("k2_sink_errors", "Failed writes of a sink, retried.", ["table"])
 SINK_REFILLS = Counter(

@@ -21,6 +21,7 @@ DLQ_REPLAYS = "market.crypto.trades.dlq.replays"
 LATE = "market.crypto.trades.late"
 FEED_EVENTS = "market.crypto.feed.events"
 CERTIFICATES = "market.crypto.ohlcv.certificates"
+KLINE_CHECKS = "market.crypto.kline.checks"
 
 MAX_BYTES = 899_000
 """Limit of a record's key and value: a batch may have 900,000 with overhead, a broker's default is 1 MB."""
@@ -81,6 +82,7 @@ def declared(settings: KafkaSettings) -> list[Topic]:
         ),
         Topic(NORMALIZED, normalized, 48 * _HOUR_MS, "exchange:SYMBOL", "trade"),
         *(Topic(ohlcv(name), normalized, 7 * _DAY_MS, "exchange:SYMBOL", "candle") for name in TIMEFRAMES),
+        Topic(KLINE_CHECKS, normalized, 7 * _DAY_MS, "exchange:SYMBOL", "json"),
         Topic(DLQ, 1, 30 * _DAY_MS, "topic of the record, or exchange of the frame", "json"),
         # The broker's timestamps decide which process replays a dead letter: see k2stream/dlq/claims.py.
         Topic(

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from k2stream import instruments, topics
+from k2stream.agreement.pending import PendingCheck
 from k2stream.app import create_app
 from k2stream.batch import BatchTable
 from k2stream.candles.codec import KeyProgress
@@ -19,7 +20,7 @@ from k2stream.model.candle import TIMEFRAMES
 from k2stream.model.decimals import plain
 from k2stream.normalizer import SymbolPosition
 from k2stream.settings import Settings
-from k2stream.tables import ohlcv, positions
+from k2stream.tables import agreement, ohlcv, positions
 
 Row = dict[str, Any]
 
@@ -38,6 +39,7 @@ def catalog(settings: Settings) -> dict[str, Readable]:
     candles = ohlcv.declare(create_app("candles"), settings.kafka.normalized_partitions)
     native = {item.key: item.symbol for item in instruments.load(settings.feeds.instruments_file)}
     normalize = create_app("normalize")
+    checks = agreement.declare(create_app("certify"), settings.kafka.normalized_partitions)
     found = [
         *(
             Readable(candles.windows[timeframe], partial(_candle, timeframe, native), _window_name)
@@ -48,6 +50,8 @@ def catalog(settings: Settings) -> dict[str, Readable]:
             Readable(positions.declare(normalize, name, settings.kafka.raw_partitions(name)), _position)
             for name in topics.EXCHANGES
         ),
+        Readable(checks.pending, _pending),
+        Readable(checks.first_trades, _first_trade),
     ]
     return {readable.table.name: readable for readable in found}
 
@@ -72,3 +76,12 @@ def _progress(key: str, progress: KeyProgress) -> Row:
 
 def _position(symbol: str, position: SymbolPosition) -> Row:
     return {"symbol": symbol, **msgspec.to_builtins(position)}
+
+
+def _pending(key: str, item: PendingCheck) -> Row:
+    fields = msgspec.structs.asdict(item).items()
+    return {name: plain(value) if isinstance(value, Decimal) else value for name, value in fields}
+
+
+def _first_trade(key: str, time: int) -> Row:
+    return {"key": key, "first_trade_time": time}

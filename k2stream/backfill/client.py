@@ -9,9 +9,9 @@ from types import TracebackType
 from typing import Self
 
 from k2stream import metrics
+from k2stream.backoff import Backoff
 from k2stream.exchanges.rest.spec import HistoryError, Page, RestHistory, RestRequest
 from k2stream.exchanges.spec import Exchange
-from k2stream.feed.backoff import Backoff
 from k2stream.model.errors import ConfigError
 from k2stream.rest.connection import FAILED, RestConnection, said
 from k2stream.settings import FeedSettings

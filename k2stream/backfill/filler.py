@@ -12,8 +12,8 @@ import msgspec
 from k2stream import metrics, topics
 from k2stream.backfill import ids, outages
 from k2stream.backfill.task import Task
+from k2stream.backoff import Backoff
 from k2stream.batch import TP
-from k2stream.feed.backoff import Backoff
 from k2stream.kafka.follow import GroupReader, in_group
 from k2stream.kafka.groups import gap_fill_group
 from k2stream.model.events import EventKind, FeedEvent

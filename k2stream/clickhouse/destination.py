@@ -32,7 +32,7 @@ from k2stream.settings import ClickHouseSettings
 
 CONNECT_SECONDS, ANSWER_SECONDS = 5, 60
 
-_UNREACHABLE = (errors.NetworkError, errors.SocketTimeoutError, OSError, EOFError)
+UNREACHABLE = (errors.NetworkError, errors.SocketTimeoutError, OSError, EOFError)
 UNAVAILABLE = (DestinationUnavailable, errors.NetworkError)
 """Errors raised when no server can be reached: the sink's own, and the client's."""
 
@@ -204,7 +204,7 @@ class ClickHouse:
     def _call(self, query: Callable[[], Any]) -> Any:
         try:
             return query()
-        except _UNREACHABLE as error:
+        except UNREACHABLE as error:
             raise DestinationUnavailable(
                 f"{self._where} is unavailable ({_line(error)}); start it, or set K2_CLICKHOUSE_HOST and "
                 "K2_CLICKHOUSE_PORT"

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from websockets.exceptions import ConnectionClosed
 
+from k2stream.backoff import Backoff
 from k2stream.exchanges.spec import Exchange
-from k2stream.feed.backoff import Backoff
 from k2stream.feed.subscriptions import Subscriptions
 from k2stream.model.instrument import Instrument
 

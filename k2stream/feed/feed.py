@@ -13,10 +13,10 @@ from websockets.exceptions import ConnectionClosed, InvalidURI, WebSocketExcepti
 from websockets.frames import CloseCode
 from websockets.uri import parse_uri
 
+from k2stream.backoff import Backoff
 from k2stream.exchanges.spec import Exchange, Frame, Reject, Subscription
 from k2stream.feed.arrival import Arrival
 from k2stream.feed.asking import STABLE_SECONDS, Asker
-from k2stream.feed.backoff import Backoff
 from k2stream.feed.batch import Batcher, Connection
 from k2stream.feed.publisher import Publisher
 from k2stream.feed.socket import Socket, open_socket

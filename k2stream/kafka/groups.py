@@ -29,7 +29,7 @@ _ALL_LAYERS = (*_RAW, topics.NORMALIZED, *_CANDLES)
 SOURCES: Mapping[str, tuple[str, ...]] = {
     Role.NORMALIZE.group: _RAW,
     Role.CANDLES.group: (topics.NORMALIZED,),
-    Role.HOT.group: (*_ALL_LAYERS, topics.CERTIFICATES),
+    Role.HOT.group: (*_ALL_LAYERS, topics.CERTIFICATES, topics.KLINE_CHECKS),
     Role.COLD.group: _ALL_LAYERS,
     Role.CERTIFY.group: (topics.NORMALIZED, *_CANDLES),
 }

@@ -78,6 +78,17 @@ def _plain(kind: Any) -> Any:
     return next(option for option in get_args(kind) or (kind,) if option is not NoneType)
 
 
+KLINE_CHECKS = pa.schema(
+    [
+        *(pa.field(name, WORD) for name in ("exchange", "symbol", "canonical_symbol", "timeframe")),
+        pa.field("open_time", _LOGICAL["timestamp-millis"]),
+        pa.field("revision", pa.int64()),
+        pa.field("status", WORD),
+        pa.field("checked_time", UTC_MICROSECONDS),
+        pa.field("reason", pa.string()),
+        *(pa.field(name, pa.list_(pa.string())) for name in ("fields", "ours", "theirs")),
+    ]
+)
 SILVER = _avro("trade")
 GOLD = _avro("candle")
 BRONZE = {name: _native(exchange.native) for name, exchange in REGISTRY.items()}

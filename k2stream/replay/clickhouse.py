@@ -13,7 +13,7 @@ from k2stream.clickhouse.migrate import migrate
 from k2stream.delivery.anchors import renamed
 from k2stream.delivery.buffer import Acknowledge
 from k2stream.delivery.progress import Piece, SinkBatch, SinkPosition, SourcePartition
-from k2stream.layers.routes import ROUTES
+from k2stream.layers.routes import REPORTS, ROUTES
 from k2stream.model.errors import ConfigError
 from k2stream.settings import ClickHouseSettings
 
@@ -74,7 +74,14 @@ class HotRebuild:
             raise ConfigError(f"ClickHouse database {self.fresh} has nothing to swap in; see `k2 replay -h`")
 
     def exchange(self) -> None:
-        """Swap each live table with the fresh one, atomically per table; views refer to tables by name."""
+        """Swap each live table with the fresh one, atomically per table; views refer to tables by name.
+
+        Tables that are not swapped keep their positions.
+        """
+        held, kept = f"{self.live}.{POSITIONS}", ", ".join(f"'{table}'" for table in REPORTS)
+        self.client.execute(
+            f"INSERT INTO {self.fresh}.{POSITIONS} SELECT * FROM {held} WHERE table IN ({kept})"
+        )
         for table in (*ROUTES, POSITIONS):
             self.client.execute(f"EXCHANGE TABLES {self.live}.{table} AND {self.fresh}.{table}")
 

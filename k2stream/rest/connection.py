@@ -45,7 +45,8 @@ class RestConnection:
         """Return the parsed body of the response. Raises HistoryError for an error response, or as httpx."""
         await self._turn()
         if self._http is None:  # created on first use: loading certificates takes a while
-            self._http = httpx.AsyncClient(base_url=self.url, timeout=TIMEOUT_SECONDS)
+            secure = not self.url.startswith("http:")
+            self._http = httpx.AsyncClient(base_url=self.url, timeout=TIMEOUT_SECONDS, verify=secure)
         answer = await self._http.get(request.path, params=dict(request.query))
         try:
             if answer.is_error:

@@ -4,6 +4,7 @@ A package takes the sections that it needs. Durations are set as `…_seconds`, 
 derived. Sizes are set as `…_bytes`.
 """
 
+from k2stream.settings.agreement import AgreementSettings
 from k2stream.settings.candles import CandleSettings
 from k2stream.settings.feeds import FeedSettings
 from k2stream.settings.kafka import KafkaSettings
@@ -16,6 +17,7 @@ from k2stream.settings.variables import make, replace, value_of
 from k2stream.settings.worker import WorkerSettings
 
 __all__ = [
+    "AgreementSettings",
     "CandleSettings",
     "ClickHouseSettings",
     "FeedSettings",

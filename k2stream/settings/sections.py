@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from k2stream.settings.agreement import AgreementSettings
 from k2stream.settings.candles import CandleSettings
 from k2stream.settings.feeds import FeedSettings
 from k2stream.settings.kafka import KafkaSettings
@@ -26,6 +27,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     candles: CandleSettings = CandleSettings()
     sinks: SinkSettings = SinkSettings()
     maintenance: MaintenanceSettings = MaintenanceSettings()
+    agreement: AgreementSettings = AgreementSettings()
     worker: WorkerSettings = WorkerSettings()
     service: ServiceSettings = ServiceSettings()
     secret_files: Mapping[str, str] = msgspec.field(default_factory=dict)

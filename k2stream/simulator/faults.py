@@ -46,7 +46,11 @@ class FaultKind(StrEnum):
     RATE = "rate"  # the next `count` requests get the exchange's rate-limit error
     TAKE_AWAY = "take_away"  # the exchange ends the subscription of `symbol`
 
-    REST = "rest"  # requests for past trades get 503 for `seconds`
+    REST = "rest"  # REST requests get 503 for `seconds`
+    TOO_MANY = "too_many"  # REST requests get the exchange's rate-limit answer for `seconds`
+    SLOW = "slow"  # the next `count` REST requests are answered after `seconds`
+    WRONG_KLINE = "wrong_kline"  # one field of the next `count` klines (of `symbol`) is wrong, and stays so
+    MISSING_KLINE = "missing_kline"  # the next `count` klines (of `symbol`) are left out, and stay so
 
 
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from k2stream.simulator.assets import Style
 from k2stream.simulator.rest.answers import RestAnswer
+from k2stream.simulator.rest.klines import PastKlines
 from k2stream.simulator.rest.past import PastOrders
 from k2stream.simulator.wire import Dialect
 
@@ -26,6 +27,9 @@ class Protocol:
 
     too_many: RestAnswer
     """The answer to requests beyond that."""
+
+    klines: Mapping[str, Callable[[PastKlines, Mapping[str, str]], RestAnswer]] = field(default_factory=dict)
+    """Handlers of its own candles, by path."""
 
     share: float = 1.0
     """Share of all trades, relative to the other exchanges."""

@@ -15,6 +15,7 @@ from websockets.http11 import Request, Response
 from k2stream.simulator.faults import Fault, FaultKind, Faults
 from k2stream.simulator.market import Market, Order
 from k2stream.simulator.protocol import Protocol
+from k2stream.simulator.rest.klines import PastKlines
 from k2stream.simulator.rest.past import PastOrders
 from k2stream.simulator.rest.server import Rest
 from k2stream.simulator.wire import Dialect, Message, Subscriber
@@ -69,8 +70,10 @@ class SimulatedVenue:
         self._refuse_until = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: Server | None = None
+        symbols = list(symbols)
         self._past = PastOrders(symbols)
-        self.rest = Rest(protocol, self._past)
+        self._klines = PastKlines(symbols, now_us(), now_us, self._count_kline)
+        self.rest = Rest(protocol, self._past, self._klines)
 
     async def start(self, host: str, port: int) -> Self:
         """Listen; port 0 takes a free one, and the REST server always does."""
@@ -125,6 +128,7 @@ class SimulatedVenue:
             )
             self._dialect.remember(orders)
             self._past.add(orders)
+            self._klines.add(orders)
             self._on_orders(self.name, orders)
         if now_us < self._silent_until:
             return
@@ -143,8 +147,11 @@ class SimulatedVenue:
                 self._silent_until = until
             case FaultKind.REFUSE:
                 self._refuse_until = until
-            case FaultKind.REST:
-                self.rest.fail(fault.seconds)
+            case FaultKind.REST | FaultKind.TOO_MANY | FaultKind.SLOW:
+                self.rest.disturb(fault)
+            case FaultKind.WRONG_KLINE | FaultKind.MISSING_KLINE:
+                self._klines.disturb(fault.kind, fault.symbol, fault.count)
+                return
             case FaultKind.ABORT:
                 for client in self.clients:
                     client.socket.transport.abort()
@@ -168,6 +175,9 @@ class SimulatedVenue:
                 self.faults.ask(fault)
                 return
         self.faults.count_applied(fault.kind)
+
+    def _count_kline(self, kind: str, **details: Any) -> None:
+        self.faults.count_applied(FaultKind(kind), **details)
 
     def _take_away(self, symbol: str) -> None:
         now_us = self._now_us()

@@ -252,3 +252,15 @@ WHERE opened BETWEEN toUnixTimestamp64Milli(toDateTime64(greatest(${since}, now(
                  AND toUnixTimestamp64Milli(toDateTime64(${settled}, 3)) - 60000
     AND t.processed < ${settled} AND c.at_offset <= c.held_offset
     AND (t.trades != c.trades OR t.volume != c.volume OR t.taker != c.taker OR t.high != c.high OR t.low != c.low);
+
+-- check: kline_checks | what was compared with an exchange's kline is a final candle, in that revision or an older one
+SELECT k.exchange AS exchange, k.canonical_symbol AS canonical_symbol, k.timeframe AS timeframe, k.open_time AS open_time,
+       k.revision AS compared, o.revision AS stored, o.final AS final
+FROM ${database}.kline_checks AS k
+LEFT JOIN
+(
+    SELECT exchange, canonical_symbol, timeframe, open_time, revision, final FROM ${database}.ohlcv_view
+    WHERE (exchange, canonical_symbol, timeframe, open_time) IN
+        (SELECT exchange, canonical_symbol, timeframe, open_time FROM ${database}.kline_checks WHERE checked_time >= ${since})
+) AS o USING (exchange, canonical_symbol, timeframe, open_time)
+WHERE k.checked_time BETWEEN ${since} AND ${settled} AND (NOT o.final OR o.revision < k.revision);

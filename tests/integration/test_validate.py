@@ -15,7 +15,7 @@ import pytest_asyncio
 from k2stream import settings
 from k2stream.clickhouse.destination import ClickHouse, connect
 from k2stream.delivery.progress import SinkPosition, SourcePartition
-from k2stream.layers import bronze, gold, silver
+from k2stream.layers import bronze, gold, kline_checks, silver
 from k2stream.layers.schema import UTC_MICROSECONDS
 from k2stream.model.candle import TIMEFRAMES
 from k2stream.reconcile import checks
@@ -129,6 +129,15 @@ def traded():
 TRADES = traded()
 
 
+def compared(made):
+    """What was found for the candles of a timeframe, two minutes after each opened."""
+    names = ("exchange", "symbol", "canonical_symbol", "timeframe", "open_time", "revision")
+    nothing: dict[str, list[str]] = {"fields": [], "ours": [], "theirs": []}
+    for row in made:
+        checked = {"status": "equal", "reason": "", "checked_time": row["open_time"] + timedelta(minutes=2)}
+        yield {name: row[name] for name in names} | checked | nothing
+
+
 @contextmanager
 def filled(stack, name):
     """Settings, a client and the store of a database with what TRADES make in every layer."""
@@ -149,6 +158,8 @@ def filled(stack, name):
         store.write(silver.ROUTE, batch(piece(silver.ROUTE, list(canonicals), first=first)))
         for timeframe, route in GOLD.items():
             store.write(route, batch(piece(route, list(candles(canonicals, timeframe)), first=first)))
+        checked = list(compared(candles(canonicals, "1m")))
+        store.write(kline_checks.ROUTE, batch(piece(kline_checks.ROUTE, checked, first=first)))
         marks[f"{exchange}:0"] = len(rows) - 1
     store.open(
         {("silver_trades", SourcePartition(silver.ROUTE.topic, 0)): SinkPosition(len(marks) * 1000, marks)}
@@ -217,6 +228,7 @@ FOUND = {
     "candle_rollup": 1 + 5 + 2,  # the low; the minute in each longer candle; the two quarters
     "candle_windows": 1,
     "candle_volume": 4,  # the side, the trade, the digits, the minute
+    "kline_checks": 1,  # the minute
 }
 
 

@@ -27,7 +27,7 @@ ROWS = (
     "layers web",
     "feed platform delivery tables",
     "certificates",
-    "normalizer candles simulator app",
+    "normalizer candles agreement simulator app",
     "faults worker",
     "avro kafka standing",
     "topics history embedded rest",
@@ -35,7 +35,7 @@ ROWS = (
     "exchanges deadletter",
     "batch columnar",
     "metrics plugins extras",
-    "model rolling histogram resources proxies",
+    "model rolling histogram resources proxies backoff",
 )
 """From the top to the ground."""
 

@@ -28,6 +28,11 @@ def history(name):
     return past and BUILT_IN[name].rest_url and ((past.by_id and past.newest) or past.by_time)
 
 
+def klines(name):
+    found = BUILT_IN[name].klines
+    return found and found.timeframes and protocols.for_exchange(name).klines
+
+
 def bronze(name):
     native = BUILT_IN[name].native
     made = f".bronze_trades_{name}\n" in MIGRATIONS and f"    '{name}'" in MIGRATIONS
@@ -59,6 +64,7 @@ def row(name):
 PARTS = {
     value: "1. its value: k2stream/exchanges/NAME.py, a line in __init__.py; a lower-case word for a name",
     history: "2. its past trades: `history`, k2stream/exchanges/rest/NAME.py",
+    klines: "2. its klines: `klines`, k2stream/exchanges/rest/NAME.py, and PROTOCOL.klines that serve them",
     bronze: "3. `native`, and its `bronze_view` for k2 validate; a migration is not needed",
     symbols: "4. its symbols: config/instruments.yaml",
     servers: "5. its simulated servers: PROTOCOL in k2stream/simulator/protocols/NAME.py, REST included",
@@ -88,5 +94,5 @@ def test_an_exchange_has_all_its_parts(name):
 def test_what_is_lacking_is_named(monkeypatch):
     monkeypatch.setitem(BUILT_IN, "tulip", BUILT_IN["binanceus"])
     found = list(lacking("tulip"))
-    assert [text[0] for text in found] == list("145678")
-    assert "k2stream/simulator/protocols/tulip.py" in found[2]
+    assert [text[0] for text in found] == list("1245678")
+    assert "k2stream/simulator/protocols/tulip.py" in found[3]

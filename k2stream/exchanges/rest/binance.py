@@ -101,7 +101,7 @@ def parse_klines(body: bytes) -> list[Kline]:
     def kline(row: Sequence[Any]) -> Kline:
         time, opened, high, low, close, volume, _, _, count, taker_buy, *_ = row
         started = time if time < MS_END else time // 1000
-        return Kline.of(started, (opened, high, low, close, volume), count, taker_buy)
+        return Kline.from_strings(started, (opened, high, low, close, volume), count, taker_buy)
 
     return answer(_KLINES, body, lambda rows: list(map(kline, rows)))
 

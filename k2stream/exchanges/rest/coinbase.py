@@ -126,7 +126,7 @@ def parse_candles(body: bytes) -> list[Kline]:
     """Parse candles, which arrive newest first; the exchange does not say how many trades they have."""
 
     def kline(row: _Candle) -> Kline:
-        return Kline.of(int(row.start) * 1000, (row.open, row.high, row.low, row.close, row.volume))
+        return Kline.from_strings(int(row.start) * 1000, (row.open, row.high, row.low, row.close, row.volume))
 
     return answer(_CANDLES, body, lambda said: sorted(map(kline, said.candles)))
 

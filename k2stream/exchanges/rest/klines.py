@@ -31,7 +31,9 @@ class Kline(NamedTuple):
     taker_buy_volume: Decimal | None = None
 
     @classmethod
-    def of(cls, open_time: int, amounts: Iterable[str], count: int | None = None, taker: str = "") -> Kline:
+    def from_strings(
+        cls, open_time: int, amounts: Iterable[str], count: int | None = None, taker: str = ""
+    ) -> Kline:
         """From the literal digits of open, high, low, close and volume, and of the taker's buys if told."""
         opened, high, low, close, volume = map(Decimal, amounts)
         return cls(open_time, opened, high, low, close, volume, count, Decimal(taker) if taker else None)

@@ -87,7 +87,7 @@ def parse_ohlc(body: bytes) -> list[Kline]:
 
     def kline(row: Sequence[Any]) -> Kline:
         time, opened, high, low, close, _, volume, count = row
-        return Kline.of(time * 1000, (opened, high, low, close, volume), count)
+        return Kline.from_strings(time * 1000, (opened, high, low, close, volume), count)
 
     def read(said: _Answer) -> list[Kline]:
         return list(map(kline, _OHLC.decode(_rows(said))))

@@ -16,6 +16,7 @@ from k2stream.simulator.denials import Denials
 from k2stream.simulator.market import Order
 from k2stream.simulator.protocol import Protocol
 from k2stream.simulator.rest.answers import RestAnswer, array
+from k2stream.simulator.rest.klines import PastKlines
 from k2stream.simulator.rest.past import PastOrders
 from k2stream.simulator.wire import Message, Subscriber
 
@@ -162,7 +163,7 @@ def _error(code: int, text: str, number: int | None = None) -> Message:
     return Message(json.dumps(body, separators=(",", ":")).encode())
 
 
-# REST: historicalTrades and aggTrades.
+# REST: historicalTrades, aggTrades and klines.
 
 T = TypeVar("T")
 
@@ -208,6 +209,23 @@ def agg_trades(past: PastOrders, query: Mapping[str, str]) -> RestAnswer:
     )
 
 
+def klines(past: PastKlines, query: Mapping[str, str]) -> RestAnswer:
+    """At most `limit` klines that start from `startTime` to `endTime`, in ms."""
+    symbol, minutes, limit = query.get("symbol", ""), _MINUTES[query["interval"]], int(query["limit"])
+    if symbol not in past:
+        return _UNKNOWN
+    found = past.windows(symbol, minutes, int(query["startTime"]), int(query["endTime"]))
+    return array(
+        f'[{item.start_ms},"{item.open:.8f}","{item.high:.8f}","{item.low:.8f}","{item.close:.8f}",'
+        f'"{item.volume:.8f}",{item.end_ms - 1},"{item.quote:.8f}",{item.count},"{item.taker_volume:.8f}",'
+        f'"{item.taker_quote:.8f}","0"]'
+        for item in found[: min(1000, limit)]
+    )
+
+
+_MINUTES = {"1m": 1, "3m": 3, "5m": 5, "15m": 15, "30m": 30, "1h": 60, "4h": 240, "1d": 1440}
+
+
 def _asked(
     all_of_them: Iterable[T], query: Mapping[str, str], limit: int, number: Callable[[T], int]
 ) -> Iterable[T]:
@@ -221,6 +239,7 @@ PROTOCOL = Protocol(
     Binance,
     STYLE,
     routes={"/api/v3/historicalTrades": historical_trades, "/api/v3/aggTrades": agg_trades},
+    klines={"/api/v3/klines": klines},
     requests=20,
     too_many=TOO_MANY,
     share=2.0,

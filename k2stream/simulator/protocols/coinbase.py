@@ -15,6 +15,7 @@ from k2stream.simulator.denials import Denials
 from k2stream.simulator.market import Order
 from k2stream.simulator.protocol import Protocol
 from k2stream.simulator.rest.answers import RestAnswer, array
+from k2stream.simulator.rest.klines import PastKlines
 from k2stream.simulator.rest.past import PastOrders
 from k2stream.simulator.wire import Message, Subscriber
 
@@ -162,7 +163,7 @@ def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-# REST: trades of a product.
+# REST: trades and candles of a product.
 
 TOO_MANY = RestAnswer('{"message":"Public rate limit exceeded"}', 429)
 _UNKNOWN = RestAnswer('{"message":"NotFound"}', 404)
@@ -182,10 +183,35 @@ def trades(past: PastOrders, query: Mapping[str, str]) -> RestAnswer:
     )
 
 
+_GRANULARITIES = {
+    "ONE_MINUTE": 1,
+    "FIVE_MINUTE": 5,
+    "FIFTEEN_MINUTE": 15,
+    "THIRTY_MINUTE": 30,
+    "ONE_HOUR": 60,
+    "ONE_DAY": 1440,
+}
+
+
+def candles(past: PastKlines, query: Mapping[str, str]) -> RestAnswer:
+    """The candles of Advanced Trade that start from `start` to `end`, in seconds, newest first."""
+    product, minutes = query["product"], _GRANULARITIES[query["granularity"]]
+    if product not in past:
+        return _UNKNOWN
+    found = past.windows(product, minutes, int(query["start"]) * 1000, int(query["end"]) * 1000)
+    rows = array(
+        f'{{"start":"{item.start_ms // 1000}","low":"{item.low:f}","high":"{item.high:f}",'
+        f'"open":"{item.open:f}","close":"{item.close:f}","volume":"{item.volume:f}"}}'
+        for item in reversed(found[-min(350, int(query["limit"])) :])
+    )
+    return RestAnswer(f'{{"candles":{rows.text}}}')
+
+
 PROTOCOL = Protocol(
     Coinbase,
     STYLE,
     routes={"/products/{product}/trades": trades},
+    klines={"/api/v3/brokerage/market/products/{product}/candles": candles},
     requests=50,
     too_many=TOO_MANY,
 )

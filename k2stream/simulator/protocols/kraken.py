@@ -11,7 +11,8 @@ from k2stream.simulator.assets import Style
 from k2stream.simulator.denials import Denials
 from k2stream.simulator.market import Order
 from k2stream.simulator.protocol import Protocol
-from k2stream.simulator.rest.answers import RestAnswer
+from k2stream.simulator.rest.answers import RestAnswer, array
+from k2stream.simulator.rest.klines import PastKlines
 from k2stream.simulator.rest.past import PastOrders, PastTrade
 from k2stream.simulator.wire import Message, Subscriber
 
@@ -145,7 +146,7 @@ def _event(**fields: Any) -> Message:
     return Message(json.dumps(fields, separators=(",", ":")).encode())
 
 
-# REST: Trades. Times have more digits than over WebSocket, and are JSON numbers.
+# REST: Trades and OHLC. Times of trades have more digits than over WebSocket, and are JSON numbers.
 
 TOO_MANY = RestAnswer('{"error":["EAPI:Rate limit exceeded"]}')
 _UNKNOWN = RestAnswer('{"error":["EQuery:Unknown asset pair"]}')
@@ -172,10 +173,26 @@ def _row(timed: tuple[int, PastTrade]) -> str:
     return f'["{order.price}","{quantity}",{seconds},"{side}","{kind}","",{number}]'
 
 
+def ohlc(past: PastKlines, query: Mapping[str, str]) -> RestAnswer:
+    """The newest 720 klines that start after `since`, in seconds; the last one is open."""
+    pair, minutes, since = query.get("pair", ""), int(query["interval"]), int(query.get("since", 0))
+    if pair not in past:
+        return _UNKNOWN
+    found = past.windows(pair, minutes, since * 1000 + 1, 2**53)[-720:]
+    rows = array(
+        f'[{item.start_ms // 1000},"{item.open:.5f}","{item.high:.5f}","{item.low:.5f}","{item.close:.5f}",'
+        f'"{item.quote / item.volume:.5f}","{item.volume:.8f}",{item.count}]'
+        for item in found
+    )
+    last = found[-2].start_ms // 1000 if len(found) > 1 else since
+    return RestAnswer(f'{{"error":[],"result":{{"{pair}":{rows.text},"last":{last}}}}}')
+
+
 PROTOCOL = Protocol(
     Kraken,
     STYLE,
     routes={"/0/public/Trades": trades},
+    klines={"/0/public/OHLC": ohlc},
     requests=10,
     too_many=TOO_MANY,
 )

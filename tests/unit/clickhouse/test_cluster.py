@@ -28,7 +28,7 @@ def test_each_table_is_replicated_and_reached_by_its_own_name():
         assert re.search(r"^ENGINE = ReplicatedReplacingMergeTree(\(\w+\))?$", local, re.MULTILINE)
         assert "non_replicated" not in local
         assert f"AS {table}_local" in distributed and "ENGINE = Distributed('main', k2, " in distributed
-    assert len(tables) == 12
+    assert len(tables) == 13
 
 
 def test_a_shard_follows_from_what_collapses():

@@ -6,9 +6,9 @@ from itertools import pairwise
 import pytest
 
 from k2stream import exchanges
+from k2stream.backoff import Backoff
 from k2stream.exchanges.spec import Answer, Subscription
 from k2stream.feed import asking
-from k2stream.feed.backoff import Backoff
 from k2stream.feed.subscriptions import Subscriptions
 from k2stream.model.instrument import Instrument
 

@@ -10,13 +10,15 @@ import pytest
 from faust.types import TP
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import to_builtins
 
 from k2stream import exchanges, faults, topics
 from k2stream.avro import registry, wire
 from k2stream.batch import RecordBatch
 from k2stream.delivery.route import OFFSET, beyond, stored
 from k2stream.exchanges import raw
-from k2stream.layers import bronze, gold, silver
+from k2stream.layers import bronze, gold, kline_checks, silver
+from k2stream.model.kline_checks import Agreement, KlineCheck
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TRADE_ID, CANDLE_ID = 7001, 7002
@@ -252,3 +254,33 @@ def test_gold_is_what_fastavro_wrote_and_merges_to_the_highest_revision():
 def test_beyond_an_offset():
     rows = bronze.ROUTES[1].columns(batch(topics.raw("kraken"), raw_values("kraken")))
     assert [len(beyond(rows, offset)) for offset in (-1, 99, 100, 101, 500)] == [2, 2, 1, 0, 0]
+
+
+def test_comparisons_with_klines_keep_every_field_and_what_is_none_is_refused():
+    check = KlineCheck(
+        exchange="kraken",
+        symbol="XBT/USD",
+        canonical_symbol="BTC/USD",
+        timeframe="1m",
+        open_time=1_760_000_040_000,
+        revision=9,
+        status=Agreement.DIFFERENT,
+        checked_time=1_760_000_160_000_001,
+        fields=("close", "volume"),
+        ours=("1.5", "3"),
+        theirs=("1.50000001", "4"),
+    )
+    fields = to_builtins(check)
+    values = [json.dumps(fields | more).encode() for more in ({}, {"reason": "why"})]
+    rows = stored(kline_checks.columns(batch(topics.KLINE_CHECKS, values))).to_pylist()
+    assert [row["reason"] for row in rows] == ["", "why"]
+    assert rows[0]["open_time"] == EPOCH + timedelta(milliseconds=check.open_time)
+    assert rows[0]["checked_time"] == EPOCH + timedelta(microseconds=check.checked_time)
+    kept = {name: rows[0][name] for name in ("status", "revision", "fields", "ours", "theirs", "timeframe")}
+    assert kept == {
+        "status": "different", "revision": 9, "timeframe": "1m",
+        "fields": ["close", "volume"], "ours": ["1.5", "3"], "theirs": ["1.50000001", "4"],
+    }  # fmt: skip
+    for bad in (b"{}", b"", values[0].replace(b"1760000040000", b"-1")):
+        with pytest.raises(ValueError):
+            kline_checks.columns(batch(topics.KLINE_CHECKS, [bad]))

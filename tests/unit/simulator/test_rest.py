@@ -186,7 +186,7 @@ async def test_rest_fails_on_request_and_recovers(simulate):
     simulator.inject(Fault(exchange="kraken", kind=FaultKind.REST, seconds=60))
     with pytest.raises(HistoryError, match="HTTP 503"):
         await ask(simulator, "kraken", request)
-    simulator.venues["kraken"].rest.fail(0)
+    simulator.venues["kraken"].rest.disturb(Fault(exchange="kraken", kind=FaultKind.REST, seconds=0))
     await ask(simulator, "kraken", request)
     assert simulator.stats()["exchanges"]["kraken"]["faults"] == {"rest": 1}
 

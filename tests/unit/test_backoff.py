@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from k2stream.feed.backoff import Backoff
+from k2stream.backoff import Backoff
 
 
 def test_ranges_double_up_to_the_cap():

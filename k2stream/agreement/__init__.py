@@ -1,0 +1,1 @@
+"""Compares final candles with the exchanges' own klines; it reports, and changes no candle."""
