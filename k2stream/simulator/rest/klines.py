@@ -81,8 +81,8 @@ class SimulatedKline:
 class PastKlines:
     """The klines of each symbol, from the first whole window of the market on.
 
-    `began_us` is the start of the market, `now_us` its clock, both in µs since 1970. `count_applied(kind, **details)`
-    is called once for each kline that is made wrong or left out; it stays so.
+    `began_us` is the start of the market, `now_us` its clock, both in µs since 1970. A kline that is made
+    wrong or left out stays so; `count_applied(kind, **details)` is called for it once.
     """
 
     def __init__(
