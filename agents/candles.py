@@ -24,6 +24,7 @@ from k2stream.model.candle import TIMEFRAMES
 from k2stream.service.application import create
 from k2stream.service.server import Server
 from k2stream.service.sources import Sources
+from k2stream.service.workers import WorkerStates
 from k2stream.settings import current
 from k2stream.tables import ohlcv
 from k2stream.web.candles import CandleReader
@@ -75,7 +76,7 @@ past = candle_history(settings.candles, *tiers)
 reader = CandleReader(health, past, settings.candles.settled_ms, lambda: clock.now_us() // 1000)
 add_pages(app, tables, worker.partitions, listed, settings, health, reader)
 lookup = CandleLookup(app, tables, worker.partitions, reader, settings.kafka)
-sources = Sources(settings, listed, lookup, health, lambda: is_ready(app))
+sources = Sources(settings, listed, lookup, health, lambda: is_ready(app), WorkerStates(settings))
 server = Server(create(sources), settings.service.bind, settings.service.port)
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,15 +13,12 @@ from rich.live import Live
 
 from k2stream import instruments
 from k2stream.commands import options
-from k2stream.commands.views.platform import Snapshot, render
-from k2stream.kafka.lag import LagReader
+from k2stream.commands.views.platform import render
 from k2stream.model.errors import ConfigError
 from k2stream.platform.running import Running, find
-from k2stream.platform.scrape import Samples, scrape
-from k2stream.settings import Settings, current
+from k2stream.platform.snapshot import watch_status
+from k2stream.settings import current
 from k2stream.web.query import example
-
-_PERIOD = 1.0
 
 
 @click.command()
@@ -56,21 +52,3 @@ async def _show(running: Running, watch: bool, svg: Path | None) -> None:
         if svg:
             console.save_svg(str(svg), title="k2 status")
         return
-
-
-async def watch_status(
-    settings: Settings,
-    urls: Mapping[str, str],
-    memory: Callable[[], Mapping[str, int]] = dict,
-    refused: Callable[[], Mapping[str, str]] = dict,
-) -> AsyncIterator[Snapshot]:
-    """Yield a snapshot each second, with the previous sample for rates."""
-    async with LagReader(settings) as lags:
-        before, then = await scrape(urls), time.monotonic()
-        while True:
-            await asyncio.sleep(_PERIOD)
-            now: Samples = await scrape(urls)
-            clock = time.monotonic()
-            lag, seconds = await lags.lag(), clock - then
-            yield Snapshot(now, before, seconds, lag, memory(), settings.feeds.simulated, refused())
-            before, then = now, clock

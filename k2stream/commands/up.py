@@ -11,9 +11,9 @@ from rich.live import Live
 
 from k2stream import instruments
 from k2stream.commands import options
-from k2stream.commands.status import watch_status
 from k2stream.commands.views.platform import render
 from k2stream.platform.platform import Platform, Simulation
+from k2stream.platform.snapshot import watch_status
 from k2stream.settings import Settings, current
 from k2stream.web.query import example
 

@@ -46,3 +46,7 @@ Cursor = Annotated[
     QueryParameter(description="`next` of the last answer (header X-K2-Next), all else repeated as it was."),
 ]
 Final = Annotated[bool, QueryParameter(description="Only final candles, which change no more by trades.")]
+ExchangeFilter = Annotated[str | None, QueryParameter(name="exchange", description="Only this exchange.")]
+SymbolFilter = Annotated[
+    str | None, QueryParameter(name="symbol", description="Only this symbol, in any common spelling.")
+]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from k2stream.history.reader import CandleAnswer
 from k2stream.history.timeframes import Timeframe
 from k2stream.model.instrument import Instrument, Instruments
+from k2stream.platform.snapshot import Snapshot
+from k2stream.service.overview import Overview
 from k2stream.settings import Settings
 from k2stream.web.health import FeedHealth
 from k2stream.web.query import Query
@@ -22,6 +24,21 @@ class Candles(Protocol):
         ...
 
 
+class Workers(Protocol):
+    """Reads the state of all workers."""
+
+    async def read(self) -> Snapshot | None:
+        """The newest state; None if no workers are known. Raises RequestError."""
+        ...
+
+
+class NoWorkers:
+    """Where the workers are not known."""
+
+    async def read(self) -> None:
+        """Nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """What routes read from; `is_ready` says whether the worker's tables are recovered."""
@@ -31,6 +48,13 @@ class Sources:
     candles: Candles
     health: FeedHealth
     is_ready: Callable[[], bool]
+    workers: Workers = field(default_factory=NoWorkers)
+    overview: Overview = field(init=False)
+    """All symbols at a glance."""
+
+    def __post_init__(self) -> None:
+        """Look at the symbols through the same candles and health."""
+        object.__setattr__(self, "overview", Overview(self.instruments, self.candles, self.health))
 
     @property
     def simulated(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import aclosing
@@ -16,6 +15,8 @@ from k2stream.kafka.follow import from_beginning
 from k2stream.model.certificate import FeedSpan
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.settings import KafkaSettings
+from k2stream.web.ledger import FeedLedger
+from k2stream.web.spans import Spans
 
 logger = logging.getLogger(__name__)
 
@@ -24,32 +25,6 @@ Healthy = Callable[[int, int], bool | None]
 
 _LOST = (EventKind.GAP, EventKind.LOST_FRAMES, EventKind.EXPIRED)
 _DOWN = (EventKind.DISCONNECTED, EventKind.SILENCE, EventKind.REFUSED, EventKind.WITHDRAWN)
-
-
-class Spans:
-    """Disjoint time spans, both ends included."""
-
-    def __init__(self) -> None:
-        self._starts: list[int] = []
-        self._ends: list[int] = []
-
-    def add(self, start: int, end: int) -> None:
-        """Add a span, merging it with the spans that it touches."""
-        first, last = bisect_left(self._ends, start), bisect_right(self._starts, end)
-        if first < last:
-            start, end = min(start, self._starts[first]), max(end, self._ends[last - 1])
-        self._starts[first:last] = [start]
-        self._ends[first:last] = [end]
-
-    def meet(self, start: int, end: int) -> bool:
-        """Whether a span overlaps [start, end)."""
-        return bisect_left(self._ends, start) < bisect_left(self._starts, end)
-
-    def within(self, start: int, end: int) -> list[tuple[int, int]]:
-        """The parts of the spans from `start` to `end`, both included."""
-        some = slice(bisect_left(self._ends, start), bisect_right(self._starts, end))
-        found = zip(self._starts[some], self._ends[some], strict=True)
-        return [(max(first, start), min(last, end)) for first, last in found]
 
 
 _Ids = tuple[str, str, str, int, int | None, int | None]
@@ -68,6 +43,7 @@ class FeedHealth:
 
     def __init__(self) -> None:
         self.ready = False
+        self.ledger = FeedLedger()
         self._known_since = 0
         self._bad: defaultdict[tuple[str, str], Spans] = defaultdict(Spans)
         # `_down`: since when each symbol is down, by exchange. `_again`: symbols that came up before their
@@ -78,6 +54,7 @@ class FeedHealth:
 
     def add(self, event: FeedEvent) -> None:
         """Apply a feed event."""
+        self.ledger.add(event)
         if event.kind in (EventKind.CONNECTED, EventKind.SUBSCRIBED):
             # A killed worker reports no disconnect: the span starts at its last sign of life (`since`).
             if event.since < event.time:

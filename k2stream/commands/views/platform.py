@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
-from dataclasses import dataclass, field
+from collections.abc import Set
 from decimal import Decimal
 
 from rich.console import Group, RenderableType
@@ -15,28 +14,10 @@ from k2stream import topics
 from k2stream.layers.table import TABLES
 from k2stream.model.roles import Role
 from k2stream.platform.scrape import Samples
+from k2stream.platform.snapshot import LATENCY, Snapshot
 
 _MS = 1_000
 _MB = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The data shown: current and earlier metrics, lag by group and topic, memory by process in bytes."""
-
-    now: Samples
-    before: Samples
-    seconds: float  # between the two samples
-    lag: Mapping[str, Mapping[str, int]]
-    memory: Mapping[str, int]
-    simulated: bool
-    refused: Mapping[str, str] = field(default_factory=dict)  # message by worker
-
-    def rate(self, name: str, **labels: str) -> float:
-        """Growth of a counter per second, between the two samples."""
-        return max(self.now.get(name, **labels) - self.before.get(name, **labels), 0) / max(
-            self.seconds, 1e-9
-        )
 
 
 def render(snapshot: Snapshot, example: str) -> RenderableType:
@@ -155,6 +136,6 @@ def _sink_rows(samples: Samples, tables: Set[str], metric: str = "k2_sink_rows_t
 def _latency(samples: Samples, to: str) -> tuple[str, str]:
     shown = []
     for share in (0.5, 0.99):
-        seconds = samples.quantile("k2_latency_last_minute_seconds", share, to=to)
+        seconds = samples.quantile(LATENCY, share, to=to)
         shown.append("" if seconds is None else f"{seconds * _MS:,.0f} ms")
     return shown[0], shown[1]

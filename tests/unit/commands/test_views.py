@@ -7,11 +7,12 @@ from typing import Any
 from rich.console import Console
 
 from k2stream.commands.views.candles import candle_table
-from k2stream.commands.views.platform import Snapshot, _price, render
+from k2stream.commands.views.platform import _price, render
 from k2stream.commands.views.rows import rows_shown
 from k2stream.history.timeframes import timeframe
 from k2stream.model.instrument import Instrument
 from k2stream.platform.scrape import Labels, Samples
+from k2stream.platform.snapshot import Snapshot
 
 BTC = Instrument("binance", "BTCUSDT", "BTC/USDT")
 

@@ -24,9 +24,14 @@ def listed():
 
 
 @pytest.fixture
-async def client(stored, listed):
-    health = FeedHealth()
-    health.ready = True
+def health():
+    made = FeedHealth()
+    made.ready = True
+    return made
+
+
+@pytest.fixture
+async def client(stored, listed, health):
     app: Any = create(Sources(make(simulated=True), listed, stored, health, lambda: True))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as made:

@@ -16,8 +16,9 @@ from k2stream.model.candle import Candle
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.model.instrument import Instrument, Instruments
 from k2stream.web import render
-from k2stream.web.health import FeedHealth, Spans
+from k2stream.web.health import FeedHealth
 from k2stream.web.query import Query
+from k2stream.web.spans import Spans
 
 BTC = Instrument("kraken", "XBT/USD", "BTC/USD")
 FRAME = timeframe("1m")

@@ -1,0 +1,133 @@
+"""What happened to the feeds, by exchange: from the same events as their health."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from k2stream.model.events import EventKind, FeedEvent
+from k2stream.web.spans import Spans
+
+MOST_GAPS = 10_000
+"""Gaps that are kept per exchange; older ones are forgotten."""
+
+DAY_US = 86_400_000_000
+
+_LOSSES = (EventKind.GAP, EventKind.JUMP, EventKind.LOST_FRAMES, EventKind.EXPIRED)
+_DOWN = (EventKind.DISCONNECTED, EventKind.SILENCE)
+
+_Ids = tuple[str, str, int, int | None, int | None]
+
+
+@dataclass(slots=True)
+class Gap:
+    """Trades that did not arrive; times in µs. `filled` counts those fetched later, None: not asked yet.
+
+    `first_missing` and `last_missing` are ids; None for frames that were lost, and records that expired. A
+    jump is of an exchange whose ids may skip: perhaps nothing was missing.
+    """
+
+    kind: str
+    exchange: str
+    symbol: str
+    time: int
+    since: int
+    first_missing: int | None
+    last_missing: int | None
+    detail: str
+    filled: int | None = None
+    filled_at: int | None = None
+
+
+@dataclass(slots=True)
+class Feed:
+    """The state of an exchange's feed: whether it is connected, and since when (µs)."""
+
+    connected: bool | None = None
+    since: int = 0
+    last_event: int = 0
+    reconnects: int = 0
+    detail: str = ""
+
+
+class FeedLedger:
+    """The state, gaps, outages and repetitions of each feed."""
+
+    def __init__(self) -> None:
+        self.feeds: defaultdict[str, Feed] = defaultdict(Feed)
+        self._gaps: defaultdict[str, deque[Gap]] = defaultdict(lambda: deque(maxlen=MOST_GAPS))
+        self._open: dict[tuple[str, _Ids], Gap] = {}
+        self._down: defaultdict[tuple[str, str], Spans] = defaultdict(Spans)
+        self._since: dict[tuple[str, str], int] = {}
+        self._duplicates: Counter[tuple[str, str, int]] = Counter()
+
+    def add(self, event: FeedEvent) -> None:
+        """Apply a feed event."""
+        feed = self.feeds[event.exchange]
+        feed.last_event = max(feed.last_event, event.time)
+        if event.kind in (EventKind.CONNECTED, EventKind.SUBSCRIBED):
+            self._up(feed, event)
+        elif event.kind in (*_DOWN, EventKind.REFUSED, EventKind.WITHDRAWN):
+            self._went_down(feed, event)
+        elif event.kind in _LOSSES:
+            self._lost(event)
+        elif event.kind is EventKind.BACKFILLED:
+            if gap := self._open.pop((event.exchange, _ids(event)), None):
+                gap.filled, gap.filled_at = event.count, event.time
+        elif event.kind is EventKind.DUPLICATE:
+            self._duplicates[event.exchange, event.symbol, event.time // DAY_US] += max(event.count, 1)
+
+    def _up(self, feed: Feed, event: FeedEvent) -> None:
+        key = event.exchange, event.symbol
+        began = self._since.pop(key, event.since)
+        if 0 < began < event.time:
+            self._down[key].add(began, event.time)
+        if not event.symbol:
+            feed.reconnects += feed.connected is not None
+            feed.connected, feed.since, feed.detail = True, event.time, ""
+
+    def _went_down(self, feed: Feed, event: FeedEvent) -> None:
+        self._since.setdefault((event.exchange, event.symbol), event.since or event.time)
+        if not event.symbol and feed.connected is not False:
+            feed.connected, feed.since, feed.detail = False, event.time, event.detail
+
+    def _lost(self, event: FeedEvent) -> None:
+        gap = Gap(
+            event.kind.value,
+            event.exchange,
+            event.symbol,
+            event.time,
+            event.since or event.time,
+            event.first_missing,
+            event.last_missing,
+            event.detail,
+        )
+        self._gaps[event.exchange].append(gap)
+        self._open[event.exchange, _ids(event)] = gap
+        if len(self._open) > MOST_GAPS:
+            del self._open[next(iter(self._open))]
+
+    def gaps(self, exchange: str = "", symbol: str = "") -> Iterator[Gap]:
+        """Gaps, the newest first, of all or of one exchange and native symbol."""
+        names = [exchange] if exchange else list(self._gaps)
+        found = (gap for name in names for gap in self._gaps.get(name, ()) if symbol in ("", gap.symbol))
+        return iter(sorted(found, key=lambda gap: gap.time, reverse=True))
+
+    def down_within(self, exchange: str, symbol: str, start: int, end: int) -> int:
+        """How long (µs) the feed of a native symbol was down in [start, end), as far as events tell."""
+        spans = Spans()
+        for name in ("", symbol):
+            for span in self._down.get((exchange, name), ()):
+                spans.add(*span)
+            if (since := self._since.get((exchange, name))) is not None and since < end:
+                spans.add(since, end)
+        return spans.covered(start, end)
+
+    def duplicates(self, exchange: str, symbol: str, day: int) -> int:
+        """How many repeated trades of a native symbol were dropped on a day since 1970 (UTC)."""
+        return self._duplicates[exchange, symbol, day]
+
+
+def _ids(event: FeedEvent) -> _Ids:
+    return event.symbol, event.numbering, event.epoch, event.first_missing, event.last_missing
