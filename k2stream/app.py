@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import shutil
 import socket
 import ssl
 import sys
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import faust
@@ -20,7 +22,7 @@ from k2stream.avro import registry
 from k2stream.batch import TP, BatchApp, batch_app_options, watch_stalls
 from k2stream.kafka.creation import ensure_topics
 from k2stream.model.roles import Role
-from k2stream.settings import KafkaSettings, current
+from k2stream.settings import KafkaSettings, Settings, current
 from k2stream.worker import Worker, report_uncaught
 
 # Pauses after a small and after a larger fetch: one delivery per trade would saturate a core in Faust.
@@ -109,20 +111,36 @@ def create_app(role: str) -> App:
     )
     app.refused_seconds = settings.worker.refused_seconds
     _add_pages(app, role)
+    _measure_process(app, settings)
     if role != "ingest":  # that role consumes no topic
 
         @app.task  # type: ignore[untyped-decorator]
         async def watch_progress() -> None:
             """Restart the worker when partitions with lag make no progress."""
-            await watch_stalls(app, settings.worker.stall_seconds, _measure_stalls)
+            await watch_stalls(app, settings.worker.stall_seconds, _measure_progress)
 
     return app
 
 
-def _measure_stalls(stalls: Mapping[TP, float]) -> None:
+def _measure_progress(stalls: Mapping[TP, float], left: Mapping[TP, int]) -> None:
     metrics.STALLED.clear()
     for tp, seconds in sorted(stalls.items(), key=lambda item: item[1]):
         metrics.STALLED.labels(tp.topic).set(seconds)
+    metrics.CONSUMER_LAG.clear()
+    for topic in {tp.topic for tp in left}:
+        metrics.CONSUMER_LAG.labels(topic).set(sum(left[tp] for tp in left if tp.topic == topic))
+
+
+def _measure_process(app: BatchApp, settings: Settings) -> None:
+    """Values that are read when they are asked for."""
+    metrics.READY.set_function(lambda: is_ready(app))
+    metrics.DISK_FREE.set_function(lambda: _disk_free(settings.local.data_path))
+
+
+def _disk_free(folder: Path) -> int:
+    """Free bytes below a folder, which may not exist yet."""
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    return shutil.disk_usage(there).free
 
 
 def _free_port(host: str) -> int:

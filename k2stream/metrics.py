@@ -64,6 +64,7 @@ SINK_REFILLS = Counter(
     "k2_sink_refills", "Partitions read again because the destination had gone back.", ["table"]
 )
 SINK_SKIPPED = Counter("k2_sink_skipped", "Records that a sink could not read.", ["table"])
+SINK_WRITTEN = Gauge("k2_sink_written_timestamp_seconds", "When a sink last made rows durable.", ["table"])
 SINK_FLUSH = Histogram(
     "k2_sink_flush_seconds", "Time of one durable write.", ["table"], buckets=LATENCY_BUCKETS
 )
@@ -82,6 +83,10 @@ EXPIRED = Counter(
 STALLED = Gauge(
     "k2_stalled_seconds", "How long a partition with lag has made no progress, longest by topic.", ["topic"]
 )
+
+CONSUMER_LAG = Gauge("k2_consumer_lag", "Records of a topic that a worker has yet to acknowledge.", ["topic"])
+READY = Gauge("k2_ready", "1 while a worker has its partitions and its tables are recovered.")
+DISK_FREE = Gauge("k2_disk_free_bytes", "Free bytes below the data folder.")
 
 LATENCY = ColumnHistogram(
     "k2_latency_seconds",

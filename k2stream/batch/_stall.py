@@ -62,7 +62,11 @@ class StallClock:
         return stalls
 
 
-async def watch_stalls(app: BatchApp, limit: float, measure: Callable[[Mapping[TP, float]], None]) -> None:
+Measure = Callable[[Mapping[TP, float], Mapping[TP, int]], None]
+"""Takes the seconds without progress of partitions with work, and the remaining records of all partitions."""
+
+
+async def watch_stalls(app: BatchApp, limit: float, measure: Measure) -> None:
     """Crash the worker, with nothing acknowledged, after `limit` seconds without progress of a partition.
 
     Time counts only while the broker reports the remaining work. If the event loop is blocked for longer than
@@ -77,7 +81,7 @@ async def watch_stalls(app: BatchApp, limit: float, measure: Callable[[Mapping[T
             await asyncio.sleep(period)
             if (work := await _work(app, period)) is not None:
                 stalls = clock.observe(time.monotonic(), work)
-                measure(stalls)
+                measure(stalls, {tp: left for tp, (left, _) in work.items()})
                 stalled = {tp: work[tp].left for tp, seconds in stalls.items() if seconds >= limit}
     finally:
         faulthandler.cancel_dump_traceback_later()

@@ -108,6 +108,7 @@ class Sink:
     def _table(self, route: Route) -> Table:
         if route.table not in self._tables:
             self._tables[route.table] = Table(route, self._policy.max_bytes // 16)
+            metrics.SINK_ERRORS.labels(route.table)  # from 0 on: an increase of what appears is not seen
         return self._tables[route.table]
 
     async def _assign(self, table: Table, partition: SourcePartition, first: int) -> None:

@@ -1,0 +1,75 @@
+"""Alerts fire on real faults, reach a real Alertmanager and a webhook, and resolve when the fault is gone."""
+
+import os
+import signal
+
+import httpx
+import pytest
+
+from tests.watch.servers import until
+
+pytestmark = [pytest.mark.watch, pytest.mark.asyncio(loop_scope="session")]
+
+SECONDS = 60
+
+
+async def inject(platform, **fault):
+    async with httpx.AsyncClient(base_url=platform.control_url) as control:
+        (await control.post("/fault", json=fault)).raise_for_status()
+
+
+async def fires(receiver, name):
+    """Wait until an alert reached the webhook, with its runbook."""
+    receiver.resolved.pop(name, None)
+    await receiver.until(lambda: name in receiver.firing, SECONDS)
+    annotations = receiver.firing[name]["annotations"]
+    assert annotations["runbook_url"] == f"docs/runbooks/{name}.md"
+    assert annotations["summary"]
+
+
+async def resolves(receiver, name):
+    await receiver.until(lambda: name in receiver.resolved, 2 * SECONDS)
+    receiver.firing.pop(name)
+
+
+async def test_nothing_fires_while_all_is_well(watched, platform):
+    async def scraped():
+        async with httpx.AsyncClient(base_url=watched) as client:
+            found = (await client.get("/api/v1/query", params={"query": "up == 1"})).json()
+        return len(found["data"]["result"]) == len(platform.urls)
+
+    await until(scraped, SECONDS)
+    async with httpx.AsyncClient(base_url=watched) as client:
+        alerts = (await client.get("/api/v1/alerts")).json()["data"]["alerts"]
+    assert not [alert for alert in alerts if alert["state"] == "firing"], alerts
+
+
+async def test_dead_letters(watched, platform, receiver):
+    await inject(platform, exchange="binance", kind="garbage", count=3)
+    await fires(receiver, "DeadLettersGrowing")
+    await resolves(receiver, "DeadLettersGrowing")
+
+
+async def test_a_feed_that_is_down(watched, platform, receiver):
+    await inject(platform, exchange="kraken", kind="refuse", seconds=20)
+    await inject(platform, exchange="kraken", kind="abort")
+    await fires(receiver, "FeedDown")
+    await fires(receiver, "FeedSilent")
+    await resolves(receiver, "FeedDown")
+    await resolves(receiver, "FeedSilent")
+
+
+async def test_a_worker_that_ended(watched, platform, receiver):
+    os.kill(platform.workers["normalize"].pid, signal.SIGKILL)
+    await fires(receiver, "WorkerDown")
+    await platform.heal()
+    await resolves(receiver, "WorkerDown")
+
+
+async def test_a_sink_that_stands_still(watched, platform, receiver):
+    os.kill(platform.stack.children["clickhouse"].pid, signal.SIGSTOP)
+    try:
+        await fires(receiver, "SinkBehind")
+    finally:
+        os.kill(platform.stack.children["clickhouse"].pid, signal.SIGCONT)
+    await resolves(receiver, "SinkBehind")
