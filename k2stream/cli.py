@@ -21,6 +21,10 @@ _SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "Run one worker: ingest, normalize, candles, hot, cold or certify.",
         ),
         "simulate": ("k2stream.commands.simulate:simulate_command", "Run simulated exchanges."),
+        "mirror": (
+            "k2stream.commands.mirror:mirror",
+            "Send a past span of an exchange again, as its live feed.",
+        ),
         "reset": ("k2stream.commands.reset:reset", "Delete the data folder of the embedded stack."),
     },
     "Look": {

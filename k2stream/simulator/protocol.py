@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from k2stream.simulator.assets import Style
 from k2stream.simulator.rest.answers import RestAnswer
 from k2stream.simulator.rest.klines import PastKlines
 from k2stream.simulator.rest.past import PastOrders
-from k2stream.simulator.wire import Dialect
+from k2stream.simulator.wire import Dialect, Message, Subscriber
+
+Relay = Callable[[Subscriber, str, Sequence[bytes], int], list[Message]]
+"""Messages of recorded trades of one symbol, whose JSON is as ingested, for a client at a time in µs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +39,6 @@ class Protocol:
 
     ages: Mapping[str, float] = field(default_factory=dict)
     """Durations in seconds that the dialect takes as keywords (e.g. `close_seconds`), with their defaults."""
+
+    relay: Relay | None = None
+    """How recorded trades are sent again; None if they cannot be."""

@@ -21,7 +21,7 @@ ROWS = (
     "__main__",
     "cli",
     "agents commands",
-    "backfill mend export",
+    "backfill mend playback export",
     "replay reconcile dlq service read",
     "clickhouse iceberg",
     "layers web",

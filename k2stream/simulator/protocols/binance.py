@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from k2stream.model.instrument import STREAMS, Instrument
 from k2stream.simulator.assets import Style, decimal
 from k2stream.simulator.denials import Denials
+from k2stream.simulator.framing import framed
 from k2stream.simulator.market import Order
 from k2stream.simulator.protocol import Protocol
 from k2stream.simulator.rest.answers import RestAnswer, array
@@ -33,6 +34,7 @@ _AGG_TRADE = (
     '{"stream":"%s@aggTrade","data":{"e":"aggTrade","E":%d,"s":"%s","a":%d,"p":"%s","q":"%s","f":%d,"l":%d,'
     '"T":%d,"m":%s,"M":true}}'
 )
+
 
 STYLE = Style(price_digits=8, quantity_digits=8)
 
@@ -244,4 +246,5 @@ PROTOCOL = Protocol(
     too_many=TOO_MANY,
     share=2.0,
     ages={"close_seconds": DAY_SECONDS, "ping_seconds": 20.0},
+    relay=framed(b'{"stream":"%b@%b","data":%b}', "e"),
 )

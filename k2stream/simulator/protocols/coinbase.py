@@ -8,6 +8,9 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import groupby
+
+import msgspec
 
 from k2stream.model.instrument import Instrument
 from k2stream.simulator.assets import Style
@@ -24,6 +27,8 @@ HEARTBEAT_US = 1_000_000
 SNAPSHOT_TRADES = 100
 
 _TRADE = '{"product_id":"%s","trade_id":"%d","price":"%s","size":"%s","time":"%s","side":"%s"}'
+
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 STYLE = Style(lot_digits=8)
 
@@ -152,6 +157,19 @@ def _frame(client: Subscriber, channel: str, events: str, now_us: int) -> bytes:
     ).encode()
 
 
+def relay(client: Subscriber, symbol: str, trades: Sequence[bytes], now_us: int) -> list[Message]:
+    """One message of recorded trades, in events of the types that they had."""
+    if not client.wants("market_trades", symbol):
+        return []
+    fields = [_FIELDS.decode(each) for each in trades]
+    events = []
+    for kind, group in groupby(fields, key=lambda each: bytes(each.pop("type"))):
+        listed = b",".join(map(msgspec.json.encode, group))
+        events.append(b'{"type":%b,"trades":[%b]}' % (kind, listed))
+    frame = _frame(client, "market_trades", f"[{b','.join(events).decode()}]", now_us)
+    return [Message(frame, symbol, 0, len(trades))]
+
+
 def iso(time_us: int) -> str:
     """Format a time as Coinbase does."""
     seconds, micros = divmod(time_us, 1_000_000)
@@ -214,4 +232,5 @@ PROTOCOL = Protocol(
     klines={"/api/v3/brokerage/market/products/{product}/candles": candles},
     requests=50,
     too_many=TOO_MANY,
+    relay=relay,
 )

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from k2stream.model.instrument import Instrument
 from k2stream.simulator.assets import Style
 from k2stream.simulator.denials import Denials
@@ -19,6 +21,12 @@ from k2stream.simulator.wire import Message, Subscriber
 HEARTBEAT_US = 1_000_000
 _CONNECTION_ID = 13_262_814_312_735_126_000  # beyond int64, like the real ones
 _HEARTBEAT = Message(b'{"event":"heartbeat"}')
+
+RELAYED = 336
+"""The channel number of recorded trades."""
+
+_FIELDS = ("price", "volume", "time", "side", "orderType", "misc")
+_ROW = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 STYLE = Style(price_digits=5, quantity_digits=8, lot_digits=8)
 
@@ -142,6 +150,17 @@ class Kraken:
         return []
 
 
+def relay(client: Subscriber, symbol: str, trades: Sequence[bytes], now_us: int) -> list[Message]:
+    """One message of recorded trades, if the client has subscribed to their pair."""
+    if not client.wants("trade", symbol):
+        return []
+    rows = b",".join(
+        b"[%b]" % b",".join(bytes(each[name]) for name in _FIELDS) for each in map(_ROW.decode, trades)
+    )
+    pair = json.dumps(symbol).encode()
+    return [Message(b'[%d,[%b],"trade",%b]' % (RELAYED, rows, pair), symbol, 0, len(trades))]
+
+
 def _event(**fields: Any) -> Message:
     return Message(json.dumps(fields, separators=(",", ":")).encode())
 
@@ -195,4 +214,5 @@ PROTOCOL = Protocol(
     klines={"/0/public/OHLC": ohlc},
     requests=10,
     too_many=TOO_MANY,
+    relay=relay,
 )
