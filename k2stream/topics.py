@@ -105,8 +105,12 @@ def written_by_feed(exchange: str) -> tuple[str, ...]:
 
 
 def written_by(role: str) -> tuple[str, ...]:
-    """Topics that role normalize or candles writes and the sinks read; KeyError for other roles."""
-    made = {Role.NORMALIZE: (NORMALIZED,), Role.CANDLES: tuple(map(ohlcv, TIMEFRAMES))}
+    """Topics that role normalize, candles or certify writes and the sinks read; KeyError for other roles."""
+    made = {
+        Role.NORMALIZE: (NORMALIZED,),
+        Role.CANDLES: tuple(map(ohlcv, TIMEFRAMES)),
+        Role.CERTIFY: (CERTIFICATES, KLINE_CHECKS),
+    }
     return made[Role(role)]
 
 

@@ -43,7 +43,7 @@ async def do(settings: Settings, made: MendPlan, tables: dict[str, BatchTable], 
     for todo in made.lifts:
         begin = await lift.lift(settings.kafka, todo, say)
         goals[TP(todo.topic, todo.partition)] = begin, _after(made, TP(todo.topic, todo.partition), begin)
-    for item in made.skips:
+    for item in (*made.skips, *made.rereads):
         goals[item.tp] = item.shown.begin, _after(made, item.tp, item.shown.begin)
     if made.rebuilds:
         keys = await _rebuild(settings, made, tables, say)

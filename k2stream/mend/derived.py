@@ -63,6 +63,8 @@ class DerivedFound:
             yield f"will do: {name} is filled from the beginning of the topic, without what it has"
         for tier, said in self.unseen.items():
             yield f"not looked at: {tier} is unavailable ({said}); mend again when it is back"
+        if self.missing and self.role == Role.CERTIFY:
+            yield "lost by it: what the sinks had not read; candles are certified and compared from now on"
         if self and self.role == Role.NORMALIZE:
             yield "will do: canonical trades are made again from raw records; readers drop those they have"
             yield "lost by it: no trade whose raw record is in Kafka or Iceberg"

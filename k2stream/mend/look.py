@@ -17,7 +17,7 @@ from k2stream.settings import KafkaSettings, Settings
 from k2stream.tables.catalog import catalog
 from k2stream.tables.changelog import load
 
-SOURCES = {role.value: groups.SOURCES[role.group] for role in (Role.NORMALIZE, Role.CANDLES)}
+SOURCES = {role.value: groups.SOURCES[role.group] for role in (Role.NORMALIZE, Role.CANDLES, Role.CERTIFY)}
 """The source topics of the roles whose state can be repaired."""
 
 
@@ -57,9 +57,8 @@ class SourceFound:
 
 async def look(settings: Settings, role: str) -> tuple[list[SourceFound], dict[str, BatchTable]]:
     """Every source partition of a role, and its tables as loaded from their changelogs."""
-    tables = {
-        name: item.table for name, item in catalog(settings).items() if item.table.source in SOURCES[role]
-    }
+    own = {} if role == Role.CERTIFY else catalog(settings)  # the tables of that role name no source
+    tables = {name: item.table for name, item in own.items() if item.table.source in SOURCES[role]}
     async with Reader(settings.kafka, columnar=True) as reader:
         for table in tables.values():
             if await reader.exists(table.changelog_topic_name):
@@ -67,6 +66,7 @@ async def look(settings: Settings, role: str) -> tuple[list[SourceFound], dict[s
         missing = [topic for topic in SOURCES[role] if not await reader.exists(topic)]
     if missing:
         writer = "`k2 mend normalize`" if missing[0] == topics.NORMALIZED else "its writer (`k2 up`)"
+        writer = "`k2 mend candles`" if role == Role.CERTIFY and missing[0] != topics.NORMALIZED else writer
         raise ConfigError(f"topic {missing[0]} does not exist: {writer} creates it")
     counts = {topic.name: topic.partitions for topic in topics.declared(settings.kafka)}
     tps = [TP(topic, number) for topic in SOURCES[role] for number in range(counts[topic])]

@@ -20,6 +20,7 @@ from k2stream.mend.drop import Drop, Reached, drops
 from k2stream.mend.lift import Lift
 from k2stream.mend.look import SOURCES, SourceFound
 from k2stream.mend.positions import judged
+from k2stream.model.roles import Role
 from k2stream.settings import KafkaSettings, Settings
 
 
@@ -34,6 +35,7 @@ class MendPlan:
     lifts: list[Lift] = field(default_factory=list)
     skips: list[SourceFound] = field(default_factory=list)
     fills: dict[TP, range] = field(default_factory=dict)  # offsets that only Iceberg has
+    rereads: list[SourceFound] = field(default_factory=list)
     rebuilds: bool = False
     steps: list[str] = field(default_factory=list)
     losses: list[str] = field(default_factory=list)
@@ -51,6 +53,14 @@ async def plan(
         if wrong:
             made.steps.append("the candle tables are rebuilt from the raw topics, and Iceberg before them")
             made.losses.append("no trade; candles that change are published again, final ones by a revision")
+        return made
+    if role == Role.CERTIFY:
+        made.found = made.rereads = [item for item in wrong if item.refused]
+        made.steps += [
+            f"{item.tp.topic}[{item.tp.partition}]: read from its beginning" for item in made.found
+        ]
+        if made.found:
+            made.losses.append("no candle; those that are read again are certified and compared again")
         return made
     for item in wrong:
         where = f"{item.tp.topic}[{item.tp.partition}]"

@@ -55,11 +55,14 @@ class UnknownSchema(BadData, LookupError):
 
 def mending(topic: str, reader: str) -> str:
     """The command that repairs a position in a topic; `reader` is a role, or a sink's table."""
+    reports = topic.endswith((".certificates", ".checks"))
+    if reader == "certify" or (reports and not reader):
+        return "`k2 mend certify` reports what can be done"
     if reader in ("normalize", "candles") and ".ohlcv." not in topic:
         return f"`k2 mend {reader}` reports what can be done"
     if topic.endswith((".raw", ".normalized")):
         return "`k2 mend normalize` reports what can be done"
-    if ".ohlcv." in topic:
+    if ".ohlcv." in topic and not reports:
         return "`k2 mend candles` reports what can be done"
     table = "TABLE" if reader in ("hot", "cold") else reader
     return f"`k2 refill {table} --all` reads it from its beginning"

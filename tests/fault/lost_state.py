@@ -86,13 +86,15 @@ class LostState:
         await caught_up(self._platform, 120)
         await self._delete([topics.NORMALIZED])
         await self._platform.start_feeds()
-        await self._refused_and_mended("normalize", "candles", "hot", "cold", also=["candles"])
+        await self._refused_and_mended(
+            "normalize", "candles", "certify", "hot", "cold", also=["candles", "certify"]
+        )
 
     async def candles_made_anew(self):
         """Some candle topics are deleted under the candles and the sinks."""
         await caught_up(self._platform, 120)
         await self._delete(self._random.sample(list(map(topics.ohlcv, TIMEFRAMES)), k=2))
-        await self._refused_and_mended("candles", "hot", "cold")
+        await self._refused_and_mended("candles", "certify", "hot", "cold", also=["certify"])
 
     async def raw_cut(self, unread_by=None):
         """A raw log lacks its newest batches after the broker's start, as after an unclean election.
