@@ -67,7 +67,6 @@ SINK_SKIPPED = Counter("k2_sink_skipped", "Records that a sink could not read.",
 SINK_FLUSH = Histogram(
     "k2_sink_flush_seconds", "Time of one durable write.", ["table"], buckets=LATENCY_BUCKETS
 )
-SINK_WRITTEN = Gauge("k2_sink_written_timestamp_seconds", "When rows last became durable.", ["table"])
 
 COLD_MAINTENANCE = Gauge(
     "k2_cold_maintenance_ok", "1 when a cold table's step of the last daily maintenance succeeded, else 0; "
