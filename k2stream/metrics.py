@@ -75,6 +75,12 @@ COLD_MAINTENANCE = Gauge(
 )  # fmt: skip
 COLD_MAINTAINED = Gauge("k2_cold_maintenance_timestamp_seconds", "When the last daily maintenance ended.")
 
+HTTP_REQUESTS = Counter("k2_http_requests", "Requests that the service answered.", ["route", "status"])
+HTTP_SECONDS = Histogram(
+    "k2_http_seconds", "Time from a request to the end of its answer.", ["route"],
+    buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1, 5),
+)  # fmt: skip
+
 REFUSED = Gauge("k2_state_refused", "1 of a worker that has refused its state and waits to end.", ["app"])
 EXPIRED = Counter(
     "k2_expired_stretches", "Ranges of offsets that expired before a worker had read them.", ["topic"]

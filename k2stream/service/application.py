@@ -13,6 +13,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from k2stream.service import candles, earlier, feeds, problems, process, status, symbols, udf
+from k2stream.service.middleware import wrapped
 from k2stream.service.mirror import rest as mirror
 from k2stream.service.sources import Sources
 from k2stream.service.strict import known_parameters
@@ -40,7 +41,7 @@ def create(sources: Sources) -> ASGIApp:
         state=State({"sources": sources}),
         logging_config=None,
     )
-    return _with_slashes(app)
+    return wrapped(_with_slashes(app), sources.settings.service)
 
 
 def _with_slashes(app: ASGIApp) -> ASGIApp:

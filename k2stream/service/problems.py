@@ -59,7 +59,9 @@ def failed(_: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str
 def unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
     """The problem of a fault of ours: one line in the log, nothing of it in the answer."""
     reason = " ".join(str(error).split())[:200]
-    logger.error("%s %s failed: %s: %s", request.method, request.url.path, type(error).__name__, reason)
+    asked = f"{request.method} {request.url.path}"[:200]
+    number = request.scope.get("request_id", "")
+    logger.error("%s (%s) failed: %s: %s", asked, number, type(error).__name__, reason)
     return problem(500, "the service could not answer; its log has the reason")
 
 

@@ -44,7 +44,7 @@ def _converted(variable: Variable, text: str) -> object:
     except msgspec.ValidationError as error:
         wanted = expected(variable.kind)
         reason = f" is not {wanted}: correct or unset it" if wanted else f": {error}"
-        raise ConfigError(f"{variable.environment_name}={text!r}{reason}") from None
+        raise ConfigError(f"{variable.environment_name}={shown(variable.kind, text)!r}{reason}") from None
 
 
 def environment(settings: Settings) -> dict[str, str]:

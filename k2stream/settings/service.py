@@ -16,6 +16,21 @@ Workers = Annotated[
     ),
 ]
 
+SecretDigests = Annotated[
+    str,
+    Meta(
+        pattern=r"^([0-9a-fA-F]{64}([,\s]+|$))*$",
+        extra={"secret": True, "expected": "SHA-256 digests of 64 hex digits, separated by commas"},
+    ),
+]
+Origins = Annotated[
+    str,
+    Meta(
+        pattern=r"^(\s*(\*|https?://[^/,\s]+)\s*(,|$))*$",
+        extra={"expected": "* or https://host, separated by commas"},
+    ),
+]
+
 
 class ServiceSettings(Section, frozen=True, kw_only=True, rename="service_{}".format):
     """Where the service of a candles worker listens."""
@@ -23,6 +38,19 @@ class ServiceSettings(Section, frozen=True, kw_only=True, rename="service_{}".fo
     bind: str = "127.0.0.1"  # address to listen on
     port: Port = 0  # 0: any free port; `k2 up` takes 6066, or the next free one
     workers: Workers = ""  # name=http://host:port,… of all workers, for /v1/status; `k2 up` knows its own
+    keys: SecretDigests = ""  # SHA-256 (64 hex digits) of each key of clients; empty: no key is needed
+    rate: Annotated[float, Meta(ge=0)] = 0.0  # requests per second and client; 0: any number
+    origins: Origins = ""  # sites whose pages may read answers (CORS), separated by commas; *: all
+
+    @property
+    def key_digests(self) -> list[str]:
+        """SHA-256 of each key, in lower case."""
+        return self.keys.lower().replace(",", " ").split()
+
+    @property
+    def origin_names(self) -> list[str]:
+        """The origins that may read answers."""
+        return [origin.strip() for origin in self.origins.split(",") if origin.strip()]
 
     @property
     def worker_urls(self) -> dict[str, str]:

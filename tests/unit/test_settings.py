@@ -143,7 +143,7 @@ NAMES = (
     "sink_flush_seconds sink_max_rows cold_commit_seconds cold_commit_rows "
     "cold_maintain_at cold_compact_rows cold_snapshot_seconds cold_orphan_seconds cold_audit_seconds "
     "exchange web_host web_bind web_port log_level commit_seconds stall_seconds refused_seconds "
-    "service_bind service_port "
+    "service_bind service_keys service_origins service_port service_rate service_workers "
     "agreement_enabled agreement_delay_seconds agreement_requests_per_minute agreement_max_pending"
 )
 OF_EACH_EXCHANGE = ("ws_url", "rest_url", "klines_url", "partitions")
