@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Any
 
 import click
-from rich.console import Console
 
 from k2stream.clickhouse import agreement
 from k2stream.clickhouse.agreement import AgreementCount, KlineDifference, Scope
 from k2stream.commands import options
+from k2stream.commands.output import Printer, printed
 from k2stream.commands.validate import MAX_HOURS
-from k2stream.commands.views.agreement import show_difference, show_summary
+from k2stream.commands.views.agreement import differences_shown, summary_shown
 from k2stream.model import clock
 from k2stream.model.candle import TIMEFRAMES
 from k2stream.platform.running import reached
@@ -37,9 +36,9 @@ _HOUR_MS = 3_600_000
 @click.option(
     "--limit", default=20, show_default=True, type=click.IntRange(1, 10_000), help="How many of them at most."
 )
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@printed
 def agree(
-    exchange: str | None, timeframe: str | None, hours: float, differences: bool, limit: int, as_json: bool
+    exchange: str | None, timeframe: str | None, hours: float, differences: bool, limit: int, *, out: Printer
 ) -> None:
     """Show how many final candles equal the exchange's own kline, digit for digit.
 
@@ -53,25 +52,17 @@ def agree(
         counts = agreement.summary(client, database, scope)
         if differences:
             found = list(agreement.differences(client, database, scope, limit))
-    if as_json:
-        click.echo(json.dumps(_as_json(settings, counts, found, listed=differences), indent=1))
-        return
-    console = Console()
     if settings.feeds.simulated:
-        console.print("[black on yellow] SIMULATED exchanges [/]")
+        out.note("SIMULATED exchanges", "yellow")
+    view = differences_shown(found) if differences else summary_shown(counts)
+    out.show(_value(settings, counts, found, listed=differences), view)
     if not counts:
-        console.print(f"no candle of the last {hours:g} hours has been compared yet")
-        return
-    if differences:
-        for each in found:
-            show_difference(each, console)
-        different = sum(row.different for row in counts)
-        console.print(f"{len(found):,} of {different:,} candles that differ")
-    else:
-        show_summary(counts, console)
+        out.note(f"no candle of the last {hours:g} hours has been compared yet")
+    elif differences:
+        out.say(f"{len(found):,} of {sum(row.different for row in counts):,} candles that differ")
 
 
-def _as_json(
+def _value(
     settings: Settings, counts: list[AgreementCount], found: list[KlineDifference], *, listed: bool
 ) -> dict[str, Any]:
     body: dict[str, Any] = {

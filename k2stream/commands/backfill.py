@@ -17,6 +17,7 @@ from k2stream.backfill import past
 from k2stream.backfill.past import BackfillReport
 from k2stream.backfill.span import TradeSpan
 from k2stream.commands import options
+from k2stream.commands.output import Printer, printed
 from k2stream.model import clock
 from k2stream.model.errors import ConfigError
 from k2stream.model.instrument import Instrument
@@ -37,7 +38,8 @@ _LINE_EVERY = 5.0  # seconds between progress lines without a terminal
     help="Trade time, UTC: 2026-11-20T00:00, or ms since 1970.",
 )
 @click.option("--to", "end", type=options.Moment(), help="The same, not included; otherwise now.")
-def backfill(exchange: str, symbol: str, start: int, end: int | None) -> None:
+@printed
+def backfill(exchange: str, symbol: str, start: int, end: int | None, *, out: Printer) -> None:
     """Fetch past trades over REST, and revise the candles of their time in every layer.
 
     The trades go through the raw topic, marked as backfilled; those that are there already change nothing.
@@ -56,10 +58,13 @@ def backfill(exchange: str, symbol: str, start: int, end: int | None) -> None:
         until = "now" if end is None else f"--to {clock.format_utc(end)}"
         raise ConfigError(f"--from {clock.format_utc(start)} is not before {until}: give an earlier one")
     result = asyncio.run(_run(settings, instrument, span))
-    click.echo(
+    named = {"exchange": exchange, "symbol": instrument.canonical, "simulated": settings.feeds.simulated}
+    counts = {"fetched": result.fetched, "published": result.published, "candles": result.candles}
+    text = (
         f"{result.fetched:,} trades returned by {exchange}, {result.published:,} published; "
         f"{result.candles:,} older candles recomputed"
     )
+    out.line(named | counts, text)
 
 
 async def _run(settings: Settings, instrument: Instrument, span: TradeSpan) -> past.Result:

@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 import click
@@ -18,7 +18,8 @@ from rich.table import Table
 from k2stream import instruments
 from k2stream.clickhouse.candles import HotTier
 from k2stream.commands import options
-from k2stream.commands.views.candles import candle_table
+from k2stream.commands.output import Printer, printed
+from k2stream.commands.views.candles import Answers, candle_table
 from k2stream.history import timeframes
 from k2stream.history.derive import base_span, derived, largest_limit
 from k2stream.history.reader import MissingTier, candle_history
@@ -61,6 +62,7 @@ _ANSWER_SECONDS = 30.0
     type=options.BaseUrl(),
     help="Base URL of a candles worker; otherwise that of the running platform.",
 )
+@printed
 def candles(
     symbol: str,
     timeframe: str,
@@ -71,6 +73,8 @@ def candles(
     end: str | None,
     follow: bool,
     url: str | None,
+    *,
+    out: Printer,
 ) -> None:
     """Print the candles of SYMBOL (BTC/USDT, or as an exchange spells it), decimals exact.
 
@@ -95,18 +99,27 @@ def candles(
         raise click.UsageError(str(error)) from None
     except RequestError as error:
         raise ConfigError(f"--{error}") from None
-    console = Console()
     with _source(settings, url, parsed, query) as ask:
         if not follow:
-            console.print(_table(ask, wanted, parsed, console))
+            answers = _answers(ask, wanted)
+            out.show(_value(answers), lambda console: _table(answers, parsed, console))
             return
-        with Live(console=console, auto_refresh=False) as live:
-            try:
-                while True:
-                    live.update(_table(ask, wanted, parsed, console), refresh=True)
-                    time.sleep(_REFRESH)
-            except KeyboardInterrupt:
-                pass
+        with suppress(KeyboardInterrupt):
+            _follow(lambda: _answers(ask, wanted), parsed, out)
+
+
+def _follow(read: Callable[[], Answers], timeframe: Timeframe, out: Printer) -> None:
+    """Refresh until interrupted; as JSON, a line per answer that differs from the one before."""
+    console, last = Console(), None
+    with nullcontext() if out.as_json else Live(console=console, auto_refresh=False) as live:
+        while True:
+            answers = read()
+            if live is not None:
+                live.update(_table(answers, timeframe, console), refresh=True)
+            elif (value := _value(answers)) != last:
+                out.line(value, "")
+                last = value
+            time.sleep(_REFRESH)
 
 
 @contextmanager
@@ -139,17 +152,29 @@ def _source(settings: Settings, url: str | None, timeframe: Timeframe, query: Qu
         )
 
 
-def _table(ask: Ask, wanted: list[Instrument], timeframe: Timeframe, console: Console) -> Table:
+def _answers(ask: Ask, wanted: list[Instrument]) -> Answers:
+    """What is known of each instrument. Raises ConfigError if no tier that has candles can be read."""
     answers = [(item, ask(item)) for item in wanted]
-    shown = candle_table(answers, timeframe, console)
-    missing = {
-        tier["tier"]: MissingTier(**tier) for _, answer in answers for tier in answer.get("missing", ())
-    }
-    if _TABLES in missing and not shown.rows:
+    missing = _missing(answers)
+    if _TABLES in missing and not any(answer["candles"] for _, answer in answers):
         raise ConfigError(f"no candles without {_sentence(missing)}; start a platform with `k2 up`")
-    if missing:
+    return answers
+
+
+def _value(answers: Answers) -> dict[str, Any]:
+    simulated = any(answer.get("simulated") for _, answer in answers)
+    return {"simulated": simulated, "symbols": [answer for _, answer in answers]}
+
+
+def _table(answers: Answers, timeframe: Timeframe, console: Console) -> Table:
+    shown = candle_table(answers, timeframe, console)
+    if missing := _missing(answers):
         shown.caption = "without " + _sentence(missing)
     return shown
+
+
+def _missing(answers: Answers) -> dict[str, MissingTier]:
+    return {tier["tier"]: MissingTier(**tier) for _, answer in answers for tier in answer.get("missing", ())}
 
 
 def _sentence(missing: Mapping[str, MissingTier]) -> str:

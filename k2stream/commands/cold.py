@@ -7,11 +7,11 @@ from functools import partial
 
 import click
 import httpx
-import msgspec
-from rich.console import Console
-from rich.table import Table
 
 from k2stream.commands import options
+from k2stream.commands.exit_codes import FAILED
+from k2stream.commands.output import Printer, printed
+from k2stream.commands.views.rows import rows_shown
 from k2stream.iceberg import owner, read
 from k2stream.iceberg.catalog import existing_catalog
 from k2stream.iceberg.maintenance import log, maintain
@@ -32,7 +32,8 @@ def cold() -> None:
     type=options.BaseUrl(),
     help="Base URL of a cold worker; otherwise that of the running platform.",
 )
-def flush(url: str | None) -> None:
+@printed
+def flush(url: str | None, *, out: Printer) -> None:
     """Commit what the cold worker holds now, instead of at its next interval."""
     settings = current()
     running = find(settings)
@@ -45,7 +46,7 @@ def flush(url: str | None) -> None:
         raise ConfigError(f"no answer from {base}: {error}; start a cold worker, or correct --url") from None
     if answer.is_error:
         raise ConfigError(f"{base}/cold/flush answered {answer.status_code}: {answer.text}")
-    click.echo(answer.text)
+    out.line(answer.json(), answer.text)
 
 
 @cold.command(name="maintain")
@@ -53,8 +54,8 @@ def flush(url: str | None) -> None:
 @click.option(
     "--dry-run", is_flag=True, help="Show what would be done, and change nothing; leaves out the audit."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object a step.")
-def maintain_command(tables: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
+@printed
+def maintain_command(tables: tuple[str, ...], dry_run: bool, *, out: Printer) -> None:
     """Compact the tables, expire snapshots, remove orphans, audit; beside running workers, at any time.
 
     Exits 1 when a step fails, or the audit finds rows missing or differing. Everything is logged in
@@ -72,15 +73,16 @@ def maintain_command(tables: tuple[str, ...], dry_run: bool, as_json: bool) -> N
     )
     if dry_run:
         for name, step, text in maintain.plan(catalog, names, limits):
-            click.echo(f"{name:25} {step:8} {text}")
+            out.line({"table": name, "step": step, "would": text}, f"{name:25} {step:8} {text}")
         return
     from k2stream.reconcile.audit.run import audit
 
     good = True
     for entry in maintain.maintain(catalog, names, limits, partial(audit, settings, catalog)):
         good &= entry.status == "OK"
-        click.echo(msgspec.json.encode(asdict(entry)).decode() if as_json else _line(entry))
-    raise SystemExit(0 if good else 1)
+        out.line(asdict(entry), _line(entry))
+    if not good:
+        raise SystemExit(FAILED)
 
 
 def _line(entry: log.Entry) -> str:
@@ -95,7 +97,8 @@ def _line(entry: log.Entry) -> str:
 
 @cold.command()
 @click.option("--yes", is_flag=True, help="Adopt without asking.")
-def adopt(yes: bool) -> None:
+@printed
+def adopt(yes: bool, *, out: Printer) -> None:
     """Make this platform the owner of the tables' files, where they are another's or nobody's.
 
     Whose they were stops writing and cleaning there. What was there before is never removed.
@@ -104,13 +107,14 @@ def adopt(yes: bool) -> None:
     others = owner.others(catalog)
     for table, found in others:
         owner_name = f"{found.catalog}, table {found.table}" if found else "nobody"
-        click.echo(f"{'.'.join(table.name())}: {table.location()} is of {owner_name}")
+        out.say(f"{'.'.join(table.name())}: {table.location()} is of {owner_name}")
+    names = [".".join(table.name()) for table, _ in others]
     if not others:
-        click.echo("all tables' files are this platform's own")
-    elif yes or click.confirm("make them this platform's? Their previous owner must no longer write there"):
+        out.line({"adopted": []}, "all tables' files are this platform's own")
+    elif out.confirm("make them this platform's? Their previous owner must no longer write there", yes=yes):
         for table, _ in others:
             owner.adopt(catalog, table)
-        click.echo(f"{len(others)} tables adopted")
+        out.line({"adopted": names}, f"{len(others)} tables adopted")
 
 
 @cold.command()
@@ -118,27 +122,22 @@ def adopt(yes: bool) -> None:
 @click.option("--where", default="", help="""A filter, e.g. "trade_count > 5 and volume > 80000".""")
 @click.option("--columns", default="", help="Only these, separated by commas.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="Rows at most.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object a row.")
-def scan(table: str, where: str, columns: str, limit: int, as_json: bool) -> None:
+@printed
+def scan(table: str, where: str, columns: str, limit: int, *, out: Printer) -> None:
     """Print a slice of TABLE, e.g. silver_trades, as the last commit left it."""
     (name,) = maintain.names_of([table])
     chosen = tuple(columns.split(",")) if columns else read.ALL_COLUMNS
     row_filter = read.filter_of(name, where)
     rows = read.page(existing_catalog(current().iceberg), name, row_filter, chosen, limit)
-    if as_json:
-        for row in rows.to_pylist(maps_as_pydicts="strict"):
-            click.echo(msgspec.json.encode(row))
+    found = rows.to_pylist(maps_as_pydicts="strict")
+    if out.as_json:
+        for row in found:
+            out.line(row, "")
         return
-    shown = Table(box=None, pad_edge=False)
-    for column in rows.column_names:
-        shown.add_column(column, no_wrap=True)
-    for row in rows.to_pylist(maps_as_pydicts="strict"):
-        shown.add_row(*map(_cell, row.values()))
-    console = Console()
-    console.width = max(
-        console.width, console.measure(shown, options=console.options.update(width=10_000)).maximum
-    )
-    console.print(shown, crop=False, overflow="ignore", soft_wrap=True)
+    texts = [{name: _cell(value) for name, value in row.items()} for row in found]
+    out.show(found, lambda console: rows_shown(texts, console))
+    if not found:
+        out.note("no rows")
 
 
 def _cell(value: object) -> str:

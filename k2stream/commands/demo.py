@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +13,14 @@ from typing import Any
 
 import click
 import httpx
-from rich.console import Console
+from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from k2stream.commands import options
-from k2stream.commands.views.verify import show
+from k2stream.commands.exit_codes import FAILED
+from k2stream.commands.output import Printer, printed_to, save
+from k2stream.commands.views.verify import report_shown, report_value
 from k2stream.kafka.lag import LagReader
 from k2stream.model.errors import ConfigError, StateRefused
 from k2stream.platform.platform import Platform, Simulation
@@ -74,21 +77,11 @@ class DemoOutcome:
     def as_json(self) -> dict[str, Any]:
         """The results as a JSON object."""
         return {
+            **report_value(self.report),
             "ok": self.ok,
             "simulated": True,
             "seconds": self.seconds,
             "rate": self.rate,
-            "exchanges": self.report.counts,
-            "candles": self.report.candles,
-            "differences": self.report.differences,
-            "layers": [
-                {
-                    "layer": item.layer,
-                    "compared": item.compared,
-                    "differences": [str(d) for d in item.differences],
-                }
-                for item in self.report.comparisons
-            ],
             "errors": self.errors,
             "latency_ms": self.latency_ms,
             "memory_mb": {name: round(used / _MB, 1) for name, used in self.memory.items()},
@@ -104,34 +97,32 @@ class DemoOutcome:
     help="How long the feeds run.",
 )
 @options.simulation
-@click.option("--json", "json_file", type=options.OutputFile(), help="Write the outcome to a file.")
 @click.option("--keep", is_flag=True, help="Run on K2_DATA_DIR and keep its data; otherwise a fresh folder.")
-def demo(seconds: float, rate: int, seed: int, json_file: Path | None, keep: bool) -> None:
+@printed_to
+def demo(seconds: float, rate: int, seed: int, keep: bool, *, file: Path | None, out: Printer) -> None:
     """Run everything on SIMULATED feeds for a while, then recompute and compare every layer.
 
     Exits 0 only when nothing differs.
     """
     settings = current()
     options.listed(settings.feeds)
-    console = Console()
     with ExitStack() as stack:
         if not keep:
             folder = stack.enter_context(
                 tempfile.TemporaryDirectory(prefix="k2-demo-", ignore_cleanup_errors=True)
             )
             settings = replace(settings, data_dir=folder)
-        outcome = asyncio.run(_demo(settings, Simulation(rate, seed), seconds, console))
-    if json_file:
-        json_file.write_text(json.dumps(outcome.as_json(), indent=1) + "\n")
-    _show(outcome, console)
-    raise SystemExit(0 if outcome.ok else 1)
+        outcome = asyncio.run(_demo(settings, Simulation(rate, seed), seconds, out.note))
+    if file:
+        save(file, outcome.as_json())
+    out.show(outcome.as_json(), _shown(outcome))
+    if not outcome.ok:
+        raise SystemExit(FAILED)
 
 
-async def _demo(settings: Settings, simulation: Simulation, seconds: float, console: Console) -> DemoOutcome:
-    def say(text: str) -> None:
-        console.print(f"[dim]{text}[/]")
-
-    console.print("[black on yellow] SIMULATED exchanges [/]")
+async def _demo(
+    settings: Settings, simulation: Simulation, seconds: float, say: Callable[[str], None]
+) -> DemoOutcome:
     async with Platform(settings, simulation, say) as platform:
         say(f"running for {seconds:g} s at {simulation.rate} trades/s")
         await _run_for(platform, min(seconds / 3, _WARM_UP))
@@ -181,27 +172,24 @@ async def drain(platform: Platform) -> None:
             await asyncio.sleep(0.5)
 
 
-def _show(outcome: DemoOutcome, console: Console) -> None:
-    console.print()
-    show(outcome.report, console)
-    console.print()
+def _shown(outcome: DemoOutcome) -> RenderableType:
     latency = Table(box=None, pad_edge=False)
     for heading in ("latency", "p50", "p99"):
         latency.add_column(heading, justify="left" if heading == "latency" else "right")
     for hop, values in outcome.latency_ms.items():
         latency.add_row(_HOPS[hop], f"{values['p50']:g} ms", f"{values['p99']:g} ms")
-    console.print(latency)
-    console.print()
     memory = Table(box=None, pad_edge=False)
     memory.add_column("process")
     memory.add_column("memory", justify="right")
     for name, used in outcome.memory.items():
         memory.add_row(name, f"{used / _MB:,.0f} MB")
     memory.add_row("together", f"{sum(outcome.memory.values()) / _MB:,.0f} MB")
-    console.print(memory)
-    console.print()
-    console.print(", ".join(f"{count} {label}" for label, count in outcome.errors.items()))
+    errors = Text(", ".join(f"{count} {label}" for label, count in outcome.errors.items()))
     if outcome.ok:
-        console.print(f"[green]{outcome.report.candles:,} candles, no differences[/] (SIMULATED feeds)")
+        said = Text.assemble(
+            (f"{outcome.report.candles:,} candles, no differences", "green"), " (SIMULATED feeds)"
+        )
     else:
-        console.print(f"[red]{outcome.report.differences:,} differences[/] (SIMULATED feeds)")
+        said = Text.assemble((f"{outcome.report.differences:,} differences", "red"), " (SIMULATED feeds)")
+    gap = Text()
+    return Group(gap, report_shown(outcome.report), gap, latency, gap, memory, gap, errors, said)

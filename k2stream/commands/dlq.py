@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Mapping
+from typing import Any
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from k2stream import topics
+from k2stream.commands.exit_codes import FAILED
+from k2stream.commands.output import Printer, printed
 from k2stream.deadletter import DeadLetter, Identity
 from k2stream.dlq import dead_letters
 from k2stream.dlq.claims import Id, Origins, Replay, by_place
@@ -46,13 +48,18 @@ def dlq() -> None:
     help="How many to list, newest last.",
 )
 @click.option("--summary", is_flag=True, help="Count dead letters per cause instead.")
-def list_letters(exchange: str | None, stage: str | None, cause: str, limit: int, summary: bool) -> None:
+@printed
+def list_letters(
+    exchange: str | None, stage: str | None, cause: str, limit: int, summary: bool, *, out: Printer
+) -> None:
     """List dead letters, newest last."""
     letter_filter = LetterFilter(exchange, stage, cause)
-    asyncio.run(_list(reached(current()).kafka, letter_filter, limit, summary))
+    asyncio.run(_list(reached(current()).kafka, letter_filter, limit, out, summary=summary))
 
 
-async def _list(settings: KafkaSettings, letter_filter: LetterFilter, limit: int, summary: bool) -> None:
+async def _list(
+    settings: KafkaSettings, letter_filter: LetterFilter, limit: int, out: Printer, *, summary: bool
+) -> None:
     newest: deque[tuple[int, DeadLetter]] = deque(maxlen=limit)
     causes: Counter[Cause] = Counter()
     count = 0
@@ -60,7 +67,7 @@ async def _list(settings: KafkaSettings, letter_filter: LetterFilter, limit: int
     async with Reader(settings) as reader:
         async for number, letter in dead_letters.read(reader):
             if letter is None:
-                click.echo(f"{topics.DLQ} offset {number} is no dead letter", err=True)
+                out.note(f"{topics.DLQ} offset {number} is no dead letter", "")
             elif letter_filter.matches(number, letter) and dead_letters.is_first(letter, seen):
                 count += 1
                 if summary:
@@ -68,24 +75,33 @@ async def _list(settings: KafkaSettings, letter_filter: LetterFilter, limit: int
                 newest.append((number, msgspec.structs.replace(letter, original="")))
         known = await replays(reader)
     if summary:
-        _print_causes(causes)
+        grouped = [{"letters": number, **cause._asdict()} for cause, number in causes.most_common()]
+        out.show({"count": count, "causes": grouped}, _causes_shown(causes))
     else:
-        _print_letters(newest, known)
+        origins = by_place(known)
+        listed = [_value(number, letter, known, origins) for number, letter in newest]
+        out.show({"count": count, "letters": listed}, _letters_shown(newest, known))
     shown = "" if summary or count == len(newest) else f", the newest {len(newest)} shown"
-    click.echo(f"{count:,} dead letters{shown}")
+    out.say(f"{count:,} dead letters{shown}")
 
 
-def _print_causes(causes: Counter[Cause]) -> None:
+def _value(number: int, letter: DeadLetter, known: Mapping[Id, Replay], origins: Origins) -> dict[str, Any]:
+    """A dead letter as JSON, with its number and whether it was replayed."""
+    fields: dict[str, Any] = msgspec.structs.asdict(letter)
+    return {"number": number, **fields, "replay": _replayed(number, letter, known, origins) or None}
+
+
+def _causes_shown(causes: Counter[Cause]) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("letters", justify="right")
     for heading in ("exchange", "stage", "cause"):
         table.add_column(heading, overflow="fold")
     for cause, count in causes.most_common():
         table.add_row(f"{count:,}", *cause)
-    Console().print(table)
+    return table
 
 
-def _print_letters(letters: deque[tuple[int, DeadLetter]], known: Mapping[Id, Replay]) -> None:
+def _letters_shown(letters: deque[tuple[int, DeadLetter]], known: Mapping[Id, Replay]) -> Table:
     table = Table(box=None, pad_edge=False)
     origins = by_place(known)
     table.add_column("number", justify="right", no_wrap=True)
@@ -104,7 +120,7 @@ def _print_letters(letters: deque[tuple[int, DeadLetter]], known: Mapping[Id, Re
             letter.cause.replace("[", r"\["),
             _replayed(number, letter, known, origins),
         )
-    Console().print(table)
+    return table
 
 
 def _replayed(number: int, letter: DeadLetter, known: Mapping[Id, Replay], origins: Origins) -> str:
@@ -118,12 +134,15 @@ def _replayed(number: int, letter: DeadLetter, known: Mapping[Id, Replay], origi
 @dlq.command()
 @click.argument("number", type=click.IntRange(min=0))
 @click.option("--original", is_flag=True, help="Write only the original, byte for byte.")
-def show(number: int, original: bool) -> None:
+@printed
+def show(number: int, original: bool, *, out: Printer) -> None:
     """Show one dead letter: its cause, where it comes from, and the original."""
-    asyncio.run(_show(reached(current()).kafka, number, original))
+    if original and out.as_json:
+        raise click.UsageError("choose one of --original and --json, which has the original in base64")
+    asyncio.run(_show(reached(current()).kafka, number, out, original=original))
 
 
-async def _show(settings: KafkaSettings, number: int, original: bool) -> None:
+async def _show(settings: KafkaSettings, number: int, out: Printer, *, original: bool) -> None:
     async with Reader(settings) as reader:
         found = await dead_letters.one(reader, number)
         known = await replays(reader)
@@ -135,15 +154,19 @@ async def _show(settings: KafkaSettings, number: int, original: bool) -> None:
     if original:
         click.echo(letter.original_bytes, nl=False)
         return
-    click.echo(f"number    {number}")
-    click.echo(f"cause     {letter.cause}")
-    click.echo(f"exchange  {letter.exchange}, stage {letter.stage}")
-    click.echo(f"from      {dead_letters.origin(letter)}")
-    click.echo(f"time      {clock.format_utc(letter.time // 1000)} UTC")
-    if said := _replayed(number, letter, known, by_place(known)):
-        click.echo(f"replay    {said}")
-    click.echo(f"original  {len(letter.original_bytes)} bytes{'' if letter.complete else ', cut'}")
-    click.echo(dead_letters.readable(letter.original_bytes))
+    origins = by_place(known)
+    lines = [
+        f"number    {number}",
+        f"cause     {letter.cause}",
+        f"exchange  {letter.exchange}, stage {letter.stage}",
+        f"from      {dead_letters.origin(letter)}",
+        f"time      {clock.format_utc(letter.time // 1000)} UTC",
+    ]
+    if said := _replayed(number, letter, known, origins):
+        lines.append(f"replay    {said}")
+    lines.append(f"original  {len(letter.original_bytes)} bytes{'' if letter.complete else ', cut'}")
+    lines.append(dead_letters.readable(letter.original_bytes))
+    out.line(_value(number, letter, known, origins), "\n".join(lines))
 
 
 @dlq.command("replay")
@@ -157,7 +180,10 @@ async def _show(settings: KafkaSettings, number: int, original: bool) -> None:
 @click.option("--cause", default="", metavar="TEXT", help="All dead letters with TEXT in the cause.")
 @click.option("--all", "everything", is_flag=True, help="All dead letters.")
 @click.option("--exchange", type=click.Choice(topics.EXCHANGES), help="Of these, only of this exchange.")
-def replay_letters(numbers: tuple[int, ...], cause: str, everything: bool, exchange: str | None) -> None:
+@printed
+def replay_letters(
+    numbers: tuple[int, ...], cause: str, everything: bool, exchange: str | None, *, out: Printer
+) -> None:
     """Put the originals of dead letters back into the pipeline, each at most once.
 
     A raw record goes to the end of its raw topic, under its key; a frame is parsed again; what a sink could
@@ -167,10 +193,13 @@ def replay_letters(numbers: tuple[int, ...], cause: str, everything: bool, excha
     if bool(numbers) + bool(cause) + everything != 1:
         raise click.UsageError("choose dead letters by one of --offset, --cause and --all")
     letter_filter = LetterFilter(exchange, None, cause, frozenset(numbers) if numbers else None)
-    raise SystemExit(asyncio.run(_replay(reached(current()), letter_filter)))
+    refused = asyncio.run(_replay(reached(current()), letter_filter, out))
+    if numbers and refused:
+        raise SystemExit(FAILED)
 
 
-async def _replay(settings: Settings, letter_filter: LetterFilter) -> int:
+async def _replay(settings: Settings, letter_filter: LetterFilter, out: Printer) -> int:
+    """Replay the chosen letters; returns how many did not go back."""
     async with Reader(settings.kafka) as reader:
         seen: set[Identity] = set()
         chosen = [
@@ -182,14 +211,14 @@ async def _replay(settings: Settings, letter_filter: LetterFilter) -> int:
         ]
     missing = set(letter_filter.numbers or ()) - {number for number, _ in chosen}
     for number in sorted(missing):
-        click.echo(
-            f"{number}: refused: {topics.DLQ} has no such dead letter, or an earlier one of its record"
-        )
+        reason = f"refused: {topics.DLQ} has no such dead letter, or an earlier one of its record"
+        out.line({"number": number, "records": 0, "outcome": reason}, f"{number}: {reason}")
     back = trades = 0
     async for outcome in replay(settings, chosen):
-        click.echo(f"{outcome.number}: {outcome.text}")
+        value = {"number": outcome.number, "records": outcome.trades, "outcome": outcome.text}
+        out.line(value, f"{outcome.number}: {outcome.text}")
         back += outcome.trades > 0
         trades += outcome.trades
     refused = len(chosen) + len(missing) - back
-    click.echo(f"{back:,} dead letters replayed as {trades:,} raw records, {refused:,} refused")
-    return int(letter_filter.numbers is not None and refused > 0)
+    out.say(f"{back:,} dead letters replayed as {trades:,} raw records, {refused:,} refused")
+    return refused

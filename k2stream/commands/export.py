@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import get_args
 
 import click
-import msgspec
 import pyarrow as pa
 from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from k2stream.commands import options
+from k2stream.commands.output import Printer, printed
 from k2stream.export.layout import Subject
 from k2stream.export.run import LAYOUTS, Outcome, Progress, decimals_of, target
 from k2stream.export.run import export as exported
@@ -47,7 +47,7 @@ FORMATS = tuple(dict.fromkeys(form for layout in LAYOUTS.values() for form in la
 )
 @click.option("--source", type=click.Choice(get_args(SourceName)), default="auto", show_default=True)
 @click.option("--url", type=options.BaseUrl(), help="Base URL of a candles worker; otherwise that found.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as a JSON object.")
+@printed
 def export(  # noqa: PLR0913 - one option each
     exchange: str,
     symbol: str,
@@ -61,7 +61,8 @@ def export(  # noqa: PLR0913 - one option each
     to: Path,
     source: SourceName,
     url: str | None,
-    as_json: bool,
+    *,
+    out: Printer,
 ) -> None:
     """Write the candles of TIMEFRAME (1m, 4h, 1d, 1w, …), or the trades, of a symbol into a file.
 
@@ -88,11 +89,10 @@ def export(  # noqa: PLR0913 - one option each
     with _progress() as progress:
         outcome = exported(opened, subject, span, layout, form, file, progress)
     if outcome.missing:
-        click.echo(f"note: {notes.sentence(outcome.missing)}", err=True)
+        out.note(f"note: {notes.sentence(outcome.missing)}", "")
     decimals = decimals_of(layout, form)
-    click.echo(
-        _json(outcome, subject, opened, decimals) if as_json else _text(outcome, subject, opened, decimals)
-    )
+    about = (outcome, subject, opened, decimals)
+    out.line(_value(*about), _text(*about))
 
 
 @contextmanager
@@ -121,9 +121,9 @@ def _text(outcome: Outcome, subject: Subject, source: Source, decimals: str) -> 
     return f"{outcome.rows:,} {simulated}{what} in {outcome.file}{when}, decimals {decimals}{left}{within}"
 
 
-def _json(outcome: Outcome, subject: Subject, source: Source, decimals: str) -> str:
+def _value(outcome: Outcome, subject: Subject, source: Source, decimals: str) -> dict[str, object]:
     instrument, timeframe = subject
-    summary = {
+    return {
         "file": str(outcome.file),
         "bytes": outcome.file.stat().st_size,
         "exchange": instrument.exchange,
@@ -134,6 +134,5 @@ def _json(outcome: Outcome, subject: Subject, source: Source, decimals: str) -> 
         "source": source.where,
         "simulated": source.simulated,
         **{name: value for name, value in asdict(outcome).items() if name != "file"},
+        "missing": [tier._asdict() for tier in outcome.missing],
     }
-    summary["missing"] = [tier._asdict() for tier in outcome.missing]
-    return msgspec.json.encode(summary).decode()

@@ -18,6 +18,7 @@ from k2stream import exchanges, instruments
 from k2stream.candles.fold import fold
 from k2stream.candles.state import State, merge, to_candle
 from k2stream.candles.watermark import by_key
+from k2stream.commands.output import Printer, printed
 from k2stream.exchanges.spec import Kind
 from k2stream.model import decimals
 from k2stream.model.candle import TIMEFRAMES, Candle
@@ -136,8 +137,11 @@ def summary(batches: Iterable[CapturedBatch]) -> Line:
 )
 @click.option("--instruments", "names", metavar="FILE", help="Canonical names; else the exchange's own rule.")
 @click.argument("file", metavar="FILE|-")
-def inspect_command(name: str, form: str, timeframe: str, names: str | None, file: str) -> None:
-    """Read captured frames, one a line, and print JSON lines. Needs no server.
+@printed
+def inspect_command(
+    name: str, form: str, timeframe: str, names: str | None, file: str, *, out: Printer
+) -> None:
+    """Read captured frames, one a line, and print JSON lines, with or without --json. Needs no server.
 
     \b
     trades   accepted trades; side is the taker's, numbers keep their digits, timestamp in µs

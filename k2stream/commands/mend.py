@@ -7,6 +7,8 @@ import asyncio
 import click
 
 from k2stream.clickhouse.destination import UNAVAILABLE
+from k2stream.commands.exit_codes import FAILED
+from k2stream.commands.output import Printer, printed
 from k2stream.kafka.groups import members
 from k2stream.mend import act, derived, plan
 from k2stream.mend.look import SOURCES, look
@@ -21,7 +23,8 @@ from k2stream.settings import Settings, current
 @click.argument("role", type=click.Choice(tuple(SOURCES)))
 @click.option("--rebuild", is_flag=True, help="Rebuild the candle tables also where nothing is found wrong.")
 @click.option("--yes", is_flag=True, help="Do it without asking.")
-def mend(role: str, rebuild: bool, yes: bool) -> None:
+@printed
+def mend(role: str, rebuild: bool, yes: bool, *, out: Printer) -> None:
     """Look at what the state of ROLE refers to, say what is wrong and what mending loses, ask, and do it.
 
     For a worker that refused its state (exit code 78). Feeds go on meanwhile; ROLE must not run, and where a
@@ -30,37 +33,40 @@ def mend(role: str, rebuild: bool, yes: bool) -> None:
     try:
         running = find(current())
         settings = running.settings if running else current()
-        asyncio.run(_mend(settings, role, rebuild=rebuild, yes=yes))
+        asyncio.run(_mend(settings, role, out, rebuild=rebuild, yes=yes))
         if running:
             (running.settings.local.data_path / MENDED).write_text(f"{role} hot cold")
     except UNAVAILABLE as error:
         raise ConfigError(" ".join(str(error).split())) from None
 
 
-async def _mend(settings: Settings, role: str, *, rebuild: bool, yes: bool) -> None:
+async def _mend(settings: Settings, role: str, out: Printer, *, rebuild: bool, yes: bool) -> None:
     lost = await derived.look(settings, role)
     found, tables = await look(settings, role)
     # Sinks may not have read all that was published, so all candles are published again.
     rebuild |= bool(lost) and role == Role.CANDLES
     made = await plan.plan(settings, role, found, rebuild=rebuild)
     if not made.found and not lost:
-        click.echo(f"{role}: {len(found)} partitions are what its state refers to")
+        text = f"{role}: {len(found)} partitions are what its state refers to"
+        out.line({"role": role, "partitions": len(found), "mended": False}, text)
         return
+    seen = [line for item in made.found for line in item.lines()]
     for line in lost.lines():
-        click.echo(line)
-    for item in made.found:
-        for line in item.lines():
-            click.echo(f"seen: {line}")
+        out.say(line)
+    for line in seen:
+        out.say(f"seen: {line}")
     for step in made.steps:
-        click.echo(f"will do: {step}")
+        out.say(f"will do: {step}")
     for loss in made.losses:
-        click.echo(f"lost by it: {loss}")
+        out.say(f"lost by it: {loss}")
     sinks = {Role.HOT.group, Role.COLD.group} if made.lifts or made.drops or lost.misread else set()
     must_rest = {Role(role).group} | sinks
     if running := sorted(must_rest & await members(settings.kafka)):
         raise ConfigError(f"workers of {', '.join(running)} are running: stop them first")
-    if not (yes or click.confirm("do it?")):
-        raise SystemExit(1)
-    await derived.mend(settings, lost, made.committed, click.echo)
-    await act.do(settings, made, tables, click.echo)
-    click.echo(f"mended: start the {role} worker again (`k2 up` does so by itself)")
+    if not out.confirm("do it?", yes=yes):
+        raise SystemExit(FAILED)
+    await derived.mend(settings, lost, made.committed, out.note)
+    await act.do(settings, made, tables, out.note)
+    told = {"seen": [*lost.lines(), *seen], "done": list(made.steps), "lost": list(made.losses)}
+    text = f"mended: start the {role} worker again (`k2 up` does so by itself)"
+    out.line({"role": role, "partitions": len(found), "mended": True, **told}, text)

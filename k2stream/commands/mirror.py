@@ -9,6 +9,7 @@ import click
 
 from k2stream import instruments, topics
 from k2stream.commands import options
+from k2stream.commands.output import Printer, printed
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.model import clock
 from k2stream.model.errors import ConfigError
@@ -37,8 +38,17 @@ from k2stream.simulator.relayed import RelayedVenue
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=0, type=click.IntRange(0, 65_535), help="0: any free port.")
+@printed
 def mirror(
-    exchange: str, start: int, end: int | None, speed: float, origin: Origin, host: str, port: int
+    exchange: str,
+    start: int,
+    end: int | None,
+    speed: float,
+    origin: Origin,
+    host: str,
+    port: int,
+    *,
+    out: Printer,
 ) -> None:
     """Send a past span of an exchange again, as its own live protocol.
 
@@ -54,12 +64,14 @@ def mirror(
         raise click.UsageError(f"--from {first} is not before --to {last}")
     span = Span(exchange, start * 1000, until)
     try:
-        asyncio.run(_serve(settings, span, speed, origin, host, port))
+        asyncio.run(_serve(settings, span, speed, origin, (host, port), out))
     except OSError as error:
         raise ConfigError(f"{host}:{port} cannot be listened on ({error.strerror}); choose another") from None
 
 
-async def _serve(settings: Settings, span: Span, speed: float, origin: Origin, host: str, port: int) -> None:
+async def _serve(
+    settings: Settings, span: Span, speed: float, origin: Origin, address: tuple[str, int], out: Printer
+) -> None:
     relay = protocols.for_exchange(span.exchange).relay
     if relay is None:
         raise ConfigError(f"the protocol of {span.exchange} cannot send recorded trades: it has no relay")
@@ -72,13 +84,14 @@ async def _serve(settings: Settings, span: Span, speed: float, origin: Origin, h
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
     try:
-        await venue.start(host, port)
+        await venue.start(*address)
         name = span.exchange.upper()
-        click.echo(f"# {span.exchange} at {speed:g} × from {clock.format_utc(span.start // 1000)} UTC on")
-        click.echo(f"K2_{name}_WS_URL={venue.url}\nK2_{name}_REST_URL={venue.rest.url}")
+        out.say(f"# {span.exchange} at {speed:g} × from {clock.format_utc(span.start // 1000)} UTC on")
+        urls = {"exchange": span.exchange, "ws_url": venue.url, "rest_url": venue.rest.url}
+        out.line(urls, f"K2_{name}_WS_URL={venue.url}\nK2_{name}_REST_URL={venue.rest.url}")
         await venue.ready()
         sent = await venue.play(merged(found), speed)
-        click.echo(f"# sent {sent} trades; connections stay open")
+        out.line({"sent": sent}, f"# sent {sent} trades; connections stay open")
         await venue.idle()
     except asyncio.CancelledError:
         pass

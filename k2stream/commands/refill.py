@@ -9,6 +9,7 @@ import click
 
 from k2stream import topics
 from k2stream.clickhouse.destination import ClickHouse
+from k2stream.commands.output import Printer, printed
 from k2stream.delivery.anchors import renamed
 from k2stream.delivery.destination import Destination, DestinationUnavailable, WentBack
 from k2stream.delivery.epochs import refilled
@@ -28,7 +29,8 @@ from k2stream.settings import KafkaSettings, Settings, current
 @click.argument("table")
 @click.option("--all", "everything", is_flag=True, help="Read all again that Kafka has (ClickHouse only).")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def refill(table: str, everything: bool, yes: bool) -> None:
+@printed
+def refill(table: str, everything: bool, yes: bool, *, out: Printer) -> None:
     """Let TABLE (silver_trades, cold.silver_trades, …) be filled from what Kafka still has.
 
     Says first which offsets will be missing. A running worker follows within seconds; one that was refused
@@ -58,11 +60,14 @@ def refill(table: str, everything: bool, yes: bool) -> None:
                 if begin > found.offset + 1
                 else ""
             )
-            click.echo(f"{table}: {at} is read from {position.offset + 1} on{missing}")
+            out.say(f"{table}: {at} is read from {position.offset + 1} on{missing}")
+        read_from = {str(at): position.offset + 1 for at, position in moved.items()}
+        result = {"table": table, "refilled": bool(moved), "read_from": read_from}
         if not moved:
-            click.echo(f"{table} lacks nothing that Kafka does not have")
-        elif yes or click.confirm("continue?"):
+            out.line(result, f"{table} lacks nothing that Kafka does not have")
+        elif out.confirm("continue?", yes=yes):
             destination.open({(table, at): renamed(position) for at, position in moved.items()})
+            out.line(result, f"{table}: {len(moved)} partitions are read again")
     except (DestinationUnavailable, WentBack) as error:
         raise ConfigError(str(error)) from None
     finally:

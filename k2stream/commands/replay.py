@@ -6,11 +6,12 @@ import asyncio
 from contextlib import closing
 
 import click
-from rich.console import Console
 
 from k2stream.batch import BatchTable
 from k2stream.clickhouse.destination import UNAVAILABLE
-from k2stream.commands.views.comparisons import show_comparisons
+from k2stream.commands.exit_codes import FAILED
+from k2stream.commands.output import Printer, printed
+from k2stream.commands.views.comparisons import comparison_value, comparisons_shown
 from k2stream.commands.views.replay import Meter
 from k2stream.iceberg.catalog import existing_catalog
 from k2stream.iceberg.fresh import FRESH
@@ -40,7 +41,8 @@ from k2stream.tables.catalog import catalog
 @click.option("--yes", is_flag=True, help="Swap without asking.")
 @click.option("--undo", is_flag=True, help="Swap ClickHouse and Iceberg back; the tables stay.")
 @click.option("--drop", is_flag=True, help="Remove the rebuilt layers, or the old ones that a swap kept.")
-def replay(origin: Origin, swapping: bool, yes: bool, undo: bool, drop: bool) -> None:
+@printed
+def replay(origin: Origin, swapping: bool, yes: bool, undo: bool, drop: bool, *, out: Printer) -> None:
     """Rebuild all layers from the raw records beside the live ones, and compare.
 
     Writes ClickHouse database <database>_replay and Iceberg namespace cold_replay, in the place of what was
@@ -60,13 +62,15 @@ def replay(origin: Origin, swapping: bool, yes: bool, undo: bool, drop: bool) ->
             if drop:
                 for tier in tiers:
                     tier.drop()
-                click.echo(f"removed ClickHouse database {tiers.hot.fresh} and Iceberg namespace {FRESH}")
+                text = f"removed ClickHouse database {tiers.hot.fresh} and Iceberg namespace {FRESH}"
+                out.line({"removed": {"clickhouse": tiers.hot.fresh, "iceberg": FRESH}}, text)
             elif undo:
                 asyncio.run(swap.undo(settings, tiers))
-                click.echo("swapped ClickHouse and Iceberg back")
+                out.line({"swapped_back": True}, "swapped ClickHouse and Iceberg back")
             else:
-                differences = asyncio.run(_replay(running, settings, tiers, tables, origin, swapping, yes))
-                raise SystemExit(1 if differences else 0)
+                made = _replay(running, settings, tiers, tables, origin, out, swapping=swapping, yes=yes)
+                if asyncio.run(made):
+                    raise SystemExit(FAILED)
         except UNAVAILABLE as error:
             raise ConfigError(" ".join(str(error).split())) from None
 
@@ -77,27 +81,32 @@ async def _replay(
     tiers: Tiers,
     loaded: dict[str, BatchTable],
     origin: Origin,
+    out: Printer,
+    *,
     swapping: bool,
     yes: bool,
 ) -> int:
     """Rebuild, compare and, if asked, swap; returns the number of remaining differences."""
     if swapping:
         await check_still(settings)
-    outcome = await run.rebuild(settings, tiers, origin, click.echo, Meter())
-    click.echo(f"rebuilt from {outcome.records:,} raw records")
+    outcome = await run.rebuild(settings, tiers, origin, out.note, Meter())
+    out.say(f"rebuilt from {outcome.records:,} raw records")
     if running and not swapping and await members(settings.kafka):
         await settle(running)
     tables = Tables(loaded, outcome.rebuild, settings.candles.retention)
     stands = swapping or await still(settings)
     compared = list(await run.compare(settings, tiers, tables, outcome.covered, still=stands))
-    show_comparisons(compared, Console())
     differences = sum(layer.total for layer in compared)
-    click.echo(f"{differences:,} differences")
-    if swapping and (yes or click.confirm("replace the live layers with the rebuilt ones?")):
+    layers = [comparison_value(layer) for layer in compared]
+    counts = {"records": outcome.records, "differences": differences}
+    out.show({**counts, "layers": layers}, comparisons_shown(compared))
+    out.say(f"{differences:,} differences")
+    if swapping and out.confirm("replace the live layers with the rebuilt ones?", yes=yes):
         keys = await swap.swap(settings, tiers, tables, outcome.covered)
-        click.echo(
+        text = (
             f"swapped, and {keys:,} table entries rewritten; the old layers are in ClickHouse database "
             f"{tiers.hot.fresh} and Iceberg namespace {FRESH}: `k2 replay --undo` or --drop"
         )
+        out.line({"swapped": True, "entries": keys}, text)
         return 0
     return differences

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import math
 import signal
 from collections.abc import Callable
@@ -16,6 +15,7 @@ import uvloop
 
 from k2stream import instruments
 from k2stream.commands import options
+from k2stream.commands.output import Printer, printed
 from k2stream.settings import current
 from k2stream.simulator import protocols
 from k2stream.simulator.faults import Fault, FaultKind
@@ -93,7 +93,7 @@ def _of_each_exchange(command: Callable[..., None]) -> Callable[..., None]:
 )
 @click.option("--record", type=options.OutputFile(), help="JSON lines of all trades.")
 @click.option("--fault", "faults", multiple=True, type=_RepeatedFault(), help="A fault that repeats.")
-@click.option("--json", "as_json", is_flag=True, help="Print the URLs as one line of JSON.")
+@printed
 def simulate_command(
     rate: float,
     seed: int,
@@ -103,7 +103,8 @@ def simulate_command(
     control_port: int,
     record: Path | None,
     faults: tuple[tuple[float, Fault], ...],
-    as_json: bool,
+    *,
+    out: Printer,
     **of_exchanges: float,
 ) -> None:
     """Run SIMULATED exchanges: local servers that speak the protocols of the real ones."""
@@ -123,19 +124,19 @@ def simulate_command(
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     try:
-        uvloop.run(_run(simulator, as_json=as_json))
+        uvloop.run(_run(simulator, out))
     except OSError as error:
         raise click.ClickException(
             f"the simulated exchanges cannot start: {error}; choose another address, port or file"
         ) from None
 
 
-async def _run(simulator: Simulator, *, as_json: bool) -> None:
+async def _run(simulator: Simulator, out: Printer) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     async with simulator:
-        click.echo(_announcement(simulator, as_json=as_json))
+        out.line(_urls(simulator), _announcement(simulator))
         trading = asyncio.create_task(simulator.run())
         trading.add_done_callback(lambda _: stopped.set())
         await stopped.wait()
@@ -144,10 +145,12 @@ async def _run(simulator: Simulator, *, as_json: bool) -> None:
         trading.cancel()
 
 
-def _announcement(simulator: Simulator, *, as_json: bool) -> str:
-    if as_json:
-        urls = {"control_url": simulator.control.url, "rest": simulator.rest_urls, **simulator.urls}
-        return json.dumps({"simulated": True, **urls})
+def _urls(simulator: Simulator) -> dict[str, object]:
+    urls = {"control_url": simulator.control.url, "rest": simulator.rest_urls, **simulator.urls}
+    return {"simulated": True, **urls}
+
+
+def _announcement(simulator: Simulator) -> str:
     options = simulator.options
     lines = [f"K2_{name.upper()}_WS_URL={url}" for name, url in simulator.urls.items()]
     lines += [f"K2_{name.upper()}_REST_URL={url}" for name, url in simulator.rest_urls.items()]

@@ -11,7 +11,9 @@ from rich.live import Live
 
 from k2stream import instruments
 from k2stream.commands import options
+from k2stream.commands.output import Printer, printed
 from k2stream.commands.views.platform import render
+from k2stream.commands.views.statuses import snapshot_value
 from k2stream.platform.platform import Platform, Simulation
 from k2stream.platform.snapshot import watch_status
 from k2stream.settings import Settings, current
@@ -22,7 +24,8 @@ from k2stream.web.query import example
 @click.option("--live", is_flag=True, help="Connect to the real exchanges instead of simulated ones.")
 @options.simulation
 @click.option("--plain", is_flag=True, help="Print a status every 10 seconds instead of the live view.")
-def up(live: bool, rate: int, seed: int, plain: bool) -> None:
+@printed
+def up(live: bool, rate: int, seed: int, plain: bool, *, out: Printer) -> None:
     """Start broker, registry, ClickHouse, feeds and all workers; show their status; stop on Ctrl-C.
 
     The feeds are SIMULATED unless --live is given. An exchange whose K2_<EXCHANGE>_WS_URL is set is fed from
@@ -31,36 +34,38 @@ def up(live: bool, rate: int, seed: int, plain: bool) -> None:
     settings = current()
     options.listed(settings.feeds)
     simulation = None if live else Simulation(rate, seed)
-    asyncio.run(_run(settings, simulation, plain))
+    asyncio.run(_run(settings, simulation, out, plain=plain or out.as_json))
 
 
-async def _run(settings: Settings, simulation: Simulation | None, plain: bool) -> None:
+async def _run(settings: Settings, simulation: Simulation | None, out: Printer, *, plain: bool) -> None:
     console = Console()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     if simulation:
-        console.print("[black on yellow] SIMULATED exchanges [/] (`k2 up --live` for the real ones)")
-    platform = Platform(settings, simulation, on_step=lambda text: console.print(f"[dim]{text}[/]"))
+        out.note("SIMULATED exchanges (`k2 up --live` for the real ones)", "yellow")
+    platform = Platform(settings, simulation, on_step=out.note)
     starting = asyncio.ensure_future(platform.__aenter__())
     interrupted = asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait({starting, interrupted}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
-            await _watch(platform, console, stop, plain or not console.is_terminal)
+            await _watch(platform, console, stop, out, plain=plain or not console.is_terminal)
         else:
             starting.cancel()
             await asyncio.wait({starting})
     finally:
         interrupted.cancel()
-        console.print("[dim]stopping[/]")
+        out.note("stopping")
         await platform.stop()
-        console.print("[dim]stopped[/]")
+        out.note("stopped")
 
 
-async def _watch(platform: Platform, console: Console, stop: asyncio.Event, plain: bool) -> None:
+async def _watch(
+    platform: Platform, console: Console, stop: asyncio.Event, out: Printer, *, plain: bool
+) -> None:
     shown = example(platform.service_url, instruments.load(platform.settings.feeds.instruments_file))
     ticks = 0
     with Live(console=console, auto_refresh=False, transient=False) if not plain else _Nothing() as live:
@@ -70,7 +75,8 @@ async def _watch(platform: Platform, console: Console, stop: asyncio.Event, plai
             if isinstance(live, Live):
                 live.update(render(snapshot, shown), refresh=True)
             elif ticks % 10 == 0:
-                console.print(render(snapshot, shown))
+                value = {**snapshot_value(snapshot), "service": platform.service_url, "example": shown}
+                out.show(value, render(snapshot, shown))
             ticks += 1
             if stop.is_set():
                 return

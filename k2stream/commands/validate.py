@@ -8,6 +8,8 @@ import click
 
 from k2stream.clickhouse.destination import connect
 from k2stream.commands import options
+from k2stream.commands.exit_codes import FAILED
+from k2stream.commands.output import Printer, printed
 from k2stream.model.errors import ConfigError
 from k2stream.platform.running import reached
 from k2stream.reconcile import checks
@@ -38,7 +40,8 @@ MAX_HOURS = 438_000
     help="Seconds after which a trade or candle must be in every layer. 0 for feeds that have stopped.",
 )
 @click.option("--list", "listing", is_flag=True, help="Only list the checks.")
-def validate(names: tuple[str, ...], hours: float, settle: float, listing: bool) -> None:
+@printed
+def validate(names: tuple[str, ...], hours: float, settle: float, listing: bool, *, out: Printer) -> None:
     """Run the checks of schemas/clickhouse/validate.sql, or those named; exits 1 when one fails.
 
     Looks into the running platform, or into the server of K2_CLICKHOUSE_…. Rows that are on their way are
@@ -51,7 +54,7 @@ def validate(names: tuple[str, ...], hours: float, settle: float, listing: bool)
         )
     if listing:
         for check in wanted:
-            click.echo(f"{check.name}: {check.proves}")
+            out.line({"check": check.name, "proves": check.proves}, f"{check.name}: {check.proves}")
         return
     settings = reached(current())
     now = datetime.now(UTC)
@@ -61,11 +64,12 @@ def validate(names: tuple[str, ...], hours: float, settle: float, listing: bool)
     try:
         for finding in checks.run(client, settings, wanted, within, _PATIENCE):
             failed += not finding.ok
-            click.echo(_line(finding))
+            out.line(_value(finding), *_line(finding))
     finally:
         client.disconnect()
-    click.echo(f"{len(wanted) - failed} of {len(wanted)} checks passed")
-    raise SystemExit(1 if failed else 0)
+    out.say(f"{len(wanted) - failed} of {len(wanted)} checks passed")
+    if failed:
+        raise SystemExit(FAILED)
 
 
 def _wanted(names: tuple[str, ...]) -> list[checks.Check]:
@@ -76,15 +80,24 @@ def _wanted(names: tuple[str, ...]) -> list[checks.Check]:
     return [known[name] for name in names] or list(known.values())
 
 
-def _line(finding: Finding) -> str:
+def _value(finding: Finding) -> dict[str, object]:
+    check = finding.check
+    return {
+        "check": check.name,
+        "ok": finding.ok,
+        "rows": finding.rows,
+        "example": finding.example,
+        "error": finding.error,
+        "proves": check.proves,
+    }
+
+
+def _line(finding: Finding) -> tuple[str, str]:
+    """The line of a check, and its style."""
     name, proves, _ = finding.check
     if finding.error:
-        return f"{_word('ERROR', 'red')} {name}: {finding.error}"
+        return f"ERROR {name}: {finding.error}", "red"
     if finding.ok:
-        return f"{_word('pass', 'green')}  {name}: {proves}"
+        return f"pass  {name}: {proves}", ""
     example = ", ".join(f"{column}={value}" for column, value in (finding.example or {}).items())
-    return f"{_word('FAIL', 'red')}  {name}: {finding.rows:,} rows, e.g. {example} (proves: {proves})"
-
-
-def _word(text: str, color: str) -> str:
-    return click.style(text, fg=color)
+    return f"FAIL  {name}: {finding.rows:,} rows, e.g. {example} (proves: {proves})", "red"

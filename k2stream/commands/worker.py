@@ -10,6 +10,7 @@ import click
 
 from k2stream import exchanges, topics
 from k2stream.app import ROLES
+from k2stream.commands.output import Printer, printed
 from k2stream.kafka.creation import ensure_topics
 from k2stream.model.errors import ConfigError
 from k2stream.settings import current
@@ -22,7 +23,8 @@ from k2stream.settings import current
     type=click.Choice(topics.EXCHANGES),
     help="The exchange of an ingest worker (or K2_EXCHANGE).",
 )
-def worker(role: str, exchange: str | None) -> None:
+@printed
+def worker(role: str, exchange: str | None, *, out: Printer) -> None:
     """Run one worker process of ROLE.
 
     Plain Faust does the same: faust -A k2stream.agents.ROLE worker
@@ -39,6 +41,15 @@ def worker(role: str, exchange: str | None) -> None:
         raise ConfigError(f"an ingest worker needs --exchange or K2_EXCHANGE: use one of {names}")
     written = topics.written_by_feed(settings.worker.exchange) if feed else ()
     asyncio.run(ensure_topics(settings.kafka, topics.declared(settings.kafka), anew=written, leave=feed))
+    if out.as_json:
+        out.line(
+            {
+                "role": role,
+                "exchange": settings.worker.exchange or None,
+                "web_port": settings.worker.web_port,
+            },
+            "",
+        )
     from faust.cli.faust import cli
 
     level = {"warning": "warn", "critical": "crit"}.get(settings.worker.log_level, settings.worker.log_level)

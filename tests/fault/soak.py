@@ -17,7 +17,7 @@ import click
 from rich.console import Console
 
 from k2stream.commands.demo import drain
-from k2stream.commands.views.verify import show
+from k2stream.commands.views.verify import report_shown
 from k2stream.kafka.lag import LagReader
 from k2stream.model.errors import StateRefused
 from k2stream.platform.platform import Platform, Simulation
@@ -72,7 +72,7 @@ async def soak(
                 over = time.monotonic() - begun >= seconds
                 if over or time.monotonic() - checked >= check:
                     found = await _verified(platform)
-                    show(found, console)
+                    console.print(report_shown(found))
                     if over or found.differences:
                         return found, chaos
                     await platform.start_feeds()

@@ -357,7 +357,7 @@ def test_a_table_that_does_not_exist_is_told(config, given_settings):
     assert "does not exist yet" in k2(config, given_settings, "scan", "silver_trades").output
 
 
-def test_scan_prints_a_slice(config, store, given_settings):
+def test_scan_prints_a_slice(config, store, given_settings, monkeypatch):
     fill(store, commits=1)
     lines = k2(
         config, given_settings, "scan", "silver_trades", "--where", "raw_offset < 4 and exchange = 'kraken'",
@@ -367,6 +367,7 @@ def test_scan_prints_a_slice(config, store, given_settings):
         {"raw_offset": offset, "price": "83285.100000000000000000", "vendor_data": {"side": "s"}}
         for offset in (0, 2)
     ]
+    monkeypatch.setenv("COLUMNS", "1000")
     shown = k2(config, given_settings, "scan", "cold.silver_trades", "--limit", "3").output.splitlines()
     assert shown[0].split() == SILVER.schema.names
     assert len(shown) == 4

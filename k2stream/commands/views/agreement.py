@@ -1,10 +1,10 @@
-"""Shows on a terminal how far candles agree with the exchanges' klines."""
+"""How far candles agree with the exchanges' klines, on a terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from rich.console import Console
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -12,8 +12,8 @@ from k2stream.clickhouse.agreement import AgreementCount, KlineDifference
 from k2stream.model import clock
 
 
-def show_summary(counts: Sequence[AgreementCount], console: Console) -> None:
-    """Print a row per exchange and timeframe, and why candles are not comparable."""
+def summary_shown(counts: Sequence[AgreementCount]) -> RenderableType:
+    """A row per exchange and timeframe, and why candles are not comparable; nothing without a comparison."""
     table = _table("exchange", "timeframe")
     for heading in ("checked", "equal", "different", "not comparable"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -23,24 +23,26 @@ def show_summary(counts: Sequence[AgreementCount], console: Console) -> None:
             Text(f"{row.different:,}", style="bold red" if row.different else "dim"),
             f"{row.not_comparable:,}",
         )
-    console.print(table)
     reasons = _table("not comparable", "exchange", "timeframe", "why")
     for row in counts:
         for reason, count in sorted(row.reasons.items(), key=lambda item: -item[1]):
             reasons.add_row(f"{count:,}", row.exchange, row.timeframe, reason)
-    if reasons.row_count:
-        console.print()
-        console.print(reasons)
+    if not counts:
+        return Group()
+    return Group(table, Text(), reasons) if reasons.row_count else table
 
 
-def show_difference(found: KlineDifference, console: Console) -> None:
-    """Print one candle that differs, with what explains it."""
+def differences_shown(found: Sequence[KlineDifference]) -> RenderableType:
+    """The candles that differ, with what explains each."""
+    return Group(*(line for each in found for line in _lines(each)))
+
+
+def _lines(found: KlineDifference) -> Iterator[Text]:
     name = f"{found.exchange} {found.canonical_symbol} {found.timeframe} {clock.format_utc(found.open_time)}"
-    console.print(f"[bold]{name}[/] revision {found.revision}", highlight=False)
-    for name, ours, theirs in zip(found.fields, found.ours, found.theirs, strict=True):
-        console.print(f"  {name}: {ours}, the exchange has {theirs}", highlight=False)
-    for line in found.explanation:
-        console.print(f"  [dim]{line}[/]", highlight=False)
+    yield Text.assemble((name, "bold"), f" revision {found.revision}")
+    for field, ours, theirs in zip(found.fields, found.ours, found.theirs, strict=True):
+        yield Text(f"  {field}: {ours}, the exchange has {theirs}")
+    yield from (Text(f"  {line}", "dim") for line in found.explanation)
 
 
 def _table(*headings: str) -> Table:

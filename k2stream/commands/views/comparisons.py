@@ -1,11 +1,13 @@
-"""Shows comparisons of layers on a terminal: a table, then the first differences."""
+"""Comparisons of layers: as values, and on a terminal as a table and the first differences."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from rich.console import Console
+from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from k2stream.model.comparison import Comparison
 
@@ -13,8 +15,21 @@ SHOWN = 20
 """Differences printed; further ones are only counted."""
 
 
-def show_comparisons(comparisons: Sequence[Comparison], console: Console) -> None:
-    """Print one row per layer, what was not compared and why, and the first differences."""
+def comparison_value(item: Comparison) -> dict[str, Any]:
+    """A comparison as JSON: its counts, and its first differences as sentences."""
+    return {
+        "layer": item.layer,
+        "compared": item.compared,
+        "moved_on": item.newer,
+        "not_compared": item.skipped,
+        "reason": item.reason,
+        "differences": item.total,
+        "first": [str(difference) for difference in item.differences[:SHOWN]],
+    }
+
+
+def comparisons_shown(comparisons: Sequence[Comparison]) -> RenderableType:
+    """One row per layer, what was not compared and why, and the first differences."""
     table = Table(box=None, pad_edge=False)
     for heading in ("layer", "compared", "moved on", "not compared", "differences"):
         table.add_column(heading, justify="left" if heading == "layer" else "right")
@@ -27,13 +42,14 @@ def show_comparisons(comparisons: Sequence[Comparison], console: Console) -> Non
             f"{item.total:,}",
             style="bold red" if item.total else "",
         )
-    console.print(table)
-    for item in comparisons:
-        if item.skipped:
-            console.print(f"  {item.layer}: {item.skipped:,} not compared: {item.reason}", highlight=False)
+    below = [
+        Text(f"  {item.layer}: {item.skipped:,} not compared: {item.reason}")
+        for item in comparisons
+        if item.skipped
+    ]
     listed = [difference for item in comparisons for difference in item.differences][:SHOWN]
-    for difference in listed:
-        console.print(f"  {difference}", style="red", highlight=False)
+    below += [Text(f"  {difference}", "red") for difference in listed]
     rest = sum(item.total for item in comparisons) - len(listed)
     if rest:
-        console.print(f"  … and {rest:,} more")
+        below.append(Text(f"  … and {rest:,} more"))
+    return Group(table, *below)

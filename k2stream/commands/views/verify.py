@@ -1,22 +1,35 @@
-"""Shows the report of a verification on a terminal."""
+"""The report of a verification: as a value, and on a terminal."""
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.table import Table
+from typing import Any
 
-from k2stream.commands.views.comparisons import show_comparisons
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from k2stream.commands.views.comparisons import comparison_value, comparisons_shown
 from k2stream.reconcile.oracle.run import Report
 
 
-def show(report: Report, console: Console) -> None:
-    """Print counts per exchange, comparisons per layer, and the first differences."""
+def report_value(report: Report) -> dict[str, Any]:
+    """The report as JSON: counts per exchange and layer, and comparisons per layer."""
+    return {
+        "ok": not report.differences,
+        "differences": report.differences,
+        "candles": report.candles,
+        "exchanges": report.counts,
+        "exchanges_off": list(report.off),
+        "layers": [comparison_value(item) for item in report.comparisons],
+    }
+
+
+def report_shown(report: Report) -> RenderableType:
+    """Counts per exchange, comparisons per layer, and the first differences."""
     table = Table(box=None, pad_edge=False, padding=(0, 1), collapse_padding=True)
     table.add_column("exchange", no_wrap=True)
     for layer in next(iter(report.counts.values())):
         table.add_column(layer, justify="right", overflow="fold", min_width=6)
     for name, counts in report.counts.items():
         table.add_row(name, *(f"{count:,}" for count in counts.values()))
-    console.print(table)
-    console.print()
-    show_comparisons(report.comparisons, console)
+    return Group(table, Text(), comparisons_shown(report.comparisons))

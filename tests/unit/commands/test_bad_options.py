@@ -22,8 +22,6 @@ BAD = [
     ("demo --seconds 0", "--seconds"),
     ("demo --seconds -1", "--seconds"),
     (f"demo --seconds {NAN}", "not a finite number"),
-    (f"demo --json {FOLDER}", "does not exist"),
-    ("demo --json .", "is a directory"),
     ("worker silver", "'silver' is not one of"),
     ("worker ingest", "needs --exchange or K2_EXCHANGE: use one of"),
     ("worker ingest --exchange nasdaq", "'nasdaq' is not one of"),

@@ -1,14 +1,13 @@
 """What commands print fits a terminal of 80 columns, with no number broken over lines."""
 
 import io
-from types import SimpleNamespace
-from typing import Any
 
 from rich.console import Console
 
 from k2stream.commands.views.candles import candle_table
-from k2stream.commands.views.platform import _price, render
+from k2stream.commands.views.platform import price_text, render
 from k2stream.commands.views.rows import rows_shown
+from k2stream.commands.views.statuses import last_price
 from k2stream.history.timeframes import timeframe
 from k2stream.model.instrument import Instrument
 from k2stream.platform.scrape import Labels, Samples
@@ -59,11 +58,11 @@ def test_rows_that_do_not_fit_are_shown_field_by_field():
 
 
 def test_a_price_has_its_own_digits():
-    labels = (("exchange", "binance"), ("symbol", "DOGEUSDT"))
+    labels: Labels = (("exchange", "binance"), ("symbol", "DOGEUSDT"))
 
     def shown(price):
-        snapshot: Any = SimpleNamespace(now=SimpleNamespace(values={"k2_last_price": {labels: price}}))
-        return _price(snapshot, "binance")
+        samples = Samples({"k2_last_price": {labels: price}})
+        return price_text(*last_price(samples, "binance"))
 
     assert shown(0.0019) == "DOGEUSDT 0.0019"
     assert shown(1e-7) == "DOGEUSDT 0.0000001"

@@ -12,7 +12,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from k2stream import exchanges, instruments
-from k2stream.commands.simulate import _announcement
+from k2stream.commands.simulate import _announcement, _urls
 from k2stream.exchanges import raw
 from k2stream.exchanges.rest.spec import HistoryError, refusal
 from k2stream.settings import Settings
@@ -193,9 +193,9 @@ async def test_rest_fails_on_request_and_recovers(simulate):
 
 async def test_the_urls_are_announced(simulate):
     simulator, _ = await simulate(1)
-    told = json.loads(_announcement(simulator, as_json=True))
+    told = json.loads(json.dumps(_urls(simulator)))
     assert told["rest"] == simulator.rest_urls and set(told["rest"]) == set(exchanges.REGISTRY)
-    text = _announcement(simulator, as_json=False)
+    text = _announcement(simulator)
     assert f"K2_KRAKEN_REST_URL={simulator.rest_urls['kraken']}\n" in text
     async with connect(told["kraken"]):
         pass
