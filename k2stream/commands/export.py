@@ -23,7 +23,7 @@ from k2stream.export.run import export as exported
 from k2stream.history.timeframes import UnknownTimeframe
 from k2stream.history.timeframes import timeframe as timeframe_named
 from k2stream.read import arguments, notes
-from k2stream.read.source import Source, SourceName, open_source
+from k2stream.read.source import Source, SourceName, open_source, open_trades
 from k2stream.settings import current
 
 FORMATS = tuple(dict.fromkeys(form for layout in LAYOUTS.values() for form in layout.formats))
@@ -83,7 +83,7 @@ def export(  # noqa: PLR0913 - one option each
     except UnknownTimeframe as error:
         raise click.UsageError(str(error)) from None
     span = arguments.span(start, end)
-    opened = open_source(current(), source, url)
+    opened = (open_trades if trades else open_source)(current(), source, url)
     subject = Subject(arguments.instrument(opened.instruments(), exchange, symbol), of)
     file = target(layout, form, subject, to)
     with _progress() as progress:

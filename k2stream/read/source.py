@@ -74,3 +74,8 @@ def open_source(settings: Settings, name: SourceName, url: str | None) -> Source
             f"nothing serves candles on {settings.local.data_path}: start it with `k2 up`, or give url="
         )
     return Lake(running.settings if running else settings, clickhouse=name != "iceberg")
+
+
+def open_trades(settings: Settings, name: SourceName, url: str | None) -> Source:
+    """As `open_source`; "auto" is the stores, which have the trades a second after they came."""
+    return open_source(settings, "lake" if name == "auto" and url is None else name, url)

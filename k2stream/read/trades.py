@@ -11,7 +11,7 @@ from k2stream.model.errors import ConfigError
 from k2stream.read import arguments, notes
 from k2stream.read.arguments import Time
 from k2stream.read.columns import Decimals, with_decimals
-from k2stream.read.source import RowPage, SourceName, open_source
+from k2stream.read.source import RowPage, SourceName, open_trades
 from k2stream.settings import Settings, current
 
 BATCH_ROWS = 65_536
@@ -59,7 +59,7 @@ def scan_trades(
     """
     first, last = arguments.span(start, end)
     chosen = _chosen(columns)
-    opened = open_source(settings or current(), source, url)
+    opened = open_trades(settings or current(), source, url)
     instrument = arguments.instrument(opened.instruments(), exchange, symbol)
     pages = opened.trades(instrument, first, last)
     page = next(pages)

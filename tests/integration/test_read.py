@@ -1,22 +1,32 @@
 """What notebooks read equals what the trades give, digit for digit, from each store and from both."""
 
+import asyncio
 import random
 import time
 from decimal import Decimal
 from itertools import groupby, pairwise
+from threading import Thread
 
 import pyarrow as pa
 import pytest
 
 import k2stream
-from k2stream import settings
+from k2stream import instruments, settings
+from k2stream.clickhouse.candles import HotTier
 from k2stream.clickhouse.destination import ClickHouse, connect
+from k2stream.history.derive import base_span, derived
+from k2stream.history.reader import candle_history
+from k2stream.iceberg.candles import ColdTier
 from k2stream.iceberg.destination import Iceberg
 from k2stream.iceberg.tables import TABLES
 from k2stream.layers import gold
 from k2stream.layers.table import GOLD
 from k2stream.model.candle import TIMEFRAMES
 from k2stream.read.notes import IncompleteRead
+from k2stream.service.application import create
+from k2stream.service.server import Server
+from k2stream.service.sources import Sources
+from k2stream.web.health import FeedHealth
 from tests.integration.sink_samples import SILVER, batch, piece, trade
 from tests.unit.history.test_fold import candle
 
@@ -121,6 +131,45 @@ def config(stack, trades, tmp_path_factory):
     hot.close()
 
 
+class Tables:
+    """The newest candles, as a worker's tables have them, before those of both stores."""
+
+    def __init__(self, config, trades):
+        self.history = candle_history(config.candles, HotTier(config.clickhouse), ColdTier(config.iceberg))
+        self.settled = config.candles.settled_ms
+        self.held = {
+            name: {held.open_time: held for held in stored(trades, name) if held.open_time >= UNTIL + DAY}
+            for name in TIMEFRAMES
+        }
+
+    async def read(self, instrument, of, query):
+        span = base_span(of, query.span)
+        held = self.held[of.base]
+        found = await self.history.extended(instrument, of.base, span, span.cut(held), min(held))
+        now = time.time_ns() // 1_000_000
+        return found._replace(candles=derived(of, query.span, found.candles, now, self.settled))
+
+
+@pytest.fixture(scope="module")
+def url(config, trades):
+    """Of the service over the tables and both stores."""
+    health = FeedHealth()
+    health.ready = True
+    listed = instruments.load(config.feeds.instruments_file)
+    server = Server(
+        create(Sources(config, listed, Tables(config, trades), health, lambda: True)), "127.0.0.1", 0
+    )
+    server.bind()
+    loop = asyncio.new_event_loop()
+    running = loop.create_task(server.run())
+    thread = Thread(target=lambda: loop.run_until_complete(asyncio.wait([running])))
+    thread.start()
+    yield f"http://127.0.0.1:{server.port}"
+    loop.call_soon_threadsafe(running.cancel)
+    thread.join()
+    loop.close()
+
+
 def found(table):
     """Rows with times as numbers, each as a dict."""
     for number, field in enumerate(table.schema):
@@ -130,13 +179,15 @@ def found(table):
 
 
 @pytest.mark.parametrize(("timeframe", "tz"), WINDOWS)
-async def test_candles_of_both_stores_equal_those_of_the_trades(config, trades, timeframe, tz):
+@pytest.mark.parametrize("over", ["REST", "lake"])
+async def test_candles_equal_those_of_the_trades(config, trades, url, timeframe, tz, over):
+    where = {"url": url} if over == "REST" else {"settings": config}
     length, phase = WINDOWS[timeframe, tz]
     made = [
         candle(timeframe, opened, opened + length, inside)
         for opened, inside in windows(trades, length, phase)
     ]
-    table = k2stream.read_candles("binance", "btc-usdt", timeframe, tz=tz, quality=True, settings=config)
+    table = k2stream.read_candles("binance", "btc-usdt", timeframe, tz=tz, quality=True, **where)
     wanted = [held._asdict() for held in made]
     assert [{name: row[name] for name in row if name in wanted[0]} for row in found(table)] == [
         {name: row[name] for name in wanted[0] if name in table.column_names} for row in wanted
@@ -144,13 +195,13 @@ async def test_candles_of_both_stores_equal_those_of_the_trades(config, trades, 
     assert table.schema.field("open").type == pa.decimal128(38, 18)
     assert table.schema.field("open_time").type == pa.timestamp("ms", "UTC")
     assert table.schema.field("last_trade_time").type == pa.timestamp("us", "UTC")
-    assert table["feed_healthy"].null_count == len(table)
+    assert set(table["feed_healthy"].to_pylist()) == {True if over == "REST" else None}
     gaps = [(b.open_time - a.open_time) // length - 1 for a, b in pairwise(made)]
     assert table["empty_before"].to_pylist() == [None, *gaps]
     part = k2stream.read_candles(
-        "binance", "BTCUSDT", timeframe, made[0].open_time + 1, made[-1].open_time, tz=tz, settings=config
+        "binance", "BTCUSDT", timeframe, made[0].open_time + 1, made[-1].open_time, tz=tz, **where
     )
-    assert part["open_time"].cast(pa.int64()).to_pylist() == [held.open_time for held in made[1:-1]]
+    assert part.to_pylist() == table.select(part.column_names).slice(1, len(table) - 2).to_pylist()
 
 
 async def test_iceberg_alone_gives_what_it_has(config, trades):
