@@ -14,6 +14,7 @@ import httpx
 import pyarrow as pa
 import pytest
 
+import k2stream
 from k2stream import instruments, settings, topics
 from k2stream.iceberg import tables
 from k2stream.iceberg.catalog import open_catalog
@@ -25,6 +26,7 @@ from tests.integration.repetition import repeated
 
 pytestmark = pytest.mark.integration
 
+ROOT = Path(__file__).parents[2]
 DEMO_SECONDS, DEMO_RATE = 8, 300
 PARTITIONS = settings.environment(settings.make(**TWO))
 BRONZE, SILVER, GOLD = "cold.bronze_trades_kraken", "cold.silver_trades", "cold.gold_ohlcv_1m"
@@ -171,6 +173,30 @@ def test_a_replay_agrees_while_it_runs(platform):
     result = k2("replay", env={**PARTITIONS, "K2_DATA_DIR": folder}, timeout=240)
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.splitlines()[-1] == "0 differences"
+
+
+def test_the_notebook_runs(platform):
+    folder, process = platform
+    stores = settings.make(data_dir=str(folder), **TWO)
+
+    def settled():
+        """Whether a final candle has all its trades in the stores."""
+        found = k2stream.read_candles(
+            "binance", "BTC/USDT", "1m", quality=True, source="lake", settings=stores
+        )
+        held = [row for row in found.to_pylist() if row["final"]][:1]
+        return held and held[0]["volume"] == sum(
+            k2stream.read_trades(
+                "binance", "BTC/USDT", held[0]["open_time"], held[0]["close_time"], settings=stores
+            )["quantity"].to_pylist()
+        )
+
+    _until(settled, 90, process, folder.parent / "up.log")
+    environ = {**os.environ, **PARTITIONS, "K2_DATA_DIR": str(folder)}
+    command = [sys.executable, "-m", "tests.notebook", "docs/notebook.ipynb"]
+    result = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "ClickHouse and Iceberg" in result.stdout.splitlines()[-1]
 
 
 def _maintain(folder, *names):
