@@ -11,6 +11,7 @@ from k2stream.history.timeframes import Timeframe
 from k2stream.model.instrument import Instrument, Instruments
 from k2stream.platform.snapshot import Snapshot
 from k2stream.service.overview import Overview
+from k2stream.service.trades import NoTrades, Trades
 from k2stream.settings import Settings
 from k2stream.web.health import FeedHealth
 from k2stream.web.query import Query
@@ -49,6 +50,7 @@ class Sources:
     health: FeedHealth
     is_ready: Callable[[], bool]
     workers: Workers = field(default_factory=NoWorkers)
+    trades: Trades = field(default_factory=NoTrades)
     overview: Overview = field(init=False)
     """All symbols at a glance."""
 

@@ -9,11 +9,12 @@ from typing import Any
 from k2stream.history.timeframes import timeframe
 from k2stream.model.candle import Candle
 from k2stream.model.instrument import Instrument
-from k2stream.service.mirror import klines, listing, tickers
+from k2stream.model.trades import NumberedTrade, TradeQuery
+from k2stream.service.mirror import klines, listing, tickers, trades
 from k2stream.service.mirror.errors import MirrorError, unsupported
 from k2stream.service.mirror.parameters import Parameters
 from k2stream.service.sources import Sources
-from k2stream.web.query import Query
+from k2stream.web.query import Query, RequestError
 
 _SYMBOLS = ("symbol", "symbols")
 
@@ -74,6 +75,25 @@ async def _klines(call: Call) -> list[klines.Kline]:
     return [klines.kline(candle) for candle in found.candles]
 
 
+async def _trades(call: Call) -> list[dict[str, Any]]:
+    return await _listed(call, trades.recent(call.sent), trades.single)
+
+
+async def _historical(call: Call) -> list[dict[str, Any]]:
+    return await _listed(call, trades.historical(call.sent), trades.single)
+
+
+async def _aggregated(call: Call) -> list[dict[str, Any]]:
+    return await _listed(call, trades.aggregated(call.sent), trades.aggregate)
+
+
+async def _listed(
+    call: Call, query: TradeQuery | None, show: Callable[[NumberedTrade], dict[str, Any]]
+) -> list[dict[str, Any]]:
+    instrument = call.instrument()
+    return [show(each) for each in await call.sources.trades.read(instrument, query)] if query else []
+
+
 async def _price(call: Call) -> Any:
     async def one(instrument: Instrument) -> dict[str, str] | None:
         last = await call.candles(instrument, "1m", Query(1))
@@ -90,9 +110,23 @@ async def _day(call: Call) -> Any:
 
     async def one(instrument: Instrument) -> dict[str, Any] | None:
         day = await read_day(call, instrument)
-        return show(instrument, day, tickers.Bounds()) if day.before or day.candles else None
+        if not (day.before or day.candles):
+            return None
+        return show(instrument, day, await _bounds(call, instrument, day.parts))
 
     return await _each(call, one)
+
+
+async def _bounds(call: Call, instrument: Instrument, parts: tickers.Parts) -> tickers.Bounds:
+    """The first and last trade of a day; unknown where trades are unavailable."""
+    try:
+        first = await call.sources.trades.read(instrument, TradeQuery(1, None, parts.start))
+        last = await call.sources.trades.read(instrument, TradeQuery(1))
+    except RequestError:
+        return tickers.Bounds()
+    if not (first and last and last[-1].id >= first[0].id):
+        return tickers.Bounds()
+    return tickers.Bounds(first[0].first, last[-1].last, last[-1].quantity)
 
 
 async def read_day(call: Call, instrument: Instrument) -> tickers.Day:
@@ -140,6 +174,11 @@ ENDPOINTS = {
             ("symbol", "interval", "startTime", "endTime", "timeZone", "limit"),
             lambda symbols: 2,
         ),
+    ),
+    "trades": Endpoint(_trades, ("symbol", "limit"), lambda symbols: 25),
+    "historicalTrades": Endpoint(_historical, ("symbol", "limit", "fromId"), lambda symbols: 25),
+    "aggTrades": Endpoint(
+        _aggregated, ("symbol", "limit", "fromId", "startTime", "endTime"), lambda symbols: 4
     ),
     "ticker/price": Endpoint(_price, (*_SYMBOLS, "symbolStatus"), lambda symbols: 2 if symbols == 1 else 4),
     "ticker/24hr": Endpoint(_day, (*_SYMBOLS, "type", "symbolStatus"), _many),

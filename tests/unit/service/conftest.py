@@ -10,7 +10,7 @@ from k2stream.service.application import create
 from k2stream.service.sources import Sources
 from k2stream.settings import make
 from k2stream.web.health import FeedHealth
-from tests.unit.service.memory import InMemory
+from tests.unit.service.memory import InMemory, TradesInMemory
 
 
 @pytest.fixture
@@ -31,8 +31,13 @@ def health():
 
 
 @pytest.fixture
-async def client(stored, listed, health):
-    app: Any = create(Sources(make(simulated=True), listed, stored, health, lambda: True))
+def traded():
+    return TradesInMemory()
+
+
+@pytest.fixture
+async def client(stored, listed, health, traded):
+    app: Any = create(Sources(make(simulated=True), listed, stored, health, lambda: True, trades=traded))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as made:
         yield made

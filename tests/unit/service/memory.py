@@ -17,6 +17,26 @@ def candle(instrument, timeframe, open_time, close="2.50", revision=1):
 
 
 @dataclass
+class TradesInMemory:
+    """Numbered trades by symbol, ascending."""
+
+    answers: dict = field(default_factory=dict)
+    asked: list = field(default_factory=list)
+
+    async def read(self, instrument, query):
+        """The stored trades that the query covers."""
+        self.asked.append((instrument, query))
+        found = [
+            each
+            for each in self.answers.get(instrument.key, [])
+            if each.id >= (query.first or 0)
+            and each.time >= (query.start or 0) * 1000
+            and (query.end is None or each.time < query.end * 1000)
+        ]
+        return found[-query.limit :] if query.newest else found[: query.limit]
+
+
+@dataclass
 class InMemory:
     """Candles by symbol and timeframe, ascending."""
 

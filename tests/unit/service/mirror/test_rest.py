@@ -4,12 +4,17 @@ from decimal import Decimal
 
 import pytest
 
+from k2stream.model.trades import NumberedTrade, TradeQuery
 from k2stream.service.mirror import rest, weights
 from k2stream.web.query import RequestError
 from tests.unit.service.memory import candle
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 NOW = 20_000 * DAY + 90 * MINUTE + 1
+
+
+def trade(number, ms, taker_buy=True):
+    return NumberedTrade(number, number, number, ms * 1000 + 999, Decimal("2.5"), Decimal("0.5"), taker_buy)
 
 
 @pytest.fixture(autouse=True)
@@ -153,7 +158,8 @@ async def test_prices_of_one_some_and_all_symbols(client):
     assert (none.status_code, none.json()["code"]) == (503, -1020)
 
 
-async def test_the_day_is_of_minutes_until_the_hour_and_of_hours_after(client):
+async def test_the_day_is_of_minutes_until_the_hour_and_of_hours_after(client, traded, first):
+    traded.answers[first.key] = [trade(6, NOW - 2 * DAY), trade(7, NOW - DAY), trade(9, NOW)]
     (day,) = (await client.get("/api/v3/ticker/24hr")).json()
     one = (await client.get("/api/v3/ticker/24hr?symbol=BTCUSDT")).json()
     assert one == day
@@ -164,7 +170,7 @@ async def test_the_day_is_of_minutes_until_the_hour_and_of_hours_after(client):
         "weightedAvgPrice": "2.50000000",
         "prevClosePrice": "2.50000000",
         "lastPrice": "2.50000000",
-        "lastQty": "0.00000000",
+        "lastQty": "0.50000000",
         "bidPrice": "0.00000000",
         "bidQty": "0.00000000",
         "askPrice": "0.00000000",
@@ -176,8 +182,8 @@ async def test_the_day_is_of_minutes_until_the_hour_and_of_hours_after(client):
         "quoteVolume": "10.00000000",
         "openTime": NOW // MINUTE * MINUTE - DAY,
         "closeTime": NOW,
-        "firstId": -1,
-        "lastId": -1,
+        "firstId": 7,
+        "lastId": 9,
         "count": 4,
     }
     assert list(day)[-4:] == ["closeTime", "firstId", "lastId", "count"]
@@ -216,3 +222,57 @@ async def test_a_worker_that_recovers_and_a_fault_of_ours(client, stored, caplog
     assert (answer.status_code, answer.json()["code"]) == (500, -1000)
     assert "secret" not in answer.text
     assert "the secret" in caplog.text
+
+
+async def test_a_trade_has_the_fields_of_the_api(client, traded, first):
+    traded.answers[first.key] = [trade(7, 1000), trade(8, 2000, taker_buy=False)]
+    answer = await client.get("/api/v3/trades?symbol=BTCUSDT&limit=1")
+    assert answer.json() == [
+        {
+            "id": 8,
+            "price": "2.50000000",
+            "qty": "0.50000000",
+            "quoteQty": "1.25000000",
+            "time": 2000,
+            "isBuyerMaker": True,
+            "isBestMatch": True,
+        }
+    ]
+    assert answer.headers["x-mbx-used-weight"] == "25"
+
+
+async def test_an_aggregated_trade_has_the_fields_of_the_api(client, traded, first):
+    traded.answers[first.key] = [trade(7, 1000)._replace(first=70, last=75)]
+    (found,) = (await client.get("/api/v3/aggTrades?symbol=BTCUSDT")).json()
+    assert found == {
+        "a": 7,
+        "p": "2.50000000",
+        "q": "0.50000000",
+        "f": 70,
+        "l": 75,
+        "T": 1000,
+        "m": False,
+        "M": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("asked", "query"),
+    [
+        ("trades?symbol=BTCUSDT", TradeQuery(500)),
+        ("historicalTrades?symbol=BTCUSDT&fromId=8&limit=3", TradeQuery(3, 8)),
+        ("aggTrades?symbol=BTCUSDT&startTime=5&endTime=9", TradeQuery(500, None, 5, 10)),
+        ("aggTrades?symbol=BTCUSDT&endTime=9", TradeQuery(500, None, None, 10)),
+        ("aggTrades?symbol=BTCUSDT&fromId=8", TradeQuery(500, 8)),
+    ],
+)
+async def test_trades_are_asked_for_by_id_or_time(client, traded, first, asked, query):
+    await client.get(f"/api/v3/{asked}")
+    assert traded.asked == [(first, query)]
+
+
+async def test_an_id_and_a_time_are_not_asked_for_together(client):
+    answer = await client.get("/api/v3/aggTrades?symbol=BTCUSDT&fromId=8&startTime=5")
+    assert answer.json() == {"code": -1128, "msg": "Combination of optional parameters invalid."}
+    nothing = await client.get("/api/v3/aggTrades?symbol=BTCUSDT&startTime=5&endTime=4")
+    assert nothing.json() == []
