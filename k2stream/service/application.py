@@ -29,7 +29,7 @@ _SLASH = re.compile(rb"%2f", re.IGNORECASE)
 def create(sources: Sources) -> ASGIApp:
     """The application that answers from the sources."""
     app = Litestar(
-        (*ROUTES, mirror.handler()),
+        (*ROUTES, mirror.handler(), mirror.derivatives),
         dependencies={"sources": Provide(lambda: sources, sync_to_thread=False)},
         exception_handlers=problems.HANDLERS,
         openapi_config=OpenAPIConfig(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from litestar import HttpMethod, Request, Response, route
+from litestar import HttpMethod, Request, Response, get, route
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from k2stream.model import clock
 from k2stream.service.mirror.endpoints import ENDPOINTS, Call, Endpoint
 from k2stream.service.mirror.errors import refusal, unsupported
+from k2stream.service.mirror.listing import listing
 from k2stream.service.mirror.parameters import Parameters
 from k2stream.service.mirror.root import ROOT
 from k2stream.service.mirror.weights import Weights
@@ -56,6 +57,15 @@ def handler() -> HTTPRouteHandler:
         )
 
     return mirror
+
+
+_MARKETS = ("/fapi", "/dapi", "/{exchange:str}/fapi", "/{exchange:str}/dapi")
+
+
+@get([f"{market}/v1/exchangeInfo" for market in _MARKETS], include_in_schema=False)
+async def derivatives(exchange: FromPath[str] = ROOT) -> dict[str, Any]:
+    """No derivatives: clients of all markets ask for them, too."""
+    return listing([], now_ms())
 
 
 def find(method: str, exchange: str, path: str) -> Endpoint:

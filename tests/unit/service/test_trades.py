@@ -5,9 +5,13 @@ from decimal import Decimal
 import pytest
 
 from k2stream.clickhouse.numbered import statement, trade
+from k2stream.model.instrument import Instrument
 from k2stream.model.trades import NumberedTrade, TradeQuery
 from k2stream.service.trades import NoTrades, StoredTrades
 from k2stream.web.query import RequestError
+
+SYMBOL = Instrument("one", "AB", "A/B")
+FOUND = NumberedTrade(7, 7, 7, 1, Decimal(2), Decimal(3), True)
 
 
 class Failing:
@@ -17,17 +21,18 @@ class Failing:
 
 class Holding:
     def read(self, instrument, query):
-        return [(instrument, query)]
+        assert (instrument, query) == (SYMBOL, TradeQuery(1))
+        return [FOUND]
 
 
 async def test_a_store_is_read_in_a_thread():
-    assert await StoredTrades(Holding()).read("symbol", TradeQuery(1)) == [("symbol", TradeQuery(1))]
+    assert await StoredTrades(Holding()).read(SYMBOL, TradeQuery(1)) == [FOUND]
 
 
 @pytest.mark.parametrize("trades", [StoredTrades(Failing()), NoTrades()])
 async def test_a_store_that_fails_is_unavailable(trades):
     with pytest.raises(RequestError) as raised:
-        await trades.read("symbol", TradeQuery(1))
+        await trades.read(SYMBOL, TradeQuery(1))
     assert raised.value.status == 503
 
 

@@ -276,3 +276,9 @@ async def test_an_id_and_a_time_are_not_asked_for_together(client):
     assert answer.json() == {"code": -1128, "msg": "Combination of optional parameters invalid."}
     nothing = await client.get("/api/v3/aggTrades?symbol=BTCUSDT&startTime=5&endTime=4")
     assert nothing.json() == []
+
+
+@pytest.mark.parametrize("prefix", ["", "/kraken"])
+@pytest.mark.parametrize("market", ["fapi", "dapi"])
+async def test_there_are_no_derivatives(client, prefix, market):
+    assert (await client.get(f"{prefix}/{market}/v1/exchangeInfo")).json()["symbols"] == []
