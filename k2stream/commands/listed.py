@@ -38,6 +38,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "k2stream.commands.agree:agree",
             "Show whether candles equal the exchanges' own klines.",
         ),
+        "explain": (
+            "k2stream.commands.explain:explain",
+            "Show what a candle was folded from, and verify it.",
+        ),
         "verify": (
             "k2stream.commands.verify:verify",
             "Recompute everything from the raw topics and compare.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,11 @@ def offsets(table: Any, where: str) -> NDArray[np.int64]:
 def micros(column: Any) -> Any:
     """A column of times, in µs."""
     return pc.cast(pc.cast(column, pa.timestamp("us", tz="UTC")), pa.int64())
+
+
+def moment(us: int) -> str:
+    """A time in µs as filters need it."""
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)).isoformat(timespec="microseconds")
 
 
 def dump(settings: IcebergSettings, name: str, path: Path) -> bool:

@@ -70,14 +70,15 @@ async def dump(
                     extent.first[exchange, number] = first
             async for number, records in read_to_end(settings.kafka, topics.raw(exchange), bounds):
                 rows = ((record.offset, record.value) for record in records)
-                writer.rows(_judged(exchange, number, rows, wanted.get(number, 0), cold=False))
+                writer.rows(judged(exchange, number, rows, wanted.get(number, 0), cold=False))
             extent.records += writer.count
     return extent
 
 
-def _judged(
+def judged(
     exchange: str, number: int, rows: Iterable[tuple[int, bytes | None]], end: int, *, cold: bool
 ) -> Iterator[tuple[Any, ...]]:
+    """Raw records as rows of SCHEMA; those below `end` are required."""
     for offset, value in rows:
         yield (number, offset, value or b"", offset < end, cold, *judge(exchange, value))
 
@@ -98,8 +99,9 @@ def _cold(
     stored = iceberg.offsets(table, mine)
     first = unbroken(np.concatenate((stored, lettered(topics.raw(exchange), number))), begin)
     for piece in iceberg.pieces(table, f"{mine} and raw_offset >= {first}"):
-        rows = zip(piece["raw_offset"].to_pylist(), _bodies(exchange, piece), strict=True)
-        writer.rows(_judged(exchange, number, rows, begin, cold=True))
+        values = bodies(exchange, piece, venues.for_exchange(exchange).renamed)
+        rows = zip(piece["raw_offset"].to_pylist(), values, strict=True)
+        writer.rows(judged(exchange, number, rows, begin, cold=True))
     return first
 
 
@@ -114,10 +116,10 @@ def unbroken(stored: NDArray[np.int64], begin: int) -> int:
     return int(known[0]) if len(known) else begin
 
 
-def _bodies(exchange: str, rows: pa.Table) -> Iterator[bytes]:
-    """Convert bronze rows back to raw records."""
+def bodies(exchange: str, rows: pa.Table, renamed: Mapping[str, str]) -> Iterator[bytes]:
+    """Convert bronze rows back to raw records; `renamed` has the columns with other names."""
     venue = venues.for_exchange(exchange)
-    columns = {name: rows[venue.renamed.get(name, name)].to_pylist() for name in venue.columns}
+    columns = {name: rows[renamed.get(name, name)].to_pylist() for name in venue.columns}
     columns |= {"k2_recv": iceberg.micros(rows["receive_time"]).to_pylist()}
     columns |= {"k2_conn": rows["connection"].to_pylist(), "k2_seq": rows["sequence"].to_pylist()}
     for values in zip(*columns.values(), strict=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -60,6 +60,14 @@ async def retained(settings: KafkaSettings, topic: str) -> Bounds:
         begin = await consumer.beginning_offsets(partitions)
         end = await consumer.end_offsets(partitions)
         return {tp.partition: RetainedOffsets(begin[tp], end[tp]) for tp in partitions}
+
+
+async def from_times(settings: KafkaSettings, topic: str, times: Mapping[int, int]) -> dict[int, int | None]:
+    """By partition, the first offset whose record has at least a given time (ms); None for no such record."""
+    async with _connected(settings) as consumer:
+        wanted = {TopicPartition(topic, number): max(ms, 0) for number, ms in times.items()}
+        found = await consumer.offsets_for_times(wanted)
+        return {tp.partition: at.offset if at else None for tp, at in found.items()}
 
 
 async def read_to_end(

@@ -27,7 +27,7 @@ def record(fields):
 def write(folder, exchange, values, first=0, required=1 << 62):
     """A file of an exchange's raw records."""
     with ParquetWriter(folder / f"{exchange}.parquet", SCHEMA) as writer:
-        writer.rows(raw._judged(exchange, 0, enumerate(values, first), required, cold=False))
+        writer.rows(raw.judged(exchange, 0, enumerate(values, first), required, cold=False))
 
 
 def expected(engine, folder, values, *, letters=(), first=0, required=1 << 62, grace=GRACE):

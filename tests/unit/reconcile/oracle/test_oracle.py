@@ -10,7 +10,7 @@ from k2stream.reconcile.oracle import windows
 from k2stream.reconcile.oracle.candles import ListedInstrument
 from k2stream.reconcile.oracle.engine import OracleEngine
 from k2stream.reconcile.oracle.parquet import ParquetWriter
-from k2stream.reconcile.oracle.raw import SCHEMA, Extent, _judged
+from k2stream.reconcile.oracle.raw import SCHEMA, Extent, judged
 
 UNIT = 10**18
 BASE = 1_700_000_040_000  # ms, the start of a minute
@@ -71,7 +71,7 @@ def oracle(tmp_path):
                 for row in raw.get(name, [])
             ]
             with ParquetWriter(tmp_path / f"{name}.parquet", SCHEMA) as writer:
-                writer.rows(_judged(name, 0, enumerate(values, first), 1 << 62, cold=False))
+                writer.rows(judged(name, 0, enumerate(values, first), 1 << 62, cold=False))
             extent.first[name, 0] = first
         engine = OracleEngine()
         engine.run("CREATE TABLE letters (topic String, partition Int64, offset Int64) ENGINE = Memory")
