@@ -11,7 +11,7 @@ UV := uv==0.13.8
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-watch fault mutate soak bench bench-quick check format lock wheel clean
+.PHONY: help setup run demo test test-watch test-web fault mutate soak bench bench-quick check format lock wheel clean
 
 help: ## List the targets
 	@echo "K2 stream: exact crypto trades and candles, as a Faust application"
@@ -39,6 +39,10 @@ demo: $(READY) ## Run for DURATION=60 seconds at RATE=200 trades/s, then prove t
 
 test: $(READY) ## All tests: unit, property, playback, and the whole stack against its oracle
 	@$(BIN)/python -m pytest -n 2
+	@echo "Not run: make test-web (the page; needs Chromium), make test-watch (needs Prometheus and Alertmanager)"
+
+test-web: $(READY) ## The page in real Chromium, which the system has to have
+	@$(BIN)/python -m pytest -m web tests/web
 
 test-watch: $(READY) ## Metrics, dashboards and alerts with a real Prometheus and Alertmanager, which the system has to have
 	@$(BIN)/python -m pytest -m watch tests/watch

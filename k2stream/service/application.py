@@ -12,7 +12,7 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from k2stream.service import candles, earlier, feeds, problems, process, status, symbols, udf
+from k2stream.service import candles, earlier, feeds, page, problems, process, status, symbols, udf
 from k2stream.service.middleware import wrapped
 from k2stream.service.mirror import rest as mirror
 from k2stream.service.sources import Sources
@@ -21,7 +21,12 @@ from k2stream.service.strict import known_parameters
 STRICT = (*candles.ROUTES, *symbols.ROUTES, *feeds.ROUTES, *status.ROUTES, *process.ROUTES)
 """Routes that refuse a parameter that they do not have."""
 
-ROUTES = (Router("/", guards=[known_parameters], route_handlers=STRICT), *earlier.ROUTES, *udf.ROUTES)
+ROUTES = (
+    Router("/", guards=[known_parameters], route_handlers=STRICT),
+    *earlier.ROUTES,
+    *udf.ROUTES,
+    *page.ROUTES,
+)
 
 _SLASH = re.compile(rb"%2f", re.IGNORECASE)
 

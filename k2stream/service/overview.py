@@ -31,9 +31,11 @@ _BPS, _PERCENT = Decimal(1).scaleb(-4), Decimal(1).scaleb(-2)
 
 
 class Candles(Protocol):
-    """Reads candles; see `sources.Candles`."""
+    """Reads candles of any symbol, timeframe and age."""
 
-    async def read(self, instrument: Instrument, of: Timeframe, query: Query) -> CandleAnswer: ...
+    async def read(self, instrument: Instrument, of: Timeframe, query: Query) -> CandleAnswer:
+        """The query's candles, ascending. Raises RequestError."""
+        ...
 
 
 class Seen(NamedTuple):

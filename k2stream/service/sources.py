@@ -6,23 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from k2stream.history.reader import CandleAnswer
-from k2stream.history.timeframes import Timeframe
-from k2stream.model.instrument import Instrument, Instruments
+from k2stream.model.instrument import Instruments
 from k2stream.platform.snapshot import Snapshot
-from k2stream.service.overview import Overview
+from k2stream.service.overview import Candles, Overview
 from k2stream.service.trades import NoTrades, Trades
 from k2stream.settings import Settings
 from k2stream.web.health import FeedHealth
-from k2stream.web.query import Query
-
-
-class Candles(Protocol):
-    """Reads candles of any symbol, timeframe and age."""
-
-    async def read(self, instrument: Instrument, of: Timeframe, query: Query) -> CandleAnswer:
-        """The query's candles, ascending. Raises RequestError."""
-        ...
 
 
 class Workers(Protocol):

@@ -11,7 +11,7 @@ from time import monotonic
 from k2stream.service.middleware.asgi import ASGIApp, Receive, Scope, Send
 from k2stream.service.middleware.headers import header, refuse
 
-OPEN = ("/health", "/docs")
+OPEN = ("/health", "/docs", "/page/")
 """Paths that need no key: they have no data."""
 
 MOST_CLIENTS = 10_000
@@ -46,7 +46,7 @@ def with_access(app: ASGIApp, digests: Sequence[str], rate: float) -> ASGIApp:
 
     async def allowed(scope: Scope, receive: Receive, send: Send) -> None:
         client = (scope.get("client") or ("",))[0]
-        if digests and not scope["path"].startswith(OPEN):
+        if digests and not (scope["path"] == "/" or scope["path"].startswith(OPEN)):
             digest = sha256(_key(scope)).hexdigest()
             # All are compared, so that the time says nothing of which one is nearly right.
             if not sum([hmac.compare_digest(digest, known) for known in digests]):

@@ -1,0 +1,54 @@
+// The candles of one symbol and timeframe: history by pages, then live, each window once in its highest revision.
+
+import { get, named } from "./api.js";
+
+const PAGE = 500;
+
+export class Candles {
+  byTime = new Map();
+  missing = [];
+  #exhausted = false;
+  #loading = null;
+  #abort = new AbortController();
+
+  constructor(exchange, symbol, timeframe, zone) {
+    Object.assign(this, { exchange, symbol, timeframe, zone });
+  }
+
+  /** Candles by open time, ascending. */
+  get all() {
+    return [...this.byTime.values()].sort((first, second) => first.open_time - second.open_time);
+  }
+
+  /** Read the newest page, or the one before the oldest candle; true when it brought something. */
+  older() {
+    this.#loading ??= this.#page().finally(() => (this.#loading = null));
+    return this.#loading;
+  }
+
+  async #page() {
+    if (this.#exhausted) return false;
+    const end = this.byTime.size ? Math.min(...this.byTime.keys()) : undefined;
+    const parameters = { limit: PAGE, end, tz: this.zone };
+    const path = ["ohlcv", this.exchange, named(this.symbol), this.timeframe];
+    const answer = await get(path, parameters, this.#abort.signal);
+    answer.candles.forEach((candle) => this.take(candle));
+    this.missing = answer.missing;
+    this.#exhausted = answer.candles.length === 0 && answer.missing.length === 0;
+    return answer.candles.length > 0;
+  }
+
+  /** Take a revision; false when the same or a newer one is known. */
+  take(candle) {
+    const known = this.byTime.get(candle.open_time);
+    if (known && known.revision >= candle.revision) return false;
+    const revised = known?.revised || Boolean(known?.final);
+    this.byTime.set(candle.open_time, { ...candle, revised });
+    return true;
+  }
+
+  /** End requests that are under way. */
+  close() {
+    this.#abort.abort();
+  }
+}

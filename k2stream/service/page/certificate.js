@@ -1,0 +1,41 @@
+// The certificate of a candle in a dialog: every field that the service gives, under readable names.
+
+import { get, named } from "./api.js";
+import { $, make } from "./dom.js";
+import { time as timeText } from "./format.js";
+
+const title = (name) => name.replaceAll("_", " ");
+const isTime = (name) => /(^|_)(time|since|until|at)$/.test(name);
+
+function valueOf(name, value, zone) {
+  if (value === null || value === undefined) return "unknown";
+  if (Array.isArray(value)) {
+    if (!value.length) return "none";
+    return make("ol", {}, ...value.map((each) => make("li", {}, valueOf("", each, zone))));
+  }
+  if (typeof value === "object") return fields(value, zone);
+  if (isTime(name) && typeof value === "number") return timeText(value > 1e14 ? value / 1000 : value, zone);
+  return String(value);
+}
+
+function fields(record, zone) {
+  const pairs = Object.entries(record).flatMap(([name, value]) => [
+    make("dt", {}, title(name)), make("dd", {}, valueOf(name, value, zone)),
+  ]);
+  return make("dl", {}, ...pairs);
+}
+
+/** Open the dialog with a candle, and with its certificate once it is read. */
+export async function openCertificate({ exchange, symbol, timeframe, zone }, candle) {
+  $("certificate-title").textContent = `${exchange} ${symbol} ${timeframe}, ${timeText(candle.open_time, zone)} ${zone}`;
+  const status = make("p", { role: "status" }, "reading the certificate");
+  const { revised, ...shown } = candle;
+  $("certificate-body").replaceChildren(status, fields(shown, zone));
+  $("certificate").showModal();
+  try {
+    const found = await get(["ohlcv", exchange, named(symbol), timeframe, candle.open_time, "certificate"], { tz: zone });
+    status.replaceWith(make("h3", {}, "Certificate"), fields(found, zone), make("h3", {}, "Candle"));
+  } catch (error) {
+    status.textContent = error.status === 404 ? "No certificate yet: it is issued when the candle is final." : error.message;
+  }
+}

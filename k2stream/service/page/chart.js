@@ -1,0 +1,172 @@
+// Draws candles, volume, taker delta, overlays and marks. Coordinates are numbers; texts stay those of the service.
+
+import {
+  CandlestickSeries, CrosshairMode, HistogramSeries, LineSeries, createChart, createSeriesMarkers,
+} from "./vendor/lightweight-charts.mjs";
+import { digits, time as timeText } from "./format.js";
+
+const NEAR = 60; // candles left of the view before older ones are loaded
+const IN_VIEW = 120, MARGIN = 4; // candles in the first view, and room at its right
+const OVERLAYS = ["#b07cc6", "#d08a3c", "#4a9bb5", "#8c8c3a"];
+
+const color = (name) => {
+  // The chart draws on a canvas, which knows no light-dark(): let the browser resolve it.
+  const probe = document.createElement("i");
+  probe.style.color = `var(${name})`;
+  document.body.append(probe);
+  const found = getComputedStyle(probe).color;
+  probe.remove();
+  return found;
+};
+const faint = (value, share) => value.replace("rgb(", "rgba(").replace(")", `, ${share})`);
+const seconds = (ms) => ms / 1000;
+
+export class Chart {
+  #overlays = new Map(); // name -> series
+
+  /** `onOlder` is called when older candles come into view, `onPoint` with the open time under the pointer. */
+  constructor(element, { onOlder, onPoint, onOpen }) {
+    this.zone = "UTC";
+    this.chart = createChart(element, {
+      autoSize: true,
+      crosshair: { mode: CrosshairMode.Normal },
+      localization: { timeFormatter: (at) => timeText(at * 1000, this.zone) },
+      timeScale: { timeVisible: true, secondsVisible: false, tickMarkFormatter: (at, kind) => this.#tick(at, kind) },
+    });
+    this.unhealthy = this.chart.addSeries(HistogramSeries, {
+      priceScaleId: "unhealthy", lastValueVisible: false, priceLineVisible: false,
+      autoscaleInfoProvider: () => ({ priceRange: { minValue: 0, maxValue: 1 } }),
+    });
+    this.candles = this.chart.addSeries(CandlestickSeries, {});
+    this.volume = this.chart.addSeries(HistogramSeries, {
+      priceScaleId: "volume", priceFormat: { type: "volume" }, lastValueVisible: false, priceLineVisible: false,
+    });
+    this.delta = this.chart.addSeries(HistogramSeries, {
+      priceFormat: { type: "volume" }, lastValueVisible: false, priceLineVisible: false,
+    }, 1);
+    this.chart.priceScale("unhealthy").applyOptions({ scaleMargins: { top: 0, bottom: 0 } });
+    this.chart.priceScale("volume").applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
+    this.chart.panes()[1].setStretchFactor(0.18);
+    this.markers = createSeriesMarkers(this.candles, []);
+    this.dress();
+    this.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => range && range.from < NEAR && onOlder());
+    this.chart.subscribeCrosshairMove(({ time }) => onPoint(time === undefined ? null : time * 1000));
+    this.chart.subscribeClick(({ time }) => time !== undefined && onOpen(time * 1000));
+  }
+
+  /** Take the colours of the theme. */
+  dress() {
+    const [text, line, ground] = ["--dim", "--line", "--ground"].map(color);
+    this.up = color("--up");
+    this.down = color("--down");
+    this.tones = { gap: this.down, filled: color("--accent"), revised: color("--warn"), late: color("--warn") };
+    this.chart.applyOptions({
+      layout: { background: { color: ground }, textColor: text, attributionLogo: true, panes: { separatorColor: line } },
+      grid: { vertLines: { color: line }, horzLines: { color: line } },
+      rightPriceScale: { borderColor: line },
+      timeScale: { borderColor: line },
+    });
+    const tones = { upColor: this.up, downColor: this.down, wickUpColor: this.up, wickDownColor: this.down };
+    this.candles.applyOptions({ ...tones, borderVisible: false });
+  }
+
+  /** Draw a list of candles, ascending; the view stays where it is. */
+  show(candles) {
+    const last = candles.at(-1);
+    if (last) {
+      const precision = Math.max(...candles.slice(-50).flatMap((each) => [digits(each.open), digits(each.close)]));
+      this.candles.applyOptions({ priceFormat: { type: "price", precision, minMove: 10 ** -precision } });
+    }
+    this.candles.setData(candles.map((each) => this.#bar(each)));
+    this.volume.setData(candles.map((each) => this.#volume(each)));
+    this.delta.setData(candles.map((each) => this.#delta(each)));
+    this.unhealthy.setData(candles.filter((each) => each.feed_healthy === false).map((each) => this.#span(each)));
+  }
+
+  /** Draw one revision. */
+  update(candle, newest) {
+    const old = candle.open_time < newest;
+    this.candles.update(this.#bar(candle), old);
+    this.volume.update(this.#volume(candle), old);
+    this.delta.update(this.#delta(candle), old);
+    if (candle.feed_healthy === false && !old) this.unhealthy.update(this.#span(candle));
+  }
+
+  /** Show marks, each {time, kind, text}, of the candles. */
+  mark(marks) {
+    const shapes = { gap: "square", filled: "square", revised: "arrowUp", late: "circle" };
+    this.markers.setMarkers(
+      marks
+        .map(({ time, kind, text }) => ({
+          time: seconds(time), position: kind === "revised" ? "belowBar" : "aboveBar", shape: shapes[kind],
+          color: this.tones[kind], text,
+        }))
+        .sort((first, second) => first.time - second.time),
+    );
+  }
+
+  /** Draw another exchange's closes as a line; an empty list removes it. */
+  overlay(name, candles) {
+    let series = this.#overlays.get(name);
+    if (!candles.length) {
+      if (series) this.chart.removeSeries(series);
+      this.#overlays.delete(name);
+      return;
+    }
+    if (!series) {
+      const tone = OVERLAYS[this.#overlays.size % OVERLAYS.length];
+      series = this.chart.addSeries(LineSeries, {
+        color: tone, lineWidth: 1, title: name, priceLineVisible: false, lastValueVisible: true,
+      });
+      this.#overlays.set(name, series);
+    }
+    series.setData(candles.map((each) => ({ time: seconds(each.open_time), value: Number(each.close) })));
+  }
+
+  /** Draw one close of an overlay, if it is the newest. */
+  extend(name, candle) {
+    const series = this.#overlays.get(name);
+    const last = series?.data().at(-1);
+    if (series && (!last || last.time <= seconds(candle.open_time)))
+      series.update({ time: seconds(candle.open_time), value: Number(candle.close) });
+  }
+
+  /** Move the view by candles, or zoom it by a factor. */
+  move(candles, zoom = 1) {
+    const scale = this.chart.timeScale();
+    const range = scale.getVisibleLogicalRange();
+    if (!range) return;
+    const half = ((range.to - range.from) / 2) * zoom, middle = (range.from + range.to) / 2 + candles;
+    scale.setVisibleLogicalRange({ from: middle - half, to: middle + half });
+  }
+
+  /** Show the newest candles; few of them stand at the left, as wide as many would. */
+  newest() {
+    const count = this.candles.data().length;
+    this.chart.timeScale().setVisibleLogicalRange({ from: Math.max(count - IN_VIEW, -1), to: Math.max(count, IN_VIEW / 2) + MARGIN });
+  }
+
+  #tick(at, kind) {
+    const [date, clock] = timeText(at * 1000, this.zone).split(" ");
+    return kind <= 2 ? (kind === 0 ? date.slice(0, 4) : date.slice(5)) : clock.slice(0, 5);
+  }
+
+  #bar(candle) {
+    const [open, high, low, close] = [candle.open, candle.high, candle.low, candle.close].map(Number);
+    return { time: seconds(candle.open_time), open, high, low, close };
+  }
+
+  #volume(candle) {
+    const tone = Number(candle.close) >= Number(candle.open) ? this.up : this.down;
+    return { time: seconds(candle.open_time), value: Number(candle.volume), color: faint(tone, 0.35) };
+  }
+
+  #delta(candle) {
+    const value = 2 * Number(candle.taker_buy_volume) - Number(candle.volume);
+    return { time: seconds(candle.open_time), value, color: faint(value >= 0 ? this.up : this.down, 0.7) };
+  }
+
+  #span(candle) {
+    return { time: seconds(candle.open_time), value: 1, color: faint(this.down, 0.16) };
+  }
+}

@@ -1,0 +1,90 @@
+// The pipeline: what each stage does, how far it is behind, and how long trades take.
+
+import { get } from "./api.js";
+import { $, Table, notices } from "./dom.js";
+import { duration, grouped, rate } from "./format.js";
+import { Poll } from "./poll.js";
+
+const EVERY = 2000, KEPT = 300; // 10 minutes of rates
+
+export class PipelineView {
+  #times = [];
+  #rates = [];
+
+  constructor() {
+    const number = (value) => (value === null ? "–" : grouped(value));
+    this.stages = new Table($("stages"), [
+      ["Stage", (row) => row.name],
+      ["Records", (row) => number(row.records)],
+      ["Per second", (row) => rate(row.records_per_second)],
+      ["Lag", (row) => number(row.lag)],
+      ["p50", (row) => duration(row.latency_p50)],
+      ["p99", (row) => duration(row.latency_p99)],
+      ["Errors", (row) => number(row.errors)],
+    ]);
+    this.sinks = new Table($("sinks"), [
+      ["Table", (row) => row.table],
+      ["Tier", (row) => row.tier, "text"],
+      ["Rows", (row) => number(row.rows)],
+      ["Per second", (row) => rate(row.rows_per_second)],
+      ["Lag", (row) => number(row.lag)],
+      ["Written", (row) => (row.written === null ? "–" : `${duration(Date.now() - row.written)} ago`)],
+      ["Behind", (row) => duration(row.seconds_behind * 1000)],
+      ["Errors", (row) => number(row.errors)],
+    ]);
+    this.workers = new Table($("workers"), [
+      ["Worker", (row) => row.name],
+      ["State", (row) => row.state, "text"],
+      ["Message", (row) => row.message ?? "", "text"],
+    ]);
+    this.agreement = new Table($("agreement"), [
+      ["Exchange", (row) => row.exchange],
+      ["Timeframe", (row) => row.timeframe, "text"],
+      ["Checked", (row) => number(row.checked)],
+      ["Equal", (row) => number(row.equal)],
+      ["Different", (row) => number(row.different)],
+      ["Not comparable", (row) => number(row.not_comparable)],
+    ]);
+    this.poll = new Poll(() => get(["status"]), (found) => this.#take(found), notices($("pipeline-notice")), EVERY);
+  }
+
+  show() {
+    this.active = true;
+    this.poll.start();
+  }
+
+  hide() {
+    this.active = false;
+    this.poll.stop();
+  }
+
+  #take({ stages, sinks, workers }) {
+    this.stages.show(stages.map((row) => [row.name, row]));
+    this.sinks.show(sinks.map((row) => [row.table, row]));
+    this.workers.show(workers.map((row) => [row.name, row]));
+    this.#times.push(Date.now() / 1000);
+    this.#rates.push(stages[0]?.records_per_second ?? null);
+    if (this.#times.length > KEPT) (this.#times.shift(), this.#rates.shift());
+    this.#plot();
+  }
+
+  #plot() {
+    const element = $("rates");
+    const style = getComputedStyle(document.body);
+    if (!this.plot) {
+      const axis = { stroke: () => getComputedStyle(document.body).color, grid: { stroke: "#8884" }, ticks: { show: false } };
+      this.plot = new globalThis.uPlot(
+        {
+          width: element.clientWidth, height: element.clientHeight, legend: { show: false }, cursor: { show: false },
+          scales: { y: { range: (_, low, high) => [0, Math.max(1, high * 1.1)] } },
+          series: [{}, { label: "trades/s", stroke: style.getPropertyValue("color"), width: 1.5 }],
+          axes: [axis, { ...axis, size: 50 }],
+        },
+        [this.#times, this.#rates],
+        element,
+      );
+      new ResizeObserver(() => this.plot.setSize({ width: element.clientWidth, height: element.clientHeight })).observe(element);
+    }
+    this.plot.setData([this.#times, this.#rates]);
+  }
+}

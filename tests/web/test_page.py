@@ -1,0 +1,149 @@
+"""The page in real Chromium on a running platform."""
+
+import re
+
+import httpx
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import expect
+
+pytestmark = [pytest.mark.web, pytest.mark.asyncio(loop_scope="session")]
+
+SECONDS = 1000
+VIEWS = ("chart", "symbols", "pipeline", "exchanges")
+
+
+async def live(page):
+    await expect(page.locator("#connection")).to_have_text("live", timeout=30 * SECONDS)
+
+
+async def summary(page):
+    return await page.locator("#chart-summary").text_content()
+
+
+async def changes(page, locator, seconds=20):
+    """Wait until an element's text is another one."""
+    before = await page.locator(locator).text_content()
+    await expect(page.locator(locator)).not_to_have_text(before, timeout=seconds * SECONDS)
+
+
+async def test_candles_move_and_the_feed_is_called_simulated(page):
+    await live(page)
+    await expect(page.locator("#simulated")).to_be_visible()
+    await changes(page, "#title-price")
+    await changes(page, "#chart-summary")
+
+
+async def test_exchange_symbol_timeframe_and_zone_change(page):
+    await live(page)
+    await page.select_option("#exchange", "kraken")
+    await expect(page.locator("#title-symbol")).to_have_text(re.compile("^kraken .*USD"))
+    second = await page.locator("#symbol option").nth(1).get_attribute("value")
+    await page.select_option("#symbol", second)
+    await expect(page.locator("#title-symbol")).to_have_text(f"kraken {second}")
+    await page.select_option("#timeframe", "3m")
+    await expect(page.locator("#chart-summary")).to_have_text(re.compile(rf"^kraken {second} 3m: [1-9]"))
+    await page.select_option("#zone", "Asia/Tokyo")
+    await changes(page, "#title-price")
+    await page.reload()
+    await expect(page.locator("#title-symbol")).to_have_text(f"kraken {second}")
+
+
+async def test_overlays_show_the_same_symbol_elsewhere(page):
+    await live(page)
+    names = [await each.get_attribute("value") for each in await page.locator("#overlays input").all()]
+    assert names
+    for name in names:
+        await page.check(f'#overlays input[value="{name}"]')
+    await expect(page.locator("#chart-summary")).to_have_text(
+        re.compile(f"overlays: .*{re.escape(names[0])}")
+    )
+    await page.uncheck(f'#overlays input[value="{names[0]}"]')
+    await expect(page.locator("#chart-summary")).not_to_have_text(
+        re.compile(f"overlays: .*{re.escape(names[0])}")
+    )
+
+
+async def test_a_candle_opens_its_certificate(page):
+    await live(page)
+    await page.click("#chart", position={"x": 300, "y": 200})
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#certificate")).to_be_visible()
+    await expect(page.locator("#certificate-body")).to_contain_text("open time")
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#certificate")).not_to_be_visible()
+
+
+async def test_a_gap_is_marked(page, platform):
+    await live(page)
+    async with httpx.AsyncClient(base_url=platform.control_url) as control:
+        drop = {"exchange": "binance", "kind": "drop", "count": 50}
+        (await control.post("/fault", json=drop)).raise_for_status()
+    await page.goto(f"{platform.service_url}/#exchanges")
+    await expect(page.locator("#gaps tbody tr").first).to_be_visible(timeout=60 * SECONDS)
+    await page.goto(f"{platform.service_url}/#chart?exchange=binance")
+    await expect(page.locator("#chart-summary")).to_have_text(
+        re.compile("[1-9][0-9]* marks"), timeout=60 * SECONDS
+    )
+
+
+async def test_symbols_pipeline_and_exchanges_show_what_runs(page, platform):
+    await live(page)
+    await page.keyboard.press("s")
+    rows = page.locator("#symbols tbody tr")
+    await expect(rows.first).to_be_visible()
+    assert await rows.count() >= 10
+    await page.fill("#filter", "kraken")
+    await expect(rows.first).to_contain_text("kraken")
+    await page.locator("#filter").blur()
+    await page.keyboard.press("p")
+    await expect(page.locator("#stages tbody tr").nth(3)).to_be_visible()
+    await expect(page.locator("#rates canvas")).to_be_visible()
+    await page.keyboard.press("e")
+    await expect(page.locator("#connections tbody tr")).to_have_count(3)
+    await expect(page.locator("#connections")).to_contain_text("yes")
+
+
+async def test_only_the_keyboard_is_needed(page):
+    await live(page)
+    before = await page.locator("#title-symbol").text_content()
+    await page.keyboard.press("j")
+    await expect(page.locator("#title-symbol")).not_to_have_text(before)
+    await page.keyboard.press("3")
+    await expect(page.locator("#chart-summary")).to_have_text(re.compile(" 15m: "))
+    for key in ("ArrowLeft", "+", "-", "End"):
+        await page.keyboard.press(key)
+    await page.keyboard.press("?")
+    await expect(page.locator("#keys")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("Tab")
+    await expect(page.locator(":focus")).to_be_visible()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("view", VIEWS)
+async def test_assistive_technology_finds_no_fault(page, platform, view, theme):
+    await page.emulate_media(color_scheme=theme)
+    await page.goto(f"{platform.service_url}/#{view}")
+    await live(page)
+    found = await Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+
+
+@pytest.mark.parametrize("width", [360, 768, 1600])
+async def test_nothing_is_wider_than_the_screen(page, platform, width):
+    await page.set_viewport_size({"width": width, "height": 800})
+    for view in VIEWS:
+        await page.goto(f"{platform.service_url}/#{view}")
+        await live(page)
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width, view
+
+
+async def test_a_worker_that_restarts_is_said_and_the_candles_go_on(page, platform):
+    page.allowed += ["WebSocket connection", "Failed to load resource"]
+    await live(page)
+    platform.workers["candles"].kill()
+    await expect(page.locator("#connection")).not_to_have_text("live", timeout=20 * SECONDS)
+    await platform.heal()
+    await expect(page.locator("#connection")).to_have_text("live", timeout=90 * SECONDS)
+    await changes(page, "#title-price", seconds=60)
