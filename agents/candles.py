@@ -17,16 +17,13 @@ from k2stream.candles.partition import CandlePartition
 from k2stream.candles.publisher import CandlePublisher
 from k2stream.candles.worker import CandleWorker
 from k2stream.clickhouse.candles import HotTier
-from k2stream.clickhouse.numbered import NumberedTrades
 from k2stream.history.reader import candle_history
 from k2stream.iceberg.candles import ColdTier
 from k2stream.model import clock
 from k2stream.model.candle import TIMEFRAMES
 from k2stream.service.application import create
+from k2stream.service.assembled import sources_of
 from k2stream.service.server import Server
-from k2stream.service.sources import Sources
-from k2stream.service.trades import StoredTrades
-from k2stream.service.workers import WorkerStates
 from k2stream.settings import current
 from k2stream.tables import ohlcv
 from k2stream.web.candles import CandleReader
@@ -78,8 +75,7 @@ past = candle_history(settings.candles, *tiers)
 reader = CandleReader(health, past, settings.candles.settled_ms, lambda: clock.now_us() // 1000)
 add_pages(app, tables, worker.partitions, listed, settings, health, reader)
 lookup = CandleLookup(app, tables, worker.partitions, reader, settings.kafka)
-stored = StoredTrades(NumberedTrades(settings.clickhouse))
-sources = Sources(settings, listed, lookup, health, lambda: is_ready(app), WorkerStates(settings), stored)
+sources = sources_of(settings, listed, lookup, health, lambda: is_ready(app))
 server = Server(create(sources), settings.service.bind, settings.service.port)
 
 

@@ -3,22 +3,40 @@
 from __future__ import annotations
 
 import re
-from importlib.metadata import version
 from urllib.parse import unquote
 
 from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.openapi import OpenAPIConfig
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from k2stream.service import candles, earlier, feeds, page, problems, process, status, symbols, udf
+from k2stream.service import (
+    candles,
+    document,
+    earlier,
+    feeds,
+    page,
+    problems,
+    process,
+    reference,
+    status,
+    symbols,
+    trade_pages,
+    udf,
+)
 from k2stream.service.middleware import wrapped
 from k2stream.service.mirror import rest as mirror
 from k2stream.service.sources import Sources
 from k2stream.service.strict import known_parameters
 
-STRICT = (*candles.ROUTES, *symbols.ROUTES, *feeds.ROUTES, *status.ROUTES, *process.ROUTES)
+STRICT = (
+    *candles.ROUTES,
+    *trade_pages.ROUTES,
+    *symbols.ROUTES,
+    *feeds.ROUTES,
+    *status.ROUTES,
+    *process.ROUTES,
+)
 """Routes that refuse a parameter that they do not have."""
 
 ROUTES = (
@@ -34,15 +52,10 @@ _SLASH = re.compile(rb"%2f", re.IGNORECASE)
 def create(sources: Sources) -> ASGIApp:
     """The application that answers from the sources."""
     app = Litestar(
-        (*ROUTES, mirror.handler(), mirror.derivatives),
+        (*ROUTES, *reference.ROUTES, document.handler(ROUTES), mirror.handler(), mirror.derivatives),
         dependencies={"sources": Provide(lambda: sources, sync_to_thread=False)},
         exception_handlers=problems.HANDLERS,
-        openapi_config=OpenAPIConfig(
-            title="K2 stream",
-            version=version("k2stream"),
-            path="/docs",
-            description="Exact trades and candles.",
-        ),
+        openapi_config=None,
         state=State({"sources": sources}),
         logging_config=None,
     )

@@ -17,6 +17,8 @@ from k2stream.history.reader import MissingTier
 from k2stream.history.timeframes import timeframe
 from k2stream.model.candle import Candle
 from k2stream.rolling import RollingHistogram
+from k2stream.service.application import ROUTES
+from k2stream.service.document import document
 from k2stream.settings.secret_files import file_variables
 from k2stream.settings.variables import variables as declared_variables
 from k2stream.web import query, render
@@ -64,6 +66,7 @@ def routes() -> Iterator[str]:
     """Paths, parameters, headers and the keys of answers."""
     for app in apps():
         yield from (f"{app.conf.id} {path}" for path in app.web.reverse_names.values())
+    yield from _service()
     yield from (f"parameter {name}" for name in query._PARAMETERS)
     for name, values in (("fill", query.FILLS), ("format", query.FORMATS), ("source", query.SOURCES)):
         yield f"parameter {name}: {', '.join(values)}"
@@ -77,6 +80,15 @@ def routes() -> Iterator[str]:
     answer = render.body(next(iter(listed)), timeframe("1m"), [candle], True, [tier])
     yield from (f"candles {path}" for path in _keys(json.loads(answer)))
     yield from (f"instruments {path}" for path in _keys(json.loads(render.listing(listed, True))))
+
+
+def _service() -> Iterator[str]:
+    """Paths of the service and their parameters, as its OpenAPI document has them."""
+    for path, item in document(ROUTES)["paths"].items():
+        for operation in item.values():
+            yield f"service {path}"
+            for parameter in operation.get("parameters", ()):
+                yield f"service {path} {parameter['in']} {parameter['name']}"
 
 
 def _keys(value: Any, path: str = "") -> Iterator[str]:
