@@ -18,6 +18,7 @@ from k2stream.service import (
     page,
     problems,
     process,
+    quality,
     reference,
     status,
     symbols,
@@ -34,6 +35,7 @@ STRICT = (
     *trade_pages.ROUTES,
     *symbols.ROUTES,
     *feeds.ROUTES,
+    *quality.ROUTES,
     *status.ROUTES,
     *process.ROUTES,
 )

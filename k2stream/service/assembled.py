@@ -8,7 +8,8 @@ from k2stream.clickhouse.numbered import NumberedTrades
 from k2stream.clickhouse.recent_trades import RecentTrades
 from k2stream.iceberg.trades import ColdTrades
 from k2stream.model.instrument import Instruments
-from k2stream.service.sources import Candles, Sources
+from k2stream.service.overview import Candles
+from k2stream.service.sources import Sources
 from k2stream.service.trade_history import TradeHistory
 from k2stream.service.trades import StoredTrades
 from k2stream.service.workers import WorkerStates
