@@ -24,6 +24,8 @@ from k2stream.model.candle import TIMEFRAMES
 from k2stream.service.application import create
 from k2stream.service.assembled import sources_of
 from k2stream.service.server import Server
+from k2stream.service.stream.hub import Hub
+from k2stream.service.stream.records import connected
 from k2stream.settings import current
 from k2stream.tables import ohlcv
 from k2stream.web.candles import CandleReader
@@ -76,7 +78,8 @@ reader = CandleReader(health, past, settings.candles.settled_ms, lambda: clock.n
 add_pages(app, tables, worker.partitions, listed, settings, health, reader)
 lookup = CandleLookup(app, tables, worker.partitions, reader, settings.kafka)
 sources = sources_of(settings, listed, lookup, health, lambda: is_ready(app))
-server = Server(create(sources), settings.service.bind, settings.service.port)
+streams = Hub(settings, listed, lookup, health, connected(settings.kafka), reader.now)
+server = Server(create(sources, streams), settings.service.bind, settings.service.port, streams.stop)
 
 
 async def listen() -> None:

@@ -28,6 +28,8 @@ from k2stream.service import (
 from k2stream.service.middleware import wrapped
 from k2stream.service.mirror import rest as mirror
 from k2stream.service.sources import Sources
+from k2stream.service.stream import routes as stream
+from k2stream.service.stream.hub import Hub
 from k2stream.service.strict import known_parameters
 
 STRICT = (
@@ -51,14 +53,21 @@ ROUTES = (
 _SLASH = re.compile(rb"%2f", re.IGNORECASE)
 
 
-def create(sources: Sources) -> ASGIApp:
-    """The application that answers from the sources."""
+def create(sources: Sources, streams: Hub | None = None) -> ASGIApp:
+    """The application that answers from the sources, and pushes what `streams` follow."""
     app = Litestar(
-        (*ROUTES, *reference.ROUTES, document.handler(ROUTES), mirror.handler(), mirror.derivatives),
+        (
+            *ROUTES,
+            *(stream.ROUTES if streams else ()),
+            *reference.ROUTES,
+            document.handler(ROUTES),
+            mirror.handler(),
+            mirror.derivatives,
+        ),
         dependencies={"sources": Provide(lambda: sources, sync_to_thread=False)},
         exception_handlers=problems.HANDLERS,
         openapi_config=None,
-        state=State({"sources": sources}),
+        state=State({"sources": sources, "streams": streams}),
         logging_config=None,
     )
     return wrapped(_with_slashes(app), sources.settings.service)

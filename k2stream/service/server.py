@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
 from litestar.types import ASGIApp
 
 from k2stream.model.errors import ConfigError
+from k2stream.service.stream.messages import LARGEST
+from k2stream.service.stream.sockets import StreamHttp, StreamSocket
 
 _STOP_SECONDS = 2  # for answers in progress
 
@@ -25,15 +27,21 @@ class _Server(uvicorn.Server):
 class Server:
     """An HTTP server on one address; `bind` first, so that a port in use stops the worker at its start."""
 
-    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
-        self._host, self._port = host, port
+    def __init__(
+        self, app: ASGIApp, host: str, port: int, stopping: Callable[[], None] = lambda: None
+    ) -> None:
+        """`stopping` is called before connections are closed."""
+        self._host, self._port, self._stopping = host, port, stopping
         self._socket: socket.socket | None = None
         config = uvicorn.Config(
             app,
-            http="httptools",
-            ws="websockets-sansio",
+            http=StreamHttp,
+            ws=StreamSocket,
+            ws_max_size=LARGEST,
+            ws_per_message_deflate=False,  # each message is encoded once for all clients
             lifespan="off",
             log_config=None,
+            log_level="warning",
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=_STOP_SECONDS,
@@ -68,6 +76,7 @@ class Server:
         try:
             await self._server.serve(sockets=[self._socket])
         except asyncio.CancelledError:
+            self._stopping()
             self._server.should_exit = True
             await self._server.shutdown(sockets=[self._socket])
             raise

@@ -1,0 +1,1 @@
+"""Push without a seam: `/v1/stream` over WebSocket and as Server-Sent Events."""

@@ -1,0 +1,71 @@
+"""The server's connections, which hand themselves to the application."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from k2stream.service.stream.outlets import ABORT_SECONDS, Outlet
+
+EXTENSION = "k2.socket"
+"""The name of the connection among the extensions of an ASGI scope."""
+
+
+class StreamHttp(HttpToolsProtocol):
+    """Uvicorn's HTTP/1.1, which lets the application end a connection that does not take its answer."""
+
+    def on_message_begin(self) -> None:
+        """Put the connection into the scope of a request."""
+        super().on_message_begin()
+        scope: Any = self.scope
+        scope["extensions"] = {EXTENSION: self}
+
+
+class StreamSocket(WebSocketsSansIOProtocol):
+    """Uvicorn's WebSocket, which hands itself to the application and says when its transport is full."""
+
+    outlet: Outlet | None = None
+
+    async def run_asgi(self) -> None:
+        """Run the application with this socket in its scope."""
+        extensions: Any = self.scope["extensions"]
+        extensions[EXTENSION] = self
+        await super().run_asgi()
+
+    def pause_writing(self) -> None:
+        """The transport is full."""
+        super().pause_writing()
+        if self.outlet is not None:
+            self.outlet.pause()
+
+    def resume_writing(self) -> None:
+        """The transport has room."""
+        super().resume_writing()
+        if self.outlet is not None:
+            self.outlet.resume()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone."""
+        super().connection_lost(exc)
+        if self.outlet is not None:
+            self.outlet.lost()
+
+    def write(self, data: bytes) -> None:
+        """Write to the transport."""
+        self.transport.write(data)
+
+    def close(self, code: int, reason: str) -> None:
+        """Begin the closing handshake, and end the connection in a while whether it is answered or not."""
+        if self.close_sent or self.transport.is_closing():
+            return
+        self.conn.send_close(code, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.stop_keepalive()
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.close_timer = self.loop.call_later(ABORT_SECONDS, self.transport.abort)

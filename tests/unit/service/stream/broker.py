@@ -1,0 +1,100 @@
+"""Topics in memory, read as k2stream/kafka/reader.py reads them; and the look-up over what was published."""
+
+import asyncio
+from collections import defaultdict
+from contextlib import asynccontextmanager
+
+from k2stream import topics
+from k2stream.avro import candles as codec
+from k2stream.batch import TP, RecordBatch
+from k2stream.history.reader import CandleAnswer
+from k2stream.model.errors import Expired
+from k2stream.model.trade import SCALE
+
+CANDLE_ID = 9
+
+
+class Record:
+    """As aiokafka gives it."""
+
+    def __init__(self, offset, timestamp, key, value):
+        self.offset, self.timestamp, self.key, self.value = offset, timestamp, key, value
+
+
+class Broker:
+    """Records by topic and partition; `expire` drops the first ones."""
+
+    def __init__(self, partitions=1):
+        self.partitions = partitions
+        self.records = defaultdict(list)
+        self.begin = defaultdict(int)
+        self.connections = 0
+        self._appended = asyncio.Event()
+
+    def append(self, topic, partition, key, value, timestamp=0):
+        log = self.records[topic, partition]
+        log.append(Record(len(log), timestamp, key.encode(), value))
+        self._appended.set()
+
+    def publish(self, candle, partition=0, timestamp=0):
+        """A revision of a candle."""
+        key = f"{candle.exchange}:{candle.canonical_symbol}"
+        row = [int(v.scaleb(SCALE)) if hasattr(v, "scaleb") else v for v in candle]
+        self.append(topics.ohlcv(candle.timeframe), partition, key, codec.encode(row, CANDLE_ID), timestamp)
+
+    @asynccontextmanager
+    async def connect(self):
+        self.connections += 1
+        try:
+            yield self
+        finally:
+            self.connections -= 1
+
+    async def retained(self, topic, partitions):
+        return {
+            number: (self.begin[topic, number], len(self.records[topic, number]))
+            for number in range(partitions)
+        }
+
+    async def since(self, topic, partitions, ms):
+        found = {}
+        for number, (begin, end) in (await self.retained(topic, partitions)).items():
+            later = (r.offset for r in self.records[topic, number][begin:] if r.timestamp >= ms)
+            found[number] = (next(later, end), end)
+        return found
+
+    async def read(self, topic, stretches):
+        at = {number: start for number, (start, _) in stretches.items()}
+        while any(at[number] < end for number, (_, end) in stretches.items()):
+            self._appended.clear()
+            for number, (_, end) in stretches.items():
+                if at[number] < self.begin[topic, number]:
+                    raise Expired(f"{topic}[{number}]")
+                found = self.records[topic, number][at[number] : end]
+                if found:
+                    at[number] = found[-1].offset + 1
+                    yield RecordBatch.from_records(TP(topic, number), found)
+            if any(at[n] < min(end, len(self.records[topic, n])) for n, (_, end) in stretches.items()):
+                continue
+            if any(at[number] < end for number, (_, end) in stretches.items()):
+                await self._appended.wait()
+
+
+class Tables:
+    """The look-up: the newest revision of each window, whether it was published yet or not."""
+
+    def __init__(self):
+        self.windows = defaultdict(dict)
+        self.missing = ()
+        self.error = None
+
+    def put(self, candle):
+        self.windows[f"{candle.exchange}:{candle.canonical_symbol}", candle.timeframe][candle.open_time] = (
+            candle
+        )
+
+    async def read(self, instrument, of, query):
+        await asyncio.sleep(0)
+        if self.error:
+            raise self.error
+        return CandleAnswer(query.span.cut(self.windows[instrument.key, of.name]), self.missing)
