@@ -23,6 +23,7 @@ from k2stream.commands.output import Printer, printed_to, save
 from k2stream.commands.views.verify import report_shown, report_value
 from k2stream.kafka.lag import LagReader
 from k2stream.model.errors import ConfigError, StateRefused
+from k2stream.model.kline_checks import Agreement
 from k2stream.platform.platform import Platform, Simulation
 from k2stream.platform.scrape import Samples, scrape
 from k2stream.reconcile.oracle.run import Report
@@ -59,6 +60,13 @@ class DemoOutcome:
         return {label: int(self.samples.get(name)) for label, name in names.items()}
 
     @property
+    def agreement(self) -> dict[str, int]:
+        """How many final candles were compared with the exchanges' klines, by what was found."""
+        return {
+            name: int(count) for name, count in self.samples.by("k2_kline_checks_total", "status").items()
+        }
+
+    @property
     def latency_ms(self) -> dict[str, dict[str, float]]:
         """p50 and p99 per hop, in ms."""
         found: dict[str, dict[str, float]] = {}
@@ -83,6 +91,7 @@ class DemoOutcome:
             "seconds": self.seconds,
             "rate": self.rate,
             "errors": self.errors,
+            "agreement": self.agreement,
             "latency_ms": self.latency_ms,
             "memory_mb": {name: round(used / _MB, 1) for name, used in self.memory.items()},
         }
@@ -185,6 +194,9 @@ def _shown(outcome: DemoOutcome) -> RenderableType:
         memory.add_row(name, f"{used / _MB:,.0f} MB")
     memory.add_row("together", f"{sum(outcome.memory.values()) / _MB:,.0f} MB")
     errors = Text(", ".join(f"{count} {label}" for label, count in outcome.errors.items()))
+    found = outcome.agreement
+    compared = ", ".join(f"{found.get(status, 0):,} {status.replace('_', ' ')}" for status in Agreement)
+    errors.append(f"\ncompared with the exchanges' klines: {compared}")
     if outcome.ok:
         said = Text.assemble(
             (f"{outcome.report.candles:,} candles, no differences", "green"), " (SIMULATED feeds)"
