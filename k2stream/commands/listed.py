@@ -20,10 +20,14 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Look": {
         "status": ("k2stream.commands.status:status", "Show the state of the running platform."),
         "candles": ("k2stream.commands.candles:candles", "Print a symbol's candles, or follow them."),
+        "trades": ("k2stream.commands.trades:trades", "Print a symbol's trades, or follow them."),
+        "symbols": ("k2stream.commands.symbols:symbols", "List the symbols of each exchange."),
         "topics": (
             "k2stream.commands.topics:topics",
             "List the topics: records, partitions, key and schema.",
         ),
+        "schemas": ("k2stream.commands.schemas:schemas", "List the Avro schemas, and what the registry has."),
+        "sql": ("k2stream.commands.sql:sql", "Ask ClickHouse, in a prompt or once."),
         "dlq": ("k2stream.commands.dlq:dlq", "List, show and replay dead letters."),
         "table": ("k2stream.commands.table:table", "Read a table, now or as it stood at a time."),
         "export": (
@@ -32,8 +36,16 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "inspect": ("k2stream.commands.inspect:inspect_command", "Read captured frames without any server."),
         "settings": ("k2stream.commands.settings:settings", "List every setting and its value."),
+        "completion": (
+            "k2stream.commands.completion:completion",
+            "Print the script for a shell's completion.",
+        ),
     },
     "Check and keep": {
+        "doctor": (
+            "k2stream.commands.doctor:doctor",
+            "Check this machine, the servers and the exchanges, with a fix a line.",
+        ),
         "agree": (
             "k2stream.commands.agree:agree",
             "Show whether candles equal the exchanges' own klines.",

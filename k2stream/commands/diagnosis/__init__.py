@@ -1,0 +1,1 @@
+"""What `k2 doctor` measures, and what it says of it."""
