@@ -26,7 +26,7 @@ from k2stream.service import (
     udf,
 )
 from k2stream.service.middleware import wrapped
-from k2stream.service.mirror import rest as mirror
+from k2stream.service.mirror import routes as mirror
 from k2stream.service.sources import Sources
 from k2stream.service.stream import routes as stream
 from k2stream.service.stream.hub import Hub
@@ -61,8 +61,7 @@ def create(sources: Sources, streams: Hub | None = None) -> ASGIApp:
             *(stream.ROUTES if streams else ()),
             *reference.ROUTES,
             document.handler(ROUTES),
-            mirror.handler(),
-            mirror.derivatives,
+            *mirror.routes(sources, streams),
         ),
         dependencies={"sources": Provide(lambda: sources, sync_to_thread=False)},
         exception_handlers=problems.HANDLERS,

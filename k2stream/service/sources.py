@@ -10,7 +10,7 @@ from k2stream.model.instrument import Instruments
 from k2stream.platform.snapshot import Snapshot
 from k2stream.service.overview import Candles, Overview
 from k2stream.service.trade_history import NoTradePages, TradePages
-from k2stream.service.trades import NoTrades, Trades
+from k2stream.service.trades import NoTrades, TradeSource
 from k2stream.settings import Settings
 from k2stream.web.health import FeedHealth
 
@@ -40,7 +40,7 @@ class Sources:
     health: FeedHealth
     is_ready: Callable[[], bool]
     workers: Workers = field(default_factory=NoWorkers)
-    trades: Trades = field(default_factory=NoTrades)
+    trades: TradeSource = field(default_factory=NoTrades)
     trade_pages: TradePages = field(default_factory=NoTradePages)
     overview: Overview = field(init=False)
     """All symbols at a glance."""

@@ -14,7 +14,7 @@ from k2stream.web.query import RequestError
 logger = logging.getLogger(__name__)
 
 
-class Trades(Protocol):
+class TradeSource(Protocol):
     """Reads canonical trades of any symbol, by number or time."""
 
     async def read(self, instrument: Instrument, query: TradeQuery) -> Sequence[NumberedTrade]:

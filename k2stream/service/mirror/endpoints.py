@@ -129,13 +129,13 @@ async def _bounds(call: Call, instrument: Instrument, parts: tickers.Parts) -> t
     return tickers.Bounds(first[0].first, last[-1].last, last[-1].quantity)
 
 
-async def read_day(call: Call, instrument: Instrument) -> tickers.Day:
+async def read_day(call: Call, instrument: Instrument) -> tickers.RollingDay:
     """The candles of the rolling day that ends now."""
     parts = tickers.parts(call.now)
     before = await call.candles(instrument, "1m", Query(1, end=parts.start))
     minutes = await call.candles(instrument, "1m", Query(60, parts.start, parts.hours))
     hours = await call.candles(instrument, "1h", Query(25, parts.hours, parts.end))
-    return tickers.Day(parts, before[0] if before else None, [*minutes, *hours])
+    return tickers.RollingDay(parts, before[0] if before else None, [*minutes, *hours])
 
 
 async def _each(call: Call, one: Callable[[Instrument], Awaitable[Any]]) -> Any:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from k2stream.model.candle import Candle
+from k2stream.model.instrument import Instrument
 from k2stream.service.mirror.parameters import Parameters
-from k2stream.service.mirror.values import fixed
+from k2stream.service.mirror.values import fixed, name
 from k2stream.web.query import Query
 
 Kline = tuple[int, str, str, str, str, str, int, str, int, str, str, str]
@@ -37,3 +40,32 @@ def kline(candle: Candle) -> Kline:
         fixed(candle.taker_buy_quote_volume),
         "0",
     )
+
+
+def event(instrument: Instrument, candle: Candle, interval: str, now: int) -> dict[str, Any]:
+    """The payload of `@kline_…` at `now` (ms). Candles do not say the ids of their trades: both are -1."""
+    symbol = name(instrument)
+    return {
+        "e": "kline",
+        "E": now,
+        "s": symbol,
+        "k": {
+            "t": candle.open_time,
+            "T": candle.close_time,
+            "s": symbol,
+            "i": interval,
+            "f": -1,
+            "L": -1,
+            "o": fixed(candle.open),
+            "c": fixed(candle.close),
+            "h": fixed(candle.high),
+            "l": fixed(candle.low),
+            "v": fixed(candle.volume),
+            "n": candle.trade_count,
+            "x": candle.final,
+            "q": fixed(candle.quote_volume),
+            "V": fixed(candle.taker_buy_volume),
+            "Q": fixed(candle.taker_buy_quote_volume),
+            "B": "0",
+        },
+    }

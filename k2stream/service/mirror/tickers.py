@@ -24,7 +24,7 @@ class Parts(NamedTuple):
     end: int
 
 
-class Day(NamedTuple):
+class RollingDay(NamedTuple):
     """A rolling day: `before` is the candle that precedes it, `candles` are ascending and have trades."""
 
     parts: Parts
@@ -51,12 +51,12 @@ def price(instrument: Instrument, last: Candle) -> dict[str, str]:
     return {"symbol": name(instrument), "price": fixed(last.close)}
 
 
-def mini(instrument: Instrument, day: Day, bounds: Bounds) -> dict[str, Any]:
+def mini(instrument: Instrument, day: RollingDay, bounds: Bounds) -> dict[str, Any]:
     """The statistics with `type=MINI`."""
     return {"symbol": name(instrument), **_prices(day), **_times(day, bounds)}
 
 
-def full(instrument: Instrument, day: Day, bounds: Bounds) -> dict[str, Any]:
+def full(instrument: Instrument, day: RollingDay, bounds: Bounds) -> dict[str, Any]:
     """The statistics with `type=FULL`. The best bid and ask are unknown, and sent as of an empty book."""
     opened = _open(day)
     change = difference(_last(day), opened)
@@ -79,7 +79,7 @@ def full(instrument: Instrument, day: Day, bounds: Bounds) -> dict[str, Any]:
     }
 
 
-def event(instrument: Instrument, day: Day, now: int) -> dict[str, Any]:
+def event(instrument: Instrument, day: RollingDay, now: int) -> dict[str, Any]:
     """The payload of `@miniTicker` at `now` (ms)."""
     prices = _prices(day)
     return {
@@ -95,7 +95,7 @@ def event(instrument: Instrument, day: Day, now: int) -> dict[str, Any]:
     }
 
 
-def _prices(day: Day) -> dict[str, str]:
+def _prices(day: RollingDay) -> dict[str, str]:
     last = _last(day)
     return {
         "openPrice": fixed(_open(day)),
@@ -107,7 +107,7 @@ def _prices(day: Day) -> dict[str, str]:
     }
 
 
-def _times(day: Day, bounds: Bounds) -> dict[str, int]:
+def _times(day: RollingDay, bounds: Bounds) -> dict[str, int]:
     return {
         "openTime": day.parts.start,
         "closeTime": day.parts.end,
@@ -117,14 +117,14 @@ def _times(day: Day, bounds: Bounds) -> dict[str, int]:
     }
 
 
-def _open(day: Day) -> Decimal:
+def _open(day: RollingDay) -> Decimal:
     return day.candles[0].open if day.candles else _last(day)
 
 
-def _last(day: Day) -> Decimal:
+def _last(day: RollingDay) -> Decimal:
     last = day.candles[-1] if day.candles else day.before
     return last.close if last else Decimal(0)
 
 
-def _sum(day: Day, field: str) -> Decimal:
+def _sum(day: RollingDay, field: str) -> Decimal:
     return total(getattr(each, field) for each in day.candles)

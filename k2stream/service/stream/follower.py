@@ -44,6 +44,11 @@ class Follower:
             entry.text = self.channel.text(entry)
         return entry.text
 
+    @property
+    def listened(self) -> bool:
+        """Whether anybody listens."""
+        return bool(self._listeners)
+
     def listen(self, keys: Iterable[str], listener: Listener) -> None:
         """Tell a listener of new entries of some keys."""
         for key in keys:

@@ -60,8 +60,7 @@ class Hub:
         made = StreamClient(self, outlet)
         self.clients.add(made)
         outlet.write(messages.message("hello", simulated=self.simulated))
-        if self._ticking is None:
-            self._ticking = asyncio.get_running_loop().create_task(self._tick())
+        self._begin()
         return made
 
     def forget(self, client: StreamClient) -> None:
@@ -79,6 +78,11 @@ class Hub:
             raise RequestError(400, "only stored timeframes are pushed", timeframes=list(TIMEFRAMES))
         return self._follower(CandleChannel(wanted.timeframe.base, self._health))
 
+    def trades(self) -> StreamSource:
+        """All canonical trades, for whoever listens to them; their topic is followed from now on."""
+        self._begin()
+        return self._follower(TradeChannel())
+
     def stop(self, reason: str = "stopping") -> None:
         """End all connections, and follow nothing more."""
         for client in list(self.clients):
@@ -90,6 +94,10 @@ class Hub:
         if self._ticking is not None:
             self._ticking.cancel()
             self._ticking = None
+
+    def _begin(self) -> None:
+        if self._ticking is None:
+            self._ticking = asyncio.get_running_loop().create_task(self._tick())
 
     def _follower(self, channel: Channel) -> Follower:
         name = channel.topic
@@ -127,7 +135,7 @@ class Hub:
     def _rest(self, now: float) -> None:
         """Follow no longer what nobody listens to."""
         for name, follower in list(self._followers.items()):
-            if any(client.reads(follower) for client in self.clients):
+            if follower.listened or any(client.reads(follower) for client in self.clients):
                 self._idle_since.pop(name, None)
             elif now - self._idle_since.setdefault(name, now) > IDLE_SECONDS:
                 self._following.pop(name).cancel()

@@ -1,0 +1,66 @@
+"""Trades as they are published, from the topic that `/v1/stream` follows."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from decimal import Decimal
+
+from k2stream import topics
+from k2stream.model.instrument import Instrument
+from k2stream.model.trades import NumberedTrade
+from k2stream.service.stream.channels import PushedTrade
+from k2stream.service.stream.hub import Hub
+
+logger = logging.getLogger(__name__)
+
+
+class Waiting:
+    """Waits until a log has new entries."""
+
+    def __init__(self) -> None:
+        self._more = asyncio.Event()
+
+    def flush(self) -> None:
+        """There are new entries."""
+        self._more.set()
+
+    async def more(self) -> None:
+        """Return when there are entries that are newer than at the last call."""
+        await self._more.wait()
+        self._more.clear()
+
+
+class FollowedTrades:
+    """The trades that the hub follows."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    async def follow(self, instrument: Instrument) -> AsyncIterator[Sequence[NumberedTrade]]:
+        """What is published from now on, in the order of the topic."""
+        source, keys, waiting = self._hub.trades(), [instrument.key], Waiting()
+        number = topics.partition_of(instrument.symbol, self._hub.kafka.raw_partitions(instrument.exchange))
+        source.listen(keys, waiting)
+        try:
+            await source.ready()
+            place = source.log.positions[number]
+            while True:
+                await waiting.more()
+                if not source.log.covers(keys, number, place):
+                    logger.warning("trades of %s were published faster than they are sent", instrument.key)
+                    place = source.log.positions[number]
+                if entries := source.log.after(keys, number, place):
+                    place = entries[-1].place
+                    yield [numbered(entry.value) for entry in entries]
+        finally:
+            source.leave(keys, waiting)
+
+
+def numbered(trade: PushedTrade) -> NumberedTrade:
+    """A trade with the number that the stores give it: its own id, or the offset of its raw record."""
+    known = trade.trade_id.isascii() and trade.trade_id.isdigit()
+    number = int(trade.trade_id) if known else trade.raw_offset
+    price, quantity = Decimal(trade.price), Decimal(trade.quantity)
+    return NumberedTrade(number, number, number, trade.timestamp, price, quantity, trade.side == "BUY")
