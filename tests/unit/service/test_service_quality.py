@@ -2,6 +2,7 @@
 
 import pytest
 
+from k2stream.clickhouse import quality as counted
 from k2stream.clickhouse.quality import DayCount
 from k2stream.exchanges import REGISTRY
 from k2stream.exchanges.spec import Continuity
@@ -23,7 +24,7 @@ def asked(monkeypatch, listed):
             for item in listed
         ]
 
-    monkeypatch.setattr(quality.quality, "days", days)
+    monkeypatch.setattr(counted, "days", days)
     return made
 
 
