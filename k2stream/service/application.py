@@ -44,7 +44,7 @@ STRICT = (
 """Routes that refuse a parameter that they do not have."""
 
 ROUTES = (
-    Router("/", guards=[known_parameters], route_handlers=STRICT),
+    Router("/", before_request=known_parameters, route_handlers=STRICT),
     *earlier.ROUTES,
     *udf.ROUTES,
     *page.ROUTES,

@@ -5,19 +5,22 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from litestar.connection import ASGIConnection
+from litestar import Request
 from litestar.handlers.base import BaseRouteHandler
 from litestar.params import QueryParameter
 
 from k2stream.web.query import RequestError
 
 
-def known_parameters(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """A guard: raises RequestError 400 that lists the route's parameters."""
-    if not connection.scope["query_string"]:
+async def known_parameters(request: Request[Any, Any, Any]) -> None:
+    """Runs before a request: raises RequestError 400 that lists the route's parameters.
+
+    Not a guard: the framework copies the route for those, and gives each a thread.
+    """
+    if not request.scope["query_string"]:
         return
-    known = parameters_of(handler)
-    for name in connection.query_params:
+    known = parameters_of(request.scope["route_handler"])
+    for name in request.query_params:
         if name not in known:
             raise RequestError(400, f"{name} is not a parameter", parameters=list(known))
 
