@@ -10,7 +10,7 @@ import click
 from k2stream import instruments, topics
 from k2stream.commands import options
 from k2stream.commands.output import Printer, printed
-from k2stream.iceberg.catalog import open_catalog
+from k2stream.iceberg.catalog import existing_catalog, open_catalog
 from k2stream.model import clock
 from k2stream.model.errors import ConfigError
 from k2stream.platform.running import find
@@ -62,6 +62,8 @@ def mirror(
     if start * 1000 >= until:
         first, last = (clock.format_utc(time // 1000) for time in (start * 1000, until))
         raise click.UsageError(f"--from {first} is not before --to {last}")
+    if running is None:
+        existing_catalog(settings.iceberg)  # before anything is created
     span = Span(exchange, start * 1000, until)
     try:
         asyncio.run(_serve(settings, span, speed, origin, (host, port), out))

@@ -1,5 +1,6 @@
 """Every command with nothing running: one line with what to do, the right exit code, and nothing created."""
 
+import functools
 import gc
 import json
 import warnings
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 
 from k2stream import settings
 from k2stream.cli import main
+from k2stream.tables.catalog import catalog
 from tests.unit.docs.pages import ROOT
 
 FRAMES = str(ROOT / "tests" / "playback" / "coinbase" / "frames.jsonl")
@@ -43,6 +45,7 @@ FAILED = {
     "k2 doctor": "",
     "k2 verify": "",
     "k2 agree": "",
+    "k2 explain": "kraken BTC/USD 1m 2026-11-20T00:00",
     "k2 replay": "",
     "k2 backfill": "--exchange kraken --symbol BTC/USD --from 0",
     "k2 mend": "candles",
@@ -77,6 +80,11 @@ def test_every_command_is_walked():
     assert {*DONE, *FAILED, *ELSEWHERE} == set(leaves(main))
 
 
+@functools.cache
+def _tables():
+    return catalog(settings.Settings())
+
+
 @pytest.fixture
 def nothing(tmp_path, monkeypatch):
     """An empty folder, and settings of which no server answers."""
@@ -90,6 +98,8 @@ def nothing(tmp_path, monkeypatch):
     }
     for name, value in nowhere.items():
         monkeypatch.setenv(name, value)
+    # Faust's tables can be declared once in a process.
+    monkeypatch.setattr("k2stream.commands.table.catalog", lambda _: _tables())
     settings.current.cache_clear()
     yield tmp_path
     settings.current.cache_clear()
