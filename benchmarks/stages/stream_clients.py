@@ -1,0 +1,88 @@
+"""Many clients of `/v1/stream` in one process; its arguments are port, clients, seconds, request.
+
+It prints the delays from a revision's publication (which its token names, in ms) to its arrival, as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from typing import Any
+
+import uvloop
+
+_CLOCK = b'"resume":"'
+_UPGRADE = (
+    b"GET /v1/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+class Reader(asyncio.Protocol):
+    """One client, as cheap as can be: it looks for the token of each message."""
+
+    def __init__(self, request: bytes, delays: list[int]) -> None:
+        self._request, self._delays = request, delays
+        self._rest = b""
+        self._upgraded = self.lost = False
+
+    def connection_made(self, transport: Any) -> None:
+        """Ask for the upgrade."""
+        self._transport = transport
+        transport.write(_UPGRADE)
+
+    def _subscribe(self) -> None:
+        body = self._request.ljust(126)
+        frame = bytes((0x81, 0x80 | 126)) + len(body).to_bytes(2, "big") + bytes(4)
+        self._transport.write(frame + body)
+        self._upgraded = True
+
+    def data_received(self, data: bytes) -> None:
+        """Note the delay of each message with a candle."""
+        now = time.time_ns() // 1_000_000
+        if not self._upgraded:
+            self._subscribe()
+        data = self._rest + data
+        *messages, self._rest = data.split(b'"}\x81')
+        for message in (*messages, self._rest):
+            at = message.rfind(_CLOCK)
+            if at >= 0 and b'"candle"' in message:
+                clock = message[at + len(_CLOCK) :].split(b".", 1)[0].rsplit(b"-", 1)[-1]
+                if message is not self._rest or message.endswith(b'"}'):
+                    self._delays.append(now - int(clock))
+        if self._rest.endswith(b'"}'):
+            self._rest = b""
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Note that it ended."""
+        self.lost = True
+
+
+async def main(port: int, clients: int, seconds: float, request: bytes) -> dict[str, float]:
+    """Connect the clients, and measure."""
+    delays: list[int] = []
+    loop = asyncio.get_running_loop()
+    readers: list[Reader] = []
+    for _ in range(clients):
+        _, reader = await loop.create_connection(lambda: Reader(request, delays), "127.0.0.1", port)
+        readers.append(reader)
+    await asyncio.sleep(min(seconds / 4, 5))
+    delays.clear()
+    began = time.perf_counter()
+    await asyncio.sleep(seconds)
+    took = time.perf_counter() - began
+    found = sorted(delays)
+    share = (
+        {f"p{100 * q:g}": float(found[int(q * (len(found) - 1))]) for q in (0.5, 0.99, 0.999)}
+        if found
+        else {}
+    )
+    lost = sum(reader.lost for reader in readers)
+    return {"messages_per_second": round(len(found) / took), "lost": lost, **share}
+
+
+if __name__ == "__main__":
+    arguments = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), sys.argv[4].encode()
+    print(json.dumps(uvloop.run(main(*arguments))))
