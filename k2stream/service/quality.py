@@ -72,14 +72,44 @@ class QualityAnswer(msgspec.Struct, frozen=True):
     days: list[QualityItem]
 
 
+class AgreementItem(msgspec.Struct, frozen=True):
+    """How many candles of an exchange and timeframe were compared, each by its newest revision."""
+
+    exchange: str
+    timeframe: str
+    checked: int
+    equal: int
+    different: int
+    not_comparable: int
+    reasons: dict[str, int]
+    """How many candles are not comparable for which reason."""
+
+
+class DifferenceItem(msgspec.Struct, frozen=True):
+    """A candle that differs from the exchange's own: `fields`, with our values and theirs."""
+
+    exchange: str
+    symbol: str
+    native_symbol: str
+    timeframe: str
+    open_time: int
+    revision: int
+    checked_time: int
+    """µs since 1970."""
+    fields: list[str]
+    ours: list[str]
+    theirs: list[str]
+    explanation: list[str]
+
+
 class AgreementAnswer(msgspec.Struct, frozen=True):
-    """Final candles compared with the exchanges' own klines; times in ms, checked_time in µs."""
+    """Final candles compared with the exchanges' own klines; times in ms."""
 
     simulated: bool
     start: int
     end: int
-    counts: list[AgreementCount]
-    differences: list[KlineDifference]
+    counts: list[AgreementItem]
+    differences: list[DifferenceItem]
 
 
 @get("/v1/quality")
@@ -134,7 +164,30 @@ async def agreement_counts(
             return counts, list(agreement.differences(client, stores.database, scope, limit)) if limit else []
 
     counts, differences = await _asked(read)
-    return AgreementAnswer(sources.simulated, since, until, counts, differences)
+    return AgreementAnswer(
+        sources.simulated,
+        since,
+        until,
+        [AgreementItem(*count) for count in counts],
+        list(map(difference_item, differences)),
+    )
+
+
+def difference_item(found: KlineDifference) -> DifferenceItem:
+    """A difference as it is answered."""
+    return DifferenceItem(
+        found.exchange,
+        found.canonical_symbol,
+        found.symbol,
+        found.timeframe,
+        found.open_time,
+        found.revision,
+        found.checked_time,
+        found.fields,
+        found.ours,
+        found.theirs,
+        found.explanation,
+    )
 
 
 def quality_item(sources: Sources, day: DayCount, now: int) -> QualityItem:

@@ -1,8 +1,10 @@
 """`/v1/quality` and `/v1/agreement`: what is asked of the store, and what is said of its answer."""
 
+import msgspec
 import pytest
 
 from k2stream.clickhouse import quality as counted
+from k2stream.clickhouse.agreement import KlineDifference
 from k2stream.clickhouse.quality import DayCount
 from k2stream.exchanges import REGISTRY
 from k2stream.exchanges.spec import Continuity
@@ -74,3 +76,20 @@ async def test_without_a_store_the_answer_is_a_problem(client, caplog):
         answer = await client.get(path)
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert "Traceback" not in caplog.text
+
+
+def test_a_difference_as_it_is_answered():
+    found = KlineDifference("x", "BTCUSD", "BTC/USD", "1m", 60_000, 7, 5, ["close"], ["1"], ["2"], ["a gap"])
+    assert msgspec.to_builtins(quality.difference_item(found)) == {
+        "exchange": "x",
+        "symbol": "BTC/USD",
+        "native_symbol": "BTCUSD",
+        "timeframe": "1m",
+        "open_time": 60_000,
+        "revision": 7,
+        "checked_time": 5,
+        "fields": ["close"],
+        "ours": ["1"],
+        "theirs": ["2"],
+        "explanation": ["a gap"],
+    }
