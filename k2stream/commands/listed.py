@@ -20,6 +20,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Look": {
         "status": ("k2stream.commands.status:status", "Show the state of the running platform."),
         "candles": ("k2stream.commands.candles:candles", "Print a symbol's candles, or follow them."),
+        "top": ("k2stream.commands.top:top", "Watch prices, feeds and the pipeline."),
         "trades": ("k2stream.commands.trades:trades", "Print a symbol's trades, or follow them."),
         "symbols": ("k2stream.commands.symbols:symbols", "List the symbols of each exchange."),
         "topics": (

@@ -50,6 +50,7 @@ LIBRARIES = {
     "uvicorn": "service",
     "faust": "agents app batch commands delivery tables web worker",  # commands: its command line
     "pyiceberg": "iceberg reconcile",
+    "textual": "commands",
     "rich": "cli commands embedded",
 }
 """The rooms in which a library is used; reconcile shares no client with what it checks."""

@@ -31,6 +31,7 @@ FAILED = {
     "k2 worker": "candles",
     "k2 mirror": "--exchange kraken --from 0",
     "k2 status": "",
+    "k2 top": "",
     "k2 candles": "BTC/USDT 1m",
     "k2 trades": "kraken BTC/USD",
     "k2 topics": "",

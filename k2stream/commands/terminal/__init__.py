@@ -1,0 +1,1 @@
+"""`k2 top` as a terminal application over the service's public routes."""

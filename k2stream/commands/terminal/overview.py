@@ -1,0 +1,120 @@
+"""What the service's routes say of the platform now, and the rows that `k2 top` makes of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import httpx
+
+ROUTES = ("symbols", "exchanges", "status")
+SECONDS = 5.0
+
+SYMBOLS = ("exchange", "symbol", "last price", "24 h %", "trades/s", "spread bps", "feed")
+PIPELINE = ("step", "per s", "lag", "p50 ms", "p99 ms", "behind", "errors")
+EXCHANGES = ("exchange", "feed", "symbols", "per s", "delay ms", "lost", "gaps", "open", "rejected")
+
+Rows = Sequence[tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The answers of /v1/symbols, /v1/exchanges and /v1/status at one moment."""
+
+    symbols: Mapping[str, Any]
+    exchanges: Mapping[str, Any]
+    status: Mapping[str, Any]
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the feeds are simulated."""
+        return bool(self.symbols["simulated"])
+
+
+async def read(client: httpx.AsyncClient) -> Overview:
+    """Ask the service. Raises httpx.HTTPError or ValueError where an answer is missing or is no JSON."""
+    answers = await asyncio.gather(*(client.get(f"/v1/{route}") for route in ROUTES))
+    return Overview(*(answer.raise_for_status().json() for answer in answers))
+
+
+def symbol_rows(overview: Overview) -> Rows:
+    """A row per symbol, with the price in its own precision."""
+    return [
+        (
+            item["exchange"],
+            item["symbol"],
+            price_text(item["last_price"], item["price_digits"]),
+            item["change_percent"] or "",
+            f"{item['trades_per_second']:,.1f}",
+            item["spread_bps"] or "",
+            (item["unavailable"] and "unavailable") or _HEALTH[item["feed_healthy"]],
+        )
+        for item in overview.symbols["symbols"]
+    ]
+
+
+def pipeline_rows(overview: Overview) -> Rows:
+    """A row per stage, then one per table of a sink."""
+    stages = [
+        (
+            item["name"],
+            f"{item['records_per_second']:,.1f}",
+            _number(item["lag"]),
+            _number(item["latency_p50"]),
+            _number(item["latency_p99"]),
+            "",
+            f"{item['errors']:,}",
+        )
+        for item in overview.status["stages"]
+    ]
+    sinks = [
+        (
+            item["table"],
+            f"{item['rows_per_second']:,.1f}",
+            _number(item["lag"]),
+            "",
+            "",
+            f"{item['seconds_behind']:,.0f} s" if item["seconds_behind"] else "",
+            f"{item['errors']:,}",
+        )
+        for item in overview.status["sinks"]
+    ]
+    return [*stages, *sinks]
+
+
+def exchange_rows(overview: Overview) -> Rows:
+    """A row per exchange: its connection, and what was lost in the last 24 hours."""
+    return [
+        (
+            item["exchange"],
+            _CONNECTED[item["connected"]],
+            f"{item['symbols']}",
+            _number(item["trades_per_second"]),
+            _number(item["event_lag_ms"]),
+            f"{item['reconnects']:,}",
+            f"{item['gaps']:,}",
+            f"{item['open_gaps']:,}",
+            _number(item["rejected"]),
+        )
+        for item in overview.exchanges["exchanges"]
+    ]
+
+
+_HEALTH = {True: "ok", False: "unhealthy", None: "unknown"}
+_CONNECTED = {True: "up", False: "down", None: "unknown"}
+
+
+def price_text(price: str | None, digits: int) -> str:
+    """A price with as many fraction digits as its symbol's prices have, none cut off."""
+    if price is None:
+        return ""
+    value = Decimal(price)
+    exponent = value.as_tuple().exponent
+    return f"{value:,.{max(digits, -exponent if isinstance(exponent, int) else 0, 0)}f}"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}"

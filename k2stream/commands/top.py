@@ -1,0 +1,54 @@
+"""`k2 top`: prices, feeds and the pipeline, in the terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import asdict
+
+import click
+import httpx
+
+from k2stream.commands import options
+from k2stream.commands.output import Printer, printed
+from k2stream.commands.terminal import overview
+from k2stream.commands.terminal.app import Top
+from k2stream.commands.terminal.overview import Overview
+from k2stream.model.errors import ConfigError
+from k2stream.platform.running import find
+from k2stream.settings import current
+
+
+@click.command()
+@click.option("--url", type=options.BaseUrl(), help="Base URL of the service; otherwise that which runs.")
+@printed
+def top(url: str | None, *, out: Printer) -> None:
+    """Watch last prices, feeds and the pipeline; keys: s symbols, p pipeline, e exchanges, q quit.
+
+    Reads /v1/symbols, /v1/exchanges and /v1/status of the service, again and again. With --json, once.
+    """
+    settings = current()
+    running = None if url else find(settings)
+    base = url or (running.service if running else "")
+    if not base:
+        raise ConfigError(f"nothing runs on {settings.local.data_path}: start it with `k2 up`, or give --url")
+    if out.as_json:
+        found = asyncio.run(_once(base))
+        out.line({"simulated": found.simulated, **asdict(found)}, "")
+        return
+    if not sys.stdout.isatty():
+        raise click.UsageError("k2 top needs a terminal: use --json, or `k2 status`")
+    asyncio.run(_watch(base))
+
+
+async def _once(base: str) -> Overview:
+    async with httpx.AsyncClient(base_url=base, timeout=overview.SECONDS) as client:
+        try:
+            return await overview.read(client)
+        except (httpx.HTTPError, ValueError) as error:
+            raise ConfigError(f"no answer from {base}: {error}; start a platform, or correct --url") from None
+
+
+async def _watch(base: str) -> None:
+    async with httpx.AsyncClient(base_url=base, timeout=overview.SECONDS) as client:
+        await Top(lambda: overview.read(client), base).run_async()
