@@ -12,6 +12,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from k2stream.service import (
     candles,
+    certificates,
     document,
     earlier,
     feeds,
@@ -34,6 +35,7 @@ from k2stream.service.strict import known_parameters
 
 STRICT = (
     *candles.ROUTES,
+    *certificates.ROUTES,
     *trade_pages.ROUTES,
     *symbols.ROUTES,
     *feeds.ROUTES,

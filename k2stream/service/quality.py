@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import msgspec
 from litestar import get
@@ -18,12 +16,10 @@ from k2stream.exchanges import REGISTRY
 from k2stream.exchanges.spec import Continuity
 from k2stream.model import clock
 from k2stream.model.candle import TIMEFRAMES
-from k2stream.model.errors import ConfigError
 from k2stream.service.parameters import Bound, ExchangeFilter, From, SymbolFilter
 from k2stream.service.sources import Sources
+from k2stream.service.stores import asked
 from k2stream.web.query import RequestError, bounds
-
-logger = logging.getLogger(__name__)
 
 # The driver logs a traceback per refused connection; the answer already says so in one line.
 logging.getLogger("clickhouse_driver").setLevel(logging.ERROR)
@@ -31,7 +27,6 @@ logging.getLogger("clickhouse_driver").setLevel(logging.ERROR)
 DAY_MS, DAY_US = 86_400_000, 86_400_000_000
 MOST_DAYS = 31
 
-T = TypeVar("T")
 
 Differences = Annotated[
     int, QueryParameter(name="limit", ge=0, le=1000, description="The most differences to list.")
@@ -132,7 +127,7 @@ async def quality_by_day(
     since = until - 2 if first is None else first // DAY_MS
     if not 0 < until - since <= MOST_DAYS:
         raise RequestError(400, f"start and end are {until - since} days apart: from 1 to {MOST_DAYS}")
-    found = await _asked(lambda: quality.days(sources.settings.clickhouse, since, until, names, canonical))
+    found = await asked(lambda: quality.days(sources.settings.clickhouse, since, until, names, canonical))
     items = [quality_item(sources, day, now) for day in found]
     return QualityAnswer(sources.simulated, sources.health.ready, items)
 
@@ -163,7 +158,7 @@ async def agreement_counts(
             counts = agreement.summary(client, stores.database, scope)
             return counts, list(agreement.differences(client, stores.database, scope, limit)) if limit else []
 
-    counts, differences = await _asked(read)
+    counts, differences = await asked(read)
     return AgreementAnswer(
         sources.simulated,
         since,
@@ -226,17 +221,6 @@ def _canonical(sources: Sources, exchange: str | None, symbol: str | None) -> st
     if len(alike) != 1:
         raise RequestError(404, f"no symbol {symbol} here")
     return alike.pop()
-
-
-async def _asked(read: Callable[[], T]) -> T:
-    """What a store answers. Raises RequestError 503 if it does not."""
-    try:
-        return await asyncio.to_thread(read)
-    except ConfigError as error:
-        raise RequestError(503, str(error)) from None
-    except Exception as error:  # any error of its client
-        logger.warning("ClickHouse is unavailable: %s", " ".join(str(error).split())[:200])
-        raise RequestError(503, "ClickHouse does not answer, ask again") from None
 
 
 ROUTES = (quality_by_day, agreement_counts)

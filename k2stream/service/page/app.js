@@ -73,5 +73,6 @@ bind([
   ["t", "theme", nextTheme],
 ]);
 addEventListener("hashchange", show);
+window.k2 = { open: (at) => views.chart.open(at) }; // for a console, and for tests
 stream.connect();
 begin();
