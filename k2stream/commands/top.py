@@ -13,7 +13,7 @@ from k2stream.commands import options
 from k2stream.commands.output import Printer, printed
 from k2stream.commands.terminal import overview
 from k2stream.commands.terminal.app import Top
-from k2stream.commands.terminal.overview import Overview
+from k2stream.commands.terminal.overview import Screen
 from k2stream.model.errors import ConfigError
 from k2stream.platform.running import find
 from k2stream.settings import current
@@ -41,7 +41,7 @@ def top(url: str | None, *, out: Printer) -> None:
     asyncio.run(_watch(base))
 
 
-async def _once(base: str) -> Overview:
+async def _once(base: str) -> Screen:
     async with httpx.AsyncClient(base_url=base, timeout=overview.SECONDS) as client:
         try:
             return await overview.read(client)

@@ -29,7 +29,7 @@ _PLACE = ("timestamp", "sequence", "raw_offset")
 _EPOCH = date(1970, 1, 1)
 
 
-class Recent(Protocol):
+class RecentStore(Protocol):
     """The warm store."""
 
     name: str
@@ -77,7 +77,7 @@ class TradeHistory:
     """Both stores; `older` opens the cold one, `now` gives µs since 1970."""
 
     def __init__(
-        self, recent: Recent, older: Callable[[], Older], now: Callable[[], int] = clock.now_us
+        self, recent: RecentStore, older: Callable[[], Older], now: Callable[[], int] = clock.now_us
     ) -> None:
         self._recent, self._older, self._now = recent, older, now
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="trades")

@@ -41,7 +41,7 @@ class Gap:
 
 
 @dataclass(slots=True)
-class Feed:
+class FeedState:
     """The state of an exchange's feed: whether it is connected, and since when (µs)."""
 
     connected: bool | None = None
@@ -55,7 +55,7 @@ class FeedLedger:
     """The state, gaps, outages and repetitions of each feed."""
 
     def __init__(self) -> None:
-        self.feeds: defaultdict[str, Feed] = defaultdict(Feed)
+        self.feeds: defaultdict[str, FeedState] = defaultdict(FeedState)
         self._gaps: defaultdict[str, deque[Gap]] = defaultdict(lambda: deque(maxlen=MOST_GAPS))
         self._open: dict[tuple[str, _Ids], Gap] = {}
         self._down: defaultdict[tuple[str, str], Spans] = defaultdict(Spans)
@@ -78,7 +78,7 @@ class FeedLedger:
         elif event.kind is EventKind.DUPLICATE:
             self._duplicates[event.exchange, event.symbol, event.time // DAY_US] += max(event.count, 1)
 
-    def _up(self, feed: Feed, event: FeedEvent) -> None:
+    def _up(self, feed: FeedState, event: FeedEvent) -> None:
         key = event.exchange, event.symbol
         began = self._since.pop(key, event.since)
         if 0 < began < event.time:
@@ -87,7 +87,7 @@ class FeedLedger:
             feed.reconnects += feed.connected is not None
             feed.connected, feed.since, feed.detail = True, event.time, ""
 
-    def _went_down(self, feed: Feed, event: FeedEvent) -> None:
+    def _went_down(self, feed: FeedState, event: FeedEvent) -> None:
         self._since.setdefault((event.exchange, event.symbol), event.since or event.time)
         if not event.symbol and feed.connected is not False:
             feed.connected, feed.since, feed.detail = False, event.time, event.detail

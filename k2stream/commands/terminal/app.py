@@ -13,11 +13,11 @@ from textual.binding import Binding, BindingType
 from textual.widgets import DataTable, Footer, Static, TabbedContent, TabPane
 
 from k2stream.commands.terminal import overview
-from k2stream.commands.terminal.overview import Overview, Rows
+from k2stream.commands.terminal.overview import Rows, Screen
 
 REFRESH_SECONDS = 1.0
 
-TABLES: dict[str, tuple[tuple[str, ...], Callable[[Overview], Rows]]] = {
+TABLES: dict[str, tuple[tuple[str, ...], Callable[[Screen], Rows]]] = {
     "symbols": (overview.SYMBOLS, overview.symbol_rows),
     "pipeline": (overview.PIPELINE, overview.pipeline_rows),
     "exchanges": (overview.EXCHANGES, overview.exchange_rows),
@@ -41,7 +41,7 @@ class Top(App[None]):
     ENABLE_COMMAND_PALETTE = False
 
     def __init__(
-        self, read: Callable[[], Awaitable[Overview]], where: str, refresh: float = REFRESH_SECONDS
+        self, read: Callable[[], Awaitable[Screen]], where: str, refresh: float = REFRESH_SECONDS
     ) -> None:
         super().__init__()
         self._read_overview, self._where, self._refresh_seconds = read, where, refresh

@@ -21,7 +21,7 @@ Rows = Sequence[tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Overview:
+class Screen:
     """The answers of /v1/symbols, /v1/exchanges and /v1/status at one moment."""
 
     symbols: Mapping[str, Any]
@@ -34,13 +34,13 @@ class Overview:
         return bool(self.symbols["simulated"])
 
 
-async def read(client: httpx.AsyncClient) -> Overview:
+async def read(client: httpx.AsyncClient) -> Screen:
     """Ask the service. Raises httpx.HTTPError or ValueError where an answer is missing or is no JSON."""
     answers = await asyncio.gather(*(client.get(f"/v1/{route}") for route in ROUTES))
-    return Overview(*(answer.raise_for_status().json() for answer in answers))
+    return Screen(*(answer.raise_for_status().json() for answer in answers))
 
 
-def symbol_rows(overview: Overview) -> Rows:
+def symbol_rows(overview: Screen) -> Rows:
     """A row per symbol, with the price in its own precision."""
     return [
         (
@@ -56,7 +56,7 @@ def symbol_rows(overview: Overview) -> Rows:
     ]
 
 
-def pipeline_rows(overview: Overview) -> Rows:
+def pipeline_rows(overview: Screen) -> Rows:
     """A row per stage, then one per table of a sink."""
     stages = [
         (
@@ -85,7 +85,7 @@ def pipeline_rows(overview: Overview) -> Rows:
     return [*stages, *sinks]
 
 
-def exchange_rows(overview: Overview) -> Rows:
+def exchange_rows(overview: Screen) -> Rows:
     """A row per exchange: its connection, and what was lost in the last 24 hours."""
     return [
         (

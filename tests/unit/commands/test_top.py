@@ -8,7 +8,7 @@ from textual.widgets import DataTable, Static
 
 from k2stream.commands.terminal import overview
 from k2stream.commands.terminal.app import Top
-from k2stream.commands.terminal.overview import Overview, price_text
+from k2stream.commands.terminal.overview import Screen, price_text
 
 
 def symbol(exchange, name, price, digits=2, **changes):
@@ -36,7 +36,7 @@ def answer(price="83364.6", *, simulated=True):
         "exchange": "coinbase", "connected": False, "symbols": 11, "trades_per_second": None,
         "event_lag_ms": 12.0, "reconnects": 3, "gaps": 2, "open_gaps": 1, "rejected": 0,
     }  # fmt: skip
-    return Overview(
+    return Screen(
         {"simulated": simulated, "symbols": symbols},
         {"exchanges": [exchange]},
         {"stages": [stage], "sinks": [sink]},
