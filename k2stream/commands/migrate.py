@@ -35,7 +35,7 @@ def migrate(*, out: Printer) -> None:
     applied = apply(connect(settings.clickhouse), settings.clickhouse)
     text = "ClickHouse: " + (f"applied {', '.join(applied)}" if applied else "up to date")
     out.line({"store": "ClickHouse", "applied": applied}, text)
-    made = tables.ensure_all(open_catalog(settings.iceberg))
+    made = list(tables.ensure_all(open_catalog(settings.iceberg)))
     out.line({"store": "Iceberg", "changed": made}, "Iceberg: " + (", ".join(made) or "up to date"))
 
 

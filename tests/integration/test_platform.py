@@ -13,9 +13,11 @@ from pathlib import Path
 import httpx
 import pyarrow as pa
 import pytest
+from click.testing import CliRunner
 
 import k2stream
 from k2stream import instruments, settings, topics
+from k2stream.cli import main
 from k2stream.iceberg import tables
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.iceberg.commit import committed
@@ -132,6 +134,53 @@ def test_commands_find_the_running_platform(platform):
     assert "market.crypto.trades.normalized" in topics.stdout
     assert refused.returncode == 1
     assert len(refused.stderr.splitlines()) == 1
+
+
+WALKED = (
+    *("status", "topics", "symbols", "schemas", "settings", "doctor", "validate --list", "completion zsh"),
+    *("candles BTC/USDT 1m", "trades kraken BTC/USD --limit 5", "agree", "export kraken BTC/USD 1m --to ."),
+    *("dlq list", "dlq list --summary", "dlq replay --all", "refill silver_trades"),
+    *("cold flush", "cold adopt", "cold scan silver_trades --limit 1", "cold maintain --dry-run"),
+    *("sql SELECT+count()+FROM+silver_trades_view", "migrate"),
+)
+"""What answers beside a running platform within moments; `+` is a space."""
+
+
+def test_every_command_answers_in_json(platform, tmp_path, monkeypatch):
+    """In this process; the tables can be declared once in one, so those commands have one of their own."""
+    folder, process = platform
+    _until(lambda: _committed(folder, [SILVER]), 90, process, folder.parent / "up.log")
+    monkeypatch.chdir(tmp_path)
+    for name, value in {**PARTITIONS, "K2_DATA_DIR": str(folder)}.items():
+        monkeypatch.setenv(name, value)
+    settings.current.cache_clear()
+    try:
+        for line in WALKED:
+            words = [word.replace("+", " ") for word in line.split()]
+            result = CliRunner().invoke(main, [*words, "--json"])
+            assert result.exit_code == 0, f"{line}: {result.output} {result.exception!r}"
+            assert all(isinstance(json.loads(text), dict) for text in result.stdout.splitlines()), line
+            if line.split()[0] in ("status", "topics", "symbols", "candles", "trades"):
+                assert json.loads(result.stdout)["simulated"] is True, line
+    finally:
+        settings.current.cache_clear()
+    env = {**PARTITIONS, "K2_DATA_DIR": folder}
+    shown = k2("table", "show", "ohlcv_1m", "--limit", "2", "--json", env=env, timeout=60)
+    rows = json.loads(shown.stdout)["rows"]
+    assert len(rows) == 2 and all(isinstance(row["close"], str) for row in rows)
+
+
+def test_what_only_reads_cannot_write(platform, monkeypatch):
+    folder, _ = platform
+    monkeypatch.setenv("K2_DATA_DIR", str(folder))
+    settings.current.cache_clear()
+    monkeypatch.setattr("k2stream.commands.sql.check", lambda query, write: None)  # the server refuses, too
+    try:
+        created = CliRunner().invoke(main, ["sql", "CREATE TABLE written (x Int8) ENGINE = Memory"])
+        assert created.exit_code == 1 and "readonly" in created.stderr
+        assert "written" not in CliRunner().invoke(main, ["sql", "SHOW TABLES"]).stdout
+    finally:
+        settings.current.cache_clear()
 
 
 def test_a_second_platform_on_the_same_folder_is_refused_in_one_line(platform):
