@@ -25,7 +25,7 @@ PATIENCE_SECONDS = 60.0
 """How long a worker that recovers its tables is waited for."""
 
 LAGGING_SECONDS = 5.0
-"""How long a colder tier whose writer lags, or that does not answer, is asked again."""
+"""How long a colder tier whose writer lags is asked again; one that is away is not waited for."""
 
 AGAIN_SECONDS = 0.5
 MOST_AHEAD = 20
@@ -64,7 +64,7 @@ class PastCandles:
             waited = time.monotonic() - begun
             try:
                 found = await self.candles.read(instrument, of, Query(limit, start))
-                if not found.missing or waited > LAGGING_SECONDS:
+                if not found.holes or waited > LAGGING_SECONDS:
                     return PastAnswer(found.candles, limit, found.missing)
             except RequestError as error:
                 if error.status < 500 or waited > PATIENCE_SECONDS:
