@@ -67,6 +67,10 @@ async def _watch(
     platform: Platform, console: Console, stop: asyncio.Event, out: Printer, *, plain: bool
 ) -> None:
     shown = example(platform.service_url, instruments.load(platform.settings.feeds.instruments_file))
+    console.print(f"[bold]page:[/] {platform.service_url}/   [bold]interface:[/] {platform.service_url}/docs")
+    console.print(
+        "try, in another terminal: k2 top · k2 candles BTC/USDT 1m --follow · k2 verify", highlight=False
+    )
     ticks = 0
     with Live(console=console, auto_refresh=False, transient=False) if not plain else _Nothing() as live:
         snapshots = watch_status(platform.settings, platform.urls, platform.memory, lambda: platform.refused)

@@ -59,7 +59,7 @@ export class Chart {
     const [text, line, ground] = ["--dim", "--line", "--ground"].map(color);
     this.up = color("--up");
     this.down = color("--down");
-    this.tones = { gap: this.down, filled: color("--accent"), revised: color("--warn"), late: color("--warn") };
+    this.tones = { gap: this.down, filled: color("--accent"), revised: color("--warn") };
     this.chart.applyOptions({
       layout: { background: { color: ground }, textColor: text, attributionLogo: true, panes: { separatorColor: line } },
       grid: { vertLines: { color: line }, horzLines: { color: line } },
@@ -94,7 +94,7 @@ export class Chart {
 
   /** Show marks, each {time, kind, text}, of the candles. */
   mark(marks) {
-    const shapes = { gap: "square", filled: "square", revised: "arrowUp", late: "circle" };
+    const shapes = { gap: "square", filled: "square", revised: "arrowUp" };
     this.markers.setMarkers(
       marks
         .map(({ time, kind, text }) => ({
