@@ -37,7 +37,7 @@ def top(url: str | None, *, out: Printer) -> None:
         out.line({"simulated": found.simulated, **asdict(found)}, "")
         return
     if not sys.stdout.isatty():
-        raise click.UsageError("k2 top needs a terminal: use --json, or `k2 status`")
+        raise click.UsageError("this needs a terminal: use --json, or `k2 status`")
     asyncio.run(_watch(base))
 
 
