@@ -7,6 +7,7 @@ from typing import Any
 
 import ccxt
 import ccxt.pro
+import httpx
 from binance import AsyncClient, BinanceSocketManager
 from binance.client import Client
 
@@ -91,3 +92,28 @@ async def binance_sockets(base: str, symbol: str) -> dict[str, Any]:
         return found
     finally:
         await client.close_connection()
+
+
+def check(base: str, symbol: str) -> None:
+    """Every client reads and watches a symbol of a running platform."""
+    name = symbol.replace("/", "")
+    rest = ccxt_rest(base, symbol)
+    assert symbol in rest["markets"]
+    assert rest["candles"][-1][5] > 0
+    assert rest["hours"][0][5] >= rest["candles"][-1][5]
+    assert rest["trades"][0]["id"] in {each["id"] for each in rest["since"]}
+    assert {each["side"] for each in rest["trades"]} <= {"buy", "sell"}
+    assert rest["ticker"]["baseVolume"] > 0
+
+    plain = binance_rest(base, name)
+    assert name in plain["symbols"]
+    assert plain["historical"] == plain["recent"][:1]
+    stored = httpx.get(f"{base}/api/v3/klines?symbol={name}&interval=1m&limit=1").json()
+    assert len(stored[0]) == len(plain["klines"][0]) == 12
+
+    watched = asyncio.run(ccxt_pro(base, symbol))
+    assert watched["candles"][-1][0] >= rest["candles"][-1][0]
+    assert int(watched["more"][-1]["id"]) > int(rest["trades"][-1]["id"])
+    sockets = asyncio.run(binance_sockets(base, name))
+    assert sockets["kline"]["k"]["s"] == sockets["trade"]["s"] == name
+    assert sockets["combined"]["stream"].startswith(name.lower())

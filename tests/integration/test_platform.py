@@ -1,6 +1,5 @@
 """The whole platform, as a user runs it, against its oracle."""
 
-import asyncio
 import json
 import os
 import re
@@ -127,26 +126,7 @@ def test_clients_of_the_mirrored_api_read_and_watch_it(platform, prefix, symbol)
     base, name = _service(folder) + prefix, symbol.replace("/", "")
     log = folder.parent / "up.log"
     _until(lambda: httpx.get(f"{base}/api/v3/trades?symbol={name}").json(), 60, process, log)
-    rest = spot_clients.ccxt_rest(base, symbol)
-    assert symbol in rest["markets"]
-    assert rest["candles"][-1][5] > 0
-    assert rest["hours"][0][5] >= rest["candles"][-1][5]
-    assert rest["trades"][0]["id"] in {each["id"] for each in rest["since"]}
-    assert {each["side"] for each in rest["trades"]} <= {"buy", "sell"}
-    assert rest["ticker"]["baseVolume"] > 0
-
-    plain = spot_clients.binance_rest(base, name)
-    assert name in plain["symbols"]
-    assert plain["historical"] == plain["recent"][:1]
-    stored = httpx.get(f"{base}/api/v3/klines?symbol={name}&interval=1m&limit=1").json()
-    assert len(stored[0]) == len(plain["klines"][0]) == 12
-
-    watched = asyncio.run(spot_clients.ccxt_pro(base, symbol))
-    assert watched["candles"][-1][0] >= rest["candles"][-1][0]
-    assert int(watched["more"][-1]["id"]) > int(rest["trades"][-1]["id"])
-    sockets = asyncio.run(spot_clients.binance_sockets(base, name))
-    assert sockets["kline"]["k"]["s"] == sockets["trade"]["s"] == name
-    assert sockets["combined"]["stream"].startswith(name.lower())
+    spot_clients.check(base, symbol)
 
 
 def _service(folder):
