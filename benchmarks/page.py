@@ -2,8 +2,8 @@
 
 python -m benchmarks.page [--trades 200] [--seconds 60]
 
-Bars: first paint below 1 s, no task above 50 ms, 300 KB in all. Chromium calls a task long from 50 ms of wall time
-on, so on a busy machine it reports more than the page causes.
+Bars: first paint below 1 s, no task above 50 ms, 300 KB in all. Chromium calls a task long from 50 ms of wall
+time on, so on a busy machine it reports more than the page causes.
 """
 
 from __future__ import annotations
