@@ -138,7 +138,7 @@ async def test_a_killed_worker_finds_every_wrong_kline_and_k2_agree_shows_them(s
     hours = (clock.now_us() - past.now) // 3_600_000_000 + 3
     shown = CliRunner().invoke(main, ["agree", "--hours", str(hours), "--differences", "--json"])
     assert shown.exit_code == 0, shown.output
-    told = json.loads(shown.output)
+    told = json.loads(shown.stdout)
     by_timeframe = {row["timeframe"]: row for row in told["agreement"] if row["exchange"] == "binance"}
     assert sum(row["checked"] for row in by_timeframe.values()) == counted == len(finals)
     assert sum(row["different"] for row in by_timeframe.values()) == 3

@@ -216,8 +216,9 @@ async def test_every_trade_is_there_once_after_drops_and_cuts(simulator, setting
     assert from_the_first(wanted, found) == found
     told = [msgspec.json.decode(record.value, type=FeedEvent) for record in events.records]
     filled = Counter()
-    for event in told:
-        if event.kind is EventKind.BACKFILLED:
+    listed = {item.symbol for item in instruments.load(tmp_path / "instruments.yaml")}
+    for event in told:  # other tests' symbols may have gaps in the same topic
+        if event.kind is EventKind.BACKFILLED and event.symbol in listed:
             filled[event.exchange] += event.count
             assert not event.detail
     assert all(filled[name] for name in ("binance", "kraken")), filled

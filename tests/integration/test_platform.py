@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from k2stream.model.candle import TIMEFRAMES
 from tests import spot_clients
 from tests.integration.partitions import TWO
 from tests.integration.repetition import repeated
+from tests.integration.waiting import ready, until
 
 pytestmark = pytest.mark.integration
 
@@ -76,7 +76,7 @@ def platform(tmp_path_factory):
     process = subprocess.Popen(command, env=environ, stdout=log, stderr=subprocess.STDOUT)
     workers = folder / "workers.json"
     try:
-        _until(lambda: workers.exists() and _ready(workers), 90, process, Path(log.name))
+        until(lambda: workers.exists() and ready(workers), 90, process, Path(log.name))
         yield folder, process
     finally:
         process.send_signal(signal.SIGINT)
@@ -84,22 +84,6 @@ def platform(tmp_path_factory):
             process.wait(15)
         finally:
             process.kill()
-
-
-def _ready(workers):
-    urls = json.loads(workers.read_text())["urls"]
-    try:
-        return all(httpx.get(f"{url}/health", timeout=2).status_code == 200 for url in urls.values())
-    except httpx.TransportError:
-        return False
-
-
-def _until(condition, seconds, process, log):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.1)
 
 
 def _urls(folder):
@@ -117,7 +101,7 @@ def test_candles_of_every_instrument_are_served(platform):
             return answer.status_code == 200 and answer.json()["candles"] and answer.json()["simulated"]
 
         for item in instruments.load(settings.Settings().feeds.instruments_file):
-            _until(lambda item=item: served(item), 30, process, folder.parent / "up.log")
+            until(lambda item=item: served(item), 30, process, folder.parent / "up.log")
 
 
 @pytest.mark.parametrize(("prefix", "symbol"), [("", "BTC/USDT"), ("/kraken", "BTC/USD")])
@@ -125,7 +109,7 @@ def test_clients_of_the_mirrored_api_read_and_watch_it(platform, prefix, symbol)
     folder, process = platform
     base, name = _service(folder) + prefix, symbol.replace("/", "")
     log = folder.parent / "up.log"
-    _until(lambda: httpx.get(f"{base}/api/v3/trades?symbol={name}").json(), 60, process, log)
+    until(lambda: httpx.get(f"{base}/api/v3/trades?symbol={name}").json(), 60, process, log)
     spot_clients.check(base, symbol)
 
 
@@ -163,7 +147,7 @@ WALKED = (
 def test_every_command_answers_in_json(platform, tmp_path, monkeypatch):
     """In this process; the tables can be declared once in one, so those commands have one of their own."""
     folder, process = platform
-    _until(lambda: _committed(folder, [SILVER]), 90, process, folder.parent / "up.log")
+    until(lambda: _committed(folder, [SILVER]), 90, process, folder.parent / "up.log")
     monkeypatch.chdir(tmp_path)
     for name, value in {**PARTITIONS, "K2_DATA_DIR": str(folder)}.items():
         monkeypatch.setenv(name, value)
@@ -254,7 +238,7 @@ def test_the_notebook_runs(platform):
             )["quantity"].to_pylist()
         )
 
-    _until(settled, 90, process, folder.parent / "up.log")
+    until(settled, 90, process, folder.parent / "up.log")
     environ = {**os.environ, **PARTITIONS, "K2_DATA_DIR": str(folder)}
     command = [sys.executable, "-m", "tests.notebook", "docs/notebook.ipynb"]
     result = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True)
@@ -280,7 +264,7 @@ def _committed(folder, names):
 @repeated(names=((SILVER, GOLD), tuple(tables.TABLES)))
 def test_cold_tables_are_maintained_and_audited_while_it_runs(platform, names):
     folder, process = platform
-    _until(lambda: _committed(folder, names), 90, process, folder.parent / "up.log")
+    until(lambda: _committed(folder, names), 90, process, folder.parent / "up.log")
     result, entries = _maintain(folder, *names)
     assert result.returncode == 0, result.stdout + result.stderr
     assert entries["cold.silver_trades", "compact"]["files_before"] > 0
@@ -297,7 +281,7 @@ def test_an_audit_finds_what_is_missing_doubled_or_different(platform):
     def finals():
         return catalog.load_table(GOLD).scan(row_filter="final == true").to_arrow().sort_by("open_time")
 
-    _until(lambda: _committed(folder, [GOLD]) and len(finals()), 90, process, folder.parent / "up.log")
+    until(lambda: _committed(folder, [GOLD]) and len(finals()), 90, process, folder.parent / "up.log")
     committed(lambda: catalog.load_table(BRONZE).delete("raw_offset == 5 and raw_partition == 0"))
     doubled = catalog.load_table(SILVER).scan(row_filter="exchange == 'binance'", limit=1).to_arrow()
     committed(lambda: catalog.load_table(SILVER).append(doubled))

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from k2stream.model.errors import BadData
 from k2stream.service.mirror.errors import MirrorError
 from k2stream.service.mirror.names import StreamName
 
@@ -21,7 +22,7 @@ Find = Callable[[str], StreamName | None]
 """The stream of a name, None for one that has nothing to send. Raises MirrorError."""
 
 
-class _Bad(Exception):
+class _Bad(BadData):
     def __init__(self, code: int, message: str, number: Any = msgspec.UNSET) -> None:
         super().__init__(message)
         self.code, self.number = code, number

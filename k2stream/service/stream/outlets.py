@@ -9,6 +9,8 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
+from k2stream.model.errors import Unavailable
+
 HIGH = 64 * 1024
 """Bytes that wait in a buffer before its client is considered behind."""
 
@@ -16,7 +18,7 @@ ABORT_SECONDS = 5.0
 """How long a client that was told to go has to take what was sent to it."""
 
 
-class Gone(Exception):
+class Gone(Unavailable):
     """The client is not there any more."""
 
 

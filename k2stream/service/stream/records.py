@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from k2stream.batch import RecordBatch
 from k2stream.kafka.reader import Reader
+from k2stream.model.errors import K2Error
 from k2stream.service.stream.channels import Channel
 from k2stream.service.stream.entries import Place, StreamEntry
 from k2stream.settings import KafkaSettings
@@ -27,7 +28,7 @@ SLICE = 100
 Ranges = Mapping[int, tuple[int, int]]
 
 
-class OutOfReach(Exception):
+class OutOfReach(K2Error):
     """What a client has missed is not in the topic any more, or too much."""
 
 

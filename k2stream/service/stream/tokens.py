@@ -10,12 +10,13 @@ from typing import NamedTuple
 
 import msgspec
 
+from k2stream.model.errors import BadData
 from k2stream.service.stream.entries import Place
 
 _PLACES = re.compile(r"\d{1,9}-\d{1,18}-\d{1,15}(_\d{1,9}-\d{1,18}-\d{1,15})*")
 
 
-class BadToken(ValueError):
+class BadToken(BadData, ValueError):
     """Text that is no resume token, or one of another subscription."""
 
 

@@ -30,7 +30,7 @@ def test_every_check_has_a_name_of_its_own_and_says_what_it_proves():
     found = checks.read()
     assert len({check.name for check in found}) == len(found) >= 20
     for check in found:
-        assert check.name.partition("_")[0] in ("bronze", "silver", "layer", "candle")
+        assert check.name.partition("_")[0] in ("bronze", "silver", "layer", "candle", "kline")
         assert len(check.proves) > 20
         assert check.sql.startswith("SELECT ")
 
