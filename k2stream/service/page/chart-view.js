@@ -11,7 +11,7 @@ import { change, read } from "./selection.js";
 const TIMEFRAMES = ["1m", "3m", "5m", "15m", "30m", "1h", "4h", "1d", "1w", "1M"];
 const LOCAL = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const ZONES = [...new Set(["UTC", LOCAL, "America/New_York", "Europe/London", "Asia/Tokyo"])];
-const MARKS_EVERY = 15_000;
+const MARKS_EVERY = 15_000, RETRY = 1500;
 const CONSOLIDATED = "all";
 
 export class ChartView {
@@ -116,7 +116,10 @@ export class ChartView {
     try {
       await candles.older();
     } catch (error) {
-      if (candles === this.#candles) this.#notice(error.message);
+      if (candles !== this.#candles) return;
+      this.#notice(error.message);
+      const again = () => candles === this.#candles && this.#start(exchange, symbol, timeframe, zone);
+      if (!(error.status < 500)) setTimeout(again, RETRY); // the worker is away, or recovers its tables
       return;
     }
     if (candles !== this.#candles) return; // another selection came meanwhile
