@@ -90,7 +90,8 @@ async def report() -> None:
     simulated = " SIMULATED" if settings.feeds.simulated else ""
     for name in exchanges.REGISTRY:
         normalized, rejected = totals[name, "normalized"], totals[name, "rejected"]
-        logger.info("%s%s: %d normalized, %d rejected", name, simulated, normalized, rejected)
+        said, concerned = f"{name}{simulated}", {"exchange": name}
+        logger.info("%s: %d normalized, %d rejected", said, normalized, rejected, extra=concerned)
 
 
 for each in exchanges.REGISTRY.values():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import shutil
 import socket
 import ssl
@@ -21,8 +22,9 @@ from k2stream import metrics, proxies, topics
 from k2stream.avro import registry
 from k2stream.batch import TP, BatchApp, batch_app_options, watch_stalls
 from k2stream.kafka.creation import ensure_topics
+from k2stream.logs.setup import configuration
 from k2stream.model.roles import Role
-from k2stream.settings import KafkaSettings, Settings, current
+from k2stream.settings import KafkaSettings, Settings, WorkerSettings, current
 from k2stream.worker import Worker, report_uncaught
 
 # Pauses after a small and after a larger fetch: one delivery per trade would saturate a core in Faust.
@@ -31,6 +33,8 @@ GATHER_SECONDS = (0.012, 0.03)
 # Batches create thousands of short-lived objects: with CPython's default of a collection per 700 allocations,
 # garbage collection took half of a worker's time. Cycles are rare here, and still collected, less often.
 GC_THRESHOLDS = (200_000, 20, 20)
+
+logger = logging.getLogger(__name__)
 
 ROLES = ("ingest", "normalize", "candles", "hot", "cold", "certify")
 
@@ -61,8 +65,11 @@ class App(BatchApp):
 
         Raises ConfigError when topics do not match the settings, StateRefused when one already read is lost.
         """
-        self.conf.datadir.mkdir(parents=True, exist_ok=True)
-        settings = current()
+        conf, settings = self.conf, current()
+        logger.info(
+            "%s: pages at http://%s:%d, data in %s", conf.id, conf.web_host, conf.web_port, conf.datadir
+        )
+        conf.datadir.mkdir(parents=True, exist_ok=True)
         # Changelogs too: a partition assigned before its changelog exists would have no table.
         written = topics.written_by_feed(settings.worker.exchange) if self.producer_only else ()
         declared = [*topics.declared(settings.kafka), *self.changelogs()]
@@ -107,6 +114,7 @@ def create_app(role: str) -> App:
         web_host=settings.worker.web_host,
         web_bind=settings.worker.web_bind,
         web_port=settings.worker.web_port or _free_port(settings.worker.web_bind),
+        logging_config=logging_of(role, settings.worker),
         **batch_app_options(settings.kafka.bootstrap, broker_commit_interval=settings.worker.commit_seconds),
     )
     app.refused_seconds = settings.worker.refused_seconds
@@ -120,6 +128,14 @@ def create_app(role: str) -> App:
             await watch_stalls(app, settings.worker.stall_seconds, _measure_progress)
 
     return app
+
+
+def logging_of(role: str, settings: WorkerSettings) -> dict[str, Any]:
+    """The logging configuration of a role: each record names the worker, and an ingest one its exchange."""
+    said = {"role": role, "worker": role}
+    if role == Role.INGEST:
+        said = {"role": role, "worker": f"{role}-{settings.exchange}", "exchange": settings.exchange}
+    return configuration(settings.log_format, settings.log_level, **said)
 
 
 def _measure_progress(stalls: Mapping[TP, float], left: Mapping[TP, int]) -> None:

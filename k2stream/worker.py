@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 import faust
 
+from k2stream.logs.setup import capture, handles
 from k2stream.model.errors import K2Error, refusal
 from k2stream.standing import stand
 
@@ -28,6 +29,8 @@ FAIL_SECONDS = 8.0
 """Limit for the end of a failed worker, which acknowledges nothing any more."""
 
 _LOOK_SECONDS = 0.2
+
+logger = logging.getLogger(__name__)
 
 
 class Worker(faust.Worker):
@@ -43,6 +46,18 @@ class Worker(faust.Worker):
             super().execute_from_commandline()
         except SystemExit as end:
             self._leave(end)
+
+    def on_setup_root_logger(self, logger: logging.Logger, level: int) -> None:
+        """Log as the app's configuration says, from the level of the command line on.
+
+        Faust would draw a spinner on standard output below level info, which is no log record.
+        """
+        if not handles(logger):
+            super().on_setup_root_logger(logger, level)
+            return
+        self.spinner = None
+        logger.setLevel(level)
+        capture()
 
     def on_worker_shutdown(self) -> None:
         """Set the deadline for the end; after a failed start the current exception is the cause."""
@@ -87,11 +102,16 @@ class Worker(faust.Worker):
 def report_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """A `sys.excepthook` that prints a K2Error as one line and exits with its exit code.
 
-    Faust imports an app before it creates a worker, so errors of the import reach only this hook.
+    Another error is logged with its traceback first, once there is a log. Faust imports an app before it
+    creates a worker, so errors of the import reach only this hook.
     """
     if isinstance(error, K2Error):
         _exit(error.exit_code, str(error))
-    sys.__excepthook__(kind, error, trace)
+    if not handles(logging.root):
+        sys.__excepthook__(kind, error, trace)
+        return
+    logger.critical("uncaught exception", exc_info=(kind, error, trace))
+    _exit(1, f"{kind.__name__}: {' '.join(str(error).split())}")
 
 
 def _say(cause: str) -> None:

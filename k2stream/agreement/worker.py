@@ -119,7 +119,8 @@ class AgreementMonitor:
             found = await connection.get(request, klines.parse)
         except FAILED as error:
             metrics.KLINE_REQUEST_FAILURES.labels(exchange.name).inc()
-            logger.warning("%s: %s%s: %s", exchange.name, connection.url, request.path, said(error))
+            where, concerned = f"{connection.url}{request.path}", {"exchange": exchange.name}
+            logger.warning("%s: %s: %s", exchange.name, where, said(error), extra=concerned)
             await self._failed(group, error)
             return None if getattr(error, "final", False) else getattr(error, "retry_after", 0.0)
         await self._compared(group, found)
@@ -186,4 +187,9 @@ class AgreementMonitor:
                     *(check.exchange, check.canonical_symbol, check.timeframe),
                     clock.format_utc(check.open_time),
                     "; ".join(f"{name} is {ours}, the exchange has {theirs}" for name, ours, theirs in wrong),
+                    extra={
+                        "exchange": check.exchange,
+                        "symbol": check.canonical_symbol,
+                        "timeframe": check.timeframe,
+                    },
                 )

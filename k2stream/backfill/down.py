@@ -12,6 +12,7 @@ from k2stream.backfill.outages import ENDS
 from k2stream.backfill.retained import last_received
 from k2stream.exchanges.spec import Exchange
 from k2stream.kafka.reader import Reader
+from k2stream.logs import place
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.settings import KafkaSettings
 
@@ -59,4 +60,5 @@ async def _events(exchange: str, settings: KafkaSettings) -> AsyncIterator[FeedE
                 try:
                     yield _EVENT.decode(record.value)
                 except msgspec.DecodeError as error:
-                    log.warning("%s offset %d is no feed event: %s", topics.FEED_EVENTS, record.offset, error)
+                    where = f"{topics.FEED_EVENTS} offset {record.offset}"
+                    log.warning("%s is no feed event: %s", where, error, extra=place(record, record.offset))

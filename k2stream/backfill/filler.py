@@ -16,6 +16,7 @@ from k2stream.backoff import Backoff
 from k2stream.batch import TP
 from k2stream.kafka.follow import GroupReader, in_group
 from k2stream.kafka.groups import gap_fill_group
+from k2stream.logs import place
 from k2stream.model.events import EventKind, FeedEvent
 
 log = logging.getLogger(__name__)
@@ -78,12 +79,14 @@ class Filler:
         try:
             event = _EVENT.decode(record.value or b"")
         except msgspec.DecodeError as error:
-            log.warning("%s offset %d is not a feed event: %s", topics.FEED_EVENTS, record.offset, error)
+            where = f"{topics.FEED_EVENTS} offset {record.offset}"
+            log.warning("%s is not a feed event: %s", where, error, extra=place(record, record.offset))
             return None
         if event.kind not in self._answered:
             return None
         if event.kind in _BY_ID and (event.first_missing is None or event.last_missing is None):
-            log.warning("%s offset %d names no ids: %s", topics.FEED_EVENTS, record.offset, event.kind)
+            where = f"{topics.FEED_EVENTS} offset {record.offset}"
+            log.warning("%s names no ids: %s", where, event.kind, extra=place(record, record.offset))
             return None
         return _Job(event, record.offset + 1)
 

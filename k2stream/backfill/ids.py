@@ -30,9 +30,8 @@ async def fill(task: Task, event: FeedEvent) -> None:
         count, remark = 0, f"nothing fetched: {error}"
     await task.done(event, event.symbol, event.since, count, remark)
     name, first, last = f"{event.exchange} {event.symbol}", event.first_missing, event.last_missing
-    log.info(
-        "%s: %d trades of ids %s to %s fetched%s", name, count, first, last, f"; {remark}" if remark else ""
-    )
+    said = f"{first} to {last} fetched{f'; {remark}' if remark else ''}"
+    log.info("%s: %d trades of ids %s", name, count, said, extra={"symbol": event.symbol})
 
 
 async def _publish(task: Task, event: FeedEvent) -> int:

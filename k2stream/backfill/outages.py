@@ -61,7 +61,7 @@ async def fill(task: Task, event: FeedEvent) -> None:
         try:
             fetched = await _fetched(task, symbol, span, retained)
         except HistoryError as error:
-            log.warning("%s %s: nothing fetched: %s", name, symbol, error)
+            log.warning("%s %s: nothing fetched: %s", name, symbol, error, extra={"symbol": symbol})
             await task.done(event, symbol, event.since, 0, f"nothing fetched: {error}")
             continue
 
@@ -91,8 +91,9 @@ async def _fetched(task: Task, symbol: str, span: TradeSpan, retained: RetainedT
             return fetched
         if is_old():
             log.warning(
-                "%s %s: REST does not return the newest trade of the feed", task.exchange.name, symbol
-            )
+                "%s %s: REST does not return the newest trade of the feed", task.exchange.name, symbol,
+                extra={"symbol": symbol},
+            )  # fmt: skip
             return fetched
         by_time = task.client.history.by_time
         assert by_time

@@ -148,12 +148,12 @@ class Guard:
 
     def _mark_expired(self, tp: TP, judgement: Judgement) -> None:
         if judgement.verdict is Verdict.CONTINUE and judgement.seen:
-            logger.warning("%s: %s", _named(tp), judgement.seen)
+            logger.warning("%s: %s", _named(tp), judgement.seen, extra=tp._asdict())
         if judgement.verdict is Verdict.EXPIRED:
             if self._tables(tp):
                 raise self._refusal(tp, judgement)
             metrics.EXPIRED.labels(tp.topic).inc()
-            logger.error("%s: %s; %s", _named(tp), judgement.seen, FILLING)
+            logger.error("%s: %s; %s", _named(tp), judgement.seen, FILLING, extra=tp._asdict())
 
     def _refusal(self, tp: TP, judgement: Judgement) -> StateRefused:
         return StateRefused(f"{_named(tp)}: {judgement.seen}; {mending(tp.topic, self._role)}")

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from k2stream import faults
 from k2stream.avro import candles
 from k2stream.batch import RecordBatch
+from k2stream.logs import place
 from k2stream.model.candle import Candle
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,6 @@ def read(batch: RecordBatch) -> list[FinalCandle]:
     good, decoded, causes = faults.read(batch, lambda part: candles.decode(part.values))
     for row, cause in causes.items():
         where = f"{batch.tp.topic}[{batch.tp.partition}] offset {batch.offsets[row]}"
-        logger.error("%s is no candle: %s", where, cause)
+        logger.error("%s is no candle: %s", where, cause, extra=place(batch.tp, batch.offsets[row]))
     times = good.timestamps.tolist()
     return [FinalCandle(candle, time) for candle, time in zip(decoded, times, strict=True) if candle.final]

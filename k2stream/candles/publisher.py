@@ -121,6 +121,9 @@ class CandlePublisher:
         try:
             return encode(row, self._schema_ids[timeframe])
         except ValueError as error:
-            logger.error("candle %s %s %d is not published: %s", key, timeframe, open_time, error)
-            metrics.REJECTED.labels(key.partition(":")[0], "candles").inc()
+            exchange, _, symbol = key.partition(":")
+            concerned = {"exchange": exchange, "symbol": symbol, "timeframe": timeframe}
+            what = f"candle {key} {timeframe} {open_time}"
+            logger.error("%s is not published: %s", what, error, extra=concerned)
+            metrics.REJECTED.labels(exchange, "candles").inc()
             return None

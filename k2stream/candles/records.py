@@ -9,6 +9,7 @@ from k2stream.avro.limits import check_sizes, check_times
 from k2stream.avro.trades import decode_hot
 from k2stream.batch import RecordBatch
 from k2stream.deadletter import DeadLetter
+from k2stream.logs import place
 from k2stream.model import clock
 from k2stream.model.trade import CandleInput
 
@@ -33,6 +34,7 @@ def _decode(batch: RecordBatch) -> CandleInput:
 
 def _letter(batch: RecordBatch, row: int, cause: str) -> DeadLetter:
     where = f"{batch.tp.topic}[{batch.tp.partition}] offset {batch.offsets[row]}"
-    logger.error("%s is no trade: %s", where, cause)
     exchange = (batch.keys[row] or b"").decode(errors="replace").partition(":")[0]
+    concerned = place(batch.tp, batch.offsets[row], exchange=exchange)
+    logger.error("%s is no trade: %s", where, cause, extra=concerned)
     return deadletter.of_record(batch, row, cause, exchange, stage="candles", time=clock.now_us())

@@ -16,6 +16,7 @@ import uvloop
 from k2stream import instruments
 from k2stream.commands import options
 from k2stream.commands.output import Printer, printed
+from k2stream.logs.setup import set_up
 from k2stream.settings import current
 from k2stream.simulator import protocols
 from k2stream.simulator.faults import Fault, FaultKind
@@ -120,7 +121,9 @@ def simulate_command(
         faults=faults,
         ages=of_exchanges,
     )
-    simulator = Simulator(instruments.load(current().feeds.instruments_file), options)
+    settings = current()
+    set_up(settings.worker.log_format, settings.worker.log_level, role="simulate", worker="simulate")
+    simulator = Simulator(instruments.load(settings.feeds.instruments_file), options)
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     try:

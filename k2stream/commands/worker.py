@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging.config
 import os
 import sys
 
 import click
 
 from k2stream import exchanges, topics
-from k2stream.app import ROLES
+from k2stream.app import ROLES, logging_of
 from k2stream.commands.output import Printer, printed
 from k2stream.kafka.creation import ensure_topics
+from k2stream.logs.setup import capture, is_json
 from k2stream.model.errors import ConfigError
 from k2stream.settings import current
 
@@ -39,6 +41,8 @@ def worker(role: str, exchange: str | None, *, out: Printer) -> None:
     elif feed:
         names = ", ".join(topics.EXCHANGES)
         raise ConfigError(f"an ingest worker needs --exchange or K2_EXCHANGE: use one of {names}")
+    logging.config.dictConfig(logging_of(role, settings.worker))
+    capture()
     written = topics.written_by_feed(settings.worker.exchange) if feed else ()
     asyncio.run(ensure_topics(settings.kafka, topics.declared(settings.kafka), anew=written, leave=feed))
     if out.as_json:
@@ -53,5 +57,6 @@ def worker(role: str, exchange: str | None, *, out: Printer) -> None:
     from faust.cli.faust import cli
 
     level = {"warning": "warn", "critical": "crit"}.get(settings.worker.log_level, settings.worker.log_level)
-    sys.argv = ["faust", "-A", f"k2stream.agents.{role}", "worker", "--loglevel", level]
+    quiet = ["--quiet"] if is_json(settings.worker.log_format) else []  # its banner is no log record
+    sys.argv = ["faust", *quiet, "-A", f"k2stream.agents.{role}", "worker", "--loglevel", level]
     cli.main(args=sys.argv[1:], prog_name="k2 worker")

@@ -16,6 +16,7 @@ from k2stream.delivery.destination import Destination, MissingRows, WentBack
 from k2stream.delivery.epochs import Key, Move, PositionVerdict, judge, lost, named
 from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.route import Route
+from k2stream.logs import place
 from k2stream.model import clock
 from k2stream.model.errors import FILLING, StateRefused
 
@@ -90,10 +91,14 @@ class Anchors:
                 logger.error(
                     "%s: offsets %d to %d of %s are gone from Kafka and were never written; %s",
                     route.table, durable.offset + 1, first - 1, partition, FILLING,
+                    extra=place(partition, first, table=route.table),
                 )  # fmt: skip
             durable = replace(durable, offset=first - 1)
         if found is not None and not found.epoch:
-            logger.warning("%s: %s: adopted positions that an earlier release wrote", route.table, partition)
+            logger.warning(
+                "%s: %s: adopted positions that an earlier release wrote", route.table, partition,
+                extra=place(partition, table=route.table),
+            )  # fmt: skip
         if durable != found or not durable.epoch:
             opened = await self._open(key, durable if durable.epoch else renamed(durable))
             if opened is None:
@@ -144,7 +149,10 @@ class Anchors:
                 return False
             case PositionVerdict.FOLLOW:
                 assert found is not None
-                logger.warning("%s: %s: another worker opened a newer epoch", table, partition)
+                concerned = place(partition, table=table)
+                logger.warning(
+                    "%s: %s: another worker opened a newer epoch", table, partition, extra=concerned
+                )
                 self.returning[partition] = found.offset + 1
             case _:
                 await self._return(key, found or SinkPosition(source=known.source), earliest)
@@ -188,6 +196,7 @@ class Anchors:
         logger.warning(
             "%s: %s went back to offset %d: the rows after it are read again, under a new epoch",
             table, partition, durable.offset,
+            extra=place(partition, durable.offset, table=table),
         )  # fmt: skip
         metrics.SINK_REFILLS.labels(table).inc()
         if await self._open(key, renamed(durable)) is not None:

@@ -22,6 +22,7 @@ from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.route import Route
 from k2stream.kafka.groups import Committed
 from k2stream.kafka.positions import GroupBusy, GroupPositions
+from k2stream.logs import place
 from k2stream.model.errors import ConfigError, StateRefused, mending
 from k2stream.settings import KafkaSettings
 
@@ -107,7 +108,8 @@ async def _behind(
         wanted = target(last.offset, committed[tp], beginning[tp], end[tp], (route.table, at))
         if wanted is not None:
             where = f"{route.table}: {at}"
-            logger.warning("%s: the table lacks rows: reading from %d, not %d", where, wanted, committed[tp])
+            lacks, concerned = f"{where}: the table lacks rows", place(at, wanted, table=route.table)
+            logger.warning("%s: reading from %d, not %d", lacks, wanted, committed[tp], extra=concerned)
             metrics.SINK_REFILLS.labels(route.table).inc()
             found[tp] = Committed(wanted, last.source)
             opened[route.table, at] = renamed(last)

@@ -304,7 +304,7 @@ class Sink:
                 return await loop.run_in_executor(self._thread, call)
             except DestinationUnavailable as error:
                 metrics.SINK_ERRORS.labels(what).inc()
-                logger.warning("%s: %s; trying again in %.1f s", what, error, delay)
+                logger.warning("%s: %s; trying again in %.1f s", what, error, delay, extra={"table": what})
             if self._closing or not wanted():
                 return None
             await asyncio.sleep(delay)

@@ -16,6 +16,7 @@ from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.rewind import rewind
 from k2stream.delivery.route import Route
 from k2stream.delivery.sink import Destination, DestinationUnavailable, Policy, Sink, backoff
+from k2stream.logs import place
 from k2stream.model import clock
 from k2stream.model.errors import StateRefused
 from k2stream.settings import KafkaSettings
@@ -91,7 +92,9 @@ class SinkWorker:
             metrics.SINK_SKIPPED.labels(letter.reader).inc()
             metrics.REJECTED.labels(letter.exchange, letter.stage).inc()
             where = f"{letter.topic}[{letter.partition}] offset {letter.offset}"
-            self._app.log.error("%s is no row of %s: %s", where, letter.reader, letter.cause)
+            at = place(TP(letter.topic, letter.partition), letter.offset, exchange=letter.exchange)
+            concerned = {**at, "table": letter.reader}
+            self._app.log.error("%s is no row of %s: %s", where, letter.reader, letter.cause, extra=concerned)
         keys = [letter.topic.encode() for letter in letters]
         producer = self._app.producer
         values = list(map(deadletter.encode, letters))

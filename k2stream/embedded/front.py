@@ -34,9 +34,15 @@ class ClickHouseServer:
             self.port,
             self.http_port,
         )
-        child = await Child.spawn(self.name, [str(part) for part in command], self.log, niceness=_NICENESS)
+        child = await Child.spawn(
+            self.name, list(map(str, command)), self.log, niceness=_NICENESS, output=self._answers
+        )
         await child.until_ready(self._serves, _READY_WITHIN)
         return child
 
     async def _serves(self) -> bool:
-        return _READY in self.log.read_bytes().splitlines()
+        return _READY in self._answers.read_bytes().splitlines()
+
+    @property
+    def _answers(self) -> Path:
+        return self.log.with_suffix(".out")

@@ -8,11 +8,12 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from k2stream.embedded.errors import StackError
+from k2stream.logs.reading import readable
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.PyDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -53,10 +54,12 @@ class Child:
         env: Mapping[str, str] | None = None,
         niceness: int = 0,
         cwd: Path | None = None,
+        output: Path | None = None,
     ) -> Child:
         """Start `command` in `cwd`, with stdout and stderr in `log`; the previous log becomes `<log>.1`.
 
-        Raises StackError when the command cannot be started.
+        With `output`, stdout goes there: what the program answers, as opposed to what it logs. Raises
+        StackError when the command cannot be started.
         """
         _rotate(log)
         supervisor = os.getpid()
@@ -69,13 +72,13 @@ class Child:
                 if os.getppid() != supervisor:  # it died before prctl
                     os._exit(1)
 
-        with log.open("wb") as output:
+        with log.open("wb") as errors, output.open("wb") if output else nullcontext(errors) as answers:
             try:
                 process = await asyncio.create_subprocess_exec(
                     *command,
                     stdin=asyncio.subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
+                    stdout=answers,
+                    stderr=errors,
                     env=env,
                     start_new_session=True,
                     preexec_fn=before_exec,
@@ -134,11 +137,12 @@ class Child:
         return await self.wait()
 
     def tail(self, lines: int = _TAIL) -> str:
-        """The last lines of the log, indented."""
+        """The last lines of the log, as people read them, indented."""
         with self.log.open("rb") as log:
             log.seek(max(0, self.log.stat().st_size - _TAIL_BYTES))
             text = log.read().decode(errors="replace")
-        return "\n".join(f"  {line}" for line in text.splitlines()[-lines:])
+        shown = (readable(line) for line in text.splitlines()[-lines:])
+        return "\n".join(f"  {line}" for each in shown for line in each.splitlines())
 
     def exit_report(self) -> str:
         """How the process ended, with the last lines of its log."""

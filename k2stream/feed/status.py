@@ -54,7 +54,8 @@ class Status:
         for change in batch.down:
             texts[f"{change.kind}: {change.detail}"].append(change.symbol)
         for text, symbols in texts.items():
-            log.error("%s: no subscription of %s: %s", self._title, ", ".join(symbols), text)
+            concerned = {"symbol": symbols[0]} if len(symbols) == 1 else {}
+            log.error("%s: no subscription of %s: %s", self._title, ", ".join(symbols), text, extra=concerned)
         if batch.received_us:
             self._last_frame.set(batch.received_us / 1e6)
 

@@ -160,16 +160,16 @@ class Platform:
         command = [sys.executable, "-m", "k2stream", "simulate", "--json"]
         command += ["--rate", str(simulation.rate), "--seed", str(simulation.seed)]
         command += ["--ahead", str(simulation.ahead_seconds)]
-        child = await Child.spawn(
-            "simulate", command, self._log("simulate"), env=self._environment(self.settings)
-        )
+        log, environ = self._log("simulate"), self._environment(self.settings)
+        answers = log.with_suffix(".out")
+        child = await Child.spawn("simulate", command, log, env=environ, output=answers)
         self._simulator = child
 
         async def announced() -> bool:
-            return child.log.read_text().startswith("{") and "\n" in child.log.read_text()
+            return "\n" in answers.read_text()
 
         await child.until_ready(announced, _READY_WITHIN)
-        ready = json.loads(child.log.read_text().partition("\n")[0])
+        ready = json.loads(answers.read_text().partition("\n")[0])
         self.control_url = ready["control_url"]
         feeds = self.settings.feeds
         own = [name for name in topics.EXCHANGES if feeds.is_moved(name)]

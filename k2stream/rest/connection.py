@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypeVar
@@ -11,8 +10,6 @@ from typing import Self, TypeVar
 import httpx
 
 from k2stream.exchanges.rest.spec import HistoryError, RestRequest, refusal
-
-logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs one line per request
 
 Read = TypeVar("Read")
 

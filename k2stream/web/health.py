@@ -134,4 +134,7 @@ class FeedHealth:
             self._known_since = self._known_since or (event.time if expired else 0)
             self.add(event)
         except msgspec.DecodeError as error:
-            logger.warning("%s offset %d is not a feed event: %s", topics.FEED_EVENTS, offset, error)
+            concerned = {"topic": topics.FEED_EVENTS, "partition": 0, "offset": offset}
+            logger.warning(
+                "%s offset %d is not a feed event: %s", topics.FEED_EVENTS, offset, error, extra=concerned
+            )

@@ -246,6 +246,26 @@ def test_the_notebook_runs(platform):
     assert "ClickHouse and Iceberg" in result.stdout.splitlines()[-1]
 
 
+def test_every_process_logs_one_json_object_per_line(platform):
+    folder, _ = platform
+    logs = {path.stem: path.read_text().splitlines() for path in (folder / "logs").glob("*.log")}
+    written = {
+        name: [json.loads(line) for line in lines] for name, lines in logs.items() if name != "registry"
+    }
+    workers = set(_urls(folder))
+    assert written.keys() == workers | {"kafka", "clickhouse", "simulate"}
+    for name, records in written.items():
+        for record in records:
+            assert {"timestamp", "level", "logger", "event", "role", "worker"} <= record.keys(), record
+            assert record["worker"] == name
+        assert {record["logger"] for record in records} & {"httpx", "mode.redirect"} == set()
+        if name in workers:
+            assert any("Ready" in record["event"] for record in records), name
+            assert ({"exchange"} <= records[0].keys()) == name.startswith("ingest-")
+    places = [record for record in written["normalize"] if "exchange" in record]
+    assert {record["exchange"] for record in places} <= set(topics.EXCHANGES)
+
+
 def _maintain(folder, *names):
     chosen = [option for name in names for option in ("--table", name)]
     env = {**PARTITIONS, "K2_DATA_DIR": folder, "K2_COLD_COMMIT_SECONDS": 30}

@@ -35,7 +35,7 @@ ROWS = (
     "exchanges deadletter",
     "batch columnar",
     "metrics plugins extras",
-    "model rolling histogram resources proxies backoff",
+    "model rolling histogram resources proxies backoff logs",
 )
 """From the top to the ground."""
 
@@ -52,6 +52,7 @@ LIBRARIES = {
     "pyiceberg": "iceberg reconcile",
     "textual": "commands",
     "rich": "cli commands embedded",
+    "structlog": "logs",
 }
 """The rooms in which a library is used; reconcile shares no client with what it checks."""
 

@@ -127,7 +127,15 @@ def test_only_entry_points_read_the_settings_of_their_process():
     found = {path for path, node in nodes() if reads_the_process(node)}
     others = {path for path in found if not path.startswith(("agents/", "k2stream/commands/"))}
     library = {"k2stream/read/candles.py", "k2stream/read/trades.py"}  # called from notebooks
-    assert others == {"k2stream/app.py", "k2stream/embedded/jars.py"} | library
+    assert (
+        others
+        == {
+            "k2stream/app.py",
+            "k2stream/embedded/clickhouse/__main__.py",
+            "k2stream/embedded/jars.py",
+        }
+        | library
+    )
 
 
 NAMES = (
@@ -142,7 +150,7 @@ NAMES = (
     "grace_seconds idle_seconds candle_emit_seconds candle_retention "
     "sink_flush_seconds sink_max_rows cold_commit_seconds cold_commit_rows "
     "cold_maintain_at cold_compact_rows cold_snapshot_seconds cold_orphan_seconds cold_audit_seconds "
-    "exchange web_host web_bind web_port log_level commit_seconds stall_seconds refused_seconds "
+    "exchange web_host web_bind web_port log_format log_level commit_seconds stall_seconds refused_seconds "
     "service_bind service_keys service_origins service_port service_rate service_workers "
     "agreement_enabled agreement_delay_seconds agreement_requests_per_minute agreement_max_pending"
 )

@@ -1,7 +1,9 @@
-"""`python -m k2stream.embedded.clickhouse DATA_DIR TCP_PORT HTTP_PORT`: prints `ready` once it listens."""
+"""`python -m k2stream.embedded.clickhouse DATA_DIR TCP_PORT HTTP_PORT`: prints `ready` once it listens.
+
+Its log goes to standard error.
+"""
 
 import asyncio
-import logging
 import os
 import signal
 import sys
@@ -11,7 +13,9 @@ from pathlib import Path
 
 from k2stream.embedded.clickhouse import http, native
 from k2stream.embedded.clickhouse.engine import ServerEngine
-from k2stream.model.errors import ConfigError
+from k2stream.logs.setup import set_up
+from k2stream.model.errors import ConfigError, K2Error
+from k2stream.settings import current
 
 USAGE = "usage: python -m k2stream.embedded.clickhouse DATA_DIR TCP_PORT HTTP_PORT"
 HOST = "127.0.0.1"
@@ -72,7 +76,6 @@ def _reachable(folder: Path) -> Path:
 
 
 def main(arguments: list[str]) -> int:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s clickhouse %(levelname)s %(message)s")
     try:
         folder, tcp_port, http_port = arguments
         ports = int(tcp_port), int(http_port)
@@ -80,8 +83,10 @@ def main(arguments: list[str]) -> int:
         print(USAGE, file=sys.stderr)
         return 1
     try:
+        settings = current().worker
+        set_up(settings.log_format, settings.log_level, role="clickhouse", worker="clickhouse")
         asyncio.run(serve(_reachable(Path(folder).absolute()), *ports))
-    except ConfigError as error:
+    except K2Error as error:
         print(error, file=sys.stderr)
         return 1
     return 0

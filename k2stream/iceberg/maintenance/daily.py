@@ -38,8 +38,11 @@ async def run_daily(at: str, chosen: Callable[[], bool]) -> None:
 async def run_once(command: Sequence[str] = COMMAND) -> bool:
     """Run maintenance now and set the metrics; returns whether all went well. Cancelling it is safe."""
     logger.info("maintenance of the cold tables begins")
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-    assert process.stdout is not None
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None and process.stderr is not None
+    noting = asyncio.create_task(_log_lines(process.stderr))
     try:
         failed = 0
         async for line in process.stdout:
@@ -48,8 +51,10 @@ async def run_once(command: Sequence[str] = COMMAND) -> bool:
             failed += not ok
             metrics.COLD_MAINTENANCE.labels(entry["table"], entry["step"]).set(ok)
             if not ok:
-                logger.error("%(table)s: %(step)s: %(status)s: %(detail)s", entry)
+                concerned = {"table": entry["table"]}
+                logger.error("%(table)s: %(step)s: %(status)s: %(detail)s", entry, extra=concerned)
         code = await process.wait()
+        await noting
     finally:
         if process.returncode is None:
             process.terminate()
@@ -58,9 +63,16 @@ async def run_once(command: Sequence[str] = COMMAND) -> bool:
                     await process.wait()
             except TimeoutError:
                 process.kill()
+        noting.cancel()
     whole = code == 0 or failed > 0
     metrics.COLD_MAINTENANCE.labels("all", "run").set(whole)
     if not whole:
         logger.error("maintenance ended with exit code %d", code)
     metrics.COLD_MAINTAINED.set(time.time())
     return code == 0
+
+
+async def _log_lines(lines: asyncio.StreamReader) -> None:
+    """Log what the command says of its progress and of its own failure."""
+    async for line in lines:
+        logger.info("maintenance: %s", line.decode(errors="replace").strip())

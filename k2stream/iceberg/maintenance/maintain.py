@@ -104,10 +104,10 @@ def _run(load: Callable[[], Table], name: str, step: str, action: Callable[[], _
         after = _size(load())
     except Exception as error:
         outcome = _Outcome(_line(error), "ERROR")
-        logger.error("%s: %s failed: %s", name, step, outcome.detail)
+        logger.error("%s: %s failed: %s", name, step, outcome.detail, extra={"table": name})
         logger.debug("%s: %s failed", name, step, exc_info=True)
     if outcome.status == "MISSING":
-        logger.error("%s: %s: %s", name, step, outcome.detail)
+        logger.error("%s: %s: %s", name, step, outcome.detail, extra={"table": name})
     sizes = outcome.sizes or (before[0], after[0], before[1], after[1])
     rows = after[2] if outcome.rows is None else outcome.rows
     seconds = round(time.monotonic() - began, 3)

@@ -13,6 +13,7 @@ from k2stream import faults, topics
 from k2stream.avro import candles as candle_codec
 from k2stream.avro import trades as trade_codec
 from k2stream.batch import RecordBatch
+from k2stream.logs import place as at
 from k2stream.model import decimals
 from k2stream.model.candle import Candle
 from k2stream.model.events import FeedEvent
@@ -198,19 +199,22 @@ class HealthChannel:
     def entries(self, batch: RecordBatch) -> list[StreamEntry]:
         """The events of a batch."""
         found: list[StreamEntry] = []
-        for value, *place in zip(
+        for value, offset, time in zip(
             batch.values, batch.offsets.tolist(), batch.timestamps.tolist(), strict=True
         ):
             try:
                 event = msgspec.json.decode(value or b"", type=FeedEvent)
             except msgspec.DecodeError as error:
-                logger.warning("%s offset %d is not a feed event: %s", self.topic, place[0], error)
+                concerned = at(batch.tp, offset)
+                logger.warning(
+                    "%s offset %d is not a feed event: %s", self.topic, offset, error, extra=concerned
+                )
                 continue
             known = self.instruments.find(event.exchange, event.symbol) if event.symbol else None
             symbol = known.canonical if known else event.symbol or WHOLE
             key = f"{event.exchange}:{symbol}"
             found.append(
-                StreamEntry(key, batch.tp.partition, Place(*place), event.time // 1000, place[0], event)
+                StreamEntry(key, batch.tp.partition, Place(offset, time), event.time // 1000, offset, event)
             )
         return found
 
@@ -234,5 +238,5 @@ def _readable(
     good, found, causes = faults.read(batch, decode)
     for row, cause in causes.items():
         where = f"{batch.tp.topic}[{batch.tp.partition}] offset {batch.offsets[row]}"
-        logger.error("%s cannot be pushed: %s", where, cause)
+        logger.error("%s cannot be pushed: %s", where, cause, extra=at(batch.tp, batch.offsets[row]))
     return good, found
