@@ -22,7 +22,7 @@ PARTITION = TP(topics.FEED_EVENTS, 0)
 
 
 def record(offset, event, key=b"binance"):
-    return SimpleNamespace(offset=offset, key=key, value=events.encode(event))
+    return SimpleNamespace(topic="events", partition=0, offset=offset, key=key, value=events.encode(event))
 
 
 class Group(Fake):
@@ -69,6 +69,6 @@ async def test_a_gap_without_ids_does_not_stop_those_behind_it():
 async def test_events_of_others_and_what_is_none_are_passed_over():
     work, publisher = task(exchanges.get("binance"), {})
     group = Group(publisher)
-    junk = SimpleNamespace(offset=9, key=b"binance", value=b"{")
+    junk = SimpleNamespace(topic="events", partition=0, offset=9, key=b"binance", value=b"{")
     await Filler(work)._answer(group, PARTITION, [record(8, gap(1, 2, EventKind.DUPLICATE)), junk])
     assert group.commits == [(10, 0)]
