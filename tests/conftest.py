@@ -22,21 +22,25 @@ settings.load_profile("ordinary")
 
 
 IN_ORDER = {
+    "batch": "tests/integration/batch/",
     "stack": "tests/integration/",
     "sockets": ("tests/unit/feed/", "tests/unit/simulator/", "tests/unit/backfill/"),
 }
-"""Tests that run one after the other, by what they share."""
+"""Tests that run one after the other, by what they share; the first name that fits counts.
+
+The two on the stack each start one where they run in different processes, and so take half as long."""
 
 BY_FILE = (
     "tests/integration/test_cold_",
     "tests/integration/test_sinks_iceberg",
     "tests/integration/test_new_exchange",
+    "tests/integration/test_platform",
 )
 """Of those, the ones that do not share the stack: files and catalogs, or a platform, of their own."""
 
 
 class Stack(LoadScopeScheduling):
-    """With `pytest -n 2`, tests on the stack run in order, and those on sockets, beside the others."""
+    """With `pytest -n 2`, tests on the stack run in order, and those on sockets, beside others."""
 
     def _split_scope(self, nodeid):
         if nodeid.startswith(BY_FILE):

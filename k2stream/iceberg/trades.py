@@ -7,7 +7,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from k2stream.iceberg import read
 from k2stream.layers.schema import SILVER
 from k2stream.layers.table import SILVER as TABLE
 from k2stream.model import clock
@@ -23,6 +22,8 @@ class ColdTrades:
     name = "Iceberg"
 
     def __init__(self, settings: IcebergSettings) -> None:
+        from k2stream.iceberg import read  # large: imported on first use
+
         self._table = read.existing(settings, TABLE.cold)
 
     def days(self, instrument: Instrument) -> list[date]:

@@ -24,7 +24,6 @@ from k2stream.model import clock
 from k2stream.model.candle import TIMEFRAMES
 from tests import spot_clients
 from tests.integration.partitions import TWO
-from tests.integration.repetition import repeated
 from tests.integration.waiting import ready, until
 
 pytestmark = pytest.mark.integration
@@ -208,6 +207,7 @@ def test_a_backfill_brings_what_was_before_the_feed(platform):
     assert refused.returncode == 2 and "must be ms since 1970 or ISO 8601" in refused.stderr.splitlines()[-1]
 
 
+@pytest.mark.fault  # half a minute; `k2 demo` above and test_new_exchange.py verify, too
 def test_verify_agrees_while_it_runs(platform):
     folder, _ = platform
     result = k2("verify", env={**PARTITIONS, "K2_DATA_DIR": folder}, timeout=180)
@@ -281,7 +281,8 @@ def _committed(folder, names):
     return all(catalog.load_table(name).current_snapshot() for name in names)
 
 
-@repeated(names=((SILVER, GOLD), tuple(tables.TABLES)))
+@pytest.mark.fault  # half a minute; the audit below maintains them, too
+@pytest.mark.parametrize("names", [(SILVER, GOLD), tuple(tables.TABLES)], ids=["some", "all"])
 def test_cold_tables_are_maintained_and_audited_while_it_runs(platform, names):
     folder, process = platform
     until(lambda: _committed(folder, names), 90, process, folder.parent / "up.log")
