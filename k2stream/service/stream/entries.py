@@ -19,7 +19,8 @@ class StreamEntry:
     """One message without what is a subscription's own; `key` is exchange:BASE/QUOTE.
 
     `time` is in ms: a candle's open time, a trade's or an event's time. `revision` rises with each change of
-    a candle, and with each trade of a key. `text` and `token` are encoded once, for all clients.
+    a candle, and with each trade of a key. What is not `sure` may come again after its place, or before.
+    `text` and `token` are encoded once, for all clients.
     """
 
     key: str
@@ -30,6 +31,7 @@ class StreamEntry:
     value: Any
     text: bytes = b""
     token: bytes = b""
+    sure: bool = True
 
 
 class Log(Protocol):

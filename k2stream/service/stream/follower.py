@@ -12,6 +12,7 @@ from k2stream.model.errors import Expired
 from k2stream.model.trade import AHEAD_US
 from k2stream.service.stream.channels import Channel
 from k2stream.service.stream.entries import Log, Place, StreamEntry
+from k2stream.service.stream.listeners import Listeners
 from k2stream.service.stream.records import SLICE, Connect, TopicRecords, lookback, missed, slices
 from k2stream.service.stream.source import Listener
 from k2stream.web.query import RequestError
@@ -31,7 +32,7 @@ class Follower:
         self.log: Log = channel.log()
         self.connect, self._now = connect, now
         self._ready = asyncio.Event()
-        self._listeners: dict[str, dict[Listener, None]] = {}
+        self._listeners = Listeners()
         self.broken: Callable[[], None] = lambda: None
 
     async def ready(self) -> None:
@@ -51,16 +52,11 @@ class Follower:
 
     def listen(self, keys: Iterable[str], listener: Listener) -> None:
         """Tell a listener of new entries of some keys."""
-        for key in keys:
-            self._listeners.setdefault(key, {})[listener] = None
+        self._listeners.add(keys, listener)
 
     def leave(self, keys: Iterable[str], listener: Listener) -> None:
         """Tell a listener no more."""
-        for key in keys:
-            if (listeners := self._listeners.get(key)) is not None:
-                listeners.pop(listener, None)
-                if not listeners:
-                    del self._listeners[key]
+        self._listeners.remove(keys, listener)
 
     @property
     def has_history(self) -> bool:
@@ -130,7 +126,7 @@ class Follower:
             told: dict[Listener, None] = {}
             for entry in self.channel.entries(part):
                 if self.log.add(entry):
-                    told |= self._listeners.get(entry.key, {})
+                    told |= dict.fromkeys(self._listeners.of(entry.key))
             self.log.positions[batch.tp.partition] = Place(int(part.offsets[-1]), int(part.timestamps[-1]))
             for listener in told:
                 listener.flush()

@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable
 
 from k2stream import topics
-from k2stream.model.candle import TIMEFRAMES
 from k2stream.model.instrument import Instruments
 from k2stream.service.overview import Candles
 from k2stream.service.stream import messages
 from k2stream.service.stream.channels import CandleChannel, Channel, HealthChannel, TradeChannel
 from k2stream.service.stream.client import StreamClient
+from k2stream.service.stream.folded import FoldedFollower
+from k2stream.service.stream.folded_windows import FoldedWindows
+from k2stream.service.stream.followed import FollowedSources, Following
 from k2stream.service.stream.follower import Follower
 from k2stream.service.stream.history import PastCandles
 from k2stream.service.stream.outlets import Outlet
@@ -21,15 +23,11 @@ from k2stream.service.stream.source import StreamSource
 from k2stream.service.stream.wanted import Wanted
 from k2stream.settings import Settings
 from k2stream.web.health import FeedHealth
-from k2stream.web.query import RequestError
 
 TICK_SECONDS = 1.0
 HEARTBEAT_SECONDS = 15.0
 SLOW_SECONDS = 10.0
 """A client that has taken nothing for this long, of what waits for it, is dropped."""
-
-IDLE_SECONDS = 60.0
-"""A topic that nobody has listened to for this long is not followed any more."""
 
 
 class Hub:
@@ -49,9 +47,8 @@ class Hub:
         self.history = PastCandles(candles)
         self._health, self._connect = health, connect
         self.clients: set[StreamClient] = set()
-        self._followers: dict[str, Follower] = {}
-        self._following: dict[str, asyncio.Task[None]] = {}
-        self._idle_since: dict[str, float] = {}
+        self._settled = settings.candles.settled_ms
+        self._sources = FollowedSources(self._end)
         self._ticking: asyncio.Task[None] | None = None
         self._beaten = 0.0
 
@@ -74,9 +71,8 @@ class Hub:
                 return self._follower(TradeChannel())
             case "health":
                 return self._follower(HealthChannel(self.instruments))
-        if not wanted.timeframe.is_stored:
-            raise RequestError(400, "only stored timeframes are pushed", timeframes=list(TIMEFRAMES))
-        return self._follower(CandleChannel(wanted.timeframe.base, self._health))
+        base = self._follower(CandleChannel(wanted.timeframe.base, self._health))
+        return base if wanted.timeframe.is_stored else self._folded(base, wanted)
 
     def trades(self) -> StreamSource:
         """All canonical trades, for whoever listens to them; their topic is followed from now on."""
@@ -87,10 +83,7 @@ class Hub:
         """End all connections, and follow nothing more."""
         for client in list(self.clients):
             client.end(reason)
-        for task in self._following.values():
-            task.cancel()
-        self._following.clear()
-        self._followers.clear()
+        self._sources.stop()
         if self._ticking is not None:
             self._ticking.cancel()
             self._ticking = None
@@ -100,20 +93,33 @@ class Hub:
             self._ticking = asyncio.get_running_loop().create_task(self._tick())
 
     def _follower(self, channel: Channel) -> Follower:
-        name = channel.topic
-        self._idle_since.pop(name, None)
-        if name not in self._followers:
-            partitions = 1 if name == topics.FEED_EVENTS else self.kafka.normalized_partitions
-            made = Follower(channel, partitions, self._connect, self.now)
-            made.broken = lambda: self._end(made)
-            self._followers[name] = made
-            self._following[name] = asyncio.get_running_loop().create_task(made.run())
-        return self._followers[name]
+        partitions = 1 if channel.topic == topics.FEED_EVENTS else self.kafka.normalized_partitions
+        return self._sources.get(
+            channel.topic, lambda: Follower(channel, partitions, self._connect, self.now)
+        )
 
-    def _end(self, follower: Follower) -> None:
-        """A topic cannot be followed from where it was: its clients come again with their tokens."""
+    def _folded(self, base: Follower, wanted: Wanted) -> FoldedFollower:
+        of = wanted.timeframe
+        return self._sources.get(
+            (of.name, of.zone.key, *wanted.all_keys),
+            lambda: FoldedFollower(
+                base,
+                of,
+                wanted.keys,
+                FoldedWindows(of, wanted.instruments, self.history, base.log.windows),
+                self._health,
+                self._settled,
+                self.now,
+            ),
+        )
+
+    def _end(self, broken: Following) -> None:
+        """A source cannot go on from where it was: its clients come again with their tokens."""
+        folded = self._sources.drop(
+            lambda source: isinstance(source, FoldedFollower) and broken in (source, source.base)
+        )
         for client in list(self.clients):
-            if client.reads(follower):
+            if any(client.reads(source) for source in (broken, *folded)):
                 client.end("moving")
 
     async def _tick(self) -> None:
@@ -130,13 +136,7 @@ class Hub:
                 for client in self.clients:
                     if not client.outlet.paused:
                         client.outlet.write(beat)
-            self._rest(now)
+            self._sources.rest(now, self._used)
 
-    def _rest(self, now: float) -> None:
-        """Follow no longer what nobody listens to."""
-        for name, follower in list(self._followers.items()):
-            if follower.listened or any(client.reads(follower) for client in self.clients):
-                self._idle_since.pop(name, None)
-            elif now - self._idle_since.setdefault(name, now) > IDLE_SECONDS:
-                self._following.pop(name).cancel()
-                del self._followers[name], self._idle_since[name]
+    def _used(self, source: Following) -> bool:
+        return any(client.reads(source) for client in self.clients)

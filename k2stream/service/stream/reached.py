@@ -69,7 +69,7 @@ class ReachedPlaces:
         if self._now() > self._ahead_until:
             self._ahead.clear()
         known = self._ahead.get((entry.key, entry.time), -1)
-        if entry.revision >= known:
+        if entry.revision > known or (entry.revision == known and entry.sure):
             self._ahead.pop((entry.key, entry.time), None)
         self.at(self.key, self.window)
         return entry.revision <= known

@@ -95,6 +95,9 @@ class StreamSubscription:
         places[entry.partition] = entry.place
         if entry.time < self._least or self._reached.repeats(entry):
             return
+        if not entry.sure:
+            self._reached.ahead(entry.key, entry.time, entry.revision)
+            self._reached.at(self._reached.key, self._reached.window)
         if len(places) > 1:
             token = tokens.places(places)
         else:

@@ -42,12 +42,12 @@ def candle(rng, opened):
     volume = Decimal(rng.randrange(1, 10**20)).scaleb(-18)
     first = opened * 1000 + rng.randrange(30_000_000)
     offset = opened // MINUTE
-    quote, *taker = (Decimal(rng.randrange(10**22)).scaleb(-18) for _ in range(3))
-    vwap = weighted(quote, volume, price)
+    quote, bought, paid = (Decimal(rng.randrange(10**22)).scaleb(-18) for _ in range(3))
     return Candle(
         *("binance", "BTCUSDT", "BTC/USDT", "1m", opened, opened + MINUTE - 1),
-        *(price, price + 2, price - Decimal("1e-18"), price + 1, volume, quote, *taker, vwap),
-        *(rng.randrange(1, 9), first, first + 1_000_000, offset % 1000 + 2, rng.random() < 0.9, 0, offset),
+        *(price, price + 2, price - Decimal("1e-18"), price + 1, volume, quote, bought, paid),
+        *(weighted(quote, volume, price), rng.randrange(1, 9), first, first + 1_000_000),
+        *(offset % 1000 + 2, rng.random() < 0.9, 0, offset),
     )
 
 
@@ -108,11 +108,9 @@ def test_the_view_folds_as_the_fold_does(stored, name, zone):
     made, ask = stored
     expected = made if (name, zone) == ("1m", "UTC") else fold(made, timeframe(name, zone), LONG_AGO_MS, 0)
     found = [
-        Candle(
-            *(
-                Decimal(value) if isinstance(wanted, Decimal) else type(wanted)(_number(value))
-                for value, wanted in zip(row, expected[0], strict=True)
-            )
+        Candle._make(
+            Decimal(value) if isinstance(wanted, Decimal) else type(wanted)(_number(value))
+            for value, wanted in zip(row, expected[0], strict=True)
         )
         for row in ask(select(name, zone))
     ]

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from k2stream import topics
 from k2stream.avro import candles as codec
 from k2stream.batch import TP, RecordBatch
+from k2stream.history.derive import base_span, derived
 from k2stream.history.reader import CandleAnswer
 from k2stream.model.errors import Expired
 from k2stream.model.trade import SCALE
@@ -87,6 +88,7 @@ class Tables:
         self.windows = defaultdict(dict)
         self.missing = ()
         self.error = None
+        self.now, self.settled = 0, 0
 
     def put(self, candle):
         self.windows[f"{candle.exchange}:{candle.canonical_symbol}", candle.timeframe][candle.open_time] = (
@@ -97,4 +99,8 @@ class Tables:
         await asyncio.sleep(0)
         if self.error:
             raise self.error
-        return CandleAnswer(query.span.cut(self.windows[instrument.key, of.name]), self.missing)
+        stored = self.windows[instrument.key, of.base if not of.is_stored else of.name]
+        if of.is_stored:
+            return CandleAnswer(query.span.cut(stored), self.missing)
+        parts = base_span(of, query.span).cut(stored)
+        return CandleAnswer(derived(of, query.span, parts, self.now, self.settled), self.missing)

@@ -78,7 +78,9 @@ def tables():
 async def hub(broker, tables, listed):
     health = FeedHealth()
     health.ready = True
-    made = Hub(make(simulated=True), listed, tables, health, broker.connect, lambda: NOW)
+    given = make(simulated=True)
+    tables.now, tables.settled = NOW, given.candles.settled_ms
+    made = Hub(given, listed, tables, health, broker.connect, lambda: tables.now)
     yield made
     made.stop()
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import random
+from collections import Counter
 
 import pytest
 
+from k2stream.history.timeframes import timeframe
 from k2stream.service.stream import history
 from tests.unit.service.memory import candle
 from tests.unit.service.stream.asking import MINUTE, T0, subscribe
@@ -64,8 +66,8 @@ class Market:
 class Kept:
     """What one client has, over all of its connections: it checks that nothing comes twice or backwards."""
 
-    def __init__(self):
-        self.candles, self.since, self.read = {}, T0, 0
+    def __init__(self, since):
+        self.candles, self.since = {}, since
 
     def take(self, messages):
         for message in messages:
@@ -80,15 +82,16 @@ class Kept:
 
 
 @pytest.mark.parametrize("symbol", ["one", "*"])
+@pytest.mark.parametrize("name", ["1m", "3m"])
 @pytest.mark.parametrize("seed", range(5))
 async def test_a_client_killed_at_random_ends_with_the_tables(
-    joined, broker, tables, hub, listed, seed, symbol, monkeypatch
+    joined, broker, tables, hub, listed, seed, name, symbol, monkeypatch
 ):
     monkeypatch.setattr(history, "PAGE", 5)
     rng = random.Random(seed)
     symbols = listed.for_exchange(listed[0].exchange)[:3]
-    market, kept = Market(rng, broker, tables, symbols), Kept()
-    asked = {} if symbol == "one" else {"symbol": "*"}
+    market, kept = Market(rng, broker, tables, symbols), Kept(timeframe(name).opening(T0))
+    asked = {"timeframe": name} if symbol == "one" else {"timeframe": name, "symbol": "*"}
     for _ in range(20):
         market.step()
 
@@ -115,11 +118,10 @@ async def test_a_client_killed_at_random_ends_with_the_tables(
             client, inbox = connect()
             kills += 1
     market.publish()
-    wanted = {
-        (key, window): revision
-        for (key, window), revision in market.revisions.items()
-        if symbol == "*" or key == symbols[0].key
-    }
+    wanted = Counter()
+    for (key, window), revision in market.revisions.items():
+        if symbol == "*" or key == symbols[0].key:
+            wanted[key, timeframe(name).opening(window)] += revision
     inbox.read(10**9)
     read = 0
 
