@@ -75,7 +75,7 @@ def test_quotients_of_candles_are_right(ask, source):
 def test_the_recipes_of_the_page_run(ask):
     blocks = re.findall(r"```sql\n(.*?)```", (DOCS / "sql.md").read_text(), re.DOTALL)
     found = [ask(query) for block in blocks for query in block.split(";") if query.strip()]
-    assert len(found) == 3
+    assert len(found) == 4
     assert Decimal(str(found[0][0][2])) == 3 * NOTIONAL
 
 
