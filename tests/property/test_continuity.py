@@ -6,7 +6,7 @@ from itertools import pairwise
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from k2stream.backfill.contents import TradeContents
@@ -167,6 +167,8 @@ def told(rows):
 
 
 @given(restarting, cuts, st.sampled_from([2, 256]))
+@example([("", 9, "2", 0), ("", 7, "2", 6), ("", 11, "2", 0), ("", 12, "2", 8), ("", 11, "1", 5)], [3], 2)
+@example([("", 9, "2", 6), ("", 9, "1", 3), ("", 7, "1", 3), ("", 12, "1", 6), ("", 13, "1", 7)], [4], 256)
 def test_restarts_and_doubts_are_the_same_in_any_batches(rows, at, limit):
     def checked(bounds):
         keep, epoch, doubts, happened, states = [], [], [], [], {}

@@ -54,32 +54,48 @@ class Walk:
 
     def run(self) -> tuple[int, Ids]:
         """Walk; returns the index in the group at which to continue, and the ids to continue with."""
-        group, found, end = self._group, self._found, len(self._group.rows)
-        found.epoch[group.rows[self._start :]] = self._ids.epoch
-        for at in (np.flatnonzero(~self._usual()) + self._start).tolist():
-            self._pass(at)
-            if not group.usable[at]:
-                self._unusable(at)
-            elif self._starts_again(at):
-                return at + 1, self._restarted(at)
-            self._reached = at + 1
-            give_up(self._ids.holes)
+        group, end = self._group, len(self._group.rows)
+        self._found.epoch[group.rows[self._start :]] = self._ids.epoch
+        at, again = self._start, False
+        while at < end and not again:
+            at, again = self._stretch(at)
+        if again:
+            return at, self._restarted(at - 1)
         self._pass(end)
         self._remember(end)
         return end, self._ids
 
-    def _usual(self) -> NDArray[np.bool_]:
-        """Which trades have the next id in sequence; only the others need a closer look."""
-        group, ids, start = self._group, self._ids, self._start
-        own, last = group.number[start:], group.last[start:]
-        usual: NDArray[np.bool_] = group.usable[start:] & (
-            own == np.maximum.accumulate(np.append(ids.high, own))[:-1] + 1
-        )
+    def _stretch(self, start: int) -> tuple[int, bool]:
+        """Walk as long as the highest ids are the expected ones; the index reached, and if an epoch ended."""
+        group, ids = self._group, self._ids
+        unusual, high, last = self._expected(start)
+        for at in unusual:
+            self._pass(at)
+            if not group.usable[at]:
+                self._unusable(at)
+            elif self._starts_again(at):
+                return at + 1, True
+            self._reached = at + 1
+            give_up(ids.holes)
+            if ids.high != high[at - start] or (group.aggregated and ids.last != last[at - start]):
+                return at + 1, False
+        return len(group.rows), False
+
+    def _expected(self, start: int) -> tuple[list[int], Rows, Rows]:
+        """Which trades do not have the next id in sequence, and so need a closer look.
+
+        With them, the highest ids after each trade from `start` on if all were accepted: a late trade of an
+        ended epoch, or one that is dropped, may have a higher id.
+        """
+        group, ids = self._group, self._ids
+        high = last = np.maximum.accumulate(np.append(ids.high, group.number[start:]))
+        usual: NDArray[np.bool_] = group.usable[start:] & (group.number[start:] == high[:-1] + 1)
         if group.aggregated:
-            usual &= group.first[start:] == np.maximum.accumulate(np.append(ids.last, last))[:-1] + 1
+            last = np.maximum.accumulate(np.append(ids.last, group.last[start:]))
+            usual &= group.first[start:] == last[:-1] + 1
         if ids.past:
             usual &= group.time[start:] > ids.past[-1].time
-        return usual
+        return (np.flatnonzero(~usual) + start).tolist(), high[1:], last[1:]
 
     def _pass(self, at: int) -> None:
         """Advance the state over the in-sequence trades before index `at`."""
