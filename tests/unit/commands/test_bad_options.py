@@ -1,6 +1,5 @@
 """What is obviously wrong with a command's options is reported before anything starts or is made."""
 
-import gc
 import logging
 import socket
 
@@ -9,6 +8,7 @@ from click.testing import CliRunner
 
 from k2stream import settings
 from k2stream.cli import main
+from tests.unit.commands.collected import collected
 
 NAN, FOLDER = "nan", "missing/folder/file"
 
@@ -154,8 +154,8 @@ def test_without_a_broker_there_is_one_line(line, tmp_path, monkeypatch, caplog)
     """The client logged its own words beside it, among them that nobody had closed it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("K2_KAFKA_BOOTSTRAP", "127.0.0.1:1")
-    result = CliRunner().invoke(main, line.split())
-    gc.collect()
+    with collected():
+        result = CliRunner().invoke(main, line.split())
     said = "no Kafka broker at 127.0.0.1:1; start one with `k2 up` or set K2_KAFKA_BOOTSTRAP"
     assert (result.exit_code, result.stderr) == (1, f"Error: {said}\n")
     assert [record for record in caplog.records if record.name == "asyncio"] == []

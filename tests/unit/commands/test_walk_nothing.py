@@ -1,7 +1,6 @@
 """Every command with nothing running: one line with what to do, the right exit code, and nothing created."""
 
 import functools
-import gc
 import json
 import warnings
 
@@ -12,6 +11,7 @@ from click.testing import CliRunner
 from k2stream import settings
 from k2stream.cli import main
 from k2stream.tables.catalog import catalog
+from tests.unit.commands.collected import collected
 from tests.unit.docs.pages import ROOT
 
 FRAMES = str(ROOT / "tests" / "playback" / "coinbase" / "frames.jsonl")
@@ -108,10 +108,9 @@ def nothing(tmp_path, monkeypatch):
 
 def run(name, arguments):
     """Runs a command as a process would, and collects what it left unclosed."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), collected():
         warnings.simplefilter("error", ResourceWarning)
         result = CliRunner().invoke(main, [*name.split()[1:], *arguments.split()])
-        gc.collect()
     assert isinstance(result.exception, (SystemExit, type(None))), repr(result.exception)
     return result
 
