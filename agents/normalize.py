@@ -79,9 +79,12 @@ def measure(exchange: str, done: Normalized) -> None:
     metrics.GAPS.labels(exchange).inc(done.counted(EventKind.GAP))
     metrics.REPLAYED.labels("normalize").inc(done.replayed)
     metrics.observe_latency("normalized", (clock.now_us() - done.receive_time) / 1e6)
-    for symbol, (timestamp, receive_time, price) in done.newest.items():
-        metrics.EVENT_LAG.labels(exchange).set((receive_time - timestamp) / 1e6)
+    metrics.RECEIVE_LAG.observe(exchange, done.receive_lag / 1e6)
+    for symbol, (timestamp, _, price) in done.newest.items():
+        metrics.LAST_TRADE.labels(exchange, symbol).set(timestamp / 1e6)
         metrics.LAST_PRICE.labels(exchange, symbol).set(float(price))
+    for timestamp, receive_time, _ in list(done.newest.values())[-1:]:
+        metrics.EVENT_LAG.labels(exchange).set((receive_time - timestamp) / 1e6)
 
 
 @app.timer(settings.feeds.metrics_line_seconds)  # type: ignore[untyped-decorator]

@@ -24,6 +24,7 @@ from k2stream.batch import TP, BatchApp, batch_app_options, watch_stalls
 from k2stream.kafka.creation import ensure_topics
 from k2stream.logs.setup import configuration
 from k2stream.model.roles import Role
+from k2stream.monitor import WorkerMonitor
 from k2stream.settings import KafkaSettings, Settings, WorkerSettings, current
 from k2stream.worker import Worker, report_uncaught
 
@@ -75,6 +76,8 @@ class App(BatchApp):
         declared = [*topics.declared(settings.kafka), *self.changelogs()]
         await ensure_topics(settings.kafka, declared, anew=written, leave=self.producer_only)
         await super().prepare()
+        for table in self.tables.values():
+            metrics.TABLE_KEYS.labels(table.name).set_function(table.__len__)
         self.prepared = True
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
@@ -114,6 +117,7 @@ def create_app(role: str) -> App:
         web_host=settings.worker.web_host,
         web_bind=settings.worker.web_bind,
         web_port=settings.worker.web_port or _free_port(settings.worker.web_bind),
+        Monitor=WorkerMonitor,
         logging_config=logging_of(role, settings.worker),
         **batch_app_options(settings.kafka.bootstrap, broker_commit_interval=settings.worker.commit_seconds),
     )
@@ -151,6 +155,14 @@ def _measure_process(app: BatchApp, settings: Settings) -> None:
     """Values that are read when they are asked for."""
     metrics.READY.set_function(lambda: is_ready(app))
     metrics.DISK_FREE.set_function(lambda: _disk_free(settings.local.data_path))
+    metrics.RECOVERY_LEFT.set_function(lambda: _recovery_left(app))
+
+
+def _recovery_left(app: BatchApp) -> int:
+    if not len(app.tables):
+        return 0
+    recovery = app.tables.recovery
+    return max(recovery.active_remaining_total(), 0) if recovery.in_recovery else 0
 
 
 def _disk_free(folder: Path) -> int:

@@ -20,6 +20,11 @@ SUBSCRIPTION = Gauge(
 RECONNECTS = Counter("k2_reconnects", "Connections lost and opened again.", ["exchange"])
 EXCHANGE_ERRORS = Counter("k2_exchange_errors", "Error frames sent by the exchange.", ["exchange"])
 EVENT_LAG = Gauge("k2_event_lag_seconds", "Receive time minus trade time of the newest trade.", ["exchange"])
+LAST_TRADE = Gauge(
+    "k2_last_trade_timestamp_seconds",
+    "The exchange's time of the newest trade.",
+    ["exchange", "symbol"],
+)
 LAST_PRICE = Gauge("k2_last_price", "Price of the newest trade, for display only.", ["exchange", "symbol"])
 LAST_FRAME = Gauge("k2_last_frame_timestamp_seconds", "Time of the newest frame.", ["exchange"])
 
@@ -69,6 +74,8 @@ SINK_FLUSH = Histogram(
     "k2_sink_flush_seconds", "Time of one durable write.", ["table"], buckets=LATENCY_BUCKETS
 )
 
+COLD_COMMITS = Counter("k2_cold_commits", "Commits of rows to a cold table.", ["table"])
+COLD_FILES = Gauge("k2_cold_files", "Data files of a cold table, as of its last commit.", ["table"])
 COLD_MAINTENANCE = Gauge(
     "k2_cold_maintenance_ok", "1 when a cold table's step of the last daily maintenance succeeded, else 0; "
     "0 for an audit that found rows missing.", ["table", "step"],
@@ -85,11 +92,20 @@ REFUSED = Gauge("k2_state_refused", "1 of a worker that has refused its state an
 EXPIRED = Counter(
     "k2_expired_stretches", "Ranges of offsets that expired before a worker had read them.", ["topic"]
 )
+BATCHES = Counter("k2_batches", "Batches of a topic that a worker was given.", ["topic"])
+RECORDS = Counter("k2_records", "Records of a topic that a worker was given, replayed ones too.", ["topic"])
+COMMITTED = Gauge(
+    "k2_commit_timestamp_seconds", "When a worker last committed an offset of a topic.", ["topic"]
+)
 STALLED = Gauge(
     "k2_stalled_seconds", "How long a partition with lag has made no progress, longest by topic.", ["topic"]
 )
 
 CONSUMER_LAG = Gauge("k2_consumer_lag", "Records of a topic that a worker has yet to acknowledge.", ["topic"])
+TABLE_KEYS = Gauge("k2_table_keys", "Keys of a table that a worker holds.", ["table"])
+RECOVERY_LEFT = Gauge(
+    "k2_recovery_records", "Changelog records that a worker has yet to read before its tables are recovered."
+)
 READY = Gauge("k2_ready", "1 while a worker has its partitions and its tables are recovered.")
 DISK_FREE = Gauge("k2_disk_free_bytes", "Free bytes below the data folder.")
 
@@ -102,6 +118,13 @@ LATENCY = ColumnHistogram(
 LATENCY_NOW = RollingHistogram(
     "k2_latency_last_minute_seconds", "As k2_latency_seconds, of the last minute only.", "to", LATENCY_BUCKETS
 )
+RECEIVE_LAG = ColumnHistogram(
+    "k2_receive_lag_seconds",
+    "Receive time minus trade time of each trade that a feed brought; fetched ones do not count.",
+    "exchange",
+    LATENCY_BUCKETS,
+)
+REGISTRY.register(RECEIVE_LAG)
 REGISTRY.register(LATENCY)
 REGISTRY.register(LATENCY_NOW)
 

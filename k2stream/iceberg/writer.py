@@ -13,6 +13,7 @@ import msgspec
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
 
+from k2stream import metrics
 from k2stream.delivery.buffer import Rows
 from k2stream.delivery.destination import DestinationUnavailable, WentBack
 from k2stream.delivery.epochs import follows
@@ -83,8 +84,16 @@ def append(load: Callable[[], Table], route: Route, batch: Rows) -> int:
             table.append(rows_for(table, stored(rows)), snapshot_properties=_encode(after))
         except CommitFailedException:
             continue
+        _measure(table, route.table)
         return len(rows)
     raise DestinationUnavailable(f"{route.table}: {CONFLICTS} commits in a row were overtaken by others")
+
+
+def _measure(table: Table, name: str) -> None:
+    metrics.COLD_COMMITS.labels(name).inc()
+    snapshot = table.current_snapshot()
+    if snapshot is not None and snapshot.summary is not None:
+        metrics.COLD_FILES.labels(name).set(int(snapshot.summary["total-data-files"] or 0))
 
 
 def reposition(load: Callable[[], Table], at: SourcePartition, position: SinkPosition) -> None:

@@ -91,6 +91,7 @@ def normalize(
             validation_errors=_validation_errors(accepted, receive_time),
         ),
         receive_time=receive_time,
+        receive_lag=(receive_time - np.array(accepted.timestamp, np.int64))[live],
         dead_letters=[
             _dead_letter(exchange, batch, row, causes[row], process_time) for row in sorted(causes)
         ],

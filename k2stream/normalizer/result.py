@@ -24,13 +24,15 @@ class SymbolPosition(msgspec.Struct, frozen=True):
 class Normalized:
     """The result of a batch; `keys`, `values` and `receive_time` (µs) are columns of the canonical records.
 
-    `positions` are the new positions of the batch's symbols. `newest` has trade time (µs), receive time (µs)
-    and price of each symbol's last accepted trade that was not backfilled. `replayed` counts skipped records.
+    `receive_lag` is receive time minus trade time (µs) of those that were not backfilled. `positions` are the
+    new positions of the batch's symbols. `newest` has trade time (µs), receive time (µs) and price of each
+    symbol's last accepted trade that was not backfilled. `replayed` counts skipped records.
     """
 
     keys: list[bytes]
     values: list[bytes]
     receive_time: NDArray[np.int64]
+    receive_lag: NDArray[np.int64]
     dead_letters: list[DeadLetter]
     events: list[FeedEvent]
     positions: dict[str, SymbolPosition]

@@ -16,7 +16,7 @@ PERIOD_SECONDS = 1.0
 
 LATENCY = "k2_latency_last_minute_seconds"
 
-LEFT_OUT = ("k2_latency_seconds",)
+LEFT_OUT = ("k2_latency_seconds", "k2_receive_lag_seconds")
 """What grows without end is left out: a status reads the last minute only."""
 
 

@@ -28,7 +28,7 @@ ROWS = (
     "feed platform delivery tables",
     "certificates",
     "normalizer candles agreement simulator app",
-    "faults worker",
+    "faults worker monitor",
     "avro kafka standing",
     "topics history embedded rest",
     "settings instruments",
@@ -48,7 +48,7 @@ LIBRARIES = {
     "clickhouse_driver": "clickhouse reconcile",
     "litestar": "service",
     "uvicorn": "service",
-    "faust": "agents app batch commands delivery tables web worker",  # commands: its command line
+    "faust": "agents app batch commands delivery monitor tables web worker",  # commands: its command line
     "pyiceberg": "iceberg reconcile",
     "textual": "commands",
     "rich": "cli commands embedded",

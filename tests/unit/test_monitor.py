@@ -1,0 +1,49 @@
+"""What workers count per batch."""
+
+import time
+from types import SimpleNamespace
+
+import numpy as np
+from prometheus_client import REGISTRY
+
+from k2stream.batch import TP, RecordBatch
+from k2stream.monitor import WorkerMonitor
+
+
+class Owner:
+    pass
+
+
+class Stream:
+    def __init__(self):
+        self.task_owner = Owner()
+
+    def __str__(self):
+        return "a stream"
+
+
+def value(name, topic):
+    return REGISTRY.get_sample_value(name, {"topic": topic}) or 0.0
+
+
+def batch(records):
+    offsets = np.arange(records, dtype=np.int64)
+    return RecordBatch(TP("counted", 0), offsets, offsets, [b""] * records, [b""] * records, 0, records)
+
+
+def test_batches_and_records_are_counted_by_topic_and_other_events_are_not():
+    monitor, stream = WorkerMonitor(), Stream()
+    for event in (batch(3), batch(0), "a record of a topic without batches"):
+        monitor.on_stream_event_in(TP("counted", 0), 0, stream, SimpleNamespace(value=event))
+    assert value("k2_batches_total", "counted") == 2
+    assert value("k2_records_total", "counted") == 3
+    assert monitor.events_total == 3  # as Faust counts
+
+
+def test_the_time_of_a_commit_is_noted_for_its_topics_only():
+    before = time.time()
+    monitor = WorkerMonitor()
+    monitor.on_tp_commit({TP("committed", 0): 5, TP("committed", 1): 7})
+    assert before <= value("k2_commit_timestamp_seconds", "committed") <= time.time()
+    assert not value("k2_commit_timestamp_seconds", "not committed")
+    assert monitor.tp_committed_offsets[TP("committed", 1)] == 7
