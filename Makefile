@@ -11,7 +11,7 @@ UV := uv==0.13.8
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-watch test-web fault mutate soak bench bench-quick check format lock wheel clean
+.PHONY: help setup run demo test test-watch test-web fault mutate soak bench bench-quick check format docs lock wheel clean
 
 help: ## List the targets
 	@echo "K2 stream: exact crypto trades and candles, as a Faust application"
@@ -72,6 +72,9 @@ format: $(READY) ## Format the code and fix what lint can fix
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+docs: $(READY) ## Build docs/ into site/; fails on a broken link
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 LOCK := $(BIN)/uv pip compile --quiet pyproject.toml --extra all --generate-hashes --universal --python-version 3.11 \
 	--no-header --no-annotate --upgrade --output-file
 
@@ -82,5 +85,5 @@ lock: $(READY) ## Resolve the dependencies anew: requirements.lock runs it, requ
 wheel: $(READY) ## Build the wheel into dist/
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 
-clean: ## Remove .venv, dist and caches (the data folder stays: see `k2 reset`)
-	@rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean: ## Remove .venv, dist, site and caches (the data folder stays: see `k2 reset`)
+	@rm -rf .venv dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -56,12 +56,18 @@ KLINE_CHECKS = Counter(
     "Final candles compared with the exchange's own kline; status: equal, different, not_comparable.",
     ["exchange", "timeframe", "status"],
 )
-KLINE_CHECKS_PENDING = Gauge("k2_kline_checks_pending", "Final candles that wait for theirs.", ["exchange"])
+KLINE_CHECKS_PENDING = Gauge(
+    "k2_kline_checks_pending", "Final candles that wait for their comparison.", ["exchange"]
+)
 KLINE_CHECKS_BEHIND = Gauge(
-    "k2_kline_checks_behind_seconds", "How long the longest waiting of them has been due.", ["exchange"]
+    "k2_kline_checks_behind_seconds",
+    "How long the comparison of the first of them has been due.",
+    ["exchange"],
 )
 KLINE_REQUESTS = Counter("k2_kline_requests", "Requests for klines.", ["exchange"])
-KLINE_REQUEST_FAILURES = Counter("k2_kline_request_failures", "Those that failed.", ["exchange"])
+KLINE_REQUEST_FAILURES = Counter(
+    "k2_kline_request_failures", "Requests for klines that failed.", ["exchange"]
+)
 
 SINK_ROWS = Counter("k2_sink_rows", "Rows made durable by a sink.", ["table"])
 SINK_ERRORS = Counter("k2_sink_errors", "Failed writes of a sink, retried.", ["table"])

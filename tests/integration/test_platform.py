@@ -23,6 +23,8 @@ from k2stream.iceberg.commit import committed
 from k2stream.model import clock
 from k2stream.model.candle import TIMEFRAMES
 from tests import spot_clients
+from tests.integration import documented
+from tests.integration.asking import PARTITIONS, has_rows, k2, maintain, service, urls
 from tests.integration.partitions import TWO
 from tests.integration.waiting import ready, until
 
@@ -30,15 +32,7 @@ pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
 DEMO_SECONDS, DEMO_RATE = 8, 300
-PARTITIONS = settings.environment(settings.make(**TWO))
 BRONZE, SILVER, GOLD = "cold.bronze_trades_kraken", "cold.silver_trades", "cold.gold_ohlcv_1m"
-
-
-def k2(*arguments, **options):
-    environ = {key: value for key, value in os.environ.items() if not key.startswith("K2_") or "CACHE" in key}
-    environ |= {key: str(value) for key, value in options.pop("env", {}).items()}
-    command = [sys.executable, "-m", "k2stream", *map(str, arguments)]
-    return subprocess.run(command, env=environ, capture_output=True, text=True, **options)
 
 
 def test_demo_finds_no_difference_in_any_layer(tmp_path):
@@ -85,13 +79,9 @@ def platform(tmp_path_factory):
             process.kill()
 
 
-def _urls(folder):
-    return json.loads((folder / "workers.json").read_text())["urls"]
-
-
 def test_candles_of_every_instrument_are_served(platform):
     folder, process = platform
-    base = _urls(folder)["candles"]
+    base = urls(folder)["candles"]
 
     with httpx.Client(base_url=base) as client:
 
@@ -106,14 +96,10 @@ def test_candles_of_every_instrument_are_served(platform):
 @pytest.mark.parametrize(("prefix", "symbol"), [("", "BTC/USDT"), ("/kraken", "BTC/USD")])
 def test_clients_of_the_mirrored_api_read_and_watch_it(platform, prefix, symbol):
     folder, process = platform
-    base, name = _service(folder) + prefix, symbol.replace("/", "")
+    base, name = service(folder) + prefix, symbol.replace("/", "")
     log = folder.parent / "up.log"
     until(lambda: httpx.get(f"{base}/api/v3/trades?symbol={name}").json(), 60, process, log)
     spot_clients.check(base, symbol)
-
-
-def _service(folder):
-    return json.loads((folder / "workers.json").read_text())["service"]
 
 
 def test_commands_find_the_running_platform(platform):
@@ -143,28 +129,45 @@ WALKED = (
 """What answers beside a running platform within moments; `+` is a space."""
 
 
-def test_every_command_answers_in_json(platform, tmp_path, monkeypatch):
-    """In this process; the tables can be declared once in one, so those commands have one of their own."""
+@pytest.fixture
+def beside(platform, tmp_path, monkeypatch):
+    """This process as that of a command beside the platform, in an empty folder."""
     folder, process = platform
-    until(lambda: _committed(folder, [SILVER]), 90, process, folder.parent / "up.log")
+    until(lambda: has_rows(folder, [SILVER]), 90, process, folder.parent / "up.log")
     monkeypatch.chdir(tmp_path)
     for name, value in {**PARTITIONS, "K2_DATA_DIR": str(folder)}.items():
         monkeypatch.setenv(name, value)
     settings.current.cache_clear()
-    try:
-        for line in WALKED:
-            words = [word.replace("+", " ") for word in line.split()]
-            result = CliRunner().invoke(main, [*words, "--json"])
-            assert result.exit_code == 0, f"{line}: {result.output} {result.exception!r}"
-            assert all(isinstance(json.loads(text), dict) for text in result.stdout.splitlines()), line
-            if line.split()[0] in ("status", "topics", "symbols", "candles", "trades"):
-                assert json.loads(result.stdout)["simulated"] is True, line
-    finally:
-        settings.current.cache_clear()
-    env = {**PARTITIONS, "K2_DATA_DIR": folder}
+    yield folder
+    settings.current.cache_clear()
+
+
+def test_every_command_answers_in_json(beside):
+    """In this process; the tables can be declared once in one, so those commands have one of their own."""
+    for line in WALKED:
+        words = [word.replace("+", " ") for word in line.split()]
+        result = CliRunner().invoke(main, [*words, "--json"])
+        assert result.exit_code == 0, f"{line}: {result.output} {result.exception!r}"
+        assert all(isinstance(json.loads(text), dict) for text in result.stdout.splitlines()), line
+        if line.split()[0] in ("status", "topics", "symbols", "candles", "trades"):
+            assert json.loads(result.stdout)["simulated"] is True, line
+    env = {**PARTITIONS, "K2_DATA_DIR": beside}
     shown = k2("table", "show", "ohlcv_1m", "--limit", "2", "--json", env=env, timeout=60)
     rows = json.loads(shown.stdout)["rows"]
     assert len(rows) == 2 and all(isinstance(row["close"], str) for row in rows)
+
+
+def test_the_commands_of_the_pages_run(beside):
+    for page, call in documented.calls():
+        try:
+            documented.check(call, service(beside))
+        except Exception as error:
+            raise AssertionError(f"{page}: {' '.join(call.words)}") from error
+
+
+def test_the_bot_of_the_first_page_trades(beside):
+    said = documented.said_by_the_bot(service(beside), lines=2)
+    assert [line.split()[0] for line in said] == ["bought", "sold"]
 
 
 def test_what_only_reads_cannot_write(platform, monkeypatch):
@@ -252,7 +255,7 @@ def test_every_process_logs_one_json_object_per_line(platform):
     written = {
         name: [json.loads(line) for line in lines] for name, lines in logs.items() if name != "registry"
     }
-    workers = set(_urls(folder))
+    workers = set(urls(folder))
     assert written.keys() == workers | {"kafka", "clickhouse", "simulate"}
     for name, records in written.items():
         for record in records:
@@ -266,27 +269,12 @@ def test_every_process_logs_one_json_object_per_line(platform):
     assert {record["exchange"] for record in places} <= set(topics.EXCHANGES)
 
 
-def _maintain(folder, *names):
-    chosen = [option for name in names for option in ("--table", name)]
-    env = {**PARTITIONS, "K2_DATA_DIR": folder, "K2_COLD_COMMIT_SECONDS": 30}
-    result = k2("cold", "maintain", "--json", *chosen, env=env, timeout=300)
-    entries = [json.loads(line) for line in result.stdout.splitlines()]
-    return result, {(entry["table"], entry["step"]): entry for entry in entries}
-
-
-def _committed(folder, names):
-    """Whether all tables have rows, now that what the cold worker holds is committed."""
-    httpx.post(f"{_urls(folder)['cold']}/cold/flush", timeout=60).raise_for_status()
-    catalog = open_catalog(settings.make(data_dir=str(folder)).iceberg)
-    return all(catalog.load_table(name).current_snapshot() for name in names)
-
-
 @pytest.mark.fault  # half a minute; the audit below maintains them, too
 @pytest.mark.parametrize("names", [(SILVER, GOLD), tuple(tables.TABLES)], ids=["some", "all"])
 def test_cold_tables_are_maintained_and_audited_while_it_runs(platform, names):
     folder, process = platform
-    until(lambda: _committed(folder, names), 90, process, folder.parent / "up.log")
-    result, entries = _maintain(folder, *names)
+    until(lambda: has_rows(folder, names), 90, process, folder.parent / "up.log")
+    result, entries = maintain(folder, *names)
     assert result.returncode == 0, result.stdout + result.stderr
     assert entries["cold.silver_trades", "compact"]["files_before"] > 0
     audited = {name: entry["rows"] for (name, step), entry in entries.items() if step == "audit"}
@@ -302,7 +290,7 @@ def test_an_audit_finds_what_is_missing_doubled_or_different(platform):
     def finals():
         return catalog.load_table(GOLD).scan(row_filter="final == true").to_arrow().sort_by("open_time")
 
-    until(lambda: _committed(folder, [GOLD]) and len(finals()), 90, process, folder.parent / "up.log")
+    until(lambda: has_rows(folder, [GOLD]) and len(finals()), 90, process, folder.parent / "up.log")
     committed(lambda: catalog.load_table(BRONZE).delete("raw_offset == 5 and raw_partition == 0"))
     doubled = catalog.load_table(SILVER).scan(row_filter="exchange == 'binance'", limit=1).to_arrow()
     committed(lambda: catalog.load_table(SILVER).append(doubled))
@@ -311,7 +299,7 @@ def test_an_audit_finds_what_is_missing_doubled_or_different(platform):
     changed[0] |= {"revision": changed[0]["revision"] + 1, "close": changed[0]["close"] + 1}
     committed(lambda: catalog.load_table(GOLD).append(pa.Table.from_pylist(changed, candles.schema)))
 
-    result, entries = _maintain(folder, BRONZE, SILVER, GOLD)
+    result, entries = maintain(folder, BRONZE, SILVER, GOLD)
     assert result.returncode == 1
     assert {
         step: entry["status"] for (_, step), entry in entries.items() if step != "audit"
