@@ -17,7 +17,7 @@ from k2stream.history.reader import MissingTier
 from k2stream.history.tiers import CandleSpan
 from k2stream.history.timeframes import Timeframe
 from k2stream.layers.candle_rows import candle_rows
-from k2stream.layers.schema import GOLD
+from k2stream.layers.schema import GOLD, SILVER
 from k2stream.model.candle import Candle
 from k2stream.model.errors import ConfigError, Unavailable
 from k2stream.model.instrument import Instrument, Instruments
@@ -25,11 +25,14 @@ from k2stream.read.columns import HEALTH
 from k2stream.read.source import RowPage
 
 PAGE_SIZE = 5000
-"""The most candles that a worker returns at once."""
+"""The most candles or trades that a worker returns at once."""
 
 ANSWER_SECONDS = 60.0
 MISSING = "X-K2-Missing"
 """The header that names the tiers that a worker could not read."""
+
+NEXT = "X-K2-Next"
+"""The header with the cursor of the next page; absent at the end."""
 
 T = TypeVar("T")
 
@@ -115,15 +118,25 @@ class RestSource:
     def _rows(self, answer: httpx.Response) -> RowPage:
         with pa.ipc.open_stream(self._checked(answer).content) as stream:
             rows = stream.read_all().cast(GOLD)
+        return RowPage(rows.append_column(HEALTH, pa.nulls(len(rows), HEALTH.type)), self._missing(answer))
+
+    def _missing(self, answer: httpx.Response) -> tuple[MissingTier, ...]:
         names = filter(None, answer.headers.get(MISSING, "").split(", "))
-        missing = tuple(MissingTier(name, f"{self.where} could not read it") for name in names)
-        return RowPage(rows.append_column(HEALTH, pa.nulls(len(rows), HEALTH.type)), missing)
+        return tuple(MissingTier(name, f"{self.where} could not read it") for name in names)
 
     def trades(self, instrument: Instrument, start: int, end: int | None) -> Iterator[RowPage]:
-        """Not served: raises ConfigError."""
-        raise ConfigError(
-            f"{self.where} serves no trades: read them from the stores (source='lake'), without url="
-        )
+        """The trades with start <= timestamp < end (ms), in order, in at least one page."""
+        symbol = quote(instrument.canonical.replace("/", "-"), safe="")
+        asked: dict[str, str | int] = {"start": start, "limit": PAGE_SIZE, "format": "arrow"}
+        if end is not None:
+            asked["end"] = end
+        cursor: str | None = ""
+        while cursor is not None:
+            given = {**asked, "cursor": cursor} if cursor else asked
+            answer = self._checked(self._answer(f"/v1/trades/{instrument.exchange}/{symbol}", given))
+            with pa.ipc.open_stream(answer.content) as stream:
+                yield RowPage(stream.read_all().cast(SILVER), self._missing(answer))
+            cursor = answer.headers.get(NEXT)
 
     def _get(self, path: str, parameters: dict[str, str | int], kind: type[T]) -> T:
         answer = self._checked(self._answer(path, parameters))

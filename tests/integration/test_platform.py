@@ -225,7 +225,7 @@ def test_a_replay_agrees_while_it_runs(platform):
     assert result.stdout.splitlines()[-1] == "0 differences"
 
 
-def test_the_notebook_runs(platform):
+def test_the_notebook_runs(platform, monkeypatch):
     folder, process = platform
     stores = settings.make(data_dir=str(folder), **TWO)
 
@@ -242,6 +242,13 @@ def test_the_notebook_runs(platform):
         )
 
     until(settled, 90, process, folder.parent / "up.log")
+    monkeypatch.setattr("k2stream.read.rest.PAGE_SIZE", 7)
+    asked = "binance", "BTC/USDT", None, settled()[0]["close_time"]
+    stored, served = (
+        k2stream.read_trades(*asked, source=source, settings=stores).sort_by("raw_offset").to_pylist()
+        for source in ("lake", "rest")
+    )
+    assert served == stored and len(stored) > 7
     environ = {**os.environ, **PARTITIONS, "K2_DATA_DIR": str(folder)}
     command = [sys.executable, "-m", "tests.notebook", "docs/notebook.ipynb"]
     result = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True)
