@@ -16,6 +16,7 @@ from k2stream.service import (
     document,
     earlier,
     feeds,
+    late,
     page,
     problems,
     process,
@@ -40,6 +41,7 @@ STRICT = (
     *symbols.ROUTES,
     *feeds.ROUTES,
     *quality.ROUTES,
+    *late.ROUTES,
     *status.ROUTES,
     *process.ROUTES,
 )

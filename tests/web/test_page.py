@@ -56,7 +56,7 @@ async def test_overlays_show_the_same_symbol_elsewhere(page):
     await live(page)
     names = [await each.get_attribute("value") for each in await page.locator("#overlays input").all()]
     assert names
-    for name in names:
+    for name in names:  # one that has no candle yet is drawn with its first
         await page.check(f'#overlays input[value="{name}"]')
     await expect(page.locator("#chart-summary")).to_have_text(
         re.compile(f"overlays: .*{re.escape(names[0])}")
@@ -107,6 +107,30 @@ async def test_a_gap_is_marked(page, platform):
     await expect(page.locator("#chart-summary")).to_have_text(
         re.compile("[1-9][0-9]* marks"), timeout=60 * SECONDS
     )
+
+
+async def test_late_trades_are_marked(page, platform):
+    await live(page)
+    async with httpx.AsyncClient(base_url=platform.control_url) as control:
+        late = {"exchange": "kraken", "kind": "late", "count": 20, "seconds": 120}
+        (await control.post("/fault", json=late)).raise_for_status()
+    symbol = await until_late(platform.service_url, "kraken")
+    await page.goto(f"{platform.service_url}/#chart?exchange=kraken&symbol={symbol}")
+    await expect(page.locator("#title-symbol")).to_have_text(f"kraken {symbol}")
+    await expect(page.locator("#chart-summary")).to_have_text(
+        re.compile("[1-9][0-9]* marks"), timeout=60 * SECONDS
+    )
+
+
+async def until_late(url, exchange):
+    """A symbol of an exchange that has trades which came too late, once there is one."""
+    async with httpx.AsyncClient(base_url=url, timeout=30) as client, asyncio.timeout(90):
+        while True:
+            for symbol in (await client.get("/v1/symbols", params={"exchange": exchange})).json()["symbols"]:
+                name = symbol["symbol"].replace("/", "-")
+                if (await client.get(f"/v1/late/{exchange}/{name}")).json()["minutes"]:
+                    return symbol["symbol"]
+            await asyncio.sleep(1)
 
 
 async def test_symbols_pipeline_and_exchanges_show_what_runs(page, platform):

@@ -6,6 +6,8 @@ const PAGE = 500;
 
 export class Candles {
   byTime = new Map();
+  #times = []; // open times
+  #ordered = true;
   missing = [];
   #exhausted = false;
   #loading = null;
@@ -15,9 +17,21 @@ export class Candles {
     Object.assign(this, { exchange, symbol, timeframe, zone });
   }
 
+  /** Open times, ascending. */
+  get times() {
+    if (!this.#ordered) this.#times.sort((first, second) => first - second);
+    this.#ordered = true;
+    return this.#times;
+  }
+
   /** Candles by open time, ascending. */
   get all() {
-    return [...this.byTime.values()].sort((first, second) => first.open_time - second.open_time);
+    return this.times.map((time) => this.byTime.get(time));
+  }
+
+  /** The newest candle; undefined without any. */
+  get last() {
+    return this.byTime.get(this.times.at(-1));
   }
 
   /** Read the newest page, or the one before the oldest candle; true when it brought something. */
@@ -28,7 +42,7 @@ export class Candles {
 
   async #page() {
     if (this.#exhausted) return false;
-    const end = this.byTime.size ? Math.min(...this.byTime.keys()) : undefined;
+    const end = this.times[0];
     const parameters = { limit: PAGE, end, tz: this.zone };
     const path = ["ohlcv", this.exchange, named(this.symbol), this.timeframe];
     const answer = await get(path, parameters, this.#abort.signal);
@@ -42,6 +56,10 @@ export class Candles {
   take(candle) {
     const known = this.byTime.get(candle.open_time);
     if (known && known.revision >= candle.revision) return false;
+    if (!known) {
+      this.#ordered &&= !this.#times.length || candle.open_time > this.#times.at(-1);
+      this.#times.push(candle.open_time);
+    }
     const revised = known?.revised || Boolean(known?.final);
     this.byTime.set(candle.open_time, { ...candle, revised });
     return true;

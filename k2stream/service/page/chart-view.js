@@ -21,6 +21,8 @@ export class ChartView {
   #pending = new Map(); // revisions to draw with the next frame
   #shown = "";
   #gaps = [];
+  #late = [];
+  #chosen = []; // overlays
   #marks = 0;
 
   constructor(stream) {
@@ -66,7 +68,7 @@ export class ChartView {
 
   /** Open the certificate of the candle at an open time; of the one under the pointer, or the newest, without. */
   open(at = this.pointed) {
-    const candle = this.#candles?.byTime.get(at) ?? this.#candles?.all.at(-1);
+    const candle = this.#candles?.byTime.get(at) ?? this.#candles?.last;
     if (candle) openCertificate(this.#candles, candle);
   }
 
@@ -126,7 +128,7 @@ export class ChartView {
     this.#redraw();
     this.chart.newest();
     this.#loadMarks();
-    const since = candles.all.at(-1)?.open_time;
+    const since = candles.last?.open_time;
     const request = { channel: "candles", exchange, symbol: named(symbol), timeframe, tz: zone, since };
     this.#ends.push(this.stream.subscribe(request, ({ candle }) => this.#take(candles, candle), {
       onRefused: (problem) => this.#notice(problem.detail),
@@ -136,10 +138,11 @@ export class ChartView {
   #stop() {
     this.#candles?.close();
     this.#ends.splice(0).forEach((end) => end());
-    for (const name of this.#others.keys()) this.chart.overlay(name, []);
+    for (const name of this.#others.keys()) this.chart.clear(name);
     this.#others.clear();
     this.#pending.clear();
     this.#gaps = [];
+    this.#late = [];
     this.#notice("");
   }
 
@@ -150,7 +153,7 @@ export class ChartView {
   }
 
   #draw() {
-    const newest = Math.max(...this.#candles.byTime.keys());
+    const newest = this.#candles.last.open_time;
     const revised = [...this.#pending.values()].sort((first, second) => first.open_time - second.open_time);
     this.#pending.clear();
     for (const candle of revised) this.chart.update(candle, newest);
@@ -177,6 +180,7 @@ export class ChartView {
   }
 
   async #showOverlays(chosen) {
+    this.#chosen = chosen;
     for (const name of this.#others.keys()) if (!chosen.includes(name)) this.#dropOverlay(name);
     const { timeframe, zone } = this.#candles ?? {};
     for (const name of chosen.filter((each) => !this.#others.has(each))) {
@@ -187,6 +191,8 @@ export class ChartView {
         await candles.older();
       } catch (error) {
         this.#notice(error.message);
+        if (this.#others.get(name) === candles) this.#others.delete(name);
+        if (!(error.status < 500)) setTimeout(() => this.#showOverlays(this.#chosen), RETRY);
         continue;
       }
       if (this.#others.get(name) !== candles) continue;
@@ -200,16 +206,19 @@ export class ChartView {
   #dropOverlay(name) {
     this.#others.get(name)?.end?.();
     this.#others.delete(name);
-    this.chart.overlay(name, []);
+    this.chart.clear(name);
   }
 
   async #loadMarks() {
     const candles = this.#candles;
     if (!candles?.byTime.size) return;
-    const start = Math.min(...candles.byTime.keys());
+    const start = candles.times[0];
     try {
       const { gaps } = await get(["gaps"], { exchange: candles.exchange, symbol: named(candles.symbol), start, limit: 1000 });
       if (candles === this.#candles) this.#gaps = gaps;
+      this.#showMarks();
+      const { minutes } = await get(["late", candles.exchange, named(candles.symbol)], { start, limit: 1000 });
+      if (candles === this.#candles) this.#late = minutes;
       this.#showMarks();
     } catch (error) {
       if (error.status !== 404) this.#notice(error.message);
@@ -217,20 +226,26 @@ export class ChartView {
   }
 
   #showMarks() {
-    const times = this.#candles.all.map((each) => each.open_time);
+    const { times } = this.#candles;
     const window = (at) => times.findLast((open) => open <= at);
     const gaps = this.#gaps.map((gap) => ({
       time: window(gap.since), kind: gap.filled === null ? "gap" : "filled", text: String(gap.filled ?? ""),
     }));
+    const late = new Map();
+    for (const minute of this.#late) {
+      const time = window(minute.open_time);
+      if (time !== undefined) late.set(time, (late.get(time) ?? 0) + minute.trades);
+    }
+    const behind = [...late].map(([time, trades]) => ({ time, kind: "late", text: `${trades} late` }));
     const revised = this.#candles.all.filter((each) => each.revised).map((each) => ({ time: each.open_time, kind: "revised", text: "" }));
-    const marks = [...gaps.filter((each) => each.time !== undefined), ...revised];
+    const marks = [...gaps.filter((each) => each.time !== undefined), ...behind, ...revised];
     this.#marks = marks.length;
     this.chart.mark(marks);
   }
 
   #legend(at) {
     this.pointed = at;
-    const newest = this.#candles?.all.at(-1);
+    const newest = this.#candles?.last;
     const candle = this.#candles?.byTime.get(at) ?? newest;
     if (!candle) return;
     $("title-price").textContent = grouped(newest.close);

@@ -59,7 +59,7 @@ export class Chart {
     const [text, line, ground] = ["--dim", "--line", "--ground"].map(color);
     this.up = color("--up");
     this.down = color("--down");
-    this.tones = { gap: this.down, filled: color("--accent"), revised: color("--warn") };
+    this.tones = { gap: this.down, filled: color("--accent"), late: color("--warn"), revised: color("--warn") };
     this.chart.applyOptions({
       layout: { background: { color: ground }, textColor: text, attributionLogo: true, panes: { separatorColor: line } },
       grid: { vertLines: { color: line }, horzLines: { color: line } },
@@ -94,7 +94,7 @@ export class Chart {
 
   /** Show marks, each {time, kind, text}, of the candles. */
   mark(marks) {
-    const shapes = { gap: "square", filled: "square", revised: "arrowUp" };
+    const shapes = { gap: "square", filled: "square", late: "circle", revised: "arrowUp" };
     this.markers.setMarkers(
       marks
         .map(({ time, kind, text }) => ({
@@ -105,14 +105,16 @@ export class Chart {
     );
   }
 
-  /** Draw another exchange's closes as a line; an empty list removes it. */
+  /** Remove the line of an overlay. */
+  clear(name) {
+    const series = this.#overlays.get(name);
+    if (series) this.chart.removeSeries(series);
+    this.#overlays.delete(name);
+  }
+
+  /** Draw another exchange's closes as a line; it may have none yet. */
   overlay(name, candles) {
     let series = this.#overlays.get(name);
-    if (!candles.length) {
-      if (series) this.chart.removeSeries(series);
-      this.#overlays.delete(name);
-      return;
-    }
     if (!series) {
       const tone = OVERLAYS[this.#overlays.size % OVERLAYS.length];
       series = this.chart.addSeries(LineSeries, {
