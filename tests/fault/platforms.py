@@ -119,7 +119,7 @@ class Extra:
 
     async def __aenter__(self) -> Self:
         port = free_port()
-        settings = replace(self._platform.settings, web_port=port)
+        settings = replace(self._platform.settings, web_port=port, service_port=0)
         self.url = f"http://{HOST}:{port}"
         command = [sys.executable, "-m", "k2stream", "worker", self.role]
         self.child = await Child.spawn(
