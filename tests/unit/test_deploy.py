@@ -17,6 +17,7 @@ from k2stream.topics import EXCHANGES
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+DASHBOARDS = sorted((ROOT / "deploy/grafana/dashboards").glob("*.json"))
 K2_SERVICES = {
     name: body for name, body in COMPOSE["services"].items() if body["image"].startswith("k2stream")
 }
@@ -60,14 +61,22 @@ def _metric_names():
     return {m.name + s for m in REGISTRY.collect() if m.name.startswith("k2_") for s in suffixes[m.type]}
 
 
-def test_dashboard_and_alerts_name_existing_metrics():
-    dashboard = json.loads((ROOT / "deploy/grafana/dashboards/k2.json").read_text())
-    queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+def test_dashboards_and_alerts_name_existing_metrics():
+    dashboards = map(json.loads, (path.read_text() for path in DASHBOARDS))
+    targets = [target for each in dashboards for panel in each["panels"] for target in panel["targets"]]
+    queries = [target["expr"] for target in targets if "expr" in target]
     alerts = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text())
     queries += [rule["expr"] for group in alerts["groups"] for rule in group["rules"]]
     used = {name for query in queries for name in re.findall(r"\bk2_[a-z_]+", query)}
     assert used
     assert used <= _metric_names()
+
+
+def test_every_metric_is_on_a_dashboard_or_in_an_alert():
+    text = "".join(path.read_text() for path in (*DASHBOARDS, ROOT / "deploy/prometheus/alerts.yml"))
+    shown = set(re.findall(r"\bk2_[a-z_]+", text))
+    unseen = {name for name in _metric_names() if name not in shown and not name.endswith(("_sum", "_count"))}
+    assert unseen == {"k2_last_price", "k2_kline_checks_behind_seconds", "k2_kline_requests_total"}
 
 
 def test_prometheus_scrapes_every_worker():

@@ -11,7 +11,7 @@ from tests.watch.servers import Receiver, alertmanager, prometheus
 async def platform(tmp_path_factory):
     given = make(
         data_dir=str(tmp_path_factory.mktemp("watched")), sink_flush_seconds=0.5, cold_commit_seconds=3.0,
-        reconnect_base_seconds=0.2, reconnect_cap_seconds=1.0,
+        reconnect_base_seconds=0.2, reconnect_cap_seconds=1.0, agreement_delay_seconds=1.0,
     )  # fmt: skip
     async with Platform(given, Simulation(100, 13)) as running:
         yield running

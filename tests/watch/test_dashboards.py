@@ -1,28 +1,29 @@
 """Each query of a dashboard returns data from the running platform."""
 
-import json
-from pathlib import Path
+import asyncio
+import time
 
 import httpx
 import pytest
 
+from k2stream.clickhouse.destination import connect
+from k2stream.model.candle import TIMEFRAMES
+from tests import grafana
 from tests.watch.servers import until
 
 pytestmark = [pytest.mark.watch, pytest.mark.asyncio(loop_scope="session")]
 
-FOLDER = Path(__file__).parents[2] / "deploy" / "grafana" / "dashboards"
-QUERIES = [
-    pytest.param(target["expr"], id=f"{path.stem}: {panel['title']} {number}")
-    for path in sorted(FOLDER.glob("*.json"))
-    for panel in json.loads(path.read_text())["panels"]
-    for number, target in enumerate(panel.get("targets", ()))
-    if "expr" in target
-]
+SECONDS = 180
+"""A final candle is compared with its kline after the end of its minute."""
 
 
-@pytest.mark.parametrize("query", QUERIES)
-async def test_a_query_returns_data(watched, query):
-    query = query.replace("$__rate_interval", "15s").replace("$__interval", "5s")
+def cases(field):
+    return [pytest.param(board, query, id=name) for name, board, query in grafana.queries(field)]
+
+
+@pytest.mark.parametrize(("board", "query"), cases("expr"))
+async def test_a_query_returns_data(watched, board, query):
+    query = grafana.promql(board, query)
 
     async def found():
         async with httpx.AsyncClient(base_url=watched) as client:
@@ -30,4 +31,37 @@ async def test_a_query_returns_data(watched, query):
         assert answer["status"] == "success", answer
         return answer["data"]["result"]
 
-    await until(found, 60)
+    await until(found, SECONDS)
+
+
+@pytest.mark.parametrize(("board", "query"), cases("rawSql"))
+async def test_a_statement_returns_rows(platform, board, query):
+    """For every market that the dashboard lets choose, and every timeframe."""
+    client = connect(platform.settings.clickhouse)
+    client.execute(f"USE {platform.settings.clickhouse.database}")  # as the data source's defaultDatabase
+    now = int(time.time() * 1000)
+
+    def rows(text, **values):
+        return client.execute(grafana.sql(text, values, now - 3_600_000, now + 3_600_000))
+
+    def chosen():
+        """The values that the variables offer."""
+        first, second = (item["query"] for item in board["templating"]["list"] if item["type"] == "query")
+        markets = [(name, symbol) for (name,) in rows(first) for (symbol,) in rows(second, exchange=name)]
+        (listed,) = (item["query"] for item in board["templating"]["list"] if item["type"] == "custom")
+        assert listed.split(",") == list(TIMEFRAMES)
+        frames = TIMEFRAMES if "${timeframe" in query else ["1m"]
+        return [
+            {"exchange": name, "symbol": symbol, "timeframe": frame}
+            for name, symbol in (markets if "${symbol" in query else markets[:1])
+            for frame in frames
+        ]
+
+    async def found():
+        choices = await asyncio.to_thread(chosen)
+        return len(choices) > 0 and all([await asyncio.to_thread(rows, query, **each) for each in choices])
+
+    try:
+        await until(found, SECONDS)
+    finally:
+        client.disconnect()
