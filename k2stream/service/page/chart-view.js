@@ -153,6 +153,7 @@ export class ChartView {
   }
 
   #draw() {
+    if (!this.#pending.size) return; // another selection came meanwhile
     const newest = this.#candles.last.open_time;
     const revised = [...this.#pending.values()].sort((first, second) => first.open_time - second.open_time);
     this.#pending.clear();
