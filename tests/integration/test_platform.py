@@ -157,19 +157,6 @@ def test_every_command_answers_in_json(beside):
     assert len(rows) == 2 and all(isinstance(row["close"], str) for row in rows)
 
 
-def test_the_commands_of_the_pages_run(beside):
-    for page, call in documented.calls():
-        try:
-            documented.check(call, service(beside))
-        except Exception as error:
-            raise AssertionError(f"{page}: {' '.join(call.words)}") from error
-
-
-def test_the_bot_of_the_first_page_trades(beside):
-    said = documented.said_by_the_bot(service(beside), lines=2)
-    assert [line.split()[0] for line in said] == ["bought", "sold"]
-
-
 def test_what_only_reads_cannot_write(platform, monkeypatch):
     folder, _ = platform
     monkeypatch.setenv("K2_DATA_DIR", str(folder))
@@ -254,6 +241,20 @@ def test_the_notebook_runs(platform, monkeypatch):
     result = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert "ClickHouse and Iceberg" in result.stdout.splitlines()[-1]
+
+
+def test_the_commands_of_the_pages_run(beside):
+    """After the notebook has waited for a final candle."""
+    for page, call in documented.calls():
+        try:
+            documented.check(call, service(beside))
+        except Exception as error:
+            raise AssertionError(f"{page}: {' '.join(call.words)}") from error
+
+
+def test_the_bot_of_the_first_page_trades(beside):
+    said = documented.said_by_the_bot(service(beside), lines=2)
+    assert [line.split()[0] for line in said] == ["bought", "sold"]
 
 
 def test_every_process_logs_one_json_object_per_line(platform):

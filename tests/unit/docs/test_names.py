@@ -7,6 +7,8 @@ import yaml
 from prometheus_client import REGISTRY
 
 import k2stream.metrics  # noqa: F401 - registers the metrics
+from k2stream.exchanges import ON_BY_DEFAULT, VARIABLE
+from k2stream.settings import Settings
 from k2stream.settings.secret_files import file_variables
 from k2stream.settings.variables import variables
 from tests.unit.docs.pages import NAMES, OPERATIONS, PAGES, ROOT, SPAN
@@ -52,3 +54,30 @@ def test_the_rows_of_rooms_are_those_of_the_architecture():
     shown = {int(row): {re.sub(r"/$|\.py$", "", room) for room in SPAN.findall(cell)} for row, cell in rows}
     held = {len(ROWS) - number: set(rooms.split()) for number, rooms in enumerate(ROWS)}
     assert shown == {row: rooms for row, rooms in held.items() if rooms - {"__main__", "cli"}}
+
+
+def test_an_alert_means_the_same_on_every_page():
+    rules = yaml.safe_load((ROOT / "deploy" / "prometheus" / "alerts.yml").read_text())["groups"]
+    severities = {rule["alert"]: rule["labels"]["severity"] for group in rules for rule in group["rules"]}
+    runbooks = ROOT / "docs" / "runbooks"
+    rows = (runbooks / "README.md").read_text()
+    listed = re.findall(r"^\| \[(\w+)\]\(\w+\.md\) \| (\w+) \| (.+) \|$", rows, re.MULTILINE)
+    assert {alert: severity for alert, severity, _ in listed} == severities
+    for alert, _, meaning in listed:
+        said = " ".join((runbooks / f"{alert}.md").read_text().split("\n\n")[1].split())
+        assert said.startswith(meaning), alert
+        link = f"[runbook](../runbooks/{alert}.md)"
+        row = f"| `{alert}` | {said.split('. ')[0].rstrip('.')}: {link} |"
+        assert row in (OPERATIONS / "watch.md").read_text(), row
+
+
+def test_the_quick_reference_has_the_defaults():
+    page = (ROOT / "docs" / "quick-reference.md").read_text()
+    rows = re.findall(r"^\| `(K2_\w+)` \| `?([^|`]+)`? \|", page, re.MULTILINE)
+    known = {variable.environment_name: variable for variable in variables().values()}
+    shown = {name: text.strip() for name, text in rows if name in known}
+    assert len(shown) > 5
+    for name, text in shown.items():
+        default = str(known[name].value_in(Settings())).removesuffix(".0") or "none"
+        default = ",".join(ON_BY_DEFAULT) if name == VARIABLE else default
+        assert default == text or default.endswith(f"/{text}"), name
