@@ -11,7 +11,7 @@ UV := uv==0.13.8
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-watch test-web fault mutate soak bench bench-quick check format docs lock wheel clean
+.PHONY: help setup run demo test test-deploy test-watch test-web fault mutate soak bench bench-quick check format docs lock wheel clean
 
 help: ## List the targets
 	@echo "K2 stream: exact crypto trades and candles, as a Faust application"
@@ -39,10 +39,14 @@ demo: $(READY) ## Run for DURATION=60 seconds at RATE=200 trades/s, then prove t
 
 test: $(READY) ## All tests: unit, property, playback, and the whole stack against its oracle
 	@$(BIN)/python -m pytest -n 2
-	@echo "Not run: make test-web (the page; needs Chromium), make test-watch (needs Prometheus and Alertmanager)"
+	@echo "Not run: make test-web (the page; needs Chromium), make test-watch (needs Prometheus and Alertmanager),"
+	@echo "make test-deploy (image, compose, Kubernetes; needs kubectl and root)"
 
 test-web: $(READY) ## The page in real Chromium, which the system has to have
 	@$(BIN)/python -m pytest -m web tests/web
+
+test-deploy: $(READY) ## Image, compose and Kubernetes without an engine; needs kubectl (kustomize 5), and root for another user
+	@$(BIN)/python -m pytest -m deploy tests/deploy
 
 test-watch: $(READY) ## Metrics, dashboards and alerts with a real Prometheus and Alertmanager, which the system has to have
 	@$(BIN)/python -m pytest -m watch tests/watch
@@ -75,12 +79,14 @@ format: $(READY) ## Format the code and fix what lint can fix
 docs: $(READY) ## Build docs/ into site/; fails on a broken link
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
+WORKERS := --extra feeds --extra hot --extra cold
 LOCK := $(BIN)/uv pip compile --quiet pyproject.toml --extra all --generate-hashes --universal --python-version 3.11 \
 	--no-header --no-annotate --upgrade --output-file
 
-lock: $(READY) ## Resolve the dependencies anew: requirements.lock runs it, requirements-dev.lock tests it
+lock: $(READY) ## Resolve the dependencies anew: requirements.lock runs it, -image.lock in containers, -dev.lock tests it
 	@$(LOCK) requirements-dev.lock --group dev
 	@$(LOCK) requirements.lock --constraint requirements-dev.lock # what is tested is what runs
+	@$(subst --extra all,$(WORKERS),$(LOCK)) requirements-image.lock --constraint requirements.lock # and what workers run
 
 wheel: $(READY) ## Build the wheel into dist/
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist .

@@ -40,7 +40,7 @@ from k2stream.iceberg.catalog import open_catalog
 from k2stream.iceberg.destination import Iceberg
 from k2stream.layers import silver
 from k2stream.layers.schema import SILVER
-from k2stream.platform.platform import local_settings
+from k2stream.platform.addresses import local_settings
 from k2stream.settings import Settings, make
 
 SCHEMA_ID = 1007

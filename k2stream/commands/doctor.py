@@ -19,7 +19,7 @@ from k2stream.commands.diagnosis.checks import Diagnosis
 from k2stream.commands.exit_codes import FAILED
 from k2stream.commands.output import Printer, printed
 from k2stream.embedded.ports import is_free
-from k2stream.platform.platform import SERVICE_PORT
+from k2stream.platform.addresses import SERVICE_PORT
 from k2stream.platform.running import Running, find
 from k2stream.settings import Settings, current
 from k2stream.topics import EXCHANGES

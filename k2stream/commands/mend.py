@@ -14,7 +14,7 @@ from k2stream.mend import act, derived, plan
 from k2stream.mend.look import SOURCES, look
 from k2stream.model.errors import ConfigError
 from k2stream.model.roles import Role
-from k2stream.platform.platform import MENDED
+from k2stream.platform.addresses import MENDED
 from k2stream.platform.running import find
 from k2stream.settings import Settings, current
 

@@ -63,6 +63,7 @@ def _of_each_exchange(command: Callable[..., None]) -> Callable[..., None]:
             help=help_,
         )(command)
     for name in reversed(EXCHANGES):
+        command = click.option(f"--{name}-rest-port", default=0, type=_PORT, help="Of its REST.")(command)
         command = click.option(f"--{name}-port", default=0, type=_PORT, help="0: any free port.")(command)
     return command
 
@@ -116,6 +117,7 @@ def simulate_command(
         start_us=None if start is None else start * 1000,
         host=host,
         ports={name: int(of_exchanges[f"{name}_port"]) for name in EXCHANGES},
+        rest_ports={name: int(of_exchanges[f"{name}_rest_port"]) for name in EXCHANGES},
         control_port=control_port,
         record=record,
         faults=faults,

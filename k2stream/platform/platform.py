@@ -23,18 +23,12 @@ from k2stream import proxies, topics
 from k2stream.embedded.errors import StackError
 from k2stream.embedded.ports import HOST, check_free, free_port, is_free, next_free
 from k2stream.embedded.process import Child
-from k2stream.embedded.stack import Endpoints, Stack
+from k2stream.embedded.stack import Stack
 from k2stream.kafka.creation import ensure_topics
 from k2stream.model.errors import StateRefused
+from k2stream.platform.addresses import ADDRESSES, MENDED, SERVICE_PORT, local_settings
 from k2stream.platform.restarts import LONGEST_SECONDS, Restarts
 from k2stream.settings import FeedSettings, Settings, environment, replace, value_of
-
-ADDRESSES = "workers.json"
-SERVICE_PORT = 6066
-"""Where the service listens unless the port is taken, or K2_SERVICE_PORT says otherwise."""
-
-MENDED = "mended"
-"""File with the roles whose state was mended: their workers that had refused it are started again."""
 
 _WORKER_GRACE = 5.0  # seconds that a stopping worker has to finish and commit
 _SIMULATOR_GRACE = 1.0
@@ -306,14 +300,3 @@ def _said(child: Child) -> str:
     lines = [line.strip() for line in child.tail().splitlines()]
     errors = [line.removeprefix("Error: ") for line in lines if line.startswith("Error: ")]
     return errors[-1] if errors else f"see {child.log}"
-
-
-def local_settings(settings: Settings, endpoints: Endpoints) -> Settings:
-    """The settings with the addresses of an embedded stack."""
-    return replace(
-        settings,
-        kafka_bootstrap=endpoints.bootstrap,
-        registry_url=endpoints.registry_url,
-        clickhouse_host=endpoints.clickhouse_host,
-        clickhouse_port=endpoints.clickhouse_port,
-    )

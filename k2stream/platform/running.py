@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from k2stream.embedded import datadir
 from k2stream.exchanges import REGISTRY, VARIABLE, switched_on
 from k2stream.model.errors import ConfigError
-from k2stream.platform.platform import ADDRESSES, local_settings
+from k2stream.platform.addresses import ADDRESSES, local_settings
 from k2stream.settings import Settings, replace
 
 

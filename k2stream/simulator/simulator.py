@@ -34,6 +34,7 @@ class Options:
 
     host: str = "127.0.0.1"
     ports: dict[str, int] = field(default_factory=dict)
+    rest_ports: dict[str, int] = field(default_factory=dict)
     control_port: int = 0
     record: Path | None = None
     """File for JSON lines of all trades, whether or not they were sent."""
@@ -89,13 +90,13 @@ class Simulator:
 
     async def __aenter__(self) -> Self:
         """Listen and start trading. Raises OSError for a port in use or a file that cannot be written."""
-        host, ports = self.options.host, self.options.ports
+        host, ports, rest_ports = self.options.host, self.options.ports, self.options.rest_ports
         try:
             if self.options.record:
                 self._record = self._entered.enter_context(self.options.record.open("w", encoding="utf-8"))
             for name, venue in self.venues.items():
                 self._entered.push_async_callback(venue.close)
-                await venue.start(host, ports.get(name, 0))
+                await venue.start(host, ports.get(name, 0), rest_ports.get(name, 0))
             self._entered.push_async_callback(self.control.close)
             await self.control.start(host, self.options.control_port)
         except BaseException:

@@ -75,9 +75,9 @@ class SimulatedVenue:
         self._klines = PastKlines(symbols, now_us(), now_us, self._count_kline)
         self.rest = Rest(protocol, self._past, self._klines)
 
-    async def start(self, host: str, port: int) -> Self:
-        """Listen; port 0 takes a free one, and the REST server always does."""
-        await self.rest.start(host)
+    async def start(self, host: str, port: int, rest_port: int = 0) -> Self:
+        """Listen; port 0 takes a free one."""
+        await self.rest.start(host, rest_port)
         self._server = await serve(
             self._connection,
             host,

@@ -18,7 +18,7 @@ import k2stream
 from k2stream.clickhouse.destination import connect
 from k2stream.embedded import datadir
 from k2stream.iceberg.catalog import open_catalog
-from k2stream.platform.platform import local_settings
+from k2stream.platform.addresses import local_settings
 from k2stream.settings import make
 from tests.fault import report
 

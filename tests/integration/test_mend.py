@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer
 from k2stream import settings
 from k2stream.kafka.reader import Reader
 from k2stream.mend import lift
-from k2stream.platform.platform import local_settings
+from k2stream.platform.addresses import local_settings
 from tests import kafka
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="session")]

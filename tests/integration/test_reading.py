@@ -6,7 +6,7 @@ from aiokafka import AIOKafkaProducer
 from k2stream import settings
 from k2stream.kafka.reader import Reader
 from k2stream.model.errors import ConfigError, Expired
-from k2stream.platform.platform import local_settings
+from k2stream.platform.addresses import local_settings
 from k2stream.reconcile.audit.topics import reader as audit_reader
 from k2stream.reconcile.oracle import raw_log
 from tests import kafka

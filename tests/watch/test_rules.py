@@ -1,11 +1,12 @@
 """The alert rules, as Prometheus' own tool reads them."""
 
 import re
+import subprocess
 
 import pytest
 import yaml
 
-from tests.watch.servers import PROMETHEUS, faster, promtool
+from tests.watch.servers import PROMETHEUS, faster, program, promtool
 
 pytestmark = pytest.mark.watch
 
@@ -18,6 +19,13 @@ RULES = {
 
 def test_the_rules_are_valid():
     assert f"{len(RULES)} rules found" in promtool("check", "rules", "alerts.yml")
+
+
+def test_the_alertmanager_of_the_compose_file_is_valid():
+    config = PROMETHEUS.parent / "alertmanager" / "alertmanager.yml"
+    command = [program("amtool"), "check-config", config]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_each_alert_fires_on_its_fault_and_on_nothing_that_looks_like_it():

@@ -12,7 +12,8 @@ import pytest
 from k2stream.embedded.ports import free_port
 from k2stream.embedded.process import Child
 from k2stream.model.errors import ConfigError, StateRefused, refusal
-from k2stream.platform.platform import ADDRESSES, MENDED, WORKERS, Platform
+from k2stream.platform.addresses import ADDRESSES, MENDED
+from k2stream.platform.platform import WORKERS, Platform
 from k2stream.settings import make
 
 WORKER = """

@@ -1,0 +1,29 @@
+"""What a running platform writes into its data folder for others, and how they reach it.
+
+Commands that only find a platform take no more than this: what it is started with need not be installed.
+"""
+
+from __future__ import annotations
+
+from k2stream.embedded.endpoints import Endpoints
+from k2stream.settings import Settings, replace
+
+ADDRESSES = "workers.json"
+"""File with the addresses of the workers and of the service, shared settings and refusals."""
+
+MENDED = "mended"
+"""File with the roles whose state was mended: their workers that had refused it are started again."""
+
+SERVICE_PORT = 6066
+"""Where the service listens unless the port is taken, or K2_SERVICE_PORT says otherwise."""
+
+
+def local_settings(settings: Settings, endpoints: Endpoints) -> Settings:
+    """The settings with the addresses of an embedded stack."""
+    return replace(
+        settings,
+        kafka_bootstrap=endpoints.bootstrap,
+        registry_url=endpoints.registry_url,
+        clickhouse_host=endpoints.clickhouse_host,
+        clickhouse_port=endpoints.clickhouse_port,
+    )
