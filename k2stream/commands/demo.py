@@ -21,6 +21,7 @@ from k2stream.commands import options
 from k2stream.commands.exit_codes import FAILED
 from k2stream.commands.output import Printer, printed_to, save
 from k2stream.commands.views.verify import report_shown, report_value
+from k2stream.embedded import room
 from k2stream.kafka.lag import LagReader
 from k2stream.model.errors import ConfigError, StateRefused
 from k2stream.model.kline_checks import Agreement
@@ -121,6 +122,7 @@ def demo(seconds: float, rate: int, seed: int, keep: bool, *, file: Path | None,
                 tempfile.TemporaryDirectory(prefix="k2-demo-", ignore_cleanup_errors=True)
             )
             settings = replace(settings, data_dir=folder)
+        room.check(settings.local.data_path, room.free_bytes(settings.local.data_path), out.note)
         outcome = asyncio.run(_demo(settings, Simulation(rate, seed), seconds, out.note))
     if file:
         save(file, outcome.as_json())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from k2stream.commands.output import Printer, printed
-from k2stream.embedded import datadir
+from k2stream.embedded import datadir, room
 from k2stream.settings import current
 
 
@@ -18,7 +18,9 @@ def reset(yes: bool, *, out: Printer) -> None:
     if not folder.exists():
         out.line({"folder": str(folder), "deleted": False}, f"nothing to delete: {folder} does not exist")
         return
-    if not out.confirm(f"Delete all topics, schemas and tables in {folder}?", yes=yes):
+    size = room.used_bytes(folder)
+    if not out.confirm(f"Delete all topics, schemas and tables in {folder} ({room.amount(size)})?", yes=yes):
         raise click.Abort
     datadir.wipe(folder)
-    out.line({"folder": str(folder), "deleted": True}, f"{folder} is empty")
+    text = f"{folder} is empty; its disk has {room.amount(room.free_bytes(folder))} free"
+    out.line({"folder": str(folder), "deleted": True, "bytes": size}, text)

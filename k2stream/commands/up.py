@@ -14,6 +14,7 @@ from k2stream.commands import options
 from k2stream.commands.output import Printer, printed
 from k2stream.commands.views.platform import render
 from k2stream.commands.views.statuses import snapshot_value
+from k2stream.embedded import room
 from k2stream.platform.platform import Platform, Simulation
 from k2stream.platform.snapshot import watch_status
 from k2stream.settings import Settings, current
@@ -33,6 +34,7 @@ def up(live: bool, rate: int, seed: int, plain: bool, *, out: Printer) -> None:
     """
     settings = current()
     options.listed(settings.feeds)
+    room.check(settings.local.data_path, room.free_bytes(settings.local.data_path), out.note)
     simulation = None if live else Simulation(rate, seed)
     asyncio.run(_run(settings, simulation, out, plain=plain or out.as_json))
 
@@ -71,7 +73,7 @@ async def _watch(
     console.print(
         "try, in another terminal: k2 top · k2 candles BTC/USDT 1m --follow · k2 verify", highlight=False
     )
-    ticks = 0
+    folder, ticks, full = platform.settings.local.data_path, 0, False
     with Live(console=console, auto_refresh=False, transient=False) if not plain else _Nothing() as live:
         snapshots = watch_status(platform.settings, platform.urls, platform.memory, lambda: platform.refused)
         async for snapshot in snapshots:
@@ -81,6 +83,10 @@ async def _watch(
             elif ticks % 10 == 0:
                 value = {**snapshot_value(snapshot), "service": platform.service_url, "example": shown}
                 out.show(value, render(snapshot, shown))
+            free = room.free_bytes(folder)
+            if free < room.LEAST and not full:
+                out.note(f"{room.amount(free)} left for {folder}: {room.ADVICE}", "bold red")
+            full = free < room.LEAST
             ticks += 1
             if stop.is_set():
                 return

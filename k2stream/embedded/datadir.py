@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
+from k2stream.embedded import room
 from k2stream.embedded.endpoints import Endpoints
 from k2stream.embedded.errors import StackError
 
@@ -24,6 +25,7 @@ EXPECTED_ENTRIES = {
     "iceberg",
     "backfill",
 }
+_SETTING = "K2_DATA_DIR"
 _PATIENCE = 0.5  # seconds; `owner` takes the lock for an instant
 
 
@@ -32,15 +34,19 @@ def owned(folder: Path) -> Iterator[None]:
     """Own the folder, creating it if necessary, until the block ends or the process dies.
 
     The kernel releases the lock when the process dies, so the lock file of a dead owner is simply taken over.
-    Raises StackError when a running process owns the folder, or when it contains foreign files.
+    Raises StackError when a running process owns the folder, when it contains foreign files, and when it
+    cannot be written to.
     """
     _check_ours(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("a+") as lock:
+    with room.writing(folder, _SETTING):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK).open("a+")
+    with lock:
         _acquire(lock.fileno(), folder)
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+        with room.writing(folder, _SETTING):
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
         yield
 
 
@@ -89,7 +95,7 @@ def wipe(folder: Path) -> None:
     """
     if not folder.exists():
         return
-    with owned(folder):
+    with owned(folder), room.writing(folder, _SETTING):
         for entry in folder.iterdir():
             if entry.name == LOCK:
                 continue

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from k2stream.embedded.process import Child
 
-_READY_WITHIN = 60.0  # seconds; opening the engine takes about 1
+_READY_WITHIN = 180.0  # seconds; opening the engine takes about 1
 _NICENESS = 5  # candles take precedence over merges
 _READY = b"ready"  # the line that it prints once it accepts clients
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from k2stream.embedded import maven
+from k2stream.embedded import maven, room
 from k2stream.embedded.errors import StackError
 from k2stream.embedded.progress import shown
 
@@ -137,11 +137,9 @@ def _download(
 @contextmanager
 def _exclusive(cache: Path) -> Iterator[Path]:
     """Lock the cache against other processes; yields a scratch folder on the same file system."""
-    try:
+    with room.writing(cache, "K2_CACHE_DIR"):
         cache.mkdir(parents=True, exist_ok=True)
         lock = (cache / "fetch.lock").open("w")
-    except OSError as error:
-        raise StackError(f"cannot write to {cache} ({error}): set K2_CACHE_DIR to a folder you own") from None
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for left in cache.glob("fetch-*"):  # left by a process killed while downloading

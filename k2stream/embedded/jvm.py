@@ -27,7 +27,7 @@ _COMMON = (
     "--enable-native-access=ALL-UNNAMED",
     "--sun-misc-unsafe-memory-access=allow",
 )
-_READY_WITHIN = 60.0  # seconds; a start takes 1 to 4 unless the machine is busy
+_READY_WITHIN = 180.0  # seconds; a start takes 1 to 4 unless the machine is busy
 _WRITTEN_WITHIN = 60.0  # seconds that an exiting JVM has to write its recording
 
 

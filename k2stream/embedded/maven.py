@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from k2stream.embedded import room
 from k2stream.embedded.errors import StackError
 from k2stream.embedded.progress import Progress
 
@@ -52,6 +53,8 @@ def download(coordinate: str, repository: Path, progress: Progress | None = None
         except (requests.RequestException, OSError, RuntimeError) as error:
             failure = error
             time.sleep(attempt)
+    if room.is_full(failure):
+        raise room.full(repository, "K2_CACHE_DIR")
     raise StackError(
         f"{coordinate} cannot be downloaded, {_ATTEMPTS} attempts: {failure}; "
         "the first start of the embedded stack needs a network, or a filled K2_CACHE_DIR"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import errno
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from k2stream.embedded import room
 from k2stream.embedded.errors import StackError
 from k2stream.logs.reading import readable
 
@@ -148,7 +150,9 @@ class Child:
         """How the process ended, with the last lines of its log."""
         status = self.returncode or 0
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-        return f"{self.name} {how}; {self.log}:\n{self.tail()}"
+        tail = self.tail()
+        full = f"\nthe disk is full: {room.ADVICE}" if os.strerror(errno.ENOSPC) in tail else ""
+        return f"{self.name} {how}; {self.log}:\n{tail}{full}"
 
     def usage(self) -> Usage | None:
         """Memory and CPU time; None if the process has ended or the system has no /proc."""

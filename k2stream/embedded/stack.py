@@ -19,6 +19,7 @@ from k2stream.embedded.ports import check_free, free_port, is_free
 from k2stream.embedded.process import Child
 from k2stream.embedded.registry import Registry
 from k2stream.embedded.training import train
+from k2stream.embedded.waiting import announced
 
 __all__ = ["Endpoints", "Stack"]
 
@@ -151,13 +152,18 @@ class Stack:
         )
 
     async def _start_all(self) -> None:
-        starts = [asyncio.create_task(self._start(name)) for name in self._services]
+        starts = {name: asyncio.create_task(self._start(name)) for name in self._services}
+
+        def waited_for() -> str:
+            return ", ".join(name for name, start in starts.items() if not start.done())
+
         try:
-            await asyncio.gather(*starts)
+            async with announced(waited_for, self._say):
+                await asyncio.gather(*starts.values())
         finally:
-            for start in starts:  # the others, if one has failed
+            for start in starts.values():  # the others, if one has failed
                 start.cancel()
-            await asyncio.gather(*starts, return_exceptions=True)
+            await asyncio.gather(*starts.values(), return_exceptions=True)
 
     async def _start(self, name: str) -> None:
         begun = time.monotonic()

@@ -24,6 +24,7 @@ from k2stream.embedded.errors import StackError
 from k2stream.embedded.ports import HOST, check_free, free_port, is_free, next_free
 from k2stream.embedded.process import Child
 from k2stream.embedded.stack import Stack
+from k2stream.embedded.waiting import announced
 from k2stream.kafka.creation import ensure_topics
 from k2stream.model.errors import StateRefused
 from k2stream.platform.addresses import ADDRESSES, MENDED, SERVICE_PORT, local_settings
@@ -32,7 +33,7 @@ from k2stream.settings import FeedSettings, Settings, environment, replace, valu
 
 _WORKER_GRACE = 5.0  # seconds that a stopping worker has to finish and commit
 _SIMULATOR_GRACE = 1.0
-_READY_WITHIN = 90.0
+_READY_WITHIN = 180.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,9 @@ class Platform:
             await self._start_worker(spec)
         self._save_addresses()
         self._on_step(f"workers: {', '.join(self.workers)}")
-        await asyncio.gather(*map(self._until_ready, self.workers))
+        ready: set[str] = set()
+        async with announced(lambda: ", ".join(sorted(self.workers.keys() - ready)), self._on_step):
+            await asyncio.gather(*(self._until_ready(name, ready) for name in self.workers))
 
     def _choose_service_port(self) -> None:
         wanted = self.settings.service.port
@@ -193,7 +196,7 @@ class Platform:
             niceness=NICENESS.get(spec.role, 0),
         )
 
-    async def _until_ready(self, name: str) -> None:
+    async def _until_ready(self, name: str, ready: set[str]) -> None:
         child = self.workers[name]
         try:
             await child.until_ready(self._probe(name), _READY_WITHIN)
@@ -201,6 +204,7 @@ class Platform:
             if child.returncode != StateRefused.exit_code:
                 raise
             self._refuse(name, child)
+        ready.add(name)
 
     def _refuse(self, name: str, child: Child) -> None:
         if name not in self.refused:

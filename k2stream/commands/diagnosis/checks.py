@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from k2stream.embedded.room import GB, LEAST, LITTLE
+
 Level = Literal["ok", "warn", "fail"]
 
-GB = 1 << 30
 OLDEST_PYTHON = (3, 11)
-DISK_WARN, DISK_FAIL = 5 * GB, 1 * GB
+DISK_WARN, DISK_FAIL = LITTLE, LEAST
 MEMORY_WARN, MEMORY_FAIL = 2 * GB, 1 * GB
 """`k2 up` takes about 1.3 GB."""
 

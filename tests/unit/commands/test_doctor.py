@@ -8,8 +8,8 @@ from click.testing import CliRunner
 
 from k2stream.cli import main
 from k2stream.commands.diagnosis import checks, probes
+from k2stream.embedded.room import GB
 
-GB = checks.GB
 LEVELS = [
     (checks.python((3, 10, 9)), "fail"),
     (checks.python((3, 11, 0)), "ok"),
