@@ -14,7 +14,7 @@ from k2stream.mend import act, derived, plan
 from k2stream.mend.look import SOURCES, look
 from k2stream.model.errors import ConfigError
 from k2stream.model.roles import Role
-from k2stream.platform.addresses import MENDED
+from k2stream.platform import mended
 from k2stream.platform.running import find
 from k2stream.settings import Settings, current
 
@@ -35,7 +35,7 @@ def mend(role: str, rebuild: bool, yes: bool, *, out: Printer) -> None:
         settings = running.settings if running else current()
         asyncio.run(_mend(settings, role, out, rebuild=rebuild, yes=yes))
         if running:
-            (running.settings.local.data_path / MENDED).write_text(f"{role} hot cold")
+            mended.note(running.settings.local.data_path, (role, Role.HOT, Role.COLD))
     except UNAVAILABLE as error:
         raise ConfigError(" ".join(str(error).split())) from None
 

@@ -11,9 +11,6 @@ from k2stream.settings import Settings, replace
 ADDRESSES = "workers.json"
 """File with the addresses of the workers and of the service, shared settings and refusals."""
 
-MENDED = "mended"
-"""File with the roles whose state was mended: their workers that had refused it are started again."""
-
 SERVICE_PORT = 6066
 """Where the service listens unless the port is taken, or K2_SERVICE_PORT says otherwise."""
 

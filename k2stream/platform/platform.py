@@ -27,7 +27,8 @@ from k2stream.embedded.stack import Stack
 from k2stream.embedded.waiting import announced
 from k2stream.kafka.creation import ensure_topics
 from k2stream.model.errors import StateRefused
-from k2stream.platform.addresses import ADDRESSES, MENDED, SERVICE_PORT, local_settings
+from k2stream.platform import mended
+from k2stream.platform.addresses import ADDRESSES, SERVICE_PORT, local_settings
 from k2stream.platform.restarts import LONGEST_SECONDS, Restarts
 from k2stream.settings import FeedSettings, Settings, environment, replace, value_of
 
@@ -279,10 +280,7 @@ class Platform:
             await self._start_worker(spec)
 
     async def _start_mended(self) -> None:
-        note = self.settings.local.data_path / MENDED
-        if note.exists():
-            roles = note.read_text().split()
-            note.unlink()
+        if roles := mended.take(self.settings.local.data_path):
             for spec in WORKERS:
                 if spec.role in roles and self.refused.pop(spec.name, ""):
                     await self._start_worker(spec)

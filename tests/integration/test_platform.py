@@ -10,9 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import hypothesis
 import pyarrow as pa
 import pytest
+import schemathesis
 from click.testing import CliRunner
+from hypothesis import HealthCheck, given
+from schemathesis.core.result import Ok
 
 import k2stream
 from k2stream import instruments, settings, topics
@@ -27,6 +31,7 @@ from tests.integration import documented
 from tests.integration.asking import PARTITIONS, has_rows, k2, maintain, service, urls
 from tests.integration.partitions import TWO
 from tests.integration.waiting import ready, until
+from tests.made_up_requests import CHECKS, described
 
 pytestmark = pytest.mark.integration
 
@@ -100,6 +105,23 @@ def test_clients_of_the_mirrored_api_read_and_watch_it(platform, prefix, symbol)
     log = folder.parent / "up.log"
     until(lambda: httpx.get(f"{base}/api/v3/trades?symbol={name}").json(), 60, process, log)
     spot_clients.check(base, symbol)
+
+
+def test_requests_made_up_from_its_document_are_answered_as_it_says(platform):
+    folder, _ = platform
+    listed = instruments.load(settings.Settings().feeds.instruments_file)
+    schema = schemathesis.openapi.from_dict(described(listed))
+    for found in schema.get_all_operations():
+        assert isinstance(found, Ok)
+        operation = found.ok()
+
+        @given(operation.as_strategy())
+        @hypothesis.settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+        def answered(case):
+            case.call_and_validate(base_url=service(folder), checks=CHECKS)
+
+        answered()
+    assert "Traceback" not in (folder / "logs" / "candles.log").read_text()
 
 
 def test_commands_find_the_running_platform(platform):
@@ -230,7 +252,8 @@ def test_the_notebook_runs(platform, monkeypatch):
 
     until(settled, 90, process, folder.parent / "up.log")
     monkeypatch.setattr("k2stream.read.rest.PAGE_SIZE", 7)
-    asked = "binance", "BTC/USDT", None, settled()[0]["close_time"]
+    opened = k2stream.read_candles("binance", "BTC/USDT", "1m", source="lake", settings=stores)["open_time"]
+    asked = "binance", "BTC/USDT", None, opened[1].as_py()
     stored, served = (
         k2stream.read_trades(*asked, source=source, settings=stores).sort_by("raw_offset").to_pylist()
         for source in ("lake", "rest")

@@ -12,7 +12,8 @@ import pytest
 from k2stream.embedded.ports import free_port
 from k2stream.embedded.process import Child
 from k2stream.model.errors import ConfigError, StateRefused, refusal
-from k2stream.platform.addresses import ADDRESSES, MENDED
+from k2stream.platform import mended
+from k2stream.platform.addresses import ADDRESSES
 from k2stream.platform.platform import WORKERS, Platform
 from k2stream.settings import make
 
@@ -123,7 +124,8 @@ async def test_a_refused_worker_is_not_started_again_and_the_others_are(tmp_path
     assert platform.refused == {"normalize": "seen; k2 mend"}
     assert platform.restarts["normalize"] == 0
     assert json.loads((tmp_path / ADDRESSES).read_text())["refused"] == {"normalize": "seen; k2 mend"}
-    (tmp_path / MENDED).write_text("normalize")
+    for role in ("normalize", "certify"):  # the second before the first was seen
+        mended.note(tmp_path, [role])
     await platform.heal()
     assert "normalize" in started
     assert platform.refused == {}
