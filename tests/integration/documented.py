@@ -42,6 +42,8 @@ def check(call, service):
 
 
 def _run(words):
+    if "--to" in words:  # a folder that a reader of the page has
+        Path(words[words.index("--to") + 1]).mkdir(parents=True, exist_ok=True)
     result = CliRunner().invoke(main, words[1:])
     assert result.exit_code == 0, f"{result.output} {result.exception!r}"
     return result.stdout
