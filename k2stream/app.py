@@ -9,7 +9,6 @@ import shutil
 import socket
 import ssl
 import sys
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from k2stream import metrics, proxies, topics
 from k2stream.avro import registry
-from k2stream.batch import TP, BatchApp, batch_app_options, watch_stalls
+from k2stream.batch import BatchApp, batch_app_options, watch_stalls
 from k2stream.kafka.creation import ensure_topics
 from k2stream.logs.setup import configuration
 from k2stream.model.roles import Role
-from k2stream.monitor import WorkerMonitor
+from k2stream.monitor import WorkerMonitor, measure_lag, measure_stalls
 from k2stream.settings import KafkaSettings, Settings, WorkerSettings, current
 from k2stream.worker import Worker, report_uncaught
 
@@ -129,7 +128,12 @@ def create_app(role: str) -> App:
         @app.task  # type: ignore[untyped-decorator]
         async def watch_progress() -> None:
             """Restart the worker when partitions with lag make no progress."""
-            await watch_stalls(app, settings.worker.stall_seconds, _measure_progress)
+            await watch_stalls(app, settings.worker.stall_seconds, measure_stalls)
+
+        @app.task  # type: ignore[untyped-decorator]
+        async def watch_lag() -> None:
+            """Measure what the worker has yet to commit."""
+            await measure_lag(app)
 
     return app
 
@@ -140,15 +144,6 @@ def logging_of(role: str, settings: WorkerSettings) -> dict[str, Any]:
     if role == Role.INGEST:
         said = {"role": role, "worker": f"{role}-{settings.exchange}", "exchange": settings.exchange}
     return configuration(settings.log_format, settings.log_level, **said)
-
-
-def _measure_progress(stalls: Mapping[TP, float], left: Mapping[TP, int]) -> None:
-    metrics.STALLED.clear()
-    for tp, seconds in sorted(stalls.items(), key=lambda item: item[1]):
-        metrics.STALLED.labels(tp.topic).set(seconds)
-    metrics.CONSUMER_LAG.clear()
-    for topic in {tp.topic for tp in left}:
-        metrics.CONSUMER_LAG.labels(topic).set(sum(left[tp] for tp in left if tp.topic == topic))
 
 
 def _measure_process(app: BatchApp, settings: Settings) -> None:

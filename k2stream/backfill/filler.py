@@ -52,6 +52,8 @@ class Filler:
         """Follow the events until cancelled."""
         name, settings = self._task.exchange.name, self._task.settings
         group = gap_fill_group(name)
+        for counter in (metrics.BACKFILLED, metrics.GAP_FILL_FAILURES):
+            counter.labels(name)  # from 0 on: an increase of what appears is not seen
         backoff = Backoff(settings.feeds.reconnect_base_seconds, settings.feeds.reconnect_cap_seconds)
         async with self._task.client:
             while True:

@@ -2,12 +2,13 @@
 
 import time
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from prometheus_client import REGISTRY
 
 from k2stream.batch import TP, RecordBatch
-from k2stream.monitor import WorkerMonitor
+from k2stream.monitor import WorkerMonitor, _measure_lag
 
 
 class Owner:
@@ -47,3 +48,32 @@ def test_the_time_of_a_commit_is_noted_for_its_topics_only():
     assert before <= value("k2_commit_timestamp_seconds", "committed") <= time.time()
     assert not value("k2_commit_timestamp_seconds", "not committed")
     assert monitor.tp_committed_offsets[TP("committed", 1)] == 7
+
+
+class Consumer:
+    """Two partitions of a topic of which one was never committed, and a changelog."""
+
+    def __init__(self, app):
+        self.app = app
+        self._committed_offset = {TP("lagging", 0): 40, TP("a-changelog", 0): 5}
+
+    def assignment(self):
+        return {TP("lagging", 0), TP("lagging", 1), TP("a-changelog", 0)}
+
+    async def highwaters(self, *tps):
+        return dict.fromkeys(tps, 100)
+
+    async def earliest_offsets(self, *tps):
+        return dict.fromkeys(tps, 90)
+
+
+async def test_lag_is_what_is_not_committed_also_where_nothing_was():
+    """A sink whose buffers were full had no lag at all: the alert on it went off again."""
+    app: Any = SimpleNamespace(started=True, rebalancing=False)
+    app.consumer = Consumer(app)
+    await _measure_lag(app)
+    assert value("k2_consumer_lag", "lagging") == 60 + 10
+    assert REGISTRY.get_sample_value("k2_consumer_lag", {"topic": "a-changelog"}) is None
+    app.rebalancing = True
+    await _measure_lag(app)
+    assert value("k2_consumer_lag", "lagging") == 70

@@ -1,4 +1,7 @@
-"""Alerts fire on real faults, reach a real Alertmanager and a webhook, and resolve when the fault is gone."""
+"""Alerts fire on real faults, reach a real Alertmanager and a webhook, and resolve when the fault is gone.
+
+These five are the short form; test_fire_all.py has the others.
+"""
 
 import os
 import signal
@@ -6,30 +9,12 @@ import signal
 import httpx
 import pytest
 
+from tests.watch.firing import fires, inject, resolves
 from tests.watch.servers import until
 
 pytestmark = [pytest.mark.watch, pytest.mark.asyncio(loop_scope="session")]
 
 SECONDS = 60
-
-
-async def inject(platform, **fault):
-    async with httpx.AsyncClient(base_url=platform.control_url) as control:
-        (await control.post("/fault", json=fault)).raise_for_status()
-
-
-async def fires(receiver, name):
-    """Wait until an alert reached the webhook, with its runbook."""
-    receiver.resolved.pop(name, None)
-    await receiver.until(lambda: name in receiver.firing, SECONDS)
-    annotations = receiver.firing[name]["annotations"]
-    assert annotations["runbook_url"] == f"docs/runbooks/{name}.md"
-    assert annotations["summary"]
-
-
-async def resolves(receiver, name):
-    await receiver.until(lambda: name in receiver.resolved, 2 * SECONDS)
-    receiver.firing.pop(name)
 
 
 async def test_nothing_fires_while_all_is_well(watched, platform):
