@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+import pytest_asyncio
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from k2stream import topics
@@ -39,7 +40,7 @@ LOW_BYTES = 2_000_000_000
 """Free bytes below which DiskLow fires."""
 
 
-@pytest.fixture(autouse=True)
+@pytest_asyncio.fixture(autouse=True, loop_scope="session")
 async def all_is_well(watched, platform):
     """Before each: every worker is ready, so that what fires is of its fault."""
     await recovered(platform)
@@ -186,7 +187,7 @@ async def _replicas(admin, topic, count):
 async def _starting(url):
     """Whether a worker serves its pages and is not ready."""
     try:
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(verify=False) as client:
             return (await client.get(f"{url}/health")).status_code == 503
     except httpx.TransportError:
         return False
