@@ -53,7 +53,11 @@ def with_document(app: Any) -> Any:
 SCHEMA = schemathesis.openapi.from_asgi("/described.json", with_document(application()))
 
 
-@SCHEMA.include(path_regex="^/(v1|health)").exclude(path_regex="status|quality|agreement|late|certificate").parametrize()
+@(
+    SCHEMA.include(path_regex="^/(v1|health)")
+    .exclude(path_regex="status|quality|agreement|late|certificate")
+    .parametrize()
+)
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 def test_requests_made_up_from_the_document(case):
     case.call_and_validate(checks=CHECKS)
