@@ -45,16 +45,11 @@ test: $(READY) ## All tests: unit, property, playback, and the whole stack again
 test-web: $(READY) ## The page in real Chromium, which the system has to have
 	@$(BIN)/python -m pytest -m web tests/web
 
-<<<<<<< HEAD
 test-deploy: $(READY) ## Image, compose and Kubernetes without an engine; needs kubectl (kustomize 5), and root for another user
 	@$(BIN)/python -m pytest -m deploy tests/deploy
 
-test-watch: $(READY) ## Metrics, dashboards and alerts with a real Prometheus and Alertmanager, which the system has to have
-	@$(BIN)/python -m pytest -m watch tests/watch
-=======
 test-watch: $(READY) ## Metrics, dashboards and alerts with a real Prometheus and Alertmanager (ALL=1: every alert fires)
 	@$(BIN)/python -m pytest -m "$(if $(ALL),watch or fault,watch)" tests/watch
->>>>>>> e910da2 (tests: Every alert fires by its fault, and resolves)
 
 fault: $(READY) ## Break real processes (F1 to F20 of docs/guarantees.md), and many more examples; in parts: PART=1/4
 	@$(BIN)/python -m pytest -m fault --part $(PART)

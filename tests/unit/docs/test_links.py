@@ -47,3 +47,8 @@ def test_every_module_of_the_glossary_exists():
     modules = set(re.findall(r"`(k2stream/[\w/]+\.py)`", (ROOT / "docs" / "glossary.md").read_text()))
     assert len(modules) > 20
     assert {name for name in modules if not (ROOT / name).exists()} == set()
+
+
+@pytest.mark.parametrize("page", [*PAGES, *(ROOT / name for name in ("Makefile", "mkdocs.yml"))], ids=str)
+def test_no_merge_was_left_undone(page):
+    assert not re.findall(r"^(?:<{7}|>{7}) ", page.read_text(), re.MULTILINE)
