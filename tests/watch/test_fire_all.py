@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 import pytest_asyncio
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from k2stream import topics
 from k2stream.iceberg.catalog import open_catalog, sqlite_path
@@ -44,6 +43,13 @@ LOW_BYTES = 2_000_000_000
 async def all_is_well(watched, platform):
     """Before each: every worker is ready, so that what fires is of its fault."""
     await recovered(platform)
+
+
+async def test_candles_that_differ_from_the_exchanges_own(platform, receiver):
+    """Before faults that take trades away, from which candles differ as well."""
+    await inject(platform, exchange="binance", kind="wrong_kline", count=2)
+    await fires(receiver, "AgreementLost", SECONDS)
+    await resolves(receiver, "AgreementLost", SECONDS)
 
 
 async def test_symbols_that_are_refused(platform, receiver):
@@ -80,13 +86,16 @@ async def test_a_destination_that_is_away(platform, receiver):
     await resolves(receiver, "ConsumerLagGrowing", SECONDS)
 
 
-async def test_a_topic_that_takes_no_records(platform, receiver):
-    async with kafka.administering(platform.settings.kafka.bootstrap) as admin:
-        await _replicas(admin, topics.NORMALIZED, 2)
-        try:
-            await fires(receiver, "PartitionStalled", SECONDS)
-        finally:
-            await _replicas(admin, topics.NORMALIZED, 1)
+async def test_a_registry_that_is_away_when_a_worker_starts(platform, receiver):
+    """Its agents wait for the schema, with records before them."""
+    worker = platform.workers["normalize"]
+    os.kill(worker.pid, signal.SIGKILL)
+    await worker.wait()
+    async with _away(platform, "registry"):
+        await platform.stop_feeds()  # what is read meanwhile would be progress
+        await platform.heal()
+        await fires(receiver, "PartitionStalled", SECONDS)
+    await platform.start_feeds()
     await resolves(receiver, "PartitionStalled", SECONDS, healing=platform)
 
 
@@ -145,12 +154,6 @@ async def test_a_file_of_a_cold_table_that_is_gone(platform, receiver):
     await resolves(receiver, "AuditFailed", SECONDS)
 
 
-async def test_candles_that_differ_from_the_exchanges_own(platform, receiver):
-    await inject(platform, exchange="binance", kind="wrong_kline", count=2)
-    await fires(receiver, "AgreementLost", SECONDS)
-    await resolves(receiver, "AgreementLost", SECONDS)
-
-
 async def test_a_disk_that_fills_up(platform, receiver):
     folder = platform.settings.local.data_path
     if shutil.disk_usage(folder).total > 2 * LOW_BYTES:
@@ -176,12 +179,6 @@ async def _away(platform, part):
         yield
     finally:
         await platform.stack.restart(part)
-
-
-async def _replicas(admin, topic, count):
-    """How many replicas must have a record: none is acknowledged when there are fewer."""
-    wanted = {"min.insync.replicas": str(count)}
-    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, wanted)])
 
 
 async def _starting(url):

@@ -127,3 +127,19 @@ async def test_the_previous_log_is_kept(tmp_path):
 async def test_a_command_that_does_not_exist(tmp_path):
     with pytest.raises(StackError, match=r"ghost cannot be started: .*no-such-program"):
         await Child.spawn("ghost", ["no-such-program"], tmp_path / "log")
+
+
+async def test_what_a_program_answers_may_have_a_file_of_its_own(tmp_path):
+    answers, log = tmp_path / "answers", tmp_path / "log"
+    child = await Child.spawn("two", ["sh", "-c", "echo ready; echo careful >&2"], log, output=answers)
+    await child.wait()
+    assert (answers.read_text(), log.read_text()) == ("ready\n", "careful\n")
+
+
+async def test_the_end_of_a_log_of_records_is_shown_as_people_read_it(tmp_path):
+    record = '{"timestamp":"T","level":"error","event":"no disk","role":"hot","exception":"Traceback\\n  E"}'
+    child = await Child.spawn(
+        "hot", ["sh", "-c", f"printf '%s\\n' '{record}'; echo Error: no disk"], tmp_path / "log"
+    )
+    await child.wait()
+    assert child.tail() == "  T [error] no disk\n  Traceback\n    E\n  Error: no disk"

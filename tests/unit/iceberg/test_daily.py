@@ -1,5 +1,6 @@
-"""When the daily maintenance runs, and what it leaves in the metrics."""
+"""When the daily maintenance runs, and what it leaves in the metrics and in the log."""
 
+import logging
 import sys
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -43,3 +44,11 @@ async def test_a_step_that_failed_is_seen_in_the_metrics():
 async def test_a_run_that_ended_early_is_seen_in_the_metrics():
     assert not await daily.run_once(steps(("compact", "OK"), code=2))
     assert value("all", "run") == 0
+
+
+async def test_what_it_says_is_in_the_log_of_the_worker(caplog):
+    """As lines of its own they would be no records."""
+    code = "import sys; print('Error: no catalog', file=sys.stderr); raise SystemExit(1)"
+    with caplog.at_level(logging.INFO):
+        assert not await daily.run_once((sys.executable, "-c", code))
+    assert "maintenance: Error: no catalog" in caplog.messages
