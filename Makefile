@@ -11,7 +11,8 @@ UV := uv==0.13.8
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-deploy test-watch test-web fault mutate soak bench bench-quick check format docs lock wheel clean
+.PHONY: help setup run demo test test-deploy test-watch test-web fault mutate soak bench bench-quick check secrets audit sbom format \
+	docs lock wheel clean
 
 help: ## List the targets
 	@echo "K2 stream: exact crypto trades and candles, as a Faust application"
@@ -70,7 +71,17 @@ bench-quick: $(READY) ## The same on small data, without the slow peers (2 to 3 
 check: $(READY) ## Format, lint and types, as CI checks them
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
+	@$(BIN)/python -m tests.supply.secrets
 	@$(BIN)/mypy
+
+secrets: $(READY) ## Look for passwords and keys in the tree, without a network (part of `make check`)
+	@$(BIN)/python -m tests.supply.secrets
+
+audit: $(READY) ## Known vulnerabilities of what is locked: asks osv.dev, and fails where it cannot
+	@$(BIN)/python -m tests.supply.audit $(BIN)/uv
+
+sbom: $(READY) ## Write the bill of materials of what is locked to dist/k2stream.cdx.json (CycloneDX)
+	@$(BIN)/python -m tests.supply.sbom dist/k2stream.cdx.json
 
 format: $(READY) ## Format the code and fix what lint can fix
 	@$(BIN)/ruff format .

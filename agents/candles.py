@@ -27,6 +27,7 @@ from k2stream.service.server import Server
 from k2stream.service.stream.hub import Hub
 from k2stream.service.stream.records import connected
 from k2stream.settings import current
+from k2stream.settings.tls import server_context
 from k2stream.tables import ohlcv
 from k2stream.web.candles import CandleReader
 from k2stream.web.health import FeedHealth
@@ -79,7 +80,13 @@ add_pages(app, tables, worker.partitions, listed, settings, health, reader)
 lookup = CandleLookup(app, tables, worker.partitions, reader, settings.kafka)
 sources = sources_of(settings, listed, lookup, health, lambda: is_ready(app))
 streams = Hub(settings, listed, lookup, health, connected(settings.kafka), reader.now)
-server = Server(create(sources, streams), settings.service.bind, settings.service.port, streams.stop)
+server = Server(
+    create(sources, streams),
+    settings.service.bind,
+    settings.service.port,
+    streams.stop,
+    server_context(settings.service.tls),
+)
 
 
 async def listen() -> None:

@@ -62,11 +62,11 @@ async def _measure(folder: Path, rate: int, seconds: float, warm_up: float) -> d
     async with Platform(settings, Simulation(rate), console.print) as platform:
         await _run_for(platform, warm_up)
         async with LagReader(platform.settings) as lags:
-            before, cpu = await scrape(platform.urls), _cpu(platform)
+            before, cpu = await scrape(platform.urls, platform.settings.worker), _cpu(platform)
             lag, began = _waiting(await lags.lag()), time.perf_counter()
             await _run_for(platform, seconds)
             took = time.perf_counter() - began
-            after, used = await scrape(platform.urls), _cpu(platform)
+            after, used = await scrape(platform.urls, platform.settings.worker), _cpu(platform)
             lag_after = _waiting(await lags.lag())
             memory = {child.name: round(rss_mb(child.pid)) for child in platform._children}
     passed = _difference(after, before)

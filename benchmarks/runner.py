@@ -25,7 +25,7 @@ from benchmarks.place import Place
 from benchmarks.stages.registry import Kind, Stage
 from k2stream import topics
 from k2stream.avro import registry
-from k2stream.settings import Settings, environment, make
+from k2stream.settings import RegistryAddress, Settings, environment, make
 
 OUTPUT = "bench.output"
 
@@ -154,5 +154,5 @@ async def bench(folder: Path, wanted: load.Load) -> AsyncIterator[Bench]:
     """Start the servers on a scratch folder; a topic is loaded when the first stage reads it."""
     (folder / "logs").mkdir(parents=True, exist_ok=True)
     async with servers(folder) as running:
-        schema_id = await registry.register(topics.NORMALIZED, "trade", running.registry_url)
+        schema_id = await registry.register(topics.NORMALIZED, "trade", RegistryAddress(running.registry_url))
         yield Bench(folder, running, wanted, schema_id)

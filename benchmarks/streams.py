@@ -66,9 +66,9 @@ async def _measure(folder: Path, clients: int, rate: int, seconds: float, warm_u
 
 async def _half(platform: Platform, seconds: float) -> dict[str, Any]:
     worker = next(child for child in platform._children if child.name.startswith("candles"))
-    before, cpu = await scrape(platform.urls), cpu_seconds(worker.pid)
+    before, cpu = await scrape(platform.urls, platform.settings.worker), cpu_seconds(worker.pid)
     await asyncio.sleep(seconds)
-    after, used = await scrape(platform.urls), cpu_seconds(worker.pid) - cpu
+    after, used = await scrape(platform.urls, platform.settings.worker), cpu_seconds(worker.pid) - cpu
     passed = Samples(
         {
             name: {

@@ -7,7 +7,6 @@ import gc
 import logging
 import shutil
 import socket
-import ssl
 import sys
 from functools import cache
 from pathlib import Path
@@ -17,7 +16,7 @@ import faust
 import uvloop
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from k2stream import metrics, proxies, topics
+from k2stream import metrics, peers, proxies, topics
 from k2stream.avro import registry
 from k2stream.batch import BatchApp, batch_app_options, watch_stalls
 from k2stream.kafka.creation import ensure_topics
@@ -41,8 +40,8 @@ ROLES = ("ingest", "normalize", "candles", "hot", "cold", "certify")
 
 def credentials(settings: KafkaSettings) -> Any:
     """Faust's broker credentials; None for a connection without SASL and TLS."""
-    context = ssl.create_default_context() if "SSL" in settings.security_protocol else None
-    if settings.sasl_mechanism:
+    context = settings.connection.get("ssl_context")
+    if settings.authenticated:
         return faust.SASLCredentials(
             mechanism=settings.sasl_mechanism,
             username=settings.sasl_username,
@@ -58,6 +57,7 @@ class App(BatchApp):
     def __init__(self, *args: Any, **options: Any) -> None:
         self.prepared = False
         self.refused_seconds = 0.0
+        self.web_key = ""
         super().__init__(*args, gather_seconds=GATHER_SECONDS, **options)
 
     async def prepare(self) -> None:
@@ -104,7 +104,7 @@ def create_app(role: str) -> App:
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     proxies.except_local()
     settings = current()
-    registry.use(settings.kafka.registry_url)
+    registry.use(settings.kafka.registry)
     name = f"{Role(role).group}-{settings.worker.exchange}" if role == Role.INGEST else Role(role).group
     app = App(
         name,
@@ -113,14 +113,14 @@ def create_app(role: str) -> App:
         datadir=settings.local.data_path / "workers" / name,
         topic_partitions=settings.kafka.normalized_partitions,
         topic_replication_factor=settings.kafka.replication,
-        web_host=settings.worker.web_host,
-        web_bind=settings.worker.web_bind,
-        web_port=settings.worker.web_port or _free_port(settings.worker.web_bind),
+        **peers.web_options(
+            settings.worker, settings.worker.web_port or _free_port(settings.worker.web_bind)
+        ),
         Monitor=WorkerMonitor,
         logging_config=logging_of(role, settings.worker),
         **batch_app_options(settings.kafka.bootstrap, broker_commit_interval=settings.worker.commit_seconds),
     )
-    app.refused_seconds = settings.worker.refused_seconds
+    app.refused_seconds, app.web_key = settings.worker.refused_seconds, settings.worker.web_key
     _add_pages(app, role)
     _measure_process(app, settings)
     if role != "ingest":  # that role consumes no topic

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from k2stream.avro import renumbered
 from k2stream.batch import RecordBatch
-from k2stream.model.errors import ConfigError, UnknownSchema, Unreadable
+from k2stream.model.errors import UNREADABLE, ConfigError, UnknownSchema, Unreadable
 
 BROKEN_FROM = 100
 """Size from which a batch that is entirely unreadable for one cause indicates a broken environment."""
@@ -27,7 +27,7 @@ class Broken(ConfigError):
     """The environment is broken; the message names the cause and the records that show it."""
 
 
-_BAD = (ValueError, OverflowError, UnknownSchema)
+_BAD = (*UNREADABLE, OverflowError, UnknownSchema)
 
 
 def read(

@@ -10,11 +10,11 @@ from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from k2stream import metrics
+from k2stream import metrics, peers
 from k2stream.model.errors import StateRefused
 
 
-def stand(app: Any, refused: StateRefused, seconds: float) -> None:
+def stand(app: Any, refused: StateRefused, seconds: float, key: str = "") -> None:
     """Serve `/health` (503 with the reason) and `/metrics` for some seconds before the process exits.
 
     Some supervisors restart a worker at once, so the reason would otherwise never be seen.
@@ -28,7 +28,9 @@ def stand(app: Any, refused: StateRefused, seconds: float) -> None:
     class Pages(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             code, kind, body = 503, "application/json", json.dumps(known).encode()
-            if self.path == "/metrics":
+            if not peers.allowed(key, self.path, self.headers.get("Authorization", "")):
+                code, body = 401, b"{}"
+            elif self.path == "/metrics":
                 code, kind, body = 200, CONTENT_TYPE_LATEST, generate_latest()
             self.send_response(code)
             self.send_header("Content-Type", kind)
@@ -43,5 +45,7 @@ def stand(app: Any, refused: StateRefused, seconds: float) -> None:
         server = ThreadingHTTPServer((conf.web_bind, conf.web_port), Pages)
     except OSError:
         return  # the worker's own web server still has the port
+    if context := getattr(conf, "web_ssl_context", None):
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     Thread(target=server.serve_forever, daemon=True).start()
     time.sleep(seconds)

@@ -38,6 +38,7 @@ class Worker(faust.Worker):
 
     _ends_at: float | None = None  # monotonic
     _failure: BaseException | None = None
+    _leaving = threading.Lock()  # never released
 
     def execute_from_commandline(self) -> NoReturn:
         """Run until stopped; Faust leaves a failure as the context of the SystemExit that it raises."""
@@ -85,11 +86,14 @@ class Worker(faust.Worker):
         self._leave(None)
 
     def _leave(self, end: SystemExit | None) -> NoReturn:
+        """Say why, and end the process; the first thread that comes here does, the other waits for it."""
+        self._leaving.acquire()
         crash = self.crash_reason or self.app.crash_reason or self._failure
         refused = refusal(end) or refusal(crash)
         if refused is not None:
             _say(str(refused))
-            stand(self.app, refused, getattr(self.app, "refused_seconds", 0.0))
+            seconds, key = getattr(self.app, "refused_seconds", 0.0), getattr(self.app, "web_key", "")
+            stand(self.app, refused, seconds, key)
             _exit(refused.exit_code)
         if end is not None and not end.code and crash is None:
             _exit(0)

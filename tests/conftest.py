@@ -35,6 +35,7 @@ BY_FILE = (
     "tests/integration/test_sinks_iceberg",
     "tests/integration/test_new_exchange",
     "tests/integration/test_platform",
+    "tests/integration/test_secured",
 )
 """Of those, the ones that do not share the stack: files and catalogs, or a platform, of their own."""
 

@@ -11,7 +11,6 @@ from contextlib import suppress
 from functools import cache
 from math import inf
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 from schema_registry.client import SchemaRegistryClient
@@ -19,7 +18,7 @@ from schema_registry.client.errors import ClientError
 
 from k2stream.avro import wire
 from k2stream.model.errors import ConfigError, UnknownSchema
-from k2stream.settings import KafkaSettings
+from k2stream.settings import KafkaSettings, RegistryAddress
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +31,7 @@ LOOK_UP_ATTEMPTS = 2
 UNKNOWN_SECONDS = 10.0  # after which an id that the registry did not have is looked up again
 
 _REFUSALS = {409, 422}  # Confluent's API: incompatible, invalid
+_DENIED = {401, 403}
 _UNREACHABLE = (httpx.TransportError, json.JSONDecodeError)  # no response, or not the registry's
 
 _registered: dict[int, str] = {}  # name of each schema that this process registered, by id
@@ -40,26 +40,31 @@ _layouts: dict[int, str] = {}
 _unknown: dict[int, float] = {}
 
 
-_process = {"url": KafkaSettings().registry_url}
+_process = {"registry": KafkaSettings().registry}
 
 
-def use(url: str) -> None:
-    """Set the registry URL that this process uses by default."""
-    _process["url"] = url
+def use(address: RegistryAddress) -> None:
+    """Set the registry that this process uses by default."""
+    _process["registry"] = address
 
 
-async def register(topic: str, name: str, url: str | None = None) -> int:
+async def register(topic: str, name: str, address: RegistryAddress | None = None) -> int:
     """Register schemas/avro/<name>.avsc as the value schema of a topic, with BACKWARD compatibility.
 
     Returns the schema's id. Retries with backoff for as long as the registry is unreachable or fails.
     Raises ConfigError when the registry refuses the schema.
     """
-    client = _client(url or _process["url"])
+    client = _client(address or _process["registry"])
     delay = FIRST_RETRY_SECONDS
     while True:
         try:
             return await asyncio.to_thread(_register, client, f"{topic}-value", name)
         except (*_UNREACHABLE, ClientError) as error:
+            if isinstance(error, ClientError) and error.http_code in _DENIED:
+                raise ConfigError(
+                    f"schema registry {client.conf['url']} refuses this login ({_text(error)}): correct "
+                    "K2_REGISTRY_USERNAME and K2_REGISTRY_PASSWORD, or what the user is granted"
+                ) from None
             logger.warning(
                 "schema registry %s: %s; trying again in %.1f s", client.conf["url"], _text(error), delay
             )
@@ -85,13 +90,13 @@ def _register(client: SchemaRegistryClient, subject: str, name: str) -> int:
     return schema_id
 
 
-def moved(url: str | None = None) -> tuple[str, int] | None:
+def moved(address: RegistryAddress | None = None) -> tuple[str, int] | None:
     """Return name and id of a schema of this process that the registry no longer has under that id.
 
     Returns None when there is no such schema, or the registry does not respond.
     """
     for schema_id, name in _registered.items():
-        client = _client(url or _process["url"])
+        client = _client(address or _process["registry"])
         try:
             found = _retried(lambda: client.get_by_id(schema_id, timeout=LOOK_UP_SECONDS), schema_id, client)  # noqa: B023
         except LookupError:
@@ -114,14 +119,14 @@ def layout(schema_id: int) -> str:
     return _layouts[schema_id]
 
 
-def writer_schema(schema_id: int, url: str | None = None) -> Any:
+def writer_schema(schema_id: int, address: RegistryAddress | None = None) -> Any:
     """Return the schema of an id, in the form of `wire.plain`.
 
     Asks the registry on the first use of an id only, and blocks the caller meanwhile.
     Raises UnknownSchema when the registry has no such id, another LookupError when it does not respond.
     """
     if schema_id not in _writers:
-        client = _client(url or _process["url"])
+        client = _client(address or _process["registry"])
         if time.monotonic() - _unknown.get(schema_id, -inf) < UNKNOWN_SECONDS:
             raise UnknownSchema(_no_schema(schema_id, client))
         schema = _retried(lambda: client.get_by_id(schema_id, timeout=LOOK_UP_SECONDS), schema_id, client)
@@ -138,14 +143,14 @@ def is_named(schema_id: int, name: str) -> bool:
     return isinstance(known, dict) and known.get("name") == wire.declared_plain(name)["name"]
 
 
-def look_up(values: Iterable[bytes | None], url: str) -> None:
-    """Cache the writers' schemas of records from the registry at `url`, so that decoding uses that registry.
+def look_up(values: Iterable[bytes | None], address: RegistryAddress) -> None:
+    """Cache the writers' schemas of records from the registry at `address`, so that decoding uses that one.
 
     Raises LookupError when the registry does not respond.
     """
     for value in values:
         with suppress(ValueError, UnknownSchema):  # decoding reports these errors per record
-            writer_schema(wire.schema_id(value), url)
+            writer_schema(wire.schema_id(value), address)
 
 
 def _no_schema(schema_id: int, client: SchemaRegistryClient) -> str:
@@ -165,11 +170,10 @@ def _retried(ask: Callable[[], Any], schema_id: int, client: SchemaRegistryClien
 
 
 @cache
-def _client(url: str) -> SchemaRegistryClient:
-    client = SchemaRegistryClient(url)
-    if urlsplit(url).scheme == "http":
-        # The client opens one connection per request, and would load all certificates each time.
-        client.client_kwargs["verify"] = False
+def _client(address: RegistryAddress) -> SchemaRegistryClient:
+    client = SchemaRegistryClient(address.url)
+    # It opens one connection per request, with these arguments of httpx.
+    client.client_kwargs |= address.connection
     return client
 
 

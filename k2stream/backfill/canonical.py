@@ -106,7 +106,7 @@ async def canonical(settings: Settings, instrument: Instrument) -> Canonical:
         ]
         stretch = {partition: (max(begin, after), end)}
         async for batch in reader.read(topics.NORMALIZED, stretch):
-            registry.look_up(batch.values, settings.kafka.registry_url)
+            registry.look_up(batch.values, settings.kafka.registry)
             batch, rows, _ = faults.read(batch, silver.columns)
             rows = rows.select(COLUMNS)
             parts.append(_plain(rows.filter(pa.array([name == key for name in batch.keys]))))

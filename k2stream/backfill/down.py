@@ -13,6 +13,7 @@ from k2stream.backfill.retained import last_received
 from k2stream.exchanges.spec import Exchange
 from k2stream.kafka.reader import Reader
 from k2stream.logs import place
+from k2stream.model.errors import UNREADABLE
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.settings import KafkaSettings
 
@@ -59,6 +60,6 @@ async def _events(exchange: str, settings: KafkaSettings) -> AsyncIterator[FeedE
             if record.key == exchange.encode():
                 try:
                     yield _EVENT.decode(record.value)
-                except msgspec.DecodeError as error:
+                except UNREADABLE as error:
                     where = f"{topics.FEED_EVENTS} offset {record.offset}"
                     log.warning("%s is no feed event: %s", where, error, extra=place(record, record.offset))

@@ -17,6 +17,7 @@ from k2stream.batch import TP
 from k2stream.kafka.follow import GroupReader, in_group
 from k2stream.kafka.groups import gap_fill_group
 from k2stream.logs import place
+from k2stream.model.errors import UNREADABLE
 from k2stream.model.events import EventKind, FeedEvent
 
 log = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ class Filler:
             return None
         try:
             event = _EVENT.decode(record.value or b"")
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             where = f"{topics.FEED_EVENTS} offset {record.offset}"
             log.warning("%s is not a feed event: %s", where, error, extra=place(record, record.offset))
             return None

@@ -45,7 +45,7 @@ async def recompute(settings: Settings, instrument: Instrument, span: TradeSpan,
             if windows and stored.nowhere:
                 raise ConfigError(_part(instrument, stored.nowhere))
             topic = topics.ohlcv(timeframe)
-            schema_id = await registry.register(topic, "candle", settings.kafka.registry_url)
+            schema_id = await registry.register(topic, "candle", settings.kafka.registry)
             for begin in range(0, len(windows), _AT_ONCE):
                 column = _column(instrument, timeframe, windows[begin : begin + _AT_ONCE], schema_id)
                 await publisher.publish({(topic, partition): column})

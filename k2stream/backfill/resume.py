@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from k2stream.backfill.span import TradeSpan
+from k2stream.model.errors import UNREADABLE
 from k2stream.model.instrument import Instrument
 
 
@@ -32,7 +33,7 @@ class BackfillFile:
         """Return the saved progress, or that of a new backfill if there is none or it is unreadable."""
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=BackfillProgress)
-        except (FileNotFoundError, msgspec.DecodeError):
+        except (FileNotFoundError, *UNREADABLE):
             return BackfillProgress()
 
     def write(self, progress: BackfillProgress) -> None:

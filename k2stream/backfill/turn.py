@@ -20,6 +20,7 @@ from k2stream.backfill.output import Output
 from k2stream.exchanges.rest.spec import Past
 from k2stream.kafka.reader import Reader
 from k2stream.model import clock
+from k2stream.model.errors import UNREADABLE
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.settings import Settings
 
@@ -54,7 +55,7 @@ class Claims:
 
 
 def _decoded(value: bytes) -> FeedEvent | None:
-    with suppress(msgspec.DecodeError):
+    with suppress(*UNREADABLE):
         return _EVENT.decode(value)
     return None
 

@@ -53,6 +53,14 @@ _BUSY = {
     errors.ErrorCodes.QUERY_WAS_CANCELLED,
     errors.ErrorCodes.KEEPER_EXCEPTION,
 }
+_DENIED = {
+    errors.ErrorCodes.UNKNOWN_USER,
+    errors.ErrorCodes.WRONG_PASSWORD,
+    errors.ErrorCodes.REQUIRED_PASSWORD,
+    errors.ErrorCodes.DATABASE_ACCESS_DENIED,
+    497,  # ACCESS_DENIED
+    516,  # AUTHENTICATION_FAILED
+}
 _GONE = {errors.ErrorCodes.UNKNOWN_TABLE, errors.ErrorCodes.UNKNOWN_DATABASE}
 
 
@@ -94,14 +102,9 @@ class ArrowClient(Client):  # type: ignore[misc]
 def connect(settings: ClickHouseSettings) -> ArrowClient:
     """A client for the configured server. It connects at its first query."""
     return ArrowClient(
-        host=settings.host,
-        port=settings.port or None,
-        user=settings.user,
-        password=settings.password,
-        secure=settings.secure,
+        **settings.connection,
         connect_timeout=CONNECT_SECONDS,
         send_receive_timeout=ANSWER_SECONDS,
-        alt_hosts=settings.alt_hosts or None,
         settings=dict(cluster.INSERT) if settings.cluster else None,
         client_name="k2stream",
     )
@@ -212,6 +215,11 @@ class ClickHouse:
         except errors.ServerException as error:
             if error.code in _BUSY:
                 raise DestinationUnavailable(f"{self._where} is busy ({_line(error)})") from error
+            if error.code in _DENIED:
+                raise ConfigError(
+                    f"{self._where} refuses {self._settings.user} ({_line(error)}): correct "
+                    "K2_CLICKHOUSE_USER and K2_CLICKHOUSE_PASSWORD, or what the user is granted"
+                ) from None
             if error.code in _GONE:
                 raise ConfigError(
                     f"{self._where} lost database {self._database} or a table of it: start the worker again, "

@@ -143,7 +143,8 @@ def _source(settings: Settings, url: str | None, timeframe: Timeframe, query: Qu
 
         yield colder
         return
-    with httpx.Client(base_url=base, timeout=_ANSWER_SECONDS) as client:
+    worker = (running.settings if running else settings).worker
+    with httpx.Client(base_url=base, timeout=_ANSWER_SECONDS, **worker.web_connection) as client:
         times = {"start": query.start, "end": query.end}
         parameters: dict[str, int | str] = {"limit": query.limit, "tz": timeframe.zone.key}
         parameters |= {name: ms for name, ms in times.items() if ms is not None}

@@ -40,8 +40,9 @@ def flush(url: str | None, *, out: Printer) -> None:
     base = url or (running.urls.get("cold") if running else None)
     if base is None:
         raise ConfigError(f"nothing runs on {settings.local.data_path}; start it with `k2 up`, or give --url")
+    worker = (running.settings if running else settings).worker
     try:
-        answer = httpx.post(f"{base}/cold/flush", timeout=120)
+        answer = httpx.post(f"{base}/cold/flush", timeout=120, **worker.web_connection)
     except httpx.TransportError as error:
         raise ConfigError(f"no answer from {base}: {error}; start a cold worker, or correct --url") from None
     if answer.is_error:

@@ -29,7 +29,7 @@ from k2stream.platform.platform import Platform, Simulation
 from k2stream.platform.scrape import Samples, scrape
 from k2stream.reconcile.oracle.run import Report
 from k2stream.reconcile.oracle.run import verify as run_verify
-from k2stream.settings import Settings, current, replace
+from k2stream.settings import current, replace
 
 _DRAIN_WITHIN = 120.0
 _WARM_UP = 15.0
@@ -107,9 +107,12 @@ class DemoOutcome:
     help="How long the feeds run.",
 )
 @options.simulation
+@options.secure
 @click.option("--keep", is_flag=True, help="Run on K2_DATA_DIR and keep its data; otherwise a fresh folder.")
 @printed_to
-def demo(seconds: float, rate: int, seed: int, keep: bool, *, file: Path | None, out: Printer) -> None:
+def demo(
+    seconds: float, rate: int, seed: int, secure: bool, keep: bool, *, file: Path | None, out: Printer
+) -> None:
     """Run everything on SIMULATED feeds for a while, then recompute and compare every layer.
 
     Exits 0 only when nothing differs.
@@ -123,7 +126,8 @@ def demo(seconds: float, rate: int, seed: int, keep: bool, *, file: Path | None,
             )
             settings = replace(settings, data_dir=folder)
         room.check(settings.local.data_path, room.free_bytes(settings.local.data_path), out.note)
-        outcome = asyncio.run(_demo(settings, Simulation(rate, seed), seconds, out.note))
+        platform = Platform(settings, Simulation(rate, seed), out.note, secure=secure)
+        outcome = asyncio.run(_demo(platform, seconds, rate, out.note))
     if file:
         save(file, outcome.as_json())
     out.show(outcome.as_json(), _shown(outcome))
@@ -131,22 +135,20 @@ def demo(seconds: float, rate: int, seed: int, keep: bool, *, file: Path | None,
         raise SystemExit(FAILED)
 
 
-async def _demo(
-    settings: Settings, simulation: Simulation, seconds: float, say: Callable[[str], None]
-) -> DemoOutcome:
-    async with Platform(settings, simulation, say) as platform:
-        say(f"running for {seconds:g} s at {simulation.rate} trades/s")
+async def _demo(platform: Platform, seconds: float, rate: int, say: Callable[[str], None]) -> DemoOutcome:
+    async with platform:
+        say(f"running for {seconds:g} s at {rate} trades/s")
         await _run_for(platform, min(seconds / 3, _WARM_UP))
-        cold = await scrape(platform.urls)
+        cold = await scrape(platform.urls, platform.settings.worker)
         await _run_for(platform, seconds - min(seconds / 3, _WARM_UP))
         memory = platform.memory()
         say("stopping the feeds and draining")
         await platform.stop_feeds()
         await drain(platform)
-        samples = await scrape(platform.urls)
+        samples = await scrape(platform.urls, platform.settings.worker)
         report = await run_verify(platform.settings, platform.urls["candles"], say)
         say("stopping")
-    return DemoOutcome(report, samples, samples.since(cold), memory, seconds, simulation.rate)
+    return DemoOutcome(report, samples, samples.since(cold), memory, seconds, rate)
 
 
 async def _run_for(platform: Platform, seconds: float) -> None:
@@ -168,7 +170,7 @@ async def drain(platform: Platform) -> None:
             await platform.heal()
             if platform.refused:
                 raise StateRefused("; ".join(platform.refused.values()))
-            async with httpx.AsyncClient(timeout=60) as client:
+            async with httpx.AsyncClient(timeout=60, **platform.settings.worker.web_connection) as client:
                 (await client.post(f"{platform.urls['cold']}/cold/flush")).raise_for_status()
             found = await lags.lag(lags.fillers) | await lags.lag()
             waiting = {group: sum(topics.values()) for group, topics in found.items()}

@@ -46,7 +46,7 @@ async def _register(settings: KafkaSettings) -> list[str]:
         async with asyncio.timeout(_REGISTRY_SECONDS):
             for topic in topics.declared(settings):
                 if (SCHEMAS / "avro" / f"{topic.schema}.avsc").exists():
-                    await registry.register(topic.name, topic.schema, settings.registry_url)
+                    await registry.register(topic.name, topic.schema, settings.registry)
                     registered.append(topic.name)
     except TimeoutError:
         raise ConfigError(

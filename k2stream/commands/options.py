@@ -93,6 +93,14 @@ def simulation(command: Command) -> Command:
     return rate(seed(command))
 
 
+def secure(command: Command) -> Command:
+    """Add --secure to a command that starts an embedded stack."""
+    text = (
+        "Guard a new data folder: TLS with a CA of its own on every port, passwords, a key between workers."
+    )
+    return click.option("--secure", is_flag=True, help=text)(command)
+
+
 def listed(settings: FeedSettings) -> Instruments:
     """Load the instruments.
 

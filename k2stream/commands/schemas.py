@@ -48,7 +48,8 @@ def schemas(fields: bool, *, out: Printer) -> None:
     """
     settings = reached(current()).kafka
     try:
-        with httpx.Client(base_url=settings.registry_url.rstrip("/") + "/", timeout=_SECONDS) as registry:
+        base = settings.registry_url.rstrip("/") + "/"
+        with httpx.Client(base_url=base, timeout=_SECONDS, **settings.registry.connection) as registry:
             found = [subject_schema(*pair, _versions(registry, pair[0])) for pair in _subjects(settings)]
         answered = True
     except (httpx.HTTPError, ValueError):

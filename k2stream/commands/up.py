@@ -17,16 +17,17 @@ from k2stream.commands.views.statuses import snapshot_value
 from k2stream.embedded import room
 from k2stream.platform.platform import Platform, Simulation
 from k2stream.platform.snapshot import watch_status
-from k2stream.settings import Settings, current
+from k2stream.settings import current
 from k2stream.web.query import example
 
 
 @click.command()
 @click.option("--live", is_flag=True, help="Connect to the real exchanges instead of simulated ones.")
 @options.simulation
+@options.secure
 @click.option("--plain", is_flag=True, help="Print a status every 10 seconds instead of the live view.")
 @printed
-def up(live: bool, rate: int, seed: int, plain: bool, *, out: Printer) -> None:
+def up(live: bool, rate: int, seed: int, secure: bool, plain: bool, *, out: Printer) -> None:
     """Start broker, registry, ClickHouse, feeds and all workers; show their status; stop on Ctrl-C.
 
     The feeds are SIMULATED unless --live is given. An exchange whose K2_<EXCHANGE>_WS_URL is set is fed from
@@ -36,18 +37,18 @@ def up(live: bool, rate: int, seed: int, plain: bool, *, out: Printer) -> None:
     options.listed(settings.feeds)
     room.check(settings.local.data_path, room.free_bytes(settings.local.data_path), out.note)
     simulation = None if live else Simulation(rate, seed)
-    asyncio.run(_run(settings, simulation, out, plain=plain or out.as_json))
+    platform = Platform(settings, simulation, on_step=out.note, secure=secure)
+    asyncio.run(_run(platform, out, simulated=not live, plain=plain or out.as_json))
 
 
-async def _run(settings: Settings, simulation: Simulation | None, out: Printer, *, plain: bool) -> None:
+async def _run(platform: Platform, out: Printer, *, simulated: bool, plain: bool) -> None:
     console = Console()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    if simulation:
+    if simulated:
         out.note("SIMULATED exchanges (`k2 up --live` for the real ones)", "yellow")
-    platform = Platform(settings, simulation, on_step=out.note)
     starting = asyncio.ensure_future(platform.__aenter__())
     interrupted = asyncio.ensure_future(stop.wait())
     try:

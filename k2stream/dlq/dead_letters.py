@@ -13,6 +13,7 @@ import msgspec
 from k2stream import topics
 from k2stream.deadletter import DeadLetter, Identity
 from k2stream.kafka.reader import OffsetRanges, Reader
+from k2stream.model.errors import UNREADABLE
 
 _decoder = msgspec.json.Decoder(DeadLetter)
 _VARIABLE = re.compile(r"'[^']*'|\d+")
@@ -73,7 +74,7 @@ async def _read(reader: Reader, stretches: OffsetRanges) -> AsyncIterator[Number
     async for record in reader.read(topics.DLQ, stretches):
         try:
             yield NumberedLetter(record.offset, _decoder.decode(record.value or b""))
-        except msgspec.DecodeError:
+        except UNREADABLE:
             yield NumberedLetter(record.offset, None)
 
 

@@ -19,6 +19,7 @@ from k2stream.kafka.creation import ensure_topics
 from k2stream.kafka.producer import DurableProducer, producing
 from k2stream.kafka.reader import OffsetRanges, Reader
 from k2stream.model import clock
+from k2stream.model.errors import UNREADABLE
 from k2stream.settings import KafkaSettings, Settings
 
 CHUNK = 200
@@ -52,7 +53,7 @@ async def replays(reader: Reader) -> dict[Id, Replay]:
     retained = await reader.retained(topics.DLQ_REPLAYS, 1)
     log: list[tuple[int, ReplayNote]] = []
     async for record in reader.read(topics.DLQ_REPLAYS, retained):
-        with suppress(msgspec.DecodeError):  # a record of another program: all entries decode
+        with suppress(*UNREADABLE):  # a record of another program: all entries decode
             log.append((record.timestamp, _decoder.decode(record.value or b"")))
     return replay_states(log)
 

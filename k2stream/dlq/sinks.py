@@ -49,7 +49,7 @@ def put(settings: Settings, letter: DeadLetter) -> int:
 
 def _row(settings: KafkaSettings, route: Route, letter: DeadLetter) -> pa.Table:
     value = letter.original_bytes
-    registry.look_up([value], settings.registry_url)
+    registry.look_up([value], settings.registry)
     at = np.array([letter.offset], np.int64)
     batch = RecordBatch(TP(letter.topic, letter.partition), at, at * 0, [b""], [value])
     _, rows, causes = faults.read(batch, route.columns)

@@ -78,7 +78,8 @@ def remembered(folder: Path) -> Endpoints | None:
     """Endpoints of the folder's running or last stack; None if there was none or the file is unreadable."""
     try:
         ports = {name: int(port) for name, port in json.loads((folder / ENDPOINTS).read_text()).items()}
-        return Endpoints(**ports, data_dir=folder)
+        secure = bool(ports.pop("secure", 0))
+        return Endpoints(**ports, data_dir=folder, secure=secure)
     except (FileNotFoundError, ValueError, TypeError, AttributeError):
         return None  # new ports are then chosen
 

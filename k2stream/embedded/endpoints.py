@@ -17,6 +17,7 @@ class Endpoints:
     clickhouse_port: int  # native protocol
     clickhouse_http_port: int
     data_dir: Path
+    secure: bool = False  # TLS and passwords, from the data folder's guard
 
     @property
     def bootstrap(self) -> str:
@@ -26,7 +27,7 @@ class Endpoints:
     @property
     def registry_url(self) -> str:
         """Base URL of the Confluent-compatible API."""
-        return f"http://{HOST}:{self.registry_port}/apis/ccompat/v7"
+        return f"{'https' if self.secure else 'http'}://{HOST}:{self.registry_port}/apis/ccompat/v7"
 
     @property
     def clickhouse_host(self) -> str:

@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from k2stream.embedded.guard import StackGuard
 from k2stream.embedded.process import Child
 
 _READY_WITHIN = 180.0  # seconds; opening the engine takes about 1
@@ -21,6 +22,7 @@ class ClickHouseServer:
     port: int  # native protocol
     http_port: int
     log: Path
+    guard: StackGuard | None = None
 
     name = "clickhouse"
 
@@ -33,6 +35,7 @@ class ClickHouseServer:
             self.folder,
             self.port,
             self.http_port,
+            *((self.guard.folder,) if self.guard else ()),
         )
         child = await Child.spawn(
             self.name, list(map(str, command)), self.log, niceness=_NICENESS, output=self._answers

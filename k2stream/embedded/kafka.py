@@ -1,4 +1,4 @@
-"""The embedded Kafka broker: one KRaft node of Apache Kafka, plaintext on 127.0.0.1."""
+"""The embedded Kafka broker: one KRaft node of Apache Kafka on 127.0.0.1, in plain text unless guarded."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from aiokafka.errors import KafkaError
 
 from k2stream.embedded import jvm
 from k2stream.embedded.errors import StackError
+from k2stream.embedded.guard import MECHANISM, USER, StackGuard, write_private
 from k2stream.embedded.ports import HOST, free_port, is_free
 from k2stream.embedded.process import Child
+from k2stream.settings import KafkaSettings
 
 _HERE = Path(__file__).parent
 _FORMATTED_WITHIN = 60.0  # seconds
 _PROPERTIES, _LOGGING = "server.properties", "log4j2.properties"  # in the broker's working directory
+_SCRAM = ("SCRAM-SHA-256", "SCRAM-SHA-512")
+_USERS = "users.arguments"
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class Broker:
     cache: Path  # of AOT caches
     log: Path
     heap_mb: int = 256
+    guard: StackGuard | None = None
 
     name = "kafka"
 
@@ -75,12 +80,28 @@ class Broker:
         (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
         controller = free_port(frozenset({self.port}))  # only the node itself connects to it
         (self.folder / _LOGGING).write_bytes((_HERE / "kafka.log4j2.properties").read_bytes())
-        (self.folder / _PROPERTIES).write_text(
+        text = (
             (_HERE / "kafka.properties").read_text()
             + f"listeners=CLIENT://{HOST}:{self.port},CONTROLLER://{HOST}:{controller}\n"
             f"advertised.listeners=CLIENT://{HOST}:{self.port}\n"
             f"controller.quorum.voters=1@{HOST}:{controller}\n"
             "log.dirs=log\n"
+        )
+        write_private(self.folder / _PROPERTIES, (text + self._secured()).encode())
+
+    def _secured(self) -> str:
+        """The properties of a guarded broker: TLS, and the passwords of its one user."""
+        if self.guard is None:
+            return ""
+        password = self.guard.secret("kafka_sasl_password")
+        module, login = "org.apache.kafka.common.security", f'username="{USER}" password="{password}"'
+        jaas = "listener.name.client.{}.sasl.jaas.config=" + module + ".{} required " + login + "{};\n"
+        return (
+            (_HERE / "secured.properties").read_text()
+            + f"ssl.keystore.location={self.guard.bundle}\n"
+            + f"ssl.truststore.location={self.guard.ca}\n"
+            + jaas.format("plain", "plain.PlainLoginModule", f' user_{USER}="{password}"')
+            + "".join(jaas.format(kind.lower(), "scram.ScramLoginModule", "") for kind in _SCRAM)
         )
 
     async def _format(self) -> None:
@@ -93,6 +114,7 @@ class Broker:
                 *(jvm.JAVA, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *self._paths()),
                 *("-cp", self._class_path(), "kafka.tools.StorageTool"),
                 *("format", "--ignore-formatted", "-t", cluster, "-c", _PROPERTIES),
+                *self._users(),
             ),
             self.log,
             cwd=self.folder,
@@ -102,12 +124,22 @@ class Broker:
                 raise StackError(child.exit_report())
         finally:
             await child.stop(0)
+            (self.folder / _USERS).unlink(missing_ok=True)
+
+    def _users(self) -> tuple[str, ...]:
+        """Arguments that create the user of a guarded broker, in a file: all can see a command line."""
+        if self.guard is None:
+            return ()
+        login = f"[name={USER},password={self.guard.secret('kafka_sasl_password')}]"
+        lines = [line for kind in _SCRAM for line in ("--add-scram", f"{kind}={login}")]
+        write_private(self.folder / _USERS, "\n".join(lines).encode())
+        return (f"@{_USERS}",)
 
     async def _serves(self) -> bool:
         """Whether the metadata lists the broker, which means that it is up, registered and unfenced."""
         if is_free(self.port):
             return False
-        client = AIOKafkaClient(bootstrap_servers=f"{HOST}:{self.port}", request_timeout_ms=2_000)
+        client = AIOKafkaClient(**self._clients.connection, request_timeout_ms=2_000)
         try:
             await client.bootstrap()
             return bool(client.cluster.brokers())
@@ -115,3 +147,18 @@ class Broker:
             return False
         finally:
             await client.close()
+
+    @property
+    def _clients(self) -> KafkaSettings:
+        """The settings of a client."""
+        bootstrap = f"{HOST}:{self.port}"
+        if self.guard is None:
+            return KafkaSettings(bootstrap=bootstrap)
+        return KafkaSettings(
+            bootstrap=bootstrap,
+            security_protocol="SASL_SSL",
+            sasl_mechanism=MECHANISM,
+            sasl_username=USER,
+            sasl_password=self.guard.secret("kafka_sasl_password"),
+            tls_ca_file=str(self.guard.ca),
+        )

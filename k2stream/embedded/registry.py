@@ -8,8 +8,10 @@ from pathlib import Path
 import httpx
 
 from k2stream.embedded import jvm
+from k2stream.embedded.guard import StackGuard
 from k2stream.embedded.ports import HOST
 from k2stream.embedded.process import Child
+from k2stream.settings.tls import Tls, client_context
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Registry:
     home: Path  # the unpacked distribution
     cache: Path  # of AOT caches
     log: Path
+    guard: StackGuard | None = None  # TLS alone: it knows no users without a server for them
 
     name = "registry"
 
@@ -52,7 +55,7 @@ class Registry:
                 "-XX:TieredStopAtLevel=1",  # C1 alone starts faster, and there are few requests
                 f"-Djava.io.tmpdir={self.folder / 'tmp'}",
                 f"-Dquarkus.http.host={HOST}",
-                f"-Dquarkus.http.port={self.port}",
+                *self._listening(),
                 "-Dquarkus.log.level=WARN",
                 '-Dquarkus.log.category."io.apicurio".level=WARN',
                 "-Dquarkus.http.access-log.enabled=false",
@@ -69,10 +72,23 @@ class Registry:
             folder=self.folder,
         )
 
+    def _listening(self) -> tuple[str, ...]:
+        if self.guard is None:
+            return (f"-Dquarkus.http.port={self.port}",)
+        return (
+            "-Dquarkus.http.insecure-requests=disabled",
+            f"-Dquarkus.http.ssl-port={self.port}",
+            f"-Dquarkus.http.ssl.certificate.files={self.guard.certificate}",
+            f"-Dquarkus.http.ssl.certificate.key-files={self.guard.key}",
+        )
+
     async def _serves(self) -> bool:
-        async with httpx.AsyncClient(trust_env=False) as client:
+        url, verify = f"http://{HOST}:{self.port}", client_context()
+        if self.guard is not None:
+            url, verify = f"https://{HOST}:{self.port}", client_context(Tls(str(self.guard.ca)))
+        async with httpx.AsyncClient(trust_env=False, verify=verify) as client:
             try:
-                answer = await client.get(f"http://{HOST}:{self.port}/apis/ccompat/v7/subjects", timeout=2)
+                answer = await client.get(f"{url}/apis/ccompat/v7/subjects", timeout=2)
             except httpx.HTTPError:
                 return False
         return answer.status_code == httpx.codes.OK

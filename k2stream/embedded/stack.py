@@ -14,6 +14,7 @@ from k2stream.embedded import datadir, jars
 from k2stream.embedded.endpoints import Endpoints
 from k2stream.embedded.errors import StackError
 from k2stream.embedded.front import ClickHouseServer
+from k2stream.embedded.guard import StackGuard
 from k2stream.embedded.kafka import Broker
 from k2stream.embedded.ports import check_free, free_port, is_free
 from k2stream.embedded.process import Child
@@ -31,7 +32,8 @@ class Stack:
     """The embedded stack, as an async context manager that runs it and owns its data folder.
 
     Port 0 means the folder's last port if still free, else any free one. `on_step` is called with one line
-    per step, in the event loop. `training` writes the AOT caches in the background of a first run. Enter it
+    per step, in the event loop. `secure` guards a new folder with TLS and passwords, which it then keeps;
+    `training` writes the AOT caches in the background of a first run. Enter it
     in the event loop of the main thread (see Child). `endpoints` is set once entered.
     """
 
@@ -47,6 +49,7 @@ class Stack:
         heap_mb: int = 256,
         on_step: Callable[[str], None] = lambda text: None,
         training: bool = True,
+        secure: bool = False,
     ) -> None:
         self.data_dir = data_dir.expanduser().absolute()
         self.children: dict[str, Child] = {}  # by name: kafka, registry, clickhouse
@@ -57,6 +60,7 @@ class Stack:
         )
         self._say = on_step
         self._training = training
+        self._secure = secure
         self._services: dict[str, Broker | Registry | ClickHouseServer] = {}
         self._trainer: asyncio.Task[None] | None = None
         self._ownership = ExitStack()
@@ -68,9 +72,10 @@ class Stack:
         """
         self._ownership.enter_context(datadir.owned(self.data_dir))
         try:
+            guard = self._guarded()
             class_path, home = await self._fetch()
             self.endpoints = self._choose_ports()
-            broker, registry, clickhouse = self._plan(class_path, home)
+            broker, registry, clickhouse = self._plan(class_path, home, guard)
             self._services = {service.name: service for service in (broker, registry, clickhouse)}
             await self._start_all()
             datadir.remember(self.endpoints)
@@ -99,6 +104,21 @@ class Stack:
         await self.children[name].stop(_GRACE)
         await self._start(name)
 
+    def _guarded(self) -> StackGuard | None:
+        """The guard of the folder, if it has one or is to get one."""
+        guard = StackGuard.of(self.data_dir)
+        if guard.exists:
+            return guard
+        if not self._secure:
+            return None
+        if (self.data_dir / "kafka" / "log" / "meta.properties").exists():
+            raise StackError(
+                f"{self.data_dir} was made without --secure, and its broker knows no user: set K2_DATA_DIR "
+                "to a new folder, or `k2 reset`"
+            )
+        guard.make()
+        return guard
+
     async def _fetch(self) -> tuple[list[Path], Path]:
         loop = asyncio.get_running_loop()
         interrupted = threading.Event()
@@ -123,9 +143,12 @@ class Stack:
                 chosen[setting] = before
             else:
                 chosen[setting] = free_port(frozenset(chosen.values()))
-        return Endpoints(**chosen, data_dir=self.data_dir)
+        secure = StackGuard.of(self.data_dir).exists
+        return Endpoints(**chosen, data_dir=self.data_dir, secure=secure)
 
-    def _plan(self, class_path: list[Path], home: Path) -> tuple[Broker, Registry, ClickHouseServer]:
+    def _plan(
+        self, class_path: list[Path], home: Path, guard: StackGuard | None
+    ) -> tuple[Broker, Registry, ClickHouseServer]:
         data, logs, at = self.data_dir, self.data_dir / "logs", self.endpoints
         return (
             Broker(
@@ -135,6 +158,7 @@ class Stack:
                 cache=self._cache,
                 log=logs / "kafka.log",
                 heap_mb=self._heap_mb,
+                guard=guard,
             ),
             Registry(
                 folder=data / "registry",
@@ -142,12 +166,14 @@ class Stack:
                 home=home,
                 cache=self._cache,
                 log=logs / "registry.log",
+                guard=guard,
             ),
             ClickHouseServer(
                 folder=data / "clickhouse",
                 port=at.clickhouse_port,
                 http_port=at.clickhouse_http_port,
                 log=logs / "clickhouse.log",
+                guard=guard,
             ),
         )
 

@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from k2stream.exchanges.spec import Exchange, Frame, Kind, Reject
 from k2stream.model.clock import TIME_LIMIT as TIME_LIMIT
+from k2stream.model.errors import UNREADABLE as UNREADABLE
 from k2stream.model.trade import RawTrade
 
 Symbol = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -21,9 +22,6 @@ BACKFILLED = b',"k2_backfilled":true'
 
 FETCHED = "-rest-"
 """Part of the connection name of such a record, which is the only mark in the bronze tables."""
-
-UNREADABLE = (ValueError, RecursionError)
-"""Errors that decoding may raise; msgspec's errors and UnicodeDecodeError are ValueErrors."""
 
 
 def recorded(trade: type[msgspec.Struct]) -> type[msgspec.Struct]:

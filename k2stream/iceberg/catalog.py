@@ -14,7 +14,7 @@ from k2stream.model.errors import ConfigError, Unavailable
 from k2stream.settings import IcebergSettings
 
 NAME = "k2"
-"""pyiceberg reads more properties from its own configuration: `PYICEBERG_CATALOG__K2__S3__ENDPOINT`, …"""
+"""pyiceberg reads more properties from its own configuration: `PYICEBERG_CATALOG__K2__S3__PROXY_URI`, …"""
 
 _OPENING_AT_ONCE = 5
 
@@ -69,8 +69,8 @@ def open_catalog(settings: IcebergSettings) -> Catalog:
     kind = "rest" if uri.startswith(("http://", "https://")) else "sql"
     for _ in range(_OPENING_AT_ONCE):
         try:
-            return load_catalog(NAME, type=kind, uri=uri, warehouse=warehouse)
+            return load_catalog(NAME, type=kind, uri=uri, warehouse=warehouse, **settings.access)
         except DBAPIError as error:  # the exception class differs between databases
             if "already exists" not in str(error):
                 raise
-    raise Unavailable(f"the catalog at {uri} is created by others again and again: try again")
+    raise Unavailable("the tables of the catalog are created by others again and again: try again")

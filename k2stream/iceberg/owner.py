@@ -107,7 +107,7 @@ def read(table: Table) -> Claim | None:
     if not source.exists():
         return None
     for _ in range(ATTEMPTS):  # another process may be writing it
-        with suppress(msgspec.DecodeError), source.open() as stream:
+        with suppress(msgspec.DecodeError, RecursionError), source.open() as stream:
             return msgspec.json.decode(stream.read(), type=Claim)
         time.sleep(PAUSE_SECONDS)
     raise StateRefused(f"{_where(table)} does not say whose it is ({_marker(table)}): {_ADOPT}")

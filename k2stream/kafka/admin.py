@@ -10,7 +10,6 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.errors import KafkaConnectionError
 
 from k2stream.batch import TP
-from k2stream.kafka.client import client_options
 from k2stream.model.errors import ConfigError
 from k2stream.settings import KafkaSettings
 
@@ -18,13 +17,14 @@ from k2stream.settings import KafkaSettings
 @asynccontextmanager
 async def connected(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
     """An admin client. Raises ConfigError when the broker cannot be reached."""
-    admin = AIOKafkaAdminClient(**client_options(settings))
+    admin = AIOKafkaAdminClient(**settings.connection)
     try:
         try:
             await admin.start()
         except KafkaConnectionError:
             raise ConfigError(
-                f"no Kafka broker at {settings.bootstrap}; start one with `k2 up` or set K2_KAFKA_BOOTSTRAP"
+                f"no Kafka broker at {settings.bootstrap}{_login(settings)}; start one with `k2 up` or set "
+                "K2_KAFKA_BOOTSTRAP"
             ) from None
         yield admin
     finally:
@@ -35,3 +35,11 @@ async def delete_before(settings: KafkaSettings, tp: TP, offset: int) -> None:
     """Delete a partition's records below an offset, which becomes the first one of its log."""
     async with connected(settings) as admin:
         await admin.delete_records({TopicPartition(*tp): RecordsToDelete(before_offset=offset)})
+
+
+def _login(settings: KafkaSettings) -> str:
+    """What a broker has to accept besides a connection, in words."""
+    if not (settings.encrypted or settings.authenticated):
+        return ""
+    user = f" from {settings.sasl_username} with this password" if settings.authenticated else ""
+    return f" that accepts {settings.security_protocol}{user}, and whose certificate is trusted"

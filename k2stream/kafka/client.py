@@ -1,34 +1,14 @@
-"""The connection options of every Kafka client, and the error for an offset that does not exist."""
+"""Starting a Kafka client, and the error for an offset that does not exist."""
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import OffsetOutOfRangeError
 
 from k2stream.model.errors import Expired
-from k2stream.settings import KafkaSettings
-
-
-def client_options(settings: KafkaSettings) -> dict[str, Any]:
-    """Keyword arguments for aiokafka's clients."""
-    options: dict[str, Any] = {
-        "bootstrap_servers": settings.bootstrap,
-        "security_protocol": settings.security_protocol,
-    }
-    if "SSL" in settings.security_protocol:
-        options["ssl_context"] = ssl.create_default_context()
-    if settings.sasl_mechanism:
-        options |= {
-            "sasl_mechanism": settings.sasl_mechanism,
-            "sasl_plain_username": settings.sasl_username,
-            "sasl_plain_password": settings.sasl_password,
-        }
-    return options
 
 
 async def start(consumer: AIOKafkaConsumer) -> None:

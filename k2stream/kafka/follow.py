@@ -11,7 +11,6 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from k2stream.batch import TP
-from k2stream.kafka.client import client_options
 from k2stream.settings import KafkaSettings
 
 SESSION_MS, HEARTBEAT_MS = 6_000, 1_000
@@ -51,7 +50,7 @@ async def in_group(
         heartbeat_interval_ms=HEARTBEAT_MS,
         max_poll_interval_ms=longest_ms,
         rebalance_timeout_ms=SESSION_MS,
-        **client_options(settings),
+        **settings.connection,
     )
     try:
         await consumer.start()
@@ -73,7 +72,7 @@ async def from_beginning(settings: KafkaSettings, tp: TP) -> AsyncGenerator[Foll
     """Follow a partition's records from its beginning; yields one item per poll, at least one per second."""
     where = TopicPartition(*tp)
     consumer = AIOKafkaConsumer(
-        group_id=None, enable_auto_commit=False, auto_offset_reset="earliest", **client_options(settings)
+        group_id=None, enable_auto_commit=False, auto_offset_reset="earliest", **settings.connection
     )
     try:
         await consumer.start()

@@ -14,7 +14,6 @@ from aiokafka.admin import AIOKafkaAdminClient
 from k2stream import topics
 from k2stream.batch import TP
 from k2stream.kafka import groups
-from k2stream.kafka.client import client_options
 from k2stream.kafka.groups import SOURCES, gap_fill_group
 from k2stream.settings import Settings
 
@@ -25,8 +24,8 @@ class LagReader:
     """Reads the lag of the platform's consumer groups; an async context manager."""
 
     def __init__(self, settings: Settings) -> None:
-        self._admin = AIOKafkaAdminClient(**client_options(settings.kafka))
-        self._consumer = AIOKafkaConsumer(**client_options(settings.kafka), enable_auto_commit=False)
+        self._admin = AIOKafkaAdminClient(**settings.kafka.connection)
+        self._consumer = AIOKafkaConsumer(**settings.kafka.connection, enable_auto_commit=False)
         self.fillers = {
             gap_fill_group(name): (topics.FEED_EVENTS,)
             for name in topics.EXCHANGES

@@ -11,7 +11,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from k2stream.batch import TP
-from k2stream.kafka.client import client_options, start
+from k2stream.kafka.client import start
 from k2stream.kafka.groups import Committed
 from k2stream.model.errors import Unavailable
 from k2stream.settings import KafkaSettings
@@ -25,9 +25,7 @@ class GroupPositions:
     """Some partitions of a group, which are not consumed; an async context manager."""
 
     def __init__(self, settings: KafkaSettings, group: str, partitions: Iterable[TP]) -> None:
-        self._consumer = AIOKafkaConsumer(
-            group_id=group, enable_auto_commit=False, **client_options(settings)
-        )
+        self._consumer = AIOKafkaConsumer(group_id=group, enable_auto_commit=False, **settings.connection)
         self._partitions = [TopicPartition(*tp) for tp in partitions]
 
     async def __aenter__(self) -> Self:

@@ -9,7 +9,6 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from k2stream.batch import TP
-from k2stream.kafka.client import client_options
 from k2stream.settings import KafkaSettings
 
 EMPTY_RECORDS = 100_000
@@ -58,7 +57,7 @@ class DurableProducer:
 @asynccontextmanager
 async def producing(settings: KafkaSettings, *, compressed: bool = False) -> AsyncIterator[DurableProducer]:
     """A producer for the context's time; `compressed` is for large batches that compress well."""
-    options: dict[str, Any] = {**client_options(settings), "acks": "all", "enable_idempotence": True}
+    options: dict[str, Any] = {**settings.connection, "acks": "all", "enable_idempotence": True}
     if compressed:
         options |= {"compression_type": "gzip", "max_batch_size": _BATCH_BYTES}
     producer = AIOKafkaProducer(**options)

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from k2stream.batch import TP, deliver_columns, look_at
 from k2stream.batch.proof import Shown
-from k2stream.kafka.client import all_there, client_options, start
+from k2stream.kafka.client import all_there, start
 from k2stream.model.errors import ConfigError
 from k2stream.settings import KafkaSettings
 
@@ -23,7 +23,7 @@ class Reader:
 
     def __init__(self, settings: KafkaSettings, *, columnar: bool = False) -> None:
         self._consumer = AIOKafkaConsumer(
-            **client_options(settings),
+            **settings.connection,
             max_poll_records=20_000,
             enable_auto_commit=False,
             auto_offset_reset="none",

@@ -16,12 +16,16 @@ from k2stream.logs.formats import LogFormatter
 QUIET = ("httpx", "httpcore", "schema_registry")
 """Libraries that log a line per request: seen from warnings on, and at level debug."""
 
+TELLING = ("aiokafka.conn",)
+"""Libraries that log passwords at level debug, which they are never at."""
+
 logger = logging.getLogger(__name__)
 
 
 def configuration(how: LogFormat, level: str, **context: object) -> dict[str, Any]:
     """What `logging.config` makes of the format and the level; every JSON record says the context."""
     quiet = {} if level == "debug" else {name: {"level": "WARNING"} for name in QUIET}
+    quiet |= {name: {"level": "INFO"} for name in TELLING}
     return {
         "version": 1,
         "disable_existing_loggers": False,

@@ -26,7 +26,7 @@ async def fill(settings: Settings, bronze: Bronze, tp: TP, offsets: range, table
     """
     exchange = exchanges.get(topics.exchange_of(tp.topic))
     canonical_of = instruments.canonical_of(exchange, instruments.load(settings.feeds.instruments_file))
-    schema_id = await registry.register(topics.NORMALIZED, "trade", settings.kafka.registry_url)
+    schema_id = await registry.register(topics.NORMALIZED, "trade", settings.kafka.registry)
     count = 0
     async with producing(settings.kafka) as producer:
         for start in range(offsets.start, offsets.stop, SPAN):

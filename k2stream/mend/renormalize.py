@@ -35,7 +35,7 @@ async def publish_again(settings: Settings, done: Mapping[TP, int], say: Say) ->
     partition was normalized; the normalizer itself handles the rest. After a kill, another run publishes all
     of them again.
     """
-    schema_id = await registry.register(topics.NORMALIZED, "trade", settings.kafka.registry_url)
+    schema_id = await registry.register(topics.NORMALIZED, "trade", settings.kafka.registry)
     catalog = open_catalog(settings.iceberg)
     bronze, count = Bronze(catalog, settings.clickhouse), 0
     async with Reader(settings.kafka, columnar=True) as reader, producing(settings.kafka) as producer:

@@ -2,6 +2,10 @@
 
 from collections.abc import Mapping
 
+UNREADABLE = (ValueError, RecursionError)
+"""What decoding JSON of others may raise: msgspec's errors and UnicodeDecodeError are ValueErrors, and arrays
+that are nested too deeply a RecursionError."""
+
 
 class K2Error(Exception):
     """The base of all errors of K2 stream. The message says what is wrong, where, and how to fix it.

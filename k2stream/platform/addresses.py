@@ -6,7 +6,8 @@ Commands that only find a platform take no more than this: what it is started wi
 from __future__ import annotations
 
 from k2stream.embedded.endpoints import Endpoints
-from k2stream.settings import Settings, replace
+from k2stream.embedded.guard import StackGuard
+from k2stream.settings import Settings, replace, with_secret_files
 
 ADDRESSES = "workers.json"
 """File with the addresses of the workers and of the service, shared settings and refusals."""
@@ -16,11 +17,15 @@ SERVICE_PORT = 6066
 
 
 def local_settings(settings: Settings, endpoints: Endpoints) -> Settings:
-    """The settings with the addresses of an embedded stack."""
-    return replace(
+    """The settings with the addresses of an embedded stack, and what its guard asks for."""
+    found = replace(
         settings,
         kafka_bootstrap=endpoints.bootstrap,
         registry_url=endpoints.registry_url,
         clickhouse_host=endpoints.clickhouse_host,
         clickhouse_port=endpoints.clickhouse_port,
     )
+    if not endpoints.secure:
+        return found
+    guard = StackGuard.of(endpoints.data_dir)
+    return with_secret_files(replace(found, **guard.settings), guard.secret_files)

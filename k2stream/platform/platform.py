@@ -89,6 +89,8 @@ class Platform:
         settings: Settings,
         simulation: Simulation | None,
         on_step: Callable[[str], None] = lambda text: None,
+        *,
+        secure: bool = False,
     ) -> None:
         self.settings = settings
         self.control_url = ""
@@ -111,6 +113,7 @@ class Platform:
             Path(settings.local.cache_dir),
             heap_mb=settings.local.broker_heap_mb,
             on_step=on_step,
+            secure=secure,
         )
         self._entered = AsyncExitStack()
 
@@ -129,11 +132,10 @@ class Platform:
         await self.stop()
 
     async def _start(self) -> None:
-        # All requests are plain HTTP to local processes: loading certificates would only slow the start.
-        client = httpx.AsyncClient(timeout=5, verify=False)  # noqa: S501
-        self._http = await self._entered.enter_async_context(client)
         await self._entered.enter_async_context(self.stack)
         self.settings = local_settings(self.settings, self.stack.endpoints)
+        client = httpx.AsyncClient(timeout=5, **self.settings.worker.web_connection)
+        self._http = await self._entered.enter_async_context(client)
         if self._simulation:
             await self._start_simulator(self._simulation)
         await ensure_topics(self.settings.kafka, topics.declared(self.settings.kafka), leave=True)
@@ -152,7 +154,7 @@ class Platform:
         if port not in (wanted, SERVICE_PORT):
             self._on_step(f"port {SERVICE_PORT} is in use on {HOST}: the service listens on {port}")
         self.settings = replace(self.settings, service_port=port)
-        self.service_url = f"http://{HOST}:{port}"
+        self.service_url = f"{self.settings.service.scheme}://{HOST}:{port}"
 
     async def _start_simulator(self, simulation: Simulation) -> None:
         command = [sys.executable, "-m", "k2stream", "simulate", "--json"]
@@ -187,7 +189,7 @@ class Platform:
         port = self._ports[spec.name] = before if before and is_free(before) else free_port()
         mine = replace(self.settings, exchange=spec.exchange, web_port=port)
         command = [sys.executable, "-m", "k2stream", "worker", spec.role]
-        self.urls[spec.name] = f"http://{HOST}:{port}"
+        self.urls[spec.name] = f"{self.settings.worker.web_scheme}://{HOST}:{port}"
         self._started[spec.name] = time.monotonic()
         self.workers[spec.name] = await Child.spawn(
             spec.name,

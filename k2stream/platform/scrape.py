@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from k2stream.settings import WorkerSettings
+
 Labels = tuple[tuple[str, str], ...]
 
 
@@ -53,14 +55,16 @@ class Samples:
         return next(bound for bound, count in sorted(buckets.items()) if count >= share * total)
 
 
-async def scrape(workers: Mapping[str, str], leave: tuple[str, ...] = ()) -> Samples:
+async def scrape(
+    workers: Mapping[str, str], settings: WorkerSettings, leave: tuple[str, ...] = ()
+) -> Samples:
     """Read `/metrics` of every worker; `workers` maps names to base URLs.
 
     Metrics whose names begin as one of `leave` are left out: to parse them takes time.
     """
     values: dict[str, dict[Labels, float]] = defaultdict(lambda: defaultdict(float))
     silent = []
-    for name, answer in (await _get(workers, "/metrics")).items():
+    for name, answer in (await _get(workers, settings, "/metrics")).items():
         if answer is None:
             silent.append(name)
             continue
@@ -70,9 +74,9 @@ async def scrape(workers: Mapping[str, str], leave: tuple[str, ...] = ()) -> Sam
     return Samples(values, tuple(silent))
 
 
-async def healths(workers: Mapping[str, str]) -> dict[str, str]:
+async def healths(workers: Mapping[str, str], settings: WorkerSettings) -> dict[str, str]:
     """What `/health` of every worker says: "ok" or "recovering", by the names of those that answer."""
-    answers = await _get(workers, "/health")
+    answers = await _get(workers, settings, "/health")
     return {
         name: "ok" if answer.is_success else "recovering"
         for name, answer in answers.items()
@@ -80,8 +84,10 @@ async def healths(workers: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-async def _get(workers: Mapping[str, str], path: str) -> dict[str, httpx.Response | None]:
-    async with httpx.AsyncClient(timeout=2, verify=False) as client:  # noqa: S501 - plain HTTP
+async def _get(
+    workers: Mapping[str, str], settings: WorkerSettings, path: str
+) -> dict[str, httpx.Response | None]:
+    async with httpx.AsyncClient(timeout=2, **settings.web_connection) as client:
         answers = await asyncio.gather(
             *(client.get(f"{url}{path}") for url in workers.values()), return_exceptions=True
         )

@@ -62,13 +62,15 @@ class SnapshotTaker:
 
     async def begin(self) -> None:
         """Take the first sample."""
-        self._before, self._then = await scrape(self._urls, leave=LEFT_OUT), time.monotonic()
+        worker = self._settings.worker
+        self._before, self._then = await scrape(self._urls, worker, LEFT_OUT), time.monotonic()
 
     async def take(
         self, memory: Mapping[str, int] | None = None, refused: Mapping[str, str] | None = None
     ) -> Snapshot:
         """The state now. Raises what Kafka's client raises."""
-        now, states = await asyncio.gather(scrape(self._urls, leave=LEFT_OUT), healths(self._urls))
+        worker = self._settings.worker
+        now, states = await asyncio.gather(scrape(self._urls, worker, LEFT_OUT), healths(self._urls, worker))
         clock = time.monotonic()
         lag, seconds = await self._lags.lag(), clock - self._then
         simulated = self._settings.feeds.simulated

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -19,7 +19,7 @@ from k2stream.history.timeframes import Timeframe
 from k2stream.layers.candle_rows import candle_rows
 from k2stream.layers.schema import GOLD, SILVER
 from k2stream.model.candle import Candle
-from k2stream.model.errors import ConfigError, Unavailable
+from k2stream.model.errors import UNREADABLE, ConfigError, Unavailable
 from k2stream.model.instrument import Instrument, Instruments
 from k2stream.read.columns import HEALTH
 from k2stream.read.source import RowPage
@@ -81,10 +81,11 @@ class _Listing(msgspec.Struct):
 class RestSource:
     """The worker at a base URL."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, connection: Mapping[str, Any]) -> None:
+        """`connection` has arguments of httpx's client: the key, and whose certificates are trusted."""
         self.where = url.rstrip("/")
         self.simulated: bool | None = None
-        self._client = httpx.Client(timeout=ANSWER_SECONDS)
+        self._client = httpx.Client(timeout=ANSWER_SECONDS, **connection)
         self._arrow = True
 
     def instruments(self) -> Instruments:
@@ -142,7 +143,7 @@ class RestSource:
         answer = self._checked(self._answer(path, parameters))
         try:
             return msgspec.json.decode(answer.content, type=kind)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise ConfigError(
                 f"{self.where}{path} is not a candles worker's: {error}; correct url="
             ) from None

@@ -63,12 +63,13 @@ def open_source(settings: Settings, name: SourceName, url: str | None) -> Source
     if url is not None:
         if name not in ("auto", "rest"):
             raise ConfigError(f"source={name!r} has no url: leave out one of them")
-        return RestSource(url)
+        return RestSource(url, settings.service.connection)
     running = find(settings)
     if running is not None and name in ("auto", "rest"):
-        served = running.service or running.urls.get("candles")
-        if served:
-            return RestSource(served)
+        if running.service:
+            return RestSource(running.service, running.settings.service.connection)
+        if served := running.urls.get("candles"):
+            return RestSource(served, running.settings.worker.web_connection)
     if name == "rest":
         raise ConfigError(
             f"nothing serves candles on {settings.local.data_path}: start it with `k2 up`, or give url="

@@ -16,5 +16,6 @@ async def settle(running: Running) -> None:
     async with LagReader(running.settings) as lags:
         for group in (Role.NORMALIZE.group, Role.CANDLES.group, Role.HOT.group):
             await lags.passed(group, WITHIN_SECONDS)
-    async with httpx.AsyncClient(timeout=WITHIN_SECONDS) as client:
+    worker = running.settings.worker
+    async with httpx.AsyncClient(timeout=WITHIN_SECONDS, **worker.web_connection) as client:
         (await client.post(f"{running.urls['cold']}/cold/flush")).raise_for_status()

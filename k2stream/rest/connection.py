@@ -10,6 +10,7 @@ from typing import Self, TypeVar
 import httpx
 
 from k2stream.exchanges.rest.spec import HistoryError, RestRequest, refusal
+from k2stream.rest.bounded import ACCEPTED, body_of
 
 Read = TypeVar("Read")
 
@@ -43,15 +44,19 @@ class RestConnection:
         await self._turn()
         if self._http is None:  # created on first use: loading certificates takes a while
             secure = not self.url.startswith("http:")
-            self._http = httpx.AsyncClient(base_url=self.url, timeout=TIMEOUT_SECONDS, verify=secure)
-        answer = await self._http.get(request.path, params=dict(request.query))
-        try:
-            if answer.is_error:
-                raise refusal(answer.status_code, answer.content)
-            return parse(answer.content)
-        except HistoryError as error:
-            error.retry_after = _seconds(answer.headers.get("Retry-After", ""))
-            raise
+            self._http = httpx.AsyncClient(
+                base_url=self.url, timeout=TIMEOUT_SECONDS, verify=secure, headers=ACCEPTED
+            )
+        asking = self._http.stream("GET", request.path, params=dict(request.query))
+        async with asking as answer:
+            try:
+                body = await body_of(answer)
+                if answer.is_error:
+                    raise refusal(answer.status_code, body)
+                return parse(body)
+            except HistoryError as error:
+                error.retry_after = _seconds(answer.headers.get("Retry-After", ""))
+                raise
 
     async def _turn(self) -> None:
         now = asyncio.get_running_loop().time()

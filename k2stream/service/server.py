@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -28,9 +29,14 @@ class Server:
     """An HTTP server on one address; `bind` first, so that a port in use stops the worker at its start."""
 
     def __init__(
-        self, app: ASGIApp, host: str, port: int, stopping: Callable[[], None] = lambda: None
+        self,
+        app: ASGIApp,
+        host: str,
+        port: int,
+        stopping: Callable[[], None] = lambda: None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`stopping` is called before connections are closed."""
+        """`stopping` is called before connections are closed; without `tls`, it speaks plain HTTP."""
         self._host, self._port, self._stopping = host, port, stopping
         self._socket: socket.socket | None = None
         config = uvicorn.Config(
@@ -46,6 +52,7 @@ class Server:
             server_header=False,
             timeout_graceful_shutdown=_STOP_SECONDS,
             proxy_headers=False,
+            ssl_context_factory=None if tls is None else lambda config, default: tls,
         )
         self._server = _Server(config)
 

@@ -10,10 +10,11 @@ from k2stream.settings.feeds import FeedSettings
 from k2stream.settings.kafka import KafkaSettings
 from k2stream.settings.local import LocalSettings
 from k2stream.settings.process import current, environment, listing, load
+from k2stream.settings.registry import RegistryAddress
 from k2stream.settings.sections import Settings
 from k2stream.settings.service import ServiceSettings
 from k2stream.settings.stores import ClickHouseSettings, IcebergSettings, MaintenanceSettings, SinkSettings
-from k2stream.settings.variables import make, replace, value_of
+from k2stream.settings.variables import make, replace, value_of, with_secret_files
 from k2stream.settings.worker import WorkerSettings
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "KafkaSettings",
     "LocalSettings",
     "MaintenanceSettings",
+    "RegistryAddress",
     "ServiceSettings",
     "Settings",
     "SinkSettings",
@@ -37,4 +39,5 @@ __all__ = [
     "make",
     "replace",
     "value_of",
+    "with_secret_files",
 ]

@@ -14,13 +14,24 @@ Port = Annotated[int, Meta(ge=0, le=65535)]
 TimeOfDay = Annotated[str, Meta(pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$")]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
-WsUrl = Annotated[str, Meta(pattern=r"^wss?://[^/\s]+", extra={"expected": "a ws:// or wss:// URL"})]
-HttpUrl = Annotated[
-    str, Meta(pattern=r"^(https?://[^/\s]+.*)?$", extra={"expected": "an http:// or https:// URL"})
+WsUrl = Annotated[
+    str,
+    Meta(
+        pattern=r"^wss?://[^/\s@]+(/.*)?$",
+        extra={"url": True, "expected": "a ws:// or wss:// URL without a user"},
+    ),
 ]
-"""May be empty: there is none."""
+HttpUrl = Annotated[
+    str,
+    Meta(
+        pattern=r"^(https?://[^/\s@]+(/.*)?)?$",
+        extra={"url": True, "expected": "an http:// or https:// URL without a user"},
+    ),
+]
+"""May be empty: there is none. Neither has a user: a password belongs where it is not shown."""
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+SaslMechanism = Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
 Secret = Annotated[str, Meta(extra={"secret": True})]
 """A value that is never shown, and may also be read from the file that `K2_…_FILE` names."""
@@ -37,6 +48,11 @@ def micros(seconds: float) -> int:
     return round(seconds * 1_000_000)
 
 
+def bearer(key: str) -> dict[str, str]:
+    """The headers of a request that shows a key; none without one."""
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
 def is_secret(kind: Any) -> bool:
     """Whether values of this type are secret."""
     return "secret" in _extra(kind)
@@ -45,15 +61,15 @@ def is_secret(kind: Any) -> bool:
 def expected(kind: Any) -> str:
     """What a value of this type is, in words; empty where the type's own error says it."""
     if get_origin(kind) is Literal:
-        return f"one of {', '.join(get_args(kind))}"
+        return f"one of {', '.join(filter(None, get_args(kind)))}"
     return str(_extra(kind).get("expected", ""))
 
 
 def shown(kind: Any, value: object) -> str:
-    """A value as text for display, with secret parts hidden."""
-    if not value or not is_secret(kind):
-        return str(value)
-    return _OF_URL.sub(_HIDDEN, str(value)) if "url" in _extra(kind) else _HIDDEN
+    """A value as text for display, with secret parts hidden, also those that do not belong into a URL."""
+    if "url" in _extra(kind):
+        return _OF_URL.sub(_HIDDEN, str(value))
+    return _HIDDEN if value and is_secret(kind) else str(value)
 
 
 def _extra(kind: Any) -> dict[str, Any]:

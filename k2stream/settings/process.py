@@ -9,7 +9,7 @@ from functools import cache
 import msgspec
 
 from k2stream.model.errors import ConfigError
-from k2stream.settings import secret_files
+from k2stream.settings import secret_files, security
 from k2stream.settings.kinds import expected, shown
 from k2stream.settings.sections import Settings
 from k2stream.settings.variables import PREFIX, Variable, replace, variables
@@ -19,7 +19,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from `K2_*` variables.
 
     Raises ConfigError naming the variable when a value has a wrong type or range, a setting does not exist,
-    or the file of a secret cannot be read.
+    the file of a secret cannot be read, or settings of TLS and credentials cannot be used together.
     """
     environ = os.environ if environ is None else environ
     known = {variable.environment_name: variable for variable in variables().values()}
@@ -35,6 +35,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     named = secret_files.given(environ)
     values |= {name: secret_files.read(name, path) for name, path in named.items()}
     settings = replace(Settings(), **values)
+    security.check(settings)
     return msgspec.structs.replace(settings, secret_files={name: str(path) for name, path in named.items()})
 
 

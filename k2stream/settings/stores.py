@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta, field
 
-from k2stream.settings.kinds import Port, Positive, Seconds, Secret, SecretUrl, Section, TimeOfDay
+from k2stream.settings.kinds import HttpUrl, Port, Positive, Seconds, Secret, SecretUrl, Section, TimeOfDay
 from k2stream.settings.local import LocalSettings, absolute
+from k2stream.settings.tls import Tls
 
 
 class ClickHouseSettings(Section, frozen=True, kw_only=True, rename="clickhouse_{}".format):
@@ -22,20 +23,82 @@ class ClickHouseSettings(Section, frozen=True, kw_only=True, rename="clickhouse_
     database: str = "k2"
     user: str = "default"
     password: Secret = ""
-    secure: bool = False
+    secure: bool = False  # TLS
+    tls_ca_file: str = ""  # empty: the CAs that the client brings
+    tls_cert_file: str = ""  # our own certificate, for servers that ask for one, and its key
+    tls_key_file: str = ""
+
+    @property
+    def tls(self) -> Tls:
+        """The files of TLS to the servers."""
+        return Tls(self.tls_ca_file, self.tls_cert_file, self.tls_key_file)
+
+    @property
+    def connection(self) -> dict[str, Any]:
+        """Keyword arguments of all of clickhouse-driver's clients: where, who, and how."""
+        return {
+            "host": self.host,
+            "port": self.port or None,
+            "alt_hosts": self.alt_hosts or None,
+            "user": self.user,
+            "password": self.password,
+            "secure": self.secure,
+            "ca_certs": self.tls_ca_file or None,
+            "certfile": self.tls_cert_file or None,
+            "keyfile": self.tls_key_file or None,
+        }
 
 
 class IcebergSettings(Section, frozen=True, kw_only=True, rename="iceberg_{}".format):
     """Catalog and warehouse of the cold tier."""
 
     catalog_uri: SecretUrl = ""  # empty: a SQLite file in the data folder
+    token: Secret = ""  # a bearer token for a REST catalog
+    credential: Secret = ""  # or CLIENT:SECRET, with which the catalog's OAuth server gives one
     warehouse: str = ""  # s3://… for object stores; empty: the data folder
+    s3_endpoint: HttpUrl = ""  # empty: AWS
+    s3_region: str = ""
+    s3_access_key_id: str = ""
+    s3_secret_access_key: Secret = ""
+    tls_ca_file: str = ""  # of a REST catalog and the object store; empty: the system's CAs
+    tls_cert_file: str = ""  # our own certificate, for a REST catalog that asks for one, and its key
+    tls_key_file: str = ""
     data_dir: str = field(default=LocalSettings().data_dir, name="data_dir")
 
     @property
     def data_path(self) -> Path:
         """The data folder, absolute."""
         return absolute(self.data_dir)
+
+    @property
+    def tls(self) -> Tls:
+        """The files of TLS to a REST catalog and the object store."""
+        return Tls(self.tls_ca_file, self.tls_cert_file, self.tls_key_file)
+
+    @property
+    def access(self) -> dict[str, Any]:
+        """Properties of pyiceberg's catalogs: who asks, and how; others are in its own configuration."""
+        texts = {
+            "token": self.token,
+            "credential": self.credential,
+            "s3.endpoint": self.s3_endpoint,
+            "s3.region": self.s3_region,
+            "s3.access-key-id": self.s3_access_key_id,
+            "s3.secret-access-key": self.s3_secret_access_key,
+            S3_CA_FILE: self.tls_ca_file,
+            "py-io-impl": _FILES if self.tls_ca_file else "",
+        }
+        found: dict[str, Any] = {name: text for name, text in texts.items() if text}
+        if any(self.tls):
+            client = {"cert": self.tls_cert_file, "key": self.tls_key_file}
+            files = {"cabundle": self.tls_ca_file, "client": client if self.tls_cert_file else None}
+            found["ssl"] = {name: value for name, value in files.items() if value}
+        return found
+
+
+S3_CA_FILE = "k2.s3.tls-ca-file"
+_FILES = "k2stream.iceberg.files.TrustingFiles"
+"""pyiceberg has no property for the CA of an object store."""
 
 
 class SinkSettings(Section, frozen=True, kw_only=True):

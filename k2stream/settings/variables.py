@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, get_args
@@ -90,3 +90,8 @@ def replace(settings: Settings, **values: object) -> Settings:
     }
     files = {name: path for name, path in settings.secret_files.items() if name not in values}
     return msgspec.structs.replace(settings, **sections, secret_files=files)
+
+
+def with_secret_files(settings: Settings, files: Mapping[str, str]) -> Settings:
+    """The settings, of which some secrets were read from files: children are given the files' names."""
+    return msgspec.structs.replace(settings, secret_files={**settings.secret_files, **files})

@@ -76,7 +76,7 @@ class Faults:
         self.done: Counter[FaultKind] = Counter()
         self.log: list[dict[str, Any]] = []
         self._dialect = dialect
-        self._random = Random(f"faults:{seed}:{dialect.name}")  # noqa: S311
+        self._random = Random(f"faults:{seed}:{dialect.name}")  # noqa: S311 - faults that can be repeated
         self._due: dict[FaultKind, tuple[int, Fault]] = {}
         self._delayed: list[tuple[int, Subscriber, Message]] = []
         self._swapped: dict[Subscriber, Message] = {}

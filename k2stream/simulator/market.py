@@ -66,7 +66,7 @@ class Market:
         start_us: int,
         style: Style,
     ) -> None:
-        self._random = Random(f"{seed}:{exchange}")  # noqa: S311
+        self._random = Random(f"{seed}:{exchange}")  # noqa: S311 - a market that can be repeated
         self._style = style
         self._rate = rate / _MEAN_FILLS / 1e6  # orders per µs
         self._books = [self._book(item, start_us) for item in instruments]

@@ -13,6 +13,7 @@ from k2stream import topics
 from k2stream.batch import TP
 from k2stream.kafka.follow import from_beginning
 from k2stream.model.certificate import FeedSpan
+from k2stream.model.errors import UNREADABLE
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.settings import KafkaSettings
 from k2stream.web.ledger import FeedLedger
@@ -133,7 +134,7 @@ class FeedHealth:
             event = msgspec.json.decode(value or b"", type=FeedEvent)
             self._known_since = self._known_since or (event.time if expired else 0)
             self.add(event)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             concerned = {"topic": topics.FEED_EVENTS, "partition": 0, "offset": offset}
             logger.warning(
                 "%s offset %d is not a feed event: %s", topics.FEED_EVENTS, offset, error, extra=concerned

@@ -207,7 +207,7 @@ async def published(platform: Platform) -> dict[tuple[str, str, int, int], Candl
     found = {}
     for timeframe in TIMEFRAMES:
         async for _, records in read_to_end(platform.settings.kafka, topics.ohlcv(timeframe)):
-            registry.look_up((record.value for record in records), platform.settings.kafka.registry_url)
+            registry.look_up((record.value for record in records), platform.settings.kafka.registry)
             for candle in candles.decode([record.value for record in records]):
                 name = (timeframe, f"{candle.exchange}:{candle.symbol}", candle.open_time, candle.revision)
                 assert found.setdefault(name, candle) == candle, f"two contents of revision {name}"

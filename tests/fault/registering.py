@@ -6,12 +6,15 @@ import sys
 
 from k2stream import topics
 from k2stream.avro import registry
-from k2stream.settings import KafkaSettings
+from k2stream.settings import KafkaSettings, RegistryAddress
 
 
 async def main(url):
     named = {topic.name: topic.schema for topic in topics.declared(KafkaSettings()) if topic.schema != "json"}
-    ids = await asyncio.gather(*(registry.register(topic, schema, url) for topic, schema in named.items()))
+    address = RegistryAddress(url)
+    ids = await asyncio.gather(
+        *(registry.register(topic, schema, address) for topic, schema in named.items())
+    )
     print(json.dumps(dict(zip(named, ids, strict=True))))
 
 

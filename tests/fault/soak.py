@@ -108,7 +108,7 @@ async def _settle(platform: Platform) -> None:
 
 async def _report(platform: Platform, lags: LagReader, at: float) -> None:
     waiting = sum(sum(found.values()) for found in (await lags.lag()).values())
-    samples = await scrape(platform.urls)
+    samples = await scrape(platform.urls, platform.settings.worker)
     memory = sum(platform.memory().values()) >> 20
     console.print(
         f"{at:6.0f} s  [bold]{samples.get('k2_raw_trades_total'):,.0f} raw trades since the feeds' last "

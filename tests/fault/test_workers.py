@@ -280,7 +280,7 @@ def same(before, after):
 async def rest(platform):
     """Every candle that REST serves from the tables."""
     listed = candles.listed(platform.settings.feeds)
-    found = await candles.served(platform.settings.candles, platform.urls["candles"], listed)
+    found = await candles.served(platform.settings, platform.urls["candles"], listed)
     return {
         (item["exchange"], item["symbol"], item["timeframe"], item["open_time"]): {
             name: value for name, value in item.items() if name not in candles.TEXT

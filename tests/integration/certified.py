@@ -49,7 +49,7 @@ async def pipeline(settings, told, lost=()):
 
 
 async def _part(settings, producer, partition, part, finals):
-    url = settings.kafka.registry_url
+    address = settings.kafka.registry
     keys, values, times = map(list, zip(*part, strict=True))
     topic = topics.raw("binance")
     offsets = await send(producer, topic, partition, keys, values, times)
@@ -60,7 +60,7 @@ async def _part(settings, producer, partition, part, finals):
         source,
         lambda symbol: None,
         lambda symbol: symbol.replace("USDT", "/USDT"),
-        schema_id=await registry.register(topics.NORMALIZED, "trade", url),
+        schema_id=await registry.register(topics.NORMALIZED, "trade", address),
         process_time=clock.now_us(),
     )
     await send(producer, topics.NORMALIZED, partition, done.keys, done.values)
@@ -79,7 +79,7 @@ async def _part(settings, producer, partition, part, finals):
                 out[timeframe].append((key.encode(), row))
     for timeframe, made in out.items():
         topic = topics.ohlcv(timeframe)
-        number = await registry.register(topic, "candle", url)
+        number = await registry.register(topic, "candle", address)
         values = [encode(row, number) for _, row in made]
         await send(producer, topic, partition, [key for key, _ in made], values)
     return source

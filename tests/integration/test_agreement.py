@@ -65,7 +65,7 @@ async def pass_over(settings):
 async def publish(settings, finals):
     """Publish final candles as the candles worker does."""
     ids = {
-        timeframe: await registry.register(topics.ohlcv(timeframe), "candle", settings.kafka.registry_url)
+        timeframe: await registry.register(topics.ohlcv(timeframe), "candle", settings.kafka.registry)
         for timeframe in TIMEFRAMES
     }
     async with AIOKafkaProducer(bootstrap_servers=settings.kafka.bootstrap) as producer:

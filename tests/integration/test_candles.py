@@ -54,7 +54,7 @@ class Platform:
 
     async def publish(self, batches):
         """Records of (partition, trades) to the normalized topic."""
-        schema_id = await registry.register(topics.NORMALIZED, "trade", self.settings.kafka.registry_url)
+        schema_id = await registry.register(topics.NORMALIZED, "trade", self.settings.kafka.registry)
         producer = AIOKafkaProducer(bootstrap_servers=self.settings.kafka.bootstrap)
         await producer.start()
         for partition, batch in batches:
@@ -235,7 +235,7 @@ async def platform(tmp_path_factory):
     async with Stack(tmp_path_factory.mktemp("candles"), cache, training=False) as stack:
         platform = Platform(stack.endpoints, tmp_path_factory.mktemp("workers"))
         await creation.ensure_topics(platform.settings.kafka, topics.declared(platform.settings.kafka))
-        await registry.register(topics.ohlcv("1m"), "candle", platform.settings.kafka.registry_url)
+        await registry.register(topics.ohlcv("1m"), "candle", platform.settings.kafka.registry)
         yield platform
 
 

@@ -81,7 +81,7 @@ async def settings(running_stack, simulator, tmp_path):
         **{f"{name}_rest_url": url for name, url in simulator.rest_urls.items()},
     )
     await ensure_topics(settings.kafka, topics.declared(settings.kafka))
-    await registry.register(topics.NORMALIZED, "trade", settings.kafka.registry_url)
+    await registry.register(topics.NORMALIZED, "trade", settings.kafka.registry)
     for name in topics.EXCHANGES:
         await pass_over(settings, name)
     return settings

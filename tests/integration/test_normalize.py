@@ -180,7 +180,7 @@ async def test_kills_lose_and_change_nothing(running_stack, tmp_path, kills):
         process.terminate()
         await process.wait()
 
-    schema_id = await registry.register(topics.NORMALIZED, "trade", settings.kafka.registry_url)
+    schema_id = await registry.register(topics.NORMALIZED, "trade", settings.kafka.registry)
     normalized = await read(settings, topics.NORMALIZED, settings.kafka.normalized_partitions)
     letters = [json.loads(record.value) for record in (await read(settings, topics.DLQ, 1))[0]]
     found = {}

@@ -300,7 +300,9 @@ async def test_what_expired_before_a_sink_read_it_is_reported_and_filled_by_a_re
         await drain(platform)
         log = platform._log("hot").read_text()
         assert "have expired and were never read; `k2 replay --swap` fills the tables" in log
-        expired = (await scrape({"hot": platform.urls["hot"]})).get("k2_expired_stretches_total")
+        expired = (await scrape({"hot": platform.urls["hot"]}, platform.settings.worker)).get(
+            "k2_expired_stretches_total"
+        )
         assert expired > 0
         found = await verify(reached, platform.urls["candles"])
         assert found.differences > 0

@@ -166,7 +166,7 @@ def frame(*prices):
 async def prices(settings, begins):
     """Prices of the canonical trades since."""
     found = await records(settings, topics.NORMALIZED, settings.kafka.normalized_partitions, begins)
-    registry.look_up((item.value for item in found), settings.kafka.registry_url)
+    registry.look_up((item.value for item in found), settings.kafka.registry)
     full = trades.decode([item.value for item in found])
     return decimals.to_strings(decimals.from_fixed16(full.price))
 

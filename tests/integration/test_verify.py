@@ -16,7 +16,6 @@ from k2stream import topics
 from k2stream.clickhouse.destination import connect
 from k2stream.commands.demo import drain
 from k2stream.iceberg.catalog import open_catalog
-from k2stream.kafka.client import client_options
 from k2stream.kafka.lag import LagReader
 from k2stream.platform.platform import Platform, Simulation
 from k2stream.platform.running import Running
@@ -238,7 +237,7 @@ async def in_topics(settings, offsets):
         "symbol": lambda r: {"symbol": "X"},
         "price": lambda r: {"price": r["price"] + 1},
     }
-    async with AIOKafkaProducer(**client_options(settings.kafka)) as producer:
+    async with AIOKafkaProducer(**settings.kafka.connection) as producer:
         async for partition, records in read_to_end(settings.kafka, topics.NORMALIZED):
             for record in records:
                 fields = decoded(record.value, trade)

@@ -30,7 +30,7 @@ ROWS = (
     "normalizer candles agreement simulator app",
     "faults worker monitor",
     "avro kafka standing",
-    "topics history embedded rest",
+    "topics history embedded rest peers",
     "settings instruments",
     "exchanges deadletter",
     "batch columnar",

@@ -36,6 +36,7 @@ def test_values_are_typed():
         ("K2_KRAKEN_REST_URL", "api.kraken.com", "is not an http:// or https:// URL"),
         ("K2_REGISTRY_URL", "127.0.0.1:8081", "is not an http:// or https:// URL"),
         ("K2_KAFKA_SECURITY_PROTOCOL", "TLS", "one of PLAINTEXT, SSL"),
+        ("K2_KAFKA_SASL_MECHANISM", "GSSAPI", "one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512"),
     ],
 )
 def test_a_mistake_names_the_variable_and_the_reason(name, value, reason):
@@ -141,17 +142,24 @@ def test_only_entry_points_read_the_settings_of_their_process():
 NAMES = (
     "data_dir cache_dir broker_heap_mb instruments_file "
     "kafka_bootstrap kafka_security_protocol kafka_sasl_mechanism kafka_sasl_username kafka_sasl_password "
-    "kafka_replication registry_url normalized_partitions "
+    "kafka_tls_ca_file kafka_tls_cert_file kafka_tls_key_file kafka_replication normalized_partitions "
+    "registry_url registry_username registry_password "
+    "registry_tls_ca_file registry_tls_cert_file registry_tls_key_file "
     "clickhouse_host clickhouse_port clickhouse_alt_hosts clickhouse_cluster clickhouse_reserve_bytes "
     "clickhouse_database clickhouse_user clickhouse_password clickhouse_secure "
-    "iceberg_catalog_uri iceberg_warehouse "
+    "clickhouse_tls_ca_file clickhouse_tls_cert_file clickhouse_tls_key_file "
+    "iceberg_catalog_uri iceberg_warehouse iceberg_token iceberg_credential "
+    "iceberg_s3_endpoint iceberg_s3_region iceberg_s3_access_key_id iceberg_s3_secret_access_key "
+    "iceberg_tls_ca_file iceberg_tls_cert_file iceberg_tls_key_file "
     "exchanges simulated silence_seconds reconnect_base_seconds reconnect_cap_seconds max_frame_bytes "
     "metrics_line_seconds gap_fill gap_fill_margin_seconds "
     "grace_seconds idle_seconds candle_emit_seconds candle_retention "
     "sink_flush_seconds sink_max_rows cold_commit_seconds cold_commit_rows "
     "cold_maintain_at cold_compact_rows cold_snapshot_seconds cold_orphan_seconds cold_audit_seconds "
+    "web_key web_tls_ca_file web_tls_cert_file web_tls_key_file "
     "exchange web_host web_bind web_port log_format log_level commit_seconds stall_seconds refused_seconds "
     "service_bind service_keys service_origins service_port service_rate service_workers "
+    "service_client_key service_tls_ca_file service_tls_cert_file service_tls_key_file "
     "agreement_enabled agreement_delay_seconds agreement_requests_per_minute agreement_max_pending"
 )
 OF_EACH_EXCHANGE = ("ws_url", "rest_url", "klines_url", "partitions")

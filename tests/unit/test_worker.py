@@ -11,7 +11,7 @@ SCRIPT = """
 import asyncio, sys, threading, time
 import faust
 from k2stream import worker
-from k2stream.model.errors import ConfigError
+from k2stream.model.errors import ConfigError, StateRefused
 
 worker.STOP_SECONDS = worker.FAIL_SECONDS = 1.0
 phase = sys.argv.pop(1)
@@ -28,6 +28,9 @@ class App(faust.App):
             hang()
             while True:
                 await asyncio.sleep(1)
+        if phase == "refused":
+            self.refused_seconds = 4.0
+            raise StateRefused("another topic; mend it")
         if phase == "start fails":
             hang()
             raise ConfigError("no such table; make one")
@@ -98,3 +101,11 @@ def test_a_failure_ends_it_with_the_cause_as_the_last_line(phase, cause, tmp_pat
     """A thread that hangs, or a service that half a start has left behind, kept it there for ever."""
     code, _, last = run(phase, tmp_path)
     assert (code, last) == (1, f"Error: {cause}")
+
+
+def test_a_refusal_stands_as_long_as_it_should(tmp_path):
+    """The limit for the end of a failed worker, here 1 s, ended it while it still showed its reason."""
+    began = time.monotonic()
+    code, _, last = run("refused", tmp_path)
+    assert (code, last) == (78, "Error: another topic; mend it")
+    assert time.monotonic() - began > 4

@@ -68,7 +68,7 @@ async def broker(settings: Settings) -> str:
 async def registry(settings: Settings) -> str:
     """Why the schema registry cannot be used; "" if it can."""
     try:
-        async with httpx.AsyncClient(timeout=SECONDS) as client:
+        async with httpx.AsyncClient(timeout=SECONDS, **settings.kafka.registry.connection) as client:
             url = settings.kafka.registry_url.rstrip("/")
             (await client.get(f"{url}/subjects")).raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:

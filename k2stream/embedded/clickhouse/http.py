@@ -5,6 +5,7 @@ import gzip
 import io
 import logging
 import zlib
+from collections.abc import Callable
 from urllib.parse import parse_qsl, urlsplit
 
 import lz4.frame
@@ -12,6 +13,7 @@ import zstandard
 
 from k2stream.embedded.clickhouse.engine import QueryError, ServerEngine
 from k2stream.embedded.clickhouse.http_query import HttpRequest, Response, answer, failure
+from k2stream.embedded.clickhouse.logins import Door
 from k2stream.embedded.clickhouse.reader import MAX_BLOCK, MalformedError
 
 log = logging.getLogger(__name__)
@@ -20,10 +22,12 @@ MAX_LINE = 1 << 20  # bytes; a URL may contain a whole query
 MAX_HEADERS = 100
 
 
-async def serve(stream: asyncio.StreamReader, writer: asyncio.StreamWriter, engine: ServerEngine) -> None:
+async def serve(
+    stream: asyncio.StreamReader, writer: asyncio.StreamWriter, engine: ServerEngine, door: Door | None = None
+) -> None:
     """Serve requests until the client disconnects; malformed bytes are logged and close the connection."""
     try:
-        while request := await _read_request(stream, writer):
+        while request := await _read_request(stream, writer, door):
             engine.commands += 1  # any request may be a command
             try:
                 response = await engine.call(answer, engine, request)
@@ -37,6 +41,11 @@ async def serve(stream: asyncio.StreamReader, writer: asyncio.StreamWriter, engi
                 break
     except (asyncio.IncompleteReadError, ConnectionError):
         pass  # the client disconnected
+    except QueryError as error:  # it may not ask: what it sent further is not read
+        refused = failure(error)
+        writer.write(
+            _encode(Response("403 Forbidden", refused.body, {**refused.headers, "Connection": "close"}))
+        )
     except MalformedError as error:
         log.warning("HTTP client %s: %s: connection closed", writer.get_extra_info("peername"), error)
         writer.write(_encode(Response("400 Bad Request", f"{error}\n".encode(), {"Connection": "close"})))
@@ -44,8 +53,13 @@ async def serve(stream: asyncio.StreamReader, writer: asyncio.StreamWriter, engi
         writer.close()
 
 
-async def _read_request(stream: asyncio.StreamReader, writer: asyncio.StreamWriter) -> HttpRequest | None:
-    """The next request; None at the end of the connection. Raises MalformedError."""
+async def _read_request(
+    stream: asyncio.StreamReader, writer: asyncio.StreamWriter, door: Door | None
+) -> HttpRequest | None:
+    """The next request; None at the end of the connection.
+
+    Raises MalformedError, and QueryError before the body of one that the door refuses.
+    """
     start = await _line(stream)
     if not start:
         return None
@@ -60,13 +74,16 @@ async def _read_request(stream: asyncio.StreamReader, writer: asyncio.StreamWrit
         headers[name.strip().lower()] = value.strip()
         if len(headers) > MAX_HEADERS:
             raise MalformedError(f"more than {MAX_HEADERS} headers")
+    url = urlsplit(target)
+    parameters = dict(parse_qsl(url.query, keep_blank_values=True))
+    if door:
+        door.check_http(headers, parameters)
     if headers.get("expect", "").lower() == "100-continue":
         writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     if version == "HTTP/1.0":
         headers.setdefault("connection", "close")
     body = _decode(headers.get("content-encoding", ""), await _body(stream, headers))
-    url = urlsplit(target)
-    return HttpRequest(method, url.path, dict(parse_qsl(url.query, keep_blank_values=True)), headers, body)
+    return HttpRequest(method, url.path, parameters, headers, body)
 
 
 async def _line(stream: asyncio.StreamReader) -> str:
@@ -106,17 +123,41 @@ def _decode(encoding: str, body: bytes) -> bytes:
             case "" | "identity":
                 return body
             case "gzip":
-                return gzip.decompress(body)
+                return _bounded(gzip.GzipFile(fileobj=io.BytesIO(body)).read)
             case "deflate":
-                return zlib.decompress(body)
+                return _inflated(body)
             case "lz4":
-                with lz4.frame.open(io.BytesIO(body)) as frames:
-                    return bytes(frames.read())
+                return _bounded(lz4.frame.open(io.BytesIO(body)).read)
             case "zstd":
-                return zstandard.ZstdDecompressor().stream_reader(body, read_across_frames=True).read()
+                reader = zstandard.ZstdDecompressor().stream_reader(body, read_across_frames=True)
+                return _bounded(reader.read)
     except (OSError, EOFError, RuntimeError, zlib.error, zstandard.ZstdError) as error:
         raise MalformedError(f"a body that is not {encoding}: {error}") from error
     raise MalformedError(f"content encoding {encoding!r} is not supported: gzip, deflate, lz4, zstd are")
+
+
+def _bounded(read: Callable[[int], bytes]) -> bytes:
+    """The whole content. Raises MalformedError beyond MAX_BLOCK bytes, and unpacks no more then."""
+    content = bytearray()
+    while piece := read(_PIECE):
+        content += piece
+        if len(content) > MAX_BLOCK:
+            raise MalformedError(_TOO_LARGE)
+    return bytes(content)
+
+
+def _inflated(body: bytes) -> bytes:
+    inflating = zlib.decompressobj()
+    content = inflating.decompress(body, MAX_BLOCK + 1)
+    if len(content) > MAX_BLOCK:
+        raise MalformedError(_TOO_LARGE)
+    if not inflating.eof:
+        raise EOFError("it is cut off")
+    return content
+
+
+_PIECE = 1 << 20
+_TOO_LARGE = f"a body of more than {MAX_BLOCK} bytes, unpacked"
 
 
 def _encode(response: Response) -> bytes:

@@ -13,6 +13,7 @@ from k2stream.embedded.clickhouse.engine import (
     reset_settings,
 )
 from k2stream.embedded.clickhouse.execution import execute
+from k2stream.embedded.clickhouse.logins import Door
 from k2stream.embedded.clickhouse.protocol import Packet
 from k2stream.embedded.clickhouse.reader import BytesReader, MalformedError
 from k2stream.embedded.clickhouse.statements import identifier
@@ -23,11 +24,13 @@ READ = 1 << 20
 NOT_SETTINGS = frozenset({"run_query_in_background"})  # valid for a query only, rejected by SET
 
 
-async def serve(stream: asyncio.StreamReader, writer: asyncio.StreamWriter, engine: ServerEngine) -> None:
+async def serve(
+    stream: asyncio.StreamReader, writer: asyncio.StreamWriter, engine: ServerEngine, door: Door | None = None
+) -> None:
     """Serve until the client disconnects; malformed bytes are logged and close the connection."""
     session = await engine.call(engine.session)
     try:
-        await _serve(ServerClient(BytesReader(lambda: stream.read(READ)), writer, engine, session))
+        await _serve(ServerClient(BytesReader(lambda: stream.read(READ)), writer, engine, session), door)
     except (EOFError, ConnectionError):
         pass  # the client disconnected
     except MalformedError as error:
@@ -37,12 +40,14 @@ async def serve(stream: asyncio.StreamReader, writer: asyncio.StreamWriter, engi
         await engine.call(session.close)
 
 
-async def _serve(client: ServerClient) -> None:
+async def _serve(client: ServerClient, door: Door | None) -> None:
     reader, writer = client.reader, client.writer
-    database = await protocol.read_hello(reader)
+    hello = await protocol.read_hello(reader)
     try:
-        if database:
-            await client.run(f"USE {identifier(database)}")
+        if door:
+            door.check(hello.login)
+        if hello.database:
+            await client.run(f"USE {identifier(hello.database)}")
     except QueryError as error:
         writer.write(protocol.exception(error.code, error.message))
         return

@@ -6,6 +6,7 @@ Source: ClickHouse's src/Core/Protocol.h and src/Server/TCPHandler.cpp.
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from k2stream.embedded.clickhouse.blocks import (
     BLOCK_INFO,
@@ -47,8 +48,22 @@ class NativeQuery:
     compressed: bool  # blocks in both directions
 
 
-async def read_hello(reader: BytesReader) -> str:
-    """Read the hello; returns the requested database, possibly empty. Raises MalformedError."""
+class Login(NamedTuple):
+    """A user and a password, as a client gives them."""
+
+    user: str
+    password: str
+
+
+class Hello(NamedTuple):
+    """What a client says first; the database may be empty."""
+
+    database: str
+    login: Login
+
+
+async def read_hello(reader: BytesReader) -> Hello:
+    """Read the hello. Raises MalformedError."""
     packet = await reader.varint()
     if packet != Packet.HELLO:
         raise MalformedError(
@@ -61,9 +76,7 @@ async def read_hello(reader: BytesReader) -> str:
     if revision < REVISION:
         raise MalformedError(f"client revision {revision} is older than {REVISION}")
     database = await reader.string()
-    await reader.string()  # user
-    await reader.string()  # password
-    return database
+    return Hello(database, Login(await reader.string(), await reader.string()))
 
 
 async def read_query(reader: BytesReader) -> NativeQuery:

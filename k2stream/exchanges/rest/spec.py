@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from k2stream.model.errors import Unavailable
+from k2stream.model.errors import UNREADABLE, Unavailable
 from k2stream.model.instrument import Instrument
 from k2stream.model.trade import RawTrade
 
@@ -89,6 +89,10 @@ class RestHistory:
     """Returns the request for trades after a time, oldest first, by (symbol, ns since 1970)."""
 
 
+_LONGEST = 500
+"""Characters of an answer that an error repeats."""
+
+
 def refusal(status: int, body: bytes) -> HistoryError:
     """Create the error for a response with an HTTP status of 400 or above.
 
@@ -96,8 +100,10 @@ def refusal(status: int, body: bytes) -> HistoryError:
     """
     try:
         said = msgspec.json.decode(body)
-    except ValueError:
+    except UNREADABLE:
         said = body.decode(errors="replace").strip()
+    if isinstance(said, str):
+        said = said[:_LONGEST]
     words = (said.get("msg") or said.get("message")) if isinstance(said, dict) else None
     final = status in _FINAL and words is not None
     return HistoryError(f"HTTP {status}: {words or said or 'no text'}", final=final)
@@ -107,7 +113,7 @@ def answer(decoder: msgspec.json.Decoder[Any], body: bytes, read: Callable[[Any]
     """Decode a response and apply `read`. Raises HistoryError if it does not have the documented shape."""
     try:
         return read(decoder.decode(body))
-    except (ValueError, LookupError, RecursionError) as error:
+    except (*UNREADABLE, LookupError) as error:
         start = body[:80].decode(errors="replace")
         raise HistoryError(f"not the documented answer: {error!r}; it begins {start!r}") from error
 

@@ -17,7 +17,8 @@ from k2stream import faults, topics
 from k2stream.avro import candles, registry, trades
 from k2stream.batch import TP, RecordBatch
 from k2stream.deadletter import DeadLetter
-from k2stream.kafka.client import all_there, client_options
+from k2stream.kafka.client import all_there
+from k2stream.model.errors import UNREADABLE
 from k2stream.reconcile.audit.compare import Source
 from k2stream.settings import KafkaSettings
 
@@ -111,7 +112,7 @@ class Topics:
             topics.DLQ, {tp.partition: (beginnings[tp], ends[tp]) for tp in partitions}
         ):
             for record in records:
-                with suppress(msgspec.DecodeError):  # other records are not dead letters
+                with suppress(*UNREADABLE):  # other records are not dead letters
                     letter = msgspec.json.decode(record.value or b"", type=DeadLetter)
                     found |= {(letter.partition, letter.offset)} if letter.topic == topic else set()
         return found
@@ -139,7 +140,7 @@ class Topics:
 
     def _readable(self, records: list[Any], decode: Callable[[RecordBatch], Columns]) -> Columns:
         """Decode the readable records; the others are dead letters, and have no rows."""
-        registry.look_up((record.value for record in records), self._settings.registry_url)
+        registry.look_up((record.value for record in records), self._settings.registry)
         return faults.read(RecordBatch.from_records(TP("", 0), records), decode)[1]
 
 
@@ -147,7 +148,7 @@ class Topics:
 async def reader(settings: KafkaSettings) -> AsyncIterator[Topics]:
     """A reader that is connected while the context is open."""
     consumer = AIOKafkaConsumer(
-        **client_options(settings),
+        **settings.connection,
         enable_auto_commit=False,
         max_poll_records=_AT_ONCE,
         auto_offset_reset="none",

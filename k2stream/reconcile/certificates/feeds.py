@@ -8,6 +8,7 @@ import msgspec
 
 from k2stream import topics
 from k2stream.model.certificate import Certificate, FeedSpan
+from k2stream.model.errors import UNREADABLE
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.reconcile.certificates.again import Trades
 from k2stream.reconcile.certificates.check import KnownOfCandle
@@ -29,7 +30,7 @@ async def events(settings: KafkaSettings) -> list[FeedEvent] | None:
         for record in records:
             try:
                 found.append(msgspec.json.decode(record.value or b"", type=FeedEvent))
-            except msgspec.DecodeError:
+            except UNREADABLE:
                 continue  # what is no feed event says nothing of a feed
     return found
 

@@ -22,7 +22,7 @@ class Records:
     """Decodes values of one kind, `trade` or `candle`; logical types stay numbers and bytes."""
 
     def __init__(self, settings: KafkaSettings, kind: str) -> None:
-        self._url = settings.registry_url
+        self._registry = settings.registry
         self._reader = _parsed((SCHEMAS / "avro" / f"{kind}.avsc").read_text())
         self._writers: dict[int, Any] = {}
 
@@ -47,17 +47,18 @@ class Records:
 
     def _fetched(self, number: int) -> Any:
         """The schema with an id; None when the registry has none. Raises ConfigError if it is unreachable."""
-        away = urlsplit(self._url).hostname not in _LOCAL
+        url = self._registry.url
+        away = urlsplit(url).hostname not in _LOCAL
         try:
-            with httpx.Client(timeout=10, trust_env=away) as client:
-                answer = client.get(f"{self._url}/schemas/ids/{number}")
+            with httpx.Client(timeout=10, trust_env=away, **self._registry.connection) as client:
+                answer = client.get(f"{url}/schemas/ids/{number}")
                 if answer.status_code == 404:
                     return None
                 answer.raise_for_status()
                 return _parsed(answer.json()["schema"])
         except httpx.HTTPError as error:
             raise ConfigError(
-                f"no schema registry at {self._url} ({error}); start one with `k2 up` or set K2_REGISTRY_URL"
+                f"no schema registry at {url} ({error}); start one with `k2 up` or set K2_REGISTRY_URL"
             ) from None
 
 

@@ -21,7 +21,6 @@ from k2stream.reconcile.oracle.rules import scaled
 from k2stream.reconcile.oracle.unreadable import UnreadableRecords
 from k2stream.reconcile.oracle.windows import TIMEFRAMES
 from k2stream.settings import (
-    CandleSettings,
     ClickHouseSettings,
     FeedSettings,
     IcebergSettings,
@@ -79,12 +78,12 @@ def _table(engine: OracleEngine, name: str, path: Path, numbers: str, source: st
 async def tables(settings: Settings, engine: OracleEngine, name: str, url: str, path: Path) -> None:
     """Load the candle tables as the candles worker serves them."""
     with ParquetWriter(path, _SCHEMA) as writer:
-        writer.rows(map(_spoken, await served(settings.candles, url, listed(settings.feeds))))
+        writer.rows(map(_spoken, await served(settings, url, listed(settings.feeds))))
     _table(engine, name, path, "toInt256({})")
 
 
 async def served(
-    settings: CandleSettings, url: str, instruments: Sequence[ListedInstrument]
+    settings: Settings, url: str, instruments: Sequence[ListedInstrument]
 ) -> list[dict[str, Any]]:
     """Every candle of the tables over REST, with the names of its symbol and timeframe."""
     gate = asyncio.Semaphore(_AT_ONCE)
@@ -93,14 +92,15 @@ async def served(
     async def read(client: httpx.AsyncClient, item: ListedInstrument, timeframe: str) -> None:
         where = f"{url}/ohlcv/{item.exchange}/{item.canonical.replace('/', '-')}/{timeframe}"
         # Set an end: without one, the answer leaves out windows that only have trades dated ahead.
-        asked = {"limit": str(settings.retention), "end": str(END_MS), "source": "tables"}
+        asked = {"limit": str(settings.candles.retention), "end": str(END_MS), "source": "tables"}
         async with gate:
             answer = await client.get(where, params=asked)
         answer.raise_for_status()
         named = dict(zip(TEXT, (*item, timeframe), strict=True))
         found.extend({**candle, **named} for candle in answer.json()["candles"])
 
-    async with httpx.AsyncClient(timeout=30, trust_env=False) as client, asyncio.TaskGroup() as group:
+    client = httpx.AsyncClient(timeout=30, trust_env=False, **settings.worker.web_connection)
+    async with client, asyncio.TaskGroup() as group:
         for item in instruments:
             for timeframe in TIMEFRAMES:
                 group.create_task(read(client, item, timeframe))

@@ -24,12 +24,7 @@ def connect(settings: ClickHouseSettings) -> Any:
     """A client for the configured server. It connects at its first query."""
     logging.getLogger("clickhouse_driver").setLevel(logging.ERROR)  # its log entries are raised as errors too
     return Client(
-        host=settings.host,
-        port=settings.port or None,
-        user=settings.user,
-        password=settings.password,
-        secure=settings.secure,
-        alt_hosts=settings.alt_hosts or None,
+        **settings.connection,
         settings={"max_execution_time": 600, "max_block_size": _AT_ONCE},
     )
 

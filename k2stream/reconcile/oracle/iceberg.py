@@ -29,6 +29,7 @@ def load(settings: IcebergSettings, name: str) -> Any:
         "type": kind,
         "uri": uri or f"sqlite:///{folder}/catalog.db",
         "warehouse": settings.warehouse or f"file://{folder}/warehouse",
+        **settings.access,
     }
     try:
         return load_catalog("k2", **options).load_table(f"cold.{name}")

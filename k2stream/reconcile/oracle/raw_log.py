@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
@@ -30,19 +29,11 @@ Bounds = dict[int, RetainedOffsets]
 
 @asynccontextmanager
 async def _connected(settings: KafkaSettings) -> AsyncIterator[AIOKafkaConsumer]:
-    options: dict[str, Any] = {"security_protocol": settings.security_protocol}
-    if settings.security_protocol.endswith("SSL"):
-        options["ssl_context"] = ssl.create_default_context()
-    if settings.sasl_mechanism:
-        options["sasl_mechanism"] = settings.sasl_mechanism
-        options["sasl_plain_username"] = settings.sasl_username
-        options["sasl_plain_password"] = settings.sasl_password
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap,
         auto_offset_reset="none",
         enable_auto_commit=False,
         max_poll_records=_AT_ONCE,
-        **options,
+        **settings.connection,
     )
     try:
         await consumer.start()

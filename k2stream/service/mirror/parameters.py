@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 import msgspec
 
 from k2stream.history.timeframes import Timeframe, UnknownTimeframe, timeframe
+from k2stream.model.errors import UNREADABLE
 from k2stream.model.instrument import Instrument, Instruments
 from k2stream.service.mirror.errors import MirrorError, illegal, invalid, mandatory, unsupported
 
@@ -90,7 +91,7 @@ class Parameters:
             return None if one is None else [found(listed, exchange, one)]
         try:
             names = msgspec.json.decode(several, type=list[str])
-        except msgspec.DecodeError:
+        except UNREADABLE:
             raise illegal("symbols", _NAMES) from None
         if not names:
             raise invalid("symbols")

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from k2stream.model.errors import BadData
+from k2stream.model.errors import UNREADABLE, BadData
 from k2stream.service.mirror.errors import MirrorError
 from k2stream.service.mirror.names import StreamName
 
@@ -58,7 +58,7 @@ class Session:
     def _do(self, text: str | bytes) -> tuple[Any, Any]:
         try:
             request = msgspec.json.decode(text)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise _Bad(3, f"Invalid JSON: {error}") from None
         if not isinstance(request, dict) or "method" not in request:
             raise _Bad(2, f"{_INVALID}missing field `method`")

@@ -16,6 +16,7 @@ from k2stream.batch import RecordBatch
 from k2stream.logs import place as at
 from k2stream.model import decimals
 from k2stream.model.candle import Candle
+from k2stream.model.errors import UNREADABLE
 from k2stream.model.events import FeedEvent
 from k2stream.model.instrument import Instruments
 from k2stream.model.trade import BACKFILLED
@@ -204,7 +205,7 @@ class HealthChannel:
         ):
             try:
                 event = msgspec.json.decode(value or b"", type=FeedEvent)
-            except msgspec.DecodeError as error:
+            except UNREADABLE as error:
                 concerned = at(batch.tp, offset)
                 logger.warning(
                     "%s offset %d is not a feed event: %s", self.topic, offset, error, extra=concerned

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from k2stream.model.errors import UNREADABLE
 from k2stream.service.stream import messages
 from k2stream.service.stream.messages import Id, ListAll, StreamRequest, Unsubscribe
 from k2stream.service.stream.outlets import Gone, Outlet
@@ -45,7 +46,7 @@ class StreamClient:
             request = messages.request(text)
         except msgspec.ValidationError as error:
             self.refuse(None, RequestError(400, f"{error}; see docs/stream.md for the messages"))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             problem = RequestError(400, f"a message must be a JSON object: {error}")
             self.outlet.end(self._error(None, problem), INVALID, "a message must be a JSON object")
         else:

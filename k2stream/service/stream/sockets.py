@@ -1,7 +1,8 @@
-"""The server's connections, which hand themselves to the application."""
+"""The server's connections, which hand themselves to the application, and end if nobody reads."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -13,7 +14,50 @@ EXTENSION = "k2.socket"
 """The name of the connection among the extensions of an ASGI scope."""
 
 
-class StreamHttp(HttpToolsProtocol):
+TAKES_SECONDS = 30.0
+"""How long a client may take nothing of what waits for it, before its connection is ended."""
+
+
+class Impatient(asyncio.Protocol):
+    """Ends the connection of a client that does not read: what waits for it would stay for good."""
+
+    loop: asyncio.AbstractEventLoop
+    transport: Any
+    _waiting = 0
+    _looking: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        """The transport is full."""
+        super().pause_writing()
+        self._look_again()
+
+    def resume_writing(self) -> None:
+        """The transport has room."""
+        super().resume_writing()
+        self._look_no_more()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone."""
+        self._look_no_more()
+        super().connection_lost(exc)
+
+    def _look(self) -> None:
+        if self.transport.get_write_buffer_size() >= self._waiting:
+            self.transport.abort()
+        else:
+            self._look_again()
+
+    def _look_again(self) -> None:
+        self._waiting = self.transport.get_write_buffer_size()
+        self._looking = self.loop.call_later(TAKES_SECONDS, self._look)
+
+    def _look_no_more(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
+
+
+class StreamHttp(Impatient, HttpToolsProtocol):
     """Uvicorn's HTTP/1.1, which lets the application end a connection that does not take its answer."""
 
     def on_message_begin(self) -> None:
@@ -23,7 +67,7 @@ class StreamHttp(HttpToolsProtocol):
         scope["extensions"] = {EXTENSION: self}
 
 
-class StreamSocket(WebSocketsSansIOProtocol):
+class StreamSocket(Impatient, WebSocketsSansIOProtocol):
     """Uvicorn's WebSocket, which hands itself to the application and says when its transport is full."""
 
     outlet: Outlet | None = None

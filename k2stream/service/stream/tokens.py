@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from k2stream.model.errors import BadData
+from k2stream.model.errors import UNREADABLE, BadData
 from k2stream.service.stream.entries import Place
 
 _PLACES = re.compile(r"\d{1,9}-\d{1,18}-\d{1,15}(_\d{1,9}-\d{1,18}-\d{1,15})*")
@@ -78,7 +78,7 @@ def parse(text: str, check: int) -> Token:
             raise ValueError
         raw = urlsafe_b64decode(second.encode("ascii") + b"=" * (-len(second) % 4))
         progress = msgspec.json.decode(raw, type=Progress)
-    except (ValueError, UnicodeEncodeError):
+    except UNREADABLE:
         raise BadToken("since is a damaged resume token: send a token as it was received") from None
     if progress.check != check:
         raise BadToken("since is the resume token of another channel, symbol, timeframe or time zone")

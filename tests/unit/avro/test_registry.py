@@ -11,6 +11,7 @@ import pytest
 
 from k2stream.avro import registry, wire
 from k2stream.model.errors import ConfigError
+from k2stream.settings import RegistryAddress
 
 
 class Server(ThreadingHTTPServer):
@@ -65,7 +66,7 @@ def serving(port=0, failures=(), refuse=False):
 
 
 def url(port):
-    return f"http://127.0.0.1:{port}"
+    return RegistryAddress(f"http://127.0.0.1:{port}")
 
 
 @pytest.fixture(autouse=True)

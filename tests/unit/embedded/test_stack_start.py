@@ -54,7 +54,7 @@ async def test_a_part_that_does_not_start_stops_the_others_and_frees_the_folder(
         return [], tmp_path
 
     monkeypatch.setattr(Stack, "_fetch", nothing)
-    monkeypatch.setattr(Stack, "_plan", lambda self, jars, home: (Sleeper(), Broken(), Broken()))
+    monkeypatch.setattr(Stack, "_plan", lambda self, jars, home, guard: (Sleeper(), Broken(), Broken()))
     folder = tmp_path / "data"
     with pytest.raises(StackError, match="broken did not start"):
         async with Stack(folder, tmp_path):

@@ -14,7 +14,7 @@ from k2stream.model.errors import ConfigError
 from k2stream.reconcile.oracle import avro, candles, raw_log
 from k2stream.reconcile.oracle.raw_log import RetainedOffsets
 from k2stream.resources import SCHEMAS
-from k2stream.settings import CandleSettings, KafkaSettings
+from k2stream.settings import KafkaSettings, Settings
 from tests.unit.web.test_render import candle
 
 ID = 1003
@@ -98,8 +98,6 @@ async def test_windows_of_trades_dated_ahead_are_read_from_the_tables(monkeypatc
 
     client = partial(httpx.AsyncClient, transport=httpx.MockTransport(answer))
     monkeypatch.setattr(httpx, "AsyncClient", client)
-    await candles.served(
-        CandleSettings(), "http://k2", [candles.ListedInstrument("kraken", "XBT/USD", "BTC/USD")]
-    )
+    await candles.served(Settings(), "http://k2", [candles.ListedInstrument("kraken", "XBT/USD", "BTC/USD")])
     assert len(asked) == 6
     assert all(int(parameters["end"]) > 4_102_444_800_000 for parameters in asked)
