@@ -19,6 +19,7 @@ from k2stream.commands.diagnosis.checks import Diagnosis
 from k2stream.commands.exit_codes import FAILED
 from k2stream.commands.output import Printer, printed
 from k2stream.embedded.ports import is_free
+from k2stream.embedded.room import free_bytes
 from k2stream.platform.addresses import SERVICE_PORT
 from k2stream.platform.running import Running, find
 from k2stream.settings import Settings, current
@@ -63,7 +64,7 @@ async def examine(settings: Settings, running: Running | None) -> list[Diagnosis
     clickhouse_at = f"{settings.clickhouse.host}:{settings.clickhouse.port}"
     return [
         checks.python(tuple(sys.version_info[:3])),
-        checks.disk(str(folder), probes.free_bytes(folder)),
+        checks.disk(str(folder), free_bytes(folder)),
         checks.memory(probes.available_memory()),
         checks.port(port, free=is_free(port), wanted=bool(current().service.port), served=served),
         *(checks.exchange(name, error, needed=live) for name, (error, _) in answers.items()),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -19,13 +18,6 @@ from k2stream.settings import Settings
 
 SECONDS = 5.0
 _MEMORY = Path("/proc/meminfo")
-
-
-def free_bytes(folder: Path) -> int:
-    """Free bytes on the disk of a folder that may not exist yet."""
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
 
 
 def available_memory() -> int | None:
