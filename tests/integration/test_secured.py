@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from k2stream import settings, topics
 from k2stream.avro import registry
@@ -28,7 +29,7 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("guarded") / "data"
 
 
-@pytest.fixture(scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def guarded(folder):
     """The settings of a client."""
     async with Stack(folder, Path(settings.load().local.cache_dir), training=False, secure=True) as stack:
@@ -60,7 +61,9 @@ async def test_nobody_else_reaches_the_broker(guarded, changed):
     assert "loud" not in str(refused.value)
 
 
-async def test_the_registry_and_clickhouse_are_reached_over_tls(guarded):
+async def test_the_registry_and_clickhouse_are_reached_over_tls(guarded, monkeypatch):
+    for known in ("_writers", "_layouts", "_registered"):  # another registry has other ids
+        monkeypatch.setattr(registry, known, {})
     assert await registry.register(topics.NORMALIZED, "trade", guarded.kafka.registry) > 0
     assert connect(guarded.clickhouse).execute("SELECT 1") == [(1,)]
     http = guarded.kafka.registry_url.replace("https://", "http://")

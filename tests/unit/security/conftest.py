@@ -2,7 +2,15 @@
 
 import pytest
 
+from k2stream.avro import registry
 from tests.tls import issued
+
+
+@pytest.fixture(autouse=True)
+def no_ids_of_other_registries(monkeypatch):
+    """What these tests register is forgotten."""
+    for known in ("_writers", "_layouts", "_registered"):
+        monkeypatch.setattr(registry, known, {})
 
 
 @pytest.fixture(scope="session")
