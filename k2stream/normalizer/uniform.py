@@ -51,12 +51,9 @@ def normalize(
     price, quantity = scan.decimals(layout.price), scan.decimals(layout.quantity)
     _check_numbers(price, quantity)
     timestamp, receive_time = layout.micros(scan.integers(layout.time)), scan.integers("k2_recv")
-    if (timestamp > receive_time + AHEAD_US).any():
-        raise NotColumnar("a trade ahead of its time")
-    if timestamp.min() < EARLIEST_US:
-        raise NotColumnar("a trade before its time")
+    _check_times(timestamp, receive_time)
     taker_buy = scan.boolean(layout.buyer_is_maker) ^ True
-    canonicals = [canonical(symbol) for symbol in symbols]
+    canonicals = list(map(canonical, symbols))
     trades = uniform_trades.UniformTrades(
         exchange=exchange.name,
         symbols=symbols,
@@ -95,6 +92,14 @@ def normalize(
         },
         replayed=0,
     )
+
+
+def _check_times(timestamp: Ints, receive_time: Ints) -> None:
+    """Raise NotColumnar for a trade time (µs) that is too far from its receipt, or before there were any."""
+    if (timestamp > receive_time + AHEAD_US).any():
+        raise NotColumnar("a trade ahead of its time")
+    if timestamp.min() < EARLIEST_US:
+        raise NotColumnar("a trade before its time")
 
 
 def _check_shape(exchange: Exchange, layout: Layout, scan: Scan, batch: RecordBatch) -> None:

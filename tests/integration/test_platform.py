@@ -25,7 +25,6 @@ from k2stream.iceberg import tables
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.iceberg.commit import committed
 from k2stream.model import clock
-from k2stream.model.candle import TIMEFRAMES
 from tests import spot_clients
 from tests.integration import documented
 from tests.integration.asking import PARTITIONS, has_rows, k2, maintain, service, urls
@@ -36,31 +35,7 @@ from tests.made_up_requests import CHECKS, described
 pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
-DEMO_SECONDS, DEMO_RATE = 8, 300
 BRONZE, SILVER, GOLD = "cold.bronze_trades_kraken", "cold.silver_trades", "cold.gold_ohlcv_1m"
-
-
-def test_demo_finds_no_difference_in_any_layer(tmp_path):
-    outcome_file = tmp_path / "outcome.json"
-    result = k2("demo", "--seconds", DEMO_SECONDS, "--rate", DEMO_RATE, "--json", outcome_file, timeout=240)
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert "SIMULATED" in result.stdout
-    outcome = json.loads(outcome_file.read_text())
-    assert outcome["ok"]
-    assert outcome["differences"] == 0
-    listed = instruments.load(settings.Settings().feeds.instruments_file)
-    assert outcome["candles"] >= len(listed) * len(TIMEFRAMES)
-    for layer in ("candle tables", "ClickHouse gold", "Iceberg gold"):
-        compared = next(item["compared"] for item in outcome["layers"] if item["layer"] == layer)
-        assert compared == outcome["candles"], layer
-    trades = 0
-    for counts in outcome["exchanges"].values():
-        assert counts["raw"] == counts["bronze"] == counts["cold bronze"] > 0
-        assert counts["normalized"] == counts["silver"] == counts["cold silver"]
-        assert counts["raw"] == counts["normalized"] + counts["duplicates"]
-        trades += counts["raw"]
-    assert trades > 0.8 * DEMO_SECONDS * DEMO_RATE
-    assert set(outcome["latency_ms"]) == {"normalized", "candle", "silver", "gold"}
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +194,7 @@ def test_a_backfill_brings_what_was_before_the_feed(platform):
     assert refused.returncode == 2 and "must be ms since 1970 or ISO 8601" in refused.stderr.splitlines()[-1]
 
 
-@pytest.mark.fault  # half a minute; `k2 demo` above and test_new_exchange.py verify, too
+@pytest.mark.fault  # half a minute; test_platform_demo.py and test_new_exchange.py verify, too
 def test_verify_agrees_while_it_runs(platform):
     folder, _ = platform
     result = k2("verify", env={**PARTITIONS, "K2_DATA_DIR": folder}, timeout=180)

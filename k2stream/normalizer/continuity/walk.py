@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.model.trade import TradeColumns
 from k2stream.normalizer.continuity import content, recent
+from k2stream.normalizer.continuity.expected import expected
 from k2stream.normalizer.continuity.groups import Group, Rows
 from k2stream.normalizer.continuity.recent import Recent
 from k2stream.normalizer.continuity.state import Ids
@@ -68,7 +69,7 @@ class Walk:
     def _stretch(self, start: int) -> tuple[int, bool]:
         """Walk as long as the highest ids are the expected ones; the index reached, and if an epoch ended."""
         group, ids = self._group, self._ids
-        unusual, high, last = self._expected(start)
+        unusual, high, last = expected(group, ids, start)
         for at in unusual:
             self._pass(at)
             if not group.usable[at]:
@@ -80,22 +81,6 @@ class Walk:
             if ids.high != high[at - start] or (group.aggregated and ids.last != last[at - start]):
                 return at + 1, False
         return len(group.rows), False
-
-    def _expected(self, start: int) -> tuple[list[int], Rows, Rows]:
-        """Which trades do not have the next id in sequence, and so need a closer look.
-
-        With them, the highest ids after each trade from `start` on if all were accepted: a late trade of an
-        ended epoch, or one that is dropped, may have a higher id.
-        """
-        group, ids = self._group, self._ids
-        high = last = np.maximum.accumulate(np.append(ids.high, group.number[start:]))
-        usual: NDArray[np.bool_] = group.usable[start:] & (group.number[start:] == high[:-1] + 1)
-        if group.aggregated:
-            last = np.maximum.accumulate(np.append(ids.last, group.last[start:]))
-            usual &= group.first[start:] == last[:-1] + 1
-        if ids.past:
-            usual &= group.time[start:] > ids.past[-1].time
-        return (np.flatnonzero(~usual) + start).tolist(), high[1:], last[1:]
 
     def _pass(self, at: int) -> None:
         """Advance the state over the in-sequence trades before index `at`."""
