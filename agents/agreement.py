@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from k2stream import exchanges
 from k2stream.agreement.worker import AgreementMonitor
-from k2stream.app import create_app, is_ready
+from k2stream.app import create_app
+from k2stream.batch import is_ready
 from k2stream.exchanges.spec import Exchange
 from k2stream.settings import current
 from k2stream.tables import agreement

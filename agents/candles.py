@@ -10,9 +10,9 @@ from typing import Any
 from faust.types import TP
 
 from k2stream import instruments, topics
-from k2stream.app import create_app, is_ready
+from k2stream.app import create_app
 from k2stream.avro import registry
-from k2stream.batch import BatchSchema
+from k2stream.batch import BatchSchema, is_ready
 from k2stream.candles.partition import CandlePartition
 from k2stream.candles.publisher import CandlePublisher
 from k2stream.candles.worker import CandleWorker

@@ -18,7 +18,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from k2stream import metrics, peers, proxies, topics
 from k2stream.avro import registry
-from k2stream.batch import BatchApp, batch_app_options, watch_stalls
+from k2stream.batch import BatchApp, batch_app_options, is_ready, watch_stalls
 from k2stream.kafka.creation import ensure_topics
 from k2stream.logs.setup import configuration
 from k2stream.model.roles import Role
@@ -183,10 +183,3 @@ def _add_pages(app: BatchApp, role: str) -> None:
 
     app.page("/health", name="health")(health)
     app.page("/metrics", name="metrics")(metrics)
-
-
-def is_ready(app: BatchApp) -> bool:
-    """Whether the worker has its partitions assigned and its tables recovered."""
-    if not app.started or app.rebalancing:
-        return False
-    return not len(app.tables) or app.tables.recovery.completed.is_set()

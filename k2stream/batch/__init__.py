@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from k2stream.batch._producer import Producer
     from k2stream.batch._restore import Reach, restore
     from k2stream.batch._returning import committed, go_back
+    from k2stream.batch._routing import ask, forward, is_ready, owner
     from k2stream.batch._schema import BatchSchema
     from k2stream.batch._stall import watch_stalls
     from k2stream.batch._table import BatchTable
@@ -39,11 +40,15 @@ _WHERE = {
     "Producer": "_producer",
     "Reach": "_restore",
     "RecordTooLarge": "_building",
+    "ask": "_routing",
     "batch_app_options": "_options",
     "committed": "_returning",
     "deliver_columns": "_fetch",
+    "forward": "_routing",
     "go_back": "_returning",
+    "is_ready": "_routing",
     "look_at": "_witness",
+    "owner": "_routing",
     "restore": "_restore",
     "watch_stalls": "_stall",
     "window_key": "_windows",
@@ -62,11 +67,15 @@ __all__ = [
     "Reach",
     "RecordBatch",
     "RecordTooLarge",
+    "ask",
     "batch_app_options",
     "committed",
     "deliver_columns",
+    "forward",
     "go_back",
+    "is_ready",
     "look_at",
+    "owner",
     "proof",
     "restore",
     "watch_stalls",

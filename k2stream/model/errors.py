@@ -53,6 +53,15 @@ class Unreadable(BadData, ValueError):
         self.causes = causes
 
 
+class RequestError(K2Error):
+    """A refused request, with the HTTP status and a body that says what would be accepted."""
+
+    def __init__(self, status: int, message: str, **known: object) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = {"error": message, **known}
+
+
 class UnknownSchema(BadData, LookupError):
     """The registry answered, and has no schema with that id."""
 

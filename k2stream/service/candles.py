@@ -39,8 +39,16 @@ from k2stream.service.parameters import (
 )
 from k2stream.service.sources import Sources
 from k2stream.web.health import Healthy
-from k2stream.web.query import DEFAULT_LIMIT, LARGEST_LIMIT, Query, RequestError, bounds, find, timeframe_of
-from k2stream.web.routing import MISSING
+from k2stream.web.query import (
+    DEFAULT_LIMIT,
+    LARGEST_LIMIT,
+    MISSING,
+    Query,
+    RequestError,
+    bounds,
+    find,
+    timeframe_of,
+)
 
 NEXT, SIMULATED = "X-K2-Next", "X-K2-Simulated"
 

@@ -12,8 +12,7 @@ from k2stream.service.formats import JSON
 from k2stream.service.parameters import Exchange, From, Symbol, TimeframeName
 from k2stream.service.sources import Sources
 from k2stream.web import render
-from k2stream.web.query import LARGEST_LIMIT, RequestError, find, parse, timeframe_of
-from k2stream.web.routing import MISSING
+from k2stream.web.query import LARGEST_LIMIT, MISSING, RequestError, find, parse, timeframe_of
 
 
 @get("/ohlcv/{exchange:str}/{symbol:str}/{timeframe:str}", include_in_schema=False)

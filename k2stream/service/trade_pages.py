@@ -22,8 +22,7 @@ from k2stream.service.items import MissingItem
 from k2stream.service.parameters import Bound, Cursor, Exchange, From, Limit, Order, Symbol
 from k2stream.service.sources import Sources
 from k2stream.service.trade_history import TradeAnswer
-from k2stream.web.query import DEFAULT_LIMIT, RequestError, bounds, find
-from k2stream.web.routing import MISSING
+from k2stream.web.query import DEFAULT_LIMIT, MISSING, RequestError, bounds, find
 
 TradeId = Annotated[
     int | None,

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import aiohttp
-
 from k2stream import topics
-from k2stream.app import is_ready
-from k2stream.batch import BatchApp
+from k2stream.batch import BatchApp, is_ready, owner
 from k2stream.candles.partition import CandlePartition
 from k2stream.history.reader import CandleAnswer
 from k2stream.history.timeframes import Timeframe
@@ -19,7 +16,6 @@ from k2stream.tables.ohlcv import CandleTables
 from k2stream.web import remote
 from k2stream.web.candles import CandleReader
 from k2stream.web.query import Query, RequestError
-from k2stream.web.routing import owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +39,4 @@ class CandleLookup:
         if (partition := self.partitions.get(number)) is not None:
             return await self.reader.read(partition, instrument, of, query)
         url = owner(self.app, self.tables.windows[of.base], number)
-        try:
-            return await remote.read(self.app.http_client, url, instrument, of, query)
-        except (TimeoutError, aiohttp.ClientError) as error:
-            raise RequestError(
-                502, f"the worker at {url} does not answer: {type(error).__name__}, ask again"
-            ) from None
+        return await remote.read(self.app, url, instrument, of, query)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from k2stream import topics
-from k2stream.app import App, is_ready
+from k2stream.app import App
+from k2stream.batch import forward, is_ready, owner
 from k2stream.candles.partition import CandlePartition
 from k2stream.history.derive import largest_limit
 from k2stream.model.instrument import Instruments
@@ -15,8 +16,7 @@ from k2stream.tables.ohlcv import CandleTables
 from k2stream.web import render
 from k2stream.web.candles import CandleReader
 from k2stream.web.health import FeedHealth
-from k2stream.web.query import LARGEST_LIMIT, RequestError, find, parse, timeframe_of
-from k2stream.web.routing import MISSING, forward, owner
+from k2stream.web.query import LARGEST_LIMIT, MISSING, RequestError, find, parse, timeframe_of
 
 _JSON = "application/json"
 
@@ -51,8 +51,8 @@ def add_pages(
             number = topics.partition_of(instrument.symbol, settings.kafka.raw_partitions(exchange))
             if number not in partitions:
                 url = owner(app, tables.windows[asked.base], number)
-                status, data, missing = await forward(app, request, url)
-                return answer(view, data, status, missing)
+                there = await forward(app, request, url)
+                return answer(view, there.body, there.status, there.headers.get(MISSING, ""))
             found, tiers, _ = await reader.read(partitions[number], instrument, asked, query)
             missing = ", ".join(item.tier for item in tiers)
             if query.format == "ccxt":

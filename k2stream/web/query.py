@@ -11,7 +11,7 @@ from k2stream.history.tiers import CandleSpan
 from k2stream.history.timeframes import Timeframe, UnknownTimeframe, timeframe
 from k2stream.model import clock
 from k2stream.model.candle import TIMEFRAMES
-from k2stream.model.errors import K2Error
+from k2stream.model.errors import RequestError as RequestError
 from k2stream.model.instrument import Instrument, Instruments
 from k2stream.topics import EXCHANGES
 
@@ -23,14 +23,8 @@ FILLS = ("none", "prev")
 SOURCES = ("all", "tables")
 _PARAMETERS = ("limit", "start", "end", "fill", "format", "source", "tz")
 
-
-class RequestError(K2Error):
-    """A refused request, with the HTTP status and a body that says what would be accepted."""
-
-    def __init__(self, status: int, message: str, **known: object) -> None:
-        super().__init__(message)
-        self.status = status
-        self.body = {"error": message, **known}
+MISSING = "X-K2-Missing"
+"""Response header with the tiers that could not be read, also for formats whose body cannot list them."""
 
 
 @dataclass(frozen=True, slots=True)
