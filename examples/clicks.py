@@ -8,6 +8,7 @@ app = BatchApp("clicks", **batch_app_options("localhost:9092"))
 clicks = app.topic("clicks", schema=BatchSchema())
 totals = BatchTable(app, name="totals", partitions=4)  # as many as the topic has
 app.tables.add(totals)
+app.web.tables()  # any worker answers at /tables/totals/KEY
 
 
 @app.agent(clicks)

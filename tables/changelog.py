@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from k2stream.batch import BatchTable, Reach, restore
+from k2stream.batch import BatchTable, Reach, restore, uncertainties
 from k2stream.kafka.reader import Reader
-from k2stream.model import clock
 from k2stream.model.errors import ConfigError
 from k2stream.settings import KafkaSettings
 from k2stream.tables.catalog import Readable, Row
@@ -41,7 +40,13 @@ async def read(settings: KafkaSettings, readable: Readable, key: str | None, at:
         if key is None or readable.name_of(found_key) == key
     ]
     rows = [readable.row(found_key, value) for found_key, value in sorted(found, key=lambda item: item[0])]
-    return Contents(rows, entries, [] if at is None else _notes(readable, list(reach.values()), key, at))
+    loads_key = table.key_codec()[1]
+
+    def name_of(raw: bytes) -> str | None:
+        name = readable.name_of(loads_key(raw))
+        return name if key is None or name == key else None
+
+    return Contents(rows, entries, uncertainties(reach.values(), name_of) if reach else [])
 
 
 async def load(reader: Reader, table: BatchTable, reach: Mapping[int, Reach] = MappingProxyType({})) -> int:
@@ -56,25 +61,3 @@ async def load(reader: Reader, table: BatchTable, reach: Mapping[int, Reach] = M
     except ValueError as error:
         raise ConfigError(f"table {table.name}: {error}") from None
     return entries
-
-
-def _notes(readable: Readable, reach: list[Reach], key: str | None, at: int) -> list[str]:
-    """Notes on how complete the contents as of a past time are."""
-    earliest = min((part.earliest for part in reach if part.earliest is not None), default=None)
-    if earliest is None:
-        return ["the changelog is empty"]
-    then, removed, notes = clock.format_utc(at), sum(part.removed for part in reach), []
-    if at < earliest:
-        why = "compaction has removed what was there" if removed else "the table was empty"
-        notes.append(
-            f"the changelog's earliest entry is of {clock.format_utc(earliest)}, after {then}: {why}"
-        )
-    loads_key = readable.table.key_codec()[1]
-    names = {readable.name_of(loads_key(raw)) for part in reach for raw in part.doubtful}
-    doubtful = sorted(name for name in names if key is None or name == key)
-    if doubtful:
-        listed = ", ".join(doubtful[:10]) + (", …" if len(doubtful) > 10 else "")
-        notes.append(f"changed after {then}, and compaction may have removed what they held then: {listed}")
-    elif removed:
-        notes.append("compaction has removed entries: the rows are right, a key deleted since may be missing")
-    return notes

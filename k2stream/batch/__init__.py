@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from k2stream.batch._guard import SETTLE_SECONDS
     from k2stream.batch._options import batch_app_options
     from k2stream.batch._producer import Producer
-    from k2stream.batch._restore import Reach, restore
+    from k2stream.batch._restore import Reach, restore, uncertainties
     from k2stream.batch._returning import committed, go_back
     from k2stream.batch._routing import ask, forward, is_ready, owner
     from k2stream.batch._schema import BatchSchema
@@ -50,6 +50,7 @@ _WHERE = {
     "look_at": "_witness",
     "owner": "_routing",
     "restore": "_restore",
+    "uncertainties": "_restore",
     "watch_stalls": "_stall",
     "window_key": "_windows",
     "window_of": "_windows",
@@ -78,6 +79,7 @@ __all__ = [
     "owner",
     "proof",
     "restore",
+    "uncertainties",
     "watch_stalls",
     "window_key",
     "window_of",

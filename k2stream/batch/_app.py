@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import faust
 from faust.exceptions import ImproperlyConfigured
+from faust.web import drivers
+from faust.web.base import Web
 
 from k2stream.batch._consumer import Consumer
 from k2stream.batch._fetch import NO_GATHER
 from k2stream.batch._producer import Producer
+from k2stream.batch._web import BatchWeb
 
 if TYPE_CHECKING:
     from faust.tables.manager import TableManager
@@ -35,6 +38,7 @@ class BatchApp(faust.App):
         consumer: Consumer
         tables: TableManager
         topics: Conductor
+        web: BatchWeb
 
     def __init__(self, id: str, *, gather_seconds: tuple[float, float] = NO_GATHER, **options: Any) -> None:
         self.gather_seconds = gather_seconds
@@ -59,6 +63,10 @@ class BatchApp(faust.App):
         if not isinstance(producer, Producer):
             raise _other_broker(self)
         return producer
+
+    def _new_web(self) -> Web:
+        driver = drivers.by_url(self.conf.web)
+        return BatchWeb(self) if issubclass(BatchWeb, driver) else driver(self)
 
     def _new_consumer(self) -> Consumer:
         consumer = super()._new_consumer()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from k2stream.batch._records import RecordBatch
 from k2stream.batch._table import RESERVED, BatchTable
+from k2stream.model import clock
+
+_MOST_NAMES = 10
 
 
 @dataclass(slots=True)
@@ -72,3 +75,28 @@ def restore(table: BatchTable, batch: RecordBatch, reach: Reach | None) -> int:
     if keys:
         table.apply_changelog(batch.tp.partition, keys, values, batch.last_offset)
     return len(keys)
+
+
+def uncertainties(reach: Collection[Reach], name_of: Callable[[bytes], str | None]) -> list[str]:
+    """Notes on how complete a table restored as of one time is, `reach` of its partitions; empty if it is.
+
+    `name_of` gives the name of a changelog key, or None for one that is of no interest.
+    """
+    earliest = min((part.earliest for part in reach if part.earliest is not None), default=None)
+    if earliest is None:
+        return ["the changelog is empty"]
+    until = min(part.until for part in reach)
+    then, removed, notes = clock.format_utc(until), sum(part.removed for part in reach), []
+    if until < earliest:
+        why = "compaction has removed what was there" if removed else "the table was empty"
+        notes.append(
+            f"the changelog's earliest entry is of {clock.format_utc(earliest)}, after {then}: {why}"
+        )
+    named = {name_of(key) for part in reach for key in part.doubtful}
+    doubtful = sorted(name for name in named if name is not None)
+    if doubtful:
+        listed = ", ".join(doubtful[:_MOST_NAMES]) + (", …" if len(doubtful) > _MOST_NAMES else "")
+        notes.append(f"changed after {then}, and compaction may have removed what they held then: {listed}")
+    elif removed:
+        notes.append("compaction has removed entries: the rows are right, a key deleted since may be missing")
+    return notes

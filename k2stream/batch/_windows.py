@@ -29,7 +29,7 @@ def dump_key(key: object) -> bytes:
 
 
 def load_key(raw: bytes) -> Any:
-    return _hashable(msgspec.json.decode(raw))
+    return hashable(msgspec.json.decode(raw))
 
 
 def dump_window_key(table_key: tuple[object, tuple[float, float]]) -> bytes:
@@ -40,8 +40,9 @@ def dump_window_key(table_key: tuple[object, tuple[float, float]]) -> bytes:
 
 def load_window_key(raw: bytes) -> tuple[Any, tuple[float, float]]:
     key, (start, end) = msgspec.json.decode(raw)
-    return _hashable(key), (start, end)
+    return hashable(key), (start, end)
 
 
-def _hashable(value: object) -> Any:
-    return tuple(map(_hashable, value)) if isinstance(value, list) else value
+def hashable(value: object) -> Any:
+    """Return a JSON value with its lists as tuples."""
+    return tuple(map(hashable, value)) if isinstance(value, list) else value

@@ -7,6 +7,7 @@ import re
 import sys
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from k2stream.embedded.ports import free_port
@@ -23,10 +24,11 @@ async def test_the_application_of_the_readme_counts(kafka, tmp_path):
     await kafka.fill("clicks", 8_000, key=b"page")
     changelog = "clicks-totals-changelog"
     await kafka.create(changelog, {"cleanup.policy": "compact"})
+    port = free_port()
     with (tmp_path / "log").open("wb") as log:
         worker = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("clicks.py", "worker", "--web-port", str(free_port())),
+            *("clicks.py", "worker", "--web-port", str(port)),
             cwd=tmp_path,
             env=os.environ | {"FAUST_DATADIR": str(tmp_path / "data")},
             stdout=log,
@@ -40,7 +42,13 @@ async def test_the_application_of_the_readme_counts(kafka, tmp_path):
                 await asyncio.sleep(0.2)
                 records = await kafka.read(changelog)
                 totals = {p: json.loads(found[-1].value) for p, found in records.items() if found}
+        async with (
+            aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
+            session.get("/tables/totals/page?partition=3") as answer,
+        ):
+            shown = await answer.json()
     finally:
         worker.terminate()
         await worker.wait()
     assert totals == dict.fromkeys(range(4), 2_000)
+    assert shown == {"table": "totals", "key": "page", "partition": 3, "value": 2_000}

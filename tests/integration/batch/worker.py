@@ -38,7 +38,10 @@ app = BatchApp(
     **batch_app_options(
         ENV["BOOTSTRAP"],
         datadir=ENV["DATADIR"],
-        web_enabled=False,
+        web_enabled="WEB_PORT" in ENV,
+        web_host="127.0.0.1",
+        web_bind="127.0.0.1",
+        web_port=int(ENV.get("WEB_PORT", "6066")),
         worker_redirect_stdouts=False,
         broker_commit_interval=float(ENV.get("COMMIT", "0.3")),
         broker_max_poll_records=50,
@@ -84,6 +87,19 @@ def forward():
             report(batch=len(batch), replayed=start)
             if PAUSE:
                 await asyncio.sleep(PAUSE)
+
+
+def serve():
+    """Keep the newest value of each key, and serve the table."""
+    table = state_table()
+    app.web.tables()
+
+    @app.agent(source)
+    async def keep(stream):
+        async for batch in stream:
+            newest = zip(batch.keys, batch.values, strict=True)
+            table.put_many(batch.tp.partition, {key.decode(): int(value) for key, value in newest})
+            report(batch=len(batch))
 
 
 def slow():

@@ -330,3 +330,24 @@ def test_a_changelog_topic_is_registered_under_its_table(app):
     )
     app.tables.add(table)
     assert app.tables._changelogs["unit-t-changelog"] is table
+
+
+# Faust: web and tables as the pages of tables use them
+
+
+def test_an_app_makes_its_web_server_in_one_place_from_its_driver():
+    assert "return self._new_web()" in inspect.getsource(vars(App.__dict__["web"])["_cached_property__get"])
+    assert "web_drivers.by_url(self.conf.web)(self)" in source(App._new_web)
+
+
+def test_a_rebalance_is_counted_before_anything_is_revoked():
+    assert "self.rebalancing_count += 1" in source(App.on_rebalance_start)
+    listener = source(driver.ConsumerRebalanceListener.on_partitions_revoked)
+    assert listener.index("on_rebalance_start()") < listener.index("thread.on_partitions_revoked(")
+    recovered = source(Recovery.on_recovery_completed)
+    assert recovered.index("table.on_recovery_completed(") < recovered.index("self.app.on_rebalance_end()")
+
+
+def test_a_clone_of_a_table_is_made_of_its_info_without_its_data():
+    assert "self.__class__(**{**self.info(), **kwargs})" in source(table_base.Collection.clone)
+    assert "data" not in inspect.signature(table_base.Collection.__init__).parameters

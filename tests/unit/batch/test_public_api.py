@@ -14,6 +14,7 @@ from faust.exceptions import ImproperlyConfigured
 
 from k2stream import batch
 from k2stream.batch import BatchApp, BatchTable, Consumer, Producer, batch_app_options
+from k2stream.batch._web import BatchWeb
 
 ROOT = Path(__file__).parents[3]
 
@@ -119,6 +120,7 @@ def test_what_is_pure_brings_no_faust(name):
 def test_an_app_has_the_producer_and_the_consumer_of_its_type(app):
     assert type(app.producer) is Producer
     assert type(app.consumer) is Consumer
+    assert type(app.web) is BatchWeb
     assert app.gather_seconds == (0.0, 0.0)
     assert BatchApp("other", gather_seconds=(0.1, 0.2)).gather_seconds == (0.1, 0.2)
 
@@ -144,6 +146,15 @@ async def test_a_table_is_told_of_another_transport():
     table = BatchTable(faust.App("plain", broker="kafka://127.0.0.1:9", store="memory://"), name="t")
     with pytest.raises(ImproperlyConfigured, match="table t: a batch table needs a k2batch:// broker"):
         await table.on_start()
+
+
+def test_an_app_keeps_a_web_server_of_another_kind(app, monkeypatch):
+    class Other:
+        def __init__(self, app):
+            self.app = app
+
+    monkeypatch.setattr("faust.web.drivers.by_url", lambda url: Other)
+    assert type(app.web) is Other
 
 
 async def test_preparations_run_in_turn_before_faust_starts(app, monkeypatch):

@@ -5,7 +5,7 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2stream.batch import BatchTable, Reach, RecordBatch, restore
+from k2stream.batch import BatchTable, Reach, RecordBatch, restore, uncertainties
 
 
 def batch(*entries):
@@ -73,3 +73,44 @@ def test_what_a_compacted_log_tells_is_right_and_what_it_does_not_is_doubtful(ch
     truth = {key: value for at, _, key, value in log if at <= until}
     assert all(truth[key] == value for key, value in told.items())
     assert truth.keys() - told.keys() <= set(reach.doubtful)
+
+
+def test_a_copy_of_a_table_is_empty_and_reads_as_the_table_does(app):
+    def supersedes(new: str, old: str) -> bool:
+        return new >= old
+
+    table = BatchTable(
+        app,
+        name="t",
+        partitions=2,
+        dumps_key=str.encode,
+        loads_key=bytes.decode,
+        dumps_value=str.encode,
+        loads_value=bytes.decode,
+        supersedes=supersedes,
+        source="s",
+    )
+    table.put(0, "a", "1")
+    copy = table.clone()
+    assert contents(copy) == {}
+    copy.apply_changelog(0, [b"b"], [b"2"], 0)
+    assert (contents(copy), contents(table)) == ({"b": "2"}, {"a": "1"})
+    assert (copy.source, copy.partitions, copy._supersedes) == ("s", 2, supersedes)
+    assert copy.changelog_topic_name == table.changelog_topic_name
+
+
+def test_nothing_is_uncertain_of_a_whole_log_and_names_are_chosen():
+    whole = Reach(20)
+    whole.take(batch((0, 10, b"a", b"1"), (1, 30, b"b", b"2")))
+    assert uncertainties([whole], bytes.decode) == []
+    assert uncertainties([Reach(20)], bytes.decode) == ["the changelog is empty"]
+    early = Reach(5)
+    early.take(batch((0, 10, b"a", b"1")))
+    (note,) = uncertainties([early], bytes.decode)
+    assert note.endswith("after 1970-01-01 00:00:00.005: the table was empty")
+    cut = Reach(20)
+    cut.take(batch((1, 10, b"a", b"1"), (4, 30, b"b", b"2"), (5, 30, b"c", b"2")))
+    (note,) = uncertainties([whole, cut], lambda key: key.decode() if key == b"c" else None)
+    assert note.endswith("what they held then: c")
+    (note,) = uncertainties([whole, cut], lambda key: None)
+    assert note.startswith("compaction has removed entries")

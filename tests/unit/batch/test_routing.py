@@ -1,5 +1,6 @@
 """Requests for a partition of another worker are forwarded once."""
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from k2stream.batch import forward, owner
+from k2stream.batch import forward, is_ready, owner
 from k2stream.batch._routing import FORWARDED
 from k2stream.model.errors import RequestError
 
@@ -67,3 +68,15 @@ async def test_the_answer_of_the_owner_is_passed_on():
             await forward(app_of(http_client=client), request(), URL(f"http://{host}:{port}"))
         assert caught.value.status == 502
         assert str(port) in str(caught.value.body["error"])
+
+
+def test_a_worker_is_ready_once_it_has_its_tables():
+    completed = asyncio.Event()
+    tables = type("Tables", (dict,), {"recovery": SimpleNamespace(completed=completed)})(t=1)
+    app: Any = SimpleNamespace(started=True, rebalancing=False, tables=tables)
+    assert not is_ready(app)
+    completed.set()
+    assert is_ready(app)
+    for change in ({"started": False}, {"rebalancing": True}):
+        changed: Any = SimpleNamespace(**(vars(app) | change))
+        assert not is_ready(changed)
