@@ -10,7 +10,7 @@ import msgspec
 from yarl import URL
 
 from k2stream.batch import _routing as routing
-from k2stream.batch._parts import Part
+from k2stream.batch._parts import TablePart
 from k2stream.batch._served import ServedTable
 from k2stream.batch._table import BatchTable
 from k2stream.model.errors import RequestError
@@ -24,7 +24,7 @@ OWNER_SECONDS = 10.0
 Counts = dict[int, int]
 """Entries by partition."""
 
-ReadPart = Callable[[BatchTable, frozenset[int]], Awaitable[Part]]
+ReadPart = Callable[[BatchTable, frozenset[int]], Awaitable[TablePart]]
 """Reads partitions of a table, which is the worker's own or an earlier state of it."""
 
 
@@ -40,7 +40,7 @@ class Gathering:
 
     async def parts(
         self, request: Any, table: BatchTable, partitions: frozenset[int], read: ReadPart
-    ) -> list[Part]:
+    ) -> list[TablePart]:
         """Return partitions as the parts that each owner gives of them.
 
         Raises RequestError: 503 while one is moving or recovering, 502 when its owner does not answer.
@@ -52,7 +52,7 @@ class Gathering:
                 raise routing.moving()
             return [await self._own(table, here, read)]
         owners = self._owners(table, partitions - here)
-        asked = [self._asked(_page(request, worker, parts), Part) for worker, parts in owners.items()]
+        asked = [self._asked(_page(request, worker, parts), TablePart) for worker, parts in owners.items()]
         own, *others = await asyncio.gather(self._own(table, here, read), *asked)
         return [own, *others]
 
@@ -82,7 +82,7 @@ class Gathering:
         self._must_hold()
         return {name: counts(served.table, self.here(served.table)) for name, served in tables.items()}
 
-    async def _own(self, table: BatchTable, partitions: frozenset[int], read: ReadPart) -> Part:
+    async def _own(self, table: BatchTable, partitions: frozenset[int], read: ReadPart) -> TablePart:
         """Read what is here; a rebalance meanwhile may have taken it away."""
         before = self._app.rebalancing_count
         part = await read(table, partitions)

@@ -16,7 +16,7 @@ Position = tuple[Any, int]
 """Of an entry: the place of its key, and its partition, which may hold a key of another one too."""
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class TableEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An entry of a table; `start` and `end` are those of a window, in ms since 1970, `end` exclusive."""
 
     key: str
@@ -26,10 +26,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     value: msgspec.Raw
 
 
-class Part(msgspec.Struct, frozen=True):
+class TablePart(msgspec.Struct, frozen=True):
     """Entries in order, with the places of their keys; all there are up to position `upto`, None for all."""
 
-    entries: list[Entry] = []
+    entries: list[TableEntry] = []
     places: list[Any] = []
     upto: Position | None = None
 
@@ -41,25 +41,25 @@ def rank(position: Position) -> tuple[Any, ...]:
 
 
 def cut(
-    rows: Iterable[tuple[Any, Entry]], limit: int, upto: Position | None, most_bytes: int = MOST_BYTES
-) -> Part:
+    rows: Iterable[tuple[Any, TableEntry]], limit: int, upto: Position | None, most_bytes: int = MOST_BYTES
+) -> TablePart:
     """Return the first of ascending (place, entry) as a part: at most `limit`, and of limited size.
 
     `upto` is the position up to which the rows are complete.
     """
-    entries: list[Entry] = []
+    entries: list[TableEntry] = []
     places: list[Any] = []
     size = 0
     for place, entry in rows:
         size += len(memoryview(entry.value))
         if len(entries) == limit or (entries and size > most_bytes):
-            return Part(entries, places, (places[-1], entries[-1].partition))
+            return TablePart(entries, places, (places[-1], entries[-1].partition))
         entries.append(entry)
         places.append(place)
-    return Part(entries, places, upto)
+    return TablePart(entries, places, upto)
 
 
-def merge(parts: Sequence[Part], limit: int, most_bytes: int = MOST_BYTES) -> Part:
+def merge(parts: Sequence[TablePart], limit: int, most_bytes: int = MOST_BYTES) -> TablePart:
     """Return one part of several that have no entry in common, as far as all of them are complete."""
     upto = min((part.upto for part in parts if part.upto is not None), key=rank, default=None)
     rows = [pair for part in parts for pair in zip(part.places, part.entries, strict=True)]

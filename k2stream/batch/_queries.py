@@ -22,7 +22,7 @@ WINDOWS = (*RANGE, "key")
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class KeyRange:
     """The first `limit` entries with start <= key < end, behind the position of rank `after`."""
 
     limit: int = DEFAULT_LIMIT
@@ -82,7 +82,7 @@ def moment_of(parameters: Mapping[str, str], now: int) -> int | None:
     return at
 
 
-def range_of(parameters: Mapping[str, str], windowed: bool) -> Range:
+def range_of(parameters: Mapping[str, str], windowed: bool) -> KeyRange:
     """Return the range that a list request asks for; raises RequestError 400 naming the parameter."""
     limit = parameters.get("limit", str(DEFAULT_LIMIT))
     if not _is_number(limit, 1, LARGEST_LIMIT):
@@ -96,7 +96,7 @@ def range_of(parameters: Mapping[str, str], windowed: bool) -> Range:
     )
     if start is not None and end is not None and not start.before(end):
         raise RequestError(400, f"from={parameters['from']} is not before to={parameters['to']}")
-    return Range(
+    return KeyRange(
         limit=int(limit),
         start=start,
         end=end,

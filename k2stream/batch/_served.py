@@ -15,8 +15,8 @@ import msgspec
 
 from k2stream.batch import _windows as windows
 from k2stream.batch._key_text import find, order, place_of, text_of
-from k2stream.batch._parts import Entry, Part, cut, rank
-from k2stream.batch._queries import Range
+from k2stream.batch._parts import TableEntry, TablePart, cut, rank
+from k2stream.batch._queries import KeyRange
 from k2stream.batch._table import BatchTable
 from k2stream.model.errors import RequestError
 
@@ -63,7 +63,7 @@ class ServedTable:
         """Return the text of a changelog key."""
         return text_of(self.place_of(raw), self.windowed)
 
-    async def range(self, held: BatchTable, partitions: Iterable[int], wanted: Range) -> Part:
+    async def range(self, held: BatchTable, partitions: Iterable[int], wanted: KeyRange) -> TablePart:
         """Return the entries of a range, of partitions of `held`: the table, or an earlier state of it."""
         best: list[_Found] = []
         for partition in sorted(partitions):
@@ -77,7 +77,7 @@ class ServedTable:
         rows = ((place, self._entry(held, ranked[1], key, place)) for ranked, place, key in first)
         return cut(((place, entry) for place, entry in rows if entry is not None), wanted.limit, upto)
 
-    def get(self, held: BatchTable, partitions: Iterable[int], text: str) -> Part:
+    def get(self, held: BatchTable, partitions: Iterable[int], text: str) -> TablePart:
         """Return the entries of the key that a text names: one per partition that has the key."""
         found = []
         for partition in sorted(partitions):
@@ -90,14 +90,14 @@ class ServedTable:
         found.sort(key=lambda row: rank((row[0], row[1].partition)))
         return cut(found, self.partitions, None)
 
-    def _within(self, keys: Iterable[Any], partition: int, wanted: Range) -> Iterator[_Found]:
+    def _within(self, keys: Iterable[Any], partition: int, wanted: KeyRange) -> Iterator[_Found]:
         for key in keys:
             place = place_of(key, self.windowed)
             ordered = order(place)
             if wanted.has(place, ordered, partition):
                 yield (ordered, partition), place, key
 
-    def _entry(self, held: BatchTable, partition: int, key: Any, place: Any) -> Entry | None:
+    def _entry(self, held: BatchTable, partition: int, key: Any, place: Any) -> TableEntry | None:
         value = _contents(held, partition).get(key, _GONE)
         if value is _GONE:
             return None  # deleted while others had their turn
@@ -110,10 +110,10 @@ class ServedTable:
                 500, f"the value of {text} cannot be shown as JSON: {error}; give `row` to app.web.tables"
             ) from None
         if not self.windowed:
-            return Entry(key=text, partition=partition, value=msgspec.Raw(shown))
+            return TableEntry(key=text, partition=partition, value=msgspec.Raw(shown))
         _, start, end = windows.window_of(key)
         bounds = {"start": round(start * 1000), "end": round(end * 1000)}
-        return Entry(key=text, partition=partition, value=msgspec.Raw(shown), **bounds)
+        return TableEntry(key=text, partition=partition, value=msgspec.Raw(shown), **bounds)
 
 
 def _contents(held: BatchTable, partition: int) -> Mapping[Any, Any]:

@@ -11,7 +11,7 @@ import msgspec
 from k2stream.batch import _queries as queries
 from k2stream.batch._gathering import Counts, Gathering, ReadPart, counts
 from k2stream.batch._key_text import order
-from k2stream.batch._parts import Entry, Part, merge
+from k2stream.batch._parts import TableEntry, TablePart, merge
 from k2stream.batch._past import PastPartition, PastReader
 from k2stream.batch._restore import uncertainties
 from k2stream.batch._routing import FORWARDED
@@ -46,7 +46,7 @@ class TablePages:
         served = self._find(name)
         queries.check(request.query, queries.GETTING)
 
-        async def read(held: BatchTable, partitions: frozenset[int]) -> Part:
+        async def read(held: BatchTable, partitions: frozenset[int]) -> TablePart:
             return served.get(held, partitions, key)
 
         def name_of(raw: bytes) -> str | None:
@@ -69,7 +69,7 @@ class TablePages:
         queries.check(request.query, queries.WINDOWS if served.windowed else queries.RANGE)
         wanted = queries.range_of(request.query, served.windowed)
 
-        async def read(held: BatchTable, partitions: frozenset[int]) -> Part:
+        async def read(held: BatchTable, partitions: frozenset[int]) -> TablePart:
             return await served.range(held, partitions, wanted)
 
         def name_of(raw: bytes) -> str | None:
@@ -127,7 +127,7 @@ class TablePages:
         limit: int,
         read: ReadPart,
         name_of: Callable[[bytes], str | None],
-    ) -> tuple[Part, dict[str, object]]:
+    ) -> tuple[TablePart, dict[str, object]]:
         """Return what was asked for, now or at a past time, and what the answer says of that time."""
         wanted = queries.partitions_of(request.query, served.partitions)
         at = queries.moment_of(request.query, _now_ms())
@@ -135,7 +135,7 @@ class TablePages:
             parts = await self._gathering.parts(request, served.table, wanted, read)
             return merge(parts, limit), {}
 
-        async def read_past(past: PastPartition) -> Part:
+        async def read_past(past: PastPartition) -> TablePart:
             return await read(past.table, frozenset((past.partition,)))
 
         parts, reach = await self._past.read(served.table, sorted(wanted), at, read_past)
@@ -158,7 +158,7 @@ def _unknown(served: ServedTable, key: str) -> str:
     return f"table {name} has no key {key}"
 
 
-def _fields(entry: Entry) -> dict[str, object]:
+def _fields(entry: TableEntry) -> dict[str, object]:
     fields = msgspec.structs.asdict(entry)
     return {name: value for name, value in fields.items() if value is not msgspec.UNSET}
 

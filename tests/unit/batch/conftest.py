@@ -1,10 +1,14 @@
 """Builders of batches and apps without a broker."""
 
+import aiohttp
 import pytest
+import pytest_asyncio
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 
 from k2stream.batch import BatchApp, batch_app_options
+from k2stream.batch import _routing as routing
+from tests.unit.batch.workers import Cluster
 
 
 @pytest.fixture
@@ -27,3 +31,12 @@ def decode():
         return list(source.next_batch())
 
     return records
+
+
+@pytest_asyncio.fixture
+async def cluster(monkeypatch):
+    async with aiohttp.ClientSession() as client:
+        made = Cluster(client)
+        monkeypatch.setattr(routing, "is_ready", lambda app: app not in made.recovering)
+        async with made.worker(), made.worker():
+            yield made

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from k2stream.batch import BatchApp, BatchTable, batch_app_options
 from k2stream.batch._key_text import Bound, order, place_of
-from k2stream.batch._parts import Entry, Part, cut, merge, rank
-from k2stream.batch._queries import Range
+from k2stream.batch._parts import TableEntry, TablePart, cut, merge, rank
+from k2stream.batch._queries import KeyRange
 from k2stream.batch._served import ServedTable
 
 APP = BatchApp("unit", **batch_app_options("127.0.0.1:9"), web_enabled=False)
@@ -30,7 +30,7 @@ def pairs(part):
 
 def sent(part):
     """As another worker gets it."""
-    return msgspec.json.decode(msgspec.json.encode(part), type=Part)
+    return msgspec.json.decode(msgspec.json.encode(part), type=TablePart)
 
 
 @given(CONTENTS, st.integers(1, 5), st.sets(st.integers(0, 3)), st.sampled_from([1, 20, 1 << 20]))
@@ -38,7 +38,7 @@ async def test_pages_over_workers_give_each_entry_once_in_order(contents, limit,
     table = table_of(contents)
     served, got, after = ServedTable(table), [], None
     for _ in range(len(contents) + 2):
-        wanted = Range(limit=limit, after=after)
+        wanted = KeyRange(limit=limit, after=after)
         here = await served.range(table, mine, wanted)
         there = sent(await served.range(table, set(range(4)) - mine, wanted))
         page = merge([here, there], limit, most_bytes)
@@ -55,7 +55,7 @@ async def test_pages_over_workers_give_each_entry_once_in_order(contents, limit,
 async def test_a_range_has_what_lies_within_its_bounds(contents, first, last):
     start, end = Bound.read(str(first)), Bound.read(str(last))
     table = table_of(contents)
-    part = await ServedTable(table).range(table, range(4), Range(start=start, end=end))
+    part = await ServedTable(table).range(table, range(4), KeyRange(start=start, end=end))
 
     def within(key):
         if isinstance(key, str):
@@ -67,7 +67,7 @@ async def test_a_range_has_what_lies_within_its_bounds(contents, first, last):
 
 
 def entry(key, size=1):
-    return place_of(key), Entry(key=key, partition=0, value=msgspec.Raw(b"1" * size))
+    return place_of(key), TableEntry(key=key, partition=0, value=msgspec.Raw(b"1" * size))
 
 
 def test_a_part_ends_after_its_size_but_has_one_entry():
@@ -91,6 +91,6 @@ async def test_what_is_deleted_meanwhile_is_left_out_and_the_page_goes_on():
         table.delete(0, "b")  # as an agent would, while others have their turn
         return [key, value]
 
-    part = await ServedTable(table, row).range(table, [0], Range(limit=3))
+    part = await ServedTable(table, row).range(table, [0], KeyRange(limit=3))
     assert pairs(part) == [("a", 0, ["a", 1]), ("c", 0, ["c", 1])]
     assert part.upto == ("c", 0)

@@ -10,7 +10,7 @@ import click
 from prometheus_client import REGISTRY
 from prometheus_client.metrics import MetricWrapperBase
 
-from k2stream import instruments, settings, web
+from k2stream import batch, instruments, settings, web
 from k2stream.cli import main
 from k2stream.histogram import ColumnHistogram
 from k2stream.history.reader import MissingTier
@@ -70,7 +70,7 @@ def routes() -> Iterator[str]:
     yield from (f"parameter {name}" for name in query._PARAMETERS)
     for name, values in (("fill", query.FILLS), ("format", query.FORMATS), ("source", query.SOURCES)):
         yield f"parameter {name}: {', '.join(values)}"
-    for path in Path(web.__path__[0]).glob("*.py"):
+    for path in (*Path(web.__path__[0]).glob("*.py"), Path(batch.__path__[0], "_routing.py")):
         yield from (
             f"header {name}" for name in re.findall(r'"(X-K2-[\w-]+)"', path.read_text(encoding="utf-8"))
         )
