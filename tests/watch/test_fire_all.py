@@ -206,9 +206,9 @@ def _gone(file):
 
 @contextmanager
 def _locked(file):
-    """A SQLite file that another process writes, and never commits."""
+    """A SQLite file that another process writes, and does not commit: it can be read, and not written."""
     connection = sqlite3.connect(file, timeout=60, isolation_level=None)
-    connection.execute("BEGIN EXCLUSIVE")
+    connection.execute("BEGIN IMMEDIATE")
     try:
         yield
     finally:
