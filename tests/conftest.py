@@ -22,6 +22,7 @@ settings.load_profile("ordinary")
 
 
 IN_ORDER = {
+    "platforms": ("tests/integration/test_platform", "tests/integration/test_new_exchange"),
     "batch": "tests/integration/batch/",
     "stack": "tests/integration/",
     "sockets": ("tests/unit/feed/", "tests/unit/simulator/", "tests/unit/backfill/"),
@@ -33,11 +34,9 @@ The two on the stack each start one where they run in different processes, and s
 BY_FILE = (
     "tests/integration/test_cold_",
     "tests/integration/test_sinks_iceberg",
-    "tests/integration/test_new_exchange",
-    "tests/integration/test_platform",
     "tests/integration/test_secured",
 )
-"""Of those, the ones that do not share the stack: files and catalogs, or a platform, of their own."""
+"""Of those, the ones that do not share the stack: files and catalogs of their own."""
 
 
 class Stack(LoadScopeScheduling):

@@ -1,38 +1,43 @@
 """Scrolling back: from the tables into ClickHouse, and from there into Iceberg, without a seam."""
 
 import asyncio
-import os
 import re
-import sys
+from datetime import UTC, datetime
+from decimal import Decimal
 
 import httpx
 import pytest
 from playwright.async_api import expect
 
-import k2stream
 from k2stream.clickhouse.destination import connect
-from k2stream.model import clock
-from k2stream.settings import environment
+from k2stream.iceberg.catalog import open_catalog
+from k2stream.iceberg.commit import committed
+from k2stream.layers.candle_rows import candle_rows
+from k2stream.layers.schema import GOLD
+from k2stream.model.candle import Candle
 
 pytestmark = [pytest.mark.web, pytest.mark.asyncio(loop_scope="session")]
 
 SECONDS = 1000
-EXCHANGE, SYMBOL, NAME = "binance", "ETH/USDT", "ETH-USDT"
-HOUR = 3_600_000  # ms
-PAST, WARM = 10 * HOUR, 5 * HOUR  # what is fetched, and what ClickHouse keeps of it
+EXCHANGE, NATIVE, SYMBOL = "binance", "ETHUSDT", "ETH/USDT"
+MINUTE = 60_000  # ms
+OLD, WARM = 600, 300  # minutes before the feed that Iceberg has, and ClickHouse
 
 
 async def test_scrolling_back_reaches_iceberg_without_a_seam(page, platform):
-    now = clock.now_us() // 1000
-    await backfilled(platform, now - PAST)
-    await moved(platform, now - WARM)
+    first = await oldest(platform.service_url)
+    await asyncio.to_thread(stored, platform.settings, first)
     await page.goto(f"{platform.service_url}/#chart?exchange={EXCHANGE}&symbol={SYMBOL}")
+    await page.reload()
     summary = page.locator("#chart-summary")
     await expect(summary).to_have_text(re.compile(rf"^{EXCHANGE} {SYMBOL} 1m: "), timeout=30 * SECONDS)
+    assert OLD - WARM < await count(summary) <= OLD  # one page
     async with asyncio.timeout(60):
-        while await count(summary) <= PAST / 60_000 - 5:
+        while await count(summary) <= OLD:
             await page.keyboard.press("ArrowLeft")
-            await asyncio.sleep(0.05)  # the time of a person's key
+            await asyncio.sleep(0.05)  # as fast as a person
+    begin = datetime.fromtimestamp((first - OLD * MINUTE) / 1000, UTC)
+    await expect(summary).to_have_text(re.compile(f"candles from {begin:%Y-%m-%d %H:%M}"))
     await expect(summary).to_have_text(re.compile("; 0 breaks between them;"))
 
 
@@ -42,34 +47,34 @@ async def count(summary):
     return int(found[1]) if found else 0
 
 
-async def backfilled(platform, start):
-    """The exchange traded before the feed was there."""
-    command = [sys.executable, "-m", "k2stream", "backfill", "--exchange", EXCHANGE, "--symbol", SYMBOL]
-    process = await asyncio.create_subprocess_exec(
-        *command, "--from", str(start), env={**os.environ, **environment(platform.settings)}
-    )
-    assert await process.wait() == 0
-
-
-async def moved(platform, until):
-    """Wait until Iceberg has all final candles; what opened before `until` is in ClickHouse no longer."""
-    asked = (EXCHANGE, SYMBOL, "1m", None, until)
-    async with httpx.AsyncClient(timeout=60) as client, asyncio.timeout(180):
+async def oldest(url):
+    """The open time (ms) of the first candle, once there is one."""
+    path = f"/v1/ohlcv/{EXCHANGE}/{SYMBOL.replace('/', '-')}/1m"
+    async with httpx.AsyncClient(base_url=url, timeout=30) as client, asyncio.timeout(60):
         while True:
-            (await client.post(f"{platform.urls['cold']}/cold/flush")).raise_for_status()
-            found = await asyncio.to_thread(
-                k2stream.read_candles, *asked, quality=True, source="iceberg", settings=platform.settings
-            )
-            if len(found) >= (PAST - WARM) / 60_000 - 1 and all(found["final"].to_pylist()):
-                break
-            await asyncio.sleep(1)
-    stores = platform.settings.clickhouse
-    await asyncio.to_thread(
-        connect(stores).execute,
-        f"""ALTER TABLE {stores.database}.ohlcv_1m DELETE
-        WHERE open_time < fromUnixTimestamp64Milli({until}, 'UTC') SETTINGS mutations_sync = 1""",
+            answer = (await client.get(path, params={"start": 0, "limit": 1})).json()
+            if answer.get("candles"):
+                return answer["candles"][0]["open_time"]
+            await asyncio.sleep(0.5)
+
+
+def stored(settings, first):
+    """Final candles of the time before the feed: all in Iceberg, the later ones in ClickHouse, too."""
+    candles = [made(first - back * MINUTE) for back in range(OLD, 0, -1)]
+    table = open_catalog(settings.iceberg).load_table("cold.gold_ohlcv_1m")
+    committed(lambda: table.refresh().append(candle_rows(candles).cast(GOLD)))
+    rows = candle_rows(candles[-WARM:]).to_pylist()
+    names = ", ".join(rows[0])
+    sql = f"INSERT INTO {settings.clickhouse.database}.ohlcv_1m ({names}) VALUES"
+    connect(settings.clickhouse).execute(sql, rows)
+
+
+def made(opened):
+    price, volume = Decimal(1500 + opened // MINUTE % 50), Decimal("2.5")
+    return Candle._make(
+        (
+            *(EXCHANGE, NATIVE, SYMBOL, "1m", opened, opened + MINUTE - 1),
+            *(price, price + 2, price - 1, price + 1, volume, price * volume, volume / 2, price, price),
+            *(3, opened * 1000, opened * 1000 + 1_000_000, 4, True, 0, 0),
+        )
     )
-    warm = await asyncio.to_thread(
-        connect(stores).execute, f"SELECT min(open_time) FROM {stores.database}.ohlcv_1m"
-    )
-    assert warm[0][0].timestamp() * 1000 >= until
