@@ -8,6 +8,7 @@ are not acknowledged are read again. The exit code says whether a restart can he
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import sys
@@ -82,12 +83,14 @@ class Worker(faust.Worker):
             if self._ends_at is None and (self.crashed or self.app.crashed):
                 self._end_within(FAIL_SECONDS)
             time.sleep(_LOOK_SECONDS)
-        self.log.error("the worker does not stop by itself; what was not acknowledged is read again")
-        self._leave(None)
+        self._leave(None, late=True)
 
-    def _leave(self, end: SystemExit | None) -> NoReturn:
+    def _leave(self, end: SystemExit | None, *, late: bool = False) -> NoReturn:
         """Say why, and end the process; the first thread that comes here does, the other waits for it."""
         self._leaving.acquire()
+        if late:  # before the cause, which is the last line
+            self.log.error("the worker does not stop by itself; what was not acknowledged is read again")
+        self._ends_at = math.inf  # a refusal is shown for longer than a failed worker may take
         crash = self.crash_reason or self.app.crash_reason or self._failure
         refused = refusal(end) or refusal(crash)
         if refused is not None:
