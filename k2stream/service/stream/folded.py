@@ -12,9 +12,8 @@ from k2stream.service.stream.entries import Log, Place, StreamEntry
 from k2stream.service.stream.folded_windows import FoldedWindows, WindowParts
 from k2stream.service.stream.follower import Follower
 from k2stream.service.stream.latest import LatestLog
-from k2stream.service.stream.listeners import Listeners
+from k2stream.service.stream.listeners import Listened
 from k2stream.service.stream.reached import AHEAD_MS
-from k2stream.service.stream.source import Listener
 from k2stream.web.health import FeedHealth
 from k2stream.web.query import RequestError
 
@@ -39,7 +38,7 @@ class FoldedLog(LatestLog):
         return place >= self._begun[partition] and super().covers(keys, partition, place)
 
 
-class FoldedFollower:
+class FoldedFollower(Listened):
     """A source of some keys, by partition, over the one of the stored timeframe that fits.
 
     A place is that of the part which changed a candle, and when (ms) it was folded. `now` returns ms since
@@ -63,7 +62,7 @@ class FoldedFollower:
         self.log: Log = self._log
         self.broken: Callable[[], None] = lambda: None
         self._windows, self._settled, self._now = windows, settled, now
-        self._listeners = Listeners()
+        super().__init__()
         self._ready, self._changed = asyncio.Event(), asyncio.Event()
         self._consumed: dict[int, Place] = {}
         self._closing = 0
@@ -77,19 +76,6 @@ class FoldedFollower:
         if not entry.text:
             entry.text = candle_text(entry.value, self._of.name, self._health)
         return entry.text
-
-    @property
-    def listened(self) -> bool:
-        """Whether anybody listens."""
-        return bool(self._listeners)
-
-    def listen(self, keys: Iterable[str], listener: Listener) -> None:
-        """Tell a listener of new entries of some keys."""
-        self._listeners.add(keys, listener)
-
-    def leave(self, keys: Iterable[str], listener: Listener) -> None:
-        """Tell a listener no more."""
-        self._listeners.remove(keys, listener)
 
     async def since(self, ms: int) -> dict[int, Place]:
         """Candles have a history: see `has_history`."""
@@ -173,7 +159,8 @@ class FoldedFollower:
         clock = max(self._now(), before.clock + 1)
         entry.place = Place(max(entry.place.offset, before.offset), clock)
         if self.log.add(entry):
-            self._listeners.flush(entry.key)
+            for listener in tuple(self.listeners(entry.key)):
+                listener.flush()
 
     async def missed(
         self, keys: Mapping[int, Sequence[str]], places: Mapping[int, Place], ends: Mapping[int, Place]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 
 from k2stream.batch import RecordBatch
@@ -12,7 +12,7 @@ from k2stream.model.errors import Expired
 from k2stream.model.trade import AHEAD_US
 from k2stream.service.stream.channels import Channel
 from k2stream.service.stream.entries import Log, Place, StreamEntry
-from k2stream.service.stream.listeners import Listeners
+from k2stream.service.stream.listeners import Listened
 from k2stream.service.stream.records import SLICE, Connect, TopicRecords, lookback, missed, slices
 from k2stream.service.stream.source import Listener
 from k2stream.web.query import RequestError
@@ -24,7 +24,7 @@ ENDLESS = 2**62
 AHEAD_MS = AHEAD_US // 1000
 
 
-class Follower:
+class Follower(Listened):
     """One topic's log, and who listens to which of its keys. `now` returns ms since 1970."""
 
     def __init__(self, channel: Channel, partitions: int, connect: Connect, now: Callable[[], int]) -> None:
@@ -32,7 +32,7 @@ class Follower:
         self.log: Log = channel.log()
         self.connect, self._now = connect, now
         self._ready = asyncio.Event()
-        self._listeners = Listeners()
+        super().__init__()
         self.broken: Callable[[], None] = lambda: None
 
     async def ready(self) -> None:
@@ -44,19 +44,6 @@ class Follower:
         if not entry.text:
             entry.text = self.channel.text(entry)
         return entry.text
-
-    @property
-    def listened(self) -> bool:
-        """Whether anybody listens."""
-        return bool(self._listeners)
-
-    def listen(self, keys: Iterable[str], listener: Listener) -> None:
-        """Tell a listener of new entries of some keys."""
-        self._listeners.add(keys, listener)
-
-    def leave(self, keys: Iterable[str], listener: Listener) -> None:
-        """Tell a listener no more."""
-        self._listeners.remove(keys, listener)
 
     @property
     def has_history(self) -> bool:
@@ -126,7 +113,7 @@ class Follower:
             told: dict[Listener, None] = {}
             for entry in self.channel.entries(part):
                 if self.log.add(entry):
-                    told |= dict.fromkeys(self._listeners.of(entry.key))
+                    told |= dict.fromkeys(self.listeners(entry.key))
             self.log.positions[batch.tp.partition] = Place(int(part.offsets[-1]), int(part.timestamps[-1]))
             for listener in told:
                 listener.flush()
