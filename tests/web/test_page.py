@@ -16,8 +16,18 @@ SECONDS = 1000
 VIEWS = ("chart", "symbols", "pipeline", "exchanges")
 
 
-async def live(page):
+FILLED = {  # what a view shows once its data is there, after "live"
+    "chart": "#chart-summary:text-matches(': [1-9][0-9]* candles')",
+    "symbols": "#symbols tbody tr",
+    "pipeline": "#stages tbody tr",
+    "exchanges": "#connections tbody tr",
+}
+
+
+async def live(page, view="chart"):
+    """Wait until a view is connected and shows data."""
     await expect(page.locator("#connection")).to_have_text("live", timeout=30 * SECONDS)
+    await expect(page.locator(FILLED[view]).first).to_be_attached(timeout=90 * SECONDS)
 
 
 async def summary(page):
@@ -96,6 +106,17 @@ async def until_certified(url):
             await asyncio.sleep(1)
 
 
+async def test_keys_before_any_instrument_is_known_do_nothing(page, platform):
+    page.allowed += ["Failed to load resource"]
+    await page.route("**/v1/symbols*", lambda route: route.abort())
+    await page.goto(f"{platform.service_url}/?again")
+    await expect(page.locator("#symbol option")).to_have_count(0)
+    for key in ("j", "k", "Enter", "3", "End", "+", "ArrowLeft"):
+        await page.keyboard.press(key)
+    await page.unroute("**/v1/symbols*")
+    await live(page)
+
+
 async def test_a_gap_is_marked(page, platform):
     await live(page)
     async with httpx.AsyncClient(base_url=platform.control_url) as control:
@@ -171,7 +192,7 @@ async def test_only_the_keyboard_is_needed(page):
 async def test_assistive_technology_finds_no_fault(page, platform, view, theme):
     await page.emulate_media(color_scheme=theme)
     await page.goto(f"{platform.service_url}/#{view}")
-    await live(page)
+    await live(page, view)
     found = await Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
 
@@ -181,7 +202,7 @@ async def test_nothing_is_wider_than_the_screen(page, platform, width):
     await page.set_viewport_size({"width": width, "height": 800})
     for view in VIEWS:
         await page.goto(f"{platform.service_url}/#{view}")
-        await live(page)
+        await live(page, view)
         assert await page.evaluate("document.documentElement.scrollWidth") <= width, view
 
 

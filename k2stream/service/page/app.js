@@ -50,6 +50,7 @@ async function begin(pause = RETRY) {
     const { symbols, simulated } = await get(["symbols"]);
     $("simulated").hidden = !simulated;
     views.chart.instruments = symbols;
+    connection(stream.state);
     show();
   } catch (error) {
     connection("offline", error.message);

@@ -75,6 +75,7 @@ export class ChartView {
   /** Select the next (1) or previous (-1) symbol of the exchange. */
   step(by) {
     const select = $("symbol");
+    if (!select.length) return; // the instruments are not known yet
     const at = (select.selectedIndex + by + select.length) % select.length;
     change({ symbol: select.options[at].value, exchange: $("exchange").value });
   }

@@ -3,6 +3,8 @@
 const FIRST_PAUSE = 250, LONGEST_PAUSE = 10_000, SILENCE = 30_000;
 
 export class Stream {
+  /** "live", "connecting" or "offline", as last given to `onState`. */
+  state = "connecting";
   #socket = null;
   #wanted = new Map(); // id -> {request, onMessage, onCaughtUp, resume}
   #next = 1;
@@ -48,15 +50,20 @@ export class Stream {
     const each = this.#wanted.get(message.id);
     if (message.op === "hello") {
       this.#pause = FIRST_PAUSE;
-      this.onState("live");
+      this.#report("live");
       this.onHello(message);
     } else if (message.op === "caught_up") each?.onCaughtUp();
     else if (message.op === "error") each?.onRefused(message.problem);
-    else if (message.op === "end") this.onState("connecting", message.reason);
+    else if (message.op === "end") this.#report("connecting", message.reason);
     else if (message.channel && each) {
       each.resume = message.resume;
       each.onMessage(message);
     }
+  }
+
+  #report(state, reason) {
+    this.state = state;
+    this.onState(state, reason);
   }
 
   #listen() {
@@ -66,7 +73,7 @@ export class Stream {
 
   #again(reason) {
     clearTimeout(this.#watchdog);
-    this.onState("offline", reason);
+    this.#report("offline", reason);
     setTimeout(() => this.connect(), this.#pause * (0.5 + Math.random() / 2));
     this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
   }
