@@ -73,7 +73,7 @@ class App(BatchApp):
         # Changelogs too: a partition assigned before its changelog exists would have no table.
         written = topics.written_by_feed(settings.worker.exchange) if self.producer_only else ()
         declared = [*topics.declared(settings.kafka), *self.changelogs()]
-        await ensure_topics(settings.kafka, declared, anew=written, leave=self.producer_only)
+        await ensure_topics(settings.kafka, declared, recreate=written, leave=self.producer_only)
         await super().prepare()
         for table in self.tables.values():
             metrics.TABLE_KEYS.labels(table.name).set_function(table.__len__)

@@ -64,17 +64,17 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return consumer
 
     def _write_notes(self, consumer: KafkaConsumer) -> None:
-        """Commit each offset with its note as metadata; Faust commits offsets only."""
+        """Commit each offset with its identity as metadata; Faust commits offsets only."""
         commit = consumer.commit
 
         async def noted(offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
             found = {
-                tp: self.notes.get((tp.topic, tp.partition, given.offset), "")
+                tp: self.identities.get((tp.topic, tp.partition, given.offset), "")
                 for tp, given in offsets.items()
             }
             await commit({tp: OffsetAndMetadata(given.offset, found[tp]) for tp, given in offsets.items()})
 
-        self.notes: dict[tuple[str, int, int], str] = {}
+        self.identities: dict[tuple[str, int, int], str] = {}
         consumer.commit = noted
 
     async def on_start(self) -> None:

@@ -13,7 +13,7 @@ from aiokafka.structs import OffsetAndMetadata
 from k2stream import metrics
 from k2stream.batch import proof
 from k2stream.batch._records import TP
-from k2stream.batch.proof import Judgement, Note, Shown, Verdict
+from k2stream.batch.proof import Judgement, LogIdentity, Shown, Verdict
 from k2stream.model.errors import FILLING, StateRefused, Unavailable, mending
 from k2stream.model.roles import role_of
 
@@ -40,17 +40,17 @@ class Unanswered(Unavailable):
 
 
 class Guard:
-    """Checks a consumer's positions against the notes that are stored with them."""
+    """Checks a consumer's positions against the identities that are stored with them."""
 
     def __init__(self, consumer: Guarded, group: str) -> None:
         self._consumer, self._role = consumer, role_of(group)
-        self._notes: dict[TP, Note] = {}
+        self._identities: dict[TP, LogIdentity] = {}
         self._ids: dict[TP, tuple[str, str]] = {}  # topic id and cluster id
 
     async def check(self, tps: set[TP]) -> None:
         """Check all positions after an assignment and table recovery.
 
-        A position without a note gets one, so that it can be checked from now on. Raises StateRefused when a
+        A position without an identity gets one, to be checked from now on. Raises StateRefused when a
         position refers to another log, Unanswered when the broker does not answer.
         """
         if not tps:
@@ -67,16 +67,18 @@ class Guard:
                 raise self._refusal(tp, judgement)
             self._check_tables(tp, committed.get(tp))
             self._mark_expired(tp, judgement)
-        self._notes = {tp: kept for tp, kept in found.items() if kept is not None}
+        self._identities = {tp: kept for tp, kept in found.items() if kept is not None}
         await self._adopt({tp: given.offset for tp, given in committed.items() if found[tp] is None}, shown)
 
-    def _newest(self, tp: TP, committed: OffsetAndMetadata | None) -> Note | None:
-        """Return a partition's latest note, from the committed offset's metadata and the tables."""
-        notes = [table.notes.get(tp.partition) for table in self._tables(tp)]
-        notes.append(proof.read(committed.metadata) if committed else None)
-        return max((kept for kept in notes if kept is not None), key=lambda kept: kept.place, default=None)
+    def _newest(self, tp: TP, committed: OffsetAndMetadata | None) -> LogIdentity | None:
+        """Return a partition's latest identity, from the committed offset's metadata and the tables."""
+        identities = [table.identities.get(tp.partition) for table in self._tables(tp)]
+        identities.append(proof.read(committed.metadata) if committed else None)
+        return max(
+            (kept for kept in identities if kept is not None), key=lambda kept: kept.place, default=None
+        )
 
-    def _position(self, tp: TP, committed: OffsetAndMetadata | None, kept: Note | None) -> int:
+    def _position(self, tp: TP, committed: OffsetAndMetadata | None, kept: LogIdentity | None) -> int:
         known = [table.reach(tp.partition) for table in self._tables(tp)]
         known.append(committed.offset - 1 if committed else -1)
         known.append(kept.proof.offset if kept else -1)
@@ -91,7 +93,7 @@ class Guard:
             number = tp.partition
             empty = not table.partition_items(number)
             position = committed.offset if committed else 0
-            judgement = proof.judge_table(kept, table.notes.get(number), position, empty=empty)
+            judgement = proof.judge_table(kept, table.identities.get(number), position, empty=empty)
             if judgement.verdict is Verdict.REFUSE:
                 raise StateRefused(
                     f"table {table.name}, partition {number}, made from {_named(tp)}: {judgement.seen}; "
@@ -124,21 +126,21 @@ class Guard:
         If none was delivered since the assignment, the record noted there is checked. Raises StateRefused and
         Unanswered.
         """
-        kept = proof.note(newest, 0, *self._ids.get(tp, ())) if newest else self._notes.get(tp)
+        kept = proof.identity(newest, 0, *self._ids.get(tp, ())) if newest else self._identities.get(tp)
         if kept is not None:
             await self._check_one(tp, kept.proof.offset + 1, kept)
 
     async def check_position(self, tp: TP, position: int, source: str) -> None:
         """Raise StateRefused if an externally stored position (the next offset to read) is of another log.
 
-        `source` is the note stored with it. Raises Unanswered without an answer.
+        `source` is the identity stored with it. Raises Unanswered without an answer.
         """
         kept = proof.read(source)
-        if kept and tp in self._notes and kept.proof == self._notes[tp].proof:
+        if kept and tp in self._identities and kept.proof == self._identities[tp].proof:
             return  # checked at the assignment
         await self._check_one(tp, position, kept)
 
-    async def _check_one(self, tp: TP, position: int, kept: Note | None) -> None:
+    async def _check_one(self, tp: TP, position: int, kept: LogIdentity | None) -> None:
         def judged(tp: TP, now: Shown) -> Judgement:
             return proof.judge(position, kept, now)
 
@@ -159,23 +161,23 @@ class Guard:
         return StateRefused(f"{_named(tp)}: {judgement.seen}; {mending(tp.topic, self._role)}")
 
     async def _adopt(self, offsets: Mapping[TP, int], shown: Mapping[TP, Shown]) -> None:
-        """Add notes to committed offsets of earlier releases."""
+        """Add identities to committed offsets of earlier releases."""
         fresh = {tp: shown[tp].record for tp, offset in offsets.items() if offset > 0}
-        notes = {
-            tp: proof.note(record, 0, shown[tp].topic_id, shown[tp].cluster)
+        identities = {
+            tp: proof.identity(record, 0, shown[tp].topic_id, shown[tp].cluster)
             for tp, record in fresh.items()
             if record is not None
         }
-        if notes:
-            taken = {tp: offsets[tp] for tp in notes}
-            for tp, kept in notes.items():
+        if identities:
+            taken = {tp: offsets[tp] for tp in identities}
+            for tp, kept in identities.items():
                 for table in self._tables(tp):
-                    table.note(tp.partition, kept)
-            self._write(taken, notes)
+                    table.identify(tp.partition, kept)
+            self._write(taken, identities)
             await self._consumer.commit_noted(taken)
-            self._notes |= notes
+            self._identities |= identities
             logger.warning(
-                "positions without a note of what they refer to are taken to be right, once: %s",
+                "positions without an identity of what they refer to are taken to be right, once: %s",
                 ", ".join(f"{_named(tp)} at {offset}" for tp, offset in sorted(taken.items())),
             )
 
@@ -200,9 +202,9 @@ class Guard:
             if (judgement := judged(tp, now)).verdict is Verdict.REFUSE:
                 raise self._refusal(tp, judgement)
 
-    def _of_records(self, tps: Iterable[TP]) -> dict[TP, Note]:
-        """Return the notes that refer to a record, which the broker can be asked for."""
-        known = {tp: self._notes[tp] for tp in tps if tp in self._notes}
+    def _of_records(self, tps: Iterable[TP]) -> dict[TP, LogIdentity]:
+        """Return the identities that refer to a record, which the broker can be asked for."""
+        known = {tp: self._identities[tp] for tp in tps if tp in self._identities}
         return {tp: kept for tp, kept in known.items() if kept.proof != proof.NOTHING}
 
     async def of_both(self, newest: Mapping[TP, proof.Proof]) -> set[TP]:
@@ -214,24 +216,26 @@ class Guard:
         ]
         return {tp for tp in noted if found[0][tp] != noted[tp] and found[1][tp] == newest[tp]}
 
-    def note(self, proofs: Mapping[TP, proof.Proof], offsets: Mapping[TP, int]) -> None:
-        """Set the notes that the flush of a commit writes with tables and offsets."""
-        unread = {tp: proof.NOTHING for tp in offsets if tp not in proofs and tp not in self._notes}
+    def identify(self, proofs: Mapping[TP, proof.Proof], offsets: Mapping[TP, int]) -> None:
+        """Set the identities that the flush of a commit writes with tables and offsets."""
+        unread = {tp: proof.NOTHING for tp in offsets if tp not in proofs and tp not in self._identities}
         proofs = unread | dict(proofs)
-        generations = {tp: kept.generation for tp, kept in self._notes.items()}
-        notes = {
-            tp: proof.note(found, generations.get(tp, 0), *self._ids.get(tp, ()))
+        generations = {tp: kept.generation for tp, kept in self._identities.items()}
+        identities = {
+            tp: proof.identity(found, generations.get(tp, 0), *self._ids.get(tp, ()))
             for tp, found in proofs.items()
         }
-        for tp, kept in notes.items():
+        for tp, kept in identities.items():
             for table in self._tables(tp):
-                table.note(tp.partition, kept)
-        self._notes |= notes
-        self._write(offsets, self._notes)
+                table.identify(tp.partition, kept)
+        self._identities |= identities
+        self._write(offsets, self._identities)
 
-    def _write(self, offsets: Mapping[TP, int], notes: Mapping[TP, Note]) -> None:
-        texts = {(*tp, offset): proof.write(notes[tp]) for tp, offset in offsets.items() if tp in notes}
-        self._consumer._thread.notes = texts  # noqa: SLF001
+    def _write(self, offsets: Mapping[TP, int], identities: Mapping[TP, LogIdentity]) -> None:
+        texts = {
+            (*tp, offset): proof.write(identities[tp]) for tp, offset in offsets.items() if tp in identities
+        }
+        self._consumer._thread.identities = texts  # noqa: SLF001
 
     async def _settled(
         self, wanted: Mapping[TP, int], judged: Callable[[TP, Shown], Judgement]

@@ -80,15 +80,15 @@ class Guarded(driver.Consumer):
         done = {tp: self._ledgers[tp].position() for tp in newest.keys() - both}
         offsets = {tp: position for tp, position in done.items() if position is not None}
         if offsets:
-            self._note(offsets)
+            self._identify(offsets)
             await self.app.producer.barrier()
             await self._thread.commit(offsets)
 
-    def _note(self, offsets: Mapping[TP, int]) -> None:
-        """Set the notes that are written with tables and offsets."""
+    def _identify(self, offsets: Mapping[TP, int]) -> None:
+        """Set the identities that are written with tables and offsets."""
         known = [(tp, ledger) for tp in offsets if (ledger := self._ledgers.get(tp))]
         proofs = {tp: ledger.proof_at(offsets[tp]) for tp, ledger in known}
-        self._guard.note({tp: found for tp, found in proofs.items() if found is not None}, offsets)
+        self._guard.identify({tp: found for tp, found in proofs.items() if found is not None}, offsets)
 
     @abstractmethod
     async def _wait_for_agents(self) -> None:
@@ -161,12 +161,12 @@ class Guarded(driver.Consumer):
         """Return the topics that are delivered in batches."""
 
     async def commit_noted(self, offsets: Mapping[TP, int]) -> bool:
-        """Commit offsets that have notes, once the tables' notes are durable."""
+        """Commit offsets that have identities, once the tables' identities are durable."""
         await self.app.producer.barrier()
         return await self._thread.commit(offsets)
 
     async def check_position(self, tp: TP, position: int, source: str) -> None:
-        """Check an externally stored position with its note. Raises StateRefused and Unanswered."""
+        """Check an externally stored position with its identity. Raises StateRefused and Unanswered."""
         await self._guard.check_position(tp, position, source)
 
     async def _follows_on(self, tp: TP, breaks: int) -> bool:
@@ -194,7 +194,7 @@ class Guarded(driver.Consumer):
             await self._refuse(exc)
 
     async def _may_commit(self, offsets: Mapping[TP, int]) -> bool:
-        """Whether the logs are still those that were read; if so, sets the notes for tables and offsets."""
+        """Whether the logs are still those that were read; if so, sets identities for tables and offsets."""
         if not await self.check_topics():
             return False
         try:
@@ -205,5 +205,5 @@ class Guarded(driver.Consumer):
         except (StateRefused, Unanswered) as exc:
             await self._refuse(exc)
             return False
-        self._note(offsets)
+        self._identify(offsets)
         return True

@@ -28,7 +28,7 @@ RESERVED = b"\x00"
 """Prefix of changelog keys that are not table entries; no key codec here produces it."""
 
 NOTE_KEY = RESERVED + b"source"
-"""Changelog key of the note that records up to which source record a table is written."""
+"""Changelog key of the identity that records up to which source record a table is written."""
 
 
 class Changes(NamedTuple, Generic[K, V]):
@@ -78,8 +78,8 @@ class BatchTable(Table[K, V]):
     ) -> None:
         super().__init__(app, **options)
         self.source, self._reach = source, reach
-        self.notes: dict[int, proof.Note] = {}
-        self._new_notes: dict[int, proof.Note] = {}
+        self.identities: dict[int, proof.LogIdentity] = {}
+        self._new_identities: dict[int, proof.LogIdentity] = {}
         self.facts: dict[int, dict[bytes, bytes]] = {}
         self._new_facts: defaultdict[int, dict[bytes, bytes]] = defaultdict(dict)
         store = str(self._store or app.conf.store)
@@ -138,10 +138,10 @@ class BatchTable(Table[K, V]):
         """Return a live view of a partition; empty when this worker does not own it."""
         return self.data.partitions.get(partition, {}).items()
 
-    def note(self, partition: int, note: proof.Note) -> None:
+    def identify(self, partition: int, identity: proof.LogIdentity) -> None:
         """Write with the next flush the source record up to which a partition is current."""
-        if note != self.notes.get(partition):
-            self._new_notes[partition] = note
+        if identity != self.identities.get(partition):
+            self._new_identities[partition] = identity
 
     def keep(self, partition: int, name: bytes, value: bytes) -> None:
         """Store a fact about a partition in its changelog, separate from the entries (`facts`)."""
@@ -188,12 +188,12 @@ class BatchTable(Table[K, V]):
         Partitions without changes are omitted, for instance after a delivery that contained only replays.
         """
         dirty, self._dirty = self._dirty, defaultdict(dict)
-        notes, self._new_notes = self._new_notes, {}
-        self.notes |= notes
+        identities, self._new_identities = self._new_identities, {}
+        self.identities |= identities
         dumps_key, dumps_value = self.key_codec()[0], self._dumps_value
         taken = []
         facts, self._new_facts = self._new_facts, defaultdict(dict)
-        for partition in dirty.keys() | notes.keys() | facts.keys():
+        for partition in dirty.keys() | identities.keys() | facts.keys():
             changed = dirty.get(partition, {})
             contents = self.data.partition(partition)
             values = [contents.get(key, _TOMBSTONE) for key in changed]
@@ -201,9 +201,9 @@ class BatchTable(Table[K, V]):
             keys = list(map(dumps_key, changed))
             keys += facts.get(partition, {}).keys()
             encoded += facts.get(partition, {}).values()
-            if partition in notes:  # last: a changelog truncated within a flush lacks it
+            if partition in identities:  # last: a changelog truncated within a flush lacks it
                 keys.append(NOTE_KEY)
-                encoded.append(proof.write(notes[partition]).encode())
+                encoded.append(proof.write(identities[partition]).encode())
             if keys:
                 taken.append(Changes(partition, contents, keys, encoded))
         return taken
@@ -241,10 +241,10 @@ class BatchTable(Table[K, V]):
         self._offsets[partition] = offset
 
     def _recall(self, partition: int, text: bytes | None) -> None:
-        """Keep the latest note: one with an earlier position may come from a zombie."""
-        found, known = proof.read(text), self.notes.get(partition)
+        """Keep the latest identity: one with an earlier position may come from a zombie."""
+        found, known = proof.read(text), self.identities.get(partition)
         if found is not None and (known is None or found.place >= known.place):
-            self.notes[partition] = found
+            self.identities[partition] = found
 
     def persisted_offset(self, tp: TP) -> int | None:
         """Return the changelog offset that memory is current to; a partition that stays is not replayed."""
@@ -268,7 +268,7 @@ class BatchTable(Table[K, V]):
                 del offsets[tp]
 
     def _by_partition(self) -> tuple[MutableMapping[int, Any], ...]:
-        stated = (self.notes, self._new_notes, self.facts, self._new_facts)
+        stated = (self.identities, self._new_identities, self.facts, self._new_facts)
         return self.data.partitions, self._dirty, self._offsets, *stated
 
     # Faust's life cycle

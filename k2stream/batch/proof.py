@@ -31,7 +31,7 @@ NOTHING = Proof(-1, -1, 0)
 """The proof of a position with no record before it, only transaction markers."""
 
 
-class Note(msgspec.Struct, frozen=True, array_like=True):
+class LogIdentity(msgspec.Struct, frozen=True, array_like=True):
     """Stored with a position: the last record before it; ids are empty if the broker has none.
 
     A position of a higher `generation` is later, whatever its offset.
@@ -45,7 +45,7 @@ class Note(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def place(self) -> tuple[int, int]:
-        """Return the sort key of notes."""
+        """Return the sort key of identities."""
         return self.generation, self.proof.offset
 
 
@@ -66,7 +66,7 @@ class Verdict(Enum):
     """What to do at a position."""
 
     CONTINUE = "continue"
-    ADOPT = "adopt"  # there is no note, and nothing contradicts the position
+    ADOPT = "adopt"  # there is no identity, and nothing contradicts the position
     EXPIRED = "expired"  # records expired before they were read
     REFUSE = "refuse"
 
@@ -91,29 +91,29 @@ def last_of(batch: RecordBatch) -> Proof | None:
     return proof_of(int(batch.offsets[-1]), int(batch.timestamps[-1]), batch.keys[-1], batch.values[-1])
 
 
-def note(proof: Proof, generation: int = 0, topic_id: str = "", cluster: str = "") -> Note:
-    """Create a note of the current version."""
-    return Note(_VERSION, generation, proof, topic_id, cluster)
+def identity(proof: Proof, generation: int = 0, topic_id: str = "", cluster: str = "") -> LogIdentity:
+    """Create an identity of the current version."""
+    return LogIdentity(_VERSION, generation, proof, topic_id, cluster)
 
 
-def write(kept: Note) -> str:
-    """Encode a note as the metadata of a committed offset, about 130 bytes."""
+def write(kept: LogIdentity) -> str:
+    """Encode an identity as the metadata of a committed offset, about 130 bytes."""
     return msgspec.json.encode(kept).decode()
 
 
-def read(text: str | bytes | None) -> Note | None:
-    """Decode a note; None if there is none, or it has another version."""
+def read(text: str | bytes | None) -> LogIdentity | None:
+    """Decode an identity; None if there is none, or it has another version."""
     if not text:
         return None
     try:
-        found = msgspec.json.decode(text, type=Note)
+        found = msgspec.json.decode(text, type=LogIdentity)
     except msgspec.MsgspecError:
         return None
     return found if found.version == _VERSION else None
 
 
-def judge(position: int, kept: Note | None, shown: Shown) -> Judgement:
-    """Judge whether reading may continue at `position`, the next offset to read, given its note.
+def judge(position: int, kept: LogIdentity | None, shown: Shown) -> Judgement:
+    """Judge whether reading may continue at `position`, the next offset to read, given its identity.
 
     `shown.record` is the record at the proof's offset. A newly elected leader may report an end offset that
     is still too low, so the caller must have waited for a stable answer.
@@ -151,10 +151,12 @@ def judge(position: int, kept: Note | None, shown: Shown) -> Judgement:
     return Judgement(Verdict.CONTINUE)
 
 
-def judge_table(committed: Note | None, stored: Note | None, position: int, *, empty: bool) -> Judgement:
+def judge_table(
+    committed: LogIdentity | None, stored: LogIdentity | None, position: int, *, empty: bool
+) -> Judgement:
     """Judge whether a table may be used with a committed position; tables are written before each commit.
 
-    `stored` is the note in the table's changelog, `empty` says whether the table has no entries.
+    `stored` is the identity in the table's changelog, `empty` says whether the table has no entries.
     """
     if committed is not None and (stored is None or stored.place < committed.place):
         upto = "nothing" if stored is None else f"offset {stored.proof.offset}"

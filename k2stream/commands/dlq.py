@@ -32,7 +32,7 @@ _STAGES = ("ingest", "normalize", "candles", "hot", "cold")
 def dlq() -> None:
     """Look at dead letters, and put their originals back.
 
-    A letter's number is its offset on the dead-letter topic.
+    The number of a dead letter is its offset on the dead-letter topic.
     """
 
 
@@ -187,8 +187,8 @@ def replay_letters(
     """Put the originals of dead letters back into the pipeline, each at most once.
 
     A raw record goes to the end of its raw topic, under its key; a frame is parsed again; what a sink could
-    not read goes into the table that lacks it, and nowhere else. Letters of candles are refused. Exits 1 when
-    a letter named by --offset did not go back.
+    not read goes into the table that lacks it, and nowhere else. Dead letters of candles are refused. Exits 1
+    when a dead letter named by --offset did not go back.
     """
     if bool(numbers) + bool(cause) + everything != 1:
         raise click.UsageError("choose dead letters by one of --offset, --cause and --all")
@@ -199,7 +199,7 @@ def replay_letters(
 
 
 async def _replay(settings: Settings, letter_filter: LetterFilter, out: Printer) -> int:
-    """Replay the chosen letters; returns how many did not go back."""
+    """Replay the chosen dead letters; returns how many did not go back."""
     async with Reader(settings.kafka) as reader:
         seen: set[Identity] = set()
         chosen = [

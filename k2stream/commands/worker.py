@@ -42,7 +42,7 @@ def worker(role: str, exchange: str | None, *, out: Printer) -> None:
         names = ", ".join(topics.EXCHANGES)
         raise ConfigError(f"an ingest worker needs --exchange or K2_EXCHANGE: use one of {names}")
     written = topics.written_by_feed(settings.worker.exchange) if feed else ()
-    asyncio.run(ensure_topics(settings.kafka, topics.declared(settings.kafka), anew=written, leave=feed))
+    asyncio.run(ensure_topics(settings.kafka, topics.declared(settings.kafka), recreate=written, leave=feed))
     logging.config.dictConfig(logging_of(role, settings.worker))  # from here on a failure is a record
     capture()
     if out.as_json:

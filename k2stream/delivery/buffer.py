@@ -188,7 +188,7 @@ def _all(deliveries: Sequence[BufferedDelivery]) -> Acknowledge:
 def _source(batch: RecordBatch) -> str:
     """The proof of the batch's last record, which identifies the log that its offsets belong to."""
     last = last_of(batch)
-    return "" if last is None else proof.write(proof.note(last))
+    return "" if last is None else proof.write(proof.identity(last))
 
 
 def _rows(

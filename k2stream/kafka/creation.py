@@ -22,21 +22,21 @@ async def ensure_topics(
     settings: KafkaSettings,
     declared: Sequence[topics.Topic],
     *,
-    anew: Collection[str] = (),
+    recreate: Collection[str] = (),
     leave: bool = False,
 ) -> None:
     """Create the missing topics; safe when several workers do it at once.
 
     A missing topic is lost if one of the platform's groups has read it, or, for the changelog of a table, if
-    the table's own group has read its source. A lost topic raises StateRefused, unless it is in `anew` and
-    therefore recreated, or `leave` keeps it missing. Raises ConfigError when a topic exists with another
+    the table's own group has read its source. A lost topic raises StateRefused, unless it is in `recreate` or
+    `leave` keeps it missing. Raises ConfigError when a topic exists with another
     partition count, or the broker cannot be reached.
     """
     async with connected(settings) as admin:
         existing = set(await admin.list_topics())
         missing = [topic for topic in declared if topic.name not in existing]
         if missing and _GROUPS_TOPIC in existing:
-            lost = await _lost(admin, [topic for topic in missing if topic.name not in anew])
+            lost = await _lost(admin, [topic for topic in missing if topic.name not in recreate])
             if lost and not leave:
                 raise StateRefused(_said(lost))
             missing = [topic for topic in missing if topic.name not in lost]

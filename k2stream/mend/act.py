@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from k2stream import topics
 from k2stream.app import create_app
 from k2stream.batch import TP, BatchTable, proof
-from k2stream.batch.proof import Note, Proof
+from k2stream.batch.proof import LogIdentity, Proof
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.kafka.creation import ensure_topics
 from k2stream.kafka.groups import Committed
@@ -34,7 +34,7 @@ from k2stream.settings import KafkaSettings, Settings
 async def do(settings: Settings, made: MendPlan, tables: dict[str, BatchTable], say: Say) -> None:
     """Do what was planned; after a kill, another run finishes it. The role's workers must not be running."""
     await _create_changelogs(settings.kafka, made.role, tables)
-    goals: dict[TP, tuple[int, Note]] = {}
+    goals: dict[TP, tuple[int, LogIdentity]] = {}
     if made.role == "candles":
         goals = await _ends(settings.kafka, [item.tp for item in made.found], made.found)
     for rows in made.drops:
@@ -49,9 +49,9 @@ async def do(settings: Settings, made: MendPlan, tables: dict[str, BatchTable], 
         keys = await _rebuild(settings, made, tables, say)
         say(f"{keys:,} table entries written")
         for item in made.found:
-            if item.tp not in goals and (item.note is not None or item.shown.record is not None):
-                kept = item.note or proof.note(item.shown.record)  # type: ignore[arg-type]
-                goals[item.tp] = item.committed, Note(kept.version, kept.generation + 1, kept.proof)
+            if item.tp not in goals and (item.identity is not None or item.shown.record is not None):
+                kept = item.identity or proof.identity(item.shown.record)  # type: ignore[arg-type]
+                goals[item.tp] = item.committed, LogIdentity(kept.version, kept.generation + 1, kept.proof)
     for tp, offsets in made.fills.items():  # after the rebuild: it uses the tables' state
         (table,) = [table for table in tables.values() if table.source == tp.topic]
         count = await fill.fill(settings, Bronze(open_catalog(settings.iceberg)), tp, offsets, table)
@@ -64,26 +64,26 @@ def _is_filled(made: MendPlan, item: SourceFound) -> bool:
     return item.tp in made.fills and made.fills[item.tp].stop == item.shown.begin
 
 
-def _after(made: MendPlan, tp: TP, begin: int) -> Note:
-    """The note for a log that begins where reading continues, so that no earlier record can be a proof."""
+def _after(made: MendPlan, tp: TP, begin: int) -> LogIdentity:
+    """The identity for a log that begins where reading continues: no earlier record can be a proof."""
     (item,) = [item for item in made.found if item.tp == tp]
-    return proof.note(Proof(begin - 1, 0, 0), _generation([item]) + 1)
+    return proof.identity(Proof(begin - 1, 0, 0), _generation([item]) + 1)
 
 
 def _generation(found: Iterable[SourceFound]) -> int:
-    return max((item.note.generation for item in found if item.note), default=0)
+    return max((item.identity.generation for item in found if item.identity), default=0)
 
 
 async def _ends(
     settings: KafkaSettings, tps: Sequence[TP], found: Sequence[SourceFound]
-) -> dict[TP, tuple[int, Note]]:
-    """The least positions, with their notes, that the tables will have after a rebuild from raw records."""
+) -> dict[TP, tuple[int, LogIdentity]]:
+    """The least positions, with identities, that the tables will have after a rebuild from raw records."""
     ends = {tp: tables.end for tp, tables in (await shown_at(settings, dict.fromkeys(tps, -1))).items()}
     shown = await shown_at(settings, {tp: end - 1 for tp, end in ends.items()})
     goals = {}
     for tp, end in ends.items():
         last, begin = shown[tp].record, shown[tp].begin
-        kept = proof.note(last or Proof(begin - 1, 0, 0), _generation(found) + 1)
+        kept = proof.identity(last or Proof(begin - 1, 0, 0), _generation(found) + 1)
         goals[tp] = (begin if last is None else end), kept
     return goals
 
@@ -113,7 +113,7 @@ async def _rebuild(settings: Settings, made: MendPlan, tables: dict[str, BatchTa
 
 async def _create_changelogs(settings: KafkaSettings, role: str, tables: dict[str, BatchTable]) -> None:
     declared = [found for found in create_app(role).changelogs() if found.source]
-    await ensure_topics(settings, declared, anew=[found.name for found in declared])
+    await ensure_topics(settings, declared, recreate=[found.name for found in declared])
 
 
 async def _tell(settings: KafkaSettings, skips: Sequence[SourceFound]) -> None:
@@ -124,7 +124,7 @@ async def _tell(settings: KafkaSettings, skips: Sequence[SourceFound]) -> None:
     async with producing(settings) as producer:
         for item in skips:
             exchange = topics.exchange_of(item.tp.topic)
-            since = item.note.proof.timestamp * 1000 if item.note else 0
+            since = item.identity.proof.timestamp * 1000 if item.identity else 0
             event = FeedEvent(
                 kind=EventKind.EXPIRED, exchange=exchange, time=now, since=since, detail=item.judgement.seen
             )
@@ -132,14 +132,17 @@ async def _tell(settings: KafkaSettings, skips: Sequence[SourceFound]) -> None:
 
 
 async def _write(
-    settings: KafkaSettings, group: str, goals: dict[TP, tuple[int, Note]], tables: dict[str, BatchTable]
+    settings: KafkaSettings,
+    group: str,
+    goals: dict[TP, tuple[int, LogIdentity]],
+    tables: dict[str, BatchTable],
 ) -> None:
-    """Write positions and notes to the tables' changelogs, then to the group's committed offsets."""
+    """Write positions and identities to the tables' changelogs, then to the group's committed offsets."""
     async with producing(settings) as producer:
         for tp, (_, kept) in goals.items():
             for table in tables.values():
                 if table.source == tp.topic:
-                    table.note(tp.partition, kept)
+                    table.identify(tp.partition, kept)
         for table in tables.values():
             await send_changes(producer, table)
     if goals:

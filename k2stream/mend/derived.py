@@ -113,7 +113,7 @@ async def mend(settings: Settings, found: DerivedFound, done: Mapping[TP, int], 
         return
     declared = [topic for topic in topics.declared(settings.kafka) if topic.name in found.missing]
     if declared:
-        await ensure_topics(settings.kafka, declared, anew=found.missing)
+        await ensure_topics(settings.kafka, declared, recreate=found.missing)
     if found.role == Role.NORMALIZE:
         count = await publish_again(settings, done, say)
         say(f"{count:,} canonical trades published again")

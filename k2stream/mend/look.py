@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from k2stream import topics
 from k2stream.batch import TP, BatchTable, proof
-from k2stream.batch.proof import Judgement, Note, Shown, Verdict
+from k2stream.batch.proof import Judgement, LogIdentity, Shown, Verdict
 from k2stream.kafka import groups
 from k2stream.kafka.groups import Committed
 from k2stream.kafka.reader import Reader
@@ -28,7 +28,7 @@ class SourceFound:
     tp: TP
     committed: int
     position: int
-    note: Note | None
+    identity: LogIdentity | None
     shown: Shown
     judgement: Judgement
     tables: dict[str, Judgement] = field(default_factory=dict)
@@ -77,30 +77,34 @@ async def look(settings: Settings, role: str) -> tuple[list[SourceFound], dict[s
 async def _judged(
     settings: KafkaSettings, tps: list[TP], committed: Mapping[TP, Committed], tables: list[BatchTable]
 ) -> list[SourceFound]:
-    notes: dict[TP, Note | None] = {}
+    identities: dict[TP, LogIdentity | None] = {}
     positions: dict[TP, int] = {}
     for tp in tps:
         own = [table for table in tables if table.source == tp.topic]
         given = committed.get(tp)
-        known = [table.notes.get(tp.partition) for table in own]
+        known = [table.identities.get(tp.partition) for table in own]
         known.append(proof.read(given.metadata) if given else None)
-        newest = max((note for note in known if note), key=lambda note: note.place, default=None)
-        notes[tp] = newest
+        newest = max(
+            (identity for identity in known if identity), key=lambda identity: identity.place, default=None
+        )
+        identities[tp] = newest
         reached = [table.reach(tp.partition) for table in own]
         reached += [given.offset - 1 if given else -1, newest.proof.offset if newest else -1]
         positions[tp] = max(reached) + 1
-    wanted = {tp: note.proof.offset if note else positions[tp] - 1 for tp, note in notes.items()}
+    wanted = {
+        tp: identity.proof.offset if identity else positions[tp] - 1 for tp, identity in identities.items()
+    }
     shown = await shown_at(settings, wanted)
     found = []
     for tp in tps:
         given = committed.get(tp)
         offset, kept = (given.offset, proof.read(given.metadata)) if given else (0, None)
-        judged = proof.judge(positions[tp], notes[tp], shown[tp])
-        item = SourceFound(tp, offset, positions[tp], notes[tp], shown[tp], judged)
+        judged = proof.judge(positions[tp], identities[tp], shown[tp])
+        item = SourceFound(tp, offset, positions[tp], identities[tp], shown[tp], judged)
         for table in tables:
             if table.source == tp.topic:
-                empty, note = not table.partition_items(tp.partition), table.notes.get(tp.partition)
-                item.tables[table.name] = proof.judge_table(kept, note, offset, empty=empty)
+                empty, identity = not table.partition_items(tp.partition), table.identities.get(tp.partition)
+                item.tables[table.name] = proof.judge_table(kept, identity, offset, empty=empty)
         found.append(item)
     return found
 

@@ -97,7 +97,7 @@ async def _plan_lift(
     where, exchange = f"{item.tp.topic}[{item.tp.partition}]", topics.exchange_of(item.tp.topic)
     newest = max((sink.newest for sink in sinks if sink.reads is False), default=0)
     if item.refused:
-        newest = item.note.proof.timestamp if item.note else 0
+        newest = item.identity.proof.timestamp if item.identity else 0
     used = max([item.position, *(sink.end for sink in sinks)])
     todo = await lift.plan(settings, item.tp.topic, item.tp.partition, used, newest)
     normalised = not item.refused
@@ -130,7 +130,7 @@ async def _sinks(settings: Settings, found: Sequence[SourceFound]) -> dict[TP, l
             known = {number: at for number, at in stored.items() if TP(route.topic, number) in by_tp}
             for number, one in (await judged(settings.kafka, route.topic, known)).items():
                 item = by_tp[TP(route.topic, number)]
-                newest = one.note.proof.timestamp if one.note else 0
+                newest = one.identity.proof.timestamp if one.identity else 0
                 by_partition[item.tp].append(Reached(tier == 0, one.position.offset + 1, one.reads, newest))
                 if one.refused and item.judgement.verdict is not Verdict.REFUSE:
                     item.judgement = one.judgement

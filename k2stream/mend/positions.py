@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from k2stream.batch import TP, proof
-from k2stream.batch.proof import Judgement, Note, Shown, Verdict
+from k2stream.batch.proof import Judgement, LogIdentity, Shown, Verdict
 from k2stream.delivery.progress import SinkPosition
 from k2stream.mend.look import shown_at
 from k2stream.settings import KafkaSettings
 
 
 class JudgedPosition(NamedTuple):
-    """A sink's position in a partition, with its note, the log it belongs to, and what the broker shows."""
+    """A sink's position in a partition, the identity of the log it belongs to, and what the broker shows."""
 
     position: SinkPosition
-    note: Note | None
+    identity: LogIdentity | None
     shown: Shown
     judgement: Judgement
 
@@ -30,7 +30,7 @@ class JudgedPosition(NamedTuple):
         """Whether its last record is in the current log; None if unknown."""
         if self.refused:
             return False
-        return None if self.note is None else self.shown.record == self.note.proof
+        return None if self.identity is None else self.shown.record == self.identity.proof
 
 
 async def judged(
@@ -44,9 +44,9 @@ async def judged(
 
 def offsets(topic: str, positions: Mapping[int, SinkPosition]) -> dict[TP, int]:
     """The offset by which each position is judged: that of its proof, or its own without one."""
-    notes = {number: proof.read(position.source) for number, position in positions.items()}
+    identities = {number: proof.read(position.source) for number, position in positions.items()}
     return {
-        TP(topic, number): kept.proof.offset if (kept := notes[number]) else position.offset
+        TP(topic, number): kept.proof.offset if (kept := identities[number]) else position.offset
         for number, position in positions.items()
     }
 
@@ -57,7 +57,7 @@ def judge_all(
     """Judge positions by what the broker shows of the offsets of `offsets`."""
     found = {}
     for number, position in positions.items():
-        note, now = proof.read(position.source), shown[TP(topic, number)]
-        judgement = proof.judge(position.offset + 1, note, now)
-        found[number] = JudgedPosition(position, note, now, judgement)
+        identity, now = proof.read(position.source), shown[TP(topic, number)]
+        judgement = proof.judge(position.offset + 1, identity, now)
+        found[number] = JudgedPosition(position, identity, now, judgement)
     return found

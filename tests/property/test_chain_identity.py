@@ -39,7 +39,7 @@ class Losing(Chain):
             self.work(who, 0, 0, "dies")  # a running one has all in memory
         elif what == "offsets":
             self.broker.committed[worker.group].clear()
-            self.broker.notes[worker.group].clear()
+            self.broker.identities[worker.group].clear()
         elif what == "expired":
             log.begin = max(log.begin, log.end * share // 10)
         elif who == "normaliser":

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from k2stream.model.trade import TradeColumns
 from k2stream.normalizer.continuity import reports
 from k2stream.normalizer.continuity.content import Hashes
-from k2stream.normalizer.continuity.reports import Told, Union
+from k2stream.normalizer.continuity.reports import Reported, Union
 from k2stream.normalizer.continuity.state import Checked, ContinuityState, copied, duplicates
 
 RECENT = 128
@@ -72,5 +72,5 @@ def check(
     return Checked(keep, ids, events, shown_by, new, np.zeros(len(columns), np.int64), doubtful)
 
 
-def _ordinal(text: int, found: Told | None) -> int:
+def _ordinal(text: int, found: Reported | None) -> int:
     return crc32(b"|%d" % (found.count - 1), text) if found and found.count > 1 else text

@@ -18,7 +18,7 @@ MAX_LINKS = 4
 """Connections distinguished per symbol; the one that appeared first is dropped first."""
 
 
-class Told(msgspec.Struct, array_like=True):
+class Reported(msgspec.Struct, array_like=True):
     """Equal trades at one time (µs): their `count`, and how many of them each connection has reported.
 
     `seen` is the symbol's newest trade time (µs) when one of them was last reported.
@@ -37,7 +37,7 @@ class Union(msgspec.Struct, array_like=True):
     Up to `floor` (µs) there may be trades that an earlier release did not remember.
     """
 
-    reported: list[Told] = msgspec.field(default_factory=list, name="told")
+    reported: list[Reported] = msgspec.field(default_factory=list, name="told")
     links: list[str] = []
     floor: int = 0
 
@@ -48,7 +48,7 @@ def copied(union: Union) -> Union:
     return Union(reported, list(union.links), union.floor)
 
 
-def live(union: Union, link: str, time: int, content: int, newest: int) -> Told | None:
+def live(union: Union, link: str, time: int, content: int, newest: int) -> Reported | None:
     """Add a trade that a connection reported; returns None for a duplicate.
 
     `newest` is the symbol's newest trade time in µs, including this trade.
@@ -91,14 +91,14 @@ def _link(union: Union, link: str) -> int:
     return len(union.links) - 1
 
 
-def _find(union: Union, time: int, content: int) -> Told:
+def _find(union: Union, time: int, content: int) -> Reported:
     at = bisect_left(union.reported, (time, content), key=lambda item: (item.time, item.content))
     if at == len(union.reported) or (union.reported[at].time, union.reported[at].content) != (time, content):
-        union.reported.insert(at, Told(time, content, 0, 0, []))
+        union.reported.insert(at, Reported(time, content, 0, 0, []))
     return union.reported[at]
 
 
-def _fetched_near(union: Union, link: int, time: int, content: int) -> Told | None:
+def _fetched_near(union: Union, link: int, time: int, content: int) -> Reported | None:
     """The same content at a neighboring time, if more of it was fetched than connections have reported."""
     for near in (time - ROUNDING_US, time + ROUNDING_US):
         at = bisect_left(union.reported, (near, content), key=lambda item: (item.time, item.content))

@@ -136,5 +136,5 @@ async def test_a_topic_that_was_read_from_is_not_made_again_silently(start, kafk
     await ensure_topics(at.kafka, [lost], leave=True)  # left missing
     with pytest.raises(StateRefused):
         await ensure_topics(at.kafka, [lost])
-    await ensure_topics(at.kafka, [lost], anew=[lost.name])
+    await ensure_topics(at.kafka, [lost], recreate=[lost.name])
     await ensure_topics(at.kafka, [lost])

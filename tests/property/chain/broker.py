@@ -10,7 +10,7 @@ import numpy as np
 from faust.types import TP
 
 from k2stream.batch import RecordBatch
-from k2stream.batch.proof import Note, Shown, proof_of
+from k2stream.batch.proof import LogIdentity, Shown, proof_of
 
 INCARNATIONS = count(1)
 
@@ -53,8 +53,8 @@ class Log:
         del self.records[end:]
         self.cuts += 1
 
-    def shown(self, kept: Note | None) -> Shown:
-        """What a client sees of it that asks for the record of a note; ids of topics are off."""
+    def shown(self, kept: LogIdentity | None) -> Shown:
+        """What a client sees of it that asks for the record of an identity; ids of topics are off."""
         offset = -1 if kept is None else kept.proof.offset
         record = self.records[offset] if self.begin <= offset < self.end else None
         proof = record and proof_of(offset, record.timestamp, record.key, record.value)
@@ -81,7 +81,7 @@ class Broker:
     def __init__(self) -> None:
         self.logs: dict[str, Log] = {}
         self.committed: defaultdict[str, dict[str, int]] = defaultdict(dict)
-        self.notes: defaultdict[str, dict[str, Note]] = defaultdict(dict)
+        self.identities: defaultdict[str, dict[str, LogIdentity]] = defaultdict(dict)
         self.owner: dict[str, object] = {}
         self.said: list[str] = []  # what workers reported and went on from
 
@@ -104,11 +104,15 @@ class Broker:
         self.logs[topic] = Log(topic)
 
     def commit(
-        self, group: str, worker: object, offsets: dict[str, int], notes: dict[str, Note] | None = None
+        self,
+        group: str,
+        worker: object,
+        offsets: dict[str, int],
+        identities: dict[str, LogIdentity] | None = None,
     ) -> bool:
         """Only a member's counts."""
         if not self.is_member(group, worker):
             return False
         self.committed[group] |= offsets
-        self.notes[group] |= notes or {}
+        self.identities[group] |= identities or {}
         return True

@@ -54,10 +54,10 @@ class Worker:
         log = broker.log(self.source)
         self.at = broker.committed[self.group].get(self.source, log.begin)
         committed = broker.committed[self.group].get(self.source, 0)
-        self.note = broker.notes[self.group].get(self.source)
+        self.identity = broker.identities[self.group].get(self.source)
         for table in self.tables:
-            held, empty = table.notes.get(0), not broker.log(table.changelog_topic_name).end
-            self._heed(proof.judge_table(self.note, held, committed, empty=empty))
+            held, empty = table.identities.get(0), not broker.log(table.changelog_topic_name).end
+            self._heed(proof.judge_table(self.identity, held, committed, empty=empty))
             if held is not None:
                 self._heed(proof.judge(held.proof.offset + 1, held, log.shown(held)))
         self._look()
@@ -68,7 +68,7 @@ class Worker:
         """At assignment, at a connection made again, before each commit: is it still what was read?"""
         log = self.broker.log(self.source)
         self._seen = log.state
-        self._heed(proof.judge(self.at, self.note, log.shown(self.note)))
+        self._heed(proof.judge(self.at, self.identity, log.shown(self.identity)))
 
     def _heed(self, found: proof.Judgement) -> None:
         if found.verdict is proof.Verdict.REFUSE:
@@ -106,7 +106,7 @@ class Worker:
         if batch.last_offset >= batch.first_offset:
             self.at = batch.last_offset + 1
             if last := proof.last_of(batch):
-                self.note = proof.note(last)
+                self.identity = proof.identity(last)
                 self.apply(batch)
 
     def arrive(self, limit: int) -> None:
@@ -127,10 +127,10 @@ class Worker:
         if self.refused:
             return
         self.before_flush()
-        reached, note, under_way = self.at, self.note, len(self.sent)
+        reached, identity, under_way = self.at, self.identity, len(self.sent)
         for table in self.tables:
-            if note is not None:
-                table.note(0, note)
+            if identity is not None:
+                table.identify(0, identity)
         changes = [(table, change) for table in self.tables for change in table.take_changes()]
         for _ in range(under_way):
             if not self.sent:
@@ -141,8 +141,8 @@ class Worker:
             for table, change in changes:
                 if table.flush_stage == stage:
                     yield from self._write(table, change)
-        notes = {} if note is None else {self.source: note}
-        self.broker.commit(self.group, self, {self.source: reached}, notes)
+        identities = {} if identity is None else {self.source: identity}
+        self.broker.commit(self.group, self, {self.source: reached}, identities)
 
     def _write(self, table: BatchTable, change: Any) -> Iterator[None]:
         for key, value in zip(change.keys, change.values, strict=True):

@@ -21,7 +21,7 @@ class Thread:
     """The consumer's thread: a broker with one log of records (timestamp, key, value)."""
 
     def __init__(self, log):
-        self.log, self.begin, self.notes = log, 0, {}
+        self.log, self.begin, self.identities = log, 0, {}
         self.group = {}
         self.failures = self.behind = self.looks = 0
 
@@ -56,8 +56,8 @@ class Table(SimpleNamespace):
     def reach(self, number):
         return self.reached
 
-    def note(self, number, kept):
-        self.notes[number] = kept
+    def identify(self, number, kept):
+        self.identities[number] = kept
 
 
 class Consumer(Fake):
@@ -72,7 +72,7 @@ class Consumer(Fake):
     async def commit_noted(self, offsets):
         thread = self._thread
         thread.group = {
-            tp: OffsetAndMetadata(offset, thread.notes.get((*tp, offset), ""))
+            tp: OffsetAndMetadata(offset, thread.identities.get((*tp, offset), ""))
             for tp, offset in offsets.items()
         }
 
@@ -81,8 +81,8 @@ def log(count, what=b"trade"):
     return [(1000 + n, b"k", what + b"%d" % n) for n in range(count)]
 
 
-def table(items=("x",), notes=None, reached=-1):
-    return Table(name="state", items=items, notes=dict(notes or {}), reached=reached)
+def table(items=("x",), identities=None, reached=-1):
+    return Table(name="state", items=items, identities=dict(identities or {}), reached=reached)
 
 
 @pytest.fixture(autouse=True)
@@ -101,7 +101,7 @@ def patient(soon, monkeypatch):
 
 async def committed(consumer, guard, offset):
     """Commit as a worker does, with the proof of what was read."""
-    guard.note({TP0: consumer._thread._record(offset - 1)}, {TP0: offset})
+    guard.identify({TP0: consumer._thread._record(offset - 1)}, {TP0: offset})
     await consumer.commit_noted({TP0: offset})
 
 
@@ -135,11 +135,11 @@ async def test_a_log_of_nothing_but_markers_of_transactions_is_gone_on_with(monk
     await guard.check({TP0})
     monkeypatch.setattr(consumer._thread, "_record", lambda offset: None)
     consumer._thread.log = log(6)
-    guard.note({}, {TP0: 6})
+    guard.identify({}, {TP0: 6})
     await consumer.commit_noted({TP0: 6})
     await guard.still({TP0})
     await Guard(consumer, "k2-normalize").check({TP0})
-    made.notes.clear()
+    made.identities.clear()
     with pytest.raises(StateRefused, match="covers nothing"):
         await Guard(consumer, "k2-normalize").check({TP0})
 
@@ -174,8 +174,8 @@ async def test_offsets_of_an_earlier_release_are_adopted_once_and_guarded_from_t
     consumer = Consumer(log(20))
     consumer._thread.group = {TP0: OffsetAndMetadata(10, "")}
     await Guard(consumer, "k2-normalize").check({TP0})
-    note = proof.read(consumer._thread.group[TP0].metadata)
-    assert note and note.proof == consumer._thread._record(9)
+    identity = proof.read(consumer._thread.group[TP0].metadata)
+    assert identity and identity.proof == consumer._thread._record(9)
     assert "raw[0] at 10" in caplog.text
     consumer._thread.log = log(50, b"new")
     with pytest.raises(StateRefused):
@@ -188,7 +188,7 @@ async def test_tables_of_an_earlier_release_are_adopted_with_them():
     consumer = Consumer(log(20), held)
     consumer._thread.group = {TP0: OffsetAndMetadata(10, "")}
     await Guard(consumer, "k2-candles").check({TP0})
-    assert held.notes[0].proof == consumer._thread._record(9)
+    assert held.identities[0].proof == consumer._thread._record(9)
     await Guard(consumer, "k2-candles").check({TP0})
 
 

@@ -39,7 +39,7 @@ class Client(Thread):
         return {TP0}
 
     async def commit(self, offsets):
-        self.committed_with.append({tp: self.notes.get((*tp, offset)) for tp, offset in offsets.items()})
+        self.committed_with.append({tp: self.identities.get((*tp, offset)) for tp, offset in offsets.items()})
         return True
 
     async def seek_wait(self, partitions):
@@ -80,9 +80,9 @@ async def test_a_commit_says_beside_the_offset_and_in_the_tables_what_was_read(c
     deliver(consumer, 0, 9)
     assert await consumer._commit_offsets({TP0: 10})
     ((text,),) = [list(noted.values()) for noted in consumer._thread.committed_with]
-    note = proof.read(text)
-    assert note and note.proof == consumer._thread._record(9)
-    assert consumer.table.notes[0].proof == consumer._thread._record(9)
+    identity = proof.read(text)
+    assert identity and identity.proof == consumer._thread._record(9)
+    assert consumer.table.identities[0].proof == consumer._thread._record(9)
 
 
 async def test_nothing_is_committed_once_the_log_is_another_and_the_worker_is_given_up(consumer):
@@ -93,7 +93,7 @@ async def test_nothing_is_committed_once_the_log_is_another_and_the_worker_is_gi
     assert not await consumer._commit_offsets({TP0: 20})
     assert len(consumer._thread.committed_with) == 1
     assert isinstance(consumer.reason, StateRefused)
-    assert consumer.table.notes[0].proof.offset == 9
+    assert consumer.table.identities[0].proof.offset == 9
 
 
 async def test_a_log_cut_after_a_batch_was_delivered_is_seen_before_the_next_one_is(consumer):
@@ -105,7 +105,7 @@ async def test_a_log_cut_after_a_batch_was_delivered_is_seen_before_the_next_one
     assert not await consumer._follows_on(TP0, 1)
     assert isinstance(consumer.reason, StateRefused)
     assert "offset 9 is not there" in str(consumer.reason)
-    assert consumer.table.notes[0].proof.offset == 9  # what was made of it is known to be done
+    assert consumer.table.identities[0].proof.offset == 9  # what was made of it is known to be done
 
 
 async def test_a_broker_that_was_away_is_asked_once_and_reading_goes_on(consumer):
@@ -136,7 +136,7 @@ async def test_a_topic_recreated_under_a_running_worker_stops_commits_and_then_t
     assert isinstance(consumer.reason, StateRefused)
     assert f"{names[topic]} was recreated" in str(consumer.reason) and "`k2 " in str(consumer.reason)
     kept = topic == "raw"  # what was made of the old one is done
-    assert len(consumer._thread.committed_with) == kept == len(consumer.table.notes)
+    assert len(consumer._thread.committed_with) == kept == len(consumer.table.identities)
 
 
 async def test_a_broker_that_is_away_only_puts_a_commit_off(consumer, monkeypatch):

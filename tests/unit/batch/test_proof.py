@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k2stream.batch import proof
-from k2stream.batch.proof import Shown, Verdict, judge, judge_table, note, proof_of
+from k2stream.batch.proof import Shown, Verdict, identity, judge, judge_table, proof_of
 
 READ = proof_of(99, 1_000, b"k", b"the trade")
 OTHER = proof_of(99, 2_000, b"k", b"another trade")
@@ -14,28 +14,28 @@ OTHER = proof_of(99, 2_000, b"k", b"another trade")
 @pytest.mark.parametrize(
     ("position", "kept", "shown", "verdict"),
     [
-        (100, note(READ), Shown(0, 100, READ), Verdict.CONTINUE),
-        (100, note(READ), Shown(0, 5000, READ), Verdict.CONTINUE),
+        (100, identity(READ), Shown(0, 100, READ), Verdict.CONTINUE),
+        (100, identity(READ), Shown(0, 5000, READ), Verdict.CONTINUE),
         # recreated, or cut and used again: shorter, of the same length, longer
-        (100, note(READ), Shown(0, 99, None), Verdict.REFUSE),
-        (100, note(READ), Shown(0, 100, OTHER), Verdict.REFUSE),
-        (100, note(READ), Shown(0, 5000, OTHER), Verdict.REFUSE),
-        (100, note(READ), Shown(0, 5000, None), Verdict.REFUSE),
+        (100, identity(READ), Shown(0, 99, None), Verdict.REFUSE),
+        (100, identity(READ), Shown(0, 100, OTHER), Verdict.REFUSE),
+        (100, identity(READ), Shown(0, 5000, OTHER), Verdict.REFUSE),
+        (100, identity(READ), Shown(0, 5000, None), Verdict.REFUSE),
         (100, None, Shown(0, 99, None), Verdict.REFUSE),
         # nothing is known of what it refers to
         (100, None, Shown(0, 100, READ), Verdict.ADOPT),
         (0, None, Shown(0, 0, None), Verdict.CONTINUE),
         # retention: up to what was read, and beyond it
-        (100, note(READ), Shown(100, 200, None), Verdict.CONTINUE),
-        (100, note(READ), Shown(101, 200, None), Verdict.EXPIRED),
+        (100, identity(READ), Shown(100, 200, None), Verdict.CONTINUE),
+        (100, identity(READ), Shown(101, 200, None), Verdict.EXPIRED),
         (100, None, Shown(101, 200, None), Verdict.EXPIRED),
         # a new group begins where the log does
         (0, None, Shown(50, 200, None), Verdict.CONTINUE),
         # topic ids, where both are known
-        (100, note(READ, topic_id="a"), Shown(0, 200, READ, topic_id="b"), Verdict.REFUSE),
-        (100, note(READ, topic_id="a"), Shown(0, 200, READ, topic_id="a"), Verdict.CONTINUE),
-        (100, note(READ, topic_id="a"), Shown(0, 200, READ), Verdict.CONTINUE),
-        (100, note(READ), Shown(0, 200, READ, topic_id="b"), Verdict.CONTINUE),
+        (100, identity(READ, topic_id="a"), Shown(0, 200, READ, topic_id="b"), Verdict.REFUSE),
+        (100, identity(READ, topic_id="a"), Shown(0, 200, READ, topic_id="a"), Verdict.CONTINUE),
+        (100, identity(READ, topic_id="a"), Shown(0, 200, READ), Verdict.CONTINUE),
+        (100, identity(READ), Shown(0, 200, READ, topic_id="b"), Verdict.CONTINUE),
     ],
 )
 def test_a_position_is_refused_where_it_means_something_else(position, kept, shown, verdict):
@@ -44,30 +44,30 @@ def test_a_position_is_refused_where_it_means_something_else(position, kept, sho
 
 def test_a_refusal_says_what_was_seen():
     assert "ends at offset 7, but everything before 100" in judge(100, None, Shown(0, 7)).seen
-    seen = judge(100, note(READ), Shown(0, 200, OTHER)).seen
+    seen = judge(100, identity(READ), Shown(0, 200, OTHER)).seen
     assert "1000 ms" in seen
     assert "2000 ms" in seen
-    assert "offsets 100 to 149 (50 records)" in judge(100, note(READ), Shown(150, 200)).seen
+    assert "offsets 100 to 149 (50 records)" in judge(100, identity(READ), Shown(150, 200)).seen
 
 
 @pytest.mark.parametrize(
     ("committed", "held", "position", "empty", "verdict"),
     [
-        (note(READ), note(READ), 100, False, Verdict.CONTINUE),
+        (identity(READ), identity(READ), 100, False, Verdict.CONTINUE),
         (
-            note(READ),
-            note(READ._replace(offset=150)),
+            identity(READ),
+            identity(READ._replace(offset=150)),
             100,
             False,
             Verdict.CONTINUE,
         ),  # a crash before the commit
-        (note(READ), None, 100, True, Verdict.REFUSE),  # lost
-        (note(READ), note(READ._replace(offset=50)), 100, False, Verdict.REFUSE),  # cut
-        (note(READ, generation=1), note(READ._replace(offset=500)), 100, False, Verdict.REFUSE),
+        (identity(READ), None, 100, True, Verdict.REFUSE),  # lost
+        (identity(READ), identity(READ._replace(offset=50)), 100, False, Verdict.REFUSE),  # cut
+        (identity(READ, generation=1), identity(READ._replace(offset=500)), 100, False, Verdict.REFUSE),
         (None, None, 100, True, Verdict.REFUSE),  # of an earlier release
         (None, None, 100, False, Verdict.CONTINUE),
         (None, None, 0, True, Verdict.CONTINUE),
-        (None, note(READ), 0, False, Verdict.CONTINUE),
+        (None, identity(READ), 0, False, Verdict.CONTINUE),
     ],
 )
 def test_a_table_is_refused_under_offsets_that_it_does_not_cover(committed, held, position, empty, verdict):
@@ -86,7 +86,7 @@ def test_only_the_log_that_was_read_is_gone_on_with(old, new, data):
     cut = data.draw(st.integers(0, len(old)))
     log = old[:cut] + new
     begin = data.draw(st.integers(0, len(log)))
-    kept = note(proof_of(position - 1, *old[position - 1]))
+    kept = identity(proof_of(position - 1, *old[position - 1]))
     at = position - 1
     shown = Shown(begin, len(log), proof_of(at, *log[at]) if begin <= at < len(log) else None)
     verdict = judge(position, kept, shown).verdict
@@ -98,7 +98,7 @@ def test_only_the_log_that_was_read_is_gone_on_with(old, new, data):
 
 @given(st.integers(0, 2**62), records, st.integers(0, 9), st.text(max_size=22))
 def test_a_note_comes_back(offset, record, generation, topic_id):
-    kept = note(proof_of(offset, *record), generation, topic_id)
+    kept = identity(proof_of(offset, *record), generation, topic_id)
     assert proof.read(proof.write(kept)) == kept
     assert proof.read(proof.write(kept).encode()) == kept
 

@@ -19,7 +19,7 @@ from k2stream.batch._web import BatchWeb
 ROOT = Path(__file__).parents[3]
 
 MODULES = {
-    "proof": "what a position refers to: its words (Note, Shown, Verdict) are read beside its name",
+    "proof": "what a position refers to: its words (LogIdentity, Shown, Verdict) are read beside its name",
     "transport": "the entry point of `faust.transports` names it",
 }
 """The modules that may be imported, and why: all others have a leading underscore."""

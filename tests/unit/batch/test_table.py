@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from k2stream.batch import BatchApp, BatchTable, batch_app_options, window_key
 from k2stream.batch._table import NOTE_KEY
-from k2stream.batch.proof import Proof, note, read, write
+from k2stream.batch.proof import Proof, identity, read, write
 
 
 @pytest.fixture
@@ -212,31 +212,31 @@ def test_writing_without_a_partition_says_how(table):
 
 
 def test_the_changelog_says_up_to_which_record_a_partition_is_and_recovery_reads_it(app):
-    first = note(Proof(99, 1000, 7))
+    first = identity(Proof(99, 1000, 7))
     table = app.tables.add(BatchTable(app, name="made", partitions=2, source="raw"))
     table.put(1, "a", 1)
-    table.note(1, first)
+    table.identify(1, first)
     (changes,) = table.take_changes()
     assert (changes.keys[-1], read(changes.values[-1])) == (NOTE_KEY, first)  # last: what is cut lacks it
-    table.note(1, first)
+    table.identify(1, first)
     assert not table.take_changes()
     other = BatchTable(app, name="made", partitions=2, source="raw")
     other.apply_changelog(1, changes.keys, changes.values, 5)
     assert dict(other.partition_items(1)) == {"a": 1}
-    assert other.notes == {1: first}
-    zombie = write(note(Proof(50, 900, 8))).encode()
+    assert other.identities == {1: first}
+    zombie = write(identity(Proof(50, 900, 8))).encode()
     other.apply_changelog(1, [NOTE_KEY], [zombie], 6)
-    assert other.notes == {1: first}
-    mended = note(Proof(20, 900, 8), generation=1)
+    assert other.identities == {1: first}
+    mended = identity(Proof(20, 900, 8), generation=1)
     other.apply_changelog(1, [NOTE_KEY], [write(mended).encode()], 7)
-    assert other.notes == {1: mended}
+    assert other.identities == {1: mended}
     other.forget()
-    assert other.notes == {}
+    assert other.identities == {}
 
 
 def test_a_partition_without_changes_is_noted_too_and_one_that_left_is_forgotten(app):
     table = app.tables.add(BatchTable(app, name="made", partitions=2, source="raw"))
-    table.note(0, note(Proof(9, 1, 1)))
+    table.identify(0, identity(Proof(9, 1, 1)))
     assert [change.keys for change in table.take_changes()] == [[NOTE_KEY]]
 
 

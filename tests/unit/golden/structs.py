@@ -14,8 +14,8 @@ OWN, SETTINGS = "k2stream.", "k2stream.settings."
 def structs() -> Iterator[str]:
     """Keys of structs, places in arrays, values of enumerations; needs all modules to be imported.
 
-    `DeadLetter.cause: str`, `Note[1] generation: int`, `EventKind = gap`. Private structs are left out: they
-    read answers of exchanges; so are the settings, which are a section of their own.
+    `DeadLetter.cause: str`, `LogIdentity[1] generation: int`, `EventKind = gap`. Private structs are left
+    out: they read answers of exchanges; so are the settings, which are a section of their own.
     """
     kinds = [kind for kind in _all(msgspec.Struct) if kind.__module__.startswith(OWN)]
     written = [kind for kind in kinds if not kind.__module__.startswith(SETTINGS)]

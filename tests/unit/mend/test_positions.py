@@ -1,4 +1,4 @@
-"""How the position of a sink is judged: by its note, or by its offset alone; one query for all partitions."""
+"""How the position of a sink is judged: by its identity, or by its offset alone; one query for all."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from k2stream.mend import positions
 from k2stream.settings import KafkaSettings
 
 LAST = Proof(9, 1_700_000_000_000, 77)
-SOURCE = proof.write(proof.note(LAST, topic_id="1a"))
+SOURCE = proof.write(proof.identity(LAST, topic_id="1a"))
 
 
 def stored(offset: int, source: str = "") -> SinkPosition:
@@ -27,7 +27,15 @@ def stored(offset: int, source: str = "") -> SinkPosition:
         (stored(9), Shown(0, 5), True, False),
         (stored(-1), Shown(0, 5), False, None),
     ],
-    ids=["as it was", "other content", "recreated", "expired", "no note", "cut, no note", "nothing read"],
+    ids=[
+        "as it was",
+        "other content",
+        "recreated",
+        "expired",
+        "no identity",
+        "cut, no identity",
+        "nothing read",
+    ],
 )
 def test_a_position_is_judged_by_the_record_that_it_names(position, shown, refused, reads):
     (one,) = positions.judge_all("raw", {3: position}, {TP("raw", 3): shown}).values()
