@@ -81,7 +81,7 @@ audit: $(READY) ## Known vulnerabilities of what is locked: asks osv.dev, and fa
 	@$(BIN)/python -m tests.supply.audit $(BIN)/uv
 
 sbom: $(READY) ## Write the bill of materials of what is locked to dist/k2stream.cdx.json (CycloneDX)
-	@$(BIN)/python -m tests.supply.sbom dist/k2stream.cdx.json
+	@$(BIN)/python -m tests.supply.sbom dist/k2stream.cdx.json $(BIN)/uv
 
 format: $(READY) ## Format the code and fix what lint can fix
 	@$(BIN)/ruff format .

@@ -1,4 +1,4 @@
-"""What is installed is pinned and listed; secrets in the tree are found; an audit that was none says so."""
+"""What is installed is pinned; secrets in the tree are found; an audit that was none says so."""
 
 import json
 import re
@@ -6,10 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 
-from tests.supply import audit, sbom, secrets
+from tests.supply import audit, secrets
 
 ROOT = Path(__file__).parents[3]
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ \\;]+)", re.MULTILINE)
@@ -23,22 +21,9 @@ def test_every_pin_has_hashes(name):
         assert PIN.match(block) and "--hash=sha256:" in block, block[:80]
 
 
-def test_the_bill_of_materials_is_valid_and_whole(tmp_path):
-    path = tmp_path / "dist" / "bill.json"
-    sbom.write(path)
-    text = path.read_text()
-    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
-    found = json.loads(text)
-    assert found["metadata"]["component"]["name"] == "k2stream"
-    listed = {(item["name"].lower().replace("_", "-"), item["version"]) for item in found["components"]}
-    locked = {
-        (name.lower().replace("_", "-"), version)
-        for name, version in PIN.findall((ROOT / "requirements.lock").read_text())
-    }
-    assert listed == locked
-    assert all(item["purl"].startswith("pkg:pypi/") for item in found["components"])
-    hashes = [each for item in found["components"] for each in item["externalReferences"]]
-    assert len([each for each in hashes if each.get("hashes")]) >= len(locked)
+def test_nothing_beside_the_workers_slows_their_start():
+    """Where it is installed, jsonschema compiles its grammar on import: 1.8 s of CPU in each worker."""
+    assert "rfc3987-syntax" not in (ROOT / "requirements-dev.lock").read_text()
 
 
 LEAKS = {
