@@ -78,8 +78,8 @@ past = candle_history(settings.candles, *tiers)
 reader = CandleReader(health, past, settings.candles.settled_ms, lambda: clock.now_us() // 1000)
 add_pages(app, tables, worker.partitions, listed, settings, health, reader)
 lookup = CandleLookup(app, tables, worker.partitions, reader, settings.kafka)
-sources = sources_of(settings, listed, lookup, health, lambda: is_ready(app))
 streams = Hub(settings, listed, lookup, health, connected(settings.kafka), reader.now)
+sources = sources_of(settings, listed, lookup, health, lambda: is_ready(app), streams)
 server = Server(
     create(sources, streams),
     settings.service.bind,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -13,13 +12,15 @@ from k2stream.clickhouse.rows import select
 from k2stream.history.trades import TradePage
 from k2stream.layers.schema import SILVER
 from k2stream.layers.table import SILVER as TABLE
+from k2stream.model import clock
 from k2stream.model.instrument import Instrument
 from k2stream.settings import ClickHouseSettings
 
 T = TypeVar("T")
 
 _OF = "exchange = %(exchange)s AND canonical_symbol = %(canonical)s"
-_PLACE = "(timestamp, sequence, raw_offset)"
+_BY_TIME = ("timestamp", "sequence", "raw_offset")
+_BY_NUMBER = ("if(sequence = 0, raw_offset, sequence)", "raw_offset")
 
 
 class RecentTrades:
@@ -34,36 +35,49 @@ class RecentTrades:
     def page(self, instrument: Instrument, page: TradePage, since: int) -> pa.Table:
         """The trades of a page from time `since` (µs) on, in the direction of the pages."""
         where = [_OF, f"timestamp >= {_time(max(since, page.first))}"]
-        if page.end is not None:
-            where.append(f"timestamp < {_time(page.end)}")
+        if (last := page.last(clock.TIME_LIMIT)) < clock.TIME_LIMIT:
+            where.append(f"timestamp < {_time(last)}")
+        order = _BY_NUMBER if page.by_number else _BY_TIME
         if page.from_id is not None:
-            where.append(f"sequence >= {int(page.from_id)}")
-        if page.after is not None:
-            time, sequence, offset = page.after
-            sign = "<" if page.leads_back else ">"
-            where.append(f"timestamp {sign}= {_time(time)}")
-            where.append(f"{_PLACE} {sign} ({_time(time)}, {int(sequence)}, {int(offset)})")
+            where.append(f"{order[0]} >= {int(page.from_id)}")
+        if page.place is not None:
+            at = [str(int(value)) for value in page.place]
+            if not page.by_number:
+                at[0] = _time(page.place[0])
+            where.append(f"({', '.join(order)}) {'<' if page.leads_back else '>'} ({', '.join(at)})")
         direction = "DESC" if page.leads_back else "ASC"
-        order = ", ".join(f"{name} {direction}" for name in ("timestamp", "sequence", "raw_offset"))
+        ordered = ", ".join(f"{name} {direction}" for name in order)
         rest = (
-            f"FROM {self._table} FINAL WHERE {' AND '.join(where)} ORDER BY {order} LIMIT {int(page.limit)}"
+            f"FROM {self._table} FINAL WHERE {' AND '.join(where)} ORDER BY {ordered} LIMIT {int(page.limit)}"
         )
         return self._guarded(lambda client: select(client, SILVER, rest, _values(instrument), LIMITS))
 
     def edges(self, instrument: Instrument) -> tuple[int, int] | None:
         """The times (µs) of the instrument's oldest and newest trade; None without one."""
         columns = ("exchange", "canonical_symbol", "timestamp")
-        found = []
-        for direction in ("ASC", "DESC"):
-            order = ", ".join(f"{column} {direction}" for column in columns)
-            time = "toUnixTimestamp64Micro(timestamp)"
-            query = f"SELECT {time} FROM {self._table} WHERE {_OF} ORDER BY {order} LIMIT 1"
-            found += self._guarded(partial(_executed, query=query, values=_values(instrument)))
-        return (int(found[0][0]), int(found[1][0])) if len(found) == 2 else None
+        orders = (", ".join(f"{column} {way}" for column in columns) for way in ("ASC", "DESC"))
+        time = "toUnixTimestamp64Micro(timestamp)"
+        edges = (f"(SELECT {time} FROM {self._table} WHERE {_OF} ORDER BY {by} LIMIT 1)" for by in orders)
+        ((oldest, newest),) = self._executed(f"SELECT {', '.join(edges)}", _values(instrument))
+        return None if oldest is None else (int(oldest), int(newest))
+
+    def reached(self, partition: int) -> int:
+        """The canonical topic's last offset of a partition that is stored, and all before; -1 for none."""
+        query = (
+            "SELECT argMax(last_offset, (epoch, last_offset, saved_at)) "
+            f"FROM {self._settings.database}.sink_positions "
+            "WHERE table = %(table)s AND topic = %(topic)s AND partition = %(partition)s HAVING count() > 0"
+        )
+        of = {"table": TABLE.hot, "topic": TABLE.topic, "partition": partition}
+        found = self._executed(query, of)
+        return int(found[0][0]) if found else -1
 
     @property
     def _table(self) -> str:
         return f"{self._settings.database}.{TABLE.hot}"
+
+    def _executed(self, query: str, values: dict[str, Any]) -> Any:
+        return self._guarded(lambda client: client.execute(query, values, settings=LIMITS))
 
     def _guarded(self, ask: Callable[[Any], T]) -> T:
         from k2stream.clickhouse.destination import connect  # large: imported on first use
@@ -74,10 +88,6 @@ class RecentTrades:
         except BaseException:
             self._client.disconnect()  # the rest of this answer must not be read as the next one
             raise
-
-
-def _executed(client: Any, query: str, values: dict[str, str]) -> Any:
-    return client.execute(query, values, settings=LIMITS)
 
 
 def _time(micros: int) -> str:

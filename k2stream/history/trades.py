@@ -13,13 +13,19 @@ class TradePlace(NamedTuple):
     sequence: int
     raw_offset: int
 
+    @property
+    def number(self) -> int:
+        """The number of the trade: its id, or its raw offset where the exchange has no ids."""
+        return self.sequence or self.raw_offset
+
 
 @dataclass(frozen=True, slots=True)
 class TradePage:
     """Trades with start <= time < end (µs), beyond the place `after`, where the last page ended.
 
-    Pages lead from the newest trade back if `descending`, or if there is neither a start nor a least id.
-    `from_id` is the least id, of an exchange whose ids rise.
+    Pages lead from the newest trade back if `descending`, or if there is neither a start nor a least number.
+    `from_id` is the least number; such a page is in order of numbers, any other in order of time. `recent`
+    pages, and those by number, have no trades of the cold store.
     """
 
     limit: int
@@ -28,6 +34,7 @@ class TradePage:
     descending: bool = False
     from_id: int | None = None
     after: TradePlace | None = None
+    recent: bool = False
 
     @property
     def leads_back(self) -> bool:
@@ -35,13 +42,27 @@ class TradePage:
         return self.descending or (self.start is None and self.from_id is None)
 
     @property
+    def by_number(self) -> bool:
+        """Whether the trades are in order of their numbers."""
+        return self.from_id is not None
+
+    @property
+    def place(self) -> tuple[int, ...] | None:
+        """The place `after` by what the page is in order of."""
+        if self.after is None or not self.by_number:
+            return self.after
+        return self.after.number, self.after.raw_offset
+
+    @property
     def first(self) -> int:
         """The earliest time (µs) of a trade of this page."""
-        if self.after is not None and not self.leads_back:
+        if self.after is not None and not self.leads_back and not self.by_number:
             return max(self.after.time, self.start or 0)
         return self.start or 0
 
     def last(self, latest: int) -> int:
         """The time (µs) that all trades of this page are before; `latest` without another bound."""
-        ends = [end for end in (self.end, self.after.time + 1 if self.after else None) if end is not None]
-        return min(ends, default=latest) if self.leads_back else (latest if self.end is None else self.end)
+        ends = [latest if self.end is None else self.end]
+        if self.after is not None and self.leads_back and not self.by_number:
+            ends.append(self.after.time + 1)
+        return min(ends)

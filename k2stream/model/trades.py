@@ -1,26 +1,9 @@
-"""One canonical trade as clients read it, and which of them a client asks for."""
+"""One canonical trade as clients of a mirrored API read it."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from typing import NamedTuple
-
-
-class TradeQuery(NamedTuple):
-    """Trades with start <= time < end (ms) and id >= `first`: the newest `limit` unless a bound is given.
-
-    With `first` or `start` they are the oldest ones.
-    """
-
-    limit: int
-    first: int | None = None
-    start: int | None = None
-    end: int | None = None
-
-    @property
-    def newest(self) -> bool:
-        """Whether the newest trades that match are asked for."""
-        return self.first is None and self.start is None
 
 
 class NumberedTrade(NamedTuple):

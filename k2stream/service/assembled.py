@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from k2stream.clickhouse.numbered import NumberedTrades
 from k2stream.clickhouse.recent_trades import RecentTrades
 from k2stream.iceberg.trades import ColdTrades
 from k2stream.model.instrument import Instruments
 from k2stream.service.overview import Candles
 from k2stream.service.sources import Sources
-from k2stream.service.trade_history import TradeHistory
-from k2stream.service.trades import StoredTrades
+from k2stream.service.stream.hub import Hub
+from k2stream.service.stream.published import PublishedTrades
+from k2stream.service.trades import TradeHistory
 from k2stream.service.workers import WorkerStates
 from k2stream.settings import Settings
 from k2stream.web.health import FeedHealth
@@ -23,8 +23,9 @@ def sources_of(
     candles: Candles,
     health: FeedHealth,
     is_ready: Callable[[], bool],
+    streams: Hub,
 ) -> Sources:
-    """The worker's own tables and feed events, both stores, and the other workers."""
+    """The worker's own tables and feed events, the topics it follows, both stores, and the other workers."""
     return Sources(
         settings,
         listed,
@@ -32,6 +33,9 @@ def sources_of(
         health,
         is_ready,
         WorkerStates(settings),
-        StoredTrades(NumberedTrades(settings.clickhouse)),
-        TradeHistory(RecentTrades(settings.clickhouse), lambda: ColdTrades(settings.iceberg)),
+        TradeHistory(
+            PublishedTrades(streams),
+            RecentTrades(settings.clickhouse),
+            lambda: ColdTrades(settings.iceberg),
+        ),
     )

@@ -9,8 +9,7 @@ from typing import Protocol
 from k2stream.model.instrument import Instruments
 from k2stream.platform.snapshot import Snapshot
 from k2stream.service.overview import Candles, Overview
-from k2stream.service.trade_history import NoTradePages, TradePages
-from k2stream.service.trades import NoTrades, TradeSource
+from k2stream.service.trades import NoTrades, TradeReader
 from k2stream.settings import Settings
 from k2stream.web.health import FeedHealth
 
@@ -40,8 +39,7 @@ class Sources:
     health: FeedHealth
     is_ready: Callable[[], bool]
     workers: Workers = field(default_factory=NoWorkers)
-    trades: TradeSource = field(default_factory=NoTrades)
-    trade_pages: TradePages = field(default_factory=NoTradePages)
+    trades: TradeReader = field(default_factory=NoTrades)
     overview: Overview = field(init=False)
     """All symbols at a glance."""
 

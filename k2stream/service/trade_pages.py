@@ -21,7 +21,7 @@ from k2stream.service.formats import ARROW, JSON
 from k2stream.service.items import MissingItem
 from k2stream.service.parameters import Bound, Cursor, Exchange, From, Limit, Order, Symbol
 from k2stream.service.sources import Sources
-from k2stream.service.trade_history import TradeAnswer
+from k2stream.service.trades import TradeAnswer
 from k2stream.web.query import DEFAULT_LIMIT, MISSING, RequestError, bounds, find
 
 TradeId = Annotated[
@@ -72,7 +72,7 @@ class TradesAnswer(msgspec.Struct, frozen=True):
     native_symbol: str
     simulated: bool
     complete_until: int | None
-    """Time (µs) of the newest trade in ClickHouse: later ones follow with its next write, about a second."""
+    """Time (µs) of the newest trade that is known."""
     trades: list[TradeItem]
     missing: list[MissingItem]
     next: str | None
@@ -101,7 +101,7 @@ async def trades(
     first, last = (None if ms is None else ms * 1000 for ms in bounds(start, end))
     after = None if cursor is None else place_of(cursor)
     page = TradePage(limit, first, last, order == "desc", from_id, after)
-    found = await sources.trade_pages.read(instrument, page)
+    found = await sources.trades.read(instrument, page)
     following = cursor_of(found.rows) if len(found.rows) >= limit else None
     rows = found.rows
     if page.leads_back and order == "asc":

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from k2stream.history.timeframes import timeframe
+from k2stream.history.trades import TradePage
 from k2stream.model.candle import Candle
 from k2stream.model.instrument import Instrument
-from k2stream.model.trades import NumberedTrade, TradeQuery
+from k2stream.model.trades import NumberedTrade
 from k2stream.service.mirror import klines, listing, tickers, trades
 from k2stream.service.mirror.errors import MirrorError, unsupported
 from k2stream.service.mirror.parameters import Parameters
@@ -88,10 +89,10 @@ async def _aggregated(call: Call) -> list[dict[str, Any]]:
 
 
 async def _listed(
-    call: Call, query: TradeQuery | None, show: Callable[[NumberedTrade], dict[str, Any]]
+    call: Call, page: TradePage | None, show: Callable[[NumberedTrade], dict[str, Any]]
 ) -> list[dict[str, Any]]:
     instrument = call.instrument()
-    return [show(each) for each in await call.sources.trades.read(instrument, query)] if query else []
+    return [show(each) for each in await trades.read(call.sources.trades, instrument, page)] if page else []
 
 
 async def _price(call: Call) -> Any:
@@ -120,8 +121,9 @@ async def _day(call: Call) -> Any:
 async def _bounds(call: Call, instrument: Instrument, parts: tickers.Parts) -> tickers.Bounds:
     """The first and last trade of a day; unknown where trades are unavailable."""
     try:
-        first = await call.sources.trades.read(instrument, TradeQuery(1, None, parts.start))
-        last = await call.sources.trades.read(instrument, TradeQuery(1))
+        of = call.sources.trades, instrument
+        first = await trades.read(*of, TradePage(1, parts.start * 1000, recent=True))
+        last = await trades.read(*of, TradePage(1, recent=True))
     except RequestError:
         return tickers.Bounds()
     if not (first and last and last[-1].id >= first[0].id):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
-from decimal import Decimal
 
 from k2stream import topics
 from k2stream.model.instrument import Instrument
 from k2stream.model.trades import NumberedTrade
-from k2stream.service.stream.channels import PushedTrade
+from k2stream.service.mirror.trades import numbered
 from k2stream.service.stream.hub import Hub
+from k2stream.service.stream.published import rows_of
 
 logger = logging.getLogger(__name__)
 
@@ -53,14 +53,6 @@ class FollowedTrades:
                     place = source.log.positions[number]
                 if entries := source.log.after(keys, number, place):
                     place = entries[-1].place
-                    yield [numbered(entry.value) for entry in entries]
+                    yield numbered(rows_of(number, entries))
         finally:
             source.leave(keys, waiting)
-
-
-def numbered(trade: PushedTrade) -> NumberedTrade:
-    """A trade with the number that the stores give it: its own id, or the offset of its raw record."""
-    known = trade.trade_id.isascii() and trade.trade_id.isdigit()
-    number = int(trade.trade_id) if known else trade.raw_offset
-    price, quantity = Decimal(trade.price), Decimal(trade.quantity)
-    return NumberedTrade(number, number, number, trade.timestamp, price, quantity, trade.side == "BUY")

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from k2stream.history.timeframes import Timeframe
+from k2stream.history.trades import TradePage
 from k2stream.model.candle import Candle
 from k2stream.model.instrument import Instrument
-from k2stream.model.trades import NumberedTrade, TradeQuery
+from k2stream.model.trades import NumberedTrade
 from k2stream.service.mirror import klines, tickers, trades
 from k2stream.service.mirror.endpoints import Call, read_day
 from k2stream.service.mirror.names import StreamKind, StreamName
@@ -41,10 +42,11 @@ class PolledTrades:
 
     async def follow(self, instrument: Instrument) -> AsyncIterator[Sequence[NumberedTrade]]:
         """What the store has got since, in order of id."""
-        last = [each.id for each in await self.sources.trades.read(instrument, TradeQuery(1))]
+        of = self.sources.trades, instrument
+        last = [each.id for each in await trades.read(*of, TradePage(1, recent=True))]
         while True:
             first = last[-1] + 1 if last else 0
-            found = await self.sources.trades.read(instrument, TradeQuery(MOST_TRADES, first))
+            found = await trades.read(*of, TradePage(MOST_TRADES, from_id=first, recent=True))
             if found:
                 last = [found[-1].id]
                 yield found

@@ -140,6 +140,7 @@ class TradeChannel:
         if not len(good):
             return []
         rows = zip(
+            good.values,
             found.exchange.tolist(),
             found.canonical_symbol.tolist(),
             good.offsets.tolist(),
@@ -165,7 +166,7 @@ class TradeChannel:
 
 
 def _trade(
-    partition: int, exchange: str, symbol: str, offset: int, published: int, *fields: Any
+    partition: int, record: bytes, exchange: str, symbol: str, offset: int, published: int, *fields: Any
 ) -> StreamEntry:
     trade_id, timestamp, price, quantity, buy, count, received, conditions, raw_partition, raw_offset = fields
     trade = PushedTrade(
@@ -180,8 +181,9 @@ def _trade(
         raw_partition,
         raw_offset,
     )
+    place = Place(offset, published)
     return StreamEntry(
-        f"{exchange}:{symbol}", partition, Place(offset, published), timestamp // 1000, raw_offset, trade
+        f"{exchange}:{symbol}", partition, place, timestamp // 1000, raw_offset, trade, record=record
     )
 
 

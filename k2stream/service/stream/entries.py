@@ -20,7 +20,7 @@ class StreamEntry:
 
     `time` is in ms: a candle's open time, a trade's or an event's time. `revision` rises with each change of
     a candle, and with each trade of a key. What is not `sure` may come again after its place, or before.
-    `text` and `token` are encoded once, for all clients.
+    `text` and `token` are encoded once, for all clients. `record` is what a trade was read from.
     """
 
     key: str
@@ -32,6 +32,7 @@ class StreamEntry:
     text: bytes = b""
     token: bytes = b""
     sure: bool = True
+    record: bytes = b""
 
 
 class Log(Protocol):

@@ -10,8 +10,9 @@ import pytest
 from k2stream.model.trades import NumberedTrade
 from k2stream.service.mirror import payloads
 from k2stream.service.stream import sockets
+from k2stream.service.trades import TradeAnswer
 from tests.unit.security.served import LISTED, MINUTE, serving
-from tests.unit.service.memory import TradesInMemory, candle
+from tests.unit.service.memory import TradesInMemory, candle, numbered_rows
 
 FIRST = LISTED[0]
 UPGRADE = (
@@ -25,12 +26,13 @@ class Flood(TradesInMemory):
 
     newest = 0
 
-    async def read(self, instrument, query):
+    async def read(self, instrument, page):
         first, self.newest = self.newest + 1, self.newest + 2_000
-        return [
+        made = (
             NumberedTrade(number, number, number, number * 1000, Decimal(2), Decimal(3), True)
             for number in range(first, self.newest + 1)
-        ]
+        )
+        return TradeAnswer(numbered_rows(made))
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from k2stream.clickhouse import (
     candles,
     certificates,
     destination,
-    numbered,
     quality,
     recent_trades,
 )
@@ -15,7 +14,6 @@ from k2stream.clickhouse.trades import HotTrades
 from k2stream.history.tiers import CandleSpan
 from k2stream.history.trades import TradePage
 from k2stream.model.instrument import Instrument
-from k2stream.model.trades import TradeQuery
 from k2stream.settings import make
 
 EVIL = "x' OR 1 = 1 --"
@@ -45,7 +43,7 @@ class Seen:
 def seen(monkeypatch):
     made = Seen()
     monkeypatch.setattr(destination, "connect", lambda settings: made)
-    for module in (candles, numbered, recent_trades, quality, agreement):
+    for module in (candles, recent_trades, quality, agreement):
         monkeypatch.setattr(module, "connect", lambda settings: made, raising=False)
     monkeypatch.setattr("k2stream.clickhouse.trades.connect", lambda settings: made)
     return made
@@ -56,7 +54,6 @@ ASKING = {
     "candles, oldest": lambda seen: candles.HotTier(STORES).oldest(ITEM, "1m"),
     "candles, latest": lambda seen: candles.HotTier(STORES).latest(ITEM, "1m"),
     "candles, rows": lambda seen: candles.HotTier(STORES).rows(ITEM, "1m", CandleSpan(5, 0, 1)),
-    "numbered trades": lambda seen: numbered.NumberedTrades(STORES).read(ITEM, TradeQuery(5)),
     "pages of trades": lambda seen: recent_trades.RecentTrades(STORES).page(ITEM, TradePage(5), 0),
     "edges of trades": lambda seen: recent_trades.RecentTrades(STORES).edges(ITEM),
     "days of trades": lambda seen: HotTrades(STORES).days(ITEM),

@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, settings
 from k2stream import instruments
 from k2stream.service.application import create
 from k2stream.service.sources import Sources
-from k2stream.service.trade_history import TradeHistory
+from k2stream.service.trades import TradeHistory
 from k2stream.settings import make
 from k2stream.web.health import FeedHealth
 from tests.made_up_requests import CHECKS, described
 from tests.unit.service.memory import InMemory, candle
-from tests.unit.service.test_service_trades import NOW, Cold, Warm
+from tests.unit.service.test_service_trades import NOW, Cold, Newest, Warm
 
 PROBLEM = "application/problem+json"
 LISTED = instruments.load(make().feeds.instruments_file)
@@ -31,8 +31,8 @@ def application() -> Any:
     for item in LISTED:
         stored.answers[item.key, "1m"] = [candle(item, "1m", 60_000 * at) for at in range(1, 30)]
     trades = [(NOW - at, 100 - at, 100 - at) for at in range(50)]
-    pages = TradeHistory(Warm(trades), lambda: Cold(trades), lambda: NOW)
-    return create(Sources(make(), LISTED, stored, health, lambda: True, trade_pages=pages))
+    pages = TradeHistory(Newest(trades), Warm(trades), lambda: Cold(trades), lambda: NOW)
+    return create(Sources(make(), LISTED, stored, health, lambda: True, trades=pages))
 
 
 def with_document(app: Any) -> Any:

@@ -1,6 +1,7 @@
-"""`/v1/trades`: pages over both stores are all trades, each once and in order."""
+"""`/v1/trades`: pages over the topic and both stores are all trades, each once and in order."""
 
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,109 +13,213 @@ from hypothesis import strategies as st
 
 from k2stream.exchanges import REGISTRY
 from k2stream.exchanges.spec import Continuity
+from k2stream.history.reader import MissingTier
 from k2stream.history.trades import TradePage
-from k2stream.layers.schema import SILVER
 from k2stream.model.trade import BACKFILLED
 from k2stream.service.application import create
+from k2stream.service.mirror.trades import numbered as mirrored
 from k2stream.service.sources import Sources
-from k2stream.service.trade_history import DAY_US, KEPT_DAYS, TradeHistory, ordered
+from k2stream.service.stream.published import TopicTrades
 from k2stream.service.trade_pages import cursor_of, place_of
+from k2stream.service.trade_rows import ordered
+from k2stream.service.trades import DAY_US, KEPT_DAYS, LAGGING, NoTrades, TradeHistory
 from k2stream.settings import make
+from k2stream.web.query import RequestError
+from tests.unit.service.memory import silver_rows
 
 NOW = (KEPT_DAYS + 3) * DAY_US
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+ANY: Any = None
 
 
 def rows_of(trades):
     """Silver's rows of (time in µs, sequence, raw offset)."""
-    plain = {
-        "price": Decimal("1.500000000000000001"),
-        "quantity": Decimal(2),
-        "side": "BUY",
-        "trade_count": 1,
-    }
-    plain |= {"exchange": "x", "symbol": "s", "canonical_symbol": "c", "raw_partition": 0, "vendor_data": []}
-    plain |= {"trade_conditions": [BACKFILLED], "validation_errors": []}
-    made = [
-        {**plain, "sequence": sequence, "raw_offset": offset, "trade_id": str(sequence)}
-        | dict.fromkeys(("timestamp", "receive_time", "process_time"), EPOCH + timedelta(microseconds=time))
+    price = Decimal("1.500000000000000001")
+    return silver_rows(
+        {
+            "timestamp": time,
+            "sequence": sequence,
+            "raw_offset": offset,
+            "trade_id": str(sequence),
+            "price": price,
+            "trade_conditions": [BACKFILLED],
+        }
         for time, sequence, offset in trades
-    ]
-    columns = {field.name: [row[field.name] for row in made] for field in SILVER}
-    arrays = [
-        pa.array(columns[f.name], f.type.value_type).dictionary_encode()
-        if pa.types.is_dictionary(f.type)
-        else pa.array(columns[f.name], f.type)
-        for f in SILVER
-    ]
-    return pa.table(arrays, SILVER)
+    )
 
 
+@dataclass
+class Newest:
+    """The trades of the topic by offset; it holds those from `floor` on."""
+
+    trades: list
+    floor: int = 0
+    fails: bool = False
+
+    def partition(self, instrument):
+        return 0
+
+    async def after(self, instrument, offset):
+        if self.fails:
+            raise OSError("refused")
+        first = max(offset + 1, self.floor)
+        return TopicTrades(rows_of(self.trades[first:]), first == offset + 1)
+
+
+@dataclass
 class Warm:
-    """The newest trades, as ClickHouse has them."""
+    """The trades that ClickHouse has; it surely has the topic's up to an offset."""
 
-    name = "ClickHouse"
-    fails = False
+    trades: list
+    position: int = -1
+    name: str = "ClickHouse"
+    fails: bool = False
 
-    def __init__(self, trades):
-        self.trades = sorted(trades)
+    def reached(self, partition):
+        return self.position
 
     def edges(self, instrument):
         if self.fails:
             raise OSError("refused")
-        return (self.trades[0][0], self.trades[-1][0]) if self.trades else None
+        times = [time for time, *_ in self.trades]
+        return (min(times), max(times)) if times else None
 
     def page(self, instrument, page, since):
-        if page.from_id is not None:
-            return rows_of([trade for trade in self.trades if trade[1] >= page.from_id][: page.limit])
-        end = 10**15 if page.end is None else page.end
+        end = page.last(10**15)
         return ordered(rows_of(self.trades), page, max(since, page.first), end).slice(0, page.limit)
 
 
+@dataclass
 class Cold:
     """All trades by days, as Iceberg has them."""
 
-    name = "Iceberg"
-
-    def __init__(self, trades):
-        self.trades = trades
+    trades: list
+    name: str = "Iceberg"
+    asked: list = field(default_factory=list)
 
     def days(self, instrument):
         return sorted({date(1970, 1, 1) + timedelta(days=time // DAY_US) for time, *_ in self.trades})
 
     def rows(self, instrument, start, end):
+        self.asked.append((start, end))
         return rows_of([trade for trade in self.trades if start * 1000 <= trade[0] < end * 1000][::-1])
 
 
-def history(trades, kept):
-    recent = Warm([trade for trade in trades if trade[0] >= kept])
-    return TradeHistory(recent, lambda: Cold(trades), lambda: NOW)
+def history(trades, kept=0, written=None, position=None, floor=0):
+    """Trades in the order of the topic: `written` of them are in ClickHouse, but not those before `kept`."""
+    written = len(trades) if written is None else written
+    recent = Warm(
+        [trade for trade in trades[:written] if trade[0] >= kept],
+        (written if position is None else position) - 1,
+    )
+    return TradeHistory(Newest(trades, floor), recent, lambda: Cold(trades[:written]), lambda: NOW)
 
 
 times = st.one_of(st.integers(0, 5), st.sampled_from([day * DAY_US for day in range(1, KEPT_DAYS + 3)]))
 
 
-@given(
-    st.lists(st.tuples(times, st.integers(0, 3)), max_size=12),
-    st.integers(1, 5),
-    st.none() | times,
-    st.none() | times,
-    st.booleans(),
-    times,
+@st.composite
+def seams(draw, trades):
+    """Where ClickHouse and the topic meet: what is written, known to be written, and held of the topic."""
+    written = draw(st.integers(0, len(trades)))
+    position = draw(st.integers(0, written))
+    kept = draw(times)
+    if any(time < kept for time, *_ in trades[written:]):
+        kept = 0  # what is not written anywhere is only in the topic: its time does not matter then
+    return {"kept": kept, "written": written, "position": position, "floor": draw(st.integers(0, position))}
+
+
+made_trades = st.lists(st.tuples(times, st.integers(0, 3)), max_size=12).map(
+    lambda made: [(time, sequence, offset) for offset, (time, sequence) in enumerate(made)]
 )
-def test_all_pages_are_the_whole(made, limit, start, end, descending, kept):
-    trades = [(time, sequence, offset) for offset, (time, sequence) in enumerate(made)]
-    source, got, after = history(trades, kept), [], None
+
+
+async def all_pages(data, trades, page):
+    """What a client gets that follows the cursors, while the sink goes on: the seams move."""
+    got, after = [], None
     for _ in range(20):
-        page = TradePage(limit, start, end, descending, after=after)
-        rows = source._read(None, page).rows
+        source = history(trades, **data.draw(seams(trades)))
+        asked = TradePage(page.limit, page.start, page.end, page.descending, page.from_id, after)
+        answer = await source.read(ANY, asked)
+        assert answer.missing == ()
+        rows = answer.rows
         got += zip(rows["sequence"].to_pylist(), rows["raw_offset"].to_pylist(), strict=True)
-        if len(rows) < limit:
-            break
+        if len(rows) < page.limit:
+            return got
         after = place_of(cursor_of(rows))
+    raise AssertionError(got)
+
+
+@given(st.data(), made_trades, st.integers(1, 5), st.none() | times, st.none() | times, st.booleans())
+async def test_all_pages_are_the_whole(data, trades, limit, start, end, descending):
+    page = TradePage(limit, start, end, descending)
     wanted = sorted(trade for trade in trades if (start or 0) <= trade[0] and (end is None or trade[0] < end))
-    back = TradePage(limit, start, end, descending).leads_back
-    assert got == [trade[1:] for trade in (wanted[::-1] if back else wanted)]
+    ordered = wanted[::-1] if page.leads_back else wanted
+    assert await all_pages(data, trades, page) == [trade[1:] for trade in ordered]
+
+
+@given(st.data(), made_trades, st.integers(1, 5), st.integers(0, 4))
+async def test_all_pages_from_a_number_on_are_in_its_order(data, trades, limit, first):
+    recent = [(NOW - time % DAY_US, *rest) for time, *rest in trades]
+    numbers = sorted((sequence or offset, offset) for _, sequence, offset in recent)
+    got = await all_pages(data, recent, TradePage(limit, from_id=first))
+    assert [(sequence or offset, offset) for sequence, offset in got] == [
+        at for at in numbers if at[0] >= first
+    ]
+
+
+@given(made_trades.filter(bool), st.data())
+async def test_a_hole_between_clickhouse_and_the_topic_is_told(trades, data):
+    written = data.draw(st.integers(0, len(trades) - 1))
+    floor = data.draw(st.integers(written + 1, len(trades)))
+    answer = await history(trades, written=written, floor=floor).read(ANY, TradePage(len(trades), 0))
+    held = trades[:written] + trades[floor:]
+    assert answer.rows["raw_offset"].to_pylist() == [offset for *_, offset in sorted(held)]
+    assert answer.missing == (MissingTier("ClickHouse", LAGGING),)
+    assert answer.newest == max((time for time, *_ in trades[:written]), default=None)
+
+
+async def test_recent_pages_leave_the_cold_store_alone(trades):
+    cold = Cold(trades)
+    source = TradeHistory(Newest([]), Warm([]), lambda: cold, lambda: NOW)
+    for page in (TradePage(5, recent=True), TradePage(5, from_id=1)):
+        assert len((await source.read(ANY, page)).rows) == 0
+    assert cold.asked == []
+    assert len((await source.read(ANY, TradePage(5))).rows) == 5
+
+
+async def test_a_topic_that_fails_is_named(trades):
+    source = TradeHistory(Newest([], fails=True), Warm(trades), lambda: Cold([]), lambda: NOW)
+    answer = await source.read(ANY, TradePage(2))
+    assert answer.rows["sequence"].to_pylist() == [100, 99]
+    assert answer.missing == (MissingTier("topic", "refused"),)
+
+
+async def test_without_clickhouse_the_topic_has_the_newest(trades):
+    topic = [(NOW + 1, 101, 101), (NOW + 2, 102, 102)]
+    source = TradeHistory(Newest(topic), Warm([], fails=True), lambda: Cold(trades), lambda: NOW)
+    answer = await source.read(ANY, TradePage(3))
+    assert answer.rows["sequence"].to_pylist() == [102, 101, 100]
+    assert [tier.tier for tier in answer.missing] == ["ClickHouse"]
+
+
+async def test_without_a_reader_trades_are_unavailable():
+    with pytest.raises(RequestError) as raised:
+        await NoTrades().read(ANY, TradePage(1))
+    assert raised.value.status == 503
+
+
+def test_a_trade_without_an_id_has_the_number_of_its_raw_record():
+    price, quantity = Decimal("1.5"), Decimal(2)
+    rows = silver_rows(
+        [
+            {"timestamp": 5, "sequence": 7, "raw_offset": 12, "vendor_data": [("f", "70"), ("l", "75")]},
+            {"timestamp": 6, "raw_offset": 13, "side": "SELL"},
+        ]
+    )
+    assert mirrored(rows) == [
+        (7, 70, 75, 5, price, quantity, True),
+        (13, 13, 13, 6, price, quantity, False),
+    ]
 
 
 @pytest.fixture
@@ -124,8 +229,8 @@ def trades():
 
 @pytest.fixture
 async def reader(listed, health, stored, trades):
-    source = history(trades, 0)
-    app: Any = create(Sources(make(simulated=True), listed, stored, health, lambda: True, trade_pages=source))
+    source = history(trades[::-1])
+    app: Any = create(Sources(make(simulated=True), listed, stored, health, lambda: True, trades=source))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as made:
         made.source = source  # type: ignore[attr-defined]

@@ -24,13 +24,13 @@ LISTED = instruments.load(make().feeds.instruments_file)
 class Growing(TradesInMemory):
     """One more trade each time that is asked for what is new."""
 
-    async def read(self, instrument, query):
+    async def read(self, instrument, page):
         held = self.answers.setdefault(instrument.key, [])
         number, time_us = len(held) + 1, time.time_ns() // 1000
         held.append(
             NumberedTrade(number, number, number, time_us, Decimal("2.5"), Decimal("1.25"), number % 2 == 0)
         )
-        return await super().read(instrument, query)
+        return await super().read(instrument, page)
 
 
 class Moving(InMemory):

@@ -4,8 +4,11 @@ from decimal import Decimal
 
 import pytest
 
-from k2stream.model.trades import NumberedTrade, TradeQuery
+from k2stream.history.reader import MissingTier
+from k2stream.history.trades import TradePage
+from k2stream.model.trades import NumberedTrade
 from k2stream.service.mirror import rest, weights
+from k2stream.service.trades import TOPIC
 from k2stream.web.query import RequestError
 from tests.unit.service.memory import candle
 
@@ -257,18 +260,28 @@ async def test_an_aggregated_trade_has_the_fields_of_the_api(client, traded, fir
 
 
 @pytest.mark.parametrize(
-    ("asked", "query"),
+    ("asked", "page"),
     [
-        ("trades?symbol=BTCUSDT", TradeQuery(500)),
-        ("historicalTrades?symbol=BTCUSDT&fromId=8&limit=3", TradeQuery(3, 8)),
-        ("aggTrades?symbol=BTCUSDT&startTime=5&endTime=9", TradeQuery(500, None, 5, 10)),
-        ("aggTrades?symbol=BTCUSDT&endTime=9", TradeQuery(500, None, None, 10)),
-        ("aggTrades?symbol=BTCUSDT&fromId=8", TradeQuery(500, 8)),
+        ("trades?symbol=BTCUSDT", TradePage(500, recent=True)),
+        ("historicalTrades?symbol=BTCUSDT&fromId=8&limit=3", TradePage(3, from_id=8, recent=True)),
+        (
+            "historicalTrades?symbol=BTCUSDT&fromId=" + "9" * 20,
+            TradePage(500, from_id=2**63 - 1, recent=True),
+        ),
+        ("aggTrades?symbol=BTCUSDT&startTime=5&endTime=9", TradePage(500, 5000, 10_000)),
+        ("aggTrades?symbol=BTCUSDT&endTime=9", TradePage(500, None, 10_000)),
+        ("aggTrades?symbol=BTCUSDT&fromId=8", TradePage(500, from_id=8)),
     ],
 )
-async def test_trades_are_asked_for_by_id_or_time(client, traded, first, asked, query):
+async def test_trades_are_asked_for_by_id_or_time(client, traded, first, asked, page):
     await client.get(f"/api/v3/{asked}")
-    assert traded.asked == [(first, query)]
+    assert traded.asked == [(first, page)]
+
+
+@pytest.mark.parametrize(("tier", "status"), [("ClickHouse", 503), (TOPIC, 200)])
+async def test_trades_without_a_store_are_unavailable(client, traded, tier, status):
+    traded.missing = (MissingTier(tier, "away"),)
+    assert (await client.get("/api/v3/trades?symbol=BTCUSDT")).status_code == status
 
 
 async def test_an_id_and_a_time_are_not_asked_for_together(client):

@@ -128,10 +128,10 @@ class Noticed(TradesInMemory):
         super().__init__()
         self.twice = asyncio.Event()
 
-    async def read(self, instrument, query):
+    async def read(self, instrument, page):
         if self.asked:
             self.twice.set()
-        return await super().read(instrument, query)
+        return await super().read(instrument, page)
 
 
 @pytest.fixture

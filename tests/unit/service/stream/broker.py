@@ -6,13 +6,36 @@ from contextlib import asynccontextmanager
 
 from k2stream import topics
 from k2stream.avro import candles as codec
+from k2stream.avro import registry, trades, wire
 from k2stream.batch import TP, RecordBatch
 from k2stream.history.derive import base_span, derived
 from k2stream.history.reader import CandleAnswer
+from k2stream.model import decimals
 from k2stream.model.errors import Expired
-from k2stream.model.trade import SCALE
+from k2stream.model.trade import SCALE, TradeColumns
 
-CANDLE_ID = 9
+CANDLE_ID, TRADE_ID = 9, 11
+
+
+def encoded(of, trade_id, raw_offset, time):
+    """A canonical trade's record; `time` in ms."""
+    registry.learn(TRADE_ID, wire.declared("trade"))
+    us = [time * 1000]
+    columns = TradeColumns(
+        of.exchange, [of.symbol], [trade_id], us, us, ["2.50"], ["0.10"], [True], [int(trade_id)], [1]
+    )
+    price, quantity = decimals.parse(columns.price)[0], decimals.parse(columns.quantity)[0]
+    (value,) = trades.encode(
+        columns,
+        price,
+        quantity,
+        canonical=[of.canonical],
+        raw_partition=0,
+        raw_offset=[raw_offset],
+        process_time=us[0],
+        schema_id=TRADE_ID,
+    )
+    return value
 
 
 class Record:

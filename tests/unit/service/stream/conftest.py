@@ -5,14 +5,14 @@ import asyncio
 import msgspec
 import pytest
 
-from k2stream import instruments
+from k2stream import instruments, topics
 from k2stream.avro import registry, wire
 from k2stream.service.stream.hub import Hub
 from k2stream.service.stream.outlets import Outlet
 from k2stream.settings import make
 from k2stream.web.health import FeedHealth
 from tests.unit.service.memory import candle
-from tests.unit.service.stream.broker import CANDLE_ID, Broker, Tables
+from tests.unit.service.stream.broker import CANDLE_ID, Broker, Tables, encoded
 
 NOW = 1_800_000_000_000
 
@@ -110,5 +110,15 @@ def revise(broker, tables, first):
         tables.put(made)
         broker.publish(made, partition)
         return made
+
+    return publish
+
+
+@pytest.fixture
+def trade(broker, first):
+    """Publishes a trade: raw offset and time (ms)."""
+
+    def publish(offset, time, of=first):
+        broker.append(topics.NORMALIZED, 0, of.key, encoded(of, str(offset), offset, time), time)
 
     return publish

@@ -1,43 +1,12 @@
 """Trades and feed health: from now, from a time, from a token."""
 
 import msgspec
-import pytest
 
 from k2stream import topics
-from k2stream.avro import registry, trades, wire
-from k2stream.model import decimals
 from k2stream.model.events import EventKind, FeedEvent, encode
-from k2stream.model.trade import TradeColumns
 from tests.unit.service.stream.asking import T0, subscribe
 
-TRADE_ID = 11
 SECOND = 1000
-
-
-@pytest.fixture
-def trade(broker, first):
-    """Publishes a trade: raw offset and time (ms)."""
-    registry.learn(TRADE_ID, wire.declared("trade"))
-
-    def publish(offset, time, of=first):
-        us = [time * 1000]
-        columns = TradeColumns(
-            of.exchange, [of.symbol], [str(offset)], us, us, ["2.50"], ["0.10"], [True], [offset], [1]
-        )
-        price, quantity = decimals.parse(columns.price)[0], decimals.parse(columns.quantity)[0]
-        (value,) = trades.encode(
-            columns,
-            price,
-            quantity,
-            canonical=[of.canonical],
-            raw_partition=0,
-            raw_offset=[offset],
-            process_time=us[0],
-            schema_id=TRADE_ID,
-        )
-        broker.append(topics.NORMALIZED, 0, of.key, value, time)
-
-    return publish
 
 
 def offsets(inbox):

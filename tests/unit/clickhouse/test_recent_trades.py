@@ -1,0 +1,100 @@
+"""Pages of trades, and the position of their sink, asked of a real server's engine."""
+
+from types import SimpleNamespace
+
+import msgspec
+import pytest
+from chdb.session import Session
+
+from k2stream.clickhouse import destination
+from k2stream.clickhouse.migrate import FOLDER, statements
+from k2stream.clickhouse.recent_trades import RecentTrades
+from k2stream.history.trades import TradePage, TradePlace
+from k2stream.model.instrument import Instrument
+
+DATABASE = "recent"
+ITEM = Instrument("kraken", "XBT/USD", "BTC/USD")
+T0 = 1_800_000_000_000_000
+TRADES = [(T0, 9, 0), (T0, 8, 1), (T0 + 1, 7, 2), (T0 + 2, 0, 11), (T0 + 2, 0, 10)]
+"""Times (µs), sequences, raw offsets."""
+
+
+class Client:
+    """Answers as the driver does."""
+
+    def __init__(self, session):
+        self._session = session
+
+    def execute(self, query, values, columnar=False, settings=None):
+        bound = {
+            name: value if isinstance(value, int) else "'" + value.replace("'", "''") + "'"
+            for name, value in values.items()
+        }
+        found = self._session.query(query % bound, "JSONCompact").bytes()
+        rows = msgspec.json.decode(found)["data"] if found else []
+        return list(zip(*rows, strict=True)) if columnar else rows
+
+    def disconnect(self):
+        pass
+
+
+@pytest.fixture(scope="module")
+def session():
+    made = Session()
+    made.query(f"CREATE DATABASE {DATABASE}")
+    made.query(f"USE {DATABASE}")
+    for path in sorted(FOLDER.glob("[0-9]*.sql")):
+        for statement in statements(path.read_text(encoding="utf-8"), DATABASE):
+            made.query(statement)
+    made.query("SET output_format_json_quote_64bit_integers = 0")
+    for time, sequence, offset in [*TRADES, TRADES[2]]:
+        made.query(
+            f"""INSERT INTO silver_trades (timestamp, receive_time, process_time, price, quantity, side,
+                sequence, raw_offset, raw_partition, trade_count, exchange, symbol, canonical_symbol,
+                trade_id)
+            SELECT fromUnixTimestamp64Micro({time}), now64(6), now64(6), '1', '2', 'BUY', {sequence},
+                {offset}, 0, 1, 'kraken', 'XBT/USD', 'BTC/USD', ''"""
+        )
+    yield made
+    made.query(f"DROP DATABASE {DATABASE}")
+    made.close()
+
+
+@pytest.fixture
+def stored(session, monkeypatch):
+    monkeypatch.setattr(destination, "connect", lambda settings: Client(session))
+    return RecentTrades(SimpleNamespace(database=DATABASE))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("page", "offsets"),
+    [
+        (TradePage(9), [11, 10, 2, 0, 1]),
+        (TradePage(2), [11, 10]),
+        (TradePage(9, T0 + 1), [2, 10, 11]),
+        (TradePage(9, T0, T0 + 2), [1, 0, 2]),
+        (TradePage(9, after=TradePlace(T0 + 2, 0, 10)), [2, 0, 1]),
+        (TradePage(9, T0, after=TradePlace(T0, 8, 1)), [0, 2, 10, 11]),
+        (TradePage(9, from_id=8), [1, 0, 10, 11]),
+        (TradePage(2, from_id=8, after=TradePlace(T0, 9, 0)), [10, 11]),
+        (TradePage(9, from_id=2**63 - 1), []),
+    ],
+)
+def test_a_page(stored, page, offsets):
+    assert stored.page(ITEM, page, 0)["raw_offset"].to_pylist() == offsets
+
+
+def test_the_oldest_and_the_newest_time(stored):
+    assert stored.edges(ITEM) == (T0, T0 + 2)
+    assert stored.edges(Instrument("kraken", "ETH/USD", "ETH/USD")) is None
+
+
+def test_the_position_of_the_newest_epoch(session, stored):
+    assert stored.reached(3) == -1
+    table = "'silver_trades', 'market.crypto.trades.normalized'"
+    session.query(
+        f"""INSERT INTO sink_positions (table, topic, partition, last_offset, marks, epoch, source) VALUES
+            ({table}, 3, 70, map(), '1', ''), ({table}, 3, 40, map(), '2', ''),
+            ({table}, 4, 90, map(), '2', '')"""
+    )
+    assert stored.reached(3) == 40
