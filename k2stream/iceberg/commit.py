@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.exceptions import CommitFailedException, ValidationException
 from sqlalchemy.exc import OperationalError
 
 from k2stream.model.errors import Unavailable
@@ -30,8 +30,8 @@ def committed(attempt: Callable[[], Result]) -> Result:
     for number in range(ATTEMPTS):
         try:
             return attempt()
-        except CommitFailedException:
-            pass
+        except (CommitFailedException, ValidationException):
+            pass  # nothing was committed; the latter, where a file to replace is not found in the snapshot
         except OperationalError as error:
             if "locked" not in str(error):  # SQLite, while another process commits
                 raise
