@@ -11,7 +11,7 @@ UV := uv==0.13.8
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-deploy test-watch test-web fault mutate soak bench bench-quick check secrets audit sbom format \
+.PHONY: help setup run demo test test-deploy test-platform test-watch test-web fault mutate soak bench bench-quick check secrets audit sbom format \
 	docs lock wheel clean
 
 help: ## List the targets
@@ -39,9 +39,12 @@ demo: $(READY) ## Run for DURATION=60 seconds at RATE=200 trades/s, then prove t
 	@exec $(BIN)/k2 demo --seconds $(DURATION) --rate $(RATE)
 
 test: $(READY) ## All tests: unit, property, playback, and the whole stack against its oracle
-	@$(BIN)/python -m pytest -n 2
-	@echo "Not run: make test-web (the page; needs Chromium), make test-watch (needs Prometheus and Alertmanager),"
+	@$(BIN)/python -m pytest -n 2 tests/unit tests/property tests/playback tests/integration
+	@echo "Not run: make test-platform (commands, REST and clients on running platforms; 5 minutes), make test-web (the page; needs Chromium), make test-watch (needs Prometheus and Alertmanager),"
 	@echo "make test-deploy (image, compose, Kubernetes; needs kubectl and root)"
+
+test-platform: $(READY) ## Every command, REST, clients from PyPI, a notebook and a further exchange on whole platforms
+	@$(BIN)/python -m pytest -m "platform and not fault" tests/integration
 
 test-web: $(READY) ## The page in real Chromium, which the system has to have
 	@$(BIN)/python -m pytest -m web tests/web

@@ -22,14 +22,14 @@ settings.load_profile("ordinary")
 
 
 IN_ORDER = {
-    "platforms": ("tests/integration/test_platform", "tests/integration/test_new_exchange"),
+    "demo": "tests/integration/test_platform_demo",
     "batch": "tests/integration/batch/",
     "stack": "tests/integration/",
     "sockets": ("tests/unit/feed/", "tests/unit/simulator/", "tests/unit/backfill/"),
 }
 """Tests that run one after the other, by what they share; the first name that fits counts.
 
-The two on the stack each start one where they run in different processes, and so take half as long."""
+"batch" and "stack" each start one where they run in different processes, and so take half as long."""
 
 BY_FILE = (
     "tests/integration/test_cold_",

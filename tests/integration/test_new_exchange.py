@@ -21,7 +21,7 @@ from k2stream import settings
 from k2stream.clickhouse.destination import connect
 from k2stream.embedded import datadir
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.platform]
 
 PACKAGE = Path(__file__).parent / "tulip"
 ON = ("tulip", "binanceus")

@@ -32,7 +32,7 @@ from tests.integration.partitions import TWO
 from tests.integration.waiting import ready, until
 from tests.made_up_requests import CHECKS, described
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.platform]
 
 ROOT = Path(__file__).parents[2]
 BRONZE, SILVER, GOLD = "cold.bronze_trades_kraken", "cold.silver_trades", "cold.gold_ohlcv_1m"

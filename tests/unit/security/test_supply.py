@@ -42,9 +42,8 @@ def test_a_secret_in_the_tree_is_found(tmp_path, name):
     assert [(found.file, found.line) for found in secrets.scan([path], tmp_path)][:1] == [(name, 2)]
 
 
-def test_the_tree_has_no_secret_and_every_exception_is_needed():
-    names = secrets.tracked()
-    assert not secrets.scan(ROOT / name for name in names if secrets.wanted(name))
+def test_every_exception_is_needed():
+    """The whole tree is scanned by `make check`."""
     for name in secrets.KNOWN:
         assert secrets.scan([ROOT / name]), f"{name} has none"
 
