@@ -7,13 +7,14 @@ from k2stream.service.middleware.asgi import ASGIApp
 from k2stream.service.middleware.content import with_content
 from k2stream.service.middleware.cors import with_origins
 from k2stream.service.middleware.limits import with_limits
+from k2stream.service.middleware.protocols import with_protocol
 from k2stream.service.middleware.requests import with_ids
 from k2stream.settings import ServiceSettings
 
 
 def wrapped(app: ASGIApp, settings: ServiceSettings) -> ASGIApp:
     """The application behind request ids and metrics, limits, CORS, keys and rates, and content coding."""
-    app = with_content(app)
+    app = with_protocol(with_content(app))
     if settings.keys or settings.rate:
         app = with_access(app, settings.key_digests, settings.rate)
     if settings.origins:

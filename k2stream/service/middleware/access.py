@@ -10,6 +10,7 @@ from time import monotonic
 
 from k2stream.service.middleware.asgi import ASGIApp, Receive, Scope, Send
 from k2stream.service.middleware.headers import header, refuse
+from k2stream.service.middleware.protocols import offered_key
 
 OPEN = ("/health", "/docs", "/page/")
 """Paths that need no key: they have no data."""
@@ -17,7 +18,10 @@ OPEN = ("/health", "/docs", "/page/")
 MOST_CLIENTS = 10_000
 """Clients whose rate is remembered; the one that was longest silent is forgotten."""
 
-_UNKNOWN = "a key is needed: send it as `X-API-Key` or as `Authorization: Bearer`"
+_UNKNOWN = (
+    "a key is needed: send it as `X-API-Key` or as `Authorization: Bearer`; docs/rest.md says how browsers "
+    "send it with a WebSocket"
+)
 
 
 class Rates:
@@ -64,4 +68,6 @@ def with_access(app: ASGIApp, digests: Sequence[str], rate: float) -> ASGIApp:
 
 def _key(scope: Scope) -> bytes:
     given = header(scope, b"authorization")
-    return given[7:] if given[:7].lower() == b"bearer " else header(scope, b"x-api-key")
+    if given[:7].lower() == b"bearer ":
+        return given[7:]
+    return header(scope, b"x-api-key") or offered_key(scope)

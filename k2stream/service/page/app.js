@@ -44,13 +44,14 @@ function show() {
   views[shown].show();
 }
 
-/** Wait for the instruments: a worker that recovers its tables answers a little later. */
+/** Wait for the instruments: a worker that recovers its tables, or needs a key, answers a little later. */
 async function begin(pause = RETRY) {
   try {
     const { symbols, simulated } = await get(["symbols"]);
     $("simulated").hidden = !simulated;
     views.chart.instruments = symbols;
     connection(stream.state);
+    stream.connect();
     show();
   } catch (error) {
     connection("offline", error.message);
@@ -75,5 +76,4 @@ bind([
 ]);
 addEventListener("hashchange", show);
 window.k2 = { open: (at) => views.chart.open(at) }; // for a console, and for tests
-stream.connect();
 begin();

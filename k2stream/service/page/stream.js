@@ -1,5 +1,7 @@
 // One WebSocket for all subscriptions. It reconnects by itself and resumes each where it ended.
 
+import { protocols } from "./access.js";
+
 const FIRST_PAUSE = 250, LONGEST_PAUSE = 10_000, SILENCE = 30_000;
 
 export class Stream {
@@ -20,7 +22,7 @@ export class Stream {
   connect() {
     const url = new URL("v1/stream", document.baseURI);
     url.protocol = url.protocol.replace("http", "ws");
-    const socket = (this.#socket = new WebSocket(url));
+    const socket = (this.#socket = new WebSocket(url, protocols()));
     socket.onopen = () => {
       for (const [id, each] of this.#wanted) this.#send(id, each);
     };

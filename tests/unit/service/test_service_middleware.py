@@ -1,6 +1,7 @@
 """What every request passes: ids, limits, CORS, keys, rates, compression and ETags."""
 
 import gzip
+from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from k2stream import metrics
 from k2stream.service.application import create
+from k2stream.service.middleware import wrapped
 from k2stream.service.middleware.access import MOST_CLIENTS, Rates
 from k2stream.service.middleware.content import coding_of
 from k2stream.service.sources import Sources
@@ -17,7 +19,7 @@ from k2stream.settings import ServiceSettings, load, make
 from tests.unit.service.memory import candle
 
 PROBLEM = "application/problem+json"
-KEY = "a key of a client"
+KEY = "a key of a client, é"
 DIGEST = sha256(KEY.encode()).hexdigest()
 
 
@@ -150,9 +152,56 @@ async def test_keys(serve, path):
         assert (refused.status_code, refused.headers["content-type"]) == (401, PROBLEM)
         assert refused.headers["www-authenticate"] == "Bearer"
         assert (await client.get(path, headers={"X-API-Key": "another"})).status_code == 401
-        assert (await client.get(path, headers={"X-API-Key": KEY})).status_code == 200
-        assert (await client.get(path, headers={"Authorization": f"Bearer {KEY}"})).status_code == 200
+        assert (await client.get(path, headers={"X-API-Key": KEY.encode()})).status_code == 200
+        assert (
+            await client.get(path, headers={"Authorization": f"Bearer {KEY}".encode()})
+        ).status_code == 200
         assert (await client.get("/health")).status_code == 200
+
+
+def offered(key):
+    """The subprotocols with which a browser sends a key."""
+    return ["k2", "k2.key." + urlsafe_b64encode(key.encode()).decode().rstrip("=")]
+
+
+async def websocket(app, protocols):
+    """What a WebSocket that offers protocols is sent first."""
+    sent = []
+    scope = {"type": "websocket", "path": "/v1/stream", "headers": [], "subprotocols": protocols}
+
+    async def receive():
+        return {"type": "websocket.connect"}
+
+    async def send(message):
+        sent.append(message)
+
+    await app(scope | {"extensions": {}}, receive, send)
+    return sent[0]
+
+
+async def accepting(scope, receive, send):
+    await send({"type": "websocket.accept"})
+
+
+@pytest.mark.parametrize(
+    ("keys", "protocols", "wanted"),
+    [
+        (DIGEST, offered(KEY), {"type": "websocket.accept", "subprotocol": "k2"}),
+        ("", offered(KEY), {"type": "websocket.accept", "subprotocol": "k2"}),
+        ("", [], {"type": "websocket.accept"}),
+        ("", ["other"], {"type": "websocket.accept"}),
+    ],
+)
+async def test_a_key_of_a_browser_is_a_subprotocol(keys, protocols, wanted):
+    app = wrapped(accepting, make(service_keys=keys).service)
+    assert await websocket(app, protocols) == wanted
+
+
+@pytest.mark.parametrize("protocols", [[], ["k2"], offered("another"), ["k2", "k2.key.é"], ["k2.key.A"]])
+async def test_a_subprotocol_that_is_no_key(protocols):
+    app = wrapped(accepting, make(service_keys=DIGEST).service)
+    refused = await websocket(app, protocols)
+    assert (refused["type"], refused["code"]) == ("websocket.close", 1008)
 
 
 async def test_a_client_that_asks_too_often(serve, path):
