@@ -28,9 +28,8 @@ class RecentTrades:
 
     name = "ClickHouse"
 
-    def __init__(self, settings: ClickHouseSettings) -> None:
-        self._settings = settings
-        self._client: Any = None
+    def __init__(self, settings: ClickHouseSettings, client: Any = None) -> None:
+        self._settings, self._client = settings, client
 
     def page(self, instrument: Instrument, page: TradePage, since: int) -> pa.Table:
         """The trades of a page from time `since` (µs) on, in the direction of the pages."""
@@ -47,9 +46,14 @@ class RecentTrades:
             where.append(f"({', '.join(order)}) {'<' if page.leads_back else '>'} ({', '.join(at)})")
         direction = "DESC" if page.leads_back else "ASC"
         ordered = ", ".join(f"{name} {direction}" for name in order)
-        rest = (
-            f"FROM {self._table} FINAL WHERE {' AND '.join(where)} ORDER BY {ordered} LIMIT {int(page.limit)}"
-        )
+        return self._selected(where, ordered, page.limit, instrument)
+
+    def beyond(self, instrument: Instrument, offset: int, limit: int) -> pa.Table:
+        """The first trades beyond a raw offset, which rises for each symbol."""
+        return self._selected([_OF, f"raw_offset > {int(offset)}"], "raw_offset", limit, instrument)
+
+    def _selected(self, where: list[str], order: str, limit: int, instrument: Instrument) -> pa.Table:
+        rest = f"FROM {self._table} FINAL WHERE {' AND '.join(where)} ORDER BY {order} LIMIT {int(limit)}"
         return self._guarded(lambda client: select(client, SILVER, rest, _values(instrument), LIMITS))
 
     def edges(self, instrument: Instrument) -> tuple[int, int] | None:

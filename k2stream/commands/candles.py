@@ -17,7 +17,7 @@ from rich.table import Table
 
 from k2stream import instruments
 from k2stream.clickhouse.candles import HotTier
-from k2stream.commands import options
+from k2stream.commands import options, served
 from k2stream.commands.output import Printer, printed
 from k2stream.commands.views.candles import Answers, candle_table
 from k2stream.history import timeframes
@@ -39,7 +39,6 @@ Ask = Callable[[Instrument], dict[str, Any]]
 
 _REFRESH = 0.5
 _TABLES = "candle tables"
-_ANSWER_SECONDS = 30.0
 
 
 @click.command()
@@ -144,11 +143,11 @@ def _source(settings: Settings, url: str | None, timeframe: Timeframe, query: Qu
         yield colder
         return
     worker = (running.settings if running else settings).worker
-    with httpx.Client(base_url=base, timeout=_ANSWER_SECONDS, **worker.web_connection) as client:
+    with httpx.Client(base_url=base, timeout=served.ANSWER_SECONDS, **worker.web_connection) as client:
         times = {"start": query.start, "end": query.end}
         parameters: dict[str, int | str] = {"limit": query.limit, "tz": timeframe.zone.key}
         parameters |= {name: ms for name, ms in times.items() if ms is not None}
-        yield lambda item: _get(
+        yield lambda item: served.get(
             client, f"/ohlcv/{item.exchange}/{url_name(item)}/{timeframe.name}", parameters
         )
 
@@ -180,15 +179,3 @@ def _missing(answers: Answers) -> dict[str, MissingTier]:
 
 def _sentence(missing: Mapping[str, MissingTier]) -> str:
     return ", ".join(f"{tier.tier} ({tier.reason})" for tier in missing.values())
-
-
-def _get(client: httpx.Client, path: str, parameters: dict[str, int | str]) -> Any:
-    try:
-        answer = client.get(path, params=parameters)
-    except httpx.TransportError as error:
-        raise ConfigError(
-            f"no answer from {client.base_url}: {error}; start a candles worker, or correct --url"
-        ) from None
-    if answer.is_error:
-        raise ConfigError(f"{client.base_url}{path} answered {answer.status_code}: {answer.text}")
-    return answer.json()

@@ -84,6 +84,10 @@ def test_a_page(stored, page, offsets):
     assert stored.page(ITEM, page, 0)["raw_offset"].to_pylist() == offsets
 
 
+def test_what_is_beyond_a_raw_offset(stored):
+    assert stored.beyond(ITEM, 1, 2)["raw_offset"].to_pylist() == [2, 10]
+
+
 def test_the_oldest_and_the_newest_time(stored):
     assert stored.edges(ITEM) == (T0, T0 + 2)
     assert stored.edges(Instrument("kraken", "ETH/USD", "ETH/USD")) is None
