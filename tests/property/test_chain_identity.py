@@ -44,10 +44,11 @@ class Losing(Chain):
             log.begin = max(log.begin, log.end * share // 10)
         elif who == "normaliser":
             self.lose_raw(what, log.end * share // 10)
-        elif what == "log cut":
-            log.cut(log.end * share // 10)
-        elif self.broker.committed[worker.group].get(worker.source, 0) or not log.end:
-            self.broker.make_anew(worker.source)  # what nobody has read yet nobody misses: docs/guarantees.md
+        else:
+            end = 0 if what == "topic anew" else log.end * share // 10
+            if self.broker.committed[worker.group].get(worker.source, 0) > end or not log.end:
+                # What nobody has read yet nobody misses: docs/guarantees.md
+                log.cut(end) if what == "log cut" else self.broker.make_anew(worker.source)
 
     def lose_raw(self, what, end):
         """Not where outputs of a worker that had not committed are there, and its source is not.

@@ -34,10 +34,9 @@ async def test_a_query_returns_data(watched, board, query):
     await until(found, SECONDS)
 
 
-@pytest.mark.fault
 @pytest.mark.parametrize(("board", "query"), cases("rawSql"))
 async def test_a_statement_returns_rows(platform, board, query):
-    """For every market that the dashboard lets choose, and every timeframe."""
+    """For every market that the dashboard lets choose, and for every timeframe of the first."""
     client = connect(platform.settings.clickhouse)
     client.execute(f"USE {platform.settings.clickhouse.database}")  # as the data source's defaultDatabase
     now = int(time.time() * 1000)
@@ -51,12 +50,11 @@ async def test_a_statement_returns_rows(platform, board, query):
         markets = [(name, symbol) for (name,) in rows(first) for (symbol,) in rows(second, exchange=name)]
         (listed,) = (item["query"] for item in board["templating"]["list"] if item["type"] == "custom")
         assert listed.split(",") == list(TIMEFRAMES)
-        frames = TIMEFRAMES if "${timeframe" in query else ["1m"]
-        return [
-            {"exchange": name, "symbol": symbol, "timeframe": frame}
-            for name, symbol in (markets if "${symbol" in query else markets[:1])
-            for frame in frames
-        ]
+        all_frames = [(*market, frame) for market in markets[:1] for frame in TIMEFRAMES]
+        others = [(*market, "1m") for market in (markets if "${symbol" in query else markets[:1])]
+        wanted = [*all_frames, *others] if "${timeframe" in query else others
+        names = ("exchange", "symbol", "timeframe")
+        return [dict(zip(names, each, strict=True)) for each in dict.fromkeys(wanted)]
 
     async def found():
         choices = await asyncio.to_thread(chosen)
