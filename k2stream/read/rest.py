@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 from urllib.parse import quote
 
 import httpx
@@ -37,32 +36,20 @@ NEXT = "X-K2-Next"
 T = TypeVar("T")
 
 
-class _Entry(msgspec.Struct):
-    """A candle of an answer; see Candle."""
+_NAMED = ("exchange", "symbol", "canonical_symbol", "timeframe")
+"""Fields of a candle that an answer says once, of all."""
 
-    open_time: int
-    close_time: int
-    open: Decimal
-    high: Decimal
-    low: Decimal
-    close: Decimal
-    volume: Decimal
-    quote_volume: Decimal
-    taker_buy_volume: Decimal
-    taker_buy_quote_volume: Decimal
-    vwap: Decimal
-    trade_count: int
-    first_trade_time: int
-    last_trade_time: int
-    revision: int
-    final: bool
-    raw_partition: int
-    raw_offset: int
-    feed_healthy: bool | None = None
+_Entry = msgspec.defstruct(
+    "_Entry",
+    [
+        *((name, kind) for name, kind in get_type_hints(Candle).items() if name not in _NAMED),
+        (HEALTH.name, bool | None, None),
+    ],
+)
 
 
 class _Answer(msgspec.Struct):
-    candles: list[_Entry]
+    candles: list[_Entry]  # type: ignore[valid-type]
     missing: list[MissingTier] = []
     simulated: bool = False
 
@@ -169,10 +156,10 @@ class RestSource:
 def _page(answer: _Answer, instrument: Instrument, timeframe: Timeframe) -> RowPage:
     named = (instrument.exchange, instrument.symbol, instrument.canonical, timeframe.name)
     candles = [
-        Candle(*named, *(getattr(entry, name) for name in Candle._fields[len(named) :]))
+        Candle(*named, *(getattr(entry, name) for name in Candle._fields[len(_NAMED) :]))
         for entry in answer.candles
     ]
-    healthy = pa.array([entry.feed_healthy for entry in answer.candles], HEALTH.type)
+    healthy = pa.array([getattr(entry, HEALTH.name) for entry in answer.candles], HEALTH.type)
     return RowPage(candle_rows(candles).append_column(HEALTH, healthy), tuple(answer.missing))
 
 

@@ -122,19 +122,6 @@ def consolidated_item(found: Consolidated, checker: Callable[[Candle], Healthy])
 
 
 def _part(candle: Candle, healthy: bool | None) -> CandlePart:
-    return CandlePart(
-        exchange=candle.exchange,
-        native_symbol=candle.symbol,
-        open=plain(candle.open),
-        high=plain(candle.high),
-        low=plain(candle.low),
-        close=plain(candle.close),
-        volume=plain(candle.volume),
-        quote_volume=plain(candle.quote_volume),
-        trade_count=candle.trade_count,
-        first_trade_time=candle.first_trade_time,
-        last_trade_time=candle.last_trade_time,
-        revision=candle.revision,
-        final=candle.final,
-        feed_healthy=healthy,
-    )
+    item = candle_item(candle, healthy)
+    shared = {name: getattr(item, name) for name in CandlePart.__struct_fields__[2:]}
+    return CandlePart(candle.exchange, candle.symbol, **shared)
