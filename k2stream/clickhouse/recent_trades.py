@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import pyarrow as pa
 
@@ -21,6 +21,17 @@ T = TypeVar("T")
 _OF = "exchange = %(exchange)s AND canonical_symbol = %(canonical)s"
 _BY_TIME = ("timestamp", "sequence", "raw_offset")
 _BY_NUMBER = ("if(sequence = 0, raw_offset, sequence)", "raw_offset")
+
+
+class HeldTrades(NamedTuple):
+    """The times (µs) of the oldest and the newest trade, None without one.
+
+    `reached` is the last offset of the canonical topic that is stored, as all before it are; -1 for none.
+    """
+
+    oldest: int | None
+    newest: int | None
+    reached: int
 
 
 class RecentTrades:
@@ -56,32 +67,27 @@ class RecentTrades:
         rest = f"FROM {self._table} FINAL WHERE {' AND '.join(where)} ORDER BY {order} LIMIT {int(limit)}"
         return self._guarded(lambda client: select(client, SILVER, rest, _values(instrument), LIMITS))
 
-    def edges(self, instrument: Instrument) -> tuple[int, int] | None:
-        """The times (µs) of the instrument's oldest and newest trade; None without one."""
+    def held(self, instrument: Instrument, partition: int) -> HeldTrades:
+        """What is stored of an instrument, and of its partition of the canonical topic."""
         columns = ("exchange", "canonical_symbol", "timestamp")
         orders = (", ".join(f"{column} {way}" for column in columns) for way in ("ASC", "DESC"))
-        time = "toUnixTimestamp64Micro(timestamp)"
-        edges = (f"(SELECT {time} FROM {self._table} WHERE {_OF} ORDER BY {by} LIMIT 1)" for by in orders)
-        ((oldest, newest),) = self._executed(f"SELECT {', '.join(edges)}", _values(instrument))
-        return None if oldest is None else (int(oldest), int(newest))
-
-    def reached(self, partition: int) -> int:
-        """The canonical topic's last offset of a partition that is stored, and all before; -1 for none."""
-        query = (
-            "SELECT argMax(last_offset, (epoch, last_offset, saved_at)) "
+        time = f"toUnixTimestamp64Micro(timestamp) FROM {self._table} WHERE {_OF}"
+        asked = (
+            *(f"{time} ORDER BY {order} LIMIT 1" for order in orders),
+            "argMax(last_offset, (epoch, last_offset, saved_at)) "
             f"FROM {self._settings.database}.sink_positions "
-            "WHERE table = %(table)s AND topic = %(topic)s AND partition = %(partition)s HAVING count() > 0"
+            "WHERE table = %(table)s AND topic = %(topic)s AND partition = %(partition)s HAVING count() > 0",
         )
-        of = {"table": TABLE.hot, "topic": TABLE.topic, "partition": partition}
-        found = self._executed(query, of)
-        return int(found[0][0]) if found else -1
+        query = f"SELECT {', '.join(f'(SELECT {each})' for each in asked)}"
+        values = {**_values(instrument), "table": TABLE.hot, "topic": TABLE.topic, "partition": partition}
+        ((oldest, newest, reached),) = self._guarded(
+            lambda client: client.execute(query, values, settings=LIMITS)
+        )
+        return HeldTrades(oldest, newest, -1 if reached is None else reached)
 
     @property
     def _table(self) -> str:
         return f"{self._settings.database}.{TABLE.hot}"
-
-    def _executed(self, query: str, values: dict[str, Any]) -> Any:
-        return self._guarded(lambda client: client.execute(query, values, settings=LIMITS))
 
     def _guarded(self, ask: Callable[[Any], T]) -> T:
         from k2stream.clickhouse.destination import connect  # large: imported on first use

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import NamedTuple
+
+WIDTHS_US = (3_600_000_000, 86_400_000_000)
+"""Spans of time that are looked through first: most pages are full within an hour."""
 
 
 class TradePlace(NamedTuple):
@@ -66,3 +70,17 @@ class TradePage:
         if self.after is not None and self.leads_back and not self.by_number:
             ends.append(self.after.time + 1)
         return min(ends)
+
+    def windows(self, oldest: int, newest: int) -> Iterator[TradePage]:
+        """The same page over wider and wider spans of time (µs), the last one over all.
+
+        A full page over any of them is the page: a store that sorts what it finds need not look at the rest.
+        """
+        first, last = max(self.first, oldest), self.last(newest + 1)
+        for width in () if self.by_number else WIDTHS_US:
+            if last - first > width:
+                if self.leads_back:
+                    yield replace(self, start=last - width, descending=True)
+                else:
+                    yield replace(self, end=first + width)
+        yield self

@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
+from k2stream.clickhouse.recent_trades import HeldTrades
 from k2stream.history.reader import MissingTier
 from k2stream.history.trades import TradePage
 from k2stream.layers.schema import SILVER
@@ -38,9 +39,7 @@ class RecentStore(Protocol):
 
     def page(self, instrument: Instrument, page: TradePage, since: int) -> pa.Table: ...
 
-    def edges(self, instrument: Instrument) -> tuple[int, int] | None: ...
-
-    def reached(self, partition: int) -> int: ...
+    def held(self, instrument: Instrument, partition: int) -> HeldTrades: ...
 
 
 class Older(Protocol):
@@ -118,12 +117,16 @@ class TradeHistory:
 
     def _warm(self, instrument: Instrument, page: TradePage) -> _Warm:
         try:
-            reached = self._recent.reached(self._published.partition(instrument))
-            edges = self._recent.edges(instrument)
-            if edges is None:
-                return _Warm(reached=reached)
-            since = max(edges[0], self._now() - KEPT_DAYS * DAY_US)
-            return _Warm(self._recent.page(instrument, page, since), since, edges[1], reached)
+            held = self._recent.held(instrument, self._published.partition(instrument))
+            if held.oldest is None or held.newest is None:
+                return _Warm(reached=held.reached)
+            since = max(held.oldest, self._now() - KEPT_DAYS * DAY_US)
+            rows = SILVER.empty_table()
+            for window in page.windows(since, held.newest):
+                rows = self._recent.page(instrument, window, since)
+                if len(rows) >= page.limit:
+                    break
+            return _Warm(rows, since, held.newest, held.reached)
         except Exception as error:  # any error of its client: the others still answer
             return _Warm(missing=(_away(self._recent.name, error),))
 

@@ -88,17 +88,16 @@ def test_what_is_beyond_a_raw_offset(stored):
     assert stored.beyond(ITEM, 1, 2)["raw_offset"].to_pylist() == [2, 10]
 
 
-def test_the_oldest_and_the_newest_time(stored):
-    assert stored.edges(ITEM) == (T0, T0 + 2)
-    assert stored.edges(Instrument("kraken", "ETH/USD", "ETH/USD")) is None
+def test_what_is_held(session, stored):
+    assert stored.held(ITEM, 3) == (T0, T0 + 2, -1)
+    assert stored.held(Instrument("kraken", "ETH/USD", "ETH/USD"), 3) == (None, None, -1)
 
 
 def test_the_position_of_the_newest_epoch(session, stored):
-    assert stored.reached(3) == -1
     table = "'silver_trades', 'market.crypto.trades.normalized'"
     session.query(
         f"""INSERT INTO sink_positions (table, topic, partition, last_offset, marks, epoch, source) VALUES
-            ({table}, 3, 70, map(), '1', ''), ({table}, 3, 40, map(), '2', ''),
-            ({table}, 4, 90, map(), '2', '')"""
+            ({table}, 5, 70, map(), '1', ''), ({table}, 5, 40, map(), '2', ''),
+            ({table}, 6, 90, map(), '2', '')"""
     )
-    assert stored.reached(3) == 40
+    assert stored.held(ITEM, 5).reached == 40

@@ -56,7 +56,7 @@ ASKING = {
     "candles, rows": lambda seen: candles.HotTier(STORES).rows(ITEM, "1m", CandleSpan(5, 0, 1)),
     "pages of trades": lambda seen: recent_trades.RecentTrades(STORES).page(ITEM, TradePage(5), 0),
     "newest trades": lambda seen: recent_trades.RecentTrades(STORES).beyond(ITEM, 0, 1),
-    "edges of trades": lambda seen: recent_trades.RecentTrades(STORES).edges(ITEM),
+    "held trades": lambda seen: recent_trades.RecentTrades(STORES).held(ITEM, 0),
     "days of trades": lambda seen: HotTrades(STORES).days(ITEM),
     "trades": lambda seen: HotTrades(STORES).rows(ITEM, 0, 1),
     "quality": lambda seen: quality.days(STORES, 0, 1, EVIL, EVIL),

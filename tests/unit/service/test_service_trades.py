@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from k2stream.clickhouse.recent_trades import HeldTrades
 from k2stream.exchanges import REGISTRY
 from k2stream.exchanges.spec import Continuity
 from k2stream.history.reader import MissingTier
-from k2stream.history.trades import TradePage
+from k2stream.history.trades import WIDTHS_US, TradePage
 from k2stream.model.trade import BACKFILLED
 from k2stream.service.application import create
 from k2stream.service.mirror.trades import numbered as mirrored
@@ -73,17 +74,16 @@ class Warm:
     position: int = -1
     name: str = "ClickHouse"
     fails: bool = False
+    asked: list = field(default_factory=list)
 
-    def reached(self, partition):
-        return self.position
-
-    def edges(self, instrument):
+    def held(self, instrument, partition):
         if self.fails:
             raise OSError("refused")
         times = [time for time, *_ in self.trades]
-        return (min(times), max(times)) if times else None
+        return HeldTrades(min(times, default=None), max(times, default=None), self.position)
 
     def page(self, instrument, page, since):
+        self.asked.append(page)
         end = page.last(10**15)
         return ordered(rows_of(self.trades), page, max(since, page.first), end).slice(0, page.limit)
 
@@ -176,6 +176,19 @@ async def test_a_hole_between_clickhouse_and_the_topic_is_told(trades, data):
     assert answer.rows["raw_offset"].to_pylist() == [offset for *_, offset in sorted(held)]
     assert answer.missing == (MissingTier("ClickHouse", LAGGING),)
     assert answer.newest == max((time for time, *_ in trades[:written]), default=None)
+
+
+async def test_a_page_looks_no_further_back_than_it_must(trades):
+    old = [(NOW - 2 * DAY_US - at, 50 - at, 50 - at) for at in range(10)]
+    warm = Warm([*trades, *old])
+    source = TradeHistory(Newest([]), warm, lambda: Cold([]), lambda: NOW)
+    assert (await source.read(ANY, TradePage(5))).rows["sequence"].to_pylist() == list(range(100, 95, -1))
+    assert [page.start for page in warm.asked] == [NOW + 1 - 3_600_000_000]
+    found = await source.read(ANY, TradePage(5, 1))
+    assert found.rows["sequence"].to_pylist() == list(range(41, 46))
+    assert [page.end for page in warm.asked[1:]] == [old[-1][0] + 3_600_000_000]
+    assert len((await source.read(ANY, TradePage(11))).rows) == 11
+    assert [page.start for page in warm.asked[2:]] == [NOW + 1 - width for width in WIDTHS_US] + [None]
 
 
 async def test_recent_pages_leave_the_cold_store_alone(trades):
