@@ -1,6 +1,7 @@
 # K2 stream. `make` alone lists the targets; every target sets up what it needs.
 DURATION ?= 60
 MINUTES ?= 20
+HOURS ?= 1
 PART ?= 1/1
 SEED ?= 1
 RATE ?= 200
@@ -11,7 +12,7 @@ UV := uv==0.13.8
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-deploy test-platform test-watch test-web fault mutate soak bench bench-quick check secrets audit sbom format \
+.PHONY: help setup run demo test test-deploy test-platform test-watch test-web fault mutate soak bench bench-quick burn-in check secrets audit sbom format \
 	docs lock wheel clean
 
 help: ## List the targets
@@ -67,6 +68,9 @@ soak: $(READY) ## Everything under random faults for MINUTES=20, a report a minu
 
 bench: $(READY) ## Measure K2 beside its peers (about 40 minutes; those in Java need a JDK and Maven)
 	@$(BIN)/python -m benchmarks.run
+
+burn-in: $(READY) ## The whole platform for HOURS=1 at RATE=200: whether memory, open files, threads or disk grow
+	@$(BIN)/python -m benchmarks.burn_in --hours $(HOURS) --rate $(RATE)
 
 bench-quick: $(READY) ## The same on small data, without the slow peers (2 to 3 minutes)
 	@$(BIN)/python -m benchmarks.run --quick

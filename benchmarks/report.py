@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.results import FOLDER
+from benchmarks.slopes import Trend
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE, PLOT = DOCS / "performance.md", DOCS / "performance.svg"
@@ -118,6 +119,17 @@ def _recovery(latest: Latest) -> str:
     return _table(("recovery of ohlcv_1m", ""), ((name, f"{value:,}") for name, value in found.items()))
 
 
+def _burn_in(latest: Latest) -> str:
+    found = latest["burn_in"]
+    heads = ("", "figure", "mean", "per hour", "% per hour")
+    rows = (
+        (name, figure, f"{mean:,.1f}", f"{change:+,.2f}", f"{Trend(mean, change).percent_per_hour:+.1f}")
+        for name, figures in found["slopes"].items()
+        for figure, (mean, change) in figures.items()
+    )
+    return _table(heads, rows)
+
+
 def _checks(latest: Latest) -> str:
     by_text: dict[str, list[str]] = {}
     for stage, held_to in latest["checks"].items():
@@ -139,6 +151,7 @@ _TABLES: dict[str, Callable[[Latest], str]] = {
     "processes": _processes,
     "growth": _growth,
     "recovery": _recovery,
+    "burn_in": _burn_in,
     "machine": _machine,
     "checks": _checks,
 }

@@ -292,6 +292,10 @@ class Platform:
         """Resident memory of every process in bytes, by process name."""
         return {child.name: usage.rss for child in self._children if (usage := child.usage())}
 
+    def pids(self) -> dict[str, int]:
+        """The process id of every process, by process name."""
+        return {child.name: child.pid for child in self._children}
+
     async def stop(self) -> None:
         """Stop the workers, then the simulated exchanges, then the stack, within 10 seconds."""
         await asyncio.gather(*(child.stop(_WORKER_GRACE) for child in self.workers.values()))
