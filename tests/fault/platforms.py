@@ -111,15 +111,15 @@ async def until(
 
 
 class Extra:
-    """One more worker of a role beside the platform's own."""
+    """One more worker of a role, or of an exchange's ingest, beside the platform's own."""
 
-    def __init__(self, platform: Platform, role: str, number: int = 0) -> None:
-        self._platform, self.role = platform, role
+    def __init__(self, platform: Platform, role: str, number: int = 0, exchange: str = "") -> None:
+        self._platform, self.role, self._exchange = platform, role, exchange
         self._log = platform.settings.local.data_path / "logs" / f"extra-{role}-{number}.log"
 
     async def __aenter__(self) -> Self:
         port = free_port()
-        settings = replace(self._platform.settings, web_port=port, service_port=0)
+        settings = replace(self._platform.settings, web_port=port, service_port=0, exchange=self._exchange)
         self.url = f"http://{HOST}:{port}"
         command = [sys.executable, "-m", "k2stream", "worker", self.role]
         self.child = await Child.spawn(
