@@ -16,7 +16,7 @@ def test_a_line_is_found_again(per_hour, start):
 
 def test_percent_is_of_the_mean():
     found = trend([(0.0, 98.0), (1800.0, 100.0), (3600.0, 102.0)])
-    assert found == Trend(100.0, pytest.approx(4.0))
+    assert tuple(found) == pytest.approx((100.0, 4.0))
     assert found.percent_per_hour == pytest.approx(4.0)
     assert Trend(0.0, 0.0).percent_per_hour == 0.0
 
