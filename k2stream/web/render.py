@@ -87,16 +87,20 @@ def fill_previous(
     """
     if not candles:
         return []
-    filled: list[Candle] = [candles[0]]
-    for before, after in pairwise(candles):
+    onwards = query.start is not None
+    filled: list[Candle] = [candles[0 if onwards else -1]]
+    for one, other in pairwise(candles if onwards else candles[::-1]):
+        if len(filled) >= query.limit:
+            break
+        before, after = (one, other) if onwards else (other, one)
         length = TIMEFRAMES[after.timeframe]
         # A loss is detected with the next trade, so its span ends within that trade's window.
         known = not any(hole.meets(before, after) for hole in holes)
         if known and healthy(before.last_trade_time, (after.close_time + 1) * 1000):
-            quiet = range(before.open_time + length, after.open_time, length)
-            filled += [_quiet(before, open_time) for open_time in query.limited(quiet)]
-        filled.append(after)
-    return list(query.limited(filled))
+            quiet = query.limited(range(before.open_time + length, after.open_time, length))
+            filled += [_quiet(before, open_time) for open_time in (quiet if onwards else quiet[::-1])]
+        filled.append(other)
+    return list(query.limited(filled if onwards else filled[::-1]))
 
 
 def _quiet(before: Candle, open_time: int) -> Candle:

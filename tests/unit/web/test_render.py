@@ -115,6 +115,22 @@ def test_filling_respects_the_limit(query, minutes):
     assert [c.open_time // 60_000 for c in render.fill_previous(found, query, always)] == minutes
 
 
+@pytest.mark.parametrize("start", [None, 0])
+def test_no_more_is_filled_than_is_answered(monkeypatch, start):
+    made = []
+
+    def quiet(before, time):
+        made.append(time)
+        return candle(time // 60_000)
+
+    monkeypatch.setattr(render, "_quiet", quiet)
+    found = [candle(minute) for minute in range(1, 100_000, 1_000)]
+    filled = render.fill_previous(found, Query(limit=1_500, start=start), always)
+    minutes = range(1, 1_501) if start == 0 else range(99_001 - 1_499, 99_002)
+    assert [c.open_time // 60_000 for c in filled] == list(minutes)
+    assert len(made) < 2_000
+
+
 def test_a_year_of_silence_is_not_filled_beyond_the_limit():
     filled = render.fill_previous([candle(1), candle(525_600)], Query(limit=100), always)
     assert [c.open_time // 60_000 for c in filled] == list(range(525_501, 525_601))
