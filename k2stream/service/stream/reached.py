@@ -8,9 +8,6 @@ from k2stream.service.stream import tokens
 from k2stream.service.stream.entries import Place, StreamEntry
 from k2stream.service.stream.tokens import Delivered, Progress, Token
 
-COMPLETE = 2**53
-"""The window after all windows of a key."""
-
 AHEAD_MS = 120_000
 """How long tokens name candles that were ahead of the log: much longer than a publication takes."""
 

@@ -11,7 +11,7 @@ from k2stream.service.stream.channels import candle_entry
 from k2stream.service.stream.entries import Place, StreamEntry
 from k2stream.service.stream.history import PastCandles, join
 from k2stream.service.stream.outlets import Outlet
-from k2stream.service.stream.reached import COMPLETE, ReachedPlaces
+from k2stream.service.stream.reached import ReachedPlaces
 from k2stream.service.stream.records import OutOfReach
 from k2stream.service.stream.source import StreamSource
 from k2stream.service.stream.wanted import Wanted
@@ -172,7 +172,7 @@ class StreamSubscription:
                 continue
             if key > reached.key:
                 reached.at(key, reached.start - 1)
-            while reached.window < COMPLETE:
+            while reached.window < tokens.COMPLETE:
                 gone = await self._deliver_page(key) or gone
                 await self._outlet.drained()
         self._catch_up()
@@ -197,5 +197,5 @@ class StreamSubscription:
                 entry = candle_entry(candle, number, reached.places[number])
             self._write(entry, tokens.places(reached.places))
         if page.last:
-            reached.at(key, COMPLETE)
+            reached.at(key, tokens.COMPLETE)
         return found.missing

@@ -10,8 +10,15 @@ from typing import NamedTuple
 
 import msgspec
 
+from k2stream.model import clock
 from k2stream.model.errors import UNREADABLE, BadData
 from k2stream.service.stream.entries import Place
+
+LATEST = clock.TIME_LIMIT // 1000
+"""Times are before it, in ms."""
+
+COMPLETE = 2**53
+"""The window after all windows of a key."""
 
 _PLACES = re.compile(r"\d{1,9}-\d{1,18}-\d{1,15}(_\d{1,9}-\d{1,18}-\d{1,15})*")
 
@@ -78,9 +85,12 @@ def parse(text: str, check: int) -> Token:
             raise ValueError
         raw = urlsafe_b64decode(second.encode("ascii") + b"=" * (-len(second) % 4))
         progress = msgspec.json.decode(raw, type=Progress)
+        numbers = [tuple(map(int, place.split("-"))) for place in first.split("_")]
+        known = progress.window == COMPLETE or -1 <= progress.window < LATEST
+        if not (known and 0 <= progress.start < LATEST and all(at < LATEST for *_, at in numbers)):
+            raise ValueError  # no time of ours
     except UNREADABLE:
         raise BadToken("since is a damaged resume token: send a token as it was received") from None
     if progress.check != check:
         raise BadToken("since is the resume token of another channel, symbol, timeframe or time zone")
-    numbers = (tuple(map(int, place.split("-"))) for place in first.split("_"))
     return Token({number: Place(after - 1, clock) for number, after, clock in numbers}, progress)

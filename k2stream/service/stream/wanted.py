@@ -91,6 +91,6 @@ def _since(since: int | str | None, check: int) -> tuple[int | None, Token | Non
             return time_of("since", since), None
         except RequestError as error:
             raise RequestError(400, f"{error}, or a resume token") from None
-    if since is not None and not 0 <= since < 2**53:
-        raise RequestError(400, f"since={since} must be ms since 1970, or a resume token")
+    if since is not None and not 0 <= since < tokens.LATEST:
+        raise RequestError(400, f"since={since} must be ms from 1970 to 2286, or a resume token")
     return since, None

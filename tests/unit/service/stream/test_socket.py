@@ -83,6 +83,11 @@ async def test_a_client_over_a_socket(connected, revise, first):
         ('{"op":"subscribe","id":1,"channel":"candles","since":"nonsense"}', 400, "resume token"),
         ('{"op":"subscribe","id":1,"channel":"candles","since":"0-1-1.AAAA"}', 400, "damaged"),
         ('{"op":"subscribe","id":1,"channel":"candles","since":-1}', 400, "since"),
+        (
+            '{"op":"subscribe","id":1,"channel":"candles","timeframe":"1w","since":4503599627370496}',
+            400,
+            "2286",
+        ),
         ('{"op":"subscribe","id":-1,"channel":"candles"}', 400, "id"),
         ('{"op":"subscribe","id":1,"channel":"candles","sybmol":"X"}', 400, "sybmol"),
         ('{"op":"unsubscribe","id":5}', 404, "no subscription 5"),

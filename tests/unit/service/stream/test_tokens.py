@@ -13,8 +13,10 @@ places = st.dictionaries(
     st.integers(0, 999), st.builds(Place, st.integers(-1, 2**53), st.integers(0, 2**43)), min_size=1
 )
 windows = st.builds(Delivered, st.text(max_size=20), numbers, numbers)
+times = st.integers(0, tokens.LATEST - 1)
+reached = st.just(tokens.COMPLETE) | st.integers(-1, tokens.LATEST - 1)
 progresses = st.builds(
-    Progress, st.just(7), numbers, st.text(max_size=20), numbers, st.lists(windows).map(tuple)
+    Progress, st.just(7), times, st.text(max_size=20), reached, st.lists(windows).map(tuple)
 )
 
 
@@ -35,4 +37,21 @@ def test_no_text_is_taken_for_a_token_by_accident(text):
 def test_a_token_of_another_subscription_is_refused():
     text = (tokens.places({0: Place(1, 2)}) + tokens.rest(Progress(8, 0))).decode()
     with pytest.raises(BadToken, match="another channel"):
+        tokens.parse(text, 7)
+
+
+@pytest.mark.parametrize(
+    ("clock", "progress"),
+    [
+        (tokens.LATEST, Progress(7, 0)),
+        (0, Progress(7, -1)),
+        (0, Progress(7, tokens.LATEST)),
+        (0, Progress(7, 0, "x", -2)),
+        (0, Progress(7, 0, "x", tokens.LATEST)),
+        (0, Progress(7, 0, "x", 2**60)),
+    ],
+)
+def test_a_forged_token_with_times_that_do_not_exist_is_damaged(clock, progress):
+    text = (tokens.places({0: Place(1, clock)}) + tokens.rest(progress)).decode()
+    with pytest.raises(BadToken, match="damaged"):
         tokens.parse(text, 7)
