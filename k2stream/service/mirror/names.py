@@ -11,6 +11,7 @@ from k2stream.model.instrument import Instrument, Instruments
 from k2stream.service.mirror.errors import MirrorError
 from k2stream.service.mirror.parameters import INTERVALS, shifted
 
+_SYMBOL = re.compile(r"[A-Za-z0-9/_.-]{1,40}")
 _NAME = re.compile(r"([^@]+)@(trade|aggTrade|miniTicker|kline_([0-9]{1,2}[mhdwM])(?:@([+-][0-9:]{1,5}))?)")
 
 
@@ -38,7 +39,7 @@ def parse(text: str, listed: Instruments, exchange: str) -> StreamName | None:
     Raises MirrorError, with the API's code of an invalid request, for a stream that K2 cannot have.
     """
     symbol, at, channel = text.partition("@")
-    if not at:
+    if not at or not _SYMBOL.fullmatch(symbol):
         return None
     match = _NAME.fullmatch(text)
     if match is None or (match[3] is not None and match[3] not in INTERVALS):

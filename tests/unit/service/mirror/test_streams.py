@@ -108,6 +108,10 @@ def test_other_exchanges_have_symbols_of_their_own():
     assert stream("0") is None
 
 
+def test_a_name_that_is_no_symbol_is_not_spelled_into_messages():
+    assert stream('btc"usdt@trade') is None
+
+
 def test_a_stream_of_what_k2_cannot_know_is_refused():
     with pytest.raises(MirrorError, match="K2 has no stream bookTicker"):
         stream("btcusdt@bookTicker")
