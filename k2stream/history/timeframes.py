@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from math import gcd
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -136,7 +136,7 @@ def _granularity(zone: str) -> int:
     return gcd(DAY_MS, *(round(offset.total_seconds() * 1000) for offset in offsets))
 
 
-@cache
+@lru_cache(4096)
 def timeframe(name: str, zone: str = "UTC") -> Timeframe:
     """A timeframe by name: 3m, 4h, 1d, 1w, 1M. Raises UnknownTimeframe, which lists what is possible."""
     found = _NAME.fullmatch(name)
