@@ -76,7 +76,7 @@ class TradePage:
 
         A full page over any of them is the page: a store that sorts what it finds need not look at the rest.
         """
-        first, last = max(self.first, oldest), self.last(newest + 1)
+        first, last = max(self.first, oldest), min(self.last(newest + 1), newest + 1)
         for width in () if self.by_number else WIDTHS_US:
             if last - first > width:
                 if self.leads_back:

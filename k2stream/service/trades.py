@@ -105,15 +105,27 @@ class TradeHistory:
         now: Callable[[], int] = clock.now_us,
     ) -> None:
         self._published, self._recent, self._older, self._now = published, recent, older, now
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="trades")
+        self._warm_thread, self._cold_thread = (
+            ThreadPoolExecutor(1, thread_name_prefix=name) for name in ("trades", "old-trades")
+        )
 
     async def read(self, instrument: Instrument, page: TradePage) -> TradeAnswer:
         """The trades of a page; a store that fails is named in the answer."""
         run = asyncio.get_running_loop().run_in_executor
         # In this order: what the warm store gets meanwhile is in both, and what it has not got yet is after.
-        warm = await run(self._thread, self._warm, instrument, page)
+        warm = await run(self._warm_thread, self._warm, instrument, page)
         topic = await self._newest(instrument, warm)
-        return await run(self._thread, self._whole, instrument, page, warm, topic)
+        missing = (*warm.missing, *topic.missing)
+        rows = await asyncio.to_thread(joined, page, warm.rows, topic.rows)
+        wanted = page.limit - (count_since(rows, warm.since) if page.leads_back else 0)
+        if wanted and page.first < warm.since and not (page.recent or page.by_number):
+            try:
+                old = await run(self._cold_thread, self._old, instrument, page, warm.since, wanted)
+                rows = await asyncio.to_thread(joined, page, rows, old)
+            except Exception as error:  # any error of its client: the others have answered
+                missing += (_away("Iceberg", error),)
+        times = [time for time in (warm.newest, topic.newest) if time is not None]
+        return TradeAnswer(rows, missing, max(times, default=None))
 
     def _warm(self, instrument: Instrument, page: TradePage) -> _Warm:
         try:
@@ -139,18 +151,6 @@ class TradeHistory:
         if found.whole or warm.missing:
             return TradeAnswer(found.rows, (), newest(found.rows))
         return TradeAnswer(found.rows, (MissingTier(self._recent.name, LAGGING),))
-
-    def _whole(self, instrument: Instrument, page: TradePage, warm: _Warm, topic: TradeAnswer) -> TradeAnswer:
-        missing = (*warm.missing, *topic.missing)
-        rows = joined(page, warm.rows, topic.rows)
-        wanted = page.limit - (count_since(rows, warm.since) if page.leads_back else 0)
-        if wanted and page.first < warm.since and not (page.recent or page.by_number):
-            try:
-                rows = joined(page, rows, self._old(instrument, page, warm.since, wanted))
-            except Exception as error:  # any error of its client: the others have answered
-                missing += (_away("Iceberg", error),)
-        times = [time for time in (warm.newest, topic.newest) if time is not None]
-        return TradeAnswer(rows, missing, max(times, default=None))
 
     def _old(self, instrument: Instrument, page: TradePage, until: int, wanted: int) -> pa.Table:
         """The first `wanted` trades before time `until` (µs), in the direction of the pages."""

@@ -1,5 +1,7 @@
 """`/v1/trades`: pages over the topic and both stores are all trades, each once and in order."""
 
+import asyncio
+import threading
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
@@ -189,6 +191,25 @@ async def test_a_page_looks_no_further_back_than_it_must(trades):
     assert [page.end for page in warm.asked[1:]] == [old[-1][0] + 3_600_000_000]
     assert len((await source.read(ANY, TradePage(11))).rows) == 11
     assert [page.start for page in warm.asked[2:]] == [NOW + 1 - width for width in WIDTHS_US] + [None]
+
+
+async def test_old_trades_hold_up_nobody(trades):
+    entered, leave = threading.Event(), threading.Event()
+
+    class Slow(Cold):
+        def days(self, instrument):
+            entered.set()
+            leave.wait(20)
+            return super().days(instrument)
+
+    source = TradeHistory(Newest([]), Warm(trades), lambda: Slow(trades), lambda: NOW)
+    old = asyncio.create_task(source.read(ANY, TradePage(5, 0)))
+    assert await asyncio.to_thread(entered.wait, 20)
+    async with asyncio.timeout(20):
+        assert len((await source.read(ANY, TradePage(5))).rows) == 5
+    assert not old.done()
+    leave.set()
+    assert len((await old).rows) == 5
 
 
 async def test_recent_pages_leave_the_cold_store_alone(trades):
