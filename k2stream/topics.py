@@ -23,6 +23,9 @@ FEED_EVENTS = "market.crypto.feed.events"
 CERTIFICATES = "market.crypto.ohlcv.certificates"
 KLINE_CHECKS = "market.crypto.kline.checks"
 
+CHANGING = "market.crypto.partitions."
+"""Prefix of the topic that exists, empty, while `k2 partitions` changes a count: no worker starts then."""
+
 MAX_BYTES = 899_000
 """Limit of a record's key and value: a batch may have 900,000 with overhead, a broker's default is 1 MB."""
 
@@ -120,3 +123,22 @@ def partition_of(symbol: str, partitions: int) -> int:
     A trade keeps its raw partition in the normalized and candle topics and in the tables.
     """
     return int((murmur2(symbol.encode()) & 0x7FFFFFFF) % partitions)
+
+
+def partitions_of(symbol: str, partitions: int) -> list[int]:
+    """The partitions that may hold records of a native symbol, ascending: oldest records first.
+
+    A count only grows to a multiple of itself (`k2 partitions`), which moves a symbol to a higher partition.
+    The last one is `partition_of`, the others are what it was under each smaller count.
+    """
+    counts = (count for count in range(1, partitions + 1) if partitions % count == 0)
+    return sorted({partition_of(symbol, count) for count in counts})
+
+
+def partition_since(symbol: str, partition: int, partitions: int) -> int:
+    """The partition that new records of a symbol go to, of which `partition` holds an earlier record.
+
+    It is the same one, also for a record that another program wrote elsewhere, unless the count has grown.
+    """
+    possible = partitions_of(symbol, partitions)
+    return possible[-1] if partition in possible else partition

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import faust
@@ -55,6 +55,14 @@ class CandleTables:
     def progress_store(self, partition: int) -> PartitionProgress:
         """The progress store of one partition."""
         return PartitionProgress(self.progress, partition)
+
+
+def keep_least(table: BatchTable, moves: Iterable[tuple[int, int]]) -> None:
+    """Apply the least retention of each partition that keys leave to the one where they go."""
+    for before, after in moves:
+        known = [int(text) for number in (before, after) if (text := table.fact(number, RETENTION))]
+        if table.fact(before, RETENTION):
+            table.keep(after, RETENTION, b"%d" % min(known))
 
 
 def timeframe_of(table: BatchTable) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,28 +97,29 @@ class Canonical:
 
 async def canonical(settings: Settings, instrument: Instrument) -> Canonical:
     """Read all canonical trades of a symbol that are stored now."""
-    partition = topics.partition_of(instrument.symbol, settings.kafka.raw_partitions(instrument.exchange))
-    cold, after = await asyncio.to_thread(_cold, settings.iceberg, partition)
+    mine = topics.partitions_of(instrument.symbol, settings.kafka.raw_partitions(instrument.exchange))
+    cold, after = await asyncio.to_thread(_cold, settings.iceberg, mine)
     parts = [_plain(SILVER.empty_table().select(COLUMNS))]
     key = instrument.key.encode()
     async with Reader(settings.kafka, columnar=True) as reader:
-        begin, end = (await reader.retained(topics.NORMALIZED, settings.kafka.normalized_partitions))[
-            partition
-        ]
-        stretch = {partition: (max(begin, after), end)}
-        async for batch in reader.read(topics.NORMALIZED, stretch):
+        retained = await reader.retained(topics.NORMALIZED, settings.kafka.normalized_partitions)
+        stretches = {
+            number: (max(retained[number][0], after[number]), retained[number][1]) for number in mine
+        }
+        async for batch in reader.read(topics.NORMALIZED, stretches):
             registry.look_up(batch.values, settings.kafka.registry)
             batch, rows, _ = faults.read(batch, silver.columns)
             rows = rows.select(COLUMNS)
             parts.append(_plain(rows.filter(pa.array([name == key for name in batch.keys]))))
-    nowhere = range(after, begin) if begin > after else None
+    gone = (range(after[number], retained[number][0]) for number in mine)
+    nowhere = next(filter(None, gone), None)
     return Canonical(instrument, cold, pa.concat_tables(parts), nowhere)
 
 
-def _cold(settings: IcebergSettings, partition: int) -> tuple[Table | None, int]:
-    """Return the cold table, and the offset after the last one of the canonical topic that it contains."""
+def _cold(settings: IcebergSettings, partitions: Sequence[int]) -> tuple[Table | None, dict[int, int]]:
+    """Return the cold table, and by partition of the canonical topic the offset after the last one in it."""
     table = read.find(open_catalog(settings), layer_tables.SILVER.cold)
-    return table, read.end(table, topics.NORMALIZED, partition)
+    return table, {number: read.end(table, topics.NORMALIZED, number) for number in partitions}
 
 
 def _plain(rows: pa.Table) -> pa.Table:

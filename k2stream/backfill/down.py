@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -25,16 +25,23 @@ _EVENT = msgspec.json.Decoder(FeedEvent)
 async def last_up(exchange: Exchange, symbols: Sequence[str], settings: KafkaSettings) -> dict[str, int]:
     """Return when each symbol's feed was last known to be up, in µs since 1970; 0 for never.
 
-    This is the receive time of the newest trade in the symbol's partition (of any partition, if it has none:
-    the feed was up and had subscribed to the symbol), or the start of an outage if that is earlier.
+    This is the receive time of the newest trade in the symbol's partition, or the start of an outage if that
+    is earlier.
     """
     received = await last_received(exchange, settings)
-    any_of_them = max(received.values(), default=0)
     down = down_since([event async for event in _events(exchange.name, settings)], symbols)
-    newest = {
-        symbol: received[topics.partition_of(symbol, len(received))] or any_of_them for symbol in symbols
-    }
+    newest = {symbol: newest_of(symbol, received) for symbol in symbols}
     return {symbol: min(time, down.get(symbol, time)) for symbol, time in newest.items()}
+
+
+def newest_of(symbol: str, received: Mapping[int, int]) -> int:
+    """Return the time (µs) of the newest trade in a symbol's partition, from those of all partitions.
+
+    If it has none, the symbol may have moved there from another one, whose time counts; if that has none
+    either, the newest of all does: the feed was up and had subscribed to the symbol.
+    """
+    *earlier, own = (received[number] for number in topics.partitions_of(symbol, len(received)))
+    return own or min(filter(None, earlier), default=max(received.values()))
 
 
 def down_since(events: Iterable[FeedEvent], symbols: Sequence[str]) -> dict[str, int]:

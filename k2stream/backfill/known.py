@@ -28,27 +28,31 @@ class Known:
         self._settings, self._instrument, self._span = settings, instrument, span
         self._exchange = exchanges.get(instrument.exchange)
         self._contents = TradeContents()
-        self._next: int | None = None
+        self._next: dict[int, int] = {}
 
     async def times(self) -> Mapping[Content, list[int]]:
         """Read what is stored now, and return the trade times (µs, ascending) by content.
 
         Raises ConfigError when older records are no longer stored anywhere: they would be published again.
         """
-        name, span = self._exchange.name, self._span
+        name = self._exchange.name
         topic, partitions = topics.raw(name), self._settings.kafka.raw_partitions(name)
-        partition = topics.partition_of(self._instrument.symbol, partitions)
+        mine = topics.partitions_of(self._instrument.symbol, partitions)
         async with Reader(self._settings.kafka, columnar=True) as reader:
-            begin, end = (await reader.retained(topic, partitions))[partition]
-            if self._next is None:
-                since = await reader.since(topic, partitions, (span.start - FURTHER_US) // 1000)
-                self._next = since[partition][0]
-                if begin and self._next <= begin:  # otherwise the topic still has all of the span
-                    where = self._settings.iceberg, self._instrument, span, partition, begin
-                    self._add(await asyncio.to_thread(_cold, *where))
-            async for batch in reader.read(topic, {partition: (self._next, end)}):
-                self._add(_of_symbol(batch, self._instrument, range(self._next, end)))
-            self._next = max(self._next, end)
+            retained = await reader.retained(topic, partitions)
+            if not self._next:
+                since = await reader.since(topic, partitions, (self._span.start - FURTHER_US) // 1000)
+            for partition in mine:
+                begin, end = retained[partition]
+                if partition not in self._next:
+                    first = self._next[partition] = since[partition][0]
+                    if begin and first <= begin:  # otherwise the topic still has all of the span
+                        where = self._settings.iceberg, self._instrument, self._span, partition, begin
+                        self._add(await asyncio.to_thread(_cold, *where))
+                wanted = range(self._next[partition], end)
+                async for batch in reader.read(topic, {partition: (wanted.start, wanted.stop)}):
+                    self._add(_of_symbol(batch, self._instrument, wanted))
+                self._next[partition] = max(wanted.start, end)
         return self._contents.times()
 
     def _add(self, values: list[bytes | None]) -> None:

@@ -75,6 +75,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "k2stream.commands.mend:mend",
             "Check a role's state against Kafka and the stores, and repair it.",
         ),
+        "partitions": (
+            "k2stream.commands.partitions:partitions",
+            "Show the partition counts, and let one grow.",
+        ),
         "migrate": (
             "k2stream.commands.migrate:migrate",
             "Bring registry, ClickHouse and Iceberg up to date.",

@@ -55,7 +55,8 @@ def replay(origin: Origin, swapping: bool, yes: bool, undo: bool, drop: bool, *,
     settings = running.settings if running else current()
     if running is None:
         existing_catalog(settings.iceberg)  # before anything is created
-    tables = {name: readable.table for name, readable in catalog(settings).items()}
+    # A table that names no source is not made from records alone.
+    tables = {name: item.table for name, item in catalog(settings).items() if item.table.source}
     tiers = Tiers.from_settings(settings)
     with closing(tiers.hot):
         try:

@@ -52,16 +52,26 @@ def plan(letter: DeadLetter, settings: KafkaSettings) -> LetterPlan:
     if letter.exchange not in exchanges.REGISTRY:
         raise Refused(f"unknown exchange {letter.exchange!r}")
     exchange = exchanges.get(letter.exchange)
-    return _record(exchange, letter) if letter.stage == "normalize" else _frame(exchange, letter, settings)
+    make = _record if letter.stage == "normalize" else _frame
+    return make(exchange, letter, settings)
 
 
-def _record(exchange: Exchange, letter: DeadLetter) -> LetterPlan:
-    """The same raw record, for its own partition."""
+def keyed(row: Row, key: bytes, partitions: int) -> Row:
+    """A raw record with its key, for the partition that has the state of its symbol now."""
+    return row._replace(
+        key=key, partition=topics.partition_since(key.decode(errors="replace"), row.partition, partitions)
+    )
+
+
+def _record(exchange: Exchange, letter: DeadLetter, settings: KafkaSettings) -> LetterPlan:
+    """The same raw record, for the partition of its symbol."""
     topic = topics.raw(exchange.name)
     if letter.topic != topic:
         raise Refused(f"it was read from {letter.topic}, the raw topic of {exchange.name} is {topic}")
     value = letter.original_bytes
-    return LetterPlan(topic, (Row(letter.partition, _symbol(exchange, value), value),))
+    row = Row(letter.partition, b"", value)
+    symbol = _symbol(exchange, value)
+    return LetterPlan(topic, (keyed(row, symbol, settings.raw_partitions(exchange.name)) if symbol else row,))
 
 
 def _symbol(exchange: Exchange, value: bytes) -> bytes:

@@ -13,7 +13,7 @@ import msgspec
 from k2stream import topics
 from k2stream.deadletter import DeadLetter
 from k2stream.dlq.claims import Id, Replay, ReplayNote, replay_states
-from k2stream.dlq.plan import HEADER, LetterPlan, Refused, plan
+from k2stream.dlq.plan import HEADER, LetterPlan, Refused, keyed, plan
 from k2stream.dlq.sinks import put
 from k2stream.kafka.creation import ensure_topics
 from k2stream.kafka.producer import DurableProducer, producing
@@ -106,7 +106,7 @@ async def _complete(
     (row,) = found.rows
     if record is None or record.value != row.value:
         raise Refused(f"{found.topic}[{letter.partition}] holds another record at offset {letter.offset}")
-    return found._replace(rows=(row._replace(key=record.key or b""),))
+    return found._replace(rows=(keyed(row, record.key or b"", settings.raw_partitions(letter.exchange)),))
 
 
 class _Run:

@@ -9,7 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
 from k2stream import topics
-from k2stream.kafka import groups
+from k2stream.kafka import counts, groups
 from k2stream.kafka.admin import connected
 from k2stream.model.errors import ConfigError, StateRefused, mending
 from k2stream.model.roles import role_of
@@ -30,10 +30,15 @@ async def ensure_topics(
     A missing topic is lost if one of the platform's groups has read it, or, for the changelog of a table, if
     the table's own group has read its source. A lost topic raises StateRefused, unless it is in `recreate` or
     `leave` keeps it missing. Raises ConfigError when a topic exists with another
-    partition count, or the broker cannot be reached.
+    partition count, when a change of counts was interrupted, or the broker cannot be reached.
     """
     async with connected(settings) as admin:
         existing = set(await admin.list_topics())
+        if changing := counts.interrupted(existing):
+            raise ConfigError(
+                f"a change of partition counts has not ended: run `k2 partitions {changing.name} "
+                f"{changing.after}` to its end before workers are started"
+            )
         missing = [topic for topic in declared if topic.name not in existing]
         if missing and _GROUPS_TOPIC in existing:
             lost = await _lost(admin, [topic for topic in missing if topic.name not in recreate])
@@ -109,5 +114,5 @@ async def _check_partitions(admin: AIOKafkaAdminClient, declared: Sequence[topic
         if found != topic.partitions:
             raise ConfigError(
                 f"topic {topic.name} has {found} partitions, the settings say {topic.partitions}: "
-                "set K2_*_PARTITIONS to match; changing a count moves keys, see docs/operations/change.md"
+                "set K2_*_PARTITIONS to match; `k2 partitions` changes a count, see docs/operations/change.md"
             )

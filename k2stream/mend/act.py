@@ -106,6 +106,7 @@ async def _rebuild(settings: Settings, made: MendPlan, tables: dict[str, BatchTa
         for part in await source.plan(settings.kafka, reader, catalog, "auto"):
             end = limits.get(TP(topics.raw(part.exchange), part.partition), part.end)
             part = part._replace(begin=min(part.begin, end), end=min(part.end, end))
+            built.begin(part)
             async for batch in source.batches(reader, bronze, part, BATCH_RECORDS, say):
                 await asyncio.to_thread(built.take, part.exchange, batch)
     return await Tables(tables, built, settings.candles.retention).repair(settings.kafka, reopen=True)

@@ -8,6 +8,7 @@ are in other topics, and are not repeated.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Mapping
 
 from k2stream import exchanges, instruments, topics
@@ -38,11 +39,13 @@ async def publish_again(settings: Settings, done: Mapping[TP, int], say: Say) ->
     schema_id = await registry.register(topics.NORMALIZED, "trade", settings.kafka.registry)
     catalog = open_catalog(settings.iceberg)
     bronze, count = Bronze(catalog, settings.clickhouse), 0
+    known: defaultdict[str, dict[str, SymbolPosition]] = defaultdict(dict)  # a symbol may have moved upwards
     async with Reader(settings.kafka, columnar=True) as reader, producing(settings.kafka) as producer:
         for part in await source.plan(settings.kafka, reader, catalog, "auto"):
             end = min(part.end, done.get(TP(topics.raw(part.exchange), part.partition), 0))
             part = part._replace(begin=min(part.begin, end), end=end)
-            count += await _part(settings.feeds, producer, (reader, bronze, part), schema_id, say)
+            read = reader, bronze, part
+            count += await _part(settings.feeds, producer, read, known[part.exchange], schema_id, say)
     return count
 
 
@@ -50,13 +53,13 @@ async def _part(
     settings: FeedSettings,
     producer: DurableProducer,
     read: tuple[Reader, Bronze, SourceRange],
+    known: dict[str, SymbolPosition],
     schema_id: int,
     say: Say,
 ) -> int:
     reader, bronze, part = read
     exchange = exchanges.get(part.exchange)
     canonical_of = instruments.canonical_of(exchange, instruments.load(settings.instruments_file))
-    known: dict[str, SymbolPosition] = {}
     count = 0
     async for batch in source.batches(reader, bronze, part, BATCH_RECORDS, say):
         made = await asyncio.to_thread(

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from k2stream.embedded.ports import HOST, check_free, free_port, is_free, next_f
 from k2stream.embedded.process import Child
 from k2stream.embedded.stack import Stack
 from k2stream.embedded.waiting import announced
+from k2stream.kafka import counts
 from k2stream.kafka.creation import ensure_topics
 from k2stream.model.errors import StateRefused
 from k2stream.platform import mended
@@ -76,6 +77,7 @@ NICENESS = {"cold": 10, "certify": 10}
 
 SHARED = (
     *("exchanges", "simulated", "grace_seconds", "idle_seconds", "candle_retention"),
+    *(f"{name}_partitions" for name in counts.NAMES),
     *(f"{name}_{kind}_url" for name in topics.EXCHANGES for kind in ("ws", "rest")),
 )
 """Settings that commands take from a running platform instead of from their own environment."""
@@ -91,6 +93,7 @@ class Platform:
         on_step: Callable[[str], None] = lambda text: None,
         *,
         secure: bool = False,
+        workers: Sequence[WorkerSpec] = WORKERS,
     ) -> None:
         self.settings = settings
         self.control_url = ""
@@ -105,7 +108,7 @@ class Platform:
         self._ended: defaultdict[str, Restarts] = defaultdict(Restarts)
         self._started: dict[str, float] = {}
         self._ports: dict[str, int] = {}
-        self._simulation = simulation
+        self._simulation, self._specs = simulation, workers
         self._on_step = on_step
         self._simulator: Child | None = None
         self.stack = Stack(
@@ -138,9 +141,16 @@ class Platform:
         self._http = await self._entered.enter_async_context(client)
         if self._simulation:
             await self._start_simulator(self._simulation)
-        await ensure_topics(self.settings.kafka, topics.declared(self.settings.kafka), leave=True)
+        existing, _ = await counts.found(self.settings.kafka)
+        self.settings = counts.agreeing(self.settings, existing, unset_only=True)
         self._choose_service_port()
-        for spec in WORKERS:
+        if self._specs:
+            await ensure_topics(self.settings.kafka, topics.declared(self.settings.kafka), leave=True)
+            await self.start_workers(self._specs)
+
+    async def start_workers(self, specs: Sequence[WorkerSpec]) -> None:
+        """Start workers in this order, and wait until they are ready."""
+        for spec in specs:
             await self._start_worker(spec)
         self._save_addresses()
         self._on_step(f"workers: {', '.join(self.workers)}")
@@ -264,7 +274,9 @@ class Platform:
             raise StackError(self._simulator.exit_report())
         await self._start_mended()
         for spec in WORKERS:
-            child = self.workers[spec.name]
+            child = self.workers.get(spec.name)
+            if child is None:
+                continue
             if child.returncode == StateRefused.exit_code:
                 self._refuse(spec.name, child)
             elif child.returncode is not None:
@@ -295,6 +307,11 @@ class Platform:
     def pids(self) -> dict[str, int]:
         """The process id of every process, by process name."""
         return {child.name: child.pid for child in self._children}
+
+    async def stop_workers(self) -> None:
+        """Stop the workers; they are not started again."""
+        await asyncio.gather(*(child.stop(_WORKER_GRACE) for child in self.workers.values()))
+        self.workers.clear()
 
     async def stop(self) -> None:
         """Stop the workers, then the simulated exchanges, then the stack, within 10 seconds."""

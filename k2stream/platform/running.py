@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from k2stream.embedded import datadir
 from k2stream.exchanges import REGISTRY, VARIABLE, switched_on
@@ -33,18 +34,34 @@ def find(settings: Settings) -> Running | None:
     endpoints = datadir.running(settings.local.data_path)
     if endpoints is None:
         return None
+    saved = _saved(settings)
+    reached = replace(local_settings(settings, endpoints), **saved["settings"])
+    return Running(reached, saved["urls"], saved["refused"], saved.get("service", ""))
+
+
+def stopped(settings: Settings) -> Settings | None:
+    """The settings of the platform that ran last on the settings' data folder; None if there was none.
+
+    The addresses of its stack are chosen when it starts again. Raises ConfigError as `find` does.
+    """
+    if datadir.remembered(settings.local.data_path) is None:
+        return None
+    return replace(settings, **_saved(settings)["settings"])
+
+
+def _saved(settings: Settings) -> dict[str, Any]:
+    folder = settings.local.data_path
     try:
-        saved = json.loads((settings.local.data_path / ADDRESSES).read_text())
+        saved: dict[str, Any] = json.loads((folder / ADDRESSES).read_text())
     except (FileNotFoundError, ValueError):
         saved = {"urls": {}, "settings": {}, "refused": {}}
     theirs = switched_on({VARIABLE: saved["settings"].get("exchanges", settings.feeds.exchanges)})
     if set(theirs) != set(REGISTRY):
         raise ConfigError(
-            f"the platform on {settings.local.data_path} has {', '.join(theirs)} on, this command "
-            f"{', '.join(REGISTRY)}: set {VARIABLE} alike"
+            f"the platform on {folder} has {', '.join(theirs)} on, this command {', '.join(REGISTRY)}: "
+            f"set {VARIABLE} alike"
         )
-    reached = replace(local_settings(settings, endpoints), **saved["settings"])
-    return Running(reached, saved["urls"], saved["refused"], saved.get("service", ""))
+    return saved
 
 
 def reached(settings: Settings) -> Settings:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from k2stream.candles.state import State
 from k2stream.model.comparison import Comparison
-from k2stream.replay.rebuild import Source
+from k2stream.replay.places import Source
 
 KEY = "_key"
 """The column that identifies rows to compare."""

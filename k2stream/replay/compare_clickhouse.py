@@ -11,7 +11,7 @@ from k2stream.layers.table import TABLES, LayerTable
 from k2stream.model.comparison import Comparison
 from k2stream.replay.clickhouse import HotRebuild
 from k2stream.replay.compare import ALL, LISTED, bounded
-from k2stream.replay.rebuild import Source
+from k2stream.replay.places import Source
 
 OFFSETS = 1_000_000
 """Offsets of a source compared per query: their hashes are in the server's memory."""

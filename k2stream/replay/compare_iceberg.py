@@ -17,7 +17,7 @@ from k2stream.layers import gold
 from k2stream.layers.table import TABLES
 from k2stream.model.comparison import Comparison
 from k2stream.replay.compare import KEY, bounded, rows
-from k2stream.replay.rebuild import Source
+from k2stream.replay.places import Source
 
 OFFSETS = 200_000
 """Offsets of a source compared at once: the rows of both sides are in memory."""

@@ -11,7 +11,7 @@ from k2stream.delivery.sink import Destination
 from k2stream.kafka.reader import Reader
 from k2stream.layers.routes import ROUTES
 from k2stream.layers.table import TABLES
-from k2stream.replay.rebuild import Source
+from k2stream.replay.places import Source
 from k2stream.replay.source import SourceRange
 from k2stream.settings import KafkaSettings
 

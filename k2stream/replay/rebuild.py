@@ -14,13 +14,14 @@ from k2stream import exchanges, faults, instruments, topics
 from k2stream.avro import candles, registry, wire
 from k2stream.batch import TP, RecordBatch
 from k2stream.candles import records
-from k2stream.candles.codec import KeyProgress
 from k2stream.candles.partition import CandlePartition
 from k2stream.candles.state import State, to_row
 from k2stream.delivery.route import Route
 from k2stream.layers import bronze, gold, silver
 from k2stream.model.candle import TIMEFRAMES
 from k2stream.normalizer import SymbolPosition, normalize
+from k2stream.replay.places import PlacedState, Places, Progresses, RebuiltWindows, Window
+from k2stream.replay.source import SourceRange
 from k2stream.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -31,44 +32,6 @@ FOR_EVER = 1 << 62
 # No registry is used: these schema ids, which no registry assigns, are valid in this process only.
 _TRADE_ID, _CANDLE_ID = 2**32 - 1, 2**32 - 2
 _BRONZE = dict(zip(topics.EXCHANGES, bronze.ROUTES, strict=True))
-
-Source = tuple[str, int]
-"""An exchange and a partition of its raw topic."""
-
-Window = tuple[str, int]
-"""(key, open time in ms)"""
-
-
-class RebuiltWindows:
-    """The windows of one timeframe and partition, in memory: a WindowStore."""
-
-    def __init__(self) -> None:
-        self.contents: dict[Window, State] = {}
-
-    def get(self, key: str, open_time: int) -> State | None:
-        return self.contents.get((key, open_time))
-
-    def put(self, key: str, open_time: int, state: State) -> None:
-        self.contents[key, open_time] = state
-
-    def delete(self, key: str, open_time: int) -> None:
-        del self.contents[key, open_time]
-
-    def windows(self) -> Iterator[tuple[str, int, State]]:
-        return ((key, open_time, state) for (key, open_time), state in self.contents.items())
-
-
-class Progresses:
-    """The progress of a partition's keys, in memory: a ProgressStore."""
-
-    def __init__(self) -> None:
-        self.contents: dict[str, KeyProgress] = {}
-
-    def get(self, key: str) -> KeyProgress | None:
-        return self.contents.get(key)
-
-    def put(self, key: str, progress: KeyProgress) -> None:
-        self.contents[key] = progress
 
 
 class Rows(NamedTuple):
@@ -89,17 +52,32 @@ class Rebuild:
         self._canonical = {
             name: instruments.canonical_of(exchange, listed) for name, exchange in exchanges.REGISTRY.items()
         }
-        self._grace = settings.candles.grace_us
-        self.positions: defaultdict[Source, dict[str, SymbolPosition]] = defaultdict(dict)
-        self.windows: defaultdict[int, dict[str, RebuiltWindows]] = defaultdict(
-            lambda: {timeframe: RebuiltWindows() for timeframe in TIMEFRAMES}
+        self._count_of = settings.kafka.raw_partitions
+        self.positions: defaultdict[str, dict[str, SymbolPosition]] = defaultdict(dict)
+        self.windows = {timeframe: RebuiltWindows() for timeframe in TIMEFRAMES}
+        self.progress = Progresses()
+        self._places = Places()
+        self._candles = CandlePartition(
+            self.windows,
+            self.progress,
+            grace=settings.candles.grace_us,
+            idle=FOR_EVER,
+            retention=FOR_EVER,
+            now=0,
         )
-        self.progress: defaultdict[int, Progresses] = defaultdict(Progresses)
-        self._partitions: dict[int, CandlePartition] = {}
+
+    def begin(self, part: SourceRange) -> None:
+        """Begin a raw partition: in ascending order, as a symbol that moved went to a higher one."""
+        self._places.begin((part.exchange, part.partition), part.begin)
+
+    def placed(self) -> PlacedState:
+        """What the tables hold, by partition."""
+        found = self.positions, self.windows, self.progress
+        return self._places.placed(*found, self._canonical, self._count_of)
 
     def take(self, exchange: str, batch: RecordBatch) -> list[Rows]:
         """Normalize and fold the next batch of a raw partition; returns its bronze and silver rows."""
-        known = self.positions[exchange, batch.tp.partition]
+        known = self.positions[exchange]
         done = normalize(
             exchanges.get(exchange),
             batch,
@@ -109,39 +87,25 @@ class Rebuild:
             process_time=int(batch.timestamps[0]) * 1000,  # of realistic size; each row's own is set below
         )
         known |= done.positions
+        self._places.take((exchange, batch.tp.partition), batch.first_offset, done.positions)
         made = [Rows(_BRONZE[exchange], faults.read(batch, _BRONZE[exchange].columns)[1])]
         if done.values:
             canonical = _batch(topics.NORMALIZED, batch.tp.partition, done.keys, done.values)
             _, trades, _ = records.read(canonical)
-            self._partition(batch.tp.partition).apply(trades, 0)
+            self._candles.apply(trades, 0)
             rows = silver.columns(canonical)
             at = rows.schema.get_field_index("process_time")
             made.append(Rows(silver.ROUTE, rows.set_column(at, "process_time", rows["receive_time"])))
         return made
 
-    def _partition(self, number: int) -> CandlePartition:
-        if number not in self._partitions:
-            self._partitions[number] = CandlePartition(
-                self.windows[number],
-                self.progress[number],
-                grace=self._grace,
-                idle=FOR_EVER,
-                retention=FOR_EVER,
-                now=0,
-            )
-        return self._partitions[number]
-
     def candles(self, size: int) -> Iterator[Rows]:
-        """The gold rows by timeframe and partition, at most `size` at once."""
+        """The gold rows by timeframe, at most `size` at once."""
         for route, timeframe in zip(gold.ROUTES, TIMEFRAMES, strict=True):
-            for number in sorted(self.windows):
-                windows = sorted(self.windows[number][timeframe].contents.items())
-                for start in range(0, len(windows), size):
-                    yield Rows(route, self._gold(route, timeframe, number, windows[start : start + size]))
+            windows = sorted(self.windows[timeframe].contents.items())
+            for start in range(0, len(windows), size):
+                yield Rows(route, self._gold(route, timeframe, windows[start : start + size]))
 
-    def _gold(
-        self, route: Route, timeframe: str, number: int, windows: Iterable[tuple[Window, State]]
-    ) -> pa.Table:
+    def _gold(self, route: Route, timeframe: str, windows: Iterable[tuple[Window, State]]) -> pa.Table:
         keys, values = [], []
         for (key, open_time), state in windows:
             row = to_row(state, key, self._native.get(key, key.partition(":")[2]), timeframe, open_time)
@@ -151,7 +115,7 @@ class Rebuild:
                 logger.error("candle %s %s %d is not in gold: %s", key, timeframe, open_time, error)
                 continue
             keys.append(key.encode())
-        return route.columns(_batch(route.topic, number, keys, values))
+        return route.columns(_batch(route.topic, 0, keys, values))
 
 
 def _batch(topic: str, partition: int, keys: list[bytes], values: list[bytes]) -> RecordBatch:

@@ -107,6 +107,7 @@ async def rebuild(
         total = sum(outcome.covered.values())
         before = 0
         for part in plan:
+            outcome.rebuild.begin(part)
             async for batch in source.batches(reader, bronze, part, batch_records, say):
                 await asyncio.to_thread(_take, outcome.rebuild, part.exchange, batch, writer)
                 outcome.records += len(batch)

@@ -18,7 +18,8 @@ from k2stream.model import clock
 from k2stream.model.candle import TIMEFRAMES
 from k2stream.model.comparison import Comparison
 from k2stream.replay.compare import bounded, entries, same_window
-from k2stream.replay.rebuild import Rebuild, Source, Window
+from k2stream.replay.places import PlacedState, Source, Window
+from k2stream.replay.rebuild import Rebuild
 from k2stream.settings import KafkaSettings
 from k2stream.tables.changelog import load
 from k2stream.tables.ohlcv import PartitionWindows, timeframe_of
@@ -60,9 +61,10 @@ class Tables:
 
     def layers(self, bounds: Mapping[Source, int], *, behind: bool) -> Iterator[Comparison]:
         """Compare all tables up to the raw offsets in `bounds`; `behind`: workers may still change them."""
+        placed = self.rebuild.placed()
         for name in self.live:
             layer = Comparison(f"table {name}")
-            for part in self._parts(name):
+            for part in self._parts(name, placed):
                 _compare(layer, part, bounds, behind)
             yield layer
 
@@ -72,11 +74,11 @@ class Tables:
         With `reopen`, all windows are written as open, so that the worker closes and publishes them again;
         without it, only those that the clock had closed are.
         """
-        count = 0
+        count, placed = 0, self.rebuild.placed()
         async with producing(settings) as producer:
             # In the workers' order: the progress of a key is written after the windows it describes.
             for name in sorted(self.live, key="candle_progress".__eq__):
-                for part in self._parts(name):
+                for part in self._parts(name, placed):
                     changed = [key for key in part.found.keys() | part.rebuilt.keys() if _wrong(part, key)]
                     await self._write(producer, name, part, changed, reopen=reopen)
                     count += len(changed)
@@ -98,20 +100,20 @@ class Tables:
                 store.put(key[0], key[1], value) if store else table.put(part.number, key, value)
         await send_changes(producer, table)
 
-    def _parts(self, name: str) -> Iterator[Part]:
+    def _parts(self, name: str, placed: PlacedState) -> Iterator[Part]:
         table = self.live[name]
         for number in range(table.partitions or 1):
             live = dict(table.partition_items(number))
             if (timeframe := timeframe_of(table)) and (store := _windows(table, number)):
                 windows = {(key, open_time): state for key, open_time, state in store.windows()}
-                rebuilt = self.rebuild.windows[number][timeframe].contents
+                rebuilt = placed.windows[number][timeframe]
                 kept = newest(rebuilt.keys() | windows.keys(), self.retention)
                 yield Part("", number, rebuilt, windows, kept)
             elif table.source != topics.NORMALIZED:
                 exchange = topics.exchange_of(table.source)
-                yield Part(exchange, number, self.rebuild.positions[exchange, number], live, None)
+                yield Part(exchange, number, placed.positions[exchange, number], live, None)
             else:
-                yield Part("", number, self.rebuild.progress[number].contents, live, None)
+                yield Part("", number, placed.progress[number], live, None)
 
 
 def newest(windows: Iterable[Window], retention: int) -> frozenset[Window]:

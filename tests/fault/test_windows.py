@@ -13,7 +13,6 @@ import pytest
 from k2stream import instruments, topics
 from k2stream.candles.codec import dumps_state
 from k2stream.candles.state import to_candle
-from k2stream.model.candle import TIMEFRAMES
 from k2stream.reconcile.oracle.raw_log import read_to_end
 from k2stream.replay import run
 from k2stream.replay.tiers import Tiers
@@ -128,9 +127,8 @@ async def _replayed(settings, batch_records):
         tiers.hot.close()
     return {
         (timeframe, key, open_time): state
-        for windows in outcome.rebuild.windows.values()
-        for timeframe in TIMEFRAMES
-        for (key, open_time), state in windows[timeframe].contents.items()
+        for timeframe, windows in outcome.rebuild.windows.items()
+        for (key, open_time), state in windows.contents.items()
     }
 
 

@@ -21,7 +21,7 @@ ROWS = (
     "__main__",
     "cli",
     "agents commands",
-    "backfill mend playback export",
+    "backfill mend partitions playback export",
     "replay reconcile dlq service read",
     "clickhouse iceberg",
     "layers web",

@@ -18,7 +18,7 @@ from k2stream.reconcile.oracle.engine import OracleEngine
 from k2stream.reconcile.oracle.oracle import expect
 from k2stream.reconcile.oracle.parquet import ParquetWriter
 from k2stream.reconcile.oracle.raw_log import RetainedOffsets, from_times, read_to_end, retained
-from k2stream.settings import Settings
+from k2stream.settings import KafkaSettings, Settings
 
 RAW, ICEBERG, CLICKHOUSE = "raw topic", "Iceberg bronze", "ClickHouse bronze"
 
@@ -40,6 +40,18 @@ class TradeSpanWanted(NamedTuple):
     raw_partition: int
     since: int
     last: int
+
+
+class WantedRecords(NamedTuple):
+    """What is needed of a place: records of symbols received from `since` (µs) up to a raw offset.
+
+    `own`: the last record of one of them is there.
+    """
+
+    since: int
+    last: int
+    symbols: frozenset[str]
+    own: bool
 
 
 class OracleTrade(NamedTuple):
@@ -66,7 +78,7 @@ class TradesOfCopy:
 
 async def trades_of(settings: Settings, wanted: Sequence[TradeSpanWanted], copy: str) -> TradesOfCopy | None:
     """The trades of some spans; None when the copy does not have all of their records any more."""
-    spans = _joined(wanted)
+    spans = _joined(wanted, settings.kafka)
     records = await _READ[copy](settings, spans)
     if records is None:
         return None
@@ -109,48 +121,55 @@ def _read(
     return dict(found)
 
 
-def _joined(wanted: Sequence[TradeSpanWanted]) -> dict[Place, tuple[int, int, set[str]]]:
-    """By place: from when (µs), up to which raw offset, and which symbols."""
-    spans: dict[Place, tuple[int, int, set[str]]] = {}
-    for exchange, symbol, number, since, last in wanted:
-        before = spans.get((exchange, number), (since, last, set()))
-        spans[exchange, number] = (min(before[0], since), max(before[1], last), before[2] | {symbol})
-    return {place: (since - LOOKBACK_US, last, symbols) for place, (since, last, symbols) in spans.items()}
+def _joined(wanted: Sequence[TradeSpanWanted], kafka: KafkaSettings) -> dict[Place, WantedRecords]:
+    """By place; before a partition count grew, a symbol's records went to a lower partition."""
+    spans: dict[Place, WantedRecords] = {}
+    for exchange, symbol, own, since, last in wanted:
+        lower = topics.partitions_of(symbol, kafka.raw_partitions(exchange))
+        for number in {own, *(number for number in lower if number < own)}:
+            place = exchange, number
+            before = spans.get(place, WantedRecords(since, last, frozenset(), own=False))
+            spans[place] = WantedRecords(
+                min(before.since, since),
+                max(before.last, last),
+                before.symbols | {symbol},
+                own=before.own or number == own,
+            )
+    return {place: span._replace(since=span.since - LOOKBACK_US) for place, span in spans.items()}
 
 
-async def _from_raw(settings: Settings, spans: Mapping[Place, tuple[int, int, set[str]]]) -> Records | None:
+async def _from_raw(settings: Settings, spans: Mapping[Place, WantedRecords]) -> Records | None:
     found: Records = {}
     for exchange in {exchange for exchange, _ in spans}:
         topic = topics.raw(exchange)
         mine = {number: span for (name, number), span in spans.items() if name == exchange}
         bounds = await retained(settings.kafka, topic)
         starts = await from_times(
-            settings.kafka, topic, {number: since // 1000 for number, (since, _, _) in mine.items()}
+            settings.kafka, topic, {number: span.since // 1000 for number, span in mine.items()}
         )
         wanted = {}
-        for number, (_, last, _) in mine.items():
+        for number, span in mine.items():
             begin, end = bounds.get(number, RetainedOffsets(0, 0))
             start = starts.get(number)
+            if start is None and not span.own:
+                continue
             if start is None or 0 < begin == start:
                 return None
-            wanted[number] = RetainedOffsets(start, min(last + 1, end))
+            wanted[number] = RetainedOffsets(start, min(span.last + 1, end))
             found[exchange, number] = []
         async for number, records in read_to_end(settings.kafka, topic, wanted):
-            keys = {symbol.encode() for symbol in mine[number][2]}
+            keys = {symbol.encode() for symbol in mine[number].symbols}
             rows = [(record.offset, record.value) for record in records if record.key in keys]
             found[exchange, number] += rows
     return found
 
 
-async def _from_iceberg(
-    settings: Settings, spans: Mapping[Place, tuple[int, int, set[str]]]
-) -> Records | None:
+async def _from_iceberg(settings: Settings, spans: Mapping[Place, WantedRecords]) -> Records | None:
     found: Records = {}
-    for (exchange, number), (since, last, _) in spans.items():
+    for (exchange, number), (since, last, _, own) in spans.items():
         table = iceberg.load(settings.iceberg, f"bronze_trades_{exchange}")
-        if table is None or not len(
-            iceberg.offsets(table, f"raw_partition == {number} and raw_offset >= {last}")
-        ):
+        reached = f"raw_partition == {number} and raw_offset >= {last}"
+        if table is None or (own and not len(iceberg.offsets(table, reached))):
             return None
         since_text = iceberg.moment(since)
         where = f"raw_partition == {number} and raw_offset <= {last} and receive_time >= '{since_text}'"
@@ -166,13 +185,11 @@ async def _from_iceberg(
     return found
 
 
-async def _from_clickhouse(
-    settings: Settings, spans: Mapping[Place, tuple[int, int, set[str]]]
-) -> Records | None:
+async def _from_clickhouse(settings: Settings, spans: Mapping[Place, WantedRecords]) -> Records | None:
     client = clickhouse.connect(settings.clickhouse)
     found: Records = {}
     try:
-        for (exchange, number), (since, last, _) in spans.items():
+        for (exchange, number), (since, last, _, _) in spans.items():
             names = [
                 *venues.for_exchange(exchange).columns,
                 "receive_time",

@@ -25,9 +25,8 @@ def expect(
     The raw records are in `<folder>/<exchange>.parquet`, the dead letters in `letters`; `grace` is in µs.
     """
     engine.run("CREATE TABLE cuts (exchange String, raw_partition Int64) ENGINE = Memory")
-    for (exchange, number), first in extent.first.items():
-        if first:
-            engine.run(f"INSERT INTO cuts VALUES ('{exchange}', {number})")
+    for exchange, number in extent.cuts():
+        engine.run(f"INSERT INTO cuts VALUES ('{exchange}', {number})")
     for exchange in topics.EXCHANGES:
         engine.table(f"native_{exchange}", rules.native(exchange, str(folder / f"{exchange}.parquet")))
         bronze.expected(engine, exchange)

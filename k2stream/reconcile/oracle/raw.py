@@ -42,11 +42,25 @@ _FETCHED = "-rest-"
 
 @dataclass(slots=True)
 class Extent:
-    """By (exchange, partition): the first known raw record, and the first offset of the topic."""
+    """By (exchange, partition): the first known raw record, the first offset of the topic, and its end."""
 
     first: dict[tuple[str, int], int] = field(default_factory=dict)
     begin: dict[tuple[str, int], int] = field(default_factory=dict)
+    end: dict[tuple[str, int], int] = field(default_factory=dict)
     records: int = 0
+
+    def cuts(self) -> list[tuple[str, int]]:
+        """The partitions whose first records are lost.
+
+        After its count has grown, a partition begins at an offset that a lower one had reached by then.
+        """
+        return [place for place, first in self.first.items() if first and not self._grown(*place)]
+
+    def _grown(self, exchange: str, number: int) -> bool:
+        count = sum(name == exchange for name, _ in self.first)
+        lower = {number % less for less in range(1, count) if count % less == 0} - {number}
+        begun = [(exchange, other) for other in lower if self.first.get((exchange, other)) == 0]
+        return any(self.end.get(place, 0) >= self.first[exchange, number] for place in begun)
 
 
 async def ends(settings: KafkaSettings) -> dict[str, Bounds]:
@@ -65,6 +79,7 @@ async def dump(
         with ParquetWriter(folder / f"{exchange}.parquet", SCHEMA) as writer:
             for number, part in bounds.items():
                 extent.first[exchange, number] = extent.begin[exchange, number] = part.begin
+                extent.end[exchange, number] = part.end
                 if part.begin:
                     first = _cold(settings.iceberg, writer, exchange, number, part.begin, lettered)
                     extent.first[exchange, number] = first

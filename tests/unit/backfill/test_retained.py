@@ -84,3 +84,13 @@ async def test_each_partition_speaks_for_itself(topic, monkeypatch):
     found = await down.last_up(KRAKEN, symbols, KafkaSettings())
     assert found == {name: (900, 100)[topics.partition_of(name, 2)] for name in symbols}
     assert set(found.values()) == {900, 100}
+
+
+def test_a_symbol_that_moved_was_up_as_long_as_the_partition_that_it_left():
+    symbol = next(name for name in map(str, range(99)) if len(topics.partitions_of(name, 4)) == 3)
+    first, second, own = topics.partitions_of(symbol, 4)
+    others = dict.fromkeys(range(4), 900)
+    assert down.newest_of(symbol, others | {first: 0, second: 100, own: 0}) == 100
+    assert down.newest_of(symbol, others | {first: 50, second: 100, own: 0}) == 50
+    assert down.newest_of(symbol, others | {first: 50, second: 100, own: 70}) == 70
+    assert down.newest_of(symbol, others | {first: 0, second: 0, own: 0}) == 900

@@ -7,9 +7,9 @@ import pytest
 
 from k2stream import deadletter, exchanges, topics
 from k2stream.deadletter import DeadLetter
-from k2stream.dlq.plan import Refused, plan
+from k2stream.dlq.plan import Refused, Row, keyed, plan
 from k2stream.exchanges import raw
-from k2stream.settings import Settings
+from k2stream.settings import Settings, make
 
 SETTINGS = Settings()
 NOW = 1_700_000_000_000_000
@@ -36,6 +36,18 @@ def test_a_raw_record_goes_back_as_it_is_to_its_partition():
     found = plan(rejected(RECORD), SETTINGS.kafka)
     assert found.topic == topics.raw("binance")
     assert found.rows == ((1, b"BTCUSDT", RECORD),)
+
+
+def test_a_raw_record_goes_where_its_symbol_is_since_a_count_has_grown():
+    grown = make(binance_partitions=4).kafka
+    symbol = next(name for name in map(str, range(99)) if topics.partition_of(name, 4) >= 2)
+    now, before = (topics.partition_of(symbol, count) for count in (4, 2))
+    row = Row(before, b"", RECORD)
+    assert keyed(row, symbol.encode(), 4) == Row(now, symbol.encode(), RECORD)
+    strange = next(number for number in range(4) if number not in topics.partitions_of(symbol, 4))
+    assert keyed(row._replace(partition=strange), symbol.encode(), 4).partition == strange
+    (row,) = plan(rejected(RECORD, partition=topics.partition_of("BTCUSDT", 1)), grown).rows
+    assert row.partition == topics.partition_of("BTCUSDT", 4)
 
 
 def test_the_key_of_an_unreadable_record_is_left_to_the_raw_topic():
