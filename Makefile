@@ -6,27 +6,28 @@ PART ?= 1/1
 SEED ?= 1
 RATE ?= 200
 
-BIN := .venv/bin
 PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
 UV := uv==0.13.8
-READY := .venv/.ready
+READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-deploy test-platform test-watch test-web fault mutate soak bench bench-quick burn-in check secrets audit sbom format \
+.PHONY: help setup run demo test test-deploy test-platform test-unit test-watch test-web fault mutate soak bench bench-quick burn-in check secrets audit sbom format \
 	docs lock wheel clean
 
 help: ## List the targets
 	@echo "K2 stream: exact crypto trades and candles, as a Faust application"
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Create .venv with the locked dependencies
 
 $(READY): pyproject.toml requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@echo "setting up .venv (about a minute the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "setting up $(VENV) (about a minute the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(UV)"
 	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes \
 		-r requirements-dev.lock
@@ -43,6 +44,9 @@ test: $(READY) ## All tests: unit, property, playback, and the whole stack again
 	@$(BIN)/python -m pytest -n 2 tests/integration tests/property tests/unit tests/playback
 	@echo "Not run: make test-platform (commands, REST and clients on running platforms; 5 minutes), make test-web (the page; needs Chromium), make test-watch (needs Prometheus and Alertmanager),"
 	@echo "make test-deploy (image, compose, Kubernetes; needs kubectl and root)"
+
+test-unit: $(READY) ## Tests without servers, also on another Python: VENV=.venv-3.13 PYTHON=python3.13
+	@$(BIN)/python -m pytest -n 2 tests/property tests/unit tests/playback
 
 test-platform: $(READY) ## Every command, REST, clients from PyPI, a notebook and a further exchange on whole platforms
 	@$(BIN)/python -m pytest -m "platform and not fault" tests/integration

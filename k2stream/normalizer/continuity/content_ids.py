@@ -23,6 +23,9 @@ RECENT_US = 1_000_000
 MAX_RECENT = 4096
 """Upper limit of contents remembered per symbol."""
 
+FORGOTTEN = (
+    "another connection has reported this time, too many trades ago to remember: a repeat, or missed by it"
+)
 DOUBT = "not newer than what an earlier release has seen and not remembered: a repeat, or late"
 
 
@@ -57,9 +60,12 @@ def check(
         else:
             if usable[row]:
                 state.newest = max(state.newest, time)
+            forgotten = reports.is_forgotten(state.reported, links[row], time)
             found = reports.live(state.reported, links[row], time, content_hash, state.newest)
             if found is None and usable[row]:
                 repeated.setdefault(symbol, []).append(row)
+            elif found and usable[row] and forgotten:
+                doubtful[row] = FORGOTTEN
             elif found and found.count == 1 and 0 < time <= state.reported.floor and usable[row]:
                 doubtful[row] = DOUBT
             ids.append(f"{prefix}-{time}-{_ordinal(text, found):08x}")

@@ -2,7 +2,8 @@
 
 A connection reports each trade once, possibly starting with some past trades; a later subscription on it
 counts as another connection. So the n-th equal trade of a connection is new only if fewer than n are known. A
-trade fetched later over REST was missing, and is always new.
+trade fetched later over REST was missing, and is always new. A connection far behind another, as that of a
+worker that was frozen, repeats what is no longer remembered: see `is_forgotten`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,20 @@ ROUNDING_US = 1
 
 MAX_LINKS = 4
 """Connections distinguished per symbol; the one that appeared first is dropped first."""
+
+
+BEHIND_US = 1_000_000
+"""A trade older than its connection's newest by more than this was late at the exchange."""
+
+_NEVER = 1 << 62
+
+
+class Span(msgspec.Struct, array_like=True):
+    """Times (µs) of a connection's trades: `first` to `last`, remembered after `forgotten`."""
+
+    first: int = _NEVER
+    last: int = 0
+    forgotten: int = 0
 
 
 class Reported(msgspec.Struct, array_like=True):
@@ -34,18 +49,31 @@ class Reported(msgspec.Struct, array_like=True):
 class Union(msgspec.Struct, array_like=True):
     """The newest trades of a symbol, ascending by time and content, and the connections that reported them.
 
-    Up to `floor` (µs) there may be trades that an earlier release did not remember.
+    Up to `floor` (µs) there may be trades that an earlier release did not remember. `spans` are of the
+    `links`; in states of earlier releases there are none.
     """
 
     reported: list[Reported] = msgspec.field(default_factory=list, name="told")
     links: list[str] = []
     floor: int = 0
+    spans: list[Span] = []
 
 
 def copied(union: Union) -> Union:
     """A copy that may be modified."""
     reported = [msgspec.structs.replace(item, links=list(item.links)) for item in union.reported]
-    return Union(reported, list(union.links), union.floor)
+    return Union(reported, list(union.links), union.floor, [msgspec.structs.replace(s) for s in union.spans])
+
+
+def is_forgotten(union: Union, link: str, time: int) -> bool:
+    """Whether another connection has reported the trades of a time (µs) that are no longer remembered.
+
+    False for a trade that is behind its own connection's: the exchange itself was late with it.
+    """
+    at = union.links.index(link) if link in union.links else -1
+    if 0 <= at < len(union.spans) and time < union.spans[at].last - BEHIND_US:
+        return False
+    return any(span.first <= time <= span.forgotten for i, span in enumerate(union.spans) if i != at)
 
 
 def live(union: Union, link: str, time: int, content: int, newest: int) -> Reported | None:
@@ -54,6 +82,8 @@ def live(union: Union, link: str, time: int, content: int, newest: int) -> Repor
     `newest` is the symbol's newest trade time in µs, including this trade.
     """
     at = _link(union, link)
+    span = union.spans[at]
+    span.first, span.last = min(span.first, time), max(span.last, time)
     reported = _find(union, time, content)
     if not reported.count:
         reported = _fetched_near(union, at, time, content) or reported
@@ -77,14 +107,19 @@ def forget(union: Union, most: int, limit: int, newest: int, recent_us: int) -> 
     """Keep the newest `most` entries, and up to `limit` of those reported within the last `recent_us`."""
     reported = union.reported
     while len(reported) > most and (len(reported) > limit or reported[0].seen < newest - recent_us):
+        for span, count in zip(union.spans, reported[0].links, strict=False):
+            if count:
+                span.forgotten = max(span.forgotten, reported[0].time)
         del reported[0]
 
 
 def _link(union: Union, link: str) -> int:
+    union.spans.extend(Span() for _ in union.links[len(union.spans) :])
     if link in union.links:
         return union.links.index(link)
+    union.spans.append(Span())
     if len(union.links) == MAX_LINKS:
-        del union.links[0]
+        del union.links[0], union.spans[0]
         for item in union.reported:
             del item.links[:1]
     union.links.append(link)

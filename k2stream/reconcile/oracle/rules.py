@@ -104,16 +104,20 @@ IDENTIFIED = f"""
     SELECT * REPLACE (
             if(id = '', concat(upper(exchange), '-', toString(ts), '-', {_MADE}), trade_id) AS trade_id),
         id != '' AND good AND alike > 1 AND abs(intDiv(ts, 1000) - intDiv(first_ts, 1000)) <= 1 AS copied,
-        id != '' AND good AND repetition > 1 AND NOT copied AS doubtful,
+        if(id = '', good AND NOT backfilled AND newest > own_newest AND ts <= newest,
+            good AND repetition > 1 AND NOT copied) AS doubtful,
         copied OR (id = '' AND good AND nth = 0)
-            OR (doubtful AND place - first_place > {REMEMBERED} AND ts <= newest + {OVERLAP_US}) AS duplicate
+            OR (id != '' AND doubtful AND place - first_place > {REMEMBERED}
+                AND ts <= newest + {OVERLAP_US}) AS duplicate
     FROM (
         SELECT r.*, n.nth AS nth,
             row_number() OVER same_content AS repetition, first_value(place) OVER same_content AS first_place,
             row_number() OVER said_so AS alike, first_value(ts) OVER said_so AS first_ts
         FROM (
             SELECT *, row_number() OVER ({_SYMBOL}) AS place,
-                max(ts) OVER ({_SYMBOL} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS newest
+                max(ts) OVER ({_SYMBOL} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS newest,
+                max(ts) OVER (PARTITION BY exchange, symbol, connection ORDER BY raw_offset
+                    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS own_newest
             FROM read_trades) AS r
         LEFT JOIN ({TOLD}) AS n
             ON n.exchange = r.exchange AND n.symbol = r.symbol AND n.raw_offset = r.raw_offset
@@ -125,7 +129,7 @@ IDENTIFIED = f"""
 
 The same id with the same content is a copy. With another content, it is a trade or a dead letter; but it is a
 copy if it is not newer and too many trades came between to remember it. Made ids consist of time, content,
-and the ordinal among equal trades.
+and the ordinal among equal trades; without ids, a connection that is behind another may have dead letters.
 """
 
 TIMED = """
