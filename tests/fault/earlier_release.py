@@ -8,20 +8,34 @@ import json
 import os
 import sys
 import time
+from contextlib import suppress
+from importlib import import_module
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
 from k2stream import topics
 from k2stream.commands.demo import drain
-from k2stream.platform.platform import Platform, Simulation
 from k2stream.settings import environment, load
 
 DAY_SECONDS = 86_400
 
+PLACES = ("k2stream.local.platform", "k2stream.platform.platform")
+"""Where releases have the platform: up to 0.1.0, and since then."""
+
+
+def platform_module() -> Any:
+    """The module of the release that runs this."""
+    for place in PLACES:
+        with suppress(ModuleNotFoundError):
+            return import_module(place)
+    raise ModuleNotFoundError(f"none of {PLACES}")
+
 
 async def main(folder: str, seconds: float) -> None:
     settings = load({**os.environ, "K2_DATA_DIR": folder, "K2_COLD_COMMIT_SECONDS": "5.0"})
-    async with Platform(settings, Simulation(100, 7)) as platform:
+    release = platform_module()
+    async with release.Platform(settings, release.Simulation(100, 7)) as platform:
         await asyncio.sleep(seconds)
         await platform.stop_feeds()
         await drain(platform)
