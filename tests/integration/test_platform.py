@@ -117,7 +117,17 @@ def test_commands_find_the_running_platform(platform):
 
 
 WALKED = (
-    *("status", "topics", "symbols", "schemas", "settings", "doctor", "validate --list", "completion zsh"),
+    *(
+        "status",
+        "topics",
+        "partitions",
+        "symbols",
+        "schemas",
+        "settings",
+        "doctor",
+        "validate --list",
+        "completion zsh",
+    ),
     *("candles BTC/USDT 1m", "trades kraken BTC/USD --limit 5", "agree", "export kraken BTC/USD 1m --to ."),
     *("dlq list", "dlq list --summary", "dlq replay --all", "refill silver_trades"),
     *("cold flush", "cold adopt", "cold scan silver_trades --limit 1", "cold maintain --dry-run"),

@@ -25,7 +25,7 @@ BEHIND_US = 1_000_000
 _NEVER = 1 << 62
 
 
-class Span(msgspec.Struct, array_like=True):
+class LinkSpan(msgspec.Struct, array_like=True):
     """Times (µs) of a connection's trades: `first` to `last`, remembered after `forgotten`."""
 
     first: int = _NEVER
@@ -56,7 +56,7 @@ class Union(msgspec.Struct, array_like=True):
     reported: list[Reported] = msgspec.field(default_factory=list, name="told")
     links: list[str] = []
     floor: int = 0
-    spans: list[Span] = []
+    spans: list[LinkSpan] = []
 
 
 def copied(union: Union) -> Union:
@@ -114,10 +114,10 @@ def forget(union: Union, most: int, limit: int, newest: int, recent_us: int) -> 
 
 
 def _link(union: Union, link: str) -> int:
-    union.spans.extend(Span() for _ in union.links[len(union.spans) :])
+    union.spans.extend(LinkSpan() for _ in union.links[len(union.spans) :])
     if link in union.links:
         return union.links.index(link)
-    union.spans.append(Span())
+    union.spans.append(LinkSpan())
     if len(union.links) == MAX_LINKS:
         del union.links[0], union.spans[0]
         for item in union.reported:

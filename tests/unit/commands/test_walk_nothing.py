@@ -34,6 +34,7 @@ FAILED = {
     "k2 top": "",
     "k2 candles": "BTC/USDT 1m",
     "k2 trades": "kraken BTC/USD",
+    "k2 partitions": "",
     "k2 topics": "",
     "k2 sql": "SHOW",
     "k2 dlq list": "",
