@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 from rich.table import Table
@@ -17,9 +17,11 @@ from k2stream.kafka.counts import CountChange
 from k2stream.kafka.positions import GroupBusy
 from k2stream.model.errors import ConfigError
 from k2stream.partitions import change, plan, rest
-from k2stream.platform.platform import Platform
 from k2stream.platform.running import find, stopped
 from k2stream.settings import KafkaSettings, Settings, current
+
+if TYPE_CHECKING:
+    from k2stream.platform.platform import Platform
 
 
 @click.command()
@@ -70,6 +72,8 @@ async def _start(entered: AsyncExitStack, out: Printer) -> tuple[Platform | None
     local = stopped(current())
     if local is None or local.kafka.bootstrap != KafkaSettings().bootstrap:
         return None, current()
+    from k2stream.platform.platform import Platform  # the image for workers has no broker to start
+
     platform = await entered.enter_async_context(Platform(local, None, out.note, workers=()))
     return platform, platform.settings
 
@@ -108,8 +112,10 @@ async def _change(at: _Reached, wanted: CountChange, out: Printer, *, dry_run: b
         raise SystemExit(FAILED)
     if at.begun is None:
         if at.platform:
+            from k2stream.partitions import local
+
             at.platform.settings = at.settings
-            await rest.drain(at.platform)
+            await local.drain(at.platform)
         await rest.check_stopped(at.settings.kafka)
         await rest.check_drained(at.settings)
     else:

@@ -1,9 +1,8 @@
-"""What must be at rest before a partition count is changed, and how a stopped local platform gets there."""
+"""What must be at rest before a partition count is changed."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 
 from k2stream import topics
 from k2stream.kafka import groups
@@ -11,7 +10,6 @@ from k2stream.kafka.lag import LagReader
 from k2stream.kafka.reader import Reader
 from k2stream.model.errors import ConfigError
 from k2stream.model.roles import Role
-from k2stream.platform.platform import WORKERS, Platform
 from k2stream.settings import KafkaSettings, Settings
 
 DRAINED = (Role.NORMALIZE, Role.CANDLES, Role.CERTIFY)
@@ -19,8 +17,6 @@ DRAINED = (Role.NORMALIZE, Role.CANDLES, Role.CERTIFY)
 
 WATCH_SECONDS = 5.0
 """How long the raw topics are watched: an ingest worker is in no group."""
-
-DRAIN_SECONDS, PAUSE_SECONDS = 300.0, 0.5
 
 
 async def check_stopped(settings: KafkaSettings) -> None:
@@ -50,20 +46,6 @@ async def check_drained(settings: Settings) -> None:
         raise ConfigError(
             f"{said}: start all workers but ingest again until nothing lags (`k2 status`), and stop them"
         )
-
-
-async def drain(platform: Platform) -> None:
-    """Let the workers of a platform without any read everything, and stop them. Raises ConfigError."""
-    if not await lagging(platform.settings):
-        return
-    await platform.start_workers([spec for spec in WORKERS if spec.role in DRAINED])
-    deadline = time.monotonic() + DRAIN_SECONDS
-    while await lagging(platform.settings):
-        if time.monotonic() > deadline:
-            raise ConfigError(f"not all is read within {DRAIN_SECONDS:g} s: see the logs in K2_DATA_DIR")
-        await asyncio.sleep(PAUSE_SECONDS)
-        await platform.heal()
-    await platform.stop_workers()
 
 
 async def _ends(settings: KafkaSettings) -> dict[str, dict[int, int]]:
