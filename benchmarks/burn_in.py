@@ -25,6 +25,7 @@ from benchmarks.machine import machine, versions
 from benchmarks.slopes import Trend, trends
 from k2stream.commands.demo import drain
 from k2stream.commands.views.verify import report_shown
+from k2stream.embedded import room
 from k2stream.platform.platform import Platform, Simulation
 from k2stream.reconcile.oracle.run import verify
 from k2stream.settings import make
@@ -87,7 +88,7 @@ async def _run(folder: Path, seconds: float, rate: int) -> dict[str, Any]:
 def _sample(platform: Platform, folder: Path) -> dict[str, dict[str, float]]:
     found = {name: process for name, pid in platform.pids().items() if (process := _process(pid))}
     for part in sorted(path for path in folder.iterdir() if path.is_dir()):
-        found[f"{part.name}/"] = {"disk_mb": _disk(part) / 2**20}
+        found[f"{part.name}/"] = {"disk_mb": room.used_bytes(part) / 2**20}
     return found
 
 
@@ -106,17 +107,6 @@ def _process(pid: int) -> dict[str, float]:
         "files": files,
         "threads": int(status["Threads"]),
     }
-
-
-def _disk(folder: Path) -> int:
-    """Bytes that the files of a folder take, also those that go while it looks."""
-    total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_blocks * 512
-        except FileNotFoundError:
-            continue
-    return total
 
 
 def own(names: Iterable[str]) -> list[str]:

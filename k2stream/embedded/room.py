@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from k2stream.embedded.errors import StackError
@@ -33,8 +34,13 @@ def check(folder: Path, free: int, say: Callable[[str], None]) -> None:
 
 
 def used_bytes(folder: Path) -> int:
-    """Bytes that the files of a folder take on the disk."""
-    return sum(path.lstat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
+    """Bytes that the files of a folder take on the disk, also of one that is written meanwhile."""
+    total = 0
+    for parent, _, names in os.walk(folder):  # leaves out folders that go meanwhile
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += Path(parent, name).lstat().st_blocks * 512
+    return total
 
 
 def amount(size: int) -> str:
