@@ -34,6 +34,7 @@ async def test_a_query_returns_data(watched, board, query):
     await until(found, SECONDS)
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize(("board", "query"), cases("rawSql"))
 async def test_a_statement_returns_rows(platform, board, query):
     """For every market that the dashboard lets choose, and for every timeframe of the first."""
