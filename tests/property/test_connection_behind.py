@@ -4,6 +4,7 @@ from collections import Counter
 from itertools import pairwise
 
 import msgspec
+import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -63,3 +64,12 @@ def test_what_comes_from_before_the_others_began_is_a_trade():
     rows = [("b", *trade) for trade in happened[600:]] + [("a", *trade) for trade in happened[:600]]
     keep, doubtful = checked(rows, [0, len(rows)])
     assert all(keep) and not doubtful
+
+
+def test_a_time_that_cannot_be_right_is_not_what_a_connection_has_reported():
+    happened = traded(1200)
+    rows = [("b", 0, "1"), *(("b", *trade) for trade in happened[600:])]
+    rows += [("a", *trade) for trade in happened[:600]]
+    usable = np.array([row[1] > 0 for row in rows])
+    found = check(Continuity.NONE, without_ids(rows), {}, usable)
+    assert found.keep.tolist() == usable.tolist() and not found.doubtful

@@ -58,9 +58,10 @@ def check(
                 reports.fetched(state.reported, time, content_hash, state.newest)
             ids.append(f"{prefix}-{time}-{crc32(fetches[row].encode(), text):08x}")
         else:
+            forgotten = reports.is_forgotten(state.reported, links[row], time)
             if usable[row]:
                 state.newest = max(state.newest, time)
-            forgotten = reports.is_forgotten(state.reported, links[row], time)
+                reports.reach(state.reported, links[row], time)
             found = reports.live(state.reported, links[row], time, content_hash, state.newest)
             if found is None and usable[row]:
                 repeated.setdefault(symbol, []).append(row)

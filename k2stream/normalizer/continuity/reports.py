@@ -76,14 +76,18 @@ def is_forgotten(union: Union, link: str, time: int) -> bool:
     return any(span.first <= time <= span.forgotten for i, span in enumerate(union.spans) if i != at)
 
 
+def reach(union: Union, link: str, time: int) -> None:
+    """Note that a connection reported a usable trade of a time (µs); that of an unusable one may be any."""
+    span = union.spans[_link(union, link)]
+    span.first, span.last = min(span.first, time), max(span.last, time)
+
+
 def live(union: Union, link: str, time: int, content: int, newest: int) -> Reported | None:
     """Add a trade that a connection reported; returns None for a duplicate.
 
     `newest` is the symbol's newest trade time in µs, including this trade.
     """
     at = _link(union, link)
-    span = union.spans[at]
-    span.first, span.last = min(span.first, time), max(span.last, time)
     reported = _find(union, time, content)
     if not reported.count:
         reported = _fetched_near(union, at, time, content) or reported
