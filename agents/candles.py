@@ -19,6 +19,7 @@ from k2stream.candles.worker import CandleWorker
 from k2stream.clickhouse.candles import HotTier
 from k2stream.history.reader import candle_history
 from k2stream.iceberg.candles import ColdTier
+from k2stream.memory import keep_arrow_lean
 from k2stream.model import clock
 from k2stream.model.candle import TIMEFRAMES
 from k2stream.service.application import create
@@ -36,6 +37,7 @@ from k2stream.web.pages import add_pages
 
 CLOCK_SECONDS = 0.5
 
+keep_arrow_lean()
 app = create_app("candles")
 settings = current()
 source = app.topic(topics.NORMALIZED, schema=BatchSchema())

@@ -21,6 +21,7 @@ from k2stream.avro import registry
 from k2stream.batch import BatchApp, batch_app_options, is_ready, watch_stalls
 from k2stream.kafka.creation import ensure_topics
 from k2stream.logs.setup import configuration
+from k2stream.memory import share_heaps
 from k2stream.model.roles import Role
 from k2stream.monitor import WorkerMonitor, measure_lag, measure_stalls
 from k2stream.settings import KafkaSettings, Settings, WorkerSettings, current
@@ -101,6 +102,7 @@ def create_app(role: str) -> App:
     From now on, a K2Error that ends the process is printed as one line. Raises ConfigError.
     """
     sys.excepthook = report_uncaught
+    share_heaps()
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     proxies.except_local()
     settings = current()

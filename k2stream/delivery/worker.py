@@ -11,17 +11,17 @@ from k2stream import deadletter, metrics, topics
 from k2stream.app import App
 from k2stream.batch import TP, BatchSchema, committed, go_back
 from k2stream.deadletter import DeadLetter
-from k2stream.delivery.memory import keep_lean
 from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.rewind import rewind
 from k2stream.delivery.route import Route
 from k2stream.delivery.sink import Destination, DestinationUnavailable, Policy, Sink, backoff
 from k2stream.logs import place
+from k2stream.memory import keep_arrow_lean
 from k2stream.model import clock
 from k2stream.model.errors import StateRefused
 from k2stream.settings import KafkaSettings
 
-keep_lean()
+keep_arrow_lean()
 
 
 class SinkWorker:

@@ -35,7 +35,7 @@ ROWS = (
     "exchanges deadletter",
     "batch columnar",
     "metrics plugins extras",
-    "model rolling histogram resources proxies backoff logs",
+    "model rolling histogram resources proxies backoff logs memory",
 )
 """From the top to the ground."""
 

@@ -2,11 +2,13 @@
 
 import shutil
 
+import pytest
 import pytest_asyncio
 from playwright.async_api import async_playwright
 
-from k2stream.platform.platform import Platform, Simulation
+from k2stream.platform.platform import WORKERS, Platform, Simulation
 from k2stream.settings import make
+from tests.web import past
 
 RATE = 200
 
@@ -22,8 +24,16 @@ def chromium():
 async def platform(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     given = make(data_dir=str(folder), candle_retention=5, sink_flush_seconds=0.5, cold_commit_seconds=20.0)
-    async with Platform(given, Simulation(RATE, 11)) as running:
+    async with Platform(given, Simulation(RATE, 11), workers=()) as running:
+        running.past = await past.publish(running.settings)
+        await running.start_workers(WORKERS)
         yield running
+
+
+@pytest.fixture
+def seeded(platform):
+    """The past of one symbol, from before the platform ran."""
+    return platform.past
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -1,4 +1,4 @@
-"""Memory settings of pyarrow and malloc for workers with little memory."""
+"""Memory settings of malloc and pyarrow for workers with little memory."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from contextlib import suppress
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-
-import pyarrow as pa
 
 # malloc.h: without them, each thread has its own heap, and columns come from heaps that never shrink.
 _M_ARENA_MAX, _ARENAS = -8, 2
@@ -26,20 +24,30 @@ class _WithoutPandas(MetaPathFinder):
         return None
 
 
-def keep_lean() -> None:
-    """Keep pyarrow from importing pandas, and make freed memory return to the system.
+def share_heaps() -> None:
+    """Let all threads of the process allocate from two heaps."""
+    _mallopt(_M_ARENA_MAX, _ARENAS)
+
+
+def keep_arrow_lean() -> None:
+    """Keep pyarrow from importing pandas, and make freed columns return to the system.
 
     Call it before the first array. At that point pyarrow imports pandas (50 MB) if it is installed, as it is
     with the embedded ClickHouse engine, and remembers the result.
     """
+    import pyarrow as pa
+
+    share_heaps()
+    _mallopt(_M_MMAP_THRESHOLD, _MAPPED_BYTES)
     pa.set_memory_pool(pa.system_memory_pool())
-    with suppress(AttributeError, OSError):  # not glibc
-        malloc = ctypes.CDLL(None)
-        malloc.mallopt(_M_ARENA_MAX, _ARENAS)
-        malloc.mallopt(_M_MMAP_THRESHOLD, _MAPPED_BYTES)
     finder = _WithoutPandas()
     sys.meta_path.insert(0, finder)
     try:
         pa.array([None])
     finally:
         sys.meta_path.remove(finder)
+
+
+def _mallopt(option: int, value: int) -> None:
+    with suppress(AttributeError, OSError):  # not glibc
+        ctypes.CDLL(None).mallopt(option, value)
