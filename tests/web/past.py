@@ -2,6 +2,7 @@
 
 import json
 import time
+from decimal import Decimal
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer
@@ -17,9 +18,9 @@ MINUTE = 60_000
 
 
 class Past(NamedTuple):
-    """Closes by the open time (ms) of their minute, as literal digits."""
+    """Closes by the open time (ms) of their minute."""
 
-    closes: dict[int, str]
+    closes: dict[int, Decimal]
 
     @property
     def times(self):
@@ -29,13 +30,13 @@ class Past(NamedTuple):
 async def publish(settings):
     """Publish the trades of the past; the newest is of the minute before this one."""
     now = int(time.time() * 1000) // MINUTE * MINUTE
-    closes = {now - (MINUTES - n) * MINUTE: f"{80 + n % 37}.{n % 100:02d}" for n in range(MINUTES)}
+    closes = {now - (MINUTES - n) * MINUTE: Decimal(f"{80 + n % 37}.{n % 100:02d}") for n in range(MINUTES)}
     await ensure_topics(settings.kafka, topics.declared(settings.kafka), leave=True)
     partition = topics.partition_of(SYMBOL, settings.kafka.raw_partitions(EXCHANGE))
     async with AIOKafkaProducer(bootstrap_servers=settings.kafka.bootstrap) as producer:
         for number, (opened, price) in enumerate(sorted(closes.items())):
             traded = opened + 30_000
-            trade = {"pair": SYMBOL, "price": price, "volume": "0.5", "time": f"{traded // 1000}.000000"}
+            trade = {"pair": SYMBOL, "price": str(price), "volume": "0.5", "time": f"{traded // 1000}.000000"}
             body = json.dumps(trade | {"side": "b", "orderType": "l", "misc": ""}).encode()
             record = raw.record(RawTrade(SYMBOL, body), traded * 1000 + 700, "past", number)
             await producer.send(topics.raw(EXCHANGE), record, SYMBOL.encode(), partition=partition)

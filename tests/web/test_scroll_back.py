@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from decimal import Decimal
 
 import pytest
 from playwright.async_api import expect
@@ -38,7 +39,7 @@ async def test_scrolling_back_crosses_the_stores_without_a_seam(page, platform, 
     shown = [candle for answer in read for candle in (await answer.json())["candles"]]
     times = [candle["open_time"] for candle in shown]
     assert len(times) == len(set(times)), "a candle came in two pages"
-    closes = {each["open_time"]: each["close"] for each in shown}
+    closes = {each["open_time"]: Decimal(each["close"]) for each in shown}
     assert {time: closes.get(time) for time in past.closes} == past.closes
     assert len(read) > MINUTES // 500
     count, breaks = map(int, re.search(r": (\d+) candles .*; (\d+) breaks", await summary(page)).groups())
