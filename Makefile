@@ -101,7 +101,7 @@ format: $(READY) ## Format the code and fix what lint can fix
 docs: $(READY) ## Build docs/ into site/; fails on a broken link
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-WORKERS := --extra feeds --extra hot --extra cold
+WORKERS := --extra feeds --extra hot --extra cold --extra trace
 LOCK := $(BIN)/uv pip compile --quiet pyproject.toml --extra all --generate-hashes --universal --python-version 3.11 \
 	--no-header --no-annotate --upgrade --output-file
 

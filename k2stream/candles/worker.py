@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
+import numpy as np
+
 from k2stream import deadletter, metrics, topics
 from k2stream.batch import RecordBatch
 from k2stream.candles import records
 from k2stream.candles.partition import CandlePartition
 from k2stream.candles.publisher import CandlePublisher
 from k2stream.model.candle import TIMEFRAMES
+from k2stream.model.roles import Role
+from k2stream.tracing import Traced, Tracer
 
 
 class CandleWorker:
@@ -24,11 +28,13 @@ class CandleWorker:
         publisher: CandlePublisher,
         restore: Callable[[int, int], CandlePartition],
         now: Callable[[], int],
+        tracer: Tracer | None = None,
     ) -> None:
         self.partitions: dict[int, CandlePartition] = {}
         self._publisher = publisher
         self._restore = restore
         self._now = now
+        self._tracer = tracer
 
     def recover(self, owned: Collection[int]) -> None:
         """Start from the tables of the owned partitions, and discard what is buffered of others."""
@@ -53,7 +59,12 @@ class CandleWorker:
         for row in changes.ahead.tolist():
             metrics.TRADES_AHEAD.labels(trades.keys[trades.key[row]].partition(":")[0]).inc()
         metrics.REPLAYED.labels("candles").inc(changes.replayed)
-        metrics.observe_latency("candle", (self._now() - trades.receive_time) / 1e6)
+        folded = self._now()
+        metrics.observe_latency("candle", (folded - trades.receive_time) / 1e6)
+        if self._tracer is not None:
+            passed = Traced(trades.keys, trades.key, trades.raw_partition, trades.raw_offset)
+            published = good.timestamps * 1000
+            self._tracer.passed(Role.CANDLES, passed, published, np.full_like(published, folded))
 
     def close_silent(self, read_to_end: Callable[[int], bool]) -> None:
         """Close windows of idle keys in fully consumed partitions, and update the metric of open windows."""

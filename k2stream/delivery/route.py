@@ -13,6 +13,7 @@ from k2stream.batch import RecordBatch
 from k2stream.deadletter import DeadLetter
 from k2stream.model import clock
 from k2stream.model.roles import Role
+from k2stream.tracing import Traced
 
 OFFSET = "_offset"
 DELIVERY = pa.schema([pa.field(OFFSET, pa.int64())])
@@ -52,6 +53,9 @@ class Route:
 
     since: str = "receive_time"
     """The column (µs) from which latency is measured."""
+
+    traced: Callable[[pa.Table], Traced] | None = None
+    """Returns the trades of rows that have `process_time`; None where they are no trades."""
 
     tier: Role = Role.HOT
     """The role that fills the table."""

@@ -18,9 +18,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
-import numpy as np
-import pyarrow as pa
-
 from k2stream import metrics
 from k2stream.batch import RecordBatch
 from k2stream.deadletter import DeadLetter
@@ -34,9 +31,10 @@ from k2stream.delivery.destination import Policy as Policy
 from k2stream.delivery.destination import WentBack
 from k2stream.delivery.destination import backoff as backoff
 from k2stream.delivery.epochs import Key, Move, moves
+from k2stream.delivery.observed import observe
 from k2stream.delivery.progress import OffsetGap, SinkPosition, SourcePartition
 from k2stream.delivery.route import Route
-from k2stream.model import clock
+from k2stream.tracing import Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +55,7 @@ class Sink:
         bury: Callable[[Sequence[DeadLetter]], Awaitable[None]] | None = None,
         passed: Callable[[], Sequence[tuple[Route, Mapping[SourcePartition, int]]]] = list,
         check: Check = unchecked,
+        tracer: Tracer | None = None,
     ) -> None:
         """`earliest` returns the first offset of a partition that Kafka retains; `check` is as in Anchors.
 
@@ -67,7 +66,7 @@ class Sink:
         """
         self._destination, self._policy, self._go_back = destination, policy, go_back
         self._anchors = Anchors(destination, earliest, self._retry, check)
-        self._bury, self._passed = bury, passed
+        self._bury, self._passed, self._tracer = bury, passed, tracer
         self._tables: dict[str, Table] = {}
         self._unsaved: list[tuple[str, Rows, list[Acknowledge]]] = []
         self._saved_at = self._checked_at = time.monotonic()
@@ -244,7 +243,7 @@ class Sink:
         self._unsaved.append((name, batch, table.progress.done(batch)))
         metrics.SINK_ROWS.labels(name).inc(added)
         metrics.SINK_WRITTEN.labels(name).set_to_current_time()
-        _observe(table.route, batch)
+        observe(table.route, batch, self._tracer)
         if sum(piece.size for _, piece, _ in self._unsaved) >= self._policy.max_rows:
             await self._save()
         return added
@@ -309,11 +308,3 @@ class Sink:
                 return None
             await asyncio.sleep(delay)
         return None
-
-
-def _observe(route: Route, batch: Rows) -> None:
-    if not route.latency:
-        return
-    times = np.concatenate([piece.rows[route.since].cast(pa.int64()).to_numpy() for piece in batch.pieces])
-    seconds = (clock.now_us() - times) / 1_000_000
-    metrics.observe_latency(route.latency, seconds)

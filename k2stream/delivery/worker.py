@@ -33,7 +33,14 @@ class SinkWorker:
         self._routes: list[Route] = []
         self._assigned = asyncio.Event()
         self.sink = Sink(
-            destination, policy, self._earliest, self._go_back, self._bury, self._passed, self._check
+            destination,
+            policy,
+            self._earliest,
+            self._go_back,
+            self._bury,
+            self._passed,
+            self._check,
+            app.trades_tracer,
         )
         app.preparations.append(self._prepare)
         app.before_refusal.append(self.sink.flush)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from k2stream.avro import trades
@@ -16,6 +17,7 @@ from k2stream.columnar.strings import strings
 from k2stream.delivery.route import Marks, Route, delivered
 from k2stream.layers import table
 from k2stream.layers.schema import SILVER, WORD
+from k2stream.tracing import Traced
 
 _DERIVED = {"side", "vendor_data"}
 
@@ -37,6 +39,20 @@ def columns(batch: RecordBatch) -> pa.Table:
         strings(decoded.vendor_values),
     )
     return delivered(batch, made, SILVER)
+
+
+def traced(rows: pa.Table) -> Traced:
+    """The trades of the rows, for traces."""
+    named = pc.binary_join_element_wise(
+        rows["exchange"].cast(pa.string()), rows["canonical_symbol"].cast(pa.string()), ":"
+    )
+    keys = named.combine_chunks().dictionary_encode()
+    return Traced(
+        keys.dictionary.to_pylist(),
+        keys.indices.to_numpy().astype(np.int64),
+        rows["raw_partition"].to_numpy().astype(np.int64),
+        rows["raw_offset"].to_numpy(),
+    )
 
 
 def _column(values: Any, name: str) -> pa.Array:
@@ -86,4 +102,6 @@ def fresh(rows: pa.Table, high_water_marks: Marks) -> tuple[pa.Table, Marks]:
     return (rows if keep.all() else rows.filter(pa.array(keep))), after
 
 
-ROUTE = Route(table.SILVER.topic, table.SILVER.hot, SILVER, columns, fresh=fresh, latency="silver")
+ROUTE = Route(
+    table.SILVER.topic, table.SILVER.hot, SILVER, columns, fresh=fresh, latency="silver", traced=traced
+)

@@ -91,6 +91,7 @@ def normalize(
             validation_errors=_validation_errors(accepted, receive_time),
         ),
         receive_time=receive_time,
+        raw_offset=batch.offsets[rows[kept]],
         receive_lag=(receive_time - np.array(accepted.timestamp, np.int64))[live],
         dead_letters=[
             _dead_letter(exchange, batch, row, causes[row], process_time) for row in sorted(causes)
@@ -103,12 +104,13 @@ def normalize(
             for symbol, offset in reached.items()
             if symbol not in known or offset > known[symbol].raw_offset
         },
-        newest={
-            symbol: (accepted.timestamp[row], accepted.receive_time[row], accepted.price[row])
-            for symbol, row in last.items()
-        },
+        newest={symbol: _said(accepted, row) for symbol, row in last.items()},
         replayed=len(batch) - int(fresh.sum()),
     )
+
+
+def _said(columns: TradeColumns, row: int) -> tuple[int, int, str]:
+    return columns.timestamp[row], columns.receive_time[row], columns.price[row]
 
 
 def _read(exchange: Exchange, batch: RecordBatch) -> tuple[TradeColumns, dict[int, str]]:

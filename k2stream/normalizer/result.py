@@ -22,7 +22,7 @@ class SymbolPosition(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Normalized:
-    """The result of a batch; `keys`, `values` and `receive_time` (µs) are columns of the canonical records.
+    """The result of a batch; `keys` to `raw_offset` are columns of canonical records, `receive_time` in µs.
 
     `receive_lag` is receive time minus trade time (µs) of those that were not backfilled. `positions` are the
     new positions of the batch's symbols. `newest` has trade time (µs), receive time (µs) and price of each
@@ -32,6 +32,7 @@ class Normalized:
     keys: list[bytes]
     values: list[bytes]
     receive_time: NDArray[np.int64]
+    raw_offset: NDArray[np.int64]
     receive_lag: NDArray[np.int64]
     dead_letters: list[DeadLetter]
     events: list[FeedEvent]

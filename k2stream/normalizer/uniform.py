@@ -79,6 +79,7 @@ def normalize(
             trades, raw_partition=batch.tp.partition, process_time=process_time, schema_id=schema_id
         ),
         receive_time=receive_time,
+        raw_offset=batch.offsets,
         receive_lag=receive_time - timestamp,
         dead_letters=[],
         events=[],

@@ -14,6 +14,7 @@ from k2stream.settings.registry import RegistryAddress
 from k2stream.settings.sections import Settings
 from k2stream.settings.service import ServiceSettings
 from k2stream.settings.stores import ClickHouseSettings, IcebergSettings, MaintenanceSettings, SinkSettings
+from k2stream.settings.trace import TraceSettings
 from k2stream.settings.variables import make, replace, value_of, with_secret_files
 from k2stream.settings.worker import WorkerSettings
 
@@ -30,6 +31,7 @@ __all__ = [
     "ServiceSettings",
     "Settings",
     "SinkSettings",
+    "TraceSettings",
     "WorkerSettings",
     "current",
     "environment",

@@ -13,6 +13,7 @@ from k2stream.settings.kafka import KafkaSettings
 from k2stream.settings.local import LocalSettings
 from k2stream.settings.service import ServiceSettings
 from k2stream.settings.stores import ClickHouseSettings, IcebergSettings, MaintenanceSettings, SinkSettings
+from k2stream.settings.trace import TraceSettings
 from k2stream.settings.worker import WorkerSettings
 
 
@@ -30,5 +31,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     agreement: AgreementSettings = AgreementSettings()
     worker: WorkerSettings = WorkerSettings()
     service: ServiceSettings = ServiceSettings()
+    trace: TraceSettings = TraceSettings()
     secret_files: Mapping[str, str] = msgspec.field(default_factory=dict)
     """Absolute paths of the files that secrets were read from, by the secrets' public names."""

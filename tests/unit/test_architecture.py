@@ -33,7 +33,7 @@ ROWS = (
     "topics history embedded rest peers",
     "settings instruments",
     "exchanges deadletter",
-    "batch columnar",
+    "batch columnar tracing",
     "metrics plugins extras",
     "model rolling histogram resources proxies backoff logs memory",
 )
@@ -51,6 +51,7 @@ LIBRARIES = {
     "faust": "agents app batch commands delivery monitor tables web worker",  # commands: its command line
     "pyiceberg": "iceberg reconcile",
     "textual": "commands",
+    "opentelemetry": "tracing",
     "rich": "cli commands embedded",
     "structlog": "logs",
 }

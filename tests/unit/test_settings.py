@@ -160,6 +160,7 @@ NAMES = (
     "exchange web_host web_bind web_port log_format log_level commit_seconds stall_seconds refused_seconds "
     "service_bind service_keys service_origins service_port service_rate service_workers "
     "service_client_key service_tls_ca_file service_tls_cert_file service_tls_key_file "
+    "trace_one_in trace_url "
     "agreement_enabled agreement_delay_seconds agreement_requests_per_minute agreement_max_pending"
 )
 OF_EACH_EXCHANGE = ("ws_url", "rest_url", "klines_url", "partitions")

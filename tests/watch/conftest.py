@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from k2stream.platform.platform import Platform, Simulation
 from k2stream.settings import make
+from tests.collector import Collector
 from tests.fault.chaos import CLOCKS
 from tests.watch.servers import Receiver, alertmanager, prometheus
 
@@ -28,12 +29,20 @@ def small_disk(folder):
             subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+@pytest.fixture(scope="session")
+def collector():
+    """What the platform sends its traces to."""
+    with Collector() as running:
+        yield running
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def platform(tmp_path_factory, request):
+async def platform(tmp_path_factory, collector):
     folder = tmp_path_factory.mktemp("watched")
     given = make(
         data_dir=str(folder / "data"), sink_flush_seconds=0.5, cold_commit_seconds=3.0, refused_seconds=15.0,
         reconnect_base_seconds=0.2, reconnect_cap_seconds=1.0, agreement_delay_seconds=1.0,
+        trace_one_in=20, trace_url=collector.url,
     )  # fmt: skip
     clocks = {"PYTHONPATH": str(CLOCKS), "MOVED_CLOCKS": str(folder)}
     with pytest.MonkeyPatch.context() as patch, small_disk(folder):

@@ -11,6 +11,7 @@ from k2stream.settings import make
 from tests.web import past
 
 RATE = 200
+PAST: list[past.Past] = []
 
 
 def chromium():
@@ -25,7 +26,7 @@ async def platform(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     given = make(data_dir=str(folder), candle_retention=5, sink_flush_seconds=0.5, cold_commit_seconds=20.0)
     async with Platform(given, Simulation(RATE, 11), workers=()) as running:
-        running.past = await past.publish(running.settings)
+        PAST.append(await past.publish(running.settings))
         await running.start_workers(WORKERS)
         yield running
 
@@ -33,7 +34,7 @@ async def platform(tmp_path_factory):
 @pytest.fixture
 def seeded(platform):
     """The past of one symbol, from before the platform ran."""
-    return platform.past
+    return PAST[-1]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -42,7 +42,9 @@ async def test_scrolling_back_crosses_the_stores_without_a_seam(page, platform, 
     closes = {each["open_time"]: Decimal(each["close"]) for each in shown}
     assert {time: closes.get(time) for time in past.closes} == past.closes
     assert len(read) > MINUTES // 500
-    count, breaks = map(int, re.search(r": (\d+) candles .*; (\d+) breaks", await summary(page)).groups())
+    said_counts = re.search(r": (\d+) candles .*; (\d+) breaks", await summary(page))
+    assert said_counts
+    count, breaks = map(int, said_counts.groups())
     assert count >= MINUTES
     assert breaks <= 1, "but where the feed began"
     await expect(page.locator("#notice")).to_be_hidden()
