@@ -158,12 +158,12 @@ class Sink:
     # Writing
 
     async def run(self) -> None:
-        """Write what is due until the sink is closed."""
+        """Write what is due until the sink is closed: a table at a time, since something may always be due."""
         while not self._closing:
             await self._wait()
             async with self._lock:
-                while (table := self._due()) is not None and await self._write(table):
-                    pass
+                if (table := self._due()) is not None:
+                    await self._write(table)
                 if self._unsaved and time.monotonic() >= self._saved_at + self._policy.save_seconds:
                     await self._save()
                 if time.monotonic() >= self._checked_at + self._policy.check_seconds:
