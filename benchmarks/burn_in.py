@@ -2,8 +2,9 @@
 
 python -m benchmarks.burn_in [--hours 1] [--rate 200] [--warm-up 10]
 
-Each minute: resident memory, open files and threads of every process, disk space of every folder. At the end:
-the slope of each after the warm-up, and every layer against the oracle. 24 hours are the same command.
+Each minute: memory (proportional set size), open files and threads of every process, disk space of every
+folder. At the end: the slope of each after the warm-up, and every layer against the oracle. 24 hours are the
+same command.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def main(hours: float, rate: int, warm_up: float, partial: bool) -> None:
     _show(slopes)
     grown = growing(slopes, own(slopes))
     for name in grown:
-        console.print(f"{name}: memory grows by {slopes[name]['rss_mb'].percent_per_hour:.1f} % per hour")
+        console.print(f"{name}: memory grows by {slopes[name]['pss_mb'].percent_per_hour:.1f} % per hour")
     figures = {name: {key: list(item) for key, item in each.items()} for name, each in slopes.items()}
     about = {"hours": hours, "warm_up_minutes": warm_up, "rate": rate, **found}
     kept = {"burn_in": about | {"slopes": figures}, "machine": machine(), "versions": versions()}
@@ -93,20 +94,23 @@ def _sample(platform: Platform, folder: Path) -> dict[str, dict[str, float]]:
 
 
 def _process(pid: int) -> dict[str, float]:
-    """Memory, open files and threads; empty when it has ended."""
+    """Memory, open files and threads; empty when it has ended. Pages of several processes count in parts."""
     try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        status = dict(line.split(":", 1) for line in lines)
+        status, shared = (_fields(Path(f"/proc/{pid}/{name}")) for name in ("status", "smaps_rollup"))
         files = sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
     except (FileNotFoundError, ProcessLookupError):
         return {}
-    if "VmRSS" not in status:  # a zombie
+    if "Pss" not in shared:  # a zombie
         return {}
     return {
-        "rss_mb": int(status["VmRSS"].split()[0]) / 1024,
+        "pss_mb": int(shared["Pss"].split()[0]) / 1024,
         "files": files,
         "threads": int(status["Threads"]),
     }
+
+
+def _fields(file: Path) -> dict[str, str]:
+    return dict(line.split(":", 1) for line in file.read_text().splitlines() if ":" in line)
 
 
 def own(names: Iterable[str]) -> list[str]:
@@ -116,11 +120,11 @@ def own(names: Iterable[str]) -> list[str]:
 
 def growing(slopes: Mapping[str, Mapping[str, Trend]], names: Iterable[str]) -> list[str]:
     """Those of the processes whose memory grows by more than MOST_PERCENT per hour."""
-    return [name for name in names if slopes[name]["rss_mb"].percent_per_hour > MOST_PERCENT]
+    return [name for name in names if slopes[name]["pss_mb"].percent_per_hour > MOST_PERCENT]
 
 
 def _line(sample: Mapping[str, Mapping[str, float]]) -> str:
-    memory = {name: values["rss_mb"] for name, values in sample.items() if "rss_mb" in values}
+    memory = {name: values["pss_mb"] for name, values in sample.items() if "pss_mb" in values}
     disk = sum(values["disk_mb"] for values in sample.values() if "disk_mb" in values)
     mine = sum(memory[name] for name in own(memory))
     return f"{mine:,.0f} MB of K2's own, {sum(memory.values()):,.0f} MB in all, {disk:,.0f} MB of disk"

@@ -27,7 +27,7 @@ def test_one_moment_has_no_slope():
 
 
 def process(memory):
-    return {"rss_mb": memory, "files": 7.0}
+    return {"pss_mb": memory, "files": 7.0}
 
 
 def test_the_warm_up_and_processes_that_restarted_are_left_out():
@@ -38,13 +38,13 @@ def test_the_warm_up_and_processes_that_restarted_are_left_out():
     ]
     found = trends(samples, 600.0)
     assert found.keys() == {"hot", "kafka"}
-    assert found["hot"]["rss_mb"].per_hour == pytest.approx(3.0)
+    assert found["hot"]["pss_mb"].per_hour == pytest.approx(3.0)
     assert found["hot"]["files"].per_hour == 0.0
     assert trends(samples[:1], 600.0) == {}
 
 
 def test_only_processes_of_k2_that_grow_are_named():
-    flat, grows = {"rss_mb": Trend(100.0, 1.9)}, {"rss_mb": Trend(100.0, 2.1)}
+    flat, grows = {"pss_mb": Trend(100.0, 1.9)}, {"pss_mb": Trend(100.0, 2.1)}
     slopes = {"hot": flat, "cold": grows, "kafka": grows, "kafka/": {"disk_mb": Trend(100.0, 50.0)}}
     assert own(slopes) == ["hot", "cold"]
     assert growing(slopes, own(slopes)) == ["cold"]
