@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from k2stream import metrics, topics
 from k2stream.avro.candles import encode
 from k2stream.candles.state import State, to_row
 from k2stream.candles.windows import Window
+from k2stream.model.candle import TIMEFRAMES
 
 logger = logging.getLogger(__name__)
+
+LIVE = ("1m",)
+"""Timeframes whose revisions people watch as they come."""
 
 
 class Send(Protocol):
@@ -31,7 +35,8 @@ class Send(Protocol):
 class CandlePublisher:
     """Buffers the newest state of each changed window until it is sent. Times are in seconds.
 
-    Revisions are sent only every `interval`, because every later layer processes each of them.
+    Every later layer processes each revision. Those of 1m candles are therefore sent only every `interval`, and
+    those of longer candles by `drain`, which is with each commit.
 
     Call `hold` and `hold_record` with no await between them and the change of the tables, and `drain` before
     the tables' changelogs are flushed. `native` returns the native symbol of a key.
@@ -70,34 +75,35 @@ class CandlePublisher:
             del self._pending[partition]
 
     async def publish(self) -> None:
-        """Send final candles and records, and revisions if `interval` has passed since the last ones."""
-        await self._publish(revisions=self._clock() - self._last >= self._interval)
+        """Send final candles and records, and 1m revisions if `interval` has passed since the last ones."""
+        await self._publish(LIVE if self._clock() - self._last >= self._interval else ())
 
     async def drain(self) -> None:
         """Send everything; nothing is buffered when this returns."""
         while self._pending or self._records or self._sending.locked():
-            await self._publish(revisions=True)
+            await self._publish(TIMEFRAMES)
 
-    async def _publish(self, *, revisions: bool) -> None:
+    async def _publish(self, revised: Collection[str]) -> None:
+        """`revised` are the timeframes whose revisions are sent, too."""
         async with self._sending:
             records, self._records = self._records, defaultdict(list)
-            taken = self._take(revisions)
+            taken = self._take(revised)
             for topic, rows in records.items():
                 await self._send(topic, 0, *zip(*rows, strict=True))
             for (timeframe, partition), states in taken.items():
                 await self._send_candles(timeframe, partition, states)
 
-    def _take(self, revisions: bool) -> dict[tuple[str, int], list[tuple[Window, State]]]:
+    def _take(self, revised: Collection[str]) -> dict[tuple[str, int], list[tuple[Window, State]]]:
         taken: defaultdict[tuple[str, int], list[tuple[Window, State]]] = defaultdict(list)
         rest: defaultdict[int, dict[Window, State]] = defaultdict(dict)
         for partition, pending in self._pending.items():
             for window, state in pending.items():
-                if revisions or state.final:
+                if state.final or window[0] in revised:
                     taken[window[0], partition].append((window, state))
                 else:
                     rest[partition][window] = state
         self._pending = rest
-        if revisions and taken:
+        if revised and taken:
             self._last = self._clock()
         return taken
 

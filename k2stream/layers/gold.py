@@ -57,7 +57,7 @@ ROUTES = [
         GOLD,
         columns,
         merge=newest,
-        latency="gold",
+        latency="gold" if table.timeframe == "1m" else "",  # longer candles are revised with each commit
         since="last_trade_time",
     )
     for table in GOLD_TABLES.values()

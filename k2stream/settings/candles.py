@@ -13,7 +13,7 @@ class CandleSettings(Section, frozen=True, kw_only=True):
     grace_seconds: Seconds = 5.0  # a trade up to this much older than its symbol's newest one is on time
     idle_seconds: Seconds = 5.0  # after this long without a trade, the clock closes a symbol's windows
     emit_seconds: Seconds = field(default=0.2, name="candle_emit_seconds")
-    """Revisions are published at most this often per candle."""
+    """Revisions of a 1m candle are published at most this often; of longer ones, with each commit."""
 
     retention: Positive = field(default=500, name="candle_retention")
     """Closed windows that the tables keep, per symbol and timeframe."""

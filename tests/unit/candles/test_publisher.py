@@ -74,9 +74,22 @@ async def test_a_final_candle_does_not_wait_and_replaces_its_revision():
     outlet.publisher.hold(0, updated(worker, 2, T0 + 70_000_000))
     await outlet.publisher.publish()
     assert [(c.revision, c.final) for c in outlet.candles()] == [(1, False), (3, True)]
-    assert len(outlet.candles("5m")) == 1
     await outlet.publisher.drain()
-    assert [c.revision for c in outlet.candles("5m")] == [1, 3]
+    assert [c.revision for c in outlet.candles("5m")] == [3]
+
+
+async def test_revisions_of_longer_candles_leave_with_a_drain_and_their_finals_at_once():
+    outlet, worker = Outlet(), Worker()
+    for offset in range(3):
+        outlet.publisher.hold(0, updated(worker, offset, T0 + offset))
+        outlet.now += 1
+        await outlet.publisher.publish()
+    assert [c.revision for c in outlet.candles("5m")] == []
+    await outlet.publisher.drain()
+    assert [c.revision for c in outlet.candles("5m")] == [3]
+    outlet.publisher.hold(0, updated(worker, 3, T0 + 310_000_000))
+    await outlet.publisher.publish()
+    assert [(c.revision, c.final) for c in outlet.candles("5m")] == [(3, False), (4, True)]
 
 
 async def test_drain_waits_for_what_is_being_sent_and_for_what_comes_meanwhile():
