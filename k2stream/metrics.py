@@ -117,7 +117,7 @@ DISK_FREE = Gauge("k2_disk_free_bytes", "Free bytes below the data folder.")
 
 LATENCY = ColumnHistogram(
     "k2_latency_seconds",
-    "From the socket to: normalized topic, candle table, silver; from the newest trade's own time to: gold (1m).",
+    "From the socket to: normalized topic, candle table, silver; from the newest trade's time to: gold (1m).",
     "to",
     LATENCY_BUCKETS,
 )

@@ -35,8 +35,8 @@ class Send(Protocol):
 class CandlePublisher:
     """Buffers the newest state of each changed window until it is sent. Times are in seconds.
 
-    Every later layer processes each revision. Those of 1m candles are therefore sent only every `interval`, and
-    those of longer candles by `drain`, which is with each commit.
+    Every later layer processes each revision. Those of 1m candles are therefore sent only every `interval`,
+    and those of longer candles by `drain`, which is with each commit.
 
     Call `hold` and `hold_record` with no await between them and the change of the tables, and `drain` before
     the tables' changelogs are flushed. `native` returns the native symbol of a key.

@@ -158,7 +158,7 @@ class Sink:
     # Writing
 
     async def run(self) -> None:
-        """Write what is due until the sink is closed: a table at a time, since something may always be due."""
+        """Write what is due until the sink is closed: one table at a time, as something may always be due."""
         while not self._closing:
             await self._wait()
             async with self._lock:
