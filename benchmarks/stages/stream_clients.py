@@ -20,6 +20,20 @@ _UPGRADE = (
 )
 
 
+_PING, _PONG = 0x89, 0x8A
+
+
+def _frame(data: bytes, at: int) -> tuple[int, bytes, int] | None:
+    """First byte, payload and end of the frame at an offset; None of a frame that is not whole."""
+    begin, size = at + 2, data[at + 1] if len(data) > at + 1 else 127
+    if size == 126 and len(data) >= at + 4:
+        begin, size = at + 4, int.from_bytes(data[at + 2 : at + 4], "big")
+    elif size >= 126:  # not whole, or longer than any message of this stream
+        return None
+    end = begin + size
+    return (data[at], data[begin:end], end) if len(data) >= end else None
+
+
 class Reader(asyncio.Protocol):
     """One client, as cheap as can be: it looks for the token of each message."""
 
@@ -40,20 +54,25 @@ class Reader(asyncio.Protocol):
         self._upgraded = True
 
     def data_received(self, data: bytes) -> None:
-        """Note the delay of each message with a candle."""
+        """Note the delay of each message with a candle; answer pings, or the server ends the connection."""
         now = time.time_ns() // 1_000_000
-        if not self._upgraded:
-            self._subscribe()
         data = self._rest + data
-        *messages, self._rest = data.split(b'"}\x81')
-        for message in (*messages, self._rest):
-            at = message.rfind(_CLOCK)
-            if at >= 0 and b'"candle"' in message:
-                clock = message[at + len(_CLOCK) :].split(b".", 1)[0].rsplit(b"-", 1)[-1]
-                if message is not self._rest or message.endswith(b'"}'):
-                    self._delays.append(now - int(clock))
-        if self._rest.endswith(b'"}'):
-            self._rest = b""
+        if not self._upgraded:
+            _, found, rest = data.partition(b"\r\n\r\n")
+            if not found:
+                self._rest = data
+                return
+            data = rest
+            self._subscribe()
+        at = 0
+        while (frame := _frame(data, at)) is not None:
+            kind, payload, at = frame
+            if kind == _PING:
+                self._transport.write(bytes((_PONG, 0x80 | len(payload))) + bytes(4) + payload)
+            elif b'"candle":' in payload:
+                clock = payload.rpartition(_CLOCK)[2].split(b".", 1)[0].rsplit(b"-", 1)[-1]
+                self._delays.append(now - int(clock))
+        self._rest = data[at:]
 
     def connection_lost(self, error: Exception | None) -> None:
         """Note that it ended."""
