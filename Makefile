@@ -41,7 +41,7 @@ demo: $(READY) ## Run for DURATION=60 seconds at RATE=200 trades/s, then prove t
 	@exec $(BIN)/k2 demo --seconds $(DURATION) --rate $(RATE)
 
 test: $(READY) ## All tests: unit, property, playback, and the whole stack against its oracle
-	@$(BIN)/python -m pytest -n 2 tests/integration tests/property tests/unit tests/playback
+	@$(BIN)/python -m pytest -n 3 tests/integration tests/property tests/unit tests/playback
 	@echo "Not run: make test-platform (commands, REST and clients on running platforms; 5 minutes), make test-web (the page; needs Chromium), make test-watch (needs Prometheus and Alertmanager),"
 	@echo "make test-deploy (image, compose, Kubernetes; needs kubectl and root)"
 
