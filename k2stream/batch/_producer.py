@@ -49,7 +49,7 @@ class Producer(driver.Producer):
         self._room = asyncio.Event()
         self._flushing = asyncio.Lock()
         # Faust's buffer removes a message before it sends it: count the messages in between.
-        self._buffered_sends = 0
+        self._buffered_sends = self._handed_over = 0
         self._send_buffered = self.buffer._send_pending
         self.buffer._send_pending = self._count_buffered_send  # type: ignore[method-assign, assignment]
         self.buffer.max_messages = 10_000
@@ -172,6 +172,7 @@ class Producer(driver.Producer):
             await self._send_buffered(message)
         finally:
             self._buffered_sends -= 1
+            self._handed_over += 1
 
     def _track(self, future: asyncio.Future[RecordMetadata], size: int) -> None:
         def done(future: asyncio.Future[RecordMetadata]) -> None:
@@ -220,12 +221,14 @@ class Producer(driver.Producer):
         async with self._flushing:
             self._check_failure()
             try:
-                await self._drain_buffer()
                 for callback in self._before_flush:
                     await callback()
                 # No await in between: everything sent by now must be durable before the changes taken now.
-                outputs = list(self._outstanding)
+                last, outputs = self._last_buffered(), list(self._outstanding)
                 changes = [(table, change) for table in self._tables for change in table.take_changes()]
+                if self._handed_over < last:
+                    await self._until_handed_over(last)
+                    outputs = list(self._outstanding)
                 await self._delivered(outputs)
                 for stage in sorted({table.flush_stage for table, _ in changes}):
                     await self._write([item for item in changes if item[0].flush_stage == stage])
@@ -241,8 +244,13 @@ class Producer(driver.Producer):
             future, records = batches[-1]
             table.on_durable(change, future.result().offset + records - 1)
 
-    async def _drain_buffer(self) -> None:
-        while self.buffer.size or self._buffered_sends:
+    def _last_buffered(self) -> int:
+        """The number of the newest message in the buffer, which is a queue; they are counted from 1."""
+        return self._handed_over + self._buffered_sends + self.buffer.size
+
+    async def _until_handed_over(self, last: int) -> None:
+        """Wait until the client has a buffered message; further ones may come all the time."""
+        while self._handed_over < last:
             self.buffer.message_sent.clear()
             await self.buffer.message_sent.wait()
             self._check_failure()

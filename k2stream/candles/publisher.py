@@ -76,22 +76,26 @@ class CandlePublisher:
 
     async def publish(self) -> None:
         """Send final candles and records, and 1m revisions if `interval` has passed since the last ones."""
-        await self._publish(LIVE if self._clock() - self._last >= self._interval else ())
+        async with self._sending:
+            await self._publish(LIVE if self._clock() - self._last >= self._interval else ())
 
     async def drain(self) -> None:
-        """Send everything; nothing is buffered when this returns."""
-        while self._pending or self._records or self._sending.locked():
-            await self._publish(TIMEFRAMES)
+        """Send everything; nothing is buffered when this returns.
+
+        Whoever publishes after each fold waits for this: otherwise more would always have come meanwhile.
+        """
+        async with self._sending:
+            while self._pending or self._records:
+                await self._publish(TIMEFRAMES)
 
     async def _publish(self, revised: Collection[str]) -> None:
         """`revised` are the timeframes whose revisions are sent, too."""
-        async with self._sending:
-            records, self._records = self._records, defaultdict(list)
-            taken = self._take(revised)
-            for topic, rows in records.items():
-                await self._send(topic, 0, *zip(*rows, strict=True))
-            for (timeframe, partition), states in taken.items():
-                await self._send_candles(timeframe, partition, states)
+        records, self._records = self._records, defaultdict(list)
+        taken = self._take(revised)
+        for topic, rows in records.items():
+            await self._send(topic, 0, *zip(*rows, strict=True))
+        for (timeframe, partition), states in taken.items():
+            await self._send_candles(timeframe, partition, states)
 
     def _take(self, revised: Collection[str]) -> dict[tuple[str, int], list[tuple[Window, State]]]:
         taken: defaultdict[tuple[str, int], list[tuple[Window, State]]] = defaultdict(list)

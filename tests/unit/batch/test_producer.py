@@ -261,3 +261,28 @@ async def test_of_one_flush_a_higher_stage_is_written_once_the_lower_one_is_dura
     assert broker.topics == ["unit-state-changelog", "unit-progress-changelog"]
     broker.acknowledge(1)
     await barrier
+
+
+async def test_a_flush_waits_for_the_messages_before_it_and_not_for_those_that_keep_coming(producer):
+    """Faust's own sends go through a buffer, which an agent that always sends never lets run empty."""
+    sent = []
+    pending = producer.buffer.pending
+
+    async def send(message):
+        await asyncio.sleep(0.001)
+        sent.append(message)
+        pending.put_nowait(message + 1)  # another is there before this one has left
+
+    async def hand_over():  # as Faust's buffer does
+        while True:
+            await producer.buffer._send_pending(await pending.get())
+            producer.buffer.message_sent.set()
+
+    producer._send_buffered = send
+    for message in (0, 100, 200):
+        pending.put_nowait(message)
+    handing = asyncio.create_task(hand_over())
+    async with asyncio.timeout(5):
+        await producer.barrier()
+    assert {0, 100, 200} <= set(sent)
+    handing.cancel()

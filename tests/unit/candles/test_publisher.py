@@ -1,6 +1,7 @@
 """What is published when: finals at once, revisions coalesced, nothing held after a drain."""
 
 import asyncio
+import itertools
 from decimal import Decimal
 
 import pytest
@@ -106,6 +107,31 @@ async def test_drain_waits_for_what_is_being_sent_and_for_what_comes_meanwhile()
     await draining
     assert sending.done()
     assert [c.revision for c in outlet.candles()][-1] == 2
+
+
+@pytest.mark.parametrize("passes", [0, 1])
+async def test_a_drain_ends_while_more_is_folded_all_the_time(passes):
+    """Sends wait for the batch before them; the agent has its next delivery by then."""
+    outlet, worker = Outlet(), Worker()
+
+    async def send(topic, partition, keys, values):
+        await asyncio.sleep(0.001)
+
+    outlet.publisher._send = send
+
+    async def fold():
+        for offset in itertools.count():
+            outlet.publisher.hold(0, updated(worker, offset, T0 + offset))
+            outlet.now += passes
+            await outlet.publisher.publish()
+            await asyncio.sleep(0)
+
+    folding = asyncio.create_task(fold())
+    await asyncio.sleep(0.01)
+    async with asyncio.timeout(5):
+        await outlet.publisher.drain()
+    assert not outlet.publisher._pending
+    folding.cancel()
 
 
 async def test_late_trades_leave_at_once_as_they_came():
