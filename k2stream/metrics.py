@@ -75,7 +75,9 @@ SINK_REFILLS = Counter(
     "k2_sink_refills", "Partitions read again because the destination had gone back.", ["table"]
 )
 SINK_SKIPPED = Counter("k2_sink_skipped", "Records that a sink could not read.", ["table"])
-SINK_WRITTEN = Gauge("k2_sink_written_timestamp_seconds", "When rows last became durable.", ["table"])
+SINK_WRITTEN = Gauge(
+    "k2_sink_written_timestamp_seconds", "When rows of a topic last became durable.", ["table", "topic"]
+)
 SINK_FLUSH = Histogram(
     "k2_sink_flush_seconds", "Time of one durable write.", ["table"], buckets=LATENCY_BUCKETS
 )

@@ -242,7 +242,7 @@ class Sink:
             return None
         self._unsaved.append((name, batch, table.progress.done(batch)))
         metrics.SINK_ROWS.labels(name).inc(added)
-        metrics.SINK_WRITTEN.labels(name).set_to_current_time()
+        metrics.SINK_WRITTEN.labels(name, table.route.topic).set_to_current_time()
         observe(table.route, batch, self._tracer)
         if sum(piece.size for _, piece, _ in self._unsaved) >= self._policy.max_rows:
             await self._save()
