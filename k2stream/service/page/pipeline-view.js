@@ -6,6 +6,7 @@ import { duration, grouped, rate } from "./format.js";
 import { Poll } from "./poll.js";
 
 const EVERY = 2000, KEPT = 300; // 10 minutes of rates
+const SHOWN = 60; // seconds that the picture shows at least
 
 export class PipelineView {
   #times = [];
@@ -76,7 +77,7 @@ export class PipelineView {
       this.plot = new globalThis.uPlot(
         {
           width: element.clientWidth, height: element.clientHeight, legend: { show: false }, cursor: { show: false },
-          scales: { y: { range: (_, low, high) => [0, Math.max(1, high * 1.1)] } },
+          scales: { x: { range: (_, low, high) => (high === null ? [0, SHOWN] : [Math.min(low, high - SHOWN), high]) }, y: { range: (_, low, high) => [0, Math.max(1, high * 1.1)] } },
           series: [{}, { label: "trades/s", stroke: style.getPropertyValue("color"), width: 1.5 }],
           axes: [axis, { ...axis, size: 50 }],
         },
