@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import shutil
 import signal
@@ -67,6 +68,17 @@ async def quiet(platform: Platform, seconds: float) -> None:
         await platform.heal()
 
 
+@asynccontextmanager
+async def kept_alive(platform: Platform) -> AsyncIterator[None]:
+    """Meanwhile workers that die are started again, as `k2 up` does."""
+    keeping = asyncio.create_task(quiet(platform, math.inf))
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+
+
 async def recovered(platform: Platform, within: float = 180) -> None:
     """Wait until every worker runs and is ready."""
     async with asyncio.timeout(within):
@@ -84,11 +96,8 @@ async def caught_up(platform: Platform, within: float, groups: Sequence[str] = E
                 f"{group} still lags after {within} s: {await lags.lag()}"
             )
 
-        healing = asyncio.create_task(quiet(platform, within))
-        try:
+        async with kept_alive(platform):
             await asyncio.gather(*map(passed, groups))
-        finally:
-            healing.cancel()
     return time.monotonic() - began
 
 

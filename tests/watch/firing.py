@@ -1,10 +1,6 @@
 """Makes faults of a platform, and waits until an alert reached the webhook, and is resolved."""
 
-import asyncio
-
 import httpx
-
-from tests.fault.platforms import quiet
 
 
 async def inject(platform, **fault):
@@ -22,13 +18,7 @@ async def fires(receiver, name, seconds=60):
     assert annotations["summary"]
 
 
-async def resolves(receiver, name, seconds=120, healing=None):
-    """Wait until an alert is resolved; workers of the platform `healing` that died are started again."""
-    keeping = asyncio.create_task(quiet(healing, seconds)) if healing else None
-    try:
-        await receiver.until(lambda: name in receiver.resolved, seconds)
-    finally:
-        if keeping:
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
+async def resolves(receiver, name, seconds=120):
+    """Wait until an alert is resolved."""
+    await receiver.until(lambda: name in receiver.resolved, seconds)
     receiver.firing.pop(name)

@@ -9,6 +9,7 @@ import signal
 import httpx
 import pytest
 
+from tests.fault.platforms import kept_alive
 from tests.watch.firing import fires, inject, resolves
 from tests.watch.servers import until
 
@@ -47,8 +48,8 @@ async def test_a_feed_that_is_down(watched, platform, receiver):
 async def test_a_worker_that_ended(watched, platform, receiver):
     os.kill(platform.workers["normalize"].pid, signal.SIGKILL)
     await fires(receiver, "WorkerDown")
-    await platform.heal()
-    await resolves(receiver, "WorkerDown")
+    async with kept_alive(platform):
+        await resolves(receiver, "WorkerDown")
 
 
 async def test_a_sink_that_stands_still(watched, platform, receiver):

@@ -22,7 +22,7 @@ from k2stream.platform.platform import WORKERS
 from k2stream.settings import replace
 from tests import kafka
 from tests.fault.lost_state import LostState
-from tests.fault.platforms import caught_up, quiet, recovered
+from tests.fault.platforms import caught_up, kept_alive, quiet, recovered
 from tests.watch.firing import fires, inject, resolves
 from tests.watch.servers import until
 
@@ -100,7 +100,8 @@ async def test_a_registry_that_is_away_when_a_worker_starts(platform, receiver):
         await platform.heal()
         await fires(receiver, "PartitionStalled", SECONDS)
     await platform.start_feeds()
-    await resolves(receiver, "PartitionStalled", SECONDS, healing=platform)
+    async with kept_alive(platform):
+        await resolves(receiver, "PartitionStalled", SECONDS)
 
 
 async def test_a_table_that_does_not_recover(platform, receiver):
@@ -115,7 +116,8 @@ async def test_a_table_that_does_not_recover(platform, receiver):
         await fires(receiver, "TableRecovering", SECONDS)
     finally:
         os.kill(broker.pid, signal.SIGCONT)
-    await resolves(receiver, "TableRecovering", SECONDS, healing=platform)
+    async with kept_alive(platform):
+        await resolves(receiver, "TableRecovering", SECONDS)
 
 
 async def test_a_state_that_does_not_fit(platform, receiver):
