@@ -97,7 +97,7 @@ def trace(tracer: Tracer, batch: RecordBatch, done: Normalized) -> None:
     trades = traced(done.keys, batch.tp.partition, done.raw_offset)
     published = batch.timestamps[np.searchsorted(batch.offsets, done.raw_offset)] * 1000
     tracer.passed(FIRST, trades, done.receive_time, published)
-    tracer.passed(Role.NORMALIZE, trades, published, np.full_like(published, clock.now_us()))
+    tracer.passed(Role.NORMALIZE, trades, published, clock.now_us())
 
 
 @app.timer(settings.feeds.metrics_line_seconds)  # type: ignore[untyped-decorator]

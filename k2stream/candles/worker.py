@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-import numpy as np
-
 from k2stream import deadletter, metrics, topics
 from k2stream.batch import RecordBatch
 from k2stream.candles import records
@@ -64,7 +62,7 @@ class CandleWorker:
         if self._tracer is not None:
             passed = Traced(trades.keys, trades.key, trades.raw_partition, trades.raw_offset)
             published = good.timestamps * 1000
-            self._tracer.passed(Role.CANDLES, passed, published, np.full_like(published, folded))
+            self._tracer.passed(Role.CANDLES, passed, published, folded)
 
     def close_silent(self, read_to_end: Callable[[int], bool]) -> None:
         """Close windows of idle keys in fully consumed partitions, and update the metric of open windows."""

@@ -22,8 +22,7 @@ def observe(route: Route, batch: Rows, tracer: Tracer | None) -> None:
         metrics.observe_latency(route.latency, (now - since) / 1_000_000)
     if route.traced is not None and tracer is not None:
         for rows in pieces:
-            begun = _micros(rows, "process_time")
-            tracer.passed(route.tier, route.traced(rows), begun, np.full_like(begun, now))
+            tracer.passed(route.tier, route.traced(rows), _micros(rows, "process_time"), now)
 
 
 def _micros(rows: pa.Table, column: str) -> NDArray[np.int64]:

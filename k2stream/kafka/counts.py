@@ -133,8 +133,7 @@ async def begin_at(settings: KafkaSettings, tp: TP, offset: int) -> None:
     if first >= offset:
         return
     async with producing(settings, compressed=True) as producer:
-        while after < offset:
-            after = await producer.occupy(tp, offset - after)
+        await producer.occupy(tp, after, offset)
     await delete_before(settings, tp, offset)
 
 

@@ -43,8 +43,13 @@ class DurableProducer:
         """Wait until everything that was sent is durable."""
         await self._producer.flush()
 
-    async def occupy(self, tp: TP, count: int) -> int:
-        """Append empty records, at most `count` or EMPTY_RECORDS, to occupy offsets; returns the new end."""
+    async def occupy(self, tp: TP, end: int, until: int) -> int:
+        """Append empty records to a log that ends at `end`, to occupy offsets below `until`; its new end."""
+        while end < until:
+            end = await self._append_empty(tp, until - end)
+        return end
+
+    async def _append_empty(self, tp: TP, count: int) -> int:
         batch = self._producer.create_batch()
         for _ in range(min(EMPTY_RECORDS, count)):
             if batch.append(timestamp=None, key=None, value=None) is None:

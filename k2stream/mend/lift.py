@@ -63,9 +63,8 @@ async def lift(settings: KafkaSettings, todo: Lift, say: Say) -> int:
     async with producing(settings, compressed=True) as producer:
         async with Reader(settings) as reader:
             (_, end) = (await reader.retained(todo.topic, todo.partition + 1))[todo.partition]
-        while end < todo.used:
-            end = await producer.occupy(TP(todo.topic, todo.partition), todo.used - end)
-        say(f"{todo.topic}[{todo.partition}]: offsets up to {max(end, todo.used) - 1} are taken")
+        end = await producer.occupy(TP(todo.topic, todo.partition), end, todo.used)
+        say(f"{todo.topic}[{todo.partition}]: offsets up to {end - 1} are taken")
         copied = await _copy(settings, producer, todo)
         say(f"{todo.topic}[{todo.partition}]: {copied} new records published again above them")
     await delete_before(settings, TP(todo.topic, todo.partition), todo.used)

@@ -56,8 +56,10 @@ class Tracer:
     def __init__(self, one_in: int, export: Callable[[Sequence[StageSpan]], None]) -> None:
         self._one_in, self._export = one_in, export
 
-    def passed(self, stage: str, trades: Traced, start: NDArray[np.int64], end: NDArray[np.int64]) -> None:
-        """Trades passed a stage, each from `start` to `end` (µs since 1970)."""
+    def passed(
+        self, stage: str, trades: Traced, start: NDArray[np.int64], end: NDArray[np.int64] | int
+    ) -> None:
+        """Trades passed a stage, each from `start` to `end` (µs since 1970), or all until one `end`."""
         if not len(trades.key):
             return
         exchanges = [key.partition(":")[0] for key in trades.keys]
@@ -66,9 +68,10 @@ class Tracer:
         rows = np.flatnonzero(is_sampled(high, self._one_in)).tolist()
         if not rows:
             return
+        ends = np.broadcast_to(end, start.shape)
         self._export(
             [
-                _span(stage, (int(high[row]), int(low[row])), (int(start[row]), int(end[row])), trades, row)
+                _span(stage, (int(high[row]), int(low[row])), (int(start[row]), int(ends[row])), trades, row)
                 for row in rows
             ]
         )
