@@ -23,7 +23,8 @@ from k2stream.export.run import export as exported
 from k2stream.history.timeframes import UnknownTimeframe
 from k2stream.history.timeframes import timeframe as timeframe_named
 from k2stream.read import arguments, notes
-from k2stream.read.source import Source, SourceName, open_source, open_trades
+from k2stream.read.opened import SourceName, open_source, open_trades
+from k2stream.read.source import Source
 from k2stream.settings import current
 
 FORMATS = tuple(dict.fromkeys(form for layout in LAYOUTS.values() for form in layout.formats))

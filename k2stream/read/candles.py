@@ -13,7 +13,8 @@ from k2stream.model.instrument import Instrument
 from k2stream.read import arguments, notes
 from k2stream.read.arguments import Time
 from k2stream.read.columns import Decimals, candle_columns, with_decimals
-from k2stream.read.source import RowPage, Source, SourceName, open_source
+from k2stream.read.opened import SourceName, open_source
+from k2stream.read.source import RowPage, Source
 from k2stream.settings import Settings, current
 
 

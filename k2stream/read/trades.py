@@ -11,7 +11,8 @@ from k2stream.model.errors import ConfigError
 from k2stream.read import arguments, notes
 from k2stream.read.arguments import Time
 from k2stream.read.columns import Decimals, with_decimals
-from k2stream.read.source import RowPage, SourceName, open_trades
+from k2stream.read.opened import SourceName, open_trades
+from k2stream.read.source import RowPage
 from k2stream.settings import Settings, current
 
 BATCH_ROWS = 65_536

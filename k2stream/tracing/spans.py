@@ -77,18 +77,6 @@ class Tracer:
         )
 
 
-def tracer(role: str, one_in: int, url: str) -> Tracer | None:
-    """The tracer of a worker, which sends its spans to the collector at `url`; None when nothing is traced.
-
-    Raises MissingLibrary without OpenTelemetry.
-    """
-    if not one_in:
-        return None
-    from k2stream.tracing.otlp import exporter
-
-    return Tracer(one_in, exporter(role, url))
-
-
 _seed = cache(seed)  # of exchanges, which are few
 
 
