@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError
 
-from k2stream.batch import TP
 from k2stream.model.errors import ConfigError
 from k2stream.settings import KafkaSettings
 
@@ -29,12 +27,6 @@ async def connected(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClien
         yield admin
     finally:
         await admin.close()
-
-
-async def delete_before(settings: KafkaSettings, tp: TP, offset: int) -> None:
-    """Delete a partition's records below an offset, which becomes the first one of its log."""
-    async with connected(settings) as admin:
-        await admin.delete_records({TopicPartition(*tp): RecordsToDelete(before_offset=offset)})
 
 
 def _login(settings: KafkaSettings) -> str:

@@ -11,7 +11,8 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
 from k2stream import topics
 from k2stream.batch import TP
-from k2stream.kafka.admin import connected, delete_before
+from k2stream.kafka.admin import connected
+from k2stream.kafka.deletion import delete_before
 from k2stream.kafka.producer import producing
 from k2stream.kafka.reader import Reader
 from k2stream.model.errors import ConfigError
@@ -126,15 +127,13 @@ async def grow(settings: KafkaSettings, wanted: Mapping[str, int]) -> None:
     raise ConfigError(f"the broker does not show the new partitions of {', '.join(more)}: run it again")
 
 
-async def begin_at(settings: KafkaSettings, tp: TP, offset: int) -> None:
-    """Make the log of a partition without records begin at an offset; the same call may be repeated."""
-    async with Reader(settings) as reader:
-        (first, after) = (await reader.retained(tp.topic, tp.partition + 1))[tp.partition]
-    if first >= offset:
-        return
-    async with producing(settings, compressed=True) as producer:
-        await producer.occupy(tp, after, offset)
-    await delete_before(settings, tp, offset)
+async def begin_at(settings: KafkaSettings, begins: Mapping[TP, int]) -> None:
+    """Make the logs of partitions without records begin at offsets; the same call may be repeated."""
+    async with Reader(settings) as reader, producing(settings, compressed=True) as producer:
+        for tp, offset in begins.items():
+            (_, end) = (await reader.retained(tp.topic, tp.partition + 1))[tp.partition]
+            await producer.occupy(tp, end, offset)
+    await delete_before(settings, begins)
 
 
 async def _counts(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, int]:

@@ -40,9 +40,10 @@ async def do(settings: Settings, made: MendPlan, tables: dict[str, BatchTable], 
     for rows in made.drops:
         await asyncio.to_thread(drop, settings, rows)
         say(str(rows))
+    await lift.lift(settings.kafka, made.lifts, say)
     for todo in made.lifts:
-        begin = await lift.lift(settings.kafka, todo, say)
-        goals[TP(todo.topic, todo.partition)] = begin, _after(made, TP(todo.topic, todo.partition), begin)
+        tp = TP(todo.topic, todo.partition)
+        goals[tp] = todo.used, _after(made, tp, todo.used)
     for item in (*made.skips, *made.rereads):
         goals[item.tp] = item.shown.begin, _after(made, item.tp, item.shown.begin)
     if made.rebuilds:

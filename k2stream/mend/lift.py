@@ -9,12 +9,12 @@ no offset has two meanings. Feeds may continue meanwhile.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from k2stream.batch import TP
 from k2stream.exchanges import raw
-from k2stream.kafka.admin import delete_before
+from k2stream.kafka.deletion import delete_before
 from k2stream.kafka.producer import DurableProducer, producing
 from k2stream.kafka.reader import Reader
 from k2stream.settings import KafkaSettings
@@ -58,8 +58,17 @@ async def plan(settings: KafkaSettings, topic: str, partition: int, used: int, n
     return Lift(topic, partition, used, begin, end)
 
 
-async def lift(settings: KafkaSettings, todo: Lift, say: Say) -> int:
-    """Do it; returns the first offset of the log afterwards. After a kill, another run finishes it."""
+async def lift(settings: KafkaSettings, lifts: Sequence[Lift], say: Say) -> None:
+    """Do it: each log begins at its `used` afterwards. After a kill, another run finishes it."""
+    firsts = {TP(todo.topic, todo.partition): todo.used for todo in lifts}
+    for todo in lifts:
+        await _publish_above(settings, todo, say)
+    if firsts:
+        say("deleting what is below them; the broker may need a minute to make that permanent")
+        await delete_before(settings, firsts)
+
+
+async def _publish_above(settings: KafkaSettings, todo: Lift, say: Say) -> None:
     async with producing(settings, compressed=True) as producer:
         async with Reader(settings) as reader:
             (_, end) = (await reader.retained(todo.topic, todo.partition + 1))[todo.partition]
@@ -67,8 +76,6 @@ async def lift(settings: KafkaSettings, todo: Lift, say: Say) -> int:
         say(f"{todo.topic}[{todo.partition}]: offsets up to {end - 1} are taken")
         copied = await _copy(settings, producer, todo)
         say(f"{todo.topic}[{todo.partition}]: {copied} new records published again above them")
-    await delete_before(settings, TP(todo.topic, todo.partition), todo.used)
-    return todo.used
 
 
 async def _copy(settings: KafkaSettings, producer: DurableProducer, todo: Lift) -> int:

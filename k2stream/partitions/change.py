@@ -62,8 +62,7 @@ async def _open_logs(settings: KafkaSettings, made: CountPlan) -> dict[int, int]
     async with Reader(settings) as reader:
         ends = {n: end for n, (_, end) in (await reader.retained(topic, made.change.before)).items()}
     begins = {number: ends[origin] for number, origin in made.origins.items()}
-    for number, offset in begins.items():
-        await counts.begin_at(settings, TP(topic, number), offset)
+    await counts.begin_at(settings, {TP(topic, number): offset for number, offset in begins.items()})
     return begins
 
 
