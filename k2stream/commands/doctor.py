@@ -14,6 +14,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from k2stream.commands.called import as_called
 from k2stream.commands.diagnosis import checks, probes
 from k2stream.commands.diagnosis.checks import Diagnosis
 from k2stream.commands.exit_codes import FAILED
@@ -87,9 +88,9 @@ def _shown(found: list[Diagnosis]) -> RenderableType:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for item in found:
-        text = Text(item.text)
+        text = Text(as_called(item.text))
         if item.level != "ok":
-            text.append(f"\n→ {item.fix}", "dim")
+            text.append(f"\n→ {as_called(item.fix)}", "dim")
         table.add_row(Text(item.level, _STYLES[item.level]), item.check, text)
     counts = Counter(item.level for item in found)
     return Group(table, Text(f"{counts['ok']} ok, {counts['warn']} warn, {counts['fail']} fail"))

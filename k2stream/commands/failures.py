@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import click
 import msgspec
 
+from k2stream.commands.called import as_called
 from k2stream.commands.exit_codes import FAILED
 from k2stream.model.errors import K2Error
 
@@ -38,6 +39,7 @@ def show(error: click.ClickException, *, as_json: bool) -> None:
         report = {"error": error.format_message(), "exit_code": error.exit_code}
         print(msgspec.json.encode(report).decode(), file=sys.stderr)
     else:
+        error.message = as_called(error.message)
         error.show()
 
 

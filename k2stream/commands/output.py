@@ -7,7 +7,8 @@ decimals are strings with all their digits.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import msgspec
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from k2stream.commands.called import as_called
 from k2stream.commands.failures import JSON
 from k2stream.commands.options import OutputFile
 from k2stream.model.errors import ConfigError
@@ -55,16 +57,31 @@ class Printer:
         if self.as_json:
             click.echo(encoded(value))
         else:
-            Console().print(Text(text, style), soft_wrap=True)
+            Console().print(Text(as_called(text), style), soft_wrap=True)
 
     def say(self, text: str) -> None:
         """Print a line for people, which the results as JSON already say."""
         if not self.as_json:
             click.echo(text)
 
+    def verdict(self, text: Text) -> None:
+        """Print what the results come to, for people: the last line."""
+        if not self.as_json:
+            Console().print(text, soft_wrap=True)
+
+    @contextmanager
+    def working(self) -> Iterator[Callable[[str], None]]:
+        """Yields a function that says the present step: in one line of a terminal, else in a note each."""
+        console = Console(stderr=True)
+        if not console.is_terminal:
+            yield self.note
+            return
+        with console.status("working") as status:
+            yield lambda text: status.update(Text(text, "dim"))
+
     def note(self, text: str, style: str = "dim") -> None:
         """Print a note or a step to standard error."""
-        Console(stderr=True).print(Text(text, style), soft_wrap=True)
+        Console(stderr=True).print(Text(as_called(text), style), soft_wrap=True)
 
     def confirm(self, question: str, *, yes: bool) -> bool:
         """Ask, unless `yes`. Raises ConfigError under --json, where nobody can be asked."""

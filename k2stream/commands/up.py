@@ -11,6 +11,7 @@ from rich.live import Live
 
 from k2stream import instruments
 from k2stream.commands import options
+from k2stream.commands.called import NAME, program
 from k2stream.commands.output import Printer, printed
 from k2stream.commands.views.platform import render
 from k2stream.commands.views.statuses import snapshot_value
@@ -19,6 +20,9 @@ from k2stream.platform.platform import Platform, Simulation
 from k2stream.platform.snapshot import watch_status
 from k2stream.settings import current
 from k2stream.web.query import example
+
+TRIES = ("top", "candles BTC/USDT 1m --follow", "verify")
+"""What is named to try at the start."""
 
 
 @click.command()
@@ -70,10 +74,7 @@ async def _watch(
     platform: Platform, console: Console, stop: asyncio.Event, out: Printer, *, plain: bool
 ) -> None:
     shown = example(platform.service_url, instruments.load(platform.settings.feeds.instruments_file))
-    console.print(f"[bold]page:[/] {platform.service_url}/   [bold]interface:[/] {platform.service_url}/docs")
-    console.print(
-        "try, in another terminal: k2 top · k2 candles BTC/USDT 1m --follow · k2 verify", highlight=False
-    )
+    console.print(_hints(platform.service_url, program()), highlight=False, soft_wrap=True)
     folder, ticks, full = platform.settings.local.data_path, 0, False
     with Live(console=console, auto_refresh=False, transient=False) if not plain else _Nothing() as live:
         snapshots = watch_status(platform.settings, platform.urls, platform.memory, lambda: platform.refused)
@@ -91,6 +92,13 @@ async def _watch(
             ticks += 1
             if stop.is_set():
                 return
+
+
+def _hints(service: str, name: str) -> str:
+    """Where the page is, and what to try: commands as one types them here; as markup."""
+    where = "in another terminal" if name == NAME else "in another terminal, in this folder"
+    tries = "\n".join(f"  {name} {rest}" for rest in TRIES)
+    return f"[bold]page:[/] {service}/   [bold]API:[/] {service}/docs\n{where}:\n{tries}"
 
 
 class _Nothing:
