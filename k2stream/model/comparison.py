@@ -49,13 +49,16 @@ class Difference(NamedTuple):
 class Comparison:
     """The comparison of a layer, in rows.
 
-    `newer` rows arrived after the reference was read, or are still to come. `skipped` rows cannot be
-    compared, for the `reason`. `differences` lists the first MOST of the differences that `counts` counts.
+    `newer` rows include what came after the reference was read, or are still to come; whoever compares says
+    whether they are among the `compared`. `coming` rows are expected and need not be in this layer yet.
+    `skipped` rows cannot be compared, for the `reason`. `differences` lists the first MOST of the differences
+    that `counts` counts.
     """
 
     layer: str
     compared: int = 0
     newer: int = 0
+    coming: int = 0
     skipped: int = 0
     reason: str = ""
     differences: list[Difference] = field(default_factory=list)
@@ -82,6 +85,7 @@ class Comparison:
         """Add the comparison of another part of the layer."""
         self.compared += other.compared
         self.newer += other.newer
+        self.coming += other.coming
         self.skipped += other.skipped
         self.reason = other.reason
         self.differences += other.differences[: MOST - len(self.differences)]

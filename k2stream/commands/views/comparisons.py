@@ -14,6 +14,9 @@ from k2stream.model.comparison import Comparison
 SHOWN = 20
 """Differences printed; further ones are only counted."""
 
+MOVED_ON = "moved on: changed after this began, and not compared"
+_COMING = "coming: behind, rows that came after this began are still on their way"
+
 
 def comparison_value(item: Comparison) -> dict[str, Any]:
     """A comparison as JSON: its counts, and its first differences as sentences."""
@@ -21,6 +24,7 @@ def comparison_value(item: Comparison) -> dict[str, Any]:
         "layer": item.layer,
         "compared": item.compared,
         "moved_on": item.newer,
+        "coming": item.coming,
         "not_compared": item.skipped,
         "reason": item.reason,
         "differences": item.total,
@@ -28,21 +32,27 @@ def comparison_value(item: Comparison) -> dict[str, Any]:
     }
 
 
-def comparisons_shown(comparisons: Sequence[Comparison]) -> RenderableType:
-    """One row per layer, what was not compared and why, and the first differences."""
+def comparisons_shown(comparisons: Sequence[Comparison], moved_on: str = MOVED_ON) -> RenderableType:
+    """One row per layer, what the columns mean, what was not compared and why, and the first differences."""
     table = Table(box=None, pad_edge=False)
-    for heading in ("layer", "compared", "moved on", "not compared", "differences"):
+    for heading in ("layer", "compared", "moved on", "coming", "not compared", "differences"):
         table.add_column(heading, justify="left" if heading == "layer" else "right")
     for item in comparisons:
         table.add_row(
             item.layer,
             f"{item.compared:,}",
             f"{item.newer:,}" if item.newer else "",
+            f"{item.coming:,}" if item.coming else "",
             f"{item.skipped:,}" if item.skipped else "",
             f"{item.total:,}",
             style="bold red" if item.total else "",
         )
-    below = [
+    said = {
+        moved_on: any(item.newer for item in comparisons),
+        _COMING: any(item.coming for item in comparisons),
+    }
+    below = [Text(f"  {text}", "dim") for text, needed in said.items() if needed]
+    below += [
         Text(f"  {item.layer}: {item.skipped:,} not compared: {item.reason}")
         for item in comparisons
         if item.skipped

@@ -38,7 +38,12 @@ def compare(engine: OracleEngine, layer: OracleLayer) -> Comparison:
     known = f"(SELECT *, {layer.unsure} AS open FROM {layer.expected})"
     joined = f"""(SELECT * FROM {layer.stored} WHERE {layer.since}) AS f
         ANY LEFT JOIN (SELECT *, 1 AS present FROM {known}) AS e ON {_same("f", "e")}"""
-    result.compared = engine.number(f"SELECT count() FROM {joined} WHERE NOT e.open")
+    ((compared, newer),) = engine.rows(
+        f"SELECT count(), countIf(e.present AND NOT e.required) FROM {joined} WHERE NOT e.open"
+    )
+    result.compared, result.newer = int(compared), int(newer)
+    later = f"SELECT count() FROM {known} WHERE NOT required AND NOT open AND ({layer.lasting})"
+    result.coming = max(engine.number(later) - result.newer, 0)
     stored = engine.number(f"SELECT count() FROM {layer.stored}")
     result.skipped = stored - result.compared
     pairs = ", ".join(

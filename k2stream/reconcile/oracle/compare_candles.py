@@ -35,6 +35,13 @@ def compare_candles(
         f"""SELECT count() FROM {known} AS f LEFT JOIN needed AS e USING ({_KEY})
         WHERE f.raw_offset > e.raw_offset"""
     )
+    result.coming = engine.number(
+        f"""SELECT count() FROM (
+            SELECT {_KEY}, a.reached AS reached
+            FROM (SELECT {_KEY}, max(raw_offset) AS reached FROM asked GROUP BY {_KEY}) AS a
+            LEFT JOIN needed AS n USING ({_KEY}) WHERE a.reached > n.raw_offset
+        ) AS later LEFT JOIN {last} AS f USING ({_KEY}) WHERE later.reached > f.raw_offset"""
+    )
     every = f"(SELECT * FROM {table} WHERE {_KNOWN})" if revisions else known
     result.add(_fields(engine, name, every))
     result.add(_behind(engine, name, known, retention))

@@ -92,9 +92,10 @@ async def _once(
         off = leave_out(engine, [name for name in LAYERS if candles_url or name != GOLD["candle tables"]])
         on_step("reading the raw topics")
         extent = await raw.dump(settings, folder, required, partial(unreadable.lettered, engine))
-        on_step(f"recomputing {extent.records:,} trades and comparing every layer")
+        on_step(f"recomputing {extent.records:,} trades and their candles")
+        tables = candles_url is not None
         report = await asyncio.to_thread(
-            _compared, settings, engine, folder, extent, retained_by_topic, tables=candles_url is not None
+            _compared, settings, engine, folder, extent, retained_by_topic, on_step, tables=tables
         )
         report.off = off
         return report
@@ -135,13 +136,16 @@ def _compared(
     folder: Path,
     extent: raw.Extent,
     retained_by_topic: Mapping[str, Bounds],
+    on_step: Say,
     *,
     tables: bool,
 ) -> Report:
     expect(engine, folder, extent, listed(settings.feeds), settings.candles.grace_us)
     retention = settings.candles.retention if tables else None
-    comparisons = [
-        compare() for compare in work(engine, folder, extent, retained_by_topic, retention).values()
-    ]
+    parts = work(engine, folder, extent, retained_by_topic, retention)
+    comparisons = []
+    for number, (layer, compare) in enumerate(parts.items(), 1):
+        on_step(f"comparing layer {number} of {len(parts)}: {layer}")
+        comparisons.append(compare())
     found = engine.number("SELECT count() FROM needed")
     return Report(counts(engine), found, comparisons)
