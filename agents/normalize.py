@@ -20,6 +20,7 @@ from k2stream.batch import BatchSchema, RecordBatch
 from k2stream.exchanges.spec import Exchange
 from k2stream.model import clock, events
 from k2stream.model.events import EventKind
+from k2stream.model.precision import fraction_digits
 from k2stream.model.roles import Role
 from k2stream.normalizer import Normalized, normalize
 from k2stream.settings import current
@@ -29,6 +30,7 @@ from k2stream.tracing import FIRST, Tracer, traced
 app = create_app("normalize")
 settings = current()
 listed = instruments.load(settings.feeds.instruments_file)
+digits: Counter[tuple[str, str]] = Counter()  # the most fraction digits of prices, by (exchange, symbol)
 totals: Counter[tuple[str, str]] = Counter()  # since the worker started, by (exchange, outcome)
 logger = logging.getLogger(__name__)
 
@@ -88,6 +90,8 @@ def measure(exchange: str, done: Normalized) -> None:
     for symbol, (timestamp, _, price) in done.newest.items():
         metrics.LAST_TRADE.labels(exchange, symbol).set(timestamp / 1e6)
         metrics.LAST_PRICE.labels(exchange, symbol).set(float(price))
+        digits[exchange, symbol] = max(digits[exchange, symbol], fraction_digits([price]))
+        metrics.PRICE_DIGITS.labels(exchange, symbol).set(digits[exchange, symbol])
     for timestamp, receive_time, _ in list(done.newest.values())[-1:]:
         metrics.EVENT_LAG.labels(exchange).set((receive_time - timestamp) / 1e6)
 

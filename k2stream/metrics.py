@@ -26,6 +26,11 @@ LAST_TRADE = Gauge(
     ["exchange", "symbol"],
 )
 LAST_PRICE = Gauge("k2_last_price", "Price of the newest trade, for display only.", ["exchange", "symbol"])
+PRICE_DIGITS = Gauge(
+    "k2_price_digits",
+    "The most fraction digits of its newest prices, to show all with as many.",
+    ["exchange", "symbol"],
+)
 LAST_FRAME = Gauge("k2_last_frame_timestamp_seconds", "Time of the newest frame.", ["exchange"])
 
 NORMALIZED_TRADES = Counter("k2_normalized_trades", "Trades published to the normalized topic.", ["exchange"])

@@ -19,7 +19,7 @@ from k2stream import instruments
 from k2stream.clickhouse.candles import HotTier
 from k2stream.commands import options, served
 from k2stream.commands.output import Printer, printed
-from k2stream.commands.views.candles import Answers, candle_table
+from k2stream.commands.views.candles import Answers, candle_table, meanings
 from k2stream.history import timeframes
 from k2stream.history.derive import base_span, derived, largest_limit
 from k2stream.history.reader import MissingTier, candle_history
@@ -167,9 +167,12 @@ def _value(answers: Answers) -> dict[str, Any]:
 
 
 def _table(answers: Answers, timeframe: Timeframe, console: Console) -> Table:
-    shown = candle_table(answers, timeframe, console)
+    now = clock.now_us() // 1000
+    shown = candle_table(answers, timeframe, console, now)
+    below = meanings(answers, now)
     if missing := _missing(answers):
-        shown.caption = "without " + _sentence(missing)
+        below.append("without " + _sentence(missing))
+    shown.caption, shown.caption_justify = "\n".join(below) or None, "left"
     return shown
 
 

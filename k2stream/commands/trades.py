@@ -19,6 +19,7 @@ from k2stream.commands.traded import QueriedTrades, Row, ServedTrades, TradesSho
 from k2stream.commands.views.rows import rows_shown
 from k2stream.model.errors import ConfigError
 from k2stream.model.instrument import Instrument
+from k2stream.model.precision import fraction_digits, padded
 from k2stream.platform.running import find
 from k2stream.read import arguments
 from k2stream.settings import Settings, current
@@ -66,9 +67,11 @@ def trades(
     with _source(settings, url, running.service if running else "", instrument, out) as source:
         if follow:
             with suppress(KeyboardInterrupt):
+                digits = 0
                 for rows in source.follow(limit):
+                    digits = max(digits, fraction_digits(row["price"] for row in rows))
                     for row in rows:
-                        out.line(row, _line(row))
+                        out.line(row, _line(row, digits))
             return
         found = source.span(start, end, limit)
     named = {"exchange": instrument.exchange, "symbol": instrument.canonical}
@@ -102,14 +105,16 @@ def _source(
 
 def _shown(rows: Sequence[Row], console: Console) -> RenderableType:
     names = ("time, UTC", "side", "price", "quantity", "id")
-    return rows_shown([dict(zip(names, _texts(row), strict=True)) for row in rows], console)
+    digits = fraction_digits(row["price"] for row in rows)
+    return rows_shown([dict(zip(names, _texts(row, digits), strict=True)) for row in rows], console)
 
 
-def _texts(row: Row) -> tuple[str, str, str, str, str]:
+def _texts(row: Row, digits: int) -> tuple[str, str, str, str, str]:
     when = _EPOCH + timedelta(microseconds=row["timestamp"])
-    return f"{when:%m-%d %H:%M:%S.%f}"[:-3], row["side"], row["price"], row["quantity"], row["trade_id"]
+    price = padded(row["price"], digits)
+    return f"{when:%m-%d %H:%M:%S.%f}"[:-3], row["side"], price, row["quantity"], row["trade_id"]
 
 
-def _line(row: Row) -> str:
-    when, side, price, quantity, number = _texts(row)
+def _line(row: Row, digits: int) -> str:
+    when, side, price, quantity, number = _texts(row, digits)
     return f"{when}  {side:4}  {price:>16}  {quantity:>18}  {number}"

@@ -37,7 +37,7 @@ class RawRange(msgspec.Struct, frozen=True, gc=False):
 
 
 class FeedSpan(msgspec.Struct, frozen=True, gc=False):
-    """The part of a candle's time in which its feed was down or lost trades, in µs since 1970."""
+    """A part of a candle's time in which its feed was not up (yet), or lost trades, in µs since 1970."""
 
     since: int
     until: int

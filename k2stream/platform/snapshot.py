@@ -32,6 +32,7 @@ class Snapshot:
     simulated: bool
     refused: Mapping[str, str] = field(default_factory=dict)  # message by worker
     states: Mapping[str, str] = field(default_factory=dict)  # "ok" or "recovering" by worker that answers
+    commit_seconds: float | None = None  # how long rows of the cold tier wait for a commit at most
 
     def rate(self, name: str, **labels: str) -> float:
         """Growth of a counter per second, between the two samples."""
@@ -73,8 +74,17 @@ class SnapshotTaker:
         now, states = await asyncio.gather(scrape(self._urls, worker, LEFT_OUT), healths(self._urls, worker))
         clock = time.monotonic()
         lag, seconds = await self._lags.lag(), clock - self._then
-        simulated = self._settings.feeds.simulated
-        found = Snapshot(now, self._before, seconds, lag, memory or {}, simulated, refused or {}, states)
+        found = Snapshot(
+            now,
+            self._before,
+            seconds,
+            lag,
+            memory or {},
+            self._settings.feeds.simulated,
+            refused or {},
+            states,
+            self._settings.sinks.cold_commit_seconds,
+        )
         self._before, self._then = now, clock
         return found
 

@@ -38,7 +38,6 @@ from k2stream.service.parameters import (
     Zone,
 )
 from k2stream.service.sources import Sources
-from k2stream.web.health import Healthy
 from k2stream.web.query import (
     DEFAULT_LIMIT,
     LARGEST_LIMIT,
@@ -151,20 +150,11 @@ def _final(candles: Sequence[Candle], only: bool) -> Sequence[Candle]:
 
 
 def _items(sources: Sources, found: Found) -> list[CandleItem]:
-    checkers: dict[tuple[str, str], Healthy] = {}
-
-    def checker(candle: Candle) -> Healthy:
-        key = candle.exchange, candle.symbol
-        if key not in checkers:
-            checkers[key] = sources.health.checker(*key)
-        return checkers[key]
-
-    def item(row: Candle | Consolidated) -> CandleItem:
-        if isinstance(row, Consolidated):
-            return consolidated_item(row, checker)
-        return candle_item(row, checker(row)(row.open_time * 1000, (row.close_time + 1) * 1000))
-
-    return list(map(item, found.rows))
+    health = sources.health
+    return [
+        consolidated_item(row, health) if isinstance(row, Consolidated) else candle_item(row, health)
+        for row in found.rows
+    ]
 
 
 def _headers(sources: Sources, found: Found) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from litestar import Request, Response, get
@@ -36,7 +37,8 @@ async def ohlcv(
     if query.format == "ccxt":
         return _answer(sources, render.ccxt(found.candles), missing=missing)
     healthy = sources.health.checker(exchange, instrument.symbol)
-    body = render.body(instrument, of, found.candles, sources.simulated, found.missing, healthy)
+    reason = partial(sources.health.reason, exchange, instrument.symbol)
+    body = render.body(instrument, of, found.candles, sources.simulated, found.missing, healthy, reason)
     return _answer(sources, body, missing=missing)
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from k2stream.history.consolidate import Consolidated
 from k2stream.model.candle import Candle
 from k2stream.model.decimals import plain
-from k2stream.web.health import Healthy
+from k2stream.web.health import FeedHealth, Unhealthy
 
 
 class CandleItem(msgspec.Struct, frozen=True):
@@ -38,6 +36,9 @@ class CandleItem(msgspec.Struct, frozen=True):
     """Whether the window had no trades and repeats the previous close."""
     feed_healthy: bool | None
     """Whether the feed was up and lost nothing during the window so far; null if that is unknown."""
+    feed_reason: Unhealthy | None
+    """Why it is not: `began` (the feed was up for the first time within the window: the candle is of a part
+    of it), `before` (the window was over by then) or `lost` (the feed was down, or lost trades)."""
     parts: list[CandlePart] | UnsetType = UNSET
     """Of a consolidated candle: the candles of the exchanges, by exchange."""
 
@@ -59,6 +60,7 @@ class CandlePart(msgspec.Struct, frozen=True):
     revision: int
     final: bool
     feed_healthy: bool | None
+    feed_reason: Unhealthy | None
 
 
 class MissingItem(msgspec.Struct, frozen=True):
@@ -84,8 +86,14 @@ class CandlesAnswer(msgspec.Struct, frozen=True):
     """The `cursor` of the next page; null at the end."""
 
 
-def candle_item(candle: Candle, healthy: bool | None) -> CandleItem:
+def candle_item(candle: Candle, health: FeedHealth) -> CandleItem:
     """A candle as it is answered; a filled window has no trade times and no raw offset."""
+    of, window = (candle.exchange, candle.symbol), (candle.open_time * 1000, (candle.close_time + 1) * 1000)
+    healthy = health.checker(*of)(*window)
+    return _item(candle, healthy, health.reason(*of, *window) if healthy is False else None)
+
+
+def _item(candle: Candle, healthy: bool | None, reason: Unhealthy | None) -> CandleItem:
     filled = candle.trade_count == 0
     placed = not filled and candle.raw_offset >= 0
     return CandleItem(
@@ -109,19 +117,24 @@ def candle_item(candle: Candle, healthy: bool | None) -> CandleItem:
         raw_offset=candle.raw_offset if placed else None,
         filled=filled,
         feed_healthy=healthy,
+        feed_reason=reason,
     )
 
 
-def consolidated_item(found: Consolidated, checker: Callable[[Candle], Healthy]) -> CandleItem:
+def consolidated_item(found: Consolidated, health: FeedHealth) -> CandleItem:
     """A consolidated candle with its parts; it is healthy if the feeds of all its parts were."""
-    window = found.candle.open_time * 1000, (found.candle.close_time + 1) * 1000
-    states = [checker(part)(*window) for part in found.parts]
+    parts = [candle_item(part, health) for part in found.parts]
+    states = [part.feed_healthy for part in parts]
     healthy = False if False in states else None if None in states else True
-    parts = [_part(part, state) for part, state in zip(found.parts, states, strict=True)]
-    return msgspec.structs.replace(candle_item(found.candle, healthy), parts=parts)
+    reasons = {part.feed_reason for part in parts}
+    reason = next(
+        (each for each in (Unhealthy.LOST, Unhealthy.BEGAN, Unhealthy.BEFORE) if each in reasons), None
+    )
+    item = _item(found.candle, healthy, reason)
+    named = zip(found.parts, parts, strict=True)
+    return msgspec.structs.replace(item, parts=[_part(candle, part) for candle, part in named])
 
 
-def _part(candle: Candle, healthy: bool | None) -> CandlePart:
-    item = candle_item(candle, healthy)
+def _part(candle: Candle, item: CandleItem) -> CandlePart:
     shared = {name: getattr(item, name) for name in CandlePart.__struct_fields__[2:]}
     return CandlePart(candle.exchange, candle.symbol, **shared)

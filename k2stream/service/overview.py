@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import ROUND_DOWN, Context, Decimal
 from typing import NamedTuple, Protocol
 
@@ -14,6 +14,7 @@ from k2stream.history.timeframes import Timeframe, timeframe
 from k2stream.model.candle import Candle
 from k2stream.model.decimals import plain
 from k2stream.model.instrument import Instrument
+from k2stream.model.precision import fraction_digits
 from k2stream.web.health import FeedHealth
 from k2stream.web.query import Query, RequestError
 
@@ -102,9 +103,10 @@ class Overview:
 
 
 class Day(NamedTuple):
-    """The last 24 hours of a symbol, by hours that have begun in them; `since` in ms."""
+    """The last 24 hours of a symbol, by hours that have begun in them; `since` in ms, trade time in µs."""
 
     since: int
+    first_trade_time: int
     open: Decimal
     high: Decimal
     low: Decimal
@@ -120,6 +122,7 @@ def day_of(seen: Seen) -> Day | None:
     hours = seen.hours
     return Day(
         hours[0].open_time,
+        hours[0].first_trade_time,
         hours[0].open,
         max(candle.high for candle in hours),
         min(candle.low for candle in hours),
@@ -146,6 +149,7 @@ def trades_per_second(minutes: Sequence[Candle], now: int) -> float:
     return round(count * 1000 / max(now - since, 1), 2)
 
 
-def fraction_digits(candles: Sequence[Candle]) -> int:
-    """The most fraction digits of the closing prices: a page shows all prices of a symbol with as many."""
-    return max((len(plain(candle.close).partition(".")[2]) for candle in candles), default=0)
+def price_digits(candles: Iterable[Candle]) -> int:
+    """The most fraction digits of the candles' prices: a page shows all prices of a symbol with as many."""
+    prices = (price for each in candles for price in (each.open, each.high, each.low, each.close))
+    return fraction_digits(map(plain, prices))

@@ -52,6 +52,8 @@ class SinkItem(msgspec.Struct, frozen=True):
     """When rows last became durable (ms since 1970): of the cold tier, its last commit."""
     seconds_behind: float
     """How old the last write is while records wait; 0 if none do."""
+    commit_seconds: float | None
+    """How long rows wait for a commit at most, so that a lag until then is no fault; null: they do not."""
 
 
 class StatusAnswer(msgspec.Struct, frozen=True):
@@ -152,6 +154,7 @@ def _sink(snapshot: Snapshot, now: float, tier: str, name: str, table: LayerTabl
         round(snapshot.now.get("k2_sink_errors_total", table=name)),
         round(written * 1000) or None,
         round(max(now - written, 0), 1) if lag and written else 0.0,
+        snapshot.commit_seconds if tier == "Iceberg" else None,
     )
 
 

@@ -31,9 +31,11 @@ class SymbolItem(msgspec.Struct, frozen=True):
     last_trade_time: int | None
     """µs since 1970."""
     price_digits: int
-    """The most fraction digits of its prices of the last hour: to show them all alike."""
+    """The most fraction digits of its prices of the last 24 hours: to show them all alike."""
     since: int | None
     """When the 24 hours begin (ms since 1970): with a full hour."""
+    span_ms: int | None
+    """How long ago their first trade was: of a feed that began today, the change is of less than 24 hours."""
     open: str | None
     high: str | None
     low: str | None
@@ -141,8 +143,9 @@ def symbol_item(seen: Seen, spread_bps: str | None, now: int) -> SymbolItem:
         path=f"/v1/ohlcv/{item.exchange}/{url_name(item)}/1m",
         last_price=plain(last.close) if last else None,
         last_trade_time=last.last_trade_time if last else None,
-        price_digits=overview.fraction_digits(seen.minutes or seen.hours),
+        price_digits=overview.price_digits((*seen.minutes, *seen.hours)),
         since=day.since if day else None,
+        span_ms=max(now - day.first_trade_time // 1000, 0) if day else None,
         open=plain(day.open) if day else None,
         high=plain(day.high) if day else None,
         low=plain(day.low) if day else None,

@@ -17,6 +17,7 @@ from k2stream.model.candle import Candle
 from k2stream.model.decimals import plain
 from k2stream.model.instrument import Instrument, Instruments
 from k2stream.service import problems
+from k2stream.service.overview import price_digits
 from k2stream.service.parameters import From
 from k2stream.web.query import LARGEST_LIMIT, Query, RequestError, find, timeframe_of
 
@@ -102,8 +103,7 @@ def described(instrument: Instrument, digits: int) -> dict[str, Any]:
 
 def digits(candles: Iterable[Candle]) -> int:
     """The most fraction digits of the candles' prices, at least 2."""
-    prices = (price for each in candles for price in (each.open, each.high, each.low, each.close))
-    return max(2, *(len(plain(price).partition(".")[2]) for price in prices), 2)
+    return max(2, price_digits(candles))
 
 
 def matching(instruments: Instruments, query: str, exchange: str) -> list[Instrument]:

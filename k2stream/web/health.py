@@ -6,6 +6,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import aclosing
+from enum import StrEnum
 
 import msgspec
 
@@ -23,6 +24,19 @@ logger = logging.getLogger(__name__)
 
 Healthy = Callable[[int, int], bool | None]
 """Whether a feed was up and lost nothing in [start, end) (µs since 1970); None if that is unknown."""
+
+
+class Unhealthy(StrEnum):
+    """Why a feed was not healthy throughout a window."""
+
+    BEGAN = "began"  # it was up for the first time within the window, and has lost nothing since
+    BEFORE = "before"  # it was up for the first time after the window
+    LOST = "lost"  # it was down, or lost trades
+
+
+Reason = Callable[[int, int], Unhealthy | None]
+"""Why a feed was not healthy in [start, end) (µs since 1970); None if it was, or if that is unknown."""
+
 
 _LOST = (EventKind.GAP, EventKind.LOST_FRAMES, EventKind.EXPIRED)
 _DOWN = (EventKind.DISCONNECTED, EventKind.SILENCE, EventKind.REFUSED, EventKind.WITHDRAWN)
@@ -46,6 +60,7 @@ class FeedHealth:
         self.ready = False
         self.ledger = FeedLedger()
         self._known_since = 0
+        self._began: dict[tuple[str, str], int] = {}  # when it was up for the first time
         self._bad: defaultdict[tuple[str, str], Spans] = defaultdict(Spans)
         # `_down`: since when each symbol is down, by exchange. `_again`: symbols that came up before their
         # exchange did, with None, or with the time since when they are down again.
@@ -57,9 +72,11 @@ class FeedHealth:
         """Apply a feed event."""
         self.ledger.add(event)
         if event.kind in (EventKind.CONNECTED, EventKind.SUBSCRIBED):
+            key = event.exchange, event.symbol
+            since = event.since or self._began.setdefault(key, event.time)
             # A killed worker reports no disconnect: the span starts at its last sign of life (`since`).
-            if event.since < event.time:
-                self._bad[event.exchange, event.symbol].add(event.since, event.time)
+            if since < event.time:
+                self._bad[key].add(since, event.time)
             self._up(event.exchange, event.symbol)
         elif event.kind in _DOWN:
             self._went_down(event.exchange, event.symbol, event.since or event.time)
@@ -96,25 +113,51 @@ class FeedHealth:
 
     def checker(self, exchange: str, symbol: str) -> Healthy:
         """A function that tells whether the symbol's feed was healthy in a time range."""
-        spans = [found for name in ("", symbol) if (found := self._bad.get((exchange, name)))]
+        spans = self._spans(exchange, symbol)
 
         def healthy(start: int, end: int) -> bool | None:
             if not self.ready or start < self._known_since:
                 return None
-            down = self._down_since(exchange, symbol)
-            return not (down is not None and down < end) and not any(span.meet(start, end) for span in spans)
+            began = self._first_up(exchange, symbol)
+            return (began is None or began < start) and not self._lost(exchange, symbol, spans, start, end)
 
         return healthy
+
+    def reason(self, exchange: str, symbol: str, start: int, end: int) -> Unhealthy | None:
+        """Why the symbol's feed was not healthy in [start, end); None if it was, or if that is unknown."""
+        if not self.ready or start < self._known_since:
+            return None
+        began = self._first_up(exchange, symbol)
+        if began is not None and began >= end:
+            return Unhealthy.BEFORE
+        since = start if began is None or began < start else began + 1  # what was before it is no loss
+        if self._lost(exchange, symbol, self._spans(exchange, symbol), since, end):
+            return Unhealthy.LOST
+        return None if since == start else Unhealthy.BEGAN
+
+    def _first_up(self, exchange: str, symbol: str) -> int | None:
+        """When the symbol's feed was up for the first time; None if that was before all events."""
+        began = (self._began.get((exchange, name)) for name in ("", symbol))
+        return max((time for time in began if time is not None), default=None)
+
+    def _spans(self, exchange: str, symbol: str) -> list[Spans]:
+        return [found for name in ("", symbol) if (found := self._bad.get((exchange, name)))]
+
+    def _lost(self, exchange: str, symbol: str, spans: list[Spans], start: int, end: int) -> bool:
+        down = self._down_since(exchange, symbol)
+        return (down is not None and down < end) or any(span.meet(start, end) for span in spans)
 
     def lost(self, exchange: str, symbol: str, start: int, end: int) -> tuple[FeedSpan, ...] | None:
         """The parts of [start, end] (µs) in which a feed was down or lost trades; None if that is unknown."""
         if not self.ready or start < self._known_since:
             return None
         found = Spans()
-        for name in ("", symbol):
-            if spans := self._bad.get((exchange, name)):
-                for first, last in spans.within(start, end):
-                    found.add(first, last)
+        for spans in self._spans(exchange, symbol):
+            for first, last in spans.within(start, end):
+                found.add(first, last)
+        began = self._first_up(exchange, symbol)
+        if began is not None and began >= start:
+            found.add(start, min(began, end))
         down = self._down_since(exchange, symbol)
         if down is not None and down <= end:
             found.add(max(down, start), end)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from k2stream import topics
@@ -58,7 +59,8 @@ def add_pages(
             if query.format == "ccxt":
                 return answer(view, render.ccxt(found), missing=missing)
             healthy = health.checker(exchange, instrument.symbol)
-            body = render.body(instrument, asked, found, settings.feeds.simulated, tiers, healthy)
+            reason = partial(health.reason, exchange, instrument.symbol)
+            body = render.body(instrument, asked, found, settings.feeds.simulated, tiers, healthy, reason)
             return answer(view, body, missing=missing)
         except RequestError as error:
             return answer(view, render.error(error.body, settings.feeds.simulated), error.status)

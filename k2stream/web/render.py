@@ -15,7 +15,7 @@ from k2stream.history.timeframes import Timeframe
 from k2stream.model.candle import TIMEFRAMES, Candle
 from k2stream.model.decimals import plain
 from k2stream.model.instrument import Instrument, Instruments
-from k2stream.web.health import Healthy
+from k2stream.web.health import Healthy, Reason
 from k2stream.web.query import Query, url_name
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -30,18 +30,20 @@ def body(
     simulated: bool,
     missing: Sequence[MissingTier] = (),
     healthy: Healthy = lambda start, end: None,
+    reason: Reason = lambda start, end: None,
 ) -> bytes:
     """The JSON answer; decimals are strings, times as in Candle (ms, trade times µs).
 
     It lists the `missing` tiers, which might have had more candles. `feed_healthy` of a candle says whether
-    the feed was up and lost nothing during its window so far; null if that is unknown.
+    the feed was up and lost nothing during its window so far, null if that is unknown, and `feed_reason` why
+    it was not.
     """
     answer: dict[str, Any] = {
         "exchange": instrument.exchange,
         "symbol": instrument.symbol,
         "canonical_symbol": instrument.canonical,
         "timeframe": timeframe.name,
-        "candles": [_fields(candle, healthy) for candle in candles],
+        "candles": [_fields(candle, healthy, reason) for candle in candles],
     }
     if timeframe.zone.key != "UTC":
         answer["tz"] = timeframe.zone.key
@@ -122,7 +124,7 @@ def _quiet(before: Candle, open_time: int) -> Candle:
     )
 
 
-def _fields(candle: Candle, healthy: Healthy) -> dict[str, Any]:
+def _fields(candle: Candle, healthy: Healthy, reason: Reason) -> dict[str, Any]:
     fields = {
         name: plain(value) if isinstance(value, Decimal) else value
         for name, value in candle._asdict().items()
@@ -131,8 +133,8 @@ def _fields(candle: Candle, healthy: Healthy) -> dict[str, Any]:
         del fields[name]
     if filled := candle.trade_count == 0:
         fields |= dict.fromkeys(_OF_TRADES)
-    feed_healthy = healthy(candle.open_time * 1000, (candle.close_time + 1) * 1000)
-    return {**fields, "filled": filled, "feed_healthy": feed_healthy}
+    window = candle.open_time * 1000, (candle.close_time + 1) * 1000
+    return {**fields, "filled": filled, "feed_healthy": healthy(*window), "feed_reason": reason(*window)}
 
 
 def _plain(value: Decimal) -> Decimal:

@@ -119,13 +119,86 @@ async def test_keys_before_any_instrument_is_known_do_nothing(page, platform):
     await live(page)
 
 
+async def test_prices_of_a_symbol_have_as_many_digits_everywhere(page, platform):
+    await live(page)
+    async with httpx.AsyncClient(base_url=platform.service_url) as client:
+        symbols = (await client.get("/v1/symbols", params={"exchange": "binance"})).json()["symbols"]
+    digits = symbols[0]["price_digits"]
+    price = re.compile(rf"^[\d,]+\.\d{{{digits}}}$")
+    await page.goto(f"{platform.service_url}/#chart?exchange=binance&symbol={symbols[0]['symbol']}")
+    await expect(page.locator("#title-symbol")).to_have_text(f"binance {symbols[0]['symbol']}")
+    for _ in range(3):
+        await changes(page, "#title-price")
+        assert price.match(await page.locator("#title-price").text_content())
+    legend = await page.locator("#legend").text_content()
+    assert re.search(rf"VWAP [\d,]+\.\d{{{digits + 2}}} ", legend), legend
+    await page.goto(f"{platform.service_url}/#symbols")
+    cell = page.locator("#symbols tbody tr").first.locator("td").nth(1)
+    await expect(cell).to_have_text(price)
+
+
+async def formatted(page, expression, cases):
+    """The value of an expression with the functions of format.js."""
+    functions = "const { rounded, stateOf } = await import('/page/format.js')"
+    return await page.evaluate(f"async (cases) => {{ {functions}; return {expression}; }}", cases)
+
+
+ROUNDED = [
+    ("83285.123456789012345678", 4, "83285.1235"),
+    ("2.675", 2, "2.68"),
+    ("2.665", 2, "2.66"),
+    ("0.9999", 2, "1.00"),
+    ("0.00012345", 6, "0.000123"),
+    ("-0.05", 1, "-0.0"),
+    ("12.5", 0, "12"),
+    ("12.5", 3, "12.5"),
+    ("7", 2, "7"),
+    ("123456789012345678901.55", 1, "123456789012345678901.6"),
+]
+
+
+async def test_a_shown_mean_is_rounded_from_its_own_digits(page):
+    of_each = "cases.map(([text, digits]) => rounded(text, digits))"
+    assert await formatted(page, of_each, ROUNDED) == [shown for *_, shown in ROUNDED]
+
+
+async def test_a_candle_says_what_it_is(page):
+    cases = [
+        ({"final": False, "close_time": 100, "feed_reason": None}, "open"),
+        ({"final": False, "close_time": 99, "feed_reason": None}, "in grace"),
+        ({"final": True, "close_time": 99, "feed_reason": None}, "final"),
+        (
+            {"final": True, "close_time": 99, "feed_reason": "began"},
+            "final, partial: the feed began within it",
+        ),
+        ({"final": True, "close_time": 99, "feed_reason": "before"}, "final, from before the feed began"),
+        ({"final": True, "close_time": 99, "feed_reason": "lost"}, "final, the feed was down or lost trades"),
+    ]
+    found = await formatted(page, "cases.map((each) => stateOf(each, 100))", [each for each, _ in cases])
+    assert found == [said for _, said in cases]
+
+
+async def test_a_candle_in_which_the_feed_began_is_partial(page, platform):
+    """A week in which coinbase, whose feed nothing disturbs here, was up for the first time."""
+    async with httpx.AsyncClient(base_url=platform.service_url) as client:
+        (feed,) = (
+            each
+            for each in (await client.get("/v1/exchanges")).json()["exchanges"]
+            if each["exchange"] == "coinbase"
+        )
+    assert (feed["connected"], feed["down_seconds"], feed["gaps"]) == (True, 0, 0)
+    await page.goto(f"{platform.service_url}/#chart?exchange=coinbase&timeframe=1w")
+    await expect(page.locator("#chart-summary")).to_have_text(re.compile("^coinbase .* 1w: [1-9]"))
+    await expect(page.locator("#legend")).to_contain_text("open, partial: the feed began within it")
+
+
 async def test_a_gap_is_marked(page, platform):
     await live(page)
     async with httpx.AsyncClient(base_url=platform.control_url) as control:
         drop = {"exchange": "binance", "kind": "drop", "count": 50}
         (await control.post("/fault", json=drop)).raise_for_status()
     await page.goto(f"{platform.service_url}/#exchanges")
-    await expect(page.locator("#gaps tbody tr").first).to_be_visible(timeout=60 * SECONDS)
+    await expect(page.locator("#gaps tbody tr:has(th)").first).to_be_visible(timeout=60 * SECONDS)
     await page.goto(f"{platform.service_url}/#chart?exchange=binance")
     await expect(page.locator("#chart-summary")).to_have_text(
         re.compile("[1-9][0-9]* marks"), timeout=60 * SECONDS
@@ -168,6 +241,7 @@ async def test_symbols_pipeline_and_exchanges_show_what_runs(page, platform):
     await page.keyboard.press("p")
     await expect(page.locator("#stages tbody tr").nth(2)).to_be_visible()
     await expect(page.locator("#rates canvas")).to_be_visible()
+    await expect(page.locator("#sinks")).to_contain_text(re.compile("next commit within|commits every|no"))
     await page.keyboard.press("e")
     await expect(page.locator("#connections tbody tr")).to_have_count(3)
     await expect(page.locator("#connections")).to_contain_text("yes")

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import httpx
 
+from k2stream.model.duration import duration
+from k2stream.model.precision import grouped, padded
+
 ROUTES = ("symbols", "exchanges", "status")
 SECONDS = 5.0
 
-SYMBOLS = ("exchange", "symbol", "last price", "24 h %", "trades/s", "spread bps", "feed")
+SYMBOLS = ("exchange", "symbol", "last price", "change %", "over", "per s", "spread bp", "feed")
 PIPELINE = ("step", "per s", "lag", "p50 ms", "p99 ms", "behind", "errors")
-EXCHANGES = ("exchange", "feed", "symbols", "per s", "delay ms", "lost", "gaps", "open", "rejected")
+EXCHANGES = ("exchange", "feed", "symbols", "per s", "delay ms", "lost", "gaps", "to fetch", "rejected")
 
 Rows = Sequence[tuple[str, ...]]
 
@@ -48,9 +50,10 @@ def symbol_rows(overview: Screen) -> Rows:
             item["symbol"],
             price_text(item["last_price"], item["price_digits"]),
             item["change_percent"] or "",
+            span_text(item["span_ms"]),
             f"{item['trades_per_second']:,.1f}",
             item["spread_bps"] or "",
-            (item["unavailable"] and "unavailable") or _HEALTH[item["feed_healthy"]],
+            (item["unavailable"] and "no answer") or _HEALTH[item["feed_healthy"]],
         )
         for item in overview.symbols["symbols"]
     ]
@@ -70,19 +73,27 @@ def pipeline_rows(overview: Screen) -> Rows:
         )
         for item in overview.status["stages"]
     ]
-    sinks = [
-        (
-            item["table"],
-            f"{item['rows_per_second']:,.1f}",
-            _number(item["lag"]),
-            "",
-            "",
-            f"{item['seconds_behind']:,.0f} s" if item["seconds_behind"] else "",
-            f"{item['errors']:,}",
-        )
-        for item in overview.status["sinks"]
-    ]
-    return [*stages, *sinks]
+    hot, cold = (
+        [_sink_row(item) for item in overview.status["sinks"] if (item["commit_seconds"] is None) is hot]
+        for hot in (True, False)
+    )
+    every = {item["commit_seconds"] for item in overview.status["sinks"]} - {None}
+    said = [(f"cold, commits every {duration(max(every))}", *("" for _ in PIPELINE[1:]))] if every else []
+    return [*stages, *hot, *said, *cold]
+
+
+def _sink_row(item: Mapping[str, Any]) -> tuple[str, ...]:
+    """How far a sink is; it is behind only where no commit is waited for."""
+    behind = item["seconds_behind"] - (item["commit_seconds"] or 0)
+    return (
+        item["table"],
+        f"{item['rows_per_second']:,.1f}",
+        _number(item["lag"]),
+        "",
+        "",
+        duration(item["seconds_behind"]) if behind > 0 else "",
+        f"{item['errors']:,}",
+    )
 
 
 def exchange_rows(overview: Screen) -> Rows:
@@ -103,17 +114,23 @@ def exchange_rows(overview: Screen) -> Rows:
     ]
 
 
+_DAY_MS = 23 * 3_600_000
+"""A day of full hours has at least so much."""
+
 _HEALTH = {True: "ok", False: "unhealthy", None: "unknown"}
 _CONNECTED = {True: "up", False: "down", None: "unknown"}
 
 
+def span_text(ms: int | None) -> str:
+    """Of how long the change is: 24 hours, or less where trades began later."""
+    if ms is None:
+        return ""
+    return "24 h" if ms >= _DAY_MS else duration(ms / 1000)
+
+
 def price_text(price: str | None, digits: int) -> str:
     """A price with as many fraction digits as its symbol's prices have, none cut off."""
-    if price is None:
-        return ""
-    value = Decimal(price)
-    exponent = value.as_tuple().exponent
-    return f"{value:,.{max(digits, -exponent if isinstance(exponent, int) else 0, 0)}f}"
+    return "" if price is None else grouped(padded(price, digits))
 
 
 def _number(value: float | None) -> str:

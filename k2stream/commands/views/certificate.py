@@ -86,7 +86,7 @@ def _feed(spans: Sequence[FeedSpan] | None) -> str:
         return "up all the time"
     parts = [f"{_clock(span.since)} to {_clock(span.until)}" for span in spans[:MOST]]
     more = f", and {len(spans) - MOST} more" if len(spans) > MOST else ""
-    return f"down, or lost trades: {', '.join(parts)}{more}"
+    return f"not up, or lost trades: {', '.join(parts)}{more}"
 
 
 def _stretch(found: RawRange) -> str:

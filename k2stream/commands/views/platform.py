@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
@@ -11,6 +9,8 @@ from rich.text import Text
 
 from k2stream import topics
 from k2stream.commands.views.statuses import ExchangeStatus, exchange_status, layer_statuses, silent
+from k2stream.model.duration import duration
+from k2stream.model.precision import grouped
 from k2stream.platform.snapshot import Snapshot
 
 _MB = 1 << 20
@@ -18,7 +18,7 @@ _MB = 1 << 20
 
 def render(snapshot: Snapshot, example: str) -> RenderableType:
     """Render the whole view; `example` is an example URL of candles."""
-    parts: list[RenderableType] = [_feeds(snapshot), Text(), _layers(snapshot)]
+    parts: list[RenderableType] = [_feeds(snapshot), Text(), _layers(snapshot), *_notes(snapshot)]
     if silent(snapshot):
         parts += [Text(), Text(f"no answer from: {', '.join(silent(snapshot))}", style="bold red")]
     for name, said in snapshot.refused.items():
@@ -65,7 +65,7 @@ def _table(first: str, *headings: str) -> Table:
 
 def price_text(symbol: str | None, price: str | None) -> str:
     """A symbol and its price with all its digits; "-" if there is none."""
-    return f"{symbol} {Decimal(price):,f}" if price is not None else "-"
+    return f"{symbol} {grouped(price)}" if price is not None else "-"
 
 
 def _warn(count: int) -> Text:
@@ -84,10 +84,16 @@ def _layers(snapshot: Snapshot) -> Table:
             _ms(layer.p99_ms),
             "" if layer.errors is None else _warn(layer.errors),
         )
-    memory = sum(snapshot.memory.values()) / _MB
-    table.caption = f"{memory:,.0f} MB in {len(snapshot.memory)} processes" if snapshot.memory else None
-    table.caption_justify = "left"
     return table
+
+
+def _notes(snapshot: Snapshot) -> list[Text]:
+    """What is said below the layers."""
+    memory = sum(snapshot.memory.values()) / _MB
+    said = [f"{memory:,.0f} MB in {len(snapshot.memory)} processes"] if snapshot.memory else []
+    if snapshot.commit_seconds:
+        said.append(f"Iceberg commits every {duration(snapshot.commit_seconds)}: until then its lag grows")
+    return [Text(text, style="dim italic") for text in said]
 
 
 def _ms(value: float | None) -> str:

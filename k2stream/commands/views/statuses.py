@@ -9,6 +9,7 @@ from typing import Any
 
 from k2stream import topics
 from k2stream.layers.table import TABLES
+from k2stream.model.precision import padded
 from k2stream.model.roles import Role
 from k2stream.platform.scrape import Samples
 from k2stream.platform.snapshot import Snapshot
@@ -45,6 +46,8 @@ class LayerStatus:
     p50_ms: float | None
     p99_ms: float | None
     errors: int | None
+    commit_seconds: float | None = None
+    """How long rows wait for a commit at most: a lag until then is no fault."""
 
 
 def snapshot_value(snapshot: Snapshot) -> dict[str, Any]:
@@ -90,14 +93,15 @@ def exchange_status(snapshot: Snapshot, name: str) -> ExchangeStatus:
 
 
 def last_price(now: Samples, exchange: str) -> tuple[str | None, str | None]:
-    """A symbol of the exchange, bitcoin if it has it, and its last price with the digits that it has."""
+    """A symbol of the exchange, bitcoin if it has it, and its last price with the digits of its prices."""
     prices = {
         dict(labels)["symbol"]: value
         for labels, value in now.values.get("k2_last_price", {}).items()
         if dict(labels)["exchange"] == exchange
     }
     for symbol, price in sorted(prices.items(), key=lambda item: item[0][:3] not in ("BTC", "XBT")):
-        return symbol, f"{Decimal(repr(price)):f}"
+        digits = int(now.get("k2_price_digits", exchange=exchange, symbol=symbol))
+        return symbol, padded(f"{Decimal(repr(price)):f}", digits)
     return None, None
 
 
@@ -149,6 +153,7 @@ def _stored(snapshot: Snapshot, tier: str, role: Role, layer: str) -> LayerStatu
         sum(lags.get(table.topic, 0) for table in tables),
         *(latencies_ms(snapshot, layer) if hot and layer != "bronze" else (None, None)),
         int(_sink_rows(snapshot.now, names, "k2_sink_errors_total")),
+        None if hot else snapshot.commit_seconds,
     )
 
 

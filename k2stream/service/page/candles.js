@@ -1,6 +1,7 @@
 // The candles of one symbol and timeframe: history by pages, then live, each window once in its highest revision.
 
 import { get, named } from "./api.js";
+import { digits } from "./format.js";
 
 const PAGE = 500;
 
@@ -9,6 +10,7 @@ export class Candles {
   #times = []; // open times
   #ordered = true;
   missing = [];
+  digits = 0; // the most that a price has: all are shown with as many
   #exhausted = false;
   #loading = null;
   #abort = new AbortController();
@@ -60,6 +62,7 @@ export class Candles {
       this.#ordered &&= !this.#times.length || candle.open_time > this.#times.at(-1);
       this.#times.push(candle.open_time);
     }
+    for (const price of [candle.open, candle.high, candle.low, candle.close]) this.digits = Math.max(this.digits, digits(price));
     const revised = known?.revised || Boolean(known?.final);
     this.byTime.set(candle.open_time, { ...candle, revised });
     return true;

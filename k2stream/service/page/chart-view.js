@@ -5,7 +5,7 @@ import { Candles } from "./candles.js";
 import { openCertificate } from "./certificate.js";
 import { Chart } from "./chart.js";
 import { $, make, options } from "./dom.js";
-import { grouped, time as timeText } from "./format.js";
+import { grouped, padded, rounded, stateOf, time as timeText } from "./format.js";
 import { change, read } from "./selection.js";
 
 const TIMEFRAMES = ["1m", "3m", "5m", "15m", "30m", "1h", "4h", "1d", "1w", "1M"];
@@ -13,6 +13,7 @@ const LOCAL = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const ZONES = [...new Set(["UTC", LOCAL, "America/New_York", "Europe/London", "Asia/Tokyo"])];
 const MARKS_EVERY = 15_000, RETRY = 1500;
 const CONSOLIDATED = "all";
+const FINER = 2; // digits that a mean price has beyond those of prices
 
 export class ChartView {
   #candles = null;
@@ -250,11 +251,22 @@ export class ChartView {
     const newest = this.#candles?.last;
     const candle = this.#candles?.byTime.get(at) ?? newest;
     if (!candle) return;
-    $("title-price").textContent = grouped(newest.close);
-    const pairs = [["", timeText(candle.open_time, this.#candles.zone)], ["O", candle.open], ["H", candle.high], ["L", candle.low], ["C", candle.close], ["Volume", candle.volume], ["VWAP", candle.vwap], ["Trades", candle.trade_count]];
-    const state = candle.feed_healthy === false ? "feed was down" : candle.final ? "final" : "open";
-    $("legend").replaceChildren(...pairs.flatMap(([name, value]) => [`${name} `, make("b", {}, value), "  "]), state);
+    const digits = this.#digits();
+    this.chart.precise(digits);
+    const price = (text) => grouped(padded(text, digits));
+    $("title-price").textContent = price(newest.close);
+    const prices = [["O", candle.open], ["H", candle.high], ["L", candle.low], ["C", candle.close]].map(([name, text]) => [name, price(text)]);
+    const mean = grouped(padded(rounded(candle.vwap, digits + FINER), digits + FINER));
+    const pairs = [["", timeText(candle.open_time, this.#candles.zone)], ...prices, ["Volume", candle.volume], ["VWAP", mean], ["Trades", candle.trade_count]];
+    $("legend").replaceChildren(...pairs.flatMap(([name, value]) => [`${name} `, make("b", {}, value), "  "]), stateOf(candle, Date.now()));
     this.#summarize(newest);
+  }
+
+  /** The fraction digits that all prices of the symbol are shown with. */
+  #digits() {
+    const { exchange, symbol, digits } = this.#candles;
+    const known = this.instruments.find((each) => each.exchange === exchange && each.symbol === symbol);
+    return Math.max(digits, known?.price_digits ?? 0);
   }
 
   /** What the picture shows, for those who do not see it. */
@@ -264,7 +276,7 @@ export class ChartView {
     const lines = [...this.#others].filter(([, each]) => each.byTime.size).map(([name]) => name);
     const said = [
       `${exchange} ${symbol} ${timeframe}: ${all.length} candles from ${timeText(all[0].open_time, zone)} to ${timeText(newest.open_time, zone)}`,
-      `${quiet} breaks between them`, `close ${newest.close}`, `${this.#marks} marks`,
+      `${quiet} breaks between them`, `close ${padded(newest.close, this.#digits())}`, `${this.#marks} marks`,
       `overlays: ${lines.join(", ") || "none"}`,
     ].join("; ");
     if ($("chart-summary").textContent !== said) $("chart-summary").textContent = said;

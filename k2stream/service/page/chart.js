@@ -1,9 +1,9 @@
 // Draws candles, volume, taker delta, overlays and marks. Coordinates are numbers; texts stay those of the service.
 
 import {
-  CandlestickSeries, CrosshairMode, HistogramSeries, LineSeries, createChart, createSeriesMarkers,
+  CandlestickSeries, CrosshairMode, HistogramSeries, LineSeries, createChart, createSeriesMarkers, createTextWatermark,
 } from "./vendor/lightweight-charts.mjs";
-import { digits, time as timeText } from "./format.js";
+import { time as timeText } from "./format.js";
 
 const NEAR = 60; // candles left of the view before older ones are loaded
 const IN_VIEW = 120, MARGIN = 4; // candles in the first view, and room at its right
@@ -23,6 +23,7 @@ const seconds = (ms) => ms / 1000;
 
 export class Chart {
   #overlays = new Map(); // name -> series
+  #precision = 2;
 
   /** `onOlder` is called when older candles come into view, `onPoint` with the open time under the pointer. */
   constructor(element, { onOlder, onPoint, onOpen }) {
@@ -47,6 +48,7 @@ export class Chart {
     this.chart.priceScale("unhealthy").applyOptions({ scaleMargins: { top: 0, bottom: 0 } });
     this.chart.priceScale("volume").applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
     this.chart.panes()[1].setStretchFactor(0.18);
+    this.name = createTextWatermark(this.chart.panes()[1], { horzAlign: "left", vertAlign: "top", lines: [] });
     this.markers = createSeriesMarkers(this.candles, []);
     this.dress();
     this.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => range && range.from < NEAR && onOlder());
@@ -57,6 +59,7 @@ export class Chart {
   /** Take the colours of the theme. */
   dress() {
     const [text, line, ground] = ["--dim", "--line", "--ground"].map(color);
+    this.dim = text;
     this.up = color("--up");
     this.down = color("--down");
     this.tones = { gap: this.down, filled: color("--accent"), late: color("--warn"), revised: color("--warn") };
@@ -66,21 +69,24 @@ export class Chart {
       rightPriceScale: { borderColor: line },
       timeScale: { borderColor: line },
     });
+    this.name.applyOptions({ lines: [{ text: "taker delta: bought − sold", color: text, fontSize: 11 }] });
     const tones = { upColor: this.up, downColor: this.down, wickUpColor: this.up, wickDownColor: this.down };
     this.candles.applyOptions({ ...tones, borderVisible: false });
   }
 
+  /** Show prices with so many fraction digits. */
+  precise(precision) {
+    if (precision === this.#precision) return;
+    this.#precision = precision;
+    for (const series of [this.candles, ...this.#overlays.values()]) series.applyOptions({ priceFormat: this.#format() });
+  }
+
   /** Draw a list of candles, ascending; the view stays where it is. */
   show(candles) {
-    const last = candles.at(-1);
-    if (last) {
-      const precision = Math.max(...candles.slice(-50).flatMap((each) => [digits(each.open), digits(each.close)]));
-      this.candles.applyOptions({ priceFormat: { type: "price", precision, minMove: 10 ** -precision } });
-    }
     this.candles.setData(candles.map((each) => this.#bar(each)));
     this.volume.setData(candles.map((each) => this.#volume(each)));
     this.delta.setData(candles.map((each) => this.#delta(each)));
-    this.unhealthy.setData(candles.filter((each) => each.feed_healthy === false).map((each) => this.#span(each)));
+    this.unhealthy.setData(candles.filter((each) => each.feed_reason).map((each) => this.#span(each)));
   }
 
   /** Draw one revision. */
@@ -89,7 +95,7 @@ export class Chart {
     this.candles.update(this.#bar(candle), old);
     this.volume.update(this.#volume(candle), old);
     this.delta.update(this.#delta(candle), old);
-    if (candle.feed_healthy === false && !old) this.unhealthy.update(this.#span(candle));
+    if (candle.feed_reason && !old) this.unhealthy.update(this.#span(candle));
   }
 
   /** Show marks, each {time, kind, text}, of the candles. */
@@ -118,7 +124,7 @@ export class Chart {
     if (!series) {
       const tone = OVERLAYS[this.#overlays.size % OVERLAYS.length];
       series = this.chart.addSeries(LineSeries, {
-        color: tone, lineWidth: 1, title: name, priceLineVisible: false, lastValueVisible: true,
+        color: tone, lineWidth: 1, title: name, priceLineVisible: false, lastValueVisible: true, priceFormat: this.#format(),
       });
       this.#overlays.set(name, series);
     }
@@ -142,10 +148,15 @@ export class Chart {
     scale.setVisibleLogicalRange({ from: middle - half, to: middle + half });
   }
 
-  /** Show the newest candles; few of them stand at the left, as wide as many would. */
+  /** Show the newest candles at the right; few of them are as wide as many would be. */
   newest() {
     const count = this.candles.data().length;
-    this.chart.timeScale().setVisibleLogicalRange({ from: Math.max(count - IN_VIEW, -1), to: Math.max(count, IN_VIEW / 2) + MARGIN });
+    const from = count - Math.min(Math.max(count, IN_VIEW / 2), IN_VIEW);
+    this.chart.timeScale().setVisibleLogicalRange({ from, to: count + MARGIN });
+  }
+
+  #format() {
+    return { type: "price", precision: this.#precision, minMove: 10 ** -this.#precision };
   }
 
   #tick(at, kind) {
@@ -169,6 +180,7 @@ export class Chart {
   }
 
   #span(candle) {
-    return { time: seconds(candle.open_time), value: 1, color: faint(this.down, 0.16) };
+    const tone = candle.feed_reason === "lost" ? this.down : this.dim;
+    return { time: seconds(candle.open_time), value: 1, color: faint(tone, 0.16) };
   }
 }

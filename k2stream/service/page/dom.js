@@ -41,14 +41,17 @@ export class Table {
     this.onOpen = onOpen;
     const heads = columns.map(([title, , kind]) => make("th", { scope: "col", class: kind }, title));
     this.body = make("tbody");
+    this.none = make("tr", {}, make("td", { class: "dim", colspan: columns.length }, "none"));
     element.replaceChildren(make("thead", {}, make("tr", {}, ...heads)), this.body);
   }
 
-  /** Show rows, each [key, row]; rows that are gone are removed. */
+  /** Show rows, each [key, row], or that there is none; rows that are gone are removed. */
   show(rows) {
     const keys = new Set(rows.map(([key]) => key));
     for (const [key, { line }] of this.#rows) if (!keys.has(key)) (line.remove(), this.#rows.delete(key));
     for (const [key, row] of rows) this.#draw(key, row);
+    if (rows.length) this.none.remove();
+    else this.body.append(this.none);
   }
 
   #draw(key, row) {

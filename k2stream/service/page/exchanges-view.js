@@ -20,7 +20,7 @@ export class ExchangesView {
       ["Reconnects", (row) => number(row.reconnects)],
       ["Down today", (row) => duration(row.down_seconds * 1000)],
       ["Gaps today", (row) => number(row.gaps)],
-      ["Not asked for yet", (row) => number(row.open_gaps)],
+      ["Gaps still to fetch", (row) => number(row.open_gaps)],
     ]);
     this.gaps = new Table($("gaps"), [
       ["Seen", (row) => timeText(row.time, "UTC")],
@@ -28,7 +28,7 @@ export class ExchangesView {
       ["Symbol", (row) => row.symbol ?? (row.native_symbol || "all"), "text"],
       ["Kind", (row) => row.kind.replace("_", " "), "text"],
       ["Missing", (row) => (row.first_missing === null ? "–" : number(row.last_missing - row.first_missing + 1))],
-      ["Fetched", (row) => number(row.filled)],
+      ["Fetched", (row) => (row.filled === null ? "not yet" : number(row.filled))],
       ["Detail", (row) => row.detail, "text wide"],
     ]);
     const read = async () => ({ ...(await get(["exchanges"])), ...(await get(["gaps"], { limit: GAPS })) });

@@ -29,6 +29,24 @@ export function duration(ms) {
   return `${(ms / HOUR).toFixed(1)} h`;
 }
 
+const FEED = {
+  began: "partial: the feed began within it",
+  before: "from before the feed began",
+  lost: "the feed was down or lost trades",
+};
+
+/** What a candle is at a time in ms: open, over but in grace, or final; and what its feed lacked. */
+export function stateOf(candle, now) {
+  const state = candle.final ? "final" : candle.close_time < now ? "in grace" : "open";
+  return candle.feed_reason ? `${state}, ${FEED[candle.feed_reason]}` : state;
+}
+
+/** Of how much less than a day something is; empty for a day. */
+export function within(ms) {
+  if (ms >= 23 * HOUR) return ""; // a day of full hours
+  return ms < HOUR ? `in ${Math.floor(ms / MINUTE) || "< 1"} min` : `in ${Math.floor(ms / HOUR)} h`;
+}
+
 /** A decimal text with at least so many fraction digits: "83.5" with 2 -> "83.50". */
 export function padded(text, digits) {
   const lacking = digits - (text.split(".")[1] ?? "").length;
@@ -36,6 +54,17 @@ export function padded(text, digits) {
 }
 
 const formats = new Map();
+
+/** A decimal text rounded half-even to so many fraction digits, from its own digits: "2.675" with 2 -> "2.68". */
+export function rounded(text, digits) {
+  const [, sign, whole, fraction = ""] = text.match(/^(-?)(\d+)(?:\.(\d+))?$/) ?? [];
+  if (whole === undefined || fraction.length <= digits) return text;
+  const rest = fraction.slice(digits), half = "5".padEnd(rest.length, "0");
+  let kept = BigInt(whole + fraction.slice(0, digits));
+  if (rest > half || (rest === half && kept % 2n)) kept += 1n;
+  const all = String(kept).padStart(digits + 1, "0");
+  return `${sign}${all.slice(0, all.length - digits)}${digits ? `.${all.slice(-digits)}` : ""}`;
+}
 
 /** A time in ms since 1970, in a time zone, with as much as a timeframe needs. */
 export function time(ms, zone, withDate = true) {

@@ -8,6 +8,13 @@ import { Poll } from "./poll.js";
 const EVERY = 2000, KEPT = 300; // 10 minutes of rates
 const SHOWN = 60; // seconds that the picture shows at least
 
+/** How old the last write is; of a tier that commits now and then, what it waits for. */
+function behind({ commit_seconds: every, seconds_behind: seconds, lag, written }) {
+  if (every === null || seconds > every) return duration(seconds * 1000);
+  if (!lag) return "no";
+  return written === null ? `commits every ${duration(every * 1000)}` : `no: next commit within ${duration((every - seconds) * 1000)}`;
+}
+
 export class PipelineView {
   #times = [];
   #rates = [];
@@ -30,7 +37,7 @@ export class PipelineView {
       ["Per second", (row) => rate(row.rows_per_second)],
       ["Lag", (row) => number(row.lag)],
       ["Written", (row) => (row.written === null ? "–" : `${duration(Date.now() - row.written)} ago`)],
-      ["Behind", (row) => duration(row.seconds_behind * 1000)],
+      ["Behind", behind, "text"],
       ["Errors", (row) => number(row.errors)],
     ]);
     this.workers = new Table($("workers"), [

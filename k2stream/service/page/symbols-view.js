@@ -2,12 +2,12 @@
 
 import { get } from "./api.js";
 import { $, Table, make, notices } from "./dom.js";
-import { grouped, padded, rate } from "./format.js";
+import { grouped, padded, rate, within } from "./format.js";
 import { Poll } from "./poll.js";
 import { sparkline } from "./sparkline.js";
 
 const EVERY = 2000;
-const POINTS = 60; // closes of a sparkline
+const HOUR = 3_600_000; // that a sparkline shows
 const health = (row) => (row.feed_healthy === null ? "unknown" : row.feed_healthy ? "healthy" : "down");
 
 export class SymbolsView {
@@ -18,13 +18,15 @@ export class SymbolsView {
   constructor(stream) {
     this.stream = stream;
     const link = (row) => `#chart?${new URLSearchParams({ exchange: row.exchange, symbol: row.symbol })}`;
-    const signed = (row) => make("span", { class: row.change_percent?.startsWith("-") ? "down" : "up" }, `${row.change_percent} %`);
+    const signed = (row) => make("span", { class: row.change_percent.startsWith("-") ? "down" : "up" }, `${row.change_percent} %`);
+    const span = (row) => make("span", { class: "dim", title: "There are no 24 hours of trades yet." }, ` ${within(row.span_ms)}`);
+    const changed = (row) => make("span", {}, signed(row), within(row.span_ms) ? span(row) : "");
     const feed = (row) => make("span", { class: row.feed_healthy === false ? "down" : "", title: row.unavailable }, health(row));
     this.table = new Table($("symbols"), [
       ["Symbol", (row) => row.symbol],
       ["Exchange", (row) => row.exchange, "text"],
       ["Last price", (row) => (row.last_price === null ? "–" : grouped(padded(row.last_price, row.price_digits)))],
-      ["24 h", (row) => (row.change_percent === null ? "–" : this.#kept(row, "change", row.change_percent, signed))],
+      ["24 h", (row) => (row.change_percent === null ? "–" : this.#kept(row, "change", `${row.change_percent} ${within(row.span_ms)}`, changed))],
       ["Trades/s", (row) => rate(row.trades_per_second)],
       ["Spread", (row) => (row.spread_bps === null ? "–" : `${row.spread_bps} bp`), "wide"],
       ["Last hour", (row) => this.#spark(row).canvas, "wide"],
@@ -102,7 +104,8 @@ export class SymbolsView {
   }
 
   #line({ canvas, closes }) {
-    const times = [...closes.keys()].sort((first, second) => first - second).slice(-POINTS);
-    sparkline(canvas, times.map((at) => closes.get(at)));
+    const since = Date.now() - HOUR;
+    const points = [...closes].filter(([at]) => at >= since).sort(([first], [second]) => first - second);
+    sparkline(canvas, points.map(([at, close]) => [(at - since) / HOUR, close]));
   }
 }

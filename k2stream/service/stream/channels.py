@@ -118,10 +118,8 @@ def candle_entry(candle: Candle, partition: int, place: Place) -> StreamEntry:
 
 def candle_text(candle: Candle, timeframe: str, health: FeedHealth) -> bytes:
     """The members of a candle's message, up to the resume token."""
-    window = candle.open_time * 1000, (candle.close_time + 1) * 1000
-    healthy = health.checker(candle.exchange, candle.symbol)(*window)
     of = _of("candles", candle.exchange, candle.canonical_symbol) + b',"timeframe":' + _json.encode(timeframe)
-    return of + b',"candle":' + _json.encode(candle_item(candle, healthy)) + b',"resume":"'
+    return of + b',"candle":' + _json.encode(candle_item(candle, health)) + b',"resume":"'
 
 
 class TradeChannel:

@@ -14,8 +14,8 @@ from k2stream.commands.terminal.overview import Screen, price_text
 def symbol(exchange, name, price, digits=2, **changes):
     return {
         "exchange": exchange, "symbol": name, "last_price": price, "price_digits": digits,
-        "change_percent": "-1.25", "trades_per_second": 12.5, "spread_bps": "3.2", "feed_healthy": True,
-        "unavailable": None,
+        "change_percent": "-1.25", "span_ms": 240_000, "trades_per_second": 12.5, "spread_bps": "3.2",
+        "feed_healthy": True, "unavailable": None,
     } | changes  # fmt: skip
 
 
@@ -30,7 +30,7 @@ def answer(price="83364.6", *, simulated=True):
     }  # fmt: skip
     sink = {
         "table": "cold.bronze_trades_coinbase", "rows": 98_765_432, "rows_per_second": 1.0, "lag": 1_234_567,
-        "seconds_behind": 300.0, "errors": 0,
+        "seconds_behind": 300.0, "errors": 0, "commit_seconds": 900.0,
     }  # fmt: skip
     exchange = {
         "exchange": "coinbase", "connected": False, "symbols": 11, "trades_per_second": None,
@@ -39,7 +39,7 @@ def answer(price="83364.6", *, simulated=True):
     return Screen(
         {"simulated": simulated, "symbols": symbols},
         {"exchanges": [exchange]},
-        {"stages": [stage], "sinks": [sink]},
+        {"stages": [stage], "sinks": [sink, sink | {"table": "silver_trades", "commit_seconds": None}]},
     )
 
 
@@ -76,7 +76,7 @@ async def test_each_table_is_a_key_away_and_fits(size):
     app = Top(read, "http://127.0.0.1:6066", 0.01)
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: len(cells(app, "symbols")) == 2)
-        assert cells(app, "symbols")[0][:4] == ["binance", "BTC/USDT", "83,364.60", "-1.25"]
+        assert cells(app, "symbols")[0][:5] == ["binance", "BTC/USDT", "83,364.60", "-1.25", "4 min"]
         assert cells(app, "symbols")[1][-1] == "unknown"
         assert "SIMULATED" in str(app.query_one("#state", Static).render())
         for key, name in (("p", "pipeline"), ("e", "exchanges"), ("s", "symbols")):
@@ -88,6 +88,26 @@ async def test_each_table_is_a_key_away_and_fits(size):
         assert cells(app, "exchanges")[0][1] == "down"
         await pilot.press("q")
     assert app.return_code == 0
+
+
+def test_a_lag_until_the_next_commit_is_not_called_behind():
+    def behind(seconds):
+        found = answer()
+        for item in found.status["sinks"]:
+            item["seconds_behind"] = seconds
+        return [(row[0], row[5]) for row in overview.pipeline_rows(found)][1:]
+
+    cold = "cold, commits every 15 min"
+    iceberg = "cold.bronze_trades_coinbase"
+    assert behind(300.0) == [("silver_trades", "5 min"), (cold, ""), (iceberg, "")]
+    assert behind(1000.0) == [("silver_trades", "16 min"), (cold, ""), (iceberg, "16 min")]
+
+
+@pytest.mark.parametrize(
+    ("ms", "shown"), [(None, ""), (4 * 60_000, "4 min"), (5 * 3_600_000, "5 h"), (23 * 3_600_000, "24 h")]
+)
+def test_a_change_says_of_how_long_it_is(ms, shown):
+    assert overview.span_text(ms) == shown
 
 
 async def test_it_follows_prices_keeps_the_cursor_and_comes_back_after_the_service_was_away():

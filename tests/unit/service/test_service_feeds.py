@@ -83,6 +83,7 @@ def test_a_snapshot_as_it_is_answered():
         True,
         {"hot": "its table is gone"},
         {"hot": "ok", "candles": "recovering"},
+        900.0,
     )
     found = answer(snapshot, 100.0)
     assert [(each.name, each.state) for each in found.workers] == [
@@ -96,6 +97,7 @@ def test_a_snapshot_as_it_is_answered():
     assert candles.latency_p99 == round(metrics.LATENCY_BUCKETS[-1] * 1000, 1)  # at least
     (silver,) = (each for each in found.sinks if (each.tier, each.table) == ("ClickHouse", "silver_trades"))
     assert (silver.rows, silver.lag, silver.written, silver.seconds_behind) == (50, 5, 90_000, 10.0)
+    assert {each.tier: each.commit_seconds for each in found.sinks} == {"ClickHouse": None, "Iceberg": 900.0}
 
 
 async def test_health_and_metrics(client):

@@ -1,6 +1,7 @@
 """`/v1/symbols` and `/v1/spreads`: one look at the tables, exact prices."""
 
 import time
+from decimal import Decimal
 
 import pytest
 
@@ -42,6 +43,25 @@ async def test_a_symbol_at_a_glance(client, stored, listed, now):
     assert [close for _, close in first["sparkline"]] == ["2.500000000000000001"] * 2
     assert first["trades_per_second"] > 0
     assert (other["last_price"], other["change"], other["sparkline"]) == (None, None, [])
+
+
+async def test_a_change_is_of_as_long_as_there_are_trades(client, stored, listed, now):
+    item, hour = listed[0], now // HOUR * HOUR
+    began = now - 4 * MINUTE
+    stored.answers[item.key, "1m"] = [candle(item, "1m", now // MINUTE * MINUTE, "2.5")]
+    first = candle(item, "1h", hour, "2.5")._replace(first_trade_time=began * 1000)
+    stored.answers[item.key, "1h"] = [first]
+    answer = (await client.get("/v1/symbols")).json()
+    assert answer["symbols"][0]["span_ms"] == answer["time"] - began
+    assert answer["symbols"][1]["span_ms"] is None
+
+
+async def test_the_digits_of_prices_are_those_of_any_price(client, stored, listed, now):
+    item, minute = listed[0], now // MINUTE * MINUTE
+    found = candle(item, "1m", minute, "2.5")._replace(low=Decimal("1.125"))
+    stored.answers[item.key, "1m"] = [found]
+    answer = (await client.get("/v1/symbols")).json()
+    assert (answer["symbols"][0]["last_price"], answer["symbols"][0]["price_digits"]) == ("2.5", 3)
 
 
 async def test_symbols_of_one_exchange_or_spelling(client, listed):

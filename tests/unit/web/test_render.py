@@ -2,6 +2,7 @@
 
 import json
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from k2stream.history.reader import CandleHistory, MissingTier
 from k2stream.history.tiers import newest
 from k2stream.history.timeframes import timeframe
 from k2stream.model.candle import Candle
+from k2stream.model.certificate import FeedSpan
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.model.instrument import Instrument, Instruments
 from k2stream.web import render
@@ -184,14 +186,43 @@ def test_a_candle_says_whether_its_feed_was_healthy_throughout():
         for kind, time in ((EventKind.JUMP, number * MINUTE), (EventKind.BACKFILLED, 11 * MINUTE)):
             event = FeedEvent(kind=kind, exchange="kraken", time=time, symbol="XBT/USD", count=count)
             health.add(msgspec.structs.replace(event, first_missing=number, last_missing=number + 9))
-    answer = render.body(
-        BTC, FRAME, [candle(n) for n in range(14)], False, (), health.checker("kraken", "XBT/USD")
-    )
-    bad = {n for n, c in enumerate(json.loads(answer)["candles"]) if not c["feed_healthy"]}
+    of = "kraken", "XBT/USD"
+    candles = [candle(n) for n in range(14)]
+    answer = render.body(BTC, FRAME, candles, False, (), health.checker(*of), partial(health.reason, *of))
+    found = json.loads(answer)["candles"]
+    bad = {n for n, c in enumerate(found) if not c["feed_healthy"]}
+    assert {n for n, c in enumerate(found) if c["feed_reason"]} == bad
+    assert [c["feed_reason"] for c in found[:3]] == ["before", "began", None]
     assert bad == {0, 1, 3, 4, 6, 7, 8, 9, 10, 12, 13}
     assert health.checker("kraken", "ETH/USD")(9 * MINUTE, 11 * MINUTE) is True
     health.ready = False
     assert health.checker("kraken", "ETH/USD")(9 * MINUTE, 11 * MINUTE) is None
+
+
+def test_a_candle_in_which_the_feed_began_is_not_one_in_which_it_was_down():
+    began = {"kind": EventKind.CONNECTED, "time": 3 * MINUTE + 20 * SECOND}
+    later = {"kind": EventKind.CONNECTED, "time": 5 * MINUTE + 9, "since": 5 * MINUTE + 1}  # kill -9
+    added = {"kind": EventKind.SUBSCRIBED, "time": 6 * MINUTE + 1, "symbol": "ADA/USD"}
+    health = health_of(began, later, added)
+
+    def reasons(symbol):
+        minutes = [(n * MINUTE, (n + 1) * MINUTE) for n in range(2, 8)]
+        return [(health.checker("kraken", symbol)(*m), health.reason("kraken", symbol, *m)) for m in minutes]
+
+    before, within, lost, good = (False, "before"), (False, "began"), (False, "lost"), (True, None)
+    assert reasons("XBT/USD") == [before, within, good, lost, good, good]
+    assert reasons("ADA/USD") == [before, before, before, before, within, good]
+    health.add(FeedEvent(exchange="kraken", kind=EventKind.DISCONNECTED, time=3 * MINUTE + 40 * SECOND))
+    assert reasons("XBT/USD")[:2] == [before, lost]
+    health.ready = False
+    assert reasons("XBT/USD")[1] == (None, None)
+
+
+def test_the_certified_span_of_a_beginning_is_as_it_was():
+    health = health_of({"kind": EventKind.CONNECTED, "time": 3 * MINUTE + 20})
+    of = "kraken", "XBT/USD"
+    assert health.lost(*of, 3 * MINUTE, 4 * MINUTE - 1) == (FeedSpan(3 * MINUTE, 3 * MINUTE + 20),)
+    assert health.lost(*of, 4 * MINUTE, 5 * MINUTE - 1) == ()
 
 
 def test_a_candle_is_as_healthy_as_the_subscription_of_its_symbol():
