@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.admin import NewPartitions, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
 from k2stream import topics
 from k2stream.batch import TP
-from k2stream.kafka.admin import connected
+from k2stream.kafka.admin import Admin, connected
 from k2stream.kafka.deletion import delete_before
 from k2stream.kafka.producer import producing
 from k2stream.kafka.reader import Reader
@@ -136,6 +136,6 @@ async def begin_at(settings: KafkaSettings, begins: Mapping[TP, int]) -> None:
     await delete_before(settings, begins)
 
 
-async def _counts(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, int]:
+async def _counts(admin: Admin, names: list[str]) -> dict[str, int]:
     described = await admin.describe_topics(names) if names else []
     return {item["topic"]: len(item["partitions"]) for item in described}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
 from k2stream import topics
 from k2stream.kafka import counts, groups
-from k2stream.kafka.admin import connected
+from k2stream.kafka.admin import Admin, connected
 from k2stream.model.errors import ConfigError, StateRefused, mending
 from k2stream.model.roles import role_of
 from k2stream.settings import KafkaSettings
@@ -59,7 +59,7 @@ async def lost_topics(settings: KafkaSettings, names: Collection[str]) -> list[s
         return list(await _lost(admin, missing)) if _GROUPS_TOPIC in existing else []
 
 
-async def _lost(admin: AIOKafkaAdminClient, missing: Sequence[topics.Topic]) -> dict[str, tuple[str, str]]:
+async def _lost(admin: Admin, missing: Sequence[topics.Topic]) -> dict[str, tuple[str, str]]:
     """The lost ones of missing topics, each with the group, and the topic that the group has read."""
     found: dict[str, tuple[str, str]] = {}
     for group in groups.GROUPS if missing else ():
@@ -81,7 +81,7 @@ def _said(lost: dict[str, tuple[str, str]]) -> str:
     )
 
 
-async def _create(admin: AIOKafkaAdminClient, missing: list[topics.Topic], settings: KafkaSettings) -> None:
+async def _create(admin: Admin, missing: list[topics.Topic], settings: KafkaSettings) -> None:
     new = [
         NewTopic(
             topic.name,
@@ -102,7 +102,7 @@ async def _create(admin: AIOKafkaAdminClient, missing: list[topics.Topic], setti
         ) from None
 
 
-async def _check_partitions(admin: AIOKafkaAdminClient, declared: Sequence[topics.Topic]) -> None:
+async def _check_partitions(admin: Admin, declared: Sequence[topics.Topic]) -> None:
     names = [topic.name for topic in declared]
     for _ in range(50):
         described = {item["topic"]: len(item["partitions"]) for item in await admin.describe_topics(names)}

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import (
     GroupCoordinatorNotAvailableError,
     GroupLoadInProgressError,
@@ -16,7 +15,7 @@ from aiokafka.errors import (
 
 from k2stream import topics
 from k2stream.batch import TP
-from k2stream.kafka.admin import connected
+from k2stream.kafka.admin import ATTEMPTS, AWAY, PAUSE_SECONDS, Admin, connected
 from k2stream.model.candle import TIMEFRAMES
 from k2stream.model.errors import ConfigError
 from k2stream.model.roles import Role
@@ -41,8 +40,6 @@ GROUPS = tuple(SOURCES)
 _NOT_YET = (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError, GroupLoadInProgressError)
 """Errors of a broker that has just started, or that is still creating its topic of group offsets."""
 
-_ATTEMPTS, _PAUSE_SECONDS = 50, 0.2
-
 
 class Committed(NamedTuple):
     """A group's committed state of a partition: the next offset to read, and the metadata."""
@@ -56,9 +53,10 @@ def gap_fill_group(exchange: str) -> str:
     return f"k2-gap-fill-{exchange}"
 
 
-async def offsets(admin: AIOKafkaAdminClient, group: str) -> dict[TP, Committed]:
+async def offsets(admin: Admin, group: str) -> dict[TP, Committed]:
     """A group's committed offsets. Raises ConfigError when its coordinator does not answer for 10 s."""
     found: Mapping[Any, Any] = await _answer(
+        admin,
         partial(admin.list_consumer_group_offsets, group),
         f"the broker does not report what group {group} has read: try again",
     )
@@ -79,9 +77,10 @@ async def members(settings: KafkaSettings) -> set[str]:
         return {group for group in SOURCES if await _members(admin, group)}
 
 
-async def _members(admin: AIOKafkaAdminClient, group: str) -> int:
+async def _members(admin: Admin, group: str) -> int:
     # One group per request: aiokafka parses the answer as an older version, which is right for one only.
     (answer,) = await _answer(
+        admin,
         partial(admin.describe_consumer_groups, [group]),
         f"the broker does not report whether group {group} has members: try again",
     )
@@ -89,11 +88,18 @@ async def _members(admin: AIOKafkaAdminClient, group: str) -> int:
     return len(members)
 
 
-async def _answer(ask: Callable[[], Awaitable[Any]], without: str) -> Any:
-    """The answer of a group's coordinator. Raises ConfigError with the text `without` one for 10 s."""
-    for _ in range(_ATTEMPTS):
+async def _answer(admin: Admin, ask: Callable[[], Awaitable[Any]], without: str) -> Any:
+    """The answer of a group's coordinator. Raises ConfigError with the text `without` one for 10 s.
+
+    A coordinator that has died is asked again only where another broker can take its place.
+    """
+    for _ in range(ATTEMPTS):
         try:
             return await ask()
         except _NOT_YET:
-            await asyncio.sleep(_PAUSE_SECONDS)
+            pass
+        except AWAY:
+            if not admin.several:
+                raise
+        await asyncio.sleep(PAUSE_SECONDS)
     raise ConfigError(without)

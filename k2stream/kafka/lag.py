@@ -9,11 +9,11 @@ from types import TracebackType
 from typing import Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
 from k2stream import topics
 from k2stream.batch import TP
 from k2stream.kafka import groups
+from k2stream.kafka.admin import Admin
 from k2stream.kafka.groups import SOURCES, gap_fill_group
 from k2stream.settings import Settings
 
@@ -24,7 +24,7 @@ class LagReader:
     """Reads the lag of the platform's consumer groups; an async context manager."""
 
     def __init__(self, settings: Settings) -> None:
-        self._admin = AIOKafkaAdminClient(**settings.kafka.connection)
+        self._admin = Admin(**settings.kafka.connection)
         self._consumer = AIOKafkaConsumer(**settings.kafka.connection, enable_auto_commit=False)
         self.fillers = {
             gap_fill_group(name): (topics.FEED_EVENTS,)
