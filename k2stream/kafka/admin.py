@@ -17,6 +17,7 @@ from aiokafka.errors import (
     for_code,
 )
 
+from k2stream.batch.answers import check
 from k2stream.model.errors import ConfigError
 from k2stream.settings import KafkaSettings
 
@@ -25,14 +26,9 @@ AWAY = (NodeNotReadyError, KafkaConnectionError, RequestTimedOutError)
 
 ATTEMPTS, PAUSE_SECONDS = 50, 0.2
 
-_DESCRIBE_GROUPS = 15
-
 
 class Admin(AIOKafkaAdminClient):  # type: ignore[misc]
-    """Raises the errors that aiokafka leaves in answers, and passes over a broker that is away.
-
-    A coordinator that moves or loads answers without offsets and members: that must not be read as none.
-    """
+    """Raises the errors that aiokafka leaves in answers, and passes over a broker that is away."""
 
     @property
     def several(self) -> bool:
@@ -64,11 +60,7 @@ class Admin(AIOKafkaAdminClient):  # type: ignore[misc]
             except AWAY:
                 if not left:
                     raise
-        codes = [getattr(answer, "error_code", 0)]
-        if answer.API_KEY == _DESCRIBE_GROUPS:
-            codes += [code for code, *_ in answer.groups]
-        for code in filter(None, codes):
-            raise for_code(code)(f"in answer to {type(request).__name__}")
+        check(answer)
         return answer
 
     async def _send_to_controller(self, request: Any) -> Any:

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from k2stream.batch import TP
+from k2stream.batch.answers import checking
 from k2stream.settings import KafkaSettings
 
 SESSION_MS, HEARTBEAT_MS = 6_000, 1_000
@@ -52,6 +53,7 @@ async def in_group(
         rebalance_timeout_ms=SESSION_MS,
         **settings.connection,
     )
+    checking(consumer._client)  # noqa: SLF001 - pinned
     try:
         await consumer.start()
         yield GroupReader(consumer)
