@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from k2stream.batch._aiokafka import Client, KafkaConsumer
 
 WAIT_MS, READ_BYTES = 0, 1 << 12
+AT_ONCE = 16
+"""Requests: each answer may be a whole batch, of up to 1 MB."""
 _READ_UNCOMMITTED = 0
 
 
@@ -50,10 +53,18 @@ async def look_at(consumer: KafkaConsumer, wanted: Mapping[TP, int]) -> dict[TP,
 
 async def records_at(client: Client, wanted: Mapping[TP, int]) -> dict[TP, Proof | None]:
     """Return the record at an offset of each partition, or None. Raises KafkaError as `look_at` does."""
-    return {tp: await _record_at(client, tp, offset) for tp, offset in wanted.items()}
+    # One after the other, a worker with a hundred partitions would wait for as many answers at each commit.
+    turns = asyncio.Semaphore(AT_ONCE)
+    found = await asyncio.gather(*(_record_at(client, turns, tp, offset) for tp, offset in wanted.items()))
+    return dict(zip(wanted, found, strict=True))
 
 
-async def _record_at(client: Client, tp: TP, offset: int) -> Proof | None:
+async def _record_at(client: Client, turns: asyncio.Semaphore, tp: TP, offset: int) -> Proof | None:
+    async with turns:
+        return await _ask(client, tp, offset)
+
+
+async def _ask(client: Client, tp: TP, offset: int) -> Proof | None:
     leader = client.cluster.leader_for_partition(TopicPartition(*tp))
     if leader is None or leader == -1:
         client.force_metadata_update()

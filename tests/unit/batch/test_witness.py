@@ -1,5 +1,6 @@
 """The record at an offset, out of a broker's answer to a fetch."""
 
+import asyncio
 from types import SimpleNamespace
 
 import pytest
@@ -70,6 +71,25 @@ async def test_no_answer_is_an_error_and_asks_who_leads():
         with pytest.raises(error):
             await witness.records_at(client, {TP0: 12})
         assert client.refreshed == 1
+
+
+async def test_many_partitions_are_asked_at_once_and_not_too_many():
+    waiting, most = 0, 0
+
+    class Slow(Client):
+        async def send(self, node, request):
+            nonlocal waiting, most
+            waiting += 1
+            most = max(most, waiting)
+            for _ in range(3):
+                await asyncio.sleep(0)
+            waiting -= 1
+            return await super().send(node, request)
+
+    wanted = {TP("raw", number): 10 + number % 5 for number in range(100)}
+    found = await witness.records_at(Slow(broker_batch(10, 5)), wanted)
+    assert found == {tp: proof(offset) for tp, offset in wanted.items()}
+    assert most == witness.AT_ONCE
 
 
 async def test_what_a_partition_shows():
