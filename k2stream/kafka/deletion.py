@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Mapping
 
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.admin import RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from k2stream.batch import TP
-from k2stream.kafka.admin import connected
+from k2stream.kafka.admin import Admin, connected
 from k2stream.kafka.reader import Reader
 from k2stream.settings import KafkaSettings
 
@@ -42,7 +42,7 @@ async def _are_deleted(settings: KafkaSettings, firsts: Mapping[TP, int]) -> boo
     return all(begins[tp] >= first for tp, first in firsts.items())
 
 
-async def _kept_within(admin: AIOKafkaAdminClient) -> float:
+async def _kept_within(admin: Admin) -> float:
     """Seconds after which the broker has written down where its logs begin; 0 if it does so at once."""
     names = [str(broker["node_id"]) for broker in (await admin.describe_cluster())["brokers"]]
     asked = [ConfigResource(ConfigResourceType.BROKER, name, {_KEPT_EVERY: None}) for name in names]
