@@ -209,6 +209,7 @@ def test_verify_agrees_while_it_runs(platform):
     folder, _ = platform
     result = k2("verify", env={**PARTITIONS, "K2_DATA_DIR": folder}, timeout=180)
     assert result.returncode == 0, result.stdout
+    assert result.stdout.splitlines()[-1].startswith("OK: every layer agrees, ")
 
 
 @pytest.mark.fault  # of minutes

@@ -3,7 +3,7 @@
 import {
   CandlestickSeries, CrosshairMode, HistogramSeries, LineSeries, createChart, createSeriesMarkers, createTextWatermark,
 } from "./vendor/lightweight-charts.mjs";
-import { time as timeText } from "./format.js";
+import { grouped, time as timeText } from "./format.js";
 
 const NEAR = 60; // candles left of the view before older ones are loaded
 const IN_VIEW = 120, MARGIN = 4; // candles in the first view, and room at its right
@@ -156,7 +156,8 @@ export class Chart {
   }
 
   #format() {
-    return { type: "price", precision: this.#precision, minMove: 10 ** -this.#precision };
+    const precision = this.#precision;
+    return { type: "custom", minMove: 10 ** -precision, formatter: (price) => grouped(price.toFixed(precision)) };
   }
 
   #tick(at, kind) {

@@ -18,8 +18,8 @@ export class ExchangesView {
       ["Trades/s", (row) => rate(row.trades_per_second)],
       ["Delay", (row) => duration(row.event_lag_ms)],
       ["Reconnects", (row) => number(row.reconnects)],
-      ["Down today", (row) => duration(row.down_seconds * 1000)],
-      ["Gaps today", (row) => number(row.gaps)],
+      ["Down in 24 h", (row) => duration(row.down_seconds * 1000)],
+      ["Gaps in 24 h", (row) => number(row.gaps)],
       ["Gaps still to fetch", (row) => number(row.open_gaps)],
     ]);
     this.gaps = new Table($("gaps"), [
