@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from aiokafka.errors import KafkaError
+
+from k2stream.kafka.admin import Admin
 
 GONE_SECONDS = 20.0
 
@@ -73,11 +76,17 @@ async def progress(bootstrap: str, group: str, tps: Sequence[TopicPartition]) ->
 
 
 async def members(bootstrap: str, group: str) -> set[str]:
-    """Ids of a group's members; none while it is not stable."""
-    async with administering(bootstrap) as admin:
+    """Ids of a group's members; none while it is not stable, or its coordinator is away."""
+    admin = Admin(bootstrap_servers=bootstrap)
+    try:
+        await admin.start()
         (answer,) = await admin.describe_consumer_groups([group])
-        _, _, state, _, _, found, *_ = answer.groups[0]
-        return {member[0] for member in found} if state == "Stable" else set()
+    except KafkaError:
+        return set()
+    finally:
+        await admin.close()
+    _, _, state, _, _, found, *_ = answer.groups[0]
+    return {member[0] for member in found} if state == "Stable" else set()
 
 
 async def create(bootstrap: str, topic: str, count: int, configs: Mapping[str, str] | None = None) -> None:

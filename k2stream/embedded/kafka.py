@@ -106,14 +106,12 @@ class Broker:
 
     async def _format(self) -> None:
         """Write the cluster id and the finalized features, as `kafka-storage format` does."""
-        # The first byte makes the id start with a letter: a leading "-" would be parsed as an option.
-        cluster = base64.urlsafe_b64encode(b"\x28" + uuid.uuid4().bytes[1:]).rstrip(b"=").decode()
         child = await Child.spawn(
             "kafka-storage",
             (
                 *(jvm.JAVA, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *self._paths()),
                 *("-cp", self._class_path(), "kafka.tools.StorageTool"),
-                *("format", "--ignore-formatted", "-t", cluster, "-c", _PROPERTIES),
+                *("format", "--ignore-formatted", "-t", self._cluster_id(), "-c", _PROPERTIES),
                 *self._users(),
             ),
             self.log,
@@ -125,6 +123,10 @@ class Broker:
         finally:
             await child.stop(0)
             (self.folder / _USERS).unlink(missing_ok=True)
+
+    def _cluster_id(self) -> str:
+        """The id of the cluster that a new folder belongs to: one of its own."""
+        return new_cluster_id()
 
     def _users(self) -> tuple[str, ...]:
         """Arguments that create the user of a guarded broker, in a file: all can see a command line."""
@@ -162,3 +164,9 @@ class Broker:
             sasl_password=self.guard.secret("kafka_sasl_password"),
             tls_ca_file=str(self.guard.ca),
         )
+
+
+def new_cluster_id() -> str:
+    """An id for `kafka-storage format`, where a leading "-" would be parsed as an option."""
+    # The first byte makes it start with a letter.
+    return base64.urlsafe_b64encode(b"\x28" + uuid.uuid4().bytes[1:]).rstrip(b"=").decode()

@@ -44,7 +44,13 @@ LEAVE_SECONDS = 30
 
 @asynccontextmanager
 async def running(
-    folder: Path, *, rate: int = 200, seed: int = 1, ahead_seconds: float = 0.0, **given: Any
+    folder: Path,
+    *,
+    rate: int = 200,
+    seed: int = 1,
+    ahead_seconds: float = 0.0,
+    make_platform: Any = Platform,  # what is called as Platform is
+    **given: Any,
 ) -> AsyncIterator[Platform]:
     """A platform on simulated exchanges, in a folder of its own; the cold tier commits every few seconds."""
     for known in (registry._writers, registry._layouts):
@@ -54,7 +60,7 @@ async def running(
         cache_dir=load().local.cache_dir,
         **{"cold_commit_seconds": 5.0, **given},
     )
-    async with Platform(settings, Simulation(rate, seed, ahead_seconds)) as platform:
+    async with make_platform(settings, Simulation(rate, seed, ahead_seconds)) as platform:
         platform.longest_pause = 0.0
         yield platform
     shutil.rmtree(folder / "data", ignore_errors=True)  # of a test that failed it stays, with its logs
@@ -120,19 +126,38 @@ async def until(
 
 
 class Extra:
-    """One more worker of a role, or of an exchange's ingest, beside the platform's own."""
+    """One more worker of a role, or of an exchange's ingest, beside the platform's own.
 
-    def __init__(self, platform: Platform, role: str, number: int = 0, exchange: str = "") -> None:
+    `code` is the folder of another release, to run that.
+    """
+
+    def __init__(
+        self,
+        platform: Platform,
+        role: str,
+        number: int = 0,
+        exchange: str = "",
+        *,
+        niceness: int = 0,
+        code: Path | None = None,
+    ) -> None:
         self._platform, self.role, self._exchange = platform, role, exchange
+        self._niceness, self._code = niceness, code
         self._log = platform.settings.local.data_path / "logs" / f"extra-{role}-{number}.log"
 
     async def __aenter__(self) -> Self:
         port = free_port()
         settings = replace(self._platform.settings, web_port=port, service_port=0, exchange=self._exchange)
+        environ = self._platform._environment(settings)
         self.url = f"http://{HOST}:{port}"
         command = [sys.executable, "-m", "k2stream", "worker", self.role]
         self.child = await Child.spawn(
-            self._log.stem, command, self._log, env=self._platform._environment(settings)
+            self._log.stem,
+            command,
+            self._log,
+            env=environ | {"PYTHONPATH": str(self._code)} if self._code else environ,
+            niceness=self._niceness,
+            cwd=self._code,
         )
         return self
 

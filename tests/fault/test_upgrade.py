@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -13,21 +12,15 @@ from k2stream.clickhouse.destination import connect
 from k2stream.settings import load
 from tests.fault import report
 from tests.fault.platforms import exact, quiet, running
+from tests.fault.releases import HERE, RELEASES, unpacked
 
 pytestmark = pytest.mark.fault
-
-HERE = Path(__file__).parent
-RELEASES = (HERE / "releases.txt").read_text().split()
 
 
 @pytest.fixture(params=RELEASES)
 def written(request, tmp_path):
     """A data folder that the release wrote, with a trade dated ahead at its end."""
-    code = tmp_path / "code"
-    code.mkdir()
-    archive = ["git", "archive", request.param, "k2stream", "agents", "tables", "schemas", "config"]
-    packed = subprocess.run(archive, cwd=HERE.parents[1], capture_output=True, check=True).stdout
-    subprocess.run(["tar", "-x"], cwd=code, input=packed, check=True)
+    code = unpacked(request.param, tmp_path / "code")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("K2_")}
     done = subprocess.run(
         [sys.executable, HERE / "earlier_release.py", tmp_path / "data", "15"],

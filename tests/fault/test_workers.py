@@ -15,8 +15,6 @@ import httpx
 import pytest
 
 from k2stream import instruments, topics
-from k2stream.kafka.groups import SOURCES
-from k2stream.kafka.lag import LagReader
 from k2stream.model.candle import TIMEFRAMES
 from k2stream.reconcile.oracle import candles
 from tests.fault import report
@@ -34,6 +32,7 @@ from tests.fault.platforms import (
     running,
     until,
 )
+from tests.fault.progress import watched
 
 pytestmark = pytest.mark.fault
 
@@ -69,48 +68,16 @@ async def test_f01_every_role_killed_twenty_times(tmp_path):
     report.record("F1", chaos.done, checked)
 
 
-class Progress:
-    """How long each group stood still on a partition that had records waiting, sampled every second."""
-
-    def __init__(self):
-        self.longest, self.samples, self.worst = 0.0, 0, ""
-        self._since = {}
-        self._before = {}
-
-    async def watch(self, lags):
-        while True:
-            for group in SOURCES:
-                ends, committed = await lags._ends(group), await lags._committed(group)
-                self._observe(group, ends, committed, time.monotonic())
-            self.samples += 1
-            await asyncio.sleep(1)
-
-    def _observe(self, group, ends, committed, now):
-        for tp, end in ends.items():
-            offset = committed.get(tp, 0)
-            moved = self._before.get((group, tp)) != offset
-            if moved or offset >= end:
-                self._since[group, tp] = now
-            self._before[group, tp] = offset
-            still = now - self._since[group, tp]
-            if still > self.longest:
-                self.longest, self.worst = (
-                    still,
-                    f"{group} {tp.topic}:{tp.partition} of {end - offset} records",
-                )
-
-
 async def test_f02_workers_come_and_go_every_five_seconds(tmp_path):
     """F2: every 5 s for 5 minutes a second worker of some role joins, or leaves: by SIGTERM, by kill -9.
 
     Short form: tests/integration/batch/test_exactness.py::test_a_join_and_a_leave_repeat_nothing.
     """
-    injected, progress, number = Counter(), Progress(), count()
+    injected, number = Counter(), count()
     order = random.Random("F2")
     extras = {}
-    async with running(tmp_path, seed=2, **FOUR) as platform, LagReader(platform.settings) as lags:
-        watching = asyncio.create_task(progress.watch(lags))
-        try:
+    async with running(tmp_path, seed=2, **FOUR) as platform:
+        async with watched(platform.settings) as progress:
             for step in range(JOINS):
                 if step % 3 == 0:
                     turn = order.sample(["normalize", "candles", "hot"], 3)
@@ -125,13 +92,10 @@ async def test_f02_workers_come_and_go_every_five_seconds(tmp_path):
                     await extras.pop(role).kill()
                     injected[f"kills of {role}"] += 1
                 await quiet(platform, JOIN_SECONDS)
-                assert not watching.done(), watching.exception()
             for extra in extras.values():
                 await extra.leave()
             await recovered(platform)
             await caught_up(platform, 600)
-        finally:
-            watching.cancel()
         restarts = sum(platform.restarts.values())
         checked = await exact(platform)
     assert progress.samples > JOINS * JOIN_SECONDS / 3

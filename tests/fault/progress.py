@@ -1,0 +1,81 @@
+"""How long each group stood still on a partition that had records waiting, and each feed, by what happened."""
+
+import asyncio
+import time
+from collections import defaultdict
+from contextlib import asynccontextmanager, suppress
+
+from aiokafka.errors import KafkaError
+
+from k2stream import topics
+from k2stream.kafka.groups import SOURCES
+from k2stream.kafka.lag import LagReader
+from k2stream.model.errors import ConfigError
+
+PERIOD_SECONDS = 1.0
+
+
+class Progress:
+    """The `longest` standstill (s) and its partition, `worst`; by event and group in `events`."""
+
+    def __init__(self):
+        self.longest, self.samples, self.worst = 0.0, 0, ""
+        self.unanswered = 0
+        self.events = {}
+        self.event = ""
+        self._since = {}
+        self._before = {}
+
+    def name(self, event):
+        """What happens from now on; its standstills are kept apart, by group."""
+        self.event = event
+        self.events[event] = defaultdict(float)
+
+    async def watch(self, settings):
+        """Sample each second, also while brokers come and go: a group that none answers for stands still."""
+        while True:
+            with suppress(KafkaError, ConfigError, TimeoutError, OSError):
+                async with LagReader(settings) as lags:
+                    while True:
+                        await self._sample(lags)
+                        await asyncio.sleep(PERIOD_SECONDS)
+            self.unanswered += 1
+            await asyncio.sleep(PERIOD_SECONDS)
+
+    async def _sample(self, lags):
+        for group in SOURCES:
+            ends, committed = await lags._ends(group), await lags._committed(group)
+            self._observe(group, ends, committed, time.monotonic())
+            for exchange in topics.EXCHANGES if group == "k2-normalize" else ():
+                end = sum(end for tp, end in ends.items() if tp.topic == topics.raw(exchange))
+                self._stand("feeds", exchange, end, f"{exchange}'s feed", time.monotonic())
+        self.samples += 1
+
+    def _observe(self, group, ends, committed, now):
+        for tp, end in ends.items():
+            offset = committed.get(tp, 0)
+            waiting = f"{group} {tp.topic}:{tp.partition} of {end - offset} records"
+            self._stand(group, tp, offset, waiting, now, behind=offset < end)
+
+    def _stand(self, group, what, at, text, now, *, behind=True):
+        if self._before.get((group, what)) != at or not behind:
+            self._since[group, what] = now
+        self._before[group, what] = at
+        still = now - self._since[group, what]
+        if self.event:
+            found = self.events[self.event]
+            found[group] = max(found[group], still)
+        if still > self.longest:
+            self.longest, self.worst = still, text
+
+
+@asynccontextmanager
+async def watched(settings):
+    """Progress while the block runs."""
+    progress = Progress()
+    watching = asyncio.create_task(progress.watch(settings))
+    try:
+        yield progress
+        assert not watching.done(), watching.exception()
+    finally:
+        watching.cancel()
