@@ -162,13 +162,19 @@ class Sink:
         while not self._closing:
             await self._wait()
             async with self._lock:
-                if (table := self._due()) is not None:
-                    await self._write(table)
-                if self._unsaved and time.monotonic() >= self._saved_at + self._policy.save_seconds:
-                    await self._save()
-                if time.monotonic() >= self._checked_at + self._policy.check_seconds:
-                    await self._check()
+                await self._turn()
             await self._return()
+
+    async def _turn(self) -> None:
+        """Do what is due, unless the sink was closed meanwhile."""
+        if self._closing:
+            return
+        if (table := self._due()) is not None:
+            await self._write(table)
+        if self._unsaved and time.monotonic() >= self._saved_at + self._policy.save_seconds:
+            await self._save()
+        if time.monotonic() >= self._checked_at + self._policy.check_seconds:
+            await self._check()
 
     async def flush(self) -> dict[str, int]:
         """Write everything that is buffered now; returns the rows added per table."""
@@ -295,12 +301,11 @@ class Sink:
         self, what: str, call: Callable[[], Result], wanted: Callable[[], bool] = lambda: True
     ) -> Result | None:
         """The call's result; None when it failed and is no longer wanted, or when the sink is closing."""
-        loop = asyncio.get_running_loop()
         for delay in backoff():
             if self._closed:
                 return None
             try:
-                return await loop.run_in_executor(self._thread, call)
+                return await self._answer(call)
             except DestinationUnavailable as error:
                 metrics.SINK_ERRORS.labels(what).inc()
                 logger.warning("%s: %s; trying again in %.1f s", what, error, delay, extra={"table": what})
@@ -308,3 +313,11 @@ class Sink:
                 return None
             await asyncio.sleep(delay)
         return None
+
+    async def _answer(self, call: Callable[[], Result]) -> Result | None:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+        except Exception:
+            if self._closed:  # its connection was closed under the call
+                return None
+            raise

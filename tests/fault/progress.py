@@ -1,4 +1,4 @@
-"""How long each group stood still on a partition that had records waiting, and each feed, by what happened."""
+"""How long each group stood still on a partition with records waiting, and each feed, by what happened."""
 
 import asyncio
 import time

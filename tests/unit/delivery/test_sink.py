@@ -145,6 +145,32 @@ async def test_closing_while_a_write_hangs_ends_in_order(acks, monkeypatch):
     assert acks == []
 
 
+@pytest.mark.parametrize("what", ["write", "positions"])
+async def test_closing_cuts_the_connection_of_a_call_and_that_is_no_failure(acks, monkeypatch, what):
+    """The call under which the connection is closed may end with anything; nothing is begun after it."""
+    monkeypatch.setattr(base, "CLOSE_SECONDS", 0.1)
+    store, hangs, release, begun = Memory(), threading.Event(), threading.Event(), []
+    sink = Sink(store, Policy(0.001, 10**6, 10**9, 60), beginning, nowhere)
+    await sink.put(ROUTE, records(0, 2), acks.named("a"))
+
+    def cut(*details):
+        begun.append(details)
+        hangs.set()
+        release.wait()
+        raise AttributeError("'NoneType' object has no attribute 'settimeout'")
+
+    monkeypatch.setattr(store, what, cut)
+    sink._checked_at -= 60
+    running = asyncio.create_task(sink.run())
+    await asyncio.to_thread(hangs.wait)
+    await sink.close()
+    release.set()
+    async with asyncio.timeout(5):
+        await running
+    assert len(begun) == 1
+    assert acks == []
+
+
 async def test_buffered_rows_are_merged_when_the_route_can(acks):
     last = Route(TOPIC, "table", SCHEMA, ROUTE.columns, merge=lambda rows: rows.slice(len(rows) - 1))
     store = Memory()
