@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import defaultdict
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 
 from aiokafka.errors import KafkaError
 
@@ -28,8 +29,17 @@ class Progress:
 
     def name(self, event):
         """What happens from now on; its standstills are kept apart, by group."""
+        print(f"{datetime.now():%H:%M:%S} {event}; so far {self.told()}, at most {self.worst}", flush=True)
         self.event = event
         self.events[event] = defaultdict(float)
+
+    def told(self):
+        """The longest standstills (s) by event and group."""
+        return {
+            f"s, {event}: {group}": round(longest, 1)
+            for event, groups in self.events.items()
+            for group, longest in groups.items()
+        }
 
     async def watch(self, settings):
         """Sample each second, also while brokers come and go: a group that none answers for stands still."""

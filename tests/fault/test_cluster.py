@@ -52,13 +52,8 @@ async def under_load(tmp_path, name):
         trades = await complete(platform)
         checked = await exact(platform)
         failed, restarts = failures(platform), sum(platform.restarts.values())
-    stood = {
-        f"s, {event}: {group}": round(longest, 1)
-        for event, groups in progress.events.items()
-        for group, longest in groups.items()
-    }
     checked |= {"trades made": trades, "trades/s": round(trades / seconds), "workers that died": restarts}
-    report.record(name, injected, checked | stood)
+    report.record(name, injected, checked | progress.told())
     assert not failed, failed
     assert not restarts
     assert progress.longest <= STALL_SECONDS, progress.worst

@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.fault, pytest.mark.asyncio(loop_scope="session")]
 
 RATE = 300
 SECONDS = 15
-READY_SECONDS = 90
+READY_SECONDS = 180
 STALL_SECONDS = 30
 ORDER = ("hot", "cold", "certify", "candles", "normalize", "ingest")
 """As docs/operations/run.md has it: readers before writers."""
@@ -93,7 +93,6 @@ async def test_workers_are_replaced_one_by_one(release, tmp_path):
         trades = await complete(platform)
         checked = await exact(platform)
         bad = refused_or_failed(platform)
-        print(progress.events, progress.worst, platform.restarts)
     assert not bad
     assert not platform.restarts
     assert progress.longest <= STALL_SECONDS, progress.worst
@@ -101,5 +100,5 @@ async def test_workers_are_replaced_one_by_one(release, tmp_path):
     report.record(
         f"upgrade {release}",
         injected,
-        {"trades made": trades, "s longest stand": round(progress.longest, 1), **checked},
+        {"trades made": trades, **checked} | progress.told(),
     )
