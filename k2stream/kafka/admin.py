@@ -66,7 +66,9 @@ class Admin(AIOKafkaAdminClient):  # type: ignore[misc]
     async def _send_to_controller(self, request: Any) -> Any:
         for left in range(ATTEMPTS - 1, -1, -1):
             try:
-                return await self._client.send(self._client.cluster.controller.nodeId, request)
+                if (controller := self._client.cluster.controller) is None:
+                    raise NodeNotReadyError("the brokers have no controller at present")
+                return await self._client.send(controller.nodeId, request)
             except AWAY:
                 if not (left and self.several):
                     raise

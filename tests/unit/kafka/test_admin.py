@@ -117,6 +117,14 @@ async def test_topics_are_made_where_the_controller_has_died():
     assert made._client.asked == [("CreateTopicsRequest", 1), ("CreateTopicsRequest", 2)]
 
 
+async def test_topics_are_made_once_there_is_a_controller():
+    made = client()
+    made._client.cluster.controller = None
+    with pytest.raises(TopicAlreadyExistsError):
+        await made.create_topics([NewTopic("a", 1, 3)])
+    assert made._client.asked == [("CreateTopicsRequest", 2)]
+
+
 async def test_a_topic_that_was_not_made_is_an_error_whatever_exists():
     with pytest.raises(InvalidReplicationFactorError, match="a: no"):
         await client(codes=[REPLICATION]).create_topics([NewTopic("a", 1, 3)])
