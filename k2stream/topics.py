@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from aiokafka.partitioner import murmur2
 
@@ -117,6 +118,7 @@ def written_by(role: str) -> tuple[str, ...]:
     return made[Role(role)]
 
 
+@lru_cache(65_536)
 def partition_of(symbol: str, partitions: int) -> int:
     """The partition of a native symbol: Kafka's default partitioner (murmur2) over its UTF-8 bytes.
 

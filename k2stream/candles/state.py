@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from decimal import Context, Decimal
+from decimal import Context
+from itertools import repeat
 from typing import Any
 
 import msgspec
@@ -123,11 +124,8 @@ def to_row(state: State, key: str, native: str, timeframe: str, open_time: int) 
 def to_candle(state: State, key: str, native: str, timeframe: str, open_time: int) -> Candle:
     """Return a window's candle; the parameters are those of `to_row`."""
     row = to_row(state, key, native, timeframe, open_time)
-    return Candle(*row[:_FIRST_DECIMAL], *map(_decimal, row[_FIRST_DECIMAL:_COUNT]), *row[_COUNT:])
-
-
-def _decimal(mantissa: int) -> Decimal:
-    return Decimal(mantissa).scaleb(-SCALE, _EXACT)
+    decimals = map(_EXACT.scaleb, row[_FIRST_DECIMAL:_COUNT], repeat(-SCALE))
+    return Candle(*row[:_FIRST_DECIMAL], *decimals, *row[_COUNT:])
 
 
 def _divide(numerator: int, denominator: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from k2stream.model.candle import TIMEFRAMES
 
@@ -69,8 +69,19 @@ class Windows:
 
     def open_times(self, timeframe: str, key: str) -> list[int]:
         """Return the open times of the key's windows, ascending."""
-        open_ = (time for name, time in self._open.get(key, ()) if name == timeframe)
-        return sorted([*self._closed.get((timeframe, key), ()), *open_])
+        closed, open_ = self._times(timeframe, key)
+        times = [*closed, *open_]
+        return times if not closed or not open_ or closed[-1] < open_[0] else sorted(times)
+
+    def oldest(self, timeframe: str, key: str) -> int | None:
+        """Return the open time of the key's first window; None without one."""
+        return min((times[0] for times in self._times(timeframe, key) if times), default=None)
+
+    def _times(self, timeframe: str, key: str) -> tuple[Sequence[int], Sequence[int]]:
+        """The open times of closed and of open windows, each ascending."""
+        open_ = [time for name, time in self._open.get(key, ()) if name == timeframe]
+        open_.sort()
+        return self._closed.get((timeframe, key), ()), open_
 
     def open_keys(self) -> list[str]:
         """Return the keys with at least one open window."""

@@ -151,7 +151,8 @@ def to_decimals(values: Decimals) -> list[Decimal]:
 
 def plain(value: Decimal) -> str:
     """A decimal without an exponent or trailing zeros after the point ("0.00000002", "83285")."""
-    return shortened(f"{value:f}")
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def shown(value: Any) -> Any:

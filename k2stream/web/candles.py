@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from k2stream.candles.partition import CandlePartition
 from k2stream.candles.state import to_candle
 from k2stream.history.derive import base_span, derived
-from k2stream.history.reader import CandleAnswer, CandleHistory
+from k2stream.history.reader import CandleAnswer, CandleHistory, HistoryAnswer
 from k2stream.history.timeframes import Timeframe
 from k2stream.model.instrument import Instrument
 from k2stream.web import render
@@ -33,6 +33,8 @@ class CandleReader:
         self, partition: CandlePartition, instrument: Instrument, timeframe: Timeframe, query: Query
     ) -> CandleAnswer:
         """Read the query's candles; RequestError 503 if `fill` needs feed events that are not read yet."""
+        if timeframe.is_stored:
+            return await self._stored(partition, instrument, timeframe.name, query)
         base = query.over(base_span(timeframe, query.span))
         found = await self._stored(partition, instrument, timeframe.base, base)
         candles = derived(timeframe, query.span, found.candles, self.now(), self.settled)
@@ -46,9 +48,9 @@ class CandleReader:
             to_candle(state, instrument.key, instrument.symbol, timeframe, open_time)
             for open_time, state in partition.states(timeframe, instrument.key, select)
         ]
-        found = CandleAnswer(stored)
+        found: CandleAnswer = HistoryAnswer(stored)
         if query.source == "all":
-            since = next(iter(partition.windows.open_times(timeframe, instrument.key)), None)
+            since = partition.windows.oldest(timeframe, instrument.key)
             found = await self.history.extended(instrument, timeframe, query.span, stored, since)
         if query.fill == "none":
             return found
