@@ -29,6 +29,7 @@ from k2stream.service import (
 )
 from k2stream.service.middleware import wrapped
 from k2stream.service.mirror import routes as mirror
+from k2stream.service.prepared import with_prepared
 from k2stream.service.sources import Sources
 from k2stream.service.stream import routes as stream
 from k2stream.service.stream.hub import Hub
@@ -73,7 +74,7 @@ def create(sources: Sources, streams: Hub | None = None) -> ASGIApp:
         state=State({"sources": sources, "streams": streams}),
         logging_config=None,
     )
-    return wrapped(_with_slashes(app), sources.settings.service)
+    return wrapped(_with_slashes(with_prepared(app)), sources.settings.service)
 
 
 def _with_slashes(app: ASGIApp) -> ASGIApp:

@@ -8,7 +8,7 @@ from typing import Any
 from litestar import Request, Response, get
 
 from k2stream.history.derive import largest_limit
-from k2stream.service.candles import SIMULATED
+from k2stream.service.candle_answers import SIMULATED
 from k2stream.service.formats import JSON
 from k2stream.service.parameters import Exchange, From, Symbol, TimeframeName
 from k2stream.service.sources import Sources

@@ -64,6 +64,11 @@ class Format(NamedTuple):
     media_type: str
     write: Callable[[Sequence[Candle]], bytes]
 
+    @property
+    def content_type(self) -> str:
+        """The media type as the header has it: text is in UTF-8."""
+        return f"{self.media_type}; charset=utf-8" if self.media_type.startswith("text/") else self.media_type
+
 
 WRITTEN = {
     "binance": Format(JSON, klines),

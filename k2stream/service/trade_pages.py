@@ -16,7 +16,7 @@ from k2stream.exchanges.spec import Continuity
 from k2stream.history.trades import TradePage, TradePlace
 from k2stream.model.decimals import plain
 from k2stream.model.trade import BACKFILLED
-from k2stream.service.candles import NEXT, SIMULATED
+from k2stream.service.candle_answers import NEXT, SIMULATED
 from k2stream.service.formats import ARROW, JSON
 from k2stream.service.items import MissingItem
 from k2stream.service.parameters import Bound, Cursor, Exchange, From, Limit, Order, Symbol
