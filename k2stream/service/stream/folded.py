@@ -133,7 +133,7 @@ class FoldedFollower(Listened):
             changed[name] = entry.place
         for (key, opened), place in changed.items():
             parts = await self._windows.window(key, opened)
-            self._add(self._entry(key, number, opened, parts, place, sure=not parts.ahead))
+            await self._add(self._entry(key, number, opened, parts, place, sure=not parts.ahead))
         self._consumed[number] = reached
         self.log.positions[number] = max(self.log.positions[number], Place(reached.offset, self._now()))
 
@@ -144,7 +144,7 @@ class FoldedFollower(Listened):
                 parts = await self._windows.window(key, opened)
                 if parts.newest:
                     place = self.log.positions[number]
-                    self._add(self._entry(key, number, opened, parts, place, sure=False))
+                    await self._add(self._entry(key, number, opened, parts, place, sure=False))
 
     def _entry(
         self, key: str, number: int, opened: int, parts: WindowParts, place: Place, *, sure: bool
@@ -153,14 +153,13 @@ class FoldedFollower(Listened):
         sure = sure and not candle.final  # which time may have made it, at any place
         return StreamEntry(key, number, place, opened, candle.revision, candle, sure=sure)
 
-    def _add(self, entry: StreamEntry) -> None:
+    async def _add(self, entry: StreamEntry) -> None:
         # Strictly after the one before, for what is after a place is all that follows it.
         before = self.log.positions[entry.partition]
         clock = max(self._now(), before.clock + 1)
         entry.place = Place(max(entry.place.offset, before.offset), clock)
         if self.log.add(entry):
-            for listener in tuple(self.listeners(entry.key)):
-                listener.flush()
+            await self.tell(self.listeners(entry.key))
 
     async def missed(
         self, keys: Mapping[int, Sequence[str]], places: Mapping[int, Place], ends: Mapping[int, Place]

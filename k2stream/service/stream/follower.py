@@ -95,6 +95,7 @@ class Follower(Listened):
             ends = {number: Place(end - 1, self._now()) for number, (_, end) in retained.items()}
             starts = await lookback(records, topic, self.partitions, ends)
             self.log.begin(starts)
+            self.forget_news()
         left = {number: end for number, (_, end) in retained.items() if end > starts[number]}
         if not left:
             self._ready.set()
@@ -115,8 +116,7 @@ class Follower(Listened):
                 if self.log.add(entry):
                     told |= dict.fromkeys(self.listeners(entry.key))
             self.log.positions[batch.tp.partition] = Place(int(part.offsets[-1]), int(part.timestamps[-1]))
-            for listener in told:
-                listener.flush()
+            await self.tell(told)
             if len(batch) > SLICE:
                 await asyncio.sleep(0)
         reached = self.log.positions[batch.tp.partition]

@@ -38,6 +38,10 @@ class StreamSource(Protocol):
     def leave(self, keys: Iterable[str], listener: Listener) -> None:
         """Tell a listener no more."""
 
+    def news(self, keys: Sequence[str], partition: int, place: Place) -> Sequence[StreamEntry] | None:
+        """The entries of some keys of one partition after a place, in order; None if not all are known."""
+        ...
+
     async def since(self, ms: int) -> dict[int, Place]:
         """The places before all records of a time (ms) and later. Raises RequestError if they expired."""
         ...

@@ -81,11 +81,11 @@ class StreamSubscription:
         for number, keys in self.wanted.keys.items():
             if not self._outlet.takes_more():
                 return
-            place = self._reached.places[number]
-            if not self.source.log.covers(keys, number, place):
+            news = self.source.news(keys, number, self._reached.places[number])
+            if news is None:
                 self._slow()
                 return
-            for entry in self.source.log.after(keys, number, place):
+            for entry in news:
                 self._send(entry)
                 if not self._outlet.takes_more():
                     return
