@@ -25,6 +25,9 @@ _KEPT = (b"etag", b"vary", b"cache-control", b"x-k2-")
 
 Pairs = list[tuple[bytes, bytes]]
 
+NO_CACHE = (b"cache-control", b"no-cache")
+"""Ask whether it has changed, every time."""
+
 
 def with_content(app: ASGIApp) -> ASGIApp:
     """Compress whole answers with zstd or gzip, give them an ETag, and answer HEAD as GET without a body."""
@@ -34,8 +37,8 @@ def with_content(app: ASGIApp) -> ASGIApp:
             await app(scope, receive, send)
             return
         head = scope["method"] == "HEAD"
-        if head:
-            scope["method"] = "GET"
+        # A scope of its own: the server sends no body because its own says HEAD.
+        asked = {**scope, "method": "GET"} if head else scope
         held: list[Message] = []
 
         async def hold(message: Message) -> None:
@@ -49,7 +52,10 @@ def with_content(app: ASGIApp) -> ASGIApp:
                 await send(start)
             await send({**message, "body": b""} if head else message)
 
-        await app(scope, receive, hold)
+        try:
+            await app(asked, receive, hold)
+        finally:
+            scope["path_template"] = asked.get("path_template")
 
     return coded
 
@@ -59,10 +65,10 @@ async def whole(scope: Scope, start: Message, message: Message) -> tuple[Message
     body, status = message.get("body", b""), start["status"]
     pairs: Pairs = [(name.lower(), value) for name, value in start["headers"]]
     if status == 200:
-        tag = b'W/"%s"' % blake2b(body, digest_size=12).hexdigest().encode()
+        tag = tag_of(body)
         pairs.append((b"etag", tag))
         if not _value(pairs, b"cache-control"):
-            pairs.append((b"cache-control", b"no-cache"))
+            pairs.append(NO_CACHE)
         if _names(header(scope, b"if-none-match"), tag):
             kept = [pair for pair in pairs if pair[0].startswith(_KEPT)]
             return {**start, "status": 304, "headers": kept}, {**message, "body": b""}
@@ -73,6 +79,11 @@ async def whole(scope: Scope, start: Message, message: Message) -> tuple[Message
             pairs = [pair for pair in pairs if pair[0] != b"content-length"]
             pairs += [(b"content-encoding", coding.encode()), (b"content-length", b"%d" % len(body))]
     return {**start, "headers": pairs}, {**message, "body": body}
+
+
+def tag_of(body: bytes) -> bytes:
+    """The ETag of an answer with this body."""
+    return b'W/"%s"' % blake2b(body, digest_size=12).hexdigest().encode()
 
 
 def coding_of(accepted: bytes) -> str | None:
