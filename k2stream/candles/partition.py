@@ -130,6 +130,12 @@ class CandlePartition:
         found = ((time, store.get(key, time)) for time in select(self.windows.open_times(timeframe, key)))
         return [(time, state) for time, state in found if state is not None]
 
+    def newest(self, timeframe: str, key: str) -> tuple[int, State] | None:
+        """Return open time (ms) and state of the key's last window that has trades up to `reached`."""
+        open_time = self.windows.newest(timeframe, key, self.reached(key) + 1)
+        state = None if open_time is None else self._stores[timeframe].get(key, open_time)
+        return None if open_time is None or state is None else (open_time, state)
+
     def expire(self) -> None:
         """Drop windows beyond the retention; call it once before each flush of the stores."""
         for timeframe, key, open_time in self.windows.expire(self._watermark):

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from k2stream.model.candle import TIMEFRAMES, Candle
+from k2stream.model.decimals import text_of
 from k2stream.model.trade import SCALE
 
 Order = tuple[int, int, int]
@@ -118,6 +119,21 @@ def to_row(state: State, key: str, native: str, timeframe: str, open_time: int) 
         state.final,
         state.raw_partition,
         state.raw_offset,
+    )
+
+
+def shown(state: State) -> tuple[str, str, str, str, str, str, str, str, str]:
+    """Return the decimals of a window's candle in their order, as text without trailing zeros."""
+    return (
+        text_of(state.open),
+        text_of(state.high),
+        text_of(state.low),
+        text_of(state.close),
+        text_of(state.volume),
+        text_of(_divide(state.quote, 10**SCALE)),
+        text_of(state.taker_buy_volume),
+        text_of(_divide(state.taker_buy_quote, 10**SCALE)),
+        text_of(_divide(state.quote, state.volume)),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
@@ -72,6 +72,15 @@ class Windows:
         closed, open_ = self._times(timeframe, key)
         times = [*closed, *open_]
         return times if not closed or not open_ or closed[-1] < open_[0] else sorted(times)
+
+    def newest(self, timeframe: str, key: str, before: int) -> int | None:
+        """Return the open time of the key's last window that opens before a time (ms); None without one."""
+        closed = self._closed.get((timeframe, key), ())
+        found = closed[bisect_left(closed, before) - 1] if closed and closed[0] < before else -1
+        for name, time in self._open.get(key, ()):
+            if name == timeframe and found < time < before:
+                found = time
+        return None if found < 0 else found
 
     def oldest(self, timeframe: str, key: str) -> int | None:
         """Return the open time of the key's first window; None without one."""

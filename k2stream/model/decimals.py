@@ -28,6 +28,7 @@ _WIRE_SCALES = (8, 10, 12)  # tried in this order by from_fixed16
 _NUMBER = re.compile(r"([+-]?)(?:([0-9]+)\.?([0-9]*)|\.([0-9]+))(?:[eE]([+-]?[0-9]+))?")
 _EXACT = Context(prec=60)
 
+_ONE = 10**SCALE
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 
@@ -147,6 +148,14 @@ def to_decimal(mantissa: int) -> Decimal:
 def to_decimals(values: Decimals) -> list[Decimal]:
     """The values as `decimal.Decimal` with 18 fraction digits."""
     return list(map(to_decimal, to_ints(values)))
+
+
+def text_of(mantissa: int) -> str:
+    """The text (see `plain`) of a mantissa at scale 18."""
+    if mantissa < 0:
+        return f"-{text_of(-mantissa)}"
+    whole, part = divmod(mantissa, _ONE)
+    return f"{whole}.{part:0{SCALE}d}".rstrip("0") if part else str(whole)
 
 
 def plain(value: Decimal) -> str:

@@ -27,9 +27,10 @@ from k2stream.service import (
     trade_pages,
     udf,
 )
+from k2stream.service.direct import DirectAnswers
 from k2stream.service.middleware import wrapped
 from k2stream.service.mirror import routes as mirror
-from k2stream.service.prepared import with_prepared
+from k2stream.service.prepared import PreparedUrls, with_prepared
 from k2stream.service.sources import Sources
 from k2stream.service.stream import routes as stream
 from k2stream.service.stream.hub import Hub
@@ -58,7 +59,18 @@ ROUTES = (
 _SLASH = re.compile(rb"%2f", re.IGNORECASE)
 
 
-def create(sources: Sources, streams: Hub | None = None) -> ASGIApp:
+class Service:
+    """The ASGI application, and the shorter way that its server may take (None: there is none)."""
+
+    def __init__(self, app: ASGIApp, direct: DirectAnswers | None) -> None:
+        self._app, self.direct = app, direct
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        await self._app(scope, receive, send)
+
+
+def create(sources: Sources, streams: Hub | None = None) -> Service:
     """The application that answers from the sources, and pushes what `streams` follow."""
     app = Litestar(
         (
@@ -74,7 +86,9 @@ def create(sources: Sources, streams: Hub | None = None) -> ASGIApp:
         state=State({"sources": sources, "streams": streams}),
         logging_config=None,
     )
-    return wrapped(_with_slashes(with_prepared(app)), sources.settings.service)
+    urls, settings = PreparedUrls(), sources.settings.service
+    served = wrapped(_with_slashes(with_prepared(app, urls)), settings)
+    return Service(served, None if settings.keys or settings.rate else DirectAnswers(urls))
 
 
 def _with_slashes(app: ASGIApp) -> ASGIApp:

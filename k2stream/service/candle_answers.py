@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import msgspec
@@ -12,7 +12,7 @@ import msgspec
 from k2stream.history.consolidate import CONSOLIDATED, Consolidated, consolidate
 from k2stream.history.reader import CandleAnswer, MissingTier
 from k2stream.history.timeframes import Timeframe
-from k2stream.model.candle import Candle
+from k2stream.model.candle import TIMEFRAMES, Candle
 from k2stream.model.instrument import Instrument
 from k2stream.service.formats import JSON, WRITTEN
 from k2stream.service.items import (
@@ -21,6 +21,7 @@ from k2stream.service.items import (
     MissingItem,
     candle_item,
     consolidated_item,
+    state_item,
 )
 from k2stream.service.paging import CandlePage
 from k2stream.service.prepared import WholeAnswer
@@ -53,27 +54,55 @@ class CandlesAsked:
     query: Query
     final: bool
     form: str
+    newest: bool = field(init=False)
+    """Whether it is just the last candle of a stored timeframe."""
+
+    def __post_init__(self) -> None:
+        """See whether it is the question that is asked most."""
+        one = self.page == CandlePage(1, None, None, self.page.descending) and not self.final
+        plain = self.form == "json" and self.query.fill == "none" and self.exchange != CONSOLIDATED
+        object.__setattr__(self, "newest", one and plain and self.timeframe.is_stored)
 
     async def answer(self) -> WholeAnswer:
         """The candles as they are now. Raises RequestError."""
         found = await self._read()
-        headers = {SIMULATED: "true"} if self.sources.simulated else {}
-        if found.missing:
-            headers[MISSING] = ", ".join(tier.tier for tier in found.missing)
-        if found.next:
-            headers[NEXT] = found.next
         if self.form == "json":
-            body, kind = _encode(self._shown(found)), JSON
+            body, kind = _encode(self._shown(self._items(found), found.missing, found.next)), JSON
         else:
             written = WRITTEN[self.form]
             body, kind = written.write(found.candles), written.content_type
-        return WholeAnswer(body, {**headers, "Content-Type": kind})
+        return self._whole(body, kind, found.missing, found.next)
+
+    def at_once(self) -> WholeAnswer | None:
+        """The same if it is just the last candle, and this worker has it; else None."""
+        if not self.newest:
+            return None
+        instrument, name = self.instruments[0], self.timeframe.name
+        found = self.sources.candles.newest(instrument, name)
+        if found is None:
+            return None
+        opened, state = found
+        closed = opened + TIMEFRAMES[name] - 1
+        of = instrument.exchange, instrument.symbol
+        item = state_item(state, of, opened, closed, self.sources.health)
+        older = self.page.older(opened)
+        return self._whole(_encode(self._shown([item], (), older)), JSON, (), older)
+
+    def _whole(
+        self, body: bytes, kind: str, missing: Sequence[MissingTier], following: str | None
+    ) -> WholeAnswer:
+        headers = {SIMULATED: "true"} if self.sources.simulated else {}
+        if missing:
+            headers[MISSING] = ", ".join(tier.tier for tier in missing)
+        if following:
+            headers[NEXT] = following
+        headers["Content-Type"] = kind
+        return WholeAnswer(body, headers)
 
     async def _read(self) -> Found:
         if self.exchange != CONSOLIDATED:
             answer = await self.sources.candles.read(self.instruments[0], self.timeframe, self.query)
-            rows, following = self.page.cut(answer.candles, self._wanted(answer.candles), self.query.limit)
-            return Found(rows, answer.missing, following)
+            return self._cut(answer)
         answers: list[CandleAnswer] = await asyncio.gather(
             *(self.sources.candles.read(item, self.timeframe, self.query) for item in self.instruments)
         )
@@ -86,10 +115,16 @@ class CandlesAsked:
         missing = dict.fromkeys(tier for answer in answers for tier in answer.missing)
         return Found(rows, tuple(missing), following, [kept[row.open_time] for row in rows])
 
+    def _cut(self, answer: CandleAnswer) -> Found:
+        rows, following = self.page.cut(answer.candles, self._wanted(answer.candles), self.query.limit)
+        return Found(rows, answer.missing, following)
+
     def _wanted(self, candles: Sequence[Candle]) -> Sequence[Candle]:
         return [candle for candle in candles if candle.final] if self.final else candles
 
-    def _shown(self, found: Found) -> CandlesAnswer:
+    def _shown(
+        self, items: list[CandleItem], missing: Sequence[MissingTier], following: str | None
+    ) -> CandlesAnswer:
         first = self.instruments[0]
         return CandlesAnswer(
             self.exchange,
@@ -98,9 +133,9 @@ class CandlesAsked:
             self.timeframe.name,
             self.timeframe.zone.key,
             self.sources.simulated,
-            self._items(found),
-            [MissingItem(*tier) for tier in found.missing],
-            None if self.query.fill != "none" else found.next,
+            items,
+            [MissingItem(*tier) for tier in missing],
+            None if self.query.fill != "none" else following,
         )
 
     def _items(self, found: Found) -> list[CandleItem]:

@@ -66,7 +66,7 @@ async def candles(  # noqa: PLR0913 - a query parameter each
     extra = min(OPEN_WINDOWS, largest - page.limit) if final else 0
     asked = CandlesAsked(sources, exchange, wanted, of, page, page.query(extra, fill), final, form)
     answer = await asked.answer()
-    prepare(scope, asked.answer)
+    prepare(scope, asked)
     content: Any = answer.body
     return Response(content, headers=answer.headers)
 

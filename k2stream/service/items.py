@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from k2stream.candles.state import State, shown
 from k2stream.history.consolidate import Consolidated
 from k2stream.model.candle import Candle
 from k2stream.model.decimals import plain
@@ -88,9 +89,17 @@ class CandlesAnswer(msgspec.Struct, frozen=True):
 
 def candle_item(candle: Candle, health: FeedHealth) -> CandleItem:
     """A candle as it is answered; a filled window has no trade times and no raw offset."""
-    of, window = (candle.exchange, candle.symbol), (candle.open_time * 1000, (candle.close_time + 1) * 1000)
+    of = candle.exchange, candle.symbol
+    return _item(candle, *_healthy(health, of, candle.open_time, candle.close_time))
+
+
+def _healthy(
+    health: FeedHealth, of: tuple[str, str], open_time: int, close_time: int
+) -> tuple[bool | None, Unhealthy | None]:
+    """Whether a feed was healthy during a window (ms), and why not."""
+    window = open_time * 1000, (close_time + 1) * 1000
     healthy = health.checker(*of)(*window)
-    return _item(candle, healthy, health.reason(*of, *window) if healthy is False else None)
+    return healthy, health.reason(*of, *window) if healthy is False else None
 
 
 def _item(candle: Candle, healthy: bool | None, reason: Unhealthy | None) -> CandleItem:
@@ -119,6 +128,27 @@ def _item(candle: Candle, healthy: bool | None, reason: Unhealthy | None) -> Can
         filled,
         healthy,
         reason,
+    )
+
+
+def state_item(
+    state: State, of: tuple[str, str], open_time: int, close_time: int, health: FeedHealth
+) -> CandleItem:
+    """A candle of a table, of an exchange and its symbol, as it is answered: straight from its state."""
+    placed = state.raw_offset >= 0
+    return CandleItem(
+        open_time,
+        close_time,
+        *shown(state),
+        state.trade_count,
+        state.open_at[0],
+        state.close_at[0],
+        state.revision,
+        state.final,
+        state.raw_partition if placed else None,
+        state.raw_offset if placed else None,
+        False,
+        *_healthy(health, of, open_time, close_time),
     )
 
 

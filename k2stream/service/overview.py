@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import ROUND_DOWN, Context, Decimal
 from typing import NamedTuple, Protocol
 
+from k2stream.candles.state import State
 from k2stream.history.fold import exact_sum
 from k2stream.history.reader import CandleAnswer
 from k2stream.history.timeframes import Timeframe, timeframe
@@ -33,6 +34,10 @@ _BPS, _PERCENT = Decimal(1).scaleb(-4), Decimal(1).scaleb(-2)
 
 class Candles(Protocol):
     """Reads candles of any symbol, timeframe and age."""
+
+    def newest(self, instrument: Instrument, timeframe: str) -> tuple[int, State] | None:
+        """Open time (ms) and state of the last candle of a stored timeframe, if this worker has any."""
+        ...
 
     async def read(self, instrument: Instrument, of: Timeframe, query: Query) -> CandleAnswer:
         """The query's candles, ascending. Raises RequestError."""

@@ -76,9 +76,13 @@ class CandlePage:
         cursor = self._cursor(page or found) if more else None
         return (page[::-1] if self.descending else page), cursor
 
+    def older(self, open_time: int) -> str:
+        """The cursor of a page that leads back, after the candle with this open time."""
+        return _encoded(BACK, open_time)
+
     def _cursor(self, page: Sequence[Timed]) -> str:
         if self.leads_back:
-            return _encoded(BACK, page[0].open_time)
+            return self.older(page[0].open_time)
         return _encoded(ON, page[-1].open_time + 1)
 
 

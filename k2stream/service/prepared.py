@@ -7,8 +7,8 @@ URL is answered by the same function, with the tables as they are then. A refusa
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
 
 from k2stream.service.middleware.asgi import ASGIApp, Receive, Scope, Send
 
@@ -19,48 +19,79 @@ _PREPARED = "k2.prepared"
 
 
 class WholeAnswer(NamedTuple):
-    """An answer with status 200, with all of its headers but the length."""
+    """An answer with status 200, with all headers that are of its content but the length."""
 
     body: bytes
     headers: Mapping[str, str]
 
+    @property
+    def pairs(self) -> list[tuple[bytes, bytes]]:
+        """The headers as ASGI has them."""
+        found = [(name.lower().encode(), value.encode()) for name, value in self.headers.items()]
+        found.append((b"content-length", b"%d" % len(self.body)))
+        return found
 
-Answering: TypeAlias = Callable[[], Awaitable[WholeAnswer]]
+
+class Parsed(Protocol):
+    """What a URL asks for."""
+
+    async def answer(self) -> WholeAnswer:
+        """The answer now. Raises whatever its route raises."""
+        ...
+
+    def at_once(self) -> WholeAnswer | None:
+        """The same where nothing has to be waited for, and it is short; else None."""
+        ...
 
 
 class Prepared(NamedTuple):
-    """How a URL is answered, and the template of its path, for metrics."""
+    """What a URL asks for, and the template of its path, for metrics."""
 
-    answering: Answering
+    parsed: Parsed
     template: str
 
 
-def prepare(scope: Any, answering: Answering) -> None:
-    """Let the URL of a request, by its ASGI scope, be answered by a function from now on."""
-    scope[_PREPARED] = answering
+class PreparedUrls:
+    """The URLs that are known, by path and query."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[str, bytes], Prepared] = OrderedDict()
+
+    def find(self, scope: Scope) -> Prepared | None:
+        """What a request's URL asks for; None if it is not known."""
+        url = scope["path"], scope["query_string"]
+        if (found := self._known.get(url)) is not None:
+            self._known.move_to_end(url)
+        return found
+
+    def keep(self, scope: Scope) -> None:
+        """Know the URL of a request that was answered, if its route says what it asks for."""
+        parsed, url = scope.get(_PREPARED), (scope["path"], scope["query_string"])
+        if parsed is not None and len(url[0]) + len(url[1]) <= LONGEST:
+            self._known[url] = Prepared(parsed, scope["path_template"])
+            if len(self._known) > MOST:
+                self._known.popitem(last=False)
 
 
-def with_prepared(app: ASGIApp) -> ASGIApp:
+def prepare(scope: Any, parsed: Parsed) -> None:
+    """Say what the URL of a request, by its ASGI scope, asks for."""
+    scope[_PREPARED] = parsed
+
+
+def with_prepared(app: ASGIApp, urls: PreparedUrls) -> ASGIApp:
     """Answer GET of the URLs that are known; the application answers all else."""
-    known: OrderedDict[tuple[str, bytes], Prepared] = OrderedDict()
 
     async def prepared(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "GET":
             await app(scope, receive, send)
             return
-        url = scope["path"], scope["query_string"]
-        if (found := known.get(url)) is not None:
-            known.move_to_end(url)
-            if (answer := await _answered(found)) is not None:
-                scope["path_template"] = found.template
-                await _send(answer, send)
-                return
+        if (found := urls.find(scope)) is not None and (answer := await _answered(found)) is not None:
+            scope["path_template"] = found.template
+            await send({"type": "http.response.start", "status": 200, "headers": answer.pairs})
+            await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+            return
         await app(scope, receive, send)
-        made = scope.get(_PREPARED)
-        if made is not None and len(url[0]) + len(url[1]) <= LONGEST:
-            known[url] = Prepared(made, scope["path_template"])
-            if len(known) > MOST:
-                known.popitem(last=False)
+        urls.keep(scope)
 
     return prepared
 
@@ -68,13 +99,6 @@ def with_prepared(app: ASGIApp) -> ASGIApp:
 async def _answered(found: Prepared) -> WholeAnswer | None:
     """The answer; None if it is refused, or fails: the application then says so."""
     try:
-        return await found.answering()
+        return await found.parsed.answer()
     except Exception:
         return None
-
-
-async def _send(answer: WholeAnswer, send: Send) -> None:
-    headers = [(name.lower().encode(), value.encode()) for name, value in answer.headers.items()]
-    headers.append((b"content-length", b"%d" % len(answer.body)))
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body, "more_body": False})

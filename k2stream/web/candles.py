@@ -10,6 +10,7 @@ from k2stream.candles.state import to_candle
 from k2stream.history.derive import base_span, derived
 from k2stream.history.reader import CandleAnswer, CandleHistory, HistoryAnswer
 from k2stream.history.timeframes import Timeframe
+from k2stream.model.candle import Candle
 from k2stream.model.instrument import Instrument
 from k2stream.web import render
 from k2stream.web.health import FeedHealth
@@ -43,11 +44,7 @@ class CandleReader:
     async def _stored(
         self, partition: CandlePartition, instrument: Instrument, timeframe: str, query: Query
     ) -> CandleAnswer:
-        select = query.before(partition.reached(instrument.key) + 1).select
-        stored = [
-            to_candle(state, instrument.key, instrument.symbol, timeframe, open_time)
-            for open_time, state in partition.states(timeframe, instrument.key, select)
-        ]
+        stored = _in_tables(partition, instrument, timeframe, query)
         found: CandleAnswer = HistoryAnswer(stored)
         if query.source == "all":
             since = partition.windows.oldest(timeframe, instrument.key)
@@ -58,3 +55,14 @@ class CandleReader:
             raise RequestError(503, "the feed events, which fill needs, are being read, ask again")
         healthy = self.health.checker(instrument.exchange, instrument.symbol)
         return found._replace(candles=render.fill_previous(found.candles, query, healthy, found.holes))
+
+
+def _in_tables(
+    partition: CandlePartition, instrument: Instrument, timeframe: str, query: Query
+) -> list[Candle]:
+    key, native = instrument.key, instrument.symbol
+    select = query.before(partition.reached(key) + 1).select
+    return [
+        to_candle(state, key, native, timeframe, open_time)
+        for open_time, state in partition.states(timeframe, key, select)
+    ]

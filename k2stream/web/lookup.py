@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from k2stream import topics
 from k2stream.batch import BatchApp, is_ready, owner
 from k2stream.candles.partition import CandlePartition
+from k2stream.candles.state import State
 from k2stream.history.reader import CandleAnswer
 from k2stream.history.timeframes import Timeframe
 from k2stream.model.instrument import Instrument
@@ -30,6 +31,14 @@ class CandleLookup:
     partitions: Mapping[int, CandlePartition]
     reader: CandleReader
     kafka: KafkaSettings
+
+    def newest(self, instrument: Instrument, timeframe: str) -> tuple[int, State] | None:
+        """Open time (ms) and state of the last candle of a stored timeframe, if this worker has any."""
+        if not is_ready(self.app):
+            return None
+        number = topics.partition_of(instrument.symbol, self.kafka.raw_partitions(instrument.exchange))
+        partition = self.partitions.get(number)
+        return None if partition is None else partition.newest(timeframe, instrument.key)
 
     async def read(self, instrument: Instrument, of: Timeframe, query: Query) -> CandleAnswer:
         """The query's candles. Raises RequestError: 503 while no worker owns the partition, or 502."""

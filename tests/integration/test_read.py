@@ -142,6 +142,9 @@ class Tables:
             for name in TIMEFRAMES
         }
 
+    def newest(self, instrument, timeframe):
+        """Nothing: here are no states."""
+
     async def read(self, instrument, of, query):
         span = base_span(of, query.span)
         held = self.held[of.base]

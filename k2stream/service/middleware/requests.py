@@ -20,13 +20,27 @@ _ELSEWHERE = "none"
 """In metrics, in place of a route: the path has none."""
 
 
+_process, _numbers = secrets.token_hex(4), count()
+
+
+def new_id() -> bytes:
+    """The id of a request that has none."""
+    return f"{_process}-{next(_numbers):x}".encode()
+
+
+def counted_answer(route: str, status: int, seconds: float) -> None:
+    """Count an answer of a route."""
+    counter, histogram = _measures(route, status)
+    counter()
+    histogram(seconds)
+
+
 def with_ids(app: ASGIApp) -> ASGIApp:
     """Answer with the X-Request-Id of the request, or a new one; count the answer."""
-    number, process = count(), secrets.token_hex(4)
 
     async def counted(scope: Scope, receive: Receive, send: Send) -> None:
         given = header(scope, REQUEST_ID)
-        request_id = given if _GIVEN.fullmatch(given) else f"{process}-{next(number):x}".encode()
+        request_id = given if _GIVEN.fullmatch(given) else new_id()
         scope["request_id"] = request_id.decode()
         if scope["type"] != "http":
             await app(scope, receive, send)
@@ -44,9 +58,7 @@ def with_ids(app: ASGIApp) -> ASGIApp:
             await app(scope, receive, identified)
         finally:
             route = str(scope.get("path_template") or _ELSEWHERE)
-            counter, histogram = _measures(route, status)
-            counter()
-            histogram(perf_counter() - started)
+            counted_answer(route, status, perf_counter() - started)
 
     return counted
 

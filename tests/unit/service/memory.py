@@ -78,6 +78,9 @@ class InMemory:
     error: Exception | None = None
     asked: list = field(default_factory=list)
 
+    def newest(self, instrument, timeframe):
+        """Nothing: here are no states."""
+
     async def read(self, instrument, of, query):
         """The stored candles that the query covers."""
         self.asked.append((instrument, of, query))

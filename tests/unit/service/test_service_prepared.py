@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from k2stream import instruments, metrics
 from k2stream.service import application, prepared
-from k2stream.service.prepared import WholeAnswer, prepare, with_prepared
+from k2stream.service.prepared import PreparedUrls, WholeAnswer, prepare, with_prepared
 from k2stream.service.sources import Sources
 from k2stream.settings import make
 from k2stream.web.health import FeedHealth
@@ -32,7 +32,7 @@ class Pair:
         sources = Sources(make(), LISTED, self.stored, health, lambda: True)
         self.short: Any = application.create(sources)
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(application, "with_prepared", lambda app: app)
+            patched.setattr(application, "with_prepared", lambda app, urls: app)
             self.long: Any = application.create(sources)
 
     def refill(self, count):
@@ -143,17 +143,21 @@ def test_a_known_url_is_refused_as_any_other(pair):
 def route(calls):
     """An application that can be asked again for everything."""
 
-    async def answering():
-        return WholeAnswer(b"again", {"Content-Type": "text/plain"})
+    class Again:
+        async def answer(self):
+            return WholeAnswer(b"again", {"Content-Type": "text/plain"})
+
+        def at_once(self):
+            return None
 
     async def app(scope, receive, send):
         calls.append(scope["path"])
         scope["path_template"] = "/"
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"parsed"})
-        prepare(scope, answering)
+        prepare(scope, Again())
 
-    return with_prepared(app)
+    return with_prepared(app, PreparedUrls())
 
 
 async def test_of_many_urls_those_asked_for_lately_are_known(monkeypatch):

@@ -1,0 +1,43 @@
+"""Table look-ups, answered where their request arrives: without a task, the middlewares and the framework.
+
+Only plain requests for known URLs (prepared.py) that the tables answer at once; all else, and every refusal,
+is the application's. The bytes are those that the application would have sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from time import perf_counter
+
+from k2stream.service.middleware.asgi import Scope
+from k2stream.service.middleware.content import LEAST_BYTES, NO_CACHE, tag_of
+from k2stream.service.middleware.requests import REQUEST_ID, counted_answer, new_id
+from k2stream.service.prepared import PreparedUrls
+
+PLAIN = frozenset((b"host", b"user-agent", b"accept", b"accept-encoding", b"accept-language", b"connection"))
+"""Headers that change nothing in a short answer, on a connection that stays open."""
+
+
+class DirectAnswers:
+    """Answers requests at once, of a service that asks for no keys and limits no rate."""
+
+    def __init__(self, urls: PreparedUrls) -> None:
+        self._urls = urls
+
+    def answer(self, scope: Scope, default: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+        """A whole response, which begins with the server's default headers; None: ask the application."""
+        started = perf_counter()
+        if scope["method"] != "GET" or not PLAIN.issuperset([name for name, _ in scope["headers"]]):
+            return None
+        if (found := self._urls.find(scope)) is None:
+            return None
+        try:
+            answer = found.parsed.at_once()
+        except Exception:  # the application says what it is
+            return None
+        if answer is None or len(answer.body) >= LEAST_BYTES:
+            return None
+        pairs = [*default, *answer.pairs, (b"etag", tag_of(answer.body)), NO_CACHE, (REQUEST_ID, new_id())]
+        head = b"".join([b"%b: %b\r\n" % pair for pair in pairs])
+        counted_answer(found.template, 200, perf_counter() - started)
+        return b"HTTP/1.1 200 OK\r\n%b\r\n%b" % (head, answer.body)
