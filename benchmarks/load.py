@@ -191,10 +191,15 @@ async def send(bootstrap: str, topic: str, batches: Iterable[Batch]) -> None:
     """Write batches, each as one record batch."""
     async with AIOKafkaProducer(bootstrap_servers=bootstrap, max_batch_size=1_000_000) as producer:
         for batch in batches:
-            built = producer.create_batch()
-            for key, value, timestamp in zip(batch.keys, batch.values, batch.timestamps, strict=True):
-                if built.append(key=key, value=value, timestamp=timestamp) is None:
-                    raise RuntimeError("a batch of the load does not fit 1 MB")
-            built.close()
-            await producer.send_batch(built, topic, partition=batch.partition)
+            await send_batch(producer, topic, batch)
             await asyncio.sleep(0)
+
+
+async def send_batch(producer: AIOKafkaProducer, topic: str, batch: Batch) -> None:
+    """Write a batch as one record batch."""
+    built = producer.create_batch()
+    for key, value, timestamp in zip(batch.keys, batch.values, batch.timestamps, strict=True):
+        if built.append(key=key, value=value, timestamp=timestamp) is None:
+            raise RuntimeError("a batch of the load does not fit 1 MB")
+    built.close()
+    await producer.send_batch(built, topic, partition=batch.partition)

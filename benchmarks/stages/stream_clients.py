@@ -1,6 +1,7 @@
 """Many clients of `/v1/stream` in one process; its arguments are port, clients, seconds, request.
 
-It prints the delays from a revision's publication (which its token names, in ms) to its arrival, as JSON.
+It prints two delays until a revision has arrived, as JSON: from its publication (which its token names, in
+ms), and from the time of its last trade, which also has the way to the worker and what revisions wait there.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 import uvloop
 
-_CLOCK = b'"resume":"'
+_CLOCK, _TRADE, _FINAL = b'"resume":"', b'"last_trade_time":', b'"final":true'
 _UPGRADE = (
     b"GET /v1/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -37,7 +38,7 @@ def _frame(data: bytes, at: int) -> tuple[int, bytes, int] | None:
 class Reader(asyncio.Protocol):
     """One client, as cheap as can be: it looks for the token of each message."""
 
-    def __init__(self, request: bytes, delays: list[int]) -> None:
+    def __init__(self, request: bytes, delays: list[tuple[int, int]]) -> None:
         self._request, self._delays = request, delays
         self._rest = b""
         self._upgraded = self.lost = False
@@ -69,9 +70,10 @@ class Reader(asyncio.Protocol):
             kind, payload, at = frame
             if kind == _PING:
                 self._transport.write(bytes((_PONG, 0x80 | len(payload))) + bytes(4) + payload)
-            elif b'"candle":' in payload:
+            elif b'"candle":' in payload and _FINAL not in payload:
                 clock = payload.rpartition(_CLOCK)[2].split(b".", 1)[0].rsplit(b"-", 1)[-1]
-                self._delays.append(now - int(clock))
+                trade = payload.partition(_TRADE)[2].split(b",", 1)[0]
+                self._delays.append((now - int(clock), now - int(trade) // 1000))
         self._rest = data[at:]
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -79,9 +81,9 @@ class Reader(asyncio.Protocol):
         self.lost = True
 
 
-async def main(port: int, clients: int, seconds: float, request: bytes) -> dict[str, float]:
+async def main(port: int, clients: int, seconds: float, request: bytes) -> dict[str, Any]:
     """Connect the clients, and measure."""
-    delays: list[int] = []
+    delays: list[tuple[int, int]] = []
     loop = asyncio.get_running_loop()
     readers: list[Reader] = []
     for _ in range(clients):
@@ -92,14 +94,17 @@ async def main(port: int, clients: int, seconds: float, request: bytes) -> dict[
     began = time.perf_counter()
     await asyncio.sleep(seconds)
     took = time.perf_counter() - began
-    found = sorted(delays)
-    share = (
-        {f"p{100 * q:g}": float(found[int(q * (len(found) - 1))]) for q in (0.5, 0.99, 0.999)}
-        if found
-        else {}
-    )
-    lost = sum(reader.lost for reader in readers)
-    return {"messages_per_second": round(len(found) / took), "lost": lost, **share}
+    published, traded = (sorted(each) for each in zip(*delays, strict=True)) if delays else ([], [])
+    return {
+        "messages_per_second": round(len(delays) / took),
+        "lost": sum(reader.lost for reader in readers),
+        "from_publication_ms": _shares(published),
+        "from_trade_ms": _shares(traded),
+    }
+
+
+def _shares(found: list[int]) -> dict[str, int]:
+    return {f"p{100 * q:g}": found[int(q * (len(found) - 1))] for q in (0.5, 0.99, 0.999) if found}
 
 
 if __name__ == "__main__":
