@@ -12,8 +12,9 @@ import uvicorn
 from litestar.types import ASGIApp
 
 from k2stream.model.errors import ConfigError
+from k2stream.service.connections import ServiceHttp
 from k2stream.service.stream.messages import LARGEST
-from k2stream.service.stream.sockets import StreamHttp, StreamSocket
+from k2stream.service.stream.sockets import StreamSocket
 
 _STOP_SECONDS = 2  # for answers in progress
 
@@ -41,7 +42,7 @@ class Server:
         self._socket: socket.socket | None = None
         config = uvicorn.Config(
             app,
-            http=StreamHttp,
+            http=ServiceHttp,
             ws=StreamSocket,
             ws_max_size=LARGEST,
             ws_per_message_deflate=False,  # each message is encoded once for all clients

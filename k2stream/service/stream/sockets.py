@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from k2stream.service.stream.outlets import ABORT_SECONDS, Outlet
@@ -55,32 +54,6 @@ class Impatient(asyncio.Protocol):
         if self._looking is not None:
             self._looking.cancel()
             self._looking = None
-
-
-class StreamHttp(Impatient, HttpToolsProtocol):
-    """Uvicorn's HTTP/1.1, which lets the application end a connection that does not take its answer.
-
-    It takes the application's shorter way (direct.py) where nothing is being sent on a connection that stays.
-    """
-
-    def on_message_begin(self) -> None:
-        """Put the connection into the scope of a request."""
-        super().on_message_begin()
-        scope: Any = self.scope
-        scope["extensions"] = {EXTENSION: self}
-
-    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-        """Answer a request at once, or by a task."""
-        direct = getattr(app, "direct", None)
-        whole = None
-        if direct is not None and cycle.keep_alive and not (self.pipeline or self.flow.write_paused):
-            whole = direct.answer(cycle.scope, cycle.default_headers)
-        if whole is None:
-            super()._start_asgi_task(cycle, app)
-        else:
-            cycle.response_started = cycle.response_complete = True
-            self.transport.write(whole)
-            self.on_response_complete()
 
 
 class StreamSocket(Impatient, WebSocketsSansIOProtocol):

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -18,9 +19,9 @@ from k2stream.history.reader import candle_history
 from k2stream.model.candle import TIMEFRAMES
 from k2stream.model.decimals import plain
 from k2stream.service.application import create
+from k2stream.service.connections import ServiceHttp
 from k2stream.service.server import Server
 from k2stream.service.sources import Sources
-from k2stream.service.stream.sockets import StreamHttp
 from k2stream.settings import make
 from k2stream.web import lookup
 from k2stream.web.candles import CandleReader
@@ -125,22 +126,24 @@ class Tables:
         self.partitions[0] = CandlePartition(stores, progress, grace=0, idle=0, retention=500, now=0)
 
     def asked(self, request):
-        """What comes over the wire: parsed, then at once, then without the shorter way."""
-        return [asyncio.run(response(app, request)) for app in (self.short, self.short, self.long)]
+        """What comes over the wire: parsed, at once, not even parsed, and without the shorter way."""
+        return [asyncio.run(response(app, request)) for app in (*[self.short] * 3, self.long)]
 
 
-async def response(app, request):
-    """The bytes of a response, without the request's number."""
+async def response(app, *parts, count=1):
+    """The bytes of `count` responses to what arrives in parts, without the requests' numbers."""
     config = Server(app, "127.0.0.1", 0)._server.config
     config.load()
     state = ServerState()
     transport: Any = Transport()
     state.default_headers = [(b"date", b"today")]
-    protocol = StreamHttp(config, state, {}, _loop=asyncio.get_running_loop())
+    protocol = ServiceHttp(config, state, {}, _loop=asyncio.get_running_loop())
     protocol.connection_made(transport)
-    protocol.data_received(request)
     async with asyncio.timeout(30):
-        while not protocol.cycle.response_complete:  # noqa: ASYNC110 - the server tells nobody
+        for part in parts:
+            protocol.data_received(part)
+            await asyncio.sleep(0)
+        while state.total_requests < count:  # noqa: ASYNC110 - the server tells nobody
             await asyncio.sleep(0)
     if state.tasks:
         await asyncio.wait(state.tasks)
@@ -196,8 +199,8 @@ def test_the_bytes_are_those_of_the_application(
     tables.fill(windows, reached)
     request = f"{method} {PATH}/{timeframe}?{query} HTTP/{http}\r\nHost: a\r\n"
     request += "".join(f"{header}\r\n" for header in headers) + "\r\n"
-    parsed, at_once, long = tables.asked(request.encode())
-    assert at_once == parsed == long
+    parsed, at_once, again, long = tables.asked(request.encode())
+    assert again == at_once == parsed == long
 
 
 def counted(service, calls):
@@ -246,9 +249,32 @@ async def test_requests_that_come_together_are_answered_in_order(tables):
     tables.fill({1: ONE}, 120_000)
     one, other = (f"GET {path} HTTP/1.1\r\n\r\n".encode() for path in (f"{PATH}/1m?limit=1", "/nowhere"))
     await response(tables.short, one)
-    _, lines = await response(tables.short, one + other + one + one)
+    _, lines = await response(tables.short, one + other + one + one, count=4)
     whole = b"\r\n".join(lines)
     assert re.findall(rb"HTTP/1.1 (\d+) ", whole) == [b"200", b"404", b"200", b"200"]
+
+
+REQUESTS = [
+    *(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode() for path in (f"{PATH}/1m?limit=1", "/nowhere")),
+    f"GET {PATH}/1d?limit=1 HTTP/1.1\r\n\r\n".encode(),
+    f"GET {PATH}/1m?limit=1 HTTP/1.1\r\nX-Request-Id: b\r\n\r\n".encode(),
+    f"GET {PATH}/1m HTTP/1.1\r\nContent-Length: 3\r\n\r\nGET".encode(),
+]
+
+
+@given(
+    st.lists(st.sampled_from([*REQUESTS, REQUESTS[0]]), min_size=1, max_size=6), st.sets(st.integers(0, 500))
+)
+def test_requests_may_arrive_in_any_parts(tables, requests, cuts):
+    tables.fill({1: ONE}, 120_000)
+    whole = b"".join(requests)
+    ends = sorted(cut for cut in cuts if 0 < cut < len(whole))
+    parts = [whole[begin:end] for begin, end in pairwise([0, *ends, len(whole)])]
+    short, each, long = (
+        asyncio.run(response(app, *given, count=len(requests)))
+        for app, given in ((tables.short, parts), (tables.short, requests), (tables.long, parts))
+    )
+    assert short == each == long
 
 
 @given(STATES)
