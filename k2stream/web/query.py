@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
-
-import msgspec
+from typing import NamedTuple, TypeVar
 
 from k2stream.history.tiers import CandleSpan
 from k2stream.history.timeframes import Timeframe, UnknownTimeframe, timeframe
@@ -28,7 +26,7 @@ MISSING = "X-K2-Missing"
 """Response header with the tiers that could not be read, also for formats whose body cannot list them."""
 
 
-class Query(msgspec.Struct, frozen=True, gc=False):
+class Query(NamedTuple):
     """Candles with start <= open_time < end (ms): the first `limit` if a start is given, else the last.
 
     `source` "tables" excludes the colder tiers.
@@ -48,11 +46,11 @@ class Query(msgspec.Struct, frozen=True, gc=False):
 
     def over(self, span: CandleSpan) -> Query:
         """The same query over another span."""
-        return msgspec.structs.replace(self, limit=span.limit, start=span.start, end=span.end)
+        return self._replace(limit=span.limit, start=span.start, end=span.end)
 
     def before(self, end: int) -> Query:
         """The query with default end `end` (ms), so that trades dated in the future are not the latest."""
-        return self if self.end is not None else msgspec.structs.replace(self, end=end)
+        return self if self.end is not None else self._replace(end=end)
 
     def select(self, open_times: Sequence[int]) -> Sequence[int]:
         """The open times that the query covers, of ascending ones in ms."""
