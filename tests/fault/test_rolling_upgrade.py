@@ -25,8 +25,8 @@ from tests.fault.test_partitions import command
 
 pytestmark = [pytest.mark.fault, pytest.mark.asyncio(loop_scope="session")]
 
-RATE = 300
-SECONDS = 15
+RATE = 200
+SECONDS = 10
 READY_SECONDS = 180
 STALL_SECONDS = 30
 ORDER = ("hot", "cold", "certify", "candles", "normalize", "ingest")
