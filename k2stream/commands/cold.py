@@ -16,6 +16,7 @@ from k2stream.iceberg import owner, read
 from k2stream.iceberg.catalog import existing_catalog
 from k2stream.iceberg.maintenance import log, maintain
 from k2stream.iceberg.maintenance.maintain import Limits
+from k2stream.model.duration import duration
 from k2stream.model.errors import ConfigError
 from k2stream.platform.running import find, reached
 from k2stream.settings import current
@@ -128,17 +129,19 @@ def scan(table: str, where: str, columns: str, limit: int, *, out: Printer) -> N
     """Print a slice of TABLE, e.g. silver_trades, as the last commit left it."""
     (name,) = maintain.names_of([table])
     chosen = tuple(columns.split(",")) if columns else read.ALL_COLUMNS
-    row_filter = read.filter_of(name, where)
-    rows = read.page(existing_catalog(current().iceberg), name, row_filter, chosen, limit)
+    row_filter, settings = read.filter_of(name, where), reached(current())
+    rows = read.page(existing_catalog(settings.iceberg), name, row_filter, chosen, limit)
     found = rows.to_pylist(maps_as_pydicts="strict")
     if out.as_json:
         for row in found:
             out.line(row, "")
         return
     texts = [{name: _cell(value) for name, value in row.items()} for row in found]
-    out.show(found, lambda console: rows_shown(texts, console))
-    if not found:
-        out.note("no rows")
+    if found:
+        out.show(found, lambda console: rows_shown(texts, console))
+    else:
+        often = duration(settings.sinks.cold_commit_seconds)
+        out.note(f"no rows as of the last commit: one comes every {often}, or with `k2 cold flush`")
 
 
 def _cell(value: object) -> str:

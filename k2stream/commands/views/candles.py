@@ -23,7 +23,7 @@ _FEWEST = 4
 _FEED = {"began": "partial", "before": "no feed yet", "lost": "feed down"}
 _MEANINGS = {
     "in grace": "the window is over, and trades on time may still come",
-    "partial": "the feed began within the window, so the candle has a part of its trades",
+    "partial": "the feed began within the window, earlier trades are not in it",
     "no feed yet": "the window was over before the feed began",
     "feed down": "the feed was down in the window, or lost trades",
 }

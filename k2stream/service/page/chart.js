@@ -48,7 +48,7 @@ export class Chart {
     this.chart.priceScale("unhealthy").applyOptions({ scaleMargins: { top: 0, bottom: 0 } });
     this.chart.priceScale("volume").applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
     this.chart.panes()[1].setStretchFactor(0.18);
-    this.name = createTextWatermark(this.chart.panes()[1], { horzAlign: "left", vertAlign: "top", lines: [] });
+    this.name = createTextWatermark(this.chart.panes()[1], { horzAlign: "center", vertAlign: "top", lines: [] });
     this.markers = createSeriesMarkers(this.candles, []);
     this.dress();
     this.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => range && range.from < NEAR && onOlder());

@@ -12,7 +12,7 @@ const SHOWN = 60; // seconds that the picture shows at least
 function behind({ commit_seconds: every, seconds_behind: seconds, lag, written }) {
   if (every === null || seconds > every) return duration(seconds * 1000);
   if (!lag) return "no";
-  return written === null ? `commits every ${duration(every * 1000)}` : `no: next commit within ${duration((every - seconds) * 1000)}`;
+  return written === null ? `commits every ${duration(every * 1000).replace(".0 ", " ")}` : `no: next commit within ${duration((every - seconds) * 1000)}`;
 }
 
 export class PipelineView {
@@ -76,6 +76,12 @@ export class PipelineView {
     this.#plot();
   }
 
+  /** The first and last second of the picture; uPlot's own would be years around a single point. */
+  #span() {
+    const last = this.#times.at(-1) ?? SHOWN;
+    return [Math.min(this.#times[0] ?? 0, last - SHOWN), last];
+  }
+
   #plot() {
     const element = $("rates");
     const style = getComputedStyle(document.body);
@@ -84,7 +90,7 @@ export class PipelineView {
       this.plot = new globalThis.uPlot(
         {
           width: element.clientWidth, height: element.clientHeight, legend: { show: false }, cursor: { show: false },
-          scales: { x: { range: (_, low, high) => (high === null ? [0, SHOWN] : [Math.min(low, high - SHOWN), high]) }, y: { range: (_, low, high) => [0, Math.max(1, high * 1.1)] } },
+          scales: { x: { range: () => this.#span() }, y: { range: (_, low, high) => [0, Math.max(1, high * 1.1)] } },
           series: [{}, { label: "trades/s", stroke: style.getPropertyValue("color"), width: 1.5 }],
           axes: [axis, { ...axis, size: 50 }],
         },

@@ -19,7 +19,7 @@ export class SymbolsView {
     this.stream = stream;
     const link = (row) => `#chart?${new URLSearchParams({ exchange: row.exchange, symbol: row.symbol })}`;
     const signed = (row) => make("span", { class: row.change_percent.startsWith("-") ? "down" : "up" }, `${row.change_percent} %`);
-    const span = (row) => make("span", { class: "dim", title: "There are no 24 hours of trades yet." }, ` ${within(row.span_ms)}`);
+    const span = (row) => make("span", { class: "dim span", title: "There are no 24 hours of trades yet." }, ` ${within(row.span_ms)}`);
     const changed = (row) => make("span", {}, signed(row), within(row.span_ms) ? span(row) : "");
     const feed = (row) => make("span", { class: row.feed_healthy === false ? "down" : "", title: row.unavailable }, health(row));
     this.table = new Table($("symbols"), [

@@ -54,7 +54,7 @@ def test_every_candle_has_a_state_and_what_is_not_plain_is_explained():
     assert [line.split(" 1234 ")[-1].strip() for line in lines[-3:]] == ["final, partial", "in grace", "open"]
     assert meanings(answers, NOW) == [
         "in grace: the window is over, and trades on time may still come",
-        "partial: the feed began within the window, so the candle has a part of its trades",
+        "partial: the feed began within the window, earlier trades are not in it",
     ]
     assert meanings([(BTC, {"candles": [open_, candle()]})], NOW) == []
 
