@@ -83,12 +83,13 @@ async def _once(
 ) -> Report:
     with tempfile.TemporaryDirectory(prefix="k2-verify-") as name, OracleEngine() as engine:
         folder = Path(name)
-        on_step("reading the layers")
+        on_step("reading the canonical trades, candles and dead letters of Kafka")
         retained_by_topic = await _topics(settings.kafka, engine, folder)
         if candles_url:
+            on_step("reading the candle tables")
             path = folder / "tables.parquet"
             await candles.tables(settings, engine, "table_candles", candles_url, path)
-        await asyncio.to_thread(_stores, settings, engine, folder)
+        await asyncio.to_thread(_stores, settings, engine, folder, on_step)
         off = leave_out(engine, [name for name in LAYERS if candles_url or name != GOLD["candle tables"]])
         on_step("reading the raw topics")
         extent = await raw.dump(settings, folder, required, partial(unreadable.lettered, engine))
@@ -117,13 +118,16 @@ async def _topics(settings: KafkaSettings, engine: OracleEngine, folder: Path) -
     return bounds
 
 
-def _stores(settings: Settings, engine: OracleEngine, folder: Path) -> None:
+def _stores(settings: Settings, engine: OracleEngine, folder: Path, on_step: Say) -> None:
     hot, cold = settings.clickhouse, settings.iceberg
+    on_step("reading the trades of ClickHouse and Iceberg")
     trades.hot(hot, engine, "hot_silver", folder / "hot-silver.parquet")
-    candles.hot(hot, engine, "hot_candles", folder)
     trades.cold(cold, engine, "cold_silver", folder / "cold-silver.parquet")
+    on_step("reading the candles of ClickHouse and Iceberg")
+    candles.hot(hot, engine, "hot_candles", folder)
     candles.cold(cold, engine, "cold_candles", folder)
     for exchange in topics.EXCHANGES:
+        on_step(f"reading the raw records of {exchange} in ClickHouse and Iceberg")
         bronze.hot(hot, engine, exchange, f"hot_bronze_{exchange}", folder / f"hot-bronze-{exchange}.parquet")
         bronze.cold(
             cold, engine, exchange, f"cold_bronze_{exchange}", folder / f"cold-bronze-{exchange}.parquet"

@@ -38,7 +38,7 @@ export class Chart {
       priceScaleId: "unhealthy", lastValueVisible: false, priceLineVisible: false,
       autoscaleInfoProvider: () => ({ priceRange: { minValue: 0, maxValue: 1 } }),
     });
-    this.candles = this.chart.addSeries(CandlestickSeries, {});
+    this.candles = this.chart.addSeries(CandlestickSeries, { priceFormat: this.#format() });
     this.volume = this.chart.addSeries(HistogramSeries, {
       priceScaleId: "volume", priceFormat: { type: "volume" }, lastValueVisible: false, priceLineVisible: false,
     });
