@@ -15,12 +15,16 @@ from k2stream.model.errors import ConfigError
 
 PERIOD_SECONDS = 1.0
 
+LIVE = ("feeds", "k2-normalize", "k2-candles")
+"""On the way to a candle: on a busy machine, sinks have what these leave."""
+
 
 class Progress:
-    """The `longest` standstill (s) and its partition, `worst`; by event and group in `events`."""
+    """The `longest` standstill (s) and its partition, `worst`; of LIVE groups, and by event and group."""
 
     def __init__(self):
         self.longest, self.samples, self.worst = 0.0, 0, ""
+        self.live, self.live_worst = 0.0, ""
         self.unanswered = 0
         self.events = {}
         self.event = ""
@@ -77,6 +81,8 @@ class Progress:
             found[group] = max(found[group], still)
         if still > self.longest:
             self.longest, self.worst = still, text
+        if still > self.live and group in LIVE:
+            self.live, self.live_worst = still, text
 
 
 @asynccontextmanager
