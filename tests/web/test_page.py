@@ -178,20 +178,6 @@ async def test_a_candle_says_what_it_is(page):
     assert found == [said for _, said in cases]
 
 
-async def test_a_candle_in_which_the_feed_began_is_partial(page, platform):
-    """A week in which coinbase, whose feed nothing disturbs here, was up for the first time."""
-    async with httpx.AsyncClient(base_url=platform.service_url) as client:
-        (feed,) = (
-            each
-            for each in (await client.get("/v1/exchanges")).json()["exchanges"]
-            if each["exchange"] == "coinbase"
-        )
-    assert (feed["connected"], feed["down_seconds"], feed["gaps"]) == (True, 0, 0)
-    await page.goto(f"{platform.service_url}/#chart?exchange=coinbase&timeframe=1w")
-    await expect(page.locator("#chart-summary")).to_have_text(re.compile("^coinbase .* 1w: [1-9]"))
-    await expect(page.locator("#legend")).to_contain_text("open, partial: the feed began within it")
-
-
 async def test_a_gap_is_marked(page, platform):
     await live(page)
     async with httpx.AsyncClient(base_url=platform.control_url) as control:

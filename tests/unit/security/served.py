@@ -26,7 +26,7 @@ class Service:
     """A running service: its port, what it stores, and its open connections."""
 
     def __init__(self) -> None:
-        self.candles, self.trades = InMemory(), TradesInMemory()
+        self.candles, self.trades, self.health = InMemory(), TradesInMemory(), FeedHealth()
         self.loop = asyncio.new_event_loop()
         self.port = 0
         self.task: asyncio.Task[None] | None = None
@@ -40,7 +40,7 @@ class Service:
 
     async def run(self, started: threading.Event, pushed: bool, **settings: Any) -> None:
         """Serve until cancelled; unless `pushed`, new trades are looked up in the store."""
-        chosen, health = make(simulated=True, **settings), FeedHealth()
+        chosen, health = make(simulated=True, **settings), self.health
         health.ready = True
         hub = Hub(chosen, LISTED, self.candles, health, Broker().connect, lambda: 1_800_000_000_000)
         sources = Sources(chosen, LISTED, self.candles, health, lambda: True, trades=self.trades)
