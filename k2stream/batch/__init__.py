@@ -14,6 +14,7 @@ from k2stream.batch import proof
 from k2stream.batch._records import TP, RecordBatch
 
 if TYPE_CHECKING:
+    from k2stream.batch._answers import check_answer, check_answers
     from k2stream.batch._app import BatchApp
     from k2stream.batch._building import RecordTooLarge
     from k2stream.batch._consumer import Consumer
@@ -42,6 +43,8 @@ _WHERE = {
     "RecordTooLarge": "_building",
     "ask": "_routing",
     "batch_app_options": "_options",
+    "check_answer": "_answers",
+    "check_answers": "_answers",
     "committed": "_returning",
     "deliver_columns": "_fetch",
     "forward": "_routing",
@@ -70,6 +73,8 @@ __all__ = [
     "RecordTooLarge",
     "ask",
     "batch_app_options",
+    "check_answer",
+    "check_answers",
     "committed",
     "deliver_columns",
     "forward",

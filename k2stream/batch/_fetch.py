@@ -19,7 +19,7 @@ from faust.transport.drivers import aiokafka as driver
 
 from k2stream.batch import _topic_ids as topic_ids
 from k2stream.batch import _witness as witness
-from k2stream.batch import answers
+from k2stream.batch._answers import check_answers
 from k2stream.batch._records import TP, RecordBatch
 from k2stream.batch.proof import Proof, Shown
 from k2stream.model.errors import Unavailable
@@ -61,7 +61,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: driver.Transport) -> KafkaConsumer:
         consumer: KafkaConsumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS  # Faust hard-codes 1500
-        answers.checking(consumer._client)
+        check_answers(consumer._client)
         self._write_notes(consumer)
         return consumer
 

@@ -17,7 +17,7 @@ from aiokafka.errors import (
     for_code,
 )
 
-from k2stream.batch.answers import check
+from k2stream.batch import check_answer
 from k2stream.model.errors import ConfigError
 from k2stream.settings import KafkaSettings
 
@@ -60,7 +60,7 @@ class Admin(AIOKafkaAdminClient):  # type: ignore[misc]
             except AWAY:
                 if not left:
                     raise
-        check(answer)
+        check_answer(answer)
         return answer
 
     async def _send_to_controller(self, request: Any) -> Any:

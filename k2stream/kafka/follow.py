@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from k2stream.batch import TP
-from k2stream.batch.answers import checking
+from k2stream.batch import TP, check_answers
 from k2stream.settings import KafkaSettings
 
 SESSION_MS, HEARTBEAT_MS = 6_000, 1_000
@@ -53,7 +52,7 @@ async def in_group(
         rebalance_timeout_ms=SESSION_MS,
         **settings.connection,
     )
-    checking(consumer._client)  # noqa: SLF001 - pinned
+    check_answers(consumer._client)  # noqa: SLF001 - pinned
     try:
         await consumer.start()
         yield GroupReader(consumer)

@@ -10,8 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
-from k2stream.batch import TP
-from k2stream.batch.answers import checking
+from k2stream.batch import TP, check_answers
 from k2stream.kafka.client import start
 from k2stream.kafka.groups import Committed
 from k2stream.model.errors import Unavailable
@@ -27,7 +26,7 @@ class GroupPositions:
 
     def __init__(self, settings: KafkaSettings, group: str, partitions: Iterable[TP]) -> None:
         self._consumer = AIOKafkaConsumer(group_id=group, enable_auto_commit=False, **settings.connection)
-        checking(self._consumer._client)  # noqa: SLF001 - pinned
+        check_answers(self._consumer._client)  # noqa: SLF001 - pinned
         self._partitions = [TopicPartition(*tp) for tp in partitions]
 
     async def __aenter__(self) -> Self:

@@ -9,7 +9,7 @@ from aiokafka.errors import GroupAuthorizationFailedError
 from aiokafka.protocol.commit import OffsetFetchResponse_v3
 from faust.transport.drivers import aiokafka as driver
 
-from k2stream.batch import answers
+from k2stream.batch import check_answers
 from k2stream.batch._fetch import ConsumerThread
 from k2stream.kafka import follow
 from k2stream.kafka.positions import GroupPositions
@@ -28,7 +28,7 @@ def coordinator(*received, check=True):
         OffsetFetchResponse_v3(0, [("raw", [(0, 7, "", 0)])], 0),
     ]
     if check:
-        answers.checking(client)
+        check_answers(client)
     made.group_id, made.coordinator_id, made._client, made._retry_backoff_ms = "k2-hot", 1, client, 0
     made.ensure_coordinator_known = AsyncMock()
     made.coordinator_dead = Mock()
@@ -69,4 +69,4 @@ async def test_every_consumer_of_a_group_checks(monkeypatch):
     consumer = AIOKafkaConsumer(group_id="k2-hot")
     monkeypatch.setattr(driver.AIOKafkaConsumerThread, "_create_worker_consumer", lambda *_: consumer)
     made.append(ConsumerThread.__new__(ConsumerThread)._create_worker_consumer(Mock()))
-    assert [each._client.send.__module__ for each in made] == [answers.__name__] * 3
+    assert [each._client.send.__module__ for each in made] == [check_answers.__module__] * 3

@@ -7,6 +7,9 @@ import pytest
 
 from benchmarks.stages.stream_clients import Reader
 
+TRADED = 25
+"""How long before its publication a candle's last trade was, in ms."""
+
 
 class Transport:
     def __init__(self):
@@ -22,7 +25,8 @@ def frame(first, payload):
 
 
 def message(at, filler=""):
-    return json.dumps({"candle": filler, "resume": f"0-1-{at}.token"}, separators=(",", ":")).encode()
+    told = {"candle": filler, "last_trade_time": (at - TRADED) * 1000, "resume": f"0-1-{at}.token"}
+    return json.dumps(told, separators=(",", ":")).encode()
 
 
 @pytest.mark.parametrize("step", [1, 7, 10_000])
@@ -36,6 +40,7 @@ def test_each_candle_counts_once_and_pings_are_answered_however_the_bytes_come(s
     for at in range(0, len(came), step):
         reader.data_received(came[at : at + step])
     first, second = delays
-    assert 40 <= first < 2000
-    assert 90 <= second < 2000
+    assert 40 <= first[0] < 2000
+    assert 90 <= second[0] < 2000
+    assert [traded - published for published, traded in delays] == [TRADED] * 2
     assert transport.written[asked:].endswith(b"\x8a\x84\0\0\0\0beat")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _OFFSET_FETCH, _DESCRIBE_GROUPS = 9, 15
 
 
-def check(answer: Any) -> None:
+def check_answer(answer: Any) -> None:
     """Raise the KafkaError of an answer to OffsetFetch or DescribeGroups; aiokafka sees to others."""
     codes: list[int] = []
     if answer.API_KEY == _OFFSET_FETCH:
@@ -27,13 +27,13 @@ def check(answer: Any) -> None:
         raise for_code(code)(f"in the answer {type(answer).__name__}")
 
 
-def checking(client: Client) -> None:
+def check_answers(client: Client) -> None:
     """Make a consumer's client check what it receives; aiokafka then tries again where that can help."""
     send = client.send
 
     async def checked(node: int, request: object, **options: Any) -> Any:
         answer = await send(node, request, **options)
-        check(answer)
+        check_answer(answer)
         return answer
 
     client.send = checked  # type: ignore[method-assign]
