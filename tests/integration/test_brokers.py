@@ -11,7 +11,7 @@ from tests.fault.cluster import on_cluster
 from tests.fault.platforms import FOUR, Extra, exact, quiet, recovered, running, until
 from tests.fault.test_exchanges import complete
 
-pytestmark = [pytest.mark.integration, pytest.mark.platform, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [pytest.mark.integration, pytest.mark.fault, pytest.mark.asyncio(loop_scope="session")]
 
 RATE = 200
 QUIET_SECONDS = 5
@@ -35,3 +35,4 @@ async def test_brokers_restarted_in_turn_and_one_lost_cost_no_trade(tmp_path):
         assert await second.healthy()
         await complete(platform)
         await exact(platform)
+        assert not platform.restarts
