@@ -136,14 +136,13 @@ def client(k2, platform):
 
 def test_every_layer_has_it_and_the_oracle_finds_no_difference(k2, client):
     """Feeds, normaliser, candles, ClickHouse, Iceberg: all from what the package says."""
-    result = k2("verify", timeout=180)
+    result = k2("verify", "--json", timeout=180)
     assert result.returncode == 0, result.stdout + result.stderr
-    lines = [line.split() for line in result.stdout.splitlines()]
-    for name in ON:
-        (counts,) = (cells[1:] for cells in lines if cells[:1] == [name])
-        raw, _, letters, normalized, _, *layers = (int(count.replace(",", "")) for count in counts)
-        assert raw >= normalized > 0 == letters
-        assert len(layers) == 4 and all(layers), result.stdout
+    report = json.loads(result.stdout)
+    assert report["ok"] and report["exchanges"].keys() == set(ON)
+    for held in report["exchanges"].values():
+        assert held["raw"] >= held["normalized"] > 0 == held["dead letters"]
+        assert all(held[layer] for layer in ("bronze", "silver", "cold bronze", "cold silver")), held
 
 
 def test_the_layers_of_clickhouse_agree_with_each_other(k2, client):
