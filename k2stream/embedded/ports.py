@@ -21,6 +21,7 @@ def is_free(port: int) -> bool:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
+            probe.listen()  # two may be bound to a port, one listens
         except OSError:
             return False
     return True

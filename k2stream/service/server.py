@@ -58,11 +58,12 @@ class Server:
         self._server = _Server(config)
 
     def bind(self) -> None:
-        """Take the port. Raises ConfigError naming the setting if it is in use."""
+        """Take the port: clients wait from here on. Raises ConfigError naming the setting if it is in use."""
         made = socket.socket(socket.AF_INET6 if ":" in self._host else socket.AF_INET)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             made.bind((self._host, self._port))
+            made.listen(self._server.config.backlog)  # two may be bound to a port, one listens
         except OSError as error:
             made.close()
             raise ConfigError(

@@ -250,7 +250,7 @@ async def test_a_server_that_dies_gets_everything_once(running_stack, config, cl
     await asyncio.sleep(0.5)
     await running_stack.restart("clickhouse")
     await producing
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await complete.wait()
     assert acknowledged == list(range(49, 6000, 50))
     await sink.close()

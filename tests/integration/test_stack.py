@@ -37,7 +37,7 @@ async def read(bootstrap, count):
     try:
         consumer.assign([TopicPartition(TOPIC, 0)])
         values = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(values) < count:
                 for batch in (await consumer.getmany(timeout_ms=500)).values():
                     values += [record.value for record in batch]

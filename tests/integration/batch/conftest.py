@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -29,18 +30,38 @@ class Kafka:
     async def create(self, topic, configs=None):
         await broker.create(self.bootstrap, topic, PARTITIONS, configs)
 
-    async def fill(self, topic, records, key=b"k%d", value=b"%d"):
-        """`records` records over all partitions, in broker batches of 500; `%d` is the record's number."""
+    async def fill(self, topic, records, key=b"k%d", value=b"%d", begin=0):
+        """`records` records over all partitions, in broker batches of 500.
+
+        `%d` is a record's number in its partition, from `begin` on.
+        """
         producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap)
         await producer.start()
         now, each = int(time.time() * 1000), records // PARTITIONS
         for partition in range(PARTITIONS):
-            for first in range(0, each, 500):
+            for first in range(begin, begin + each, 500):
                 batch = producer.create_batch()
-                for n in range(first, min(first + 500, each)):
+                for n in range(first, min(first + 500, begin + each)):
                     batch.append(timestamp=now, key=key % n if b"%" in key else key, value=value % n)
                 await producer.send_batch(batch, topic, partition=partition)
         await producer.stop()
+
+    @asynccontextmanager
+    async def growing(self, topic, records):
+        """`records` records come twice a second while it lasts; yields a list of how many came each time."""
+        fillings, ended = [], asyncio.Event()
+
+        async def fill():
+            while not ended.is_set():
+                await self.fill(topic, records, begin=len(fillings) * records // PARTITIONS)
+                fillings.append(records)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(ended.wait(), 0.5)
+
+        task = asyncio.create_task(fill())
+        yield fillings
+        ended.set()
+        await task
 
     async def read(self, topic):
         """Records by partition, to the end."""
@@ -51,7 +72,7 @@ class Kafka:
         found = await broker.progress(self.bootstrap, group, broker.partitions(topic, PARTITIONS))
         return list(found.committed.values()), found.lag
 
-    async def caught_up(self, group, topic, seconds=30):
+    async def caught_up(self, group, topic, seconds=60):
         deadline = time.monotonic() + seconds
         while (await self.committed(group, topic))[1]:
             assert time.monotonic() < deadline, f"{group} still lags: {await self.committed(group, topic)}"
@@ -91,7 +112,7 @@ class Worker:
             if line.startswith(b"{"):
                 self.facts.append(json.loads(line))
 
-    async def until(self, condition, seconds=20):
+    async def until(self, condition, seconds=60):
         """Wait until `condition(facts)` holds."""
         deadline = time.monotonic() + seconds
         while not condition(self.facts):
@@ -108,7 +129,7 @@ class Worker:
 
     async def stop(self):
         self.process.terminate()
-        return await asyncio.wait_for(self.process.wait(), 15)
+        return await asyncio.wait_for(self.process.wait(), 30)
 
     async def end(self, seconds=60):
         """Exit status of a worker that ends by itself."""

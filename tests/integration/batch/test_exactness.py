@@ -63,16 +63,17 @@ async def test_killed_workers_leave_exact_state(kafka, start):
 
 
 async def test_a_join_and_a_leave_repeat_nothing(kafka, start):
-    records = 60_000
-    await fill(kafka, start, records)
+    await kafka.create(start.out)
     async with start("forward", PAUSE="0.06", FETCH="8192") as first:
-        await first.until(lambda _: first.sum("batch") > records // 10)
-        async with start("forward", PAUSE="0.03", FETCH="8192") as second:
-            await second.until(lambda _: second.sum("batch") > records // 20)
-            assert await second.stop() == 0
+        async with kafka.growing(start.source, 2_000) as fillings:
+            await first.until(lambda _: first.sum("batch") > 6_000)
+            async with start("forward", PAUSE="0.03", FETCH="8192") as second:
+                await second.until(lambda _: second.sum("batch") > 3_000)
+                assert await second.stop() == 0
         await kafka.caught_up(start.app, start.source)
+    each = sum(fillings) // 4
     assert first.sum("replayed") == second.sum("replayed") == 0
-    assert await outputs(kafka, start) == {p: list(range(records // 4)) for p in range(4)}
-    await assert_state_exact(kafka, start, records // 4)
+    assert await outputs(kafka, start) == {p: list(range(each)) for p in range(4)}
+    await assert_state_exact(kafka, start, each)
     assignments = [fact["partitions"] for fact in first.facts if "partitions" in fact]
     assert [len(partitions) for partitions in assignments] == [4, 2, 4]

@@ -35,7 +35,7 @@ class Client:
             path = page["next"]
         return 200, found
 
-    async def until(self, entries, seconds=20):
+    async def until(self, entries, seconds=60):
         """Wait until all entries are these; returns the statuses of the answers before."""
         statuses, deadline = [], time.monotonic() + seconds
         while (answer := await self.all()) != (200, entries):

@@ -28,7 +28,7 @@ async def compared(watched, candles=None):
     taken = watched.past.candles() if candles is None else candles
     await watched.monitor.take(0, [(candle, 0) for candle in taken])
     running = asyncio.create_task(watched.monitor.run(watched.past.exchange))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while len(watched.waiting) and not running.done():  # noqa: ASYNC110
             await asyncio.sleep(0.001)
     running.cancel()
@@ -144,7 +144,7 @@ async def test_a_partition_that_is_lost_during_a_request_is_its_new_owners():
         watched = Watched(past, server.url)
         await watched.monitor.take(0, [(candle, 0) for candle in past.candles()])
         running = asyncio.create_task(watched.monitor.run(past.exchange))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not server.requests:  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
             watched.waiting.items.clear()
@@ -179,7 +179,7 @@ async def test_what_no_request_can_bring_is_not_comparable_and_says_why(change, 
     watched = Watched(past, url or BUILT_IN["kraken"].rest_url)
     await watched.monitor.take(0, [(past.candles()[0], 0)])
     running = asyncio.create_task(watched.monitor.run(change(past.exchange)))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not watched.checks:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
     running.cancel()

@@ -81,9 +81,9 @@ async def test_a_late_registry_is_waited_for(monkeypatch):
     warned = asyncio.Event()
     monkeypatch.setattr(registry.logger, "warning", lambda *_: warned.set())
     waiting = asyncio.create_task(registry.register("t", "trade", url(port)))
-    await asyncio.wait_for(warned.wait(), 5)
+    await asyncio.wait_for(warned.wait(), 60)
     with serving(port) as server:
-        assert await asyncio.wait_for(waiting, 5) == 12
+        assert await asyncio.wait_for(waiting, 60) == 12
     assert ("PUT", "/config/t-value") in server.requests
     assert registry.layout(12) == wire.layout(wire.declared("trade"))
 

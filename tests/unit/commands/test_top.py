@@ -49,7 +49,7 @@ def cells(app, name):
 
 
 async def until(pilot, condition):
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not condition():
             await pilot.pause(0.01)
 

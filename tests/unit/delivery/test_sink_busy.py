@@ -41,7 +41,7 @@ async def busy(acks):
 
 
 async def test_what_is_written_is_acknowledged_while_more_is_due(busy, acks):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not {"one", "two"} <= {table for table, _ in acks}:
             await acks.came.wait()
             acks.came.clear()
@@ -50,7 +50,7 @@ async def test_what_is_written_is_acknowledged_while_more_is_due(busy, acks):
 async def test_a_partition_begins_while_more_is_due(busy, acks):
     sink, store = busy
     await written(store)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await sink.put(TABLES[0], records(0, 0, partition=2), acks.named("new"))
 
 
@@ -64,13 +64,13 @@ async def test_the_destination_is_checked_while_more_is_due(busy, monkeypatch):
         return Memory.positions(store, route)
 
     monkeypatch.setattr(store, "positions", positions)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await asked.wait()
 
 
 async def written(store):
     """Wait until both tables were written, and once more each."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while True:
             if len(store.rows) >= 4:
                 return

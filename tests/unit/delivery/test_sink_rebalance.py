@@ -32,7 +32,7 @@ async def test_a_rebalance_ends_the_retries_of_what_it_took_away(acks):
     sink = Sink(store, NEVER, beginning, nowhere)
     await sink.put(ROUTE, records(0, 2), acks.named("before"))
     flush = asyncio.create_task(sink.flush())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await asyncio.to_thread(store.called.wait)
     sink.reset()
     assert await flush == {}

@@ -67,7 +67,7 @@ async def test_a_destination_that_went_back_while_nothing_comes_is_noticed(acks)
     sink = Sink(store, Policy(0.001, 10**6, 10**9, 0, check_seconds=0.001), beginning, consumer.go_back)
     running = asyncio.create_task(sink.run())
     await sink.put(ROUTE, records(0, 2), acks.named("a"))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await acks.came.wait()
         store.held = {}
         await consumer.went.wait()
@@ -89,7 +89,7 @@ async def test_a_worker_that_has_read_nothing_since_its_start_looks_too(acks, pa
     policy = Policy(60, 10**6, 10**9, 0, check_seconds=0.001)
     sink = Sink(store, policy, beginning, consumer.go_back, passed=committed)
     running = asyncio.create_task(sink.run())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await (consumer.went if asked else looked).wait()
     await sink.close()
     await running

@@ -40,7 +40,7 @@ class Scripted:
         self.asked.append(json.loads(await socket.recv()))
         return self.asked[-1]
 
-    async def until(self, condition, seconds=10.0):
+    async def until(self, condition, seconds=60.0):
         """Wait for a condition, and fail at once when the feed dies."""
         async with asyncio.timeout(seconds):
             while not condition():

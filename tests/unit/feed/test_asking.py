@@ -47,7 +47,7 @@ def fast(monkeypatch):
 
 
 async def sent(asked, count):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while len(asked.sent) < count:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
 

@@ -115,7 +115,7 @@ async def test_a_client_of_the_socket_gets_all_trades_in_order(exchange, listed,
 
     await venue.start("127.0.0.1", 0)
     try:
-        async with connect(venue.url) as socket, asyncio.timeout(30):
+        async with connect(venue.url) as socket, asyncio.timeout(60):
             for request in exchange.subscribe(listed):
                 await socket.send(request.text)
             await venue.ready()

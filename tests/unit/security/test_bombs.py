@@ -57,7 +57,7 @@ async def until_closed(url):
     """Connect as a feed does; the code with which it closed."""
     made = await open_socket(url, FRAME_LIMIT, clock.now_us)
     with pytest.raises(websockets.ConnectionClosed):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 await made.recv()
     assert made.close_code is not None

@@ -139,7 +139,7 @@ async def response(app, *parts, count=1):
     state.default_headers = [(b"date", b"today")]
     protocol = ServiceHttp(config, state, {}, _loop=asyncio.get_running_loop())
     protocol.connection_made(transport)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         for part in parts:
             protocol.data_received(part)
             await asyncio.sleep(0)

@@ -34,7 +34,7 @@ async def simulate(tmp_path):
             simulator = await stack.enter_async_context(Simulator(INSTRUMENTS, options))
             for fault in faults:
                 simulator.inject(fault)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while any(  # noqa: ASYNC110
                     venue.counts.generated_trades < trades for venue in simulator.venues.values()
                 ):

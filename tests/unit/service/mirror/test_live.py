@@ -47,7 +47,7 @@ async def test_what_is_published_from_now_on_is_sent_once():
     hub: Any = Held()
     hub.add("6", 0)
     following: Any = FollowedTrades(hub).follow(ITEM)
-    async with aclosing(following) as found, asyncio.timeout(5):
+    async with aclosing(following) as found, asyncio.timeout(60):
         first = asyncio.ensure_future(anext(found))
         await hub.listening.wait()
         await asyncio.sleep(0)

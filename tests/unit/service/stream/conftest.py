@@ -44,7 +44,7 @@ class Inbox(Outlet):
         self.room = room
         self.resume()
 
-    async def until(self, condition, seconds=20):
+    async def until(self, condition, seconds=60):
         async with asyncio.timeout(seconds):
             while not condition(self.messages):
                 self._arrived.clear()

@@ -29,7 +29,7 @@ async def test_what_is_after_an_offset_of_the_topic(hub, trade, first, listed):
     hub.trades().listen([first.key], waiting)
     trade(7, T0 + 7)  # a worker that was killed publishes again
     trade(8, T0 + 8)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await waiting.more()
     assert await offsets(hub, first, 1) == ([8], True)
 

@@ -43,7 +43,7 @@ async def connected(address):
 
 
 async def until(connection, wanted):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             message = json.loads(await connection.recv())
             if wanted(message):
@@ -158,7 +158,7 @@ async def test_a_client_that_never_reads_is_dropped_and_its_connection_ended(
 
 
 async def eventually(condition):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await asyncio.sleep(0.01, condition()):
             pass
 
@@ -203,7 +203,7 @@ async def test_server_sent_events_resume_by_their_id(address, revise, first):
 
 async def events(answer, count):
     found, name = [], None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async for line in answer.aiter_lines():
             if line.startswith("id: "):
                 name = line[4:]
