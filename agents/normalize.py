@@ -16,15 +16,16 @@ import numpy as np
 from k2stream import deadletter, exchanges, instruments, metrics, topics
 from k2stream.app import create_app
 from k2stream.avro import registry
-from k2stream.batch import BatchSchema, RecordBatch
+from k2stream.batch import BatchSchema, BatchTable, RecordBatch
 from k2stream.exchanges.spec import Exchange
 from k2stream.model import clock, events
+from k2stream.model.errors import StateRefused, mending
 from k2stream.model.events import EventKind
 from k2stream.model.precision import fraction_digits
 from k2stream.model.roles import Role
-from k2stream.normalizer import Normalized, normalize
+from k2stream.normalizer import Normalized, SymbolPosition, normalize
 from k2stream.settings import current
-from k2stream.tables import positions
+from k2stream.tables import orphans, positions
 from k2stream.tracing import FIRST, Tracer, traced
 
 app = create_app("normalize")
@@ -53,14 +54,30 @@ def declare(exchange: Exchange) -> None:
             )
             await publish(exchange.name, batch, done)
             table.put_many(batch.tp.partition, done.positions)  # last: from now on replays are skipped
+            mark(table, batch.tp.partition)
             measure(exchange.name, done)
             if app.trades_tracer is not None:
                 trace(app.trades_tracer, batch, done)
+
+    @table.on_recover
+    async def check() -> None:
+        """Refuse to read on in a raw log that was cut below what has been published."""
+        found = await orphans.find(settings.kafka, exchange, table, table.active_partitions)
+        for number, seen in found.items():
+            topic = topics.raw(exchange.name)
+            raise StateRefused(f"{topic}[{number}]: {seen}; {mending(topic, Role.NORMALIZE)}")
 
     agent.__doc__ = f"Canonical trades of {exchange.name}."
     app.agent(app.topic(topics.raw(exchange.name), schema=BatchSchema()), name=f"normalize_{exchange.name}")(
         agent
     )
+
+
+def mark(table: BatchTable[str, SymbolPosition], partition: int) -> None:
+    """Note from where on there may be trades beyond the table's position (k2stream/tables/orphans.py)."""
+    delivered = app.producer.delivered.get((topics.NORMALIZED, partition))
+    if delivered is not None:
+        table.keep(partition, orphans.PUBLISHED, str(delivered).encode())
 
 
 async def publish(exchange: str, batch: RecordBatch, done: Normalized) -> None:

@@ -1,4 +1,4 @@
-"""Reads the trades that an exchange's raw topic retains."""
+"""Reads the trades of an exchange that are stored: those of its raw topic, and those that it has lost."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from k2stream import topics
-from k2stream.backfill import contents
+from k2stream.backfill import contents, normalized
 from k2stream.backfill.clocks import Clocks
 from k2stream.backfill.contents import Content
 from k2stream.exchanges import raw
-from k2stream.exchanges.spec import Exchange
+from k2stream.exchanges.spec import Continuity, Exchange
 from k2stream.kafka.reader import Reader
 from k2stream.settings import KafkaSettings
 
@@ -46,6 +46,10 @@ class RetainedTrades:
 def trades_of(exchange: Exchange, values: Sequence[bytes | None]) -> Iterator[tuple[Any, str, Content, int]]:
     """Yield the readable raw records with symbol, content and trade time (µs)."""
     records, _ = raw.decode(exchange, values)
+    return _described(exchange, records)
+
+
+def _described(exchange: Exchange, records: list[Any]) -> Iterator[tuple[Any, str, Content, int]]:
     columns = exchange.normalize(records)
     return zip(records, columns.symbol, contents.contents(columns), columns.timestamp, strict=True)
 
@@ -59,7 +63,8 @@ class RetainedReader:
     """Reads the raw trades received since `start` (µs, our clock), around the start of a connection.
 
     It reads on from the first record with that receive time, so that no later one is missed even if our
-    clock was set back.
+    clock was set back. Trades without ids that were normalized before their raw records were lost (a log was
+    cut) are included: nothing else would tell that they are not new.
     """
 
     def __init__(self, exchange: Exchange, settings: KafkaSettings, start: int, connection: str) -> None:
@@ -69,10 +74,16 @@ class RetainedReader:
         self._clocks = Clocks()
         self._contents: defaultdict[str, contents.TradeContents] = defaultdict(contents.TradeContents)
         self._next: dict[int, int] = {}
+        self._received: dict[normalized.Place, int] = {}
+        without_ids = exchange.continuity is Continuity.NONE
+        self._normalized = normalized.NormalizedReader(exchange, settings) if without_ids else None
 
     async def read(self) -> RetainedTrades:
         """Read up to the current end of the topic, which includes trades fetched earlier."""
         await self._read_on()
+        if self._normalized is not None:
+            for symbol, content, time in self._normalized.without(self._received):
+                self._contents[symbol].add(content, time, "")
         before, after = self._clocks.around(self._connection)
         if before is None and not self._further:  # no estimate of our clock before the outage yet
             self._further = True
@@ -80,6 +91,9 @@ class RetainedReader:
             self._next.clear()
             self._contents.clear()
             self._clocks = Clocks()
+            self._received.clear()
+            if self._normalized is not None:
+                self._normalized = normalized.NormalizedReader(self._exchange, self._settings)
             return await self.read()
         times = {symbol: found.times() for symbol, found in self._contents.items()}
         known = [item for item in (before, after) if item is not None] or [0]
@@ -89,18 +103,25 @@ class RetainedReader:
         topic = topics.raw(self._exchange.name)
         partitions = self._settings.raw_partitions(self._exchange.name)
         async with Reader(self._settings, columnar=True) as reader:
+            if self._normalized is not None:  # first: the raw records of what it has are there by now
+                await self._normalized.read(reader, self._start // 1000)
             stretches = await reader.since(topic, partitions, self._start // 1000)
             stretches = {
                 number: (self._next.get(number, begin), end) for number, (begin, end) in stretches.items()
             }
             async for batch in reader.read(topic, stretches):
                 begin, end = stretches[batch.tp.partition]
-                inside = (batch.offsets >= begin) & (batch.offsets < end)
-                self._add(batch.tp.partition, [batch.values[row] for row in np.flatnonzero(inside).tolist()])
+                inside = np.flatnonzero((batch.offsets >= begin) & (batch.offsets < end)).tolist()
+                self._add(batch.tp.partition, {int(batch.offsets[row]): batch.values[row] for row in inside})
         self._next = {number: end for number, (_, end) in stretches.items()}
 
-    def _add(self, partition: int, values: Sequence[bytes | None]) -> None:
-        for record, symbol, content, time in trades_of(self._exchange, values):
+    def _add(self, partition: int, values: Mapping[int, bytes | None]) -> None:
+        records, unreadable = raw.decode(self._exchange, list(values.values()))
+        if self._normalized is not None:
+            offsets = [offset for row, offset in enumerate(values) if row not in unreadable]
+            for offset, record in zip(offsets, records, strict=True):
+                self._received[partition, offset] = record.k2_recv
+        for record, symbol, content, time in _described(self._exchange, records):
             self._contents[symbol].add(content, time, link_of(record))
             _compare(self._clocks, partition, record, symbol, time)
 

@@ -42,6 +42,8 @@ class Producer(driver.Producer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.failure: BaseException | None = None
+        self.delivered: dict[tuple[str, int], int] = {}
+        """By topic and partition: the offset of the newest batch that the broker has acknowledged."""
         self._tables: list[BatchTable] = []
         self._before_flush: list[Callable[[], Awaitable[None]]] = []
         self._outstanding: set[asyncio.Future[RecordMetadata]] = set()
@@ -179,8 +181,13 @@ class Producer(driver.Producer):
             self._outstanding.discard(future)
             self._in_flight -= size
             self._room.set()
-            if not future.cancelled() and (error := future.exception()) is not None:
+            if future.cancelled():
+                return
+            if (error := future.exception()) is not None:
                 self.fail(error)
+            else:
+                found = future.result()
+                self.delivered[found.topic, found.partition] = found.offset
 
         self._outstanding.add(future)
         future.add_done_callback(done)

@@ -246,6 +246,7 @@ BINANCE = Exchange(
     normalize=normalize,
     canonical=canonical,
     conditions={"agg": "aggregated"},
+    covered=("f", "l"),
     continuity=Continuity.CONTIGUOUS,
     silence_seconds=30.0,
     expected_close=lambda age_seconds: age_seconds >= DAY_SECONDS - 300,

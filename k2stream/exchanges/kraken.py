@@ -167,9 +167,9 @@ def normalize(records: Sequence[Any]) -> TradeColumns:
         taker_buy=[item.side == "b" for item in records],
         sequence=[0] * len(records),
         trade_count=[1] * len(records),
-        likeness=(kinds := [item.orderType for item in records]),
+        likeness="orderType",
         vendor_data={
-            "orderType": kinds,
+            "orderType": [item.orderType for item in records],
             "misc": [item.misc for item in records],
         },
     )

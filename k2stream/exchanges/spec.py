@@ -183,6 +183,9 @@ class Exchange:
     conditions: Mapping[str, str] = field(default_factory=dict)
     """The trade condition of each numbering, by its name in TradeColumns."""
 
+    covered: tuple[str, str] | None = None
+    """Names of the vendor data with the first and the last id that an aggregated trade covers, if any has."""
+
     heartbeats: str = ""
     """A frame that requests heartbeats, sent after the subscriptions; empty if they are sent by default."""
 

@@ -15,9 +15,9 @@ from k2stream.kafka.groups import Committed
 from k2stream.kafka.positions import GroupPositions
 from k2stream.kafka.producer import producing
 from k2stream.kafka.reader import Reader
-from k2stream.mend import fill, lift
+from k2stream.mend import fill, lift, orphans
 from k2stream.mend.drop import drop
-from k2stream.mend.lift import Say
+from k2stream.mend.lift import Lift, Say
 from k2stream.mend.look import SourceFound, shown_at
 from k2stream.mend.plan import MendPlan
 from k2stream.model import clock, events
@@ -40,6 +40,8 @@ async def do(settings: Settings, made: MendPlan, tables: dict[str, BatchTable], 
     for rows in made.drops:
         await asyncio.to_thread(drop, settings, rows)
         say(str(rows))
+    for todo in made.lifts:
+        await _adopt(settings, made, todo, tables)
     await lift.lift(settings.kafka, made.lifts, say)
     for todo in made.lifts:
         tp = TP(todo.topic, todo.partition)
@@ -59,6 +61,13 @@ async def do(settings: Settings, made: MendPlan, tables: dict[str, BatchTable], 
         say(f"{tp.topic}[{tp.partition}]: {count} trades normalized from Iceberg")
     await _tell(settings.kafka, [item for item in made.skips if not _is_filled(made, item)])
     await _write(settings.kafka, Role(made.role).group, goals, tables)
+
+
+async def _adopt(settings: Settings, made: MendPlan, todo: Lift, tables: dict[str, BatchTable]) -> None:
+    (item,) = [item for item in made.found if item.tp == TP(todo.topic, todo.partition)]
+    if item.orphans:
+        (table,) = [table for table in tables.values() if table.source == todo.topic]
+        await orphans.adopt(settings, item, table, todo.first)
 
 
 def _is_filled(made: MendPlan, item: SourceFound) -> bool:

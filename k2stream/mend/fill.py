@@ -42,7 +42,7 @@ async def fill(settings: Settings, bronze: Bronze, tp: TP, offsets: range, table
                 schema_id=schema_id,
                 process_time=clock.now_us(),
             )
-            await _publish(producer, tp, done)
+            await publish(producer, tp, done)
             table.put_many(tp.partition, done.positions)
             count += len(done.values)
     return count
@@ -54,8 +54,8 @@ async def send_trades(producer: DurableProducer, partition: int, done: Normalize
         await producer.send(topics.NORMALIZED, value, key, partition)
 
 
-async def _publish(producer: DurableProducer, tp: TP, done: Normalized) -> None:
-    """As the normalizer does: canonical trades get the partition number of their raw record."""
+async def publish(producer: DurableProducer, tp: TP, done: Normalized) -> None:
+    """Publish as the normalizer does: canonical trades get the partition number of their raw record."""
     await send_trades(producer, tp.partition, done)
     for letter in done.dead_letters:
         await producer.send(topics.DLQ, deadletter.encode(letter), tp.topic.encode(), partition=0)

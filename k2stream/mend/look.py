@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from k2stream import topics
+from k2stream import exchanges, topics
 from k2stream.batch import TP, BatchTable, proof
 from k2stream.batch.proof import Judgement, LogIdentity, Shown, Verdict
 from k2stream.kafka import groups
@@ -14,8 +14,10 @@ from k2stream.kafka.reader import Reader
 from k2stream.model.errors import ConfigError
 from k2stream.model.roles import Role
 from k2stream.settings import KafkaSettings, Settings
+from k2stream.tables import orphans
 from k2stream.tables.catalog import catalog
 from k2stream.tables.changelog import load
+from k2stream.tables.orphans import Orphans
 
 SOURCES = {role.value: groups.SOURCES[role.group] for role in (Role.NORMALIZE, Role.CANDLES, Role.CERTIFY)}
 """The source topics of the roles whose state can be repaired."""
@@ -33,6 +35,7 @@ class SourceFound:
     judgement: Judgement
     tables: dict[str, Judgement] = field(default_factory=dict)
     refused: bool = False  # by the role itself, regardless of sinks
+    orphans: Orphans | None = None
 
     def __post_init__(self) -> None:
         self.refused = self.judgement.verdict is Verdict.REFUSE
@@ -71,7 +74,22 @@ async def look(settings: Settings, role: str) -> tuple[list[SourceFound], dict[s
     counts = {topic.name: topic.partitions for topic in topics.declared(settings.kafka)}
     tps = [TP(topic, number) for topic in SOURCES[role] for number in range(counts[topic])]
     committed = await groups.committed(settings.kafka, Role(role).group)
-    return await _judged(settings.kafka, tps, committed, list(tables.values())), tables
+    found = await _judged(settings.kafka, tps, committed, list(tables.values()))
+    if role == Role.NORMALIZE:
+        await _look_for_orphans(settings.kafka, found, tables.values())
+    return found, tables
+
+
+async def _look_for_orphans(
+    settings: KafkaSettings, found: Sequence[SourceFound], tables: Iterable[BatchTable]
+) -> None:
+    """Add what the normalizer refuses where it would otherwise read on."""
+    for table in tables:
+        right = {item.tp.partition: item for item in found if item.tp.topic == table.source and item.is_right}
+        exchange = exchanges.get(topics.exchange_of(table.source))
+        for number, seen in (await orphans.find(settings, exchange, table, right)).items():
+            item = right[number]
+            item.orphans, item.refused, item.judgement = seen, True, Judgement(Verdict.REFUSE, str(seen))
 
 
 async def _judged(

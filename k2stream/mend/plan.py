@@ -99,6 +99,9 @@ async def _plan_lift(
     if item.refused:
         newest = item.identity.proof.timestamp if item.identity else 0
     used = max([item.position, *(sink.end for sink in sinks)])
+    if item.orphans:
+        newest, used = item.orphans.newest or newest, max(used, item.orphans.last + 1)
+        made.steps.append(f"{where}: the state gets the trades that were published without it")
     todo = await lift.plan(settings, item.tp.topic, item.tp.partition, used, newest)
     normalised = not item.refused
     wrong = list(drops(exchange, item.tp.partition, todo.first, used, sinks, normalised=normalised))

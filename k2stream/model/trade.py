@@ -52,8 +52,9 @@ class TradeColumns:
     others; an empty list without any. `link` is the connection that reported a trade; an empty list where it
     does not matter.
 
-    `likeness` distinguishes trades without ids, together with price, quantity and side; empty where nothing
-    does. `added` has further canonical fields (k2stream/avro/added.py); None where a record lacks one.
+    `likeness` names the vendor data that distinguishes trades without ids, together with price, quantity and
+    side; empty where nothing does. `added` has further canonical fields (k2stream/avro/added.py); None where
+    a record lacks one.
     """
 
     exchange: str
@@ -72,7 +73,7 @@ class TradeColumns:
     last: list[int] = field(default_factory=list)
     backfilled: list[str] = field(default_factory=list)
     link: list[str] = field(default_factory=list)
-    likeness: list[str] = field(default_factory=list)
+    likeness: str = ""
     added: dict[str, list[Any]] = field(default_factory=dict)
 
     def __len__(self) -> int:

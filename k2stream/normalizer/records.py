@@ -169,7 +169,9 @@ def take(columns: TradeColumns, rows: Rows) -> TradeColumns:
         return [values[row] for row in index] if values else values
 
     lists = {
-        field.name: getattr(columns, field.name) for field in fields(columns) if field.name != "exchange"
+        field.name: getattr(columns, field.name)
+        for field in fields(columns)
+        if field.name not in ("exchange", "likeness")
     }
     return replace(columns, **{name: pick(values) for name, values in lists.items()})
 

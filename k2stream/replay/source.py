@@ -109,8 +109,17 @@ async def _all(
             f"bronze has no offsets before {part.begin if first is None else first} of "
             f"{topics.raw(part.exchange)}[{part.partition}]: dead letters, or expired before it began"
         )
-    async for batch in reader.read(topics.raw(part.exchange), {part.partition: (part.begin, part.end)}):
-        inside = _cut(batch, 0, int(np.searchsorted(batch.offsets, part.end)))
+    async for batch in within(reader, topics.raw(part.exchange), part.partition, (part.begin, part.end)):
+        yield batch
+
+
+async def within(
+    reader: Reader, topic: str, partition: int, offsets: tuple[int, int]
+) -> AsyncIterator[RecordBatch]:
+    """The records of a partition from an offset to before another one, in batches as they are delivered."""
+    async for batch in reader.read(topic, {partition: offsets}):
+        first, end = np.searchsorted(batch.offsets, offsets).tolist()
+        inside = _cut(batch, first, end)
         if len(inside):
             yield inside
 

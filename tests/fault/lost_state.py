@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import struct
 import sys
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 
 from k2stream import topics
+from k2stream.avro import registry, trades
 from k2stream.model.candle import TIMEFRAMES
 from k2stream.settings import environment
 from tests import kafka
@@ -53,6 +55,7 @@ class LostState:
             **{
                 f"raw log cut unread by {role}": partial(self.raw_cut, role) for role in ("cold", "normalize")
             },
+            "raw log cut below what was normalized": self.raw_cut_below_normalized,
             "raw expired unread": self.raw_expired,
             "canonical expired unread": self.canonical_expired,
             "ClickHouse put back": self.clickhouse_restored,
@@ -113,6 +116,39 @@ class LostState:
             (folder / ".kafka_cleanshutdown").unlink(missing_ok=True)
             await self._platform.stack.restart("kafka")
         await self._refused_and_mended("normalize", "hot", "cold")
+
+    async def raw_cut_below_normalized(self):
+        """The normalizer dies after it has published trades, before its state has them; their records go.
+
+        The log ends above its position: only what it has published tells that offsets are used again.
+        """
+        exchange, platform = self._random.choice(topics.EXCHANGES), self._platform
+        folder = platform.settings.local.data_path / "kafka" / "log" / f"{topics.raw(exchange)}-0"
+        begins = None
+        while begins is None:
+            await recovered(platform)
+            await quiet(platform, self._random.uniform(2, 4))
+            worker = platform.workers["normalize"]
+            os.kill(worker.pid, signal.SIGKILL)
+            await worker.wait()
+            position, published = await self._normalized(exchange)
+            between = [at for at, _ in batches(newest_log(folder)) if position < at <= published]
+            begins = self._random.choice(between) if between else None
+        await platform.stack.children["kafka"].stop(5)
+        cut_at(folder, begins)
+        (folder.parent / ".kafka_cleanshutdown").unlink(missing_ok=True)
+        await platform.stack.restart("kafka")
+        await self._refused_and_mended("normalize", "hot", "cold")
+
+    async def _normalized(self, exchange):
+        """The offset up to which the state is, and that of the newest published trade."""
+        bootstrap, raw = self._platform.settings.kafka.bootstrap, TopicPartition(topics.raw(exchange), 0)
+        position = (await kafka.progress(bootstrap, "k2-normalize", [raw])).committed[raw]
+        values = [record.value for record in (await kafka.read(bootstrap, topics.NORMALIZED, 1))[0]]
+        registry.look_up(values, self._platform.settings.kafka.registry)
+        found = trades.decode(values)
+        mine = [name == exchange for name in found.exchange.tolist()]
+        return position, int(found.raw_offset[mine].max())
 
     async def raw_expired(self):
         """Retention overtakes the normaliser."""
@@ -230,15 +266,31 @@ def _none_of(restart, role):
     return held
 
 
-def cut(folder, batches):
-    """Take the newest broker batches off a partition's log; its indexes are made again from it."""
-    (log,) = sorted(folder.glob("*.log"))[-1:]
-    data, starts, at = log.read_bytes(), [], 0
+def newest_log(folder):
+    """The newest segment of a partition's log."""
+    return sorted(folder.glob("*.log"))[-1]
+
+
+def batches(log):
+    """First offset, and place in the file, of each broker batch of a segment."""
+    data, at = log.read_bytes(), 0
     while at + BATCH_HEAD.size <= len(data):
-        starts.append(at)
-        at += BATCH_HEAD.size + BATCH_HEAD.unpack_from(data, at)[1]
+        offset, size = BATCH_HEAD.unpack_from(data, at)
+        yield offset, at
+        at += BATCH_HEAD.size + size
+
+
+def cut(folder, count):
+    """Take the newest broker batches off a partition's log."""
+    starts = [offset for offset, _ in batches(newest_log(folder))]
+    cut_at(folder, starts[-min(count, len(starts))])
+
+
+def cut_at(folder, first):
+    """End a partition's log before the broker batch of an offset; its indexes are made again from it."""
+    log = newest_log(folder)
     with log.open("r+b") as file:
-        file.truncate(starts[-min(batches, len(starts))])
+        file.truncate(dict(batches(log))[first])
     for kind in ("index", "timeindex", "snapshot"):
         for index in folder.glob(f"*.{kind}"):
             index.unlink()

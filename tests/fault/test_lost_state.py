@@ -19,6 +19,7 @@ KINDS = [
     "raw log cut",
     "raw log cut unread by cold",
     "raw log cut unread by normalize",
+    "raw log cut below what was normalized",
     "raw expired unread",
     "canonical expired unread",
     "ClickHouse put back",

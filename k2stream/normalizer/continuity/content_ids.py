@@ -42,7 +42,7 @@ def check(
     repeated: dict[str, list[int]] = {}
     doubtful: dict[int, str] = {}
     prefix, nothing = columns.exchange.upper(), [""] * len(columns)
-    kinds = columns.likeness or nothing
+    kinds = columns.vendor_data.get(columns.likeness) or nothing
     fetches, links = columns.backfilled or nothing, columns.link or nothing
     for row, (symbol, time, kind) in enumerate(zip(columns.symbol, columns.timestamp, kinds, strict=True)):
         state = new.get(symbol)

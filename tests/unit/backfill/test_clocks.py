@@ -20,6 +20,7 @@ from k2stream.model.events import EventKind, FeedEvent
 from k2stream.settings import make
 from tests.unit.backfill.fake_rest import FakeRestClient, Offline
 
+from ..normalizer.test_normalizer import run
 from .test_fill import kraken
 
 KRAKEN = exchanges.get("kraken")
@@ -30,7 +31,14 @@ SETTINGS = make(gap_fill_margin_seconds=2)
 
 
 class Topic(MemoryPublisher):
-    """A raw topic of one partition, as Kafka finds records by time: the first one as late as that."""
+    """A raw topic of one partition, as Kafka finds records by time: the first one as late as that.
+
+    `normalized` are records of the normalized topic.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.normalized = []
 
     @property
     def records(self):
@@ -51,7 +59,12 @@ def topic(monkeypatch):
     made = Topic()
 
     class Reader(Offline):
+        async def exists(self, name):
+            return bool(made.normalized)
+
         async def since(self, name, partitions, ms):
+            if name == topics.NORMALIZED:
+                return {0: (0, len(made.normalized))}
             newest = list(accumulate((record.timestamp for record in made.records), max))
             return {0: (bisect_left(newest, ms), len(newest))}
 
@@ -60,6 +73,10 @@ def topic(monkeypatch):
 
         async def read(self, name, stretches):
             begin, end = stretches[0]
+            if name == topics.NORMALIZED:
+                keys = [b"kraken:BTC/USD"] * len(made.normalized)
+                yield SimpleNamespace(values=made.normalized, keys=keys, tp=TP(name, 0))
+                return
             values = [record.value for record in made.records[begin:end]]
             if values:
                 yield SimpleNamespace(values=values, offsets=np.arange(begin, end), tp=TP(name, 0))
@@ -105,6 +122,20 @@ async def test_an_outage_is_filled_once_whatever_our_clock_said_before_and_after
     assert topic.times() == sorted(json.loads(item.trade.body)["time"] for item in trades)
     asked = [int(request.query["since"]) // 1000 for request in client.asked]
     assert min(asked) > trades[down].time - 3 * SECOND
+
+
+async def test_trades_that_were_normalized_before_their_raw_records_were_lost_are_not_fetched(topic):
+    """A raw log was cut, and its offsets are used again by records of the new connection."""
+    trades = kraken(*range(START, START + 4 * MINUTE, 100_000))
+    down, lost, up = 1000, 1010, 1050
+    topic.receive("old", trades[:lost], 0)
+    made = run(KRAKEN, [(PAIR, record.value) for record in topic.records], partition=0)
+    topic.normalized = made.values
+    del topic.records[down:]
+    topic.receive("new", trades[up:], 0)
+    await filled(topic, trades, trades[down - 1].time, trades[up].time)
+    times = [json.loads(item.trade.body)["time"] for item in trades]
+    assert topic.times() == sorted(times[:down] + times[lost:])
 
 
 async def test_of_a_quiet_exchange_the_clocks_are_looked_for_further_back(topic):

@@ -61,11 +61,11 @@ def record(symbol, trade):
     return raw.record(RawTrade(symbol, json.dumps(trade).encode()), NOW, "conn-1", 1)
 
 
-def batch_of(exchange, records, first_offset=0):
+def batch_of(exchange, records, first_offset=0, partition=1):
     """Records are (key, value)."""
     count = len(records)
     return RecordBatch(
-        TP(topics.raw(exchange.name), 1),
+        TP(topics.raw(exchange.name), partition),
         np.arange(first_offset, first_offset + count),
         np.full(count, NOW // 1000),
         [key.encode() for key, _ in records],
@@ -73,10 +73,10 @@ def batch_of(exchange, records, first_offset=0):
     )
 
 
-def run(exchange, records, positions=None, first_offset=0, process_time=NOW + 7):
+def run(exchange, records, positions=None, first_offset=0, process_time=NOW + 7, partition=1):
     return normalize(
         exchange,
-        batch_of(exchange, records, first_offset),
+        batch_of(exchange, records, first_offset, partition),
         (positions or {}).get,
         lambda symbol: {"XDG/USD": "DOGE/USD"}.get(symbol) or exchange.canonical(symbol),
         schema_id=SCHEMA_ID,
