@@ -18,7 +18,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from k2stream import metrics, peers, proxies, topics
 from k2stream.avro import registry
-from k2stream.batch import BatchApp, batch_app_options, is_ready, watch_stalls
+from k2stream.batch import BatchApp, batch_app_options, is_ready, report_uncaught, watch_stalls
 from k2stream.kafka.creation import ensure_topics
 from k2stream.logs.setup import configuration
 from k2stream.memory import share_heaps
@@ -26,7 +26,7 @@ from k2stream.model.roles import Role
 from k2stream.monitor import WorkerMonitor, measure_lag, measure_stalls
 from k2stream.settings import KafkaSettings, Settings, WorkerSettings, current
 from k2stream.tracing import Tracer, tracer
-from k2stream.worker import Worker, report_uncaught
+from k2stream.worker import Worker
 
 # Pauses after a small and after a larger fetch: one delivery per trade would saturate a core in Faust.
 GATHER_SECONDS = (0.012, 0.03)

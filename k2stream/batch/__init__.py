@@ -30,13 +30,16 @@ if TYPE_CHECKING:
     from k2stream.batch._table import BatchTable
     from k2stream.batch._windows import WINDOW_GAP, window_key, window_of
     from k2stream.batch._witness import look_at
+    from k2stream.batch._worker import STOP_SECONDS, BatchWorker, report_uncaught
 
 _WHERE = {
     "SETTLE_SECONDS": "_guard",
+    "STOP_SECONDS": "_worker",
     "WINDOW_GAP": "_windows",
     "BatchApp": "_app",
     "BatchSchema": "_schema",
     "BatchTable": "_table",
+    "BatchWorker": "_worker",
     "Consumer": "_consumer",
     "Producer": "_producer",
     "Reach": "_restore",
@@ -52,6 +55,7 @@ _WHERE = {
     "is_ready": "_routing",
     "look_at": "_witness",
     "owner": "_routing",
+    "report_uncaught": "_worker",
     "restore": "_restore",
     "uncertainties": "_restore",
     "watch_stalls": "_stall",
@@ -61,11 +65,13 @@ _WHERE = {
 
 __all__ = [
     "SETTLE_SECONDS",
+    "STOP_SECONDS",
     "TP",
     "WINDOW_GAP",
     "BatchApp",
     "BatchSchema",
     "BatchTable",
+    "BatchWorker",
     "Consumer",
     "Producer",
     "Reach",
@@ -83,6 +89,7 @@ __all__ = [
     "look_at",
     "owner",
     "proof",
+    "report_uncaught",
     "restore",
     "uncertainties",
     "watch_stalls",

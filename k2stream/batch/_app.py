@@ -15,6 +15,7 @@ from k2stream.batch._consumer import Consumer
 from k2stream.batch._fetch import NO_GATHER
 from k2stream.batch._producer import Producer
 from k2stream.batch._web import BatchWeb
+from k2stream.batch._worker import BatchWorker
 
 if TYPE_CHECKING:
     from faust.tables.manager import TableManager
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
 class BatchApp(faust.App):
     """A Faust app with batch delivery: ``BatchApp("clicks", **batch_app_options("localhost:9092"))``.
 
-    It takes all options of ``faust.App``, and ``gather_seconds``: the pauses between fetches from the same
-    broker, in seconds, after a small fetch and after a larger one. Available records are delivered at once;
-    records that arrive during a pause are delivered together. It may be set until the worker starts.
+    It takes all options of ``faust.App`` (its worker is a ``BatchWorker`` by default), and
+    ``gather_seconds``: the pauses between fetches from the same broker, in seconds, after a small fetch and
+    after a larger one. Available records are delivered at once; records that arrive during a pause are
+    delivered together. It may be set until the worker starts.
 
     ``preparations`` are awaited in order before the worker joins its group; an error in one prevents the
     start. ``before_refusal`` are awaited before a worker with refused state ends; they write what is still
@@ -46,7 +48,7 @@ class BatchApp(faust.App):
         self.before_refusal: list[Callable[[], Awaitable[object]]] = []
         self.returning = asyncio.Lock()
         """Locked while a sink moves its partitions back to earlier offsets, one sink at a time."""
-        super().__init__(id, **options)
+        super().__init__(id, **{"Worker": BatchWorker, **options})
 
     async def on_first_start(self) -> None:
         """Run the preparations, then start as Faust does."""

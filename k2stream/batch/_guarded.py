@@ -115,7 +115,10 @@ class Guarded(driver.Consumer):
         """
         try:
             if topics and (gone := await self._thread.gone(topics)):
-                raise SourceGone(f"topic {', '.join(gone)} is gone: the worker ends, to be restarted")
+                raise SourceGone(
+                    f"topic {', '.join(gone)} is not on this broker (any more): create it, or start what "
+                    "does; the worker ends, to be restarted"
+                )
             await self._guard.check(tps)
         except (StateRefused, SourceGone, Unanswered) as exc:
             await self.give_up(exc)

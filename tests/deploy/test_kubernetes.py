@@ -13,11 +13,11 @@ from kubernetes_validate import utils
 
 from k2stream import settings
 from k2stream.app import ROLES
+from k2stream.batch import STOP_SECONDS
 from k2stream.cli import main
 from k2stream.settings.secret_files import file_variables
 from k2stream.simulator import protocols
 from k2stream.topics import EXCHANGES
-from k2stream.worker import STOP_SECONDS
 from tests.deploy.composed import ROOT
 from tests.deploy.dockerfile import STAGES
 from tests.deploy.dockerfile import environment as set_by

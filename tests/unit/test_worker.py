@@ -10,10 +10,11 @@ import pytest
 SCRIPT = """
 import asyncio, sys, threading, time
 import faust
-from k2stream import worker
+from k2stream.batch import _worker as limits
 from k2stream.model.errors import ConfigError, StateRefused
+from k2stream.worker import Worker
 
-worker.STOP_SECONDS = worker.FAIL_SECONDS = 1.0
+limits.STOP_SECONDS = limits.FAIL_SECONDS = 1.0
 phase = sys.argv.pop(1)
 
 def hang():
@@ -37,7 +38,7 @@ class App(faust.App):
         self.prepared = True
         await super().on_first_start()
 
-app = App("probe", Worker=worker.Worker, web_enabled=False)
+app = App("probe", Worker=Worker, web_enabled=False)
 app.producer_only = True
 
 async def never(*_, **__):

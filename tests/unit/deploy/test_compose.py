@@ -12,10 +12,10 @@ import yaml
 
 from k2stream import settings
 from k2stream.app import ROLES
+from k2stream.batch import STOP_SECONDS
 from k2stream.cli import main
 from k2stream.simulator import protocols
 from k2stream.topics import EXCHANGES
-from k2stream.worker import STOP_SECONDS
 from tests.deploy.composed import (
     COMPOSE,
     PROFILES,
