@@ -28,6 +28,6 @@ class Lags:
 async def test_a_cold_worker_that_is_away_is_named(urls, monkeypatch):
     monkeypatch.setattr(settle, "LagReader", Lags)
     with pytest.raises(
-        Unavailable, match="the cold worker at (no address|http://127.0.0.1:1) does not commit"
+        Unavailable, match=r"the cold worker at (no address|http://127.0.0.1:1) does not commit"
     ):
         await settle.settle(Running(make(), urls, {}))
