@@ -44,6 +44,7 @@ class Guarded(driver.Consumer):
     app: BatchApp
     _thread: ConsumerThread
     _ledgers: dict[TP, AckLedger]
+    _halted: BaseException | None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -113,6 +114,8 @@ class Guarded(driver.Consumer):
         The same applies to a missing topic: Faust would go on without it, and notice a new topic of the same
         name only minutes later. Raises StateRefused, SourceGone and Unanswered.
         """
+        if self._halted is not None:
+            raise self._halted
         try:
             if topics and (gone := await self._thread.gone(topics)):
                 raise SourceGone(

@@ -308,10 +308,10 @@ class BatchTable(Table[K, V]):
                 del state[partition]
 
     async def on_recovery_completed(self, active_tps: Iterable[TP], standby_tps: Iterable[TP]) -> None:
-        """Run the on_recover callbacks; a failure stops the worker (Faust would ignore it)."""
+        """Run the on_recover callbacks; a failure stops the worker before delivery (Faust would go on)."""
         self.active_partitions = frozenset(tp.partition for tp in active_tps)
         try:
             await self.call_recover_callbacks()
         except Exception as exc:
-            await self.crash(exc)
+            await self.app.consumer.give_up(exc)
             raise

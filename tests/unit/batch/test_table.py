@@ -171,14 +171,17 @@ async def test_recover_callbacks_see_the_active_partitions(table):
     assert seen == [{0, 2}]
 
 
-async def test_a_failed_recover_callback_stops_the_worker(table):
+async def test_a_failed_recover_callback_stops_the_worker_before_anything_is_delivered(table):
     @table.on_recover
     async def recovered():
         raise RuntimeError("index")
 
     with pytest.raises(RuntimeError, match="index"):
         await table.on_recovery_completed(set(), set())
-    assert table.crashed
+    consumer = table.app.consumer
+    assert consumer.crashed
+    with pytest.raises(RuntimeError, match="index"):  # the next step of the recovery
+        await consumer._check_positions([], set())
 
 
 @pytest.mark.parametrize(
