@@ -314,4 +314,3 @@ class BatchTable(Table[K, V]):
             await self.call_recover_callbacks()
         except Exception as exc:
             await self.app.consumer.give_up(exc)
-            raise

@@ -176,8 +176,7 @@ async def test_a_failed_recover_callback_stops_the_worker_before_anything_is_del
     async def recovered():
         raise RuntimeError("index")
 
-    with pytest.raises(RuntimeError, match="index"):
-        await table.on_recovery_completed(set(), set())
+    await table.on_recovery_completed(set(), set())
     consumer = table.app.consumer
     assert consumer.crashed
     with pytest.raises(RuntimeError, match="index"):  # the next step of the recovery
