@@ -1,9 +1,9 @@
 """Finds orphans: trades of the normalized topic whose raw records are no longer there.
 
-The normalizer publishes trades before it writes how far it is. After a crash, the topic has trades beyond that
-position, which the worker makes again from the same raw records, and readers drop. If the raw log was cut
-meanwhile, those records are lost, and their offsets are used again for other trades: reading on would lose
-these, and count the lost ones twice once their exchange is asked for them.
+The normalizer publishes trades before it writes how far it is. After a crash, the topic has trades beyond
+that position, which the worker makes again from the same raw records, and readers drop. If the raw log was
+cut meanwhile, those records are lost, and their offsets are used again for other trades: reading on would
+lose these, and count the lost ones twice once their exchange is asked for them.
 """
 
 from __future__ import annotations
@@ -52,9 +52,10 @@ class Orphans(NamedTuple):
         return max(self.trades)
 
     def __str__(self) -> str:
+        offsets = f"{min(self.trades)} to {self.last}"
         return (
-            f"{topics.NORMALIZED} has {len(self.trades)} trades of its offsets {min(self.trades)} to {self.last} "
-            "whose records are not there: its log was cut"
+            f"{topics.NORMALIZED} has {len(self.trades)} trades of its offsets {offsets} whose records are "
+            "not there: its log was cut"
         )
 
 
@@ -120,7 +121,7 @@ class _Where(NamedTuple):
         return found
 
     async def _held(self, end: int) -> tuple[int, dict[int, tuple[int, int]]]:
-        """Where the raw log begins; receive time (µs) and timestamp (ms) of the records from the position on."""
+        """Where the raw log begins; receive time (µs) and timestamp (ms) of records from the position on."""
         topic = topics.raw(self.exchange.name)
         begin, own = (await self.reader.retained(topic, self.partition + 1))[self.partition]
         held, stretch = {}, (max(begin, self.position), min(own, end))
