@@ -5,6 +5,7 @@ There is one agent and one positions table per exchange.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from functools import partial
@@ -16,16 +17,17 @@ import numpy as np
 from k2stream import deadletter, exchanges, instruments, metrics, topics
 from k2stream.app import create_app
 from k2stream.avro import registry
-from k2stream.batch import BatchSchema, BatchTable, RecordBatch
+from k2stream.batch import BatchSchema, RecordBatch
 from k2stream.exchanges.spec import Exchange
 from k2stream.model import clock, events
 from k2stream.model.errors import StateRefused, mending
 from k2stream.model.events import EventKind
 from k2stream.model.precision import fraction_digits
 from k2stream.model.roles import Role
-from k2stream.normalizer import Normalized, SymbolPosition, normalize
+from k2stream.normalizer import Normalized, normalize
 from k2stream.settings import current
-from k2stream.tables import orphans, positions
+from k2stream.tables import positions
+from k2stream.tables.orphans import Published
 from k2stream.tracing import FIRST, Tracer, traced
 
 app = create_app("normalize")
@@ -40,6 +42,7 @@ def declare(exchange: Exchange) -> None:
     """Declare the agent and the positions table of one exchange."""
     table = positions.declare(app, exchange.name, settings.kafka.raw_partitions(exchange.name))
     canonical_of = instruments.canonical_of(exchange, listed)
+    publishing, published = asyncio.Lock(), Published(settings.kafka, exchange, table)
 
     async def agent(stream: Any) -> None:
         schema_id = await registry.register(topics.NORMALIZED, "trade")
@@ -52,9 +55,9 @@ def declare(exchange: Exchange) -> None:
                 schema_id=schema_id,
                 process_time=clock.now_us(),
             )
-            await publish(exchange.name, batch, done)
-            table.put_many(batch.tp.partition, done.positions)  # last: from now on replays are skipped
-            mark(table, batch.tp.partition)
+            async with publishing:
+                await publish(exchange.name, batch, done)
+                table.put_many(batch.tp.partition, done.positions)  # last: from now on replays are skipped
             measure(exchange.name, done)
             if app.trades_tracer is not None:
                 trace(app.trades_tracer, batch, done)
@@ -62,22 +65,21 @@ def declare(exchange: Exchange) -> None:
     @table.on_recover
     async def check() -> None:
         """Refuse to read on in a raw log that was cut below what has been published."""
-        found = await orphans.find(settings.kafka, exchange, table, table.active_partitions)
+        found = await published.orphans(table.active_partitions)
         for number, seen in found.items():
             topic = topics.raw(exchange.name)
             raise StateRefused(f"{topic}[{number}]: {seen}; {mending(topic, Role.NORMALIZE)}")
+        app.producer.before_flush(mark)
+
+    async def mark() -> None:
+        """Note from where on there may be trades beyond the table's position, unless one is on its way."""
+        if not publishing.locked():
+            published.mark(app.producer.delivered)
 
     agent.__doc__ = f"Canonical trades of {exchange.name}."
     app.agent(app.topic(topics.raw(exchange.name), schema=BatchSchema()), name=f"normalize_{exchange.name}")(
         agent
     )
-
-
-def mark(table: BatchTable[str, SymbolPosition], partition: int) -> None:
-    """Note from where on there may be trades beyond the table's position (k2stream/tables/orphans.py)."""
-    delivered = app.producer.delivered.get((topics.NORMALIZED, partition))
-    if delivered is not None:
-        table.keep(partition, orphans.PUBLISHED, str(delivered).encode())
 
 
 async def publish(exchange: str, batch: RecordBatch, done: Normalized) -> None:

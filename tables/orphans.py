@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +34,9 @@ SETTLE_SECONDS = 12.0
 """How long a raw record is waited for: a newly elected leader may be behind."""
 
 PAUSE_SECONDS = 0.5
+
+SELDOM = 10_000
+"""By how many offsets the fact may be behind: so many records are read at a start."""
 
 
 class Orphans(NamedTuple):
@@ -59,22 +62,44 @@ class Orphans(NamedTuple):
         )
 
 
-async def find(
-    settings: KafkaSettings,
-    exchange: Exchange,
-    table: BatchTable[str, SymbolPosition],
-    partitions: Iterable[int],
-) -> dict[int, Orphans]:
-    """The orphans of some partitions of an exchange's raw topic; `table` has its positions."""
-    found = {}
-    said = {number: table.fact(number, PUBLISHED) for number in partitions}
-    async with Reader(settings, columnar=True) as reader:
-        for number, offset in said.items():
-            if offset is not None:
-                where = _Where(settings, reader, exchange, number, table.reach(number) + 1)
-                if orphans := await where.orphans(int(offset)):
-                    found[number] = orphans
-    return found
+class Published:
+    """What is published of an exchange, compared with `table`, which has its positions."""
+
+    def __init__(
+        self, settings: KafkaSettings, exchange: Exchange, table: BatchTable[str, SymbolPosition]
+    ) -> None:
+        self._settings, self._exchange, self._table = settings, exchange, table
+        self._beyond: dict[int, int] = {}
+
+    async def orphans(self, partitions: Iterable[int]) -> dict[int, Orphans]:
+        """The orphans of some partitions of the raw topic."""
+        found = {}
+        said = {number: self._table.fact(number, PUBLISHED) for number in partitions}
+        async with Reader(self._settings, columnar=True) as reader:
+            for topic in (topics.NORMALIZED, topics.raw(self._exchange.name)):
+                if not await reader.exists(topic):
+                    return {}  # positions in the raw topic are checked by their own
+            for number, offset in said.items():
+                position = self._table.reach(number) + 1
+                where = _Where(self._settings, reader, self._exchange, number, position)
+                made = {} if offset is None else await where.published(int(offset))
+                self._beyond[number] = max(made, default=-1)
+                if lost := await where.orphans(made):
+                    found[number] = lost
+        return found
+
+    def mark(self, delivered: Mapping[tuple[str, int], int]) -> None:
+        """Keep the fact, now and then; at this moment nothing that is sent may be beyond the positions.
+
+        `delivered` has offsets that the broker has acknowledged, by topic and partition. A partition whose
+        earlier owner had published more waits until its position is there.
+        """
+        for number in self._table.active_partitions:
+            now, said = delivered.get((topics.NORMALIZED, number)), self._table.fact(number, PUBLISHED)
+            if now is None or (said is not None and now < int(said) + SELDOM):
+                continue
+            if self._table.reach(number) >= self._beyond.get(number, -1):
+                self._table.keep(number, PUBLISHED, str(now).encode())
 
 
 class _Where(NamedTuple):
@@ -86,8 +111,7 @@ class _Where(NamedTuple):
     partition: int
     position: int
 
-    async def orphans(self, since: int) -> Orphans | None:
-        made = await self._published(since)
+    async def orphans(self, made: Mapping[int, tuple[int, bytes]]) -> Orphans | None:
         deadline = time.monotonic() + SETTLE_SECONDS
         while made:
             begin, held = await self._held(max(made) + 1)
@@ -104,7 +128,7 @@ class _Where(NamedTuple):
             await asyncio.sleep(PAUSE_SECONDS)
         return None
 
-    async def _published(self, since: int) -> dict[int, tuple[int, bytes]]:
+    async def published(self, since: int) -> dict[int, tuple[int, bytes]]:
         """Receive times (µs) of the trades beyond the position and their records, by raw offset."""
         found: dict[int, tuple[int, bytes]] = {}
         prefix = f"{self.exchange.name}:".encode()
