@@ -27,7 +27,7 @@ from k2stream.model.roles import Role
 from k2stream.normalizer import Normalized, normalize
 from k2stream.settings import current
 from k2stream.tables import positions
-from k2stream.tables.orphans import Published
+from k2stream.tables.orphans import TradesBeyond
 from k2stream.tracing import FIRST, Tracer, traced
 
 app = create_app("normalize")
@@ -42,7 +42,7 @@ def declare(exchange: Exchange) -> None:
     """Declare the agent and the positions table of one exchange."""
     table = positions.declare(app, exchange.name, settings.kafka.raw_partitions(exchange.name))
     canonical_of = instruments.canonical_of(exchange, listed)
-    publishing, published = asyncio.Lock(), Published(settings.kafka, exchange, table)
+    publishing, published = asyncio.Lock(), TradesBeyond(settings.kafka, exchange, table)
 
     async def agent(stream: Any) -> None:
         schema_id = await registry.register(topics.NORMALIZED, "trade")

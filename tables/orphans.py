@@ -62,8 +62,8 @@ class Orphans(NamedTuple):
         )
 
 
-class Published:
-    """What is published of an exchange, compared with `table`, which has its positions."""
+class TradesBeyond:
+    """The trades of an exchange that are published beyond the positions in `table`."""
 
     def __init__(
         self, settings: KafkaSettings, exchange: Exchange, table: BatchTable[str, SymbolPosition]
@@ -75,6 +75,8 @@ class Published:
         """The orphans of some partitions of the raw topic."""
         found = {}
         said = {number: self._table.fact(number, PUBLISHED) for number in partitions}
+        if not any(said.values()):
+            return {}
         async with Reader(self._settings, columnar=True) as reader:
             for topic in (topics.NORMALIZED, topics.raw(self._exchange.name)):
                 if not await reader.exists(topic):

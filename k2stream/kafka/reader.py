@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -32,6 +33,9 @@ class Reader:
 
     async def __aenter__(self) -> Self:
         await start(self._consumer)
+        await asyncio.sleep(
+            0
+        )  # a client that is stopped before its own tasks have begun is cancelled by them
         if self._columnar:
             deliver_columns(self._consumer)
         return self

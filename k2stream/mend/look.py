@@ -16,7 +16,7 @@ from k2stream.model.roles import Role
 from k2stream.settings import KafkaSettings, Settings
 from k2stream.tables.catalog import catalog
 from k2stream.tables.changelog import load
-from k2stream.tables.orphans import Orphans, Published
+from k2stream.tables.orphans import Orphans, TradesBeyond
 
 SOURCES = {role.value: groups.SOURCES[role.group] for role in (Role.NORMALIZE, Role.CANDLES, Role.CERTIFY)}
 """The source topics of the roles whose state can be repaired."""
@@ -86,7 +86,7 @@ async def _look_for_orphans(
     for table in tables:
         right = {item.tp.partition: item for item in found if item.tp.topic == table.source and item.is_right}
         exchange = exchanges.get(topics.exchange_of(table.source))
-        for number, seen in (await Published(settings, exchange, table).orphans(right)).items():
+        for number, seen in (await TradesBeyond(settings, exchange, table).orphans(right)).items():
             item = right[number]
             item.orphans, item.refused, item.judgement = seen, True, Judgement(Verdict.REFUSE, str(seen))
 

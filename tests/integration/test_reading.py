@@ -58,3 +58,9 @@ async def test_the_audit_and_the_oracle_do_not_take_it_for_empty(at):
             at.kafka, name, {0: raw_log.RetainedOffsets(0, 100)}
         ):  # as it was a moment ago
             pass
+
+
+async def test_a_reader_of_nothing_ends_as_any_other(at):
+    """A client that is stopped before its own tasks have begun was cancelled by them, and so was its caller."""
+    async with Reader(at.kafka):
+        pass

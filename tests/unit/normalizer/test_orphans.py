@@ -1,6 +1,7 @@
 """Trades that were published beyond a table's position, and whose raw records are there or not."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,14 +11,14 @@ from k2stream import topics
 from k2stream.batch import RecordBatch
 from k2stream.settings import make
 from k2stream.tables import orphans
-from k2stream.tables.orphans import PUBLISHED, SELDOM, Published
+from k2stream.tables.orphans import PUBLISHED, SELDOM, TradesBeyond
 from tests.unit.normalizer.test_normalizer import COINBASE, NOW, batch_of, coinbase, run
 
 SETTINGS = make().kafka
 RAW = topics.raw("coinbase")
 
 
-class Table:
+class FakeTable:
     """A positions table of one partition."""
 
     active_partitions = frozenset({0})
@@ -73,18 +74,22 @@ def broker(monkeypatch):
     return made
 
 
+def published_beside(table: Any) -> TradesBeyond:
+    return TradesBeyond(SETTINGS, COINBASE, table)
+
+
 async def found(table):
-    return (await Published(SETTINGS, COINBASE, table).orphans([0])).get(0)
+    return (await published_beside(table).orphans([0])).get(0)
 
 
 @pytest.mark.parametrize("reached", [-1, 4, 9])
 async def test_what_a_crash_left_beyond_the_position_is_made_again(broker, reached):
-    assert await found(Table(reached)) is None
+    assert await found(FakeTable(reached)) is None
 
 
 async def test_a_log_that_ends_below_what_was_published_is_noticed(broker):
     del broker.raw[7:]
-    lost = await found(Table(4))
+    lost = await found(FakeTable(4))
     assert sorted(lost.trades) == [7, 8, 9] and lost.newest == NOW // 1000
     assert "3 trades of its offsets 7 to 9 whose records are not there" in str(lost)
 
@@ -92,30 +97,30 @@ async def test_a_log_that_ends_below_what_was_published_is_noticed(broker):
 async def test_offsets_that_are_used_again_are_noticed(broker):
     _, value = coinbase(100)
     broker.raw[7:] = [("BTC-USD", value.replace(b"%d" % NOW, b"%d" % (NOW + 5)))] * 4
-    assert sorted((await found(Table(4))).trades) == [7, 8, 9]
+    assert sorted((await found(FakeTable(4))).trades) == [7, 8, 9]
 
 
 @pytest.mark.parametrize("gone", [RAW, topics.NORMALIZED])
 async def test_a_topic_that_is_gone_is_left_to_others(broker, gone):
     broker.gone.append(gone)
     del broker.raw[7:]
-    assert await found(Table(4)) is None
+    assert await found(FakeTable(4)) is None
 
 
 async def test_what_was_lifted_or_has_expired_is_no_loss(broker):
     broker.begin = 10
-    assert await found(Table(4)) is None
+    assert await found(FakeTable(4)) is None
 
 
 @pytest.mark.parametrize("said", [None, b"10"])
 async def test_only_what_was_published_since_the_fact_is_looked_at(broker, said):
     del broker.raw[7:]
-    assert await found(Table(4, said)) is None
+    assert await found(FakeTable(4, said)) is None
 
 
 async def test_the_fact_is_kept_seldom_and_only_once_the_position_is_there(broker):
-    table, at = Table(4, b"0"), (topics.NORMALIZED, 0)
-    published = Published(SETTINGS, COINBASE, table)
+    table, at = FakeTable(4, b"0"), (topics.NORMALIZED, 0)
+    published = published_beside(table)
     await published.orphans([0])
     for delivered, reached, wanted in [
         ({}, 9, b"0"),
@@ -126,6 +131,6 @@ async def test_the_fact_is_kept_seldom_and_only_once_the_position_is_there(broke
         table.reached = reached
         published.mark(delivered)
         assert table.facts[PUBLISHED] == wanted
-    first = Table(-1, None)
-    Published(SETTINGS, COINBASE, first).mark({at: 3})
+    first = FakeTable(-1, None)
+    published_beside(first).mark({at: 3})
     assert first.facts[PUBLISHED] == b"3"
