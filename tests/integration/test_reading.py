@@ -61,6 +61,6 @@ async def test_the_audit_and_the_oracle_do_not_take_it_for_empty(at):
 
 
 async def test_a_reader_of_nothing_ends_as_any_other(at):
-    """A client that is stopped before its own tasks have begun was cancelled by them, and so was its caller."""
+    """A client that was stopped before its own tasks had begun cancelled its caller."""
     async with Reader(at.kafka):
         pass
