@@ -69,6 +69,8 @@ def declare(exchange: Exchange) -> None:
         for number, seen in found.items():
             topic = topics.raw(exchange.name)
             raise StateRefused(f"{topic}[{number}]: {seen}; {mending(topic, Role.NORMALIZE)}")
+        if await published.begin():
+            await app.producer.barrier()
         app.producer.before_flush(mark)
 
     async def mark() -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from k2stream import topics
 from k2stream.avro import registry, trades
-from k2stream.batch import BatchTable
+from k2stream.batch import BatchTable, RecordBatch
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Exchange
 from k2stream.kafka.reader import Reader
@@ -62,6 +62,34 @@ class Orphans(NamedTuple):
         )
 
 
+Made = dict[int, tuple[int, bytes]]
+"""Trades beyond a position: receive times (µs) and records, by raw offset."""
+
+Held = dict[int, tuple[int, int]]
+"""Raw records: receive times (µs) and timestamps (ms) by offset."""
+
+
+def beyond(batch: RecordBatch, exchange: str, position: int) -> Made:
+    """The trades of an exchange whose raw offset is not below `position` (pure).
+
+    `batch` is of the normalized topic; in one of its partitions, an exchange's raw records are of one.
+    """
+    prefix, decoded = f"{exchange}:".encode(), trades.decode(batch.values)
+    mine = np.array([(key or b"").startswith(prefix) for key in batch.keys], np.bool_)
+    rows = np.flatnonzero(mine & (decoded.raw_offset >= position)).tolist()
+    return {
+        int(decoded.raw_offset[row]): (int(decoded.receive_time[row]), batch.values[row] or b"")
+        for row in rows
+    }
+
+
+def lacking(made: Made, begin: int, held: Held) -> dict[int, bytes]:
+    """Those whose raw records are not in the log, which begins at `begin` and has the ones held (pure)."""
+    return {
+        at: value for at, (time, value) in made.items() if at >= begin and held.get(at, (-1, 0))[0] != time
+    }
+
+
 class TradesBeyond:
     """The trades of an exchange that are published beyond the positions in `table`."""
 
@@ -69,7 +97,8 @@ class TradesBeyond:
         self, settings: KafkaSettings, exchange: Exchange, table: BatchTable[str, SymbolPosition]
     ) -> None:
         self._settings, self._exchange, self._table = settings, exchange, table
-        self._beyond: dict[int, int] = {}
+        self.owed: dict[int, int] = {}
+        """By partition: the highest raw offset that was published when it was looked at, -1 for none."""
 
     async def orphans(self, partitions: Iterable[int]) -> dict[int, Orphans]:
         """The orphans of some partitions of the raw topic."""
@@ -85,10 +114,22 @@ class TradesBeyond:
                 position = self._table.reach(number) + 1
                 where = _Where(self._settings, reader, self._exchange, number, position)
                 made = {} if offset is None else await where.published(int(offset))
-                self._beyond[number] = max(made, default=-1)
+                self.owed[number] = max(made, default=-1)
                 if lost := await where.orphans(made):
                     found[number] = lost
         return found
+
+    async def begin(self) -> bool:
+        """Keep the fact for partitions that have none; whether there were any, which must be written now."""
+        without = [n for n in self._table.active_partitions if self._table.fact(n, PUBLISHED) is None]
+        if without:
+            async with Reader(self._settings) as reader:
+                if not await reader.exists(topics.NORMALIZED):
+                    return False
+                ends = await reader.retained(topics.NORMALIZED, max(without) + 1)
+            for number in without:
+                self._table.keep(number, PUBLISHED, str(ends[number][1]).encode())
+        return bool(without)
 
     def mark(self, delivered: Mapping[tuple[str, int], int]) -> None:
         """Keep the fact, now and then; at this moment nothing that is sent may be beyond the positions.
@@ -100,7 +141,7 @@ class TradesBeyond:
             now, said = delivered.get((topics.NORMALIZED, number)), self._table.fact(number, PUBLISHED)
             if now is None or (said is not None and now < int(said) + SELDOM):
                 continue
-            if self._table.reach(number) >= self._beyond.get(number, -1):
+            if self._table.reach(number) >= self.owed.get(number, -1):
                 self._table.keep(number, PUBLISHED, str(now).encode())
 
 
@@ -113,15 +154,11 @@ class _Where(NamedTuple):
     partition: int
     position: int
 
-    async def orphans(self, made: Mapping[int, tuple[int, bytes]]) -> Orphans | None:
+    async def orphans(self, made: Made) -> Orphans | None:
         deadline = time.monotonic() + SETTLE_SECONDS
         while made:
             begin, held = await self._held(max(made) + 1)
-            lost = {
-                at: value
-                for at, (time, value) in made.items()
-                if at >= begin and held.get(at, (-1,))[0] != time
-            }
+            lost = lacking(made, begin, held)
             if not lost:
                 break
             if time.monotonic() > deadline:
@@ -130,24 +167,18 @@ class _Where(NamedTuple):
             await asyncio.sleep(PAUSE_SECONDS)
         return None
 
-    async def published(self, since: int) -> dict[int, tuple[int, bytes]]:
-        """Receive times (µs) of the trades beyond the position and their records, by raw offset."""
-        found: dict[int, tuple[int, bytes]] = {}
-        prefix = f"{self.exchange.name}:".encode()
+    async def published(self, since: int) -> Made:
+        found: Made = {}
         retained = await self.reader.retained(topics.NORMALIZED, self.partition + 1)
         begin, end = retained[self.partition]
         stretch = {self.partition: (max(begin, since), end)}
         async for batch in self.reader.read(topics.NORMALIZED, stretch):
             registry.look_up(batch.values, self.settings.registry)
-            decoded = trades.decode(batch.values)
-            mine = np.array([(key or b"").startswith(prefix) for key in batch.keys], np.bool_)
-            beyond = np.flatnonzero(mine & (decoded.raw_offset >= self.position))
-            for row in beyond.tolist():
-                found[int(decoded.raw_offset[row])] = int(decoded.receive_time[row]), batch.values[row] or b""
+            found |= beyond(batch, self.exchange.name, self.position)
         return found
 
-    async def _held(self, end: int) -> tuple[int, dict[int, tuple[int, int]]]:
-        """Where the raw log begins; receive time (µs) and timestamp (ms) of records from the position on."""
+    async def _held(self, end: int) -> tuple[int, Held]:
+        """Where the raw log begins, and its records from the position on."""
         topic = topics.raw(self.exchange.name)
         begin, own = (await self.reader.retained(topic, self.partition + 1))[self.partition]
         held, stretch = {}, (max(begin, self.position), min(own, end))

@@ -17,8 +17,10 @@ from k2stream.candles import records
 from k2stream.candles.partition import CandlePartition
 from k2stream.candles.state import State
 from k2stream.candles.windows import Window
+from k2stream.exchanges import raw
 from k2stream.normalizer import normalize
-from k2stream.tables import ohlcv, positions
+from k2stream.settings import make
+from k2stream.tables import ohlcv, orphans, positions
 from tests.property.chain.broker import Broker, Record
 from tests.property.chain.feed import BINANCE, RAW, SYMBOLS
 
@@ -174,7 +176,41 @@ class Normaliser(Worker):
 
     def declared(self) -> list[BatchTable]:
         self.positions = positions.declare(self.app, "binance", 1)
+        self.positions.active_partitions = frozenset({0})
         return [self.positions]
+
+    def __init__(self, broker: Broker) -> None:
+        super().__init__(broker)
+        self.delivered: dict[tuple[str, int], int] = {}
+        self.beyond = orphans.TradesBeyond(make().kafka, BINANCE, self.positions)
+        if said := self.positions.fact(0, orphans.PUBLISHED):
+            self._compare(int(said))
+        elif not self.refused:
+            self.positions.keep(0, orphans.PUBLISHED, str(broker.log(topics.NORMALIZED).end).encode())
+            for change in self.positions.take_changes():
+                for _ in self._write(self.positions, change):
+                    pass
+
+    def _compare(self, said: int) -> None:
+        """What was published beyond the positions, with the raw log."""
+        log, raw_log = self.broker.log(topics.NORMALIZED), self.broker.log(RAW)
+        if said >= log.end:
+            return
+        made = orphans.beyond(log.read(said, log.end), "binance", self.positions.reach(0) + 1)
+        batch = raw_log.read(raw_log.begin, raw_log.end)
+        records, _ = raw.decode(BINANCE, batch.values)
+        times = [record.k2_recv for record in records]
+        held = {int(at): (time, 0) for at, time in zip(batch.offsets, times, strict=True)}
+        self.beyond.owed[0] = max(made, default=-1)
+        if orphans.lacking(made, raw_log.begin, held):
+            self.refused = self.refused or "orphans"
+
+    def arrive(self, limit: int) -> None:
+        super().arrive(limit)
+        self.delivered = {(topics.NORMALIZED, 0): self.broker.log(topics.NORMALIZED).end - 1}
+
+    def before_flush(self) -> None:
+        self.beyond.mark(self.delivered)
 
     def apply(self, batch: RecordBatch) -> None:
         known: Callable[[str], Any] = partial(self.positions.get_from, 0)
