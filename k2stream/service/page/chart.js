@@ -20,20 +20,25 @@ const color = (name) => {
 };
 const faint = (value, share) => value.replace("rgb(", "rgba(").replace(")", `, ${share})`);
 const seconds = (ms) => ms / 1000;
+/** The label of the axis at a time in s; `kind` 0 is where a year begins, 1 a month, 2 a day. */
+const tick = (at, kind, zone) => {
+  const [date, clock] = timeText(at * 1000, zone).split(" ");
+  return kind <= 2 ? (kind === 0 ? date.slice(0, 4) : date.slice(5)) : clock.slice(0, 5);
+};
 
 export class Chart {
   #overlays = new Map(); // name -> series
   #precision = 2;
+  #zone = "";
 
   /** `onOlder` is called when older candles come into view, `onPoint` with the open time under the pointer. */
   constructor(element, { onOlder, onPoint, onOpen }) {
-    this.zone = "UTC";
     this.chart = createChart(element, {
       autoSize: true,
       crosshair: { mode: CrosshairMode.Normal },
-      localization: { timeFormatter: (at) => timeText(at * 1000, this.zone) },
-      timeScale: { timeVisible: true, secondsVisible: false, tickMarkFormatter: (at, kind) => this.#tick(at, kind) },
+      timeScale: { timeVisible: true, secondsVisible: false },
     });
+    this.zone = "UTC";
     this.unhealthy = this.chart.addSeries(HistogramSeries, {
       priceScaleId: "unhealthy", lastValueVisible: false, priceLineVisible: false,
       autoscaleInfoProvider: () => ({ priceRange: { minValue: 0, maxValue: 1 } }),
@@ -54,6 +59,16 @@ export class Chart {
     this.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => range && range.from < NEAR && onOlder());
     this.chart.subscribeCrosshairMove(({ time }) => onPoint(time === undefined ? null : time * 1000));
     this.chart.subscribeClick(({ time }) => time !== undefined && onOpen(time * 1000));
+  }
+
+  /** The time zone of the axis and the crosshair. */
+  set zone(zone) {
+    if (zone === this.#zone) return;
+    this.#zone = zone;
+    this.chart.applyOptions({ // the chart keeps its labels until it gets options
+      localization: { timeFormatter: (at) => timeText(at * 1000, zone) },
+      timeScale: { tickMarkFormatter: (at, kind) => tick(at, kind, zone) },
+    });
   }
 
   /** Take the colours of the theme. */
@@ -158,11 +173,6 @@ export class Chart {
   #format() {
     const precision = this.#precision;
     return { type: "custom", minMove: 10 ** -precision, formatter: (price) => grouped(price.toFixed(precision)) };
-  }
-
-  #tick(at, kind) {
-    const [date, clock] = timeText(at * 1000, this.zone).split(" ");
-    return kind <= 2 ? (kind === 0 ? date.slice(0, 4) : date.slice(5)) : clock.slice(0, 5);
   }
 
   #bar(candle) {

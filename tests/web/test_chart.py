@@ -1,0 +1,55 @@
+"""What the chart draws and says; the service is in memory."""
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import expect
+
+from tests.unit.security.served import serving
+
+pytestmark = [pytest.mark.web, pytest.mark.asyncio(loop_scope="session")]
+
+DRAWN = """
+window.drawn = [];
+const fill = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
+  window.drawn.push(text);
+  return fill.call(this, text, ...rest);
+};
+"""
+"""Keeps the texts that are drawn on any canvas in `drawn`."""
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def chart(browser):
+    """Opens the page at a part of its address; candles are of 00:01 to 00:29 UTC on 1970-01-01."""
+    with serving() as service:
+        context = await browser.new_context(viewport={"width": 1280, "height": 800})
+        page = await context.new_page()
+        errors = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        await page.add_init_script(DRAWN)
+
+        async def opened(where="chart"):
+            await page.goto(f"http://127.0.0.1:{service.port}/#{where}")
+            await expect(page.locator("#connection")).to_have_text("live")
+            return page
+
+        yield opened
+        await context.close()
+        assert not errors
+
+
+async def drawn(page, text):
+    """Wait until a text is drawn."""
+    await page.wait_for_function("(text) => window.drawn.includes(text)", arg=text)
+
+
+async def test_the_axis_is_in_the_time_zone_that_is_selected(chart):
+    page = await chart()
+    await drawn(page, "00:20")
+    await page.select_option("#zone", "Asia/Tokyo")
+    await drawn(page, "09:20")
+    await page.select_option("#zone", "UTC")
+    await page.evaluate("window.drawn = []")
+    await page.set_viewport_size({"width": 1270, "height": 800})
+    await drawn(page, "00:20")
