@@ -53,3 +53,38 @@ async def test_the_axis_is_in_the_time_zone_that_is_selected(chart):
     await page.evaluate("window.drawn = []")
     await page.set_viewport_size({"width": 1270, "height": 800})
     await drawn(page, "00:20")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("symbol=FOO%2FUSDT", "There is no symbol FOO/USDT on binance: BTC/USDT is shown."),
+        ("exchange=nowhere&symbol=BTC%2FUSDT", "There is no exchange nowhere: binance is shown."),
+        ("timeframe=1x", "There is no timeframe 1x: 1m is shown."),
+        ("zone=Nowhere%2FCity", "There is no time zone Nowhere/City: UTC is shown."),
+    ],
+)
+async def test_what_the_address_asks_for_and_is_not_there_is_said(chart, asked, said):
+    page = await chart(f"chart?{asked}")
+    await expect(page.locator("#chart-summary")).to_contain_text("binance BTC/USDT 1m: 29 candles")
+    await expect(page.locator("#notice")).to_contain_text(said)
+    assert await page.evaluate("location.hash") == "#chart?exchange=binance&symbol=BTC%2FUSDT"
+    await page.select_option("#symbol", "ETH/USDT")
+    await expect(page.locator("#chart-summary")).to_contain_text("binance ETH/USDT 1m: 29 candles")
+    await expect(page.locator("#notice")).not_to_contain_text("There is no")
+
+
+async def test_a_symbol_is_named_in_the_address_as_in_a_path_too(chart):
+    page = await chart("chart?exchange=binance&symbol=ETH-USDT")
+    await expect(page.locator("#chart-summary")).to_contain_text("binance ETH/USDT 1m: 29 candles")
+    await expect(page.locator("#notice")).not_to_contain_text("There is no")
+
+
+@pytest.mark.parametrize(("timeframe", "said"), [("99999m", "99999m"), ("7m", "")])
+async def test_no_candle_of_the_selection_before_is_left(chart, timeframe, said):
+    page = await chart()
+    await expect(page.locator("#chart-summary")).to_contain_text("29 candles")
+    await page.evaluate("(name) => { location.hash = `chart?timeframe=${name}`; }", timeframe)
+    await expect(page.locator("#chart-summary")).to_have_text("")
+    await expect(page.locator("#legend")).to_have_text("")
+    await expect(page.locator("#notice")).to_contain_text(said)

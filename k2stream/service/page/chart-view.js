@@ -5,10 +5,11 @@ import { Candles } from "./candles.js";
 import { openCertificate } from "./certificate.js";
 import { Chart } from "./chart.js";
 import { $, make, options } from "./dom.js";
-import { grouped, padded, rounded, stateOf, time as timeText } from "./format.js";
-import { change, read } from "./selection.js";
+import { grouped, isZone, padded, rounded, stateOf, time as timeText } from "./format.js";
+import { change, read, replace, unmet } from "./selection.js";
 
 const TIMEFRAMES = ["1m", "3m", "5m", "15m", "30m", "1h", "4h", "1d", "1w", "1M"];
+const TIMEFRAME = /^[1-9]\d*[mhdwM]$/;
 const LOCAL = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const ZONES = [...new Set(["UTC", LOCAL, "America/New_York", "Europe/London", "Asia/Tokyo"])];
 const MARKS_EVERY = 15_000, RETRY = 1500;
@@ -25,6 +26,8 @@ export class ChartView {
   #late = [];
   #chosen = []; // overlays
   #marks = 0;
+  #told = ""; // the notice
+  #instead = ""; // what the address asked for that there is not
 
   constructor(stream) {
     this.stream = stream;
@@ -46,15 +49,18 @@ export class ChartView {
     if (!exchanges.length) return;
     const exchange = options($("exchange"), exchanges, wanted.exchange);
     const symbols = this.instruments.filter((each) => each.exchange === exchange).map((each) => each.symbol);
-    const symbol = options($("symbol"), symbols, wanted.symbol);
-    const timeframe = options($("timeframe"), [...new Set([...TIMEFRAMES, wanted.timeframe])], wanted.timeframe);
-    const zone = options($("zone"), [...new Set([...ZONES, wanted.zone])], wanted.zone);
+    const symbol = options($("symbol"), symbols, symbols.find((each) => named(each) === named(wanted.symbol)));
+    const more = (known, name, valid) => [...new Set([...known, ...(valid ? [wanted[name]] : [])])];
+    const timeframe = options($("timeframe"), more(TIMEFRAMES, "timeframe", TIMEFRAME.test(wanted.timeframe)), wanted.timeframe);
+    const zone = options($("zone"), more(ZONES, "zone", isZone(wanted.zone)), wanted.zone);
+    this.#instead = unmet(wanted, { exchange, symbol, timeframe, zone });
+    if (this.#instead) replace({ exchange, symbol, timeframe, zone });
     this.#offerOverlays(exchange, symbol, wanted.overlays.split(",").filter(Boolean));
     const now = [exchange, symbol, timeframe, zone].join(" ");
     if (now !== this.#shown) {
       this.#shown = now;
       this.#start(exchange, symbol, timeframe, zone);
-    }
+    } else this.#notice(this.#told);
     this.#showOverlays(wanted.overlays.split(",").filter(Boolean));
   }
 
@@ -122,11 +128,13 @@ export class ChartView {
     } catch (error) {
       if (candles !== this.#candles) return;
       this.#notice(error.message);
+      this.#clear();
       const again = () => candles === this.#candles && this.#start(exchange, symbol, timeframe, zone);
       if (!(error.status < 500)) setTimeout(again, RETRY); // the worker is away, or recovers its tables
       return;
     }
     if (candles !== this.#candles) return; // another selection came meanwhile
+    if (!candles.last) this.#clear();
     this.#redraw();
     this.chart.newest();
     this.#loadMarks();
@@ -135,6 +143,14 @@ export class ChartView {
     this.#ends.push(this.stream.subscribe(request, ({ candle }) => this.#take(candles, candle), {
       onRefused: (problem) => this.#notice(problem.detail),
     }));
+  }
+
+  /** Show no candle: there is none of the selection, or it cannot be read. */
+  #clear() {
+    this.chart.show([]);
+    this.chart.mark([]);
+    $("legend").replaceChildren();
+    $("chart-summary").textContent = "";
   }
 
   #stop() {
@@ -283,7 +299,9 @@ export class ChartView {
   }
 
   #notice(text) {
-    $("notice").textContent = text;
-    $("notice").hidden = !text;
+    this.#told = text;
+    const all = [this.#instead, text].filter(Boolean).join(" ");
+    $("notice").textContent = all;
+    $("notice").hidden = !all;
   }
 }

@@ -66,6 +66,15 @@ export function rounded(text, digits) {
   return `${sign}${all.slice(0, all.length - digits)}${digits ? `.${all.slice(-digits)}` : ""}`;
 }
 
+/** Whether the browser knows a time zone of this name. */
+export function isZone(name) {
+  try {
+    return Boolean(new Intl.DateTimeFormat("en", { timeZone: name }));
+  } catch {
+    return false;
+  }
+}
+
 /** A time in ms since 1970, in a time zone, with as much as a timeframe needs. */
 export function time(ms, zone, withDate = true) {
   const key = `${zone} ${withDate}`;
