@@ -2,30 +2,10 @@
 
 import { get, named } from "./api.js";
 import { $, make } from "./dom.js";
+import { fields } from "./fields.js";
 import { time as timeText } from "./format.js";
 
 const STORED = ["1m", "5m", "15m", "30m", "1h", "1d"];
-
-const title = (name) => name.replaceAll("_", " ");
-const isTime = (name) => /(^|_)(time|since|until|at)$/.test(name);
-
-function valueOf(name, value, zone) {
-  if (value === null || value === undefined) return "unknown";
-  if (Array.isArray(value)) {
-    if (!value.length) return "none";
-    return make("ol", {}, ...value.map((each) => make("li", {}, valueOf("", each, zone))));
-  }
-  if (typeof value === "object") return fields(value, zone);
-  if (isTime(name) && typeof value === "number") return timeText(value > 1e14 ? value / 1000 : value, zone);
-  return String(value);
-}
-
-function fields(record, zone) {
-  const pairs = Object.entries(record).flatMap(([name, value]) => [
-    make("dt", {}, title(name)), make("dd", {}, valueOf(name, value, zone)),
-  ]);
-  return make("dl", {}, ...pairs);
-}
 
 /** Open the dialog with a candle, and with its certificate once it is read. */
 export async function openCertificate({ exchange, symbol, timeframe, zone }, candle) {

@@ -85,3 +85,11 @@ export function time(ms, zone, withDate = true) {
   }
   return formats.get(key).format(ms);
 }
+
+/** A time in ms or µs since 1970 with its fraction: µs always, ms where there are any. */
+export function exact(at, zone) {
+  const micros = at > 1e14;
+  const part = micros ? at % 1e6 : at % SECOND;
+  const fraction = micros ? `.${String(part).padStart(6, "0")}` : part ? `.${String(part).padStart(3, "0")}` : "";
+  return time(Math.floor(micros ? at / 1000 : at), zone) + fraction;
+}
