@@ -13,7 +13,7 @@ export class ExchangesView {
     this.table = new Table($("connections"), [
       ["Exchange", (row) => row.exchange],
       ["Connected", (row) => (row.connected === null ? "unknown" : row.connected ? "yes" : `no: ${row.detail}`), "text"],
-      ["Since", (row) => (row.since === null ? "–" : timeText(row.since, "UTC")), "wide"],
+      ["Since (UTC)", (row) => (row.since === null ? "–" : timeText(row.since, "UTC")), "wide"],
       ["Symbols", (row) => number(row.symbols)],
       ["Trades/s", (row) => rate(row.trades_per_second)],
       ["Delay", (row) => duration(row.event_lag_ms)],
@@ -23,7 +23,7 @@ export class ExchangesView {
       ["Gaps still to fetch", (row) => number(row.open_gaps)],
     ]);
     this.gaps = new Table($("gaps"), [
-      ["Seen", (row) => timeText(row.time, "UTC")],
+      ["Seen (UTC)", (row) => timeText(row.time, "UTC")],
       ["Exchange", (row) => row.exchange, "text"],
       ["Symbol", (row) => row.symbol ?? (row.native_symbol || "all"), "text"],
       ["Kind", (row) => row.kind.replace("_", " "), "text"],

@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { $, Table, notices } from "./dom.js";
-import { duration, grouped, rate } from "./format.js";
+import { duration, grouped, rate, time as timeText } from "./format.js";
 import { Poll } from "./poll.js";
 
 const EVERY = 2000, KEPT = 300; // 10 minutes of rates
@@ -92,7 +92,8 @@ export class PipelineView {
           width: element.clientWidth, height: element.clientHeight, legend: { show: false }, cursor: { show: false },
           scales: { x: { range: () => this.#span() }, y: { range: (_, low, high) => [0, Math.max(1, high * 1.1)] } },
           series: [{}, { label: "trades/s", stroke: style.getPropertyValue("color"), width: 1.5 }],
-          axes: [axis, { ...axis, size: 50 }],
+          tzDate: (at) => globalThis.uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
+          axes: [{ ...axis, space: 80, values: (_, times) => times.map((at) => timeText(at * 1000, "UTC", false)) }, { ...axis, size: 50 }],
         },
         [this.#times, this.#rates],
         element,
