@@ -88,3 +88,50 @@ async def test_no_candle_of_the_selection_before_is_left(chart, timeframe, said)
     await expect(page.locator("#chart-summary")).to_have_text("")
     await expect(page.locator("#legend")).to_have_text("")
     await expect(page.locator("#notice")).to_contain_text(said)
+
+
+async def pointed(page, minute):
+    """Wait until the legend is of a minute's candle."""
+    await expect(page.locator("#legend")).to_contain_text(f"1970-01-01 00:{minute:02d}:00")
+
+
+async def test_a_candle_is_pointed_at_and_opened_with_keys_alone(chart):
+    page = await chart()
+    await pointed(page, 29)
+    for _ in range(3):
+        await page.keyboard.press("ArrowLeft")
+    await pointed(page, 26)
+    await page.keyboard.press("ArrowRight")
+    await pointed(page, 27)
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#certificate-title")).to_contain_text("00:27:00")
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("End")
+    await pointed(page, 29)
+    for _ in range(40):
+        await page.keyboard.press("ArrowLeft")
+    await pointed(page, 1)
+    await page.keyboard.press("j")
+    await expect(page.locator("#chart-summary")).to_contain_text("ETH/USDT")
+    await pointed(page, 29)
+
+
+async def test_enter_follows_the_link_that_has_the_focus(chart):
+    page = await chart()
+    await pointed(page, 29)
+    await page.locator("nav a[data-view=symbols]").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#view-symbols")).to_be_visible()
+    await expect(page.locator("#certificate")).to_be_hidden()
+    await page.keyboard.press("Enter")  # no candle is shown here
+    await expect(page.locator("#certificate")).to_be_hidden()
+
+
+async def test_the_legend_wraps_and_the_keys_are_there_on_any_screen(chart):
+    page = await chart()
+    await pointed(page, 29)
+    for width in (390, 700, 900, 1280):
+        await page.set_viewport_size({"width": width, "height": 800})
+        await expect(page.locator("#help")).to_be_visible()
+        legend = "const { scrollWidth, clientWidth } = document.getElementById('legend')"
+        assert await page.evaluate(f"() => {{ {legend}; return scrollWidth <= clientWidth; }}"), width

@@ -61,17 +61,20 @@ async function begin(pause = RETRY) {
 
 const nextTheme = theme($("theme"), () => views.chart.dress());
 const timeframes = ["1m", "5m", "15m", "30m", "1h", "1d"];
+const onChart = () => views.chart.active; // elsewhere these keys scroll
 bind([
   ...Object.keys(views).map((name) => [name[0], `${name} view`, () => change({ view: name })]),
   ["j", "next symbol", () => views.chart.step(1)],
   ["k", "previous symbol", () => views.chart.step(-1)],
   ...timeframes.map((name, at) => [String(at + 1), `${name} candles`, () => change({ timeframe: name })]),
-  ["ArrowLeft", "older candles", () => views.chart.chart.move(-20)],
-  ["ArrowRight", "newer candles", () => views.chart.chart.move(20)],
-  ["+", "zoom in", () => views.chart.chart.move(0, 0.8)],
-  ["-", "zoom out", () => views.chart.chart.move(0, 1.25)],
-  ["End", "the newest candles", () => views.chart.chart.newest()],
-  ["Enter", "certificate of the candle under the pointer, or the newest", () => views.chart.open()],
+  ["ArrowLeft", "point at the candle before", () => views.chart.point(-1), onChart],
+  ["ArrowRight", "point at the candle after", () => views.chart.point(1), onChart],
+  ["Enter", "certificate of the candle that is pointed at, or the newest", () => views.chart.open(), onChart],
+  ["<", "20 candles back", () => views.chart.chart.move(-20), onChart],
+  [">", "20 candles on", () => views.chart.chart.move(20), onChart],
+  ["+", "zoom in", () => views.chart.chart.move(0, 0.8), onChart],
+  ["-", "zoom out", () => views.chart.chart.move(0, 1.25), onChart],
+  ["End", "the newest candles", () => views.chart.newest(), onChart],
   ["t", "theme", nextTheme],
 ]);
 addEventListener("hashchange", show);

@@ -79,6 +79,22 @@ export class ChartView {
     if (candle) openCertificate(this.#candles, candle);
   }
 
+  /** Point at the candle before (-1) or after (1) the one that is pointed at, or the newest. */
+  point(by) {
+    if (!this.#candles?.last) return;
+    const { times, byTime } = this.#candles;
+    const from = byTime.has(this.pointed) ? times.indexOf(this.pointed) : times.length - 1;
+    const at = times[Math.min(Math.max(from + by, 0), times.length - 1)];
+    this.chart.point(byTime.get(at));
+    this.#legend(at);
+  }
+
+  /** Show the newest candles, and point at none. */
+  newest() {
+    this.#unpoint();
+    this.chart.newest();
+  }
+
   /** Select the next (1) or previous (-1) symbol of the exchange. */
   step(by) {
     const select = $("symbol");
@@ -153,7 +169,13 @@ export class ChartView {
     $("chart-summary").textContent = "";
   }
 
+  #unpoint() {
+    this.chart.unpoint();
+    this.#legend(null);
+  }
+
   #stop() {
+    this.#unpoint();
     this.#candles?.close();
     this.#ends.splice(0).forEach((end) => end());
     for (const name of this.#others.keys()) this.chart.clear(name);
@@ -274,7 +296,7 @@ export class ChartView {
     const prices = [["O", candle.open], ["H", candle.high], ["L", candle.low], ["C", candle.close]].map(([name, text]) => [name, price(text)]);
     const mean = grouped(padded(rounded(candle.vwap, digits + FINER), digits + FINER));
     const pairs = [["", timeText(candle.open_time, this.#candles.zone)], ...prices, ["Volume", candle.volume], ["VWAP", mean], ["Trades", candle.trade_count]];
-    $("legend").replaceChildren(...pairs.flatMap(([name, value]) => [`${name} `, make("b", {}, value), "  "]), stateOf(candle, Date.now()));
+    $("legend").replaceChildren(...pairs.flatMap(([name, value]) => [make("span", {}, `${name} `, make("b", {}, value)), "  "]), stateOf(candle, Date.now()));
     this.#summarize(newest);
   }
 

@@ -154,6 +154,20 @@ export class Chart {
       series.update({ time: seconds(candle.open_time), value: Number(candle.close) });
   }
 
+  /** Put the crosshair on a candle, and move the view so that it is seen. */
+  point(candle) {
+    const scale = this.chart.timeScale(), range = scale.getVisibleLogicalRange();
+    const at = scale.timeToIndex(seconds(candle.open_time));
+    if (range && at !== null && (at < range.from || at > range.to))
+      this.move(at < range.from ? at - range.from - MARGIN : at - range.to + MARGIN);
+    this.chart.setCrosshairPosition(Number(candle.close), seconds(candle.open_time), this.candles);
+  }
+
+  /** Take the crosshair away. */
+  unpoint() {
+    this.chart.clearCrosshairPosition();
+  }
+
   /** Move the view by candles, or zoom it by a factor. */
   move(candles, zoom = 1) {
     const scale = this.chart.timeScale();

@@ -2,7 +2,7 @@
 
 import { $, make } from "./dom.js";
 
-/** Bind keys, each [key, text, action]; "?" shows them. */
+/** Bind keys, each [key, text, action, whether it applies now]; "?" shows them. */
 export function bind(keys) {
   const all = [...keys, ["?", "show these keys", () => $("keys").showModal()]];
   $("keys-list").replaceChildren(
@@ -12,7 +12,8 @@ export function bind(keys) {
   document.addEventListener("keydown", (event) => {
     const typing = event.target.matches("input, select, textarea") || document.querySelector("dialog[open]");
     if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
-    const found = all.find(([key]) => key === event.key);
+    if (event.key === "Enter" && event.target.closest("a, button")) return; // it follows or presses that
+    const found = all.find(([key, , , applies]) => key === event.key && (!applies || applies()));
     if (!found) return;
     event.preventDefault();
     found[2]();
