@@ -42,11 +42,14 @@ export class Table {
     const heads = columns.map(([title, , kind]) => make("th", { scope: "col", class: kind }, title));
     this.body = make("tbody");
     this.none = make("tr", {}, make("td", { class: "dim", colspan: columns.length }, "none"));
+    this.loading = make("tr", {}, make("td", { class: "dim", colspan: columns.length }, "loading"));
+    this.body.append(this.loading);
     element.replaceChildren(make("thead", {}, make("tr", {}, ...heads)), this.body);
   }
 
   /** Show rows, each [key, row], or that there is none; rows that are gone are removed. */
   show(rows) {
+    this.loading.remove();
     const keys = new Set(rows.map(([key]) => key));
     for (const [key, { line }] of this.#rows) if (!keys.has(key)) (line.remove(), this.#rows.delete(key));
     for (const [key, row] of rows) this.#draw(key, row);

@@ -14,10 +14,14 @@ export function digits(text) {
   return (String(text).split(".")[1] ?? "").length;
 }
 
-/** A rate, with at most three significant digits. */
+/** A rate; all have one decimal, so that those of a column align. */
 export function rate(number) {
-  if (number === null || number === undefined) return "–";
-  return number >= 100 ? grouped(Math.round(number)) : Number(number.toPrecision(3)).toString();
+  return number === null || number === undefined ? "–" : grouped(number.toFixed(1));
+}
+
+/** A decimal text of basis points; all have two decimals. */
+export function basisPoints(text) {
+  return text === null ? "–" : `${grouped(padded(rounded(text, 2), 2))} bp`;
 }
 
 /** A duration in ms as text in a fitting unit. */
