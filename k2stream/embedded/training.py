@@ -38,9 +38,20 @@ async def _train(service: Broker | Registry, cache: Path, say: Callable[[str], N
         try:
             await replace(service, folder=scratch, port=free_port(), log=log).train()
         except (StackError, OSError) as error:
-            say(f"{service.name}: no AOT cache, the next start will be slower: {error}")
+            why = _kept(log, cache / "aot" / f"{service.name}.log") or str(error).partition("\n")[0]
+            say(f"{service.name} runs; no AOT cache for a faster next start could be made ({why})")
         else:
             say(f"{service.name}: AOT cache written, the next start will be faster")
+
+
+def _kept(log: Path, to: Path) -> str:
+    """Copy a log to where it stays; the copy's path, "" if there is none."""
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(log, to)
+    except OSError:
+        return ""
+    return str(to)
 
 
 def _clean(cache: Path) -> None:
