@@ -25,6 +25,7 @@ from k2stream.embedded import room
 from k2stream.kafka.lag import LagReader
 from k2stream.model.errors import ConfigError, StateRefused
 from k2stream.model.kline_checks import Agreement
+from k2stream.platform import running
 from k2stream.platform.platform import Platform, Simulation
 from k2stream.platform.scrape import Samples, scrape
 from k2stream.reconcile.oracle.run import Report
@@ -125,6 +126,7 @@ def demo(
                 tempfile.TemporaryDirectory(prefix="k2-demo-", ignore_cleanup_errors=True)
             )
             settings = replace(settings, data_dir=folder)
+        running.refuse_another(settings)
         room.check(settings.local.data_path, room.free_bytes(settings.local.data_path), out.note)
         platform = Platform(settings, Simulation(rate, seed), out.note, secure=secure)
         outcome = asyncio.run(_demo(platform, seconds, rate, out.note))

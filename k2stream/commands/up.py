@@ -16,6 +16,7 @@ from k2stream.commands.output import Printer, printed
 from k2stream.commands.views.platform import render
 from k2stream.commands.views.statuses import snapshot_value
 from k2stream.embedded import room
+from k2stream.platform import running
 from k2stream.platform.platform import Platform, Simulation
 from k2stream.platform.snapshot import watch_status
 from k2stream.settings import current
@@ -39,6 +40,7 @@ def up(live: bool, rate: int, seed: int, secure: bool, plain: bool, *, out: Prin
     """
     settings = current()
     options.listed(settings.feeds)
+    running.refuse_another(settings)
     room.check(settings.local.data_path, room.free_bytes(settings.local.data_path), out.note)
     simulation = None if live else Simulation(rate, seed)
     platform = Platform(settings, simulation, on_step=out.note, secure=secure)
@@ -55,10 +57,11 @@ async def _run(platform: Platform, out: Printer, *, simulated: bool, plain: bool
         out.note("SIMULATED exchanges (`k2 up --live` for the real ones)", "yellow")
     starting = asyncio.ensure_future(platform.__aenter__())
     interrupted = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({starting, interrupted}, return_when=asyncio.FIRST_COMPLETED)
+    if starting.done():
+        starting.result()  # a failed start has stopped what it had started
     try:
-        await asyncio.wait({starting, interrupted}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
-            starting.result()
             await _watch(platform, console, stop, out, plain=plain or not console.is_terminal)
         else:
             starting.cancel()

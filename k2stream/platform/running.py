@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from k2stream.embedded import datadir
+from k2stream.embedded.errors import StackError
 from k2stream.exchanges import REGISTRY, VARIABLE, switched_on
 from k2stream.model.errors import ConfigError
 from k2stream.platform.addresses import ADDRESSES, local_settings
@@ -39,6 +41,20 @@ def find(settings: Settings) -> Running | None:
     return Running(reached, saved["urls"], saved["refused"], saved.get("service", ""))
 
 
+def refuse_another(settings: Settings) -> None:
+    """Raises StackError, with the address of its page, if a platform runs on the settings' data folder."""
+    folder = settings.local.data_path
+    process = datadir.owner(folder)
+    if process is None:
+        return
+    service = _written(folder).get("service", "")
+    page = f"; its page: {service}/" if service else ""
+    raise StackError(
+        f"a platform runs on {folder} (process {process}){page}; stop it first, or set K2_DATA_DIR to "
+        "another folder"
+    )
+
+
 def stopped(settings: Settings) -> Settings | None:
     """The settings of the platform that ran last on the settings' data folder; None if there was none.
 
@@ -51,10 +67,7 @@ def stopped(settings: Settings) -> Settings | None:
 
 def _saved(settings: Settings) -> dict[str, Any]:
     folder = settings.local.data_path
-    try:
-        saved: dict[str, Any] = json.loads((folder / ADDRESSES).read_text())
-    except (FileNotFoundError, ValueError):
-        saved = {"urls": {}, "settings": {}, "refused": {}}
+    saved = _written(folder)
     theirs = switched_on({VARIABLE: saved["settings"].get("exchanges", settings.feeds.exchanges)})
     if set(theirs) != set(REGISTRY):
         raise ConfigError(
@@ -62,6 +75,14 @@ def _saved(settings: Settings) -> dict[str, Any]:
             f"set {VARIABLE} alike"
         )
     return saved
+
+
+def _written(folder: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads((folder / ADDRESSES).read_text())
+    except (FileNotFoundError, ValueError):
+        return {"urls": {}, "settings": {}, "refused": {}}
+    return found
 
 
 def reached(settings: Settings) -> Settings:
