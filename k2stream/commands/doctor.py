@@ -19,7 +19,7 @@ from k2stream.commands.diagnosis import checks, probes
 from k2stream.commands.diagnosis.checks import Diagnosis
 from k2stream.commands.exit_codes import FAILED
 from k2stream.commands.output import Printer, printed
-from k2stream.embedded.ports import is_free
+from k2stream.embedded.ports import HOST, is_free
 from k2stream.embedded.room import free_bytes
 from k2stream.platform.addresses import SERVICE_PORT
 from k2stream.platform.running import Running, find
@@ -59,8 +59,12 @@ async def examine(settings: Settings, running: Running | None) -> list[Diagnosis
         asyncio.to_thread(probes.clickhouse, settings),
         asyncio.to_thread(probes.catalog, settings),
     )
-    live = runs and not settings.feeds.simulated
-    offsets = {name: offset for name, (_, offset) in answers.items() if offset is not None}
+    simulated = runs and settings.feeds.simulated
+    live = runs and not simulated
+    played = {name for name, url in urls.items() if simulated and url.startswith(f"http://{HOST}:")}
+    offsets = {
+        name: offset for name, (_, offset) in answers.items() if offset is not None and name not in played
+    }
     served = running is not None and running.service.endswith(f":{port}")
     clickhouse_at = f"{settings.clickhouse.host}:{settings.clickhouse.port}"
     return [
@@ -68,8 +72,11 @@ async def examine(settings: Settings, running: Running | None) -> list[Diagnosis
         checks.disk(str(folder), free_bytes(folder)),
         checks.memory(probes.available_memory()),
         checks.port(port, free=is_free(port), wanted=bool(current().service.port), served=served),
-        *(checks.exchange(name, error, needed=live) for name, (error, _) in answers.items()),
-        checks.clock(offsets),
+        *(
+            checks.exchange(name, error, needed=live, simulated=name in played)
+            for name, (error, _) in answers.items()
+        ),
+        checks.clock(offsets, simulated=simulated),
         *(
             checks.server(name, address, error, needed=runs or setting in os.environ, setting=setting)
             for name, address, error, setting in (

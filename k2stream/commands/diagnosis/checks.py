@@ -63,16 +63,25 @@ def port(number: int, *, free: bool, wanted: bool, served: bool) -> Diagnosis:
     return Diagnosis(name, "warn", "in use", "`k2 up` takes the next free one, or K2_SERVICE_PORT")
 
 
-def exchange(name: str, error: str, *, needed: bool) -> Diagnosis:
-    """Whether an exchange answers over HTTP; `needed` by a platform with real feeds."""
+def exchange(name: str, error: str, *, needed: bool, simulated: bool = False) -> Diagnosis:
+    """Whether an exchange, or the running platform's SIMULATED one, answers over HTTP.
+
+    `needed` by a platform with real feeds.
+    """
+    if simulated:
+        fix = "see the platform's logs: k2-data/logs"
+        level: Level = "fail" if error else "ok"
+        return Diagnosis(name, level, f"SIMULATED: {f'no answer: {error}' if error else 'answers'}", fix)
     if not error:
         return Diagnosis(name, "ok", "reachable")
     fix = "check network, proxy and firewall; SIMULATED feeds (`k2 up`) need none"
     return Diagnosis(name, "fail" if needed else "warn", f"not reachable: {error}", fix)
 
 
-def clock(offsets: dict[str, float]) -> Diagnosis:
-    """This machine's clock minus each exchange's, in seconds."""
+def clock(offsets: dict[str, float], *, simulated: bool = False) -> Diagnosis:
+    """This machine's clock minus each exchange's, in seconds; a SIMULATED one's is no other."""
+    if not offsets and simulated:
+        return Diagnosis("clock", "ok", "not compared: the SIMULATED exchanges have this machine's")
     if not offsets:
         return Diagnosis("clock", "warn", "no exchange said what time it is", "compare it with `date -u`")
     name, worst = min(offsets.items(), key=lambda item: abs(item[1]))

@@ -8,7 +8,10 @@ from click.testing import CliRunner
 
 from k2stream.cli import main
 from k2stream.commands.diagnosis import checks, probes
+from k2stream.commands.doctor import examine
 from k2stream.embedded.room import GB
+from k2stream.platform.running import Running
+from k2stream.settings import make
 
 LEVELS = [
     (checks.python((3, 10, 9)), "fail"),
@@ -28,7 +31,11 @@ LEVELS = [
     (checks.exchange("kraken", "", needed=True), "ok"),
     (checks.exchange("kraken", "timed out", needed=False), "warn"),
     (checks.exchange("kraken", "timed out", needed=True), "fail"),
+    (checks.exchange("kraken", "", needed=False, simulated=True), "ok"),
+    (checks.exchange("kraken", "timed out", needed=False, simulated=True), "fail"),
     (checks.clock({}), "warn"),
+    (checks.clock({}, simulated=True), "ok"),
+    (checks.clock({"kraken": 5.1}, simulated=True), "fail"),
     (checks.clock({"kraken": 1.9}), "ok"),
     (checks.clock({"kraken": -2.1}), "warn"),
     (checks.clock({"kraken": 5.1}), "fail"),
@@ -100,3 +107,19 @@ def test_it_works_with_nothing_running_and_fails_for_what_is_configured_and_miss
     )
     assert all(item["level"] == "ok" or item["fix"] for item in found.values())
     assert list(nothing.iterdir()) == []
+
+
+async def test_simulated_exchanges_are_not_said_to_be_reachable(nothing, monkeypatch):
+    async def answered(urls):
+        return dict.fromkeys(urls, ("", 0.1))
+
+    monkeypatch.setattr(probes, "exchanges", answered)
+    urls = {
+        f"{name}_rest_url": f"http://127.0.0.1:{port}"
+        for port, name in enumerate(("binance", "kraken", "coinbase"), 5000)
+    }
+    simulated = make(simulated=True, data_dir=str(nothing), kafka_bootstrap="127.0.0.1:1", **urls)
+    found = {item.check: item for item in await examine(simulated, Running(simulated, {}, {}))}
+    for name in ("binance", "kraken", "coinbase"):
+        assert found[name].text == "SIMULATED: answers"
+    assert "SIMULATED" in found["clock"].text
