@@ -14,9 +14,10 @@ from k2stream import extras, proxies
 from k2stream.commands import failures
 from k2stream.commands.exit_codes import FAILED
 from k2stream.commands.listed import SECTIONS
+from k2stream.commands.suggested import Suggesting
 
 
-class _Commands(click.Group):
+class _Commands(Suggesting):
     """A click group that lists its commands and their help without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -22,6 +22,7 @@ from k2stream.model import clock
 from k2stream.model.errors import ConfigError
 from k2stream.model.instrument import Instrument
 from k2stream.platform.running import reached
+from k2stream.read import arguments
 from k2stream.settings import Settings, current
 
 _LINE_EVERY = 5.0  # seconds between progress lines without a terminal
@@ -48,11 +49,7 @@ def backfill(exchange: str, symbol: str, start: int, end: int | None, *, out: Pr
     """
     settings = reached(current())
     listed = instruments.load(settings.feeds.instruments_file)
-    instrument = listed.find(exchange, symbol)
-    if instrument is None:
-        raise ConfigError(
-            f"{symbol} of {exchange} is not in {settings.feeds.instruments_file}: add it there first"
-        )
+    instrument = arguments.instrument(listed, exchange, symbol)
     span = TradeSpan(start * 1000, clock.now_us() if end is None else end * 1000)
     if span.start >= span.end:
         until = "now" if end is None else f"--to {clock.format_utc(end)}"

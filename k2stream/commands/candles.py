@@ -86,10 +86,9 @@ def candles(
     names = [exchange] if exchange else EXCHANGES
     wanted = [item for name in names if (item := listed.find(name, symbol)) is not None]
     if not wanted:
-        raise ConfigError(
-            f"{symbol}{f' of {exchange}' if exchange else ''} is not in {settings.feeds.instruments_file}: "
-            "use a symbol that is, or add it there"
-        )
+        where = f"{exchange} has no" if exchange else "no exchange has a"
+        symbols = ", ".join(listed.nearest(names, symbol))
+        raise ConfigError(f"{where} symbol {symbol!r} here: there are {symbols}")
     times = {name: given for name, given in (("start", start), ("end", end)) if given is not None}
     try:
         parsed = timeframes.timeframe(timeframe, zone)

@@ -11,6 +11,7 @@ import httpx
 from k2stream.commands import options
 from k2stream.commands.exit_codes import FAILED
 from k2stream.commands.output import Printer, printed
+from k2stream.commands.suggested import Suggesting
 from k2stream.commands.views.rows import rows_shown
 from k2stream.iceberg import owner, read
 from k2stream.iceberg.catalog import existing_catalog
@@ -22,7 +23,7 @@ from k2stream.platform.running import find, reached
 from k2stream.settings import current
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def cold() -> None:
     """Work with the Iceberg tier."""
 

@@ -14,6 +14,7 @@ from rich.table import Table
 from k2stream import topics
 from k2stream.commands.exit_codes import FAILED
 from k2stream.commands.output import Printer, printed
+from k2stream.commands.suggested import Suggesting
 from k2stream.deadletter import DeadLetter, Identity
 from k2stream.dlq import dead_letters
 from k2stream.dlq.claims import Id, Origins, Replay, by_place
@@ -28,7 +29,7 @@ from k2stream.settings import KafkaSettings, Settings, current
 _STAGES = ("ingest", "normalize", "candles", "hot", "cold")
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def dlq() -> None:
     """Look at dead letters, and put their originals back.
 

@@ -22,6 +22,7 @@ from k2stream.model.certificate import Certificate
 from k2stream.model.errors import ConfigError
 from k2stream.model.instrument import Instrument
 from k2stream.platform.running import reached
+from k2stream.read import arguments
 from k2stream.reconcile.certificates.run import COPIES, CertificateCheck, verify
 from k2stream.reconcile.certificates.stored import of_candle
 from k2stream.settings import Settings, current
@@ -49,12 +50,7 @@ def explain(
     any more, or the certificate has no digest.
     """
     settings = reached(current())
-    instrument = instruments.load(settings.feeds.instruments_file).find(exchange, symbol)
-    if instrument is None:
-        raise ConfigError(
-            f"{symbol} of {exchange} is not in {settings.feeds.instruments_file}: correct its spelling, or "
-            "add the symbol there"
-        )
+    instrument = arguments.instrument(instruments.load(settings.feeds.instruments_file), exchange, symbol)
     which = instrument, timeframe, time // TIMEFRAMES[timeframe] * TIMEFRAMES[timeframe]
     with agreement.reading(settings.clickhouse) as client:
         of = certificates.stored(client, settings.clickhouse.database, *which)

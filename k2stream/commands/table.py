@@ -15,6 +15,7 @@ from rich.table import Table
 
 from k2stream.commands import options
 from k2stream.commands.output import Printer, printed
+from k2stream.commands.suggested import Suggesting
 from k2stream.commands.views.rows import fits, rows_shown
 from k2stream.kafka.reader import Reader
 from k2stream.model import clock
@@ -34,7 +35,7 @@ _at = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def table() -> None:
     """Read a Faust table from its changelog topic; no worker needs to run."""
 

@@ -25,6 +25,9 @@ FIRST_YEAR, LAST_YEAR = 2009, 2100
 LARGEST = {"m": 44_640, "h": 744, "d": 366, "w": 52, "M": 12}
 """The largest number of each unit: a month of minutes or hours, a year of the others."""
 
+USUAL = ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M")
+"""Those that are named as examples; any other number of a unit exists too."""
+
 _NAME = re.compile(r"([1-9][0-9]{0,4})([mhdwM])")
 _MONDAY = 4  # days after 1970-01-01, a Thursday
 _EPOCH = date(1970, 1, 1)

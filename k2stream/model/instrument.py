@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 
 STREAMS = ("trade", "aggTrade")
 
@@ -41,6 +43,12 @@ class Instruments(tuple[Instrument, ...]):
         letters = _letters(name)
         alike = [item for item in listed if letters in (_letters(item.symbol), _letters(item.canonical))]
         return alike[0] if letters and len(alike) == 1 else None
+
+    def nearest(self, exchanges: Container[str], name: str) -> list[str]:
+        """The canonical symbols of exchanges, those that are most alike a name first."""
+        wanted = _letters(name)
+        found = dict.fromkeys(item.canonical for item in self if item.exchange in exchanges)
+        return sorted(found, key=lambda symbol: -SequenceMatcher(None, wanted, _letters(symbol)).ratio())
 
 
 def _letters(name: str) -> str:

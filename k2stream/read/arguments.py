@@ -51,8 +51,7 @@ def instrument(listed: Instruments, exchange: str, symbol: str) -> Instrument:
     found = listed.find(exchange, symbol)
     if found is not None:
         return found
-    symbols = [item.canonical for item in listed if item.exchange == exchange]
-    if symbols:
+    if symbols := listed.nearest((exchange,), symbol):
         raise ConfigError(f"{exchange} has no symbol {symbol!r} here: it has {', '.join(symbols)}")
     exchanges = dict.fromkeys(item.exchange for item in listed)
     raise ConfigError(f"there is no exchange {exchange!r} here: there are {', '.join(exchanges)}")

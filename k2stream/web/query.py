@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from k2stream.history.tiers import CandleSpan
-from k2stream.history.timeframes import Timeframe, UnknownTimeframe, timeframe
+from k2stream.history.timeframes import USUAL, Timeframe, UnknownTimeframe, timeframe
 from k2stream.model import clock
-from k2stream.model.candle import TIMEFRAMES
 from k2stream.model.errors import RequestError as RequestError
 from k2stream.model.instrument import Instrument, Instruments
 from k2stream.topics import EXCHANGES
@@ -87,7 +86,7 @@ def timeframe_of(name: str, zone: str = "UTC") -> Timeframe:
     try:
         return timeframe(name, zone)
     except UnknownTimeframe as error:
-        raise RequestError(404, str(error), timeframes=list(TIMEFRAMES)) from None
+        raise RequestError(404, str(error), timeframes=list(USUAL)) from None
 
 
 def find(instruments: Instruments, exchange: str, symbol: str) -> Instrument:
