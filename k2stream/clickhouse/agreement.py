@@ -11,6 +11,7 @@ from clickhouse_driver import errors
 
 from k2stream import exchanges
 from k2stream.agreement.explain import Evidence, explain
+from k2stream.clickhouse.asking import none_at
 from k2stream.clickhouse.destination import UNREACHABLE, connect
 from k2stream.exchanges.spec import Continuity
 from k2stream.layers.kline_checks import TABLE
@@ -82,8 +83,7 @@ def reading(settings: ClickHouseSettings) -> Iterator[Any]:
     try:
         yield client
     except UNREACHABLE as error:
-        where, why = f"{settings.host}:{settings.port}", " ".join(str(error).split())[:200]
-        raise ConfigError(f"no ClickHouse at {where} ({why}): start it, or set K2_CLICKHOUSE_HOST") from None
+        raise none_at(settings, error) from None
     except errors.ServerException as error:
         if error.code in (errors.ErrorCodes.UNKNOWN_TABLE, errors.ErrorCodes.UNKNOWN_DATABASE):
             raise ConfigError(f"ClickHouse has no table {TABLE} yet: `k2 migrate` creates it") from None

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from clickhouse_driver import errors
 
 from k2stream.clickhouse.destination import UNREACHABLE, ArrowClient, connect
-from k2stream.model.errors import ConfigError
+from k2stream.model.errors import ConfigError, NoServer
 from k2stream.settings import ClickHouseSettings
 
 SERVER_ERRORS = (errors.ServerException,)
@@ -31,12 +31,16 @@ def asking(settings: ClickHouseSettings) -> Iterator[ArrowClient]:
     except errors.ServerException as error:
         raise refused(error) from None
     except UNREACHABLE as error:
-        where, why = f"{settings.host}:{settings.port}", " ".join(str(error).split())[:200]
-        raise ConfigError(
-            f"no ClickHouse at {where} ({why}): start a platform with `k2 up`, or set K2_CLICKHOUSE_HOST"
-        ) from None
+        raise none_at(settings, error) from None
     finally:
         client.disconnect()
+
+
+def none_at(settings: ClickHouseSettings, error: Exception) -> NoServer:
+    """What to do where the server cannot be reached."""
+    where, why = f"{settings.host}:{settings.port}", " ".join(str(error).split())[:200]
+    text = f"no ClickHouse at {where} ({why}): start a platform with `k2 up`, or set K2_CLICKHOUSE_HOST"
+    return NoServer(text, where, "K2_CLICKHOUSE_HOST")
 
 
 def refused(error: errors.ServerException) -> ConfigError:

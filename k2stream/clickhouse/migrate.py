@@ -21,7 +21,7 @@ from clickhouse_driver import errors
 
 from k2stream.clickhouse import bronze, evolve
 from k2stream.clickhouse.cluster import clustered
-from k2stream.model.errors import ConfigError
+from k2stream.model.errors import ConfigError, NoServer
 from k2stream.resources import SCHEMAS
 from k2stream.settings import ClickHouseSettings
 
@@ -59,9 +59,12 @@ def migrate(client: Any, settings: ClickHouseSettings, folder: Path = FOLDER) ->
         run(f"CREATE DATABASE IF NOT EXISTS {database}")
         run(_TABLE.format(database=database))
     except (OSError, EOFError, errors.NetworkError, errors.SocketTimeoutError):
-        raise ConfigError(
-            f"no ClickHouse at {settings.host}:{settings.port}; start one with `k2 up` "
-            "or set K2_CLICKHOUSE_HOST and K2_CLICKHOUSE_PORT"
+        where = f"{settings.host}:{settings.port}"
+        raise NoServer(
+            f"no ClickHouse at {where}; start one with `k2 up` "
+            "or set K2_CLICKHOUSE_HOST and K2_CLICKHOUSE_PORT",
+            where,
+            "K2_CLICKHOUSE_HOST",
         ) from None
     found = dict(client.execute(f"SELECT name, sha256 FROM {database}.migrations"))
     files, applied = _files(folder, found), []

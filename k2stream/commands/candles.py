@@ -28,7 +28,7 @@ from k2stream.iceberg.candles import ColdTier
 from k2stream.model import clock
 from k2stream.model.errors import ConfigError
 from k2stream.model.instrument import Instrument
-from k2stream.platform.running import find
+from k2stream.platform.running import find, not_started
 from k2stream.settings import Settings, current
 from k2stream.topics import EXCHANGES
 from k2stream.web import render
@@ -133,7 +133,7 @@ def _source(settings: Settings, url: str | None, timeframe: Timeframe, query: Qu
 
         def colder(item: Instrument) -> dict[str, Any]:
             found = history.read(item, timeframe.base, base_span(timeframe, query.span))
-            tiers = (missing, *found.missing)
+            tiers = (missing, *(_reason(tier, reached) for tier in found.missing))
             now = clock.now_us() // 1000
             candles = derived(timeframe, query.span, found.candles, now, reached.candles.settled_ms)
             answer = render.body(item, timeframe, candles, settings.feeds.simulated, tiers)
@@ -149,6 +149,13 @@ def _source(settings: Settings, url: str | None, timeframe: Timeframe, query: Qu
         yield lambda item: served.get(
             client, f"/ohlcv/{item.exchange}/{url_name(item)}/{timeframe.name}", parameters
         )
+
+
+def _reason(tier: MissingTier, settings: Settings) -> MissingTier:
+    """Why a tier cannot be read: an address that nobody chose says nothing."""
+    store = settings.clickhouse
+    unused = tier.tier == HotTier.name and not_started(f"{store.host}:{store.port}")
+    return tier._replace(reason="not started") if unused else tier
 
 
 def _answers(ask: Ask, wanted: list[Instrument]) -> Answers:

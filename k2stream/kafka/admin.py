@@ -18,7 +18,7 @@ from aiokafka.errors import (
 )
 
 from k2stream.batch import check_answer
-from k2stream.model.errors import ConfigError
+from k2stream.model.errors import NoServer
 from k2stream.settings import KafkaSettings
 
 AWAY = (NodeNotReadyError, KafkaConnectionError, RequestTimedOutError)
@@ -84,9 +84,11 @@ async def connected(settings: KafkaSettings) -> AsyncIterator[Admin]:
         try:
             await admin.start()
         except KafkaConnectionError:
-            raise ConfigError(
+            raise NoServer(
                 f"no Kafka broker at {settings.bootstrap}{_login(settings)}; start one with `k2 up` or set "
-                "K2_KAFKA_BOOTSTRAP"
+                "K2_KAFKA_BOOTSTRAP",
+                settings.bootstrap,
+                "K2_KAFKA_BOOTSTRAP",
             ) from None
         yield admin
     finally:

@@ -20,6 +20,14 @@ class ConfigError(K2Error):
     """A setting, file or argument is wrong, or what it names does not exist."""
 
 
+class NoServer(ConfigError):
+    """Nothing answers at `address`, which `setting` (a variable's name) has."""
+
+    def __init__(self, text: str, address: str, setting: str) -> None:
+        super().__init__(text)
+        self.address, self.setting = address, setting
+
+
 class StateRefused(K2Error):
     """State does not match what it refers to; the message says what was found, and the command to repair it.
 

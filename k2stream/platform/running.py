@@ -12,7 +12,11 @@ from k2stream.embedded.errors import StackError
 from k2stream.exchanges import REGISTRY, VARIABLE, switched_on
 from k2stream.model.errors import ConfigError
 from k2stream.platform.addresses import ADDRESSES, local_settings
-from k2stream.settings import Settings, replace
+from k2stream.settings import Settings, current, replace
+
+_USUAL = Settings()
+DEFAULTS = (_USUAL.kafka.bootstrap, f"{_USUAL.clickhouse.host}:{_USUAL.clickhouse.port}")
+"""Addresses of servers that nobody chose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,12 @@ def refuse_another(settings: Settings) -> None:
         f"a platform runs on {folder} (process {process}){page}; stop it first, or set K2_DATA_DIR to "
         "another folder"
     )
+
+
+def not_started(address: str) -> Path | None:
+    """This process's data folder, if no platform runs on it and a server's address is the default."""
+    folder = current().local.data_path
+    return folder if address in DEFAULTS and datadir.owner(folder) is None else None
 
 
 def stopped(settings: Settings) -> Settings | None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from clickhouse_driver import errors
 
-from k2stream.model.errors import ConfigError
+from k2stream.model.errors import ConfigError, NoServer
 from k2stream.resources import SCHEMAS
 from k2stream.settings import Settings
 
@@ -101,9 +101,11 @@ def run(
                 finding = _finding(client, check, sql)
         except (OSError, EOFError, errors.NetworkError, errors.SocketTimeoutError) as error:
             where = f"{settings.clickhouse.host}:{settings.clickhouse.port}"
-            raise ConfigError(
+            raise NoServer(
                 f"no ClickHouse at {where} ({_line(error)}); start one with `k2 up` or set "
-                "K2_CLICKHOUSE_HOST and K2_CLICKHOUSE_PORT"
+                "K2_CLICKHOUSE_HOST and K2_CLICKHOUSE_PORT",
+                where,
+                "K2_CLICKHOUSE_HOST",
             ) from None
         except errors.ServerException as error:
             yield Finding(check, error=_line(error))
