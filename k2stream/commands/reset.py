@@ -22,5 +22,6 @@ def reset(yes: bool, *, out: Printer) -> None:
     if not out.confirm(f"Delete all topics, schemas and tables in {folder} ({room.amount(size)})?", yes=yes):
         raise click.Abort
     datadir.wipe(folder)
-    text = f"{folder} is empty; its disk has {room.amount(room.free_bytes(folder))} free"
+    free = room.amount(room.free_bytes(folder))
+    text = f"deleted {room.amount(size)}: {folder} is empty; its disk has {free} free"
     out.line({"folder": str(folder), "deleted": True, "bytes": size}, text)

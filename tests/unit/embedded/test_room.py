@@ -55,7 +55,7 @@ def test_reset_says_how_much_it_deletes_and_what_is_free_then(tmp_path, given_se
     asked = CliRunner().invoke(cli.main, ["reset"], input="n\n")
     assert f"tables in {folder} (3 MB)?" in asked.output
     done = CliRunner().invoke(cli.main, ["reset", "--yes"])
-    assert done.exit_code == 0 and f"{folder} is empty; its disk has " in done.output
+    assert done.exit_code == 0 and f"deleted 3 MB: {folder} is empty; its disk has " in done.output
     assert [path.name for path in folder.iterdir()] == [datadir.LOCK]
 
 
