@@ -164,6 +164,21 @@ class Child:
         ticks = int(stat[11]) + int(stat[12])
         return Usage(int(stat[21]) * os.sysconf("SC_PAGE_SIZE"), ticks / os.sysconf("SC_CLK_TCK"))
 
+    def memory(self) -> int | None:
+        """Its memory in bytes: pages that it shares with other processes count in parts (PSS).
+
+        None if the process has ended or the system has no /proc; its resident memory where /proc lacks PSS.
+        """
+        try:
+            lines = Path(f"/proc/{self.pid}/smaps_rollup").read_text().splitlines()
+        except OSError:
+            lines = []
+        for line in lines:
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+        usage = self.usage()
+        return usage.rss if usage else None
+
     def _signal(self, number: signal.Signals) -> None:
         # os.kill, because Popen.send_signal may reap the child before asyncio's watcher does
         if self.returncode is None:

@@ -301,8 +301,8 @@ class Platform:
             self._save_addresses()
 
     def memory(self) -> dict[str, int]:
-        """Resident memory of every process in bytes, by process name."""
-        return {child.name: usage.rss for child in self._children if (usage := child.usage())}
+        """Memory of every process in bytes, by process name: what they share counts once in their sum."""
+        return {child.name: used for child in self._children if (used := child.memory()) is not None}
 
     def pids(self) -> dict[str, int]:
         """The process id of every process, by process name."""

@@ -11,8 +11,10 @@ Level = Literal["ok", "warn", "fail"]
 
 OLDEST_PYTHON = (3, 11)
 DISK_WARN, DISK_FAIL = LITTLE, LEAST
-MEMORY_WARN, MEMORY_FAIL = 2 * GB, 1 * GB
-"""`k2 up` takes about 1.3 GB."""
+MEMORY_START, MEMORY_LATER = 1.6, 2.5
+"""GB that `k2 up` takes at 200 trades/s: after its start (docs/performance.md), and after hours."""
+
+MEMORY_WARN, MEMORY_FAIL = round(MEMORY_LATER * GB), round(MEMORY_START * GB)
 
 CLOCK_WARN, CLOCK_FAIL = 2.0, 5.0
 """Seconds; an exchange's HTTP date has a resolution of one second."""
@@ -47,7 +49,7 @@ def memory(available: int | None) -> Diagnosis:
     """Bytes that programs may still take; None where the system does not say."""
     if available is None:
         return Diagnosis("memory", "ok", "this system does not say how much is available")
-    text = f"{available / GB:,.1f} GB available, `k2 up` takes about 1.3 GB"
+    text = f"{available / GB:,.1f} GB available, `k2 up` takes {MEMORY_START} to {MEMORY_LATER} GB"
     return Diagnosis("memory", _below(available, MEMORY_WARN, MEMORY_FAIL), text, "stop other programs")
 
 

@@ -1,6 +1,7 @@
 """What `k2 doctor` says of what it measured, and that it works with nothing running."""
 
 import json
+from pathlib import Path
 
 import httpx
 import pytest
@@ -20,9 +21,9 @@ LEVELS = [
     (checks.disk("data", 6 * GB), "ok"),
     (checks.disk("data", 5 * GB - 1), "warn"),
     (checks.disk("data", GB - 1), "fail"),
-    (checks.memory(2 * GB), "ok"),
-    (checks.memory(2 * GB - 1), "warn"),
-    (checks.memory(GB - 1), "fail"),
+    (checks.memory(checks.MEMORY_WARN), "ok"),
+    (checks.memory(checks.MEMORY_WARN - 1), "warn"),
+    (checks.memory(checks.MEMORY_FAIL - 1), "fail"),
     (checks.memory(None), "ok"),
     (checks.port(6066, free=True, wanted=False, served=False), "ok"),
     (checks.port(6066, free=False, wanted=False, served=True), "ok"),
@@ -54,6 +55,14 @@ def test_each_finding_has_its_level_and_a_fix_where_it_needs_one(finding, level)
     assert finding.level == level
     assert finding.text
     assert level == "ok" or finding.fix
+
+
+def test_the_guide_asks_for_the_memory_that_the_doctor_does():
+    guide = (Path(__file__).parents[3] / "docs" / "getting-started.md").read_text()
+    assert f"{checks.MEMORY_LATER} GB of memory ({checks.MEMORY_START} at the start)" in guide
+    used = f"takes {checks.MEMORY_START} to {checks.MEMORY_LATER} GB"
+    assert used in checks.memory(4 * GB).text
+    assert used in (Path(__file__).parents[3] / "docs" / "cli.md").read_text()
 
 
 def test_a_clock_is_told_in_which_direction_it_is_wrong():

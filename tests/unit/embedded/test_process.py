@@ -66,9 +66,12 @@ async def test_ready_when_the_probe_says_so(tmp_path):
     assert os.getsid(child.pid) == child.pid  # Ctrl-C in our terminal is not its
     usage = child.usage()
     assert usage and usage.rss > 50_000_000
+    memory = child.memory()
+    assert memory and 50_000_000 < memory <= usage.rss
     assert await child.stop(5) == -signal.SIGTERM
     assert child.stopping
     assert child.usage() is None
+    assert child.memory() is None
     assert await child.stop(5) == -signal.SIGTERM
 
 
