@@ -77,7 +77,7 @@ def create(sources: Sources, streams: Hub | None = None) -> Service:
             *ROUTES,
             *(stream.ROUTES if streams else ()),
             *reference.ROUTES,
-            document.handler(ROUTES),
+            document.handler(ROUTES, keys=bool(sources.settings.service.keys)),
             *mirror.routes(sources, streams),
         ),
         dependencies={"sources": Provide(lambda: sources, sync_to_thread=False)},

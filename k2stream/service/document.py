@@ -16,6 +16,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.types import ControllerRouterHandler
 
 from k2stream.service.formats import ARROW, CSV, JSON
+from k2stream.service.middleware import access
 
 DESCRIPTION = """Exact trades and candles. Decimals are strings with all their digits; times are ms since 1970
 UTC unless they say µs. A refusal is a problem document (RFC 9457) that says what is possible instead."""
@@ -59,8 +60,8 @@ def examples() -> dict[str, Any]:
     return found
 
 
-def document(routes: Sequence[ControllerRouterHandler]) -> dict[str, Any]:
-    """The document of some routes."""
+def document(routes: Sequence[ControllerRouterHandler], *, keys: bool = False) -> dict[str, Any]:
+    """The document of some routes; `keys` whether clients need one."""
     config = OpenAPIConfig(title="K2 stream", version=version("k2stream"), use_handler_docstrings=True)
     sources = Provide(lambda: None, sync_to_thread=False)
     described = Litestar(routes, dependencies={"sources": sources}, openapi_config=config)
@@ -68,11 +69,14 @@ def document(routes: Sequence[ControllerRouterHandler]) -> dict[str, Any]:
     found["info"] = {"title": "K2 stream", "version": version("k2stream"), "description": DESCRIPTION}
     components = found.setdefault("components", {})
     components.setdefault("schemas", {})["Problem"] = PROBLEM
-    components["securitySchemes"] = SECURITY
-    found["security"] = [{}, *({name: []} for name in SECURITY)]
+    if keys:
+        components["securitySchemes"] = SECURITY
+        found["security"] = [{name: []} for name in SECURITY]
     for path, item in found["paths"].items():
         for operation in item.values():
             _complete(operation, examples().get(path, {}))
+            if keys and path.startswith(access.OPEN):
+                operation["security"] = []
     return found
 
 
@@ -107,12 +111,12 @@ def _refusal(status: str, description: str) -> dict[str, Any]:
     return {"description": description, "content": {"application/problem+json": content}}
 
 
-def handler(routes: Sequence[ControllerRouterHandler]) -> HTTPRouteHandler:
+def handler(routes: Sequence[ControllerRouterHandler], *, keys: bool) -> HTTPRouteHandler:
     """A route that answers with the document of some routes; it is made when it is first asked for."""
 
     @cache
     def made() -> bytes:
-        return msgspec.json.encode(document(routes))
+        return msgspec.json.encode(document(routes, keys=keys))
 
     @get("/docs/openapi.json", include_in_schema=False)
     async def openapi() -> Response[bytes]:

@@ -49,6 +49,14 @@ def test_examples_are_as_the_schemas_say(described):
         assert example.get("parameters", {}).keys() <= names
 
 
+def test_only_where_keys_are_set_does_a_route_have_a_lock(described):
+    assert "security" not in described and "securitySchemes" not in described["components"]
+    keyed = document.document(ROUTES, keys=True)
+    assert keyed["security"] == [{"key": []}, {"bearer": []}]
+    assert keyed["paths"]["/health"]["get"]["security"] == []
+    assert keyed["components"]["securitySchemes"].keys() == {"key", "bearer"}
+
+
 async def test_the_document_is_served(client, described):
     answer = await client.get("/docs/openapi.json")
     assert answer.json() == described
