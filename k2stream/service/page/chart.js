@@ -30,6 +30,7 @@ export class Chart {
   #overlays = new Map(); // name -> series
   #precision = 2;
   #zone = "";
+  #held = null; // the candle that keys point at, until the pointer moves
 
   /** `onOlder` is called when older candles come into view, `onPoint` with the open time under the pointer. */
   constructor(element, { onOlder, onPoint, onOpen }) {
@@ -57,7 +58,10 @@ export class Chart {
     this.markers = createSeriesMarkers(this.candles, []);
     this.dress();
     this.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => range && range.from < NEAR && onOlder());
-    this.chart.subscribeCrosshairMove(({ time }) => onPoint(time === undefined ? null : time * 1000));
+    this.chart.subscribeCrosshairMove(({ time, sourceEvent }) => {
+      if (sourceEvent) this.#held = null;
+      if (!this.#held) onPoint(time === undefined ? null : time * 1000); // else the view has moved below it
+    });
     this.chart.subscribeClick(({ time }) => time !== undefined && onOpen(time * 1000));
   }
 
@@ -111,6 +115,7 @@ export class Chart {
     this.volume.update(this.#volume(candle), old);
     this.delta.update(this.#delta(candle), old);
     if (candle.feed_reason && !old) this.unhealthy.update(this.#span(candle));
+    if (this.#held) this.#cross();
   }
 
   /** Show marks, each {time, kind, text}, of the candles. */
@@ -160,11 +165,13 @@ export class Chart {
     const at = scale.timeToIndex(seconds(candle.open_time));
     if (range && at !== null && (at < range.from || at > range.to))
       this.move(at < range.from ? at - range.from - MARGIN : at - range.to + MARGIN);
-    this.chart.setCrosshairPosition(Number(candle.close), seconds(candle.open_time), this.candles);
+    this.#held = candle;
+    this.#cross();
   }
 
   /** Take the crosshair away. */
   unpoint() {
+    this.#held = null;
     this.chart.clearCrosshairPosition();
   }
 
@@ -182,6 +189,10 @@ export class Chart {
     const count = this.candles.data().length;
     const from = count - Math.min(Math.max(count, IN_VIEW / 2), IN_VIEW);
     this.chart.timeScale().setVisibleLogicalRange({ from, to: count + MARGIN });
+  }
+
+  #cross() {
+    this.chart.setCrosshairPosition(Number(this.#held.close), seconds(this.#held.open_time), this.candles);
   }
 
   #format() {
