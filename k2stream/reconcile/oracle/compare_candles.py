@@ -26,7 +26,7 @@ def compare_candles(
     lack a candle that has that many newer ones of its symbol and timeframe. `revisions`: the layer has every
     revision; each is compared, and the highest of a window is its candle.
     """
-    result = Comparison(name, reason="windows that begin before the first raw record that is left")
+    result = Comparison(name, reason="windows with trades from before the first raw record that is left")
     last = f"(SELECT * FROM {table} ORDER BY revision DESC, final DESC LIMIT 1 BY {_KEY})"
     known = f"(SELECT * FROM {last} WHERE {_KNOWN})"
     result.compared = engine.number(f"SELECT count() FROM {known}")
@@ -53,8 +53,11 @@ def compare_candles(
 _KNOWN = """(exchange, raw_partition) NOT IN (SELECT exchange, raw_partition FROM cuts)
     OR (exchange, symbol, open_time) IN (
         SELECT exchange, symbol, open_time FROM asked INNER JOIN whole USING (exchange, symbol)
-        WHERE open_time * 1000 >= since)"""
-"""SQL: all trades of the window are known. If the first raw records are lost, it must open after them."""
+        WHERE open_time * 1000 >= since)
+    AND (exchange, symbol, timeframe, open_time) NOT IN (
+        SELECT exchange, symbol, timeframe, open_time FROM mixed)"""
+"""SQL: all trades of the window are known. If the first raw records are lost, it must open after them, and
+have none of their trades, which may have been dated ahead."""
 
 
 def _fields(engine: OracleEngine, name: str, candles: str) -> list[Difference]:
@@ -82,8 +85,9 @@ def _behind(engine: OracleEngine, name: str, candles: str, retention: int | None
         FROM (SELECT *, {rank} AS age FROM needed) AS e
         ANY LEFT JOIN (SELECT *, 1 AS present FROM {candles}) AS f
             ON {" AND ".join(f"f.{column} = e.{column}" for column in _WINDOW)}
-        WHERE (f.present = 0 AND age <= {retention or 1 << 62})
-            OR (f.present = 1 AND f.raw_offset < e.raw_offset) LIMIT {MOST}"""
+        WHERE ({", ".join(f"e.{column}" for column in _WINDOW)}) NOT IN (SELECT {_KEY} FROM mixed)
+            AND ((f.present = 0 AND age <= {retention or 1 << 62})
+            OR (f.present = 1 AND f.raw_offset < e.raw_offset)) LIMIT {MOST}"""
     )
     found = []
     for *key, wanted, offset, present in rows:

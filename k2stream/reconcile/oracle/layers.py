@@ -45,6 +45,7 @@ def work(
     Without `retention`, candle tables are not compared.
     """
     gold = {name: table for name, table in GOLD.items() if name != "candle tables" or retention is not None}
+    windows.mixed(engine, ["canonical", "hot_silver", "cold_silver"], from_offset(extent.first))
     windows.expected_candles(engine, [*gold.values(), "needed"])
     letters_retained = not any(part.begin for part in retained[topics.DLQ].values())
     found: dict[str, Callable[[], Comparison]] = {}

@@ -29,6 +29,24 @@ def needed(engine: OracleEngine) -> None:
         )
 
 
+def mixed(engine: OracleEngine, layers: list[str], kept: str) -> None:
+    """Create `mixed`: windows with a trade of a layer whose raw record is not there any more.
+
+    `kept` is SQL for rows whose raw record is. Trades may be dated ahead: their windows begin after the first
+    raw record that is left.
+    """
+    lengths = ", ".join(f"('{name}', {seconds})" for name, seconds in TIMEFRAMES.items())
+    rows = " UNION DISTINCT ".join(
+        f"SELECT exchange, symbol, timestamp FROM {layer} WHERE NOT ({kept})" for layer in layers
+    )
+    engine.table(
+        "mixed",
+        f"""SELECT DISTINCT exchange, symbol, length.1 AS timeframe,
+            intDiv(timestamp, length.2 * 1000000) * length.2 * 1000 AS open_time
+        FROM ({rows}) ARRAY JOIN [{lengths}] AS length""",
+    )
+
+
 def expected_candles(engine: OracleEngine, layers: list[str]) -> None:
     """Create `expected_candles`: one for each (window, raw offset) in a layer or in `needed`."""
     asked = " UNION DISTINCT ".join(

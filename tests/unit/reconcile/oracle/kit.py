@@ -83,7 +83,7 @@ class Layers:
         """The comparisons named, or all; of the topics in `begun` the beginning has expired."""
         every = (topics.NORMALIZED, topics.LATE, topics.DLQ, *map(topics.ohlcv, TIMEFRAMES))
         bounds = {name: {0: RetainedOffsets(5 if name in begun else 0, 1000)} for name in every}
-        for table in ("asked", "expected_candles", "judged"):
+        for table in ("asked", "mixed", "expected_candles", "judged"):
             self.engine.run(f"DROP TABLE IF EXISTS {table}")
         todo = work(self.engine, self.folder, self.extent, bounds, retention)
         return [todo[name]() for name in names or todo]

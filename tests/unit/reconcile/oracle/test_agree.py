@@ -125,6 +125,7 @@ def test_what_the_normaliser_makes_is_what_the_oracle_expects(tmp_path, make, se
             gold(rows.rows, tmp_path / f"cold-gold-{number_of}.parquet")
         source = f"file('{tmp_path}/cold-gold-*.parquet', Parquet)"
         candles._table(engine, "gold", tmp_path, f"assumeNotNull({scaled('{}')})", source)
+        windows.mixed(engine, ["silver"], "1")
         windows.expected_candles(engine, ["gold", "needed"])
         result = compare_candles(engine, "gold", "gold")
         assert [str(item) for item in result.differences] == []

@@ -242,3 +242,25 @@ def test_what_has_expired_is_not_missed_and_what_came_after_is(layers):
     finally:
         layers.engine.run("DROP TABLE canonical")
         layers.engine.run("RENAME TABLE whole_table TO canonical")
+
+
+AHEAD = 600_000  # ms: a trade's window opens after every raw record that is left was received
+
+
+def test_a_window_with_a_trade_whose_raw_record_expired_is_not_compared(tmp_path):
+    """Trades dated ahead: one is lost with its record, another of its window is left."""
+    values = {"binance": [*RAW["binance"][:4], binance(4, 40_000, T=BASE + AHEAD)]}
+    made = Layers(tmp_path, values, first=100)
+    lost = "SELECT * REPLACE (99 AS raw_offset) FROM {table} WHERE sequence = 4"
+    for layer in ("hot_silver", "cold_silver", "canonical"):
+        made.change(layer, "SELECT * FROM {table} UNION ALL " + lost)
+    opened = (BASE + AHEAD) // 60_000 * 60_000
+    for table in ("table_candles", "topic_candles", "hot_candles", "cold_candles"):
+        counted = f"if(open_time = {opened} AND timeframe = '1m', 2, trade_count) AS trade_count"
+        made.change(table, f"SELECT * REPLACE ({counted}) FROM {{table}}")
+    gold = ("candle tables", "candle topics", "ClickHouse gold", "Iceberg gold")
+    assert made.found(*gold) == []
+    for layer in ("hot_silver", "cold_silver", "canonical"):
+        made.change(layer, "SELECT * FROM {table} WHERE raw_offset >= 100")
+    assert len(made.found(*gold)) == len(gold)  # the same without it
+    made.engine.__exit__(None, None, None)
