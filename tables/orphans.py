@@ -13,14 +13,13 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-import numpy as np
-
 from k2stream import topics
 from k2stream.avro import registry, trades
 from k2stream.batch import BatchTable, RecordBatch
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Exchange
 from k2stream.kafka.reader import Reader
+from k2stream.model.errors import UNREADABLE
 from k2stream.normalizer import SymbolPosition
 from k2stream.settings import KafkaSettings
 
@@ -34,6 +33,9 @@ SETTLE_SECONDS = 12.0
 """How long a raw record is waited for: a newly elected leader may be behind."""
 
 PAUSE_SECONDS = 0.5
+
+BAD = (*UNREADABLE, OverflowError, LookupError)
+"""What decoding a record of the topic may raise."""
 
 SELDOM = 10_000
 """By how many offsets the fact may be behind: so many records are read at a start."""
@@ -74,13 +76,25 @@ def beyond(batch: RecordBatch, exchange: str, position: int) -> Made:
 
     `batch` is of the normalized topic; in one of its partitions, an exchange's raw records are of one.
     """
-    prefix, decoded = f"{exchange}:".encode(), trades.decode(batch.values)
-    mine = np.array([(key or b"").startswith(prefix) for key in batch.keys], np.bool_)
-    rows = np.flatnonzero(mine & (decoded.raw_offset >= position)).tolist()
-    return {
-        int(decoded.raw_offset[row]): (int(decoded.receive_time[row]), batch.values[row] or b"")
-        for row in rows
-    }
+    prefix = f"{exchange}:".encode()
+    pairs = zip(batch.keys, batch.values, strict=True)
+    values = [value for key, value in pairs if value and (key or b"").startswith(prefix)]
+    try:
+        decoded = trades.decode(values)
+    except BAD:
+        values = [value for value in values if _is_trade(value)]
+        decoded = trades.decode(values)
+    columns = decoded.raw_offset.tolist(), decoded.receive_time.tolist(), values
+    return {at: (time, value) for at, time, value in zip(*columns, strict=True) if at >= position}
+
+
+def _is_trade(value: bytes) -> bool:
+    """Whether a record of the topic can be read; readers put others with the dead letters."""
+    try:
+        trades.decode([value])
+    except BAD:
+        return False
+    return True
 
 
 def lacking(made: Made, begin: int, held: Held) -> dict[int, bytes]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import numpy as np
-
 from k2stream import topics
 from k2stream.avro import registry, trades
 from k2stream.backfill import contents
@@ -14,6 +12,7 @@ from k2stream.exchanges.spec import Exchange
 from k2stream.kafka.reader import Reader
 from k2stream.normalizer import inverse
 from k2stream.settings import KafkaSettings
+from k2stream.tables.orphans import beyond
 
 Place = tuple[int, int]
 """Partition and offset of a raw record."""
@@ -31,7 +30,6 @@ class NormalizedReader:
         """Read up to the current end; `since` is in ms since 1970. Raises what `registry.look_up` raises."""
         if not await reader.exists(topics.NORMALIZED):
             return
-        prefix = f"{self._exchange.name}:".encode()
         stretches = {
             number: (self._next.get(number, begin), end)
             for number, (begin, end) in (
@@ -40,10 +38,8 @@ class NormalizedReader:
         }
         async for batch in reader.read(topics.NORMALIZED, stretches):
             registry.look_up(batch.values, self._settings.registry)
-            decoded = trades.decode(batch.values)
-            for row in np.flatnonzero([(key or b"").startswith(prefix) for key in batch.keys]).tolist():
-                at = int(decoded.raw_partition[row]), int(decoded.raw_offset[row])
-                self._found[at] = int(decoded.receive_time[row]), batch.values[row] or b""
+            found = beyond(batch, self._exchange.name, 0)
+            self._found |= {(batch.tp.partition, offset): made for offset, made in found.items()}
         self._next = {number: end for number, (_, end) in stretches.items()}
 
     def without(self, received: Mapping[Place, int]) -> Iterator[tuple[str, Content, int]]:

@@ -94,6 +94,13 @@ async def test_a_log_that_ends_below_what_was_published_is_noticed(broker):
     assert "3 trades of its offsets 7 to 9 whose records are not there" in str(lost)
 
 
+async def test_what_cannot_be_read_is_nobodys(broker):
+    """Readers put it with the dead letters; it must not keep the normalizer from starting."""
+    broker.canonical.values[6] = b"hello"
+    del broker.raw[7:]
+    assert sorted((await found(FakeTable(4))).trades) == [7, 8, 9]
+
+
 async def test_offsets_that_are_used_again_are_noticed(broker):
     _, value = coinbase(100)
     broker.raw[7:] = [("BTC-USD", value.replace(b"%d" % NOW, b"%d" % (NOW + 5)))] * 4
