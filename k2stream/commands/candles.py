@@ -154,7 +154,7 @@ def _source(settings: Settings, url: str | None, timeframe: Timeframe, query: Qu
 def _reason(tier: MissingTier, settings: Settings) -> MissingTier:
     """Why a tier cannot be read: an address that nobody chose says nothing."""
     store = settings.clickhouse
-    unused = tier.tier == HotTier.name and not_started(f"{store.host}:{store.port}")
+    unused = tier.tier == HotTier.name and not_started(settings, f"{store.host}:{store.port}")
     return tier._replace(reason="not started") if unused else tier
 
 

@@ -54,8 +54,9 @@ def _one_line(text: str, exit_code: int = FAILED) -> click.ClickException:
 def _nothing_runs(address: str, setting: str) -> str:
     """The message where a default address, which nobody chose, does not answer; "" for one that was given."""
     from k2stream.platform.running import not_started  # slow to import
+    from k2stream.settings import current
 
-    folder = not_started(address)
+    folder = not_started(current(), address)
     return f"nothing runs on {folder}: start it with `k2 up`, or set {setting}" if folder else ""
 
 

@@ -12,7 +12,7 @@ from k2stream.embedded.errors import StackError
 from k2stream.exchanges import REGISTRY, VARIABLE, switched_on
 from k2stream.model.errors import ConfigError
 from k2stream.platform.addresses import ADDRESSES, local_settings
-from k2stream.settings import Settings, current, replace
+from k2stream.settings import Settings, replace
 
 _USUAL = Settings()
 DEFAULTS = (_USUAL.kafka.bootstrap, f"{_USUAL.clickhouse.host}:{_USUAL.clickhouse.port}")
@@ -59,9 +59,9 @@ def refuse_another(settings: Settings) -> None:
     )
 
 
-def not_started(address: str) -> Path | None:
-    """This process's data folder, if no platform runs on it and a server's address is the default."""
-    folder = current().local.data_path
+def not_started(settings: Settings, address: str) -> Path | None:
+    """The settings' data folder, if no platform runs on it and a server's address is the default."""
+    folder = settings.local.data_path
     return folder if address in DEFAULTS and datadir.owner(folder) is None else None
 
 
