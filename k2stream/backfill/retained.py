@@ -71,30 +71,30 @@ class RetainedReader:
         self._exchange, self._settings = exchange, settings
         self._start, self._connection = start - LATE_US, connection
         self._further = False
+        self._begin()
+
+    def _begin(self) -> None:
         self._clocks = Clocks()
         self._contents: defaultdict[str, contents.TradeContents] = defaultdict(contents.TradeContents)
         self._next: dict[int, int] = {}
         self._received: dict[normalized.Place, int] = {}
-        without_ids = exchange.continuity is Continuity.NONE
-        self._normalized = normalized.NormalizedReader(exchange, settings) if without_ids else None
+        without_ids = self._exchange.continuity is Continuity.NONE
+        self._normalized = (
+            normalized.NormalizedReader(self._exchange, self._settings) if without_ids else None
+        )
 
     async def read(self) -> RetainedTrades:
         """Read up to the current end of the topic, which includes trades fetched earlier."""
         await self._read_on()
-        if self._normalized is not None:
-            for symbol, content, time in self._normalized.without(self._received):
-                self._contents[symbol].add(content, time, "")
         before, after = self._clocks.around(self._connection)
         if before is None and not self._further:  # no estimate of our clock before the outage yet
             self._further = True
             self._start -= FURTHER_US
-            self._next.clear()
-            self._contents.clear()
-            self._clocks = Clocks()
-            self._received.clear()
-            if self._normalized is not None:
-                self._normalized = normalized.NormalizedReader(self._exchange, self._settings)
+            self._begin()
             return await self.read()
+        if self._normalized is not None:
+            for symbol, content, time in self._normalized.without(self._received):
+                self._contents[symbol].add(content, time, "")
         times = {symbol: found.times() for symbol, found in self._contents.items()}
         known = [item for item in (before, after) if item is not None] or [0]
         return RetainedTrades(times, known[0], known[-1])

@@ -33,9 +33,8 @@ class Reader:
 
     async def __aenter__(self) -> Self:
         await start(self._consumer)
-        await asyncio.sleep(
-            0
-        )  # a client that is stopped before its own tasks have begun is cancelled by them
+        # A client that is stopped before its own tasks have begun is cancelled by them.
+        await asyncio.sleep(0)
         if self._columnar:
             deliver_columns(self._consumer)
         return self

@@ -7,11 +7,12 @@ if they had been read in time. After a kill, another run publishes them again, a
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from functools import partial
 
 from k2stream import deadletter, exchanges, instruments, topics
 from k2stream.avro import registry
-from k2stream.batch import TP, BatchTable
+from k2stream.batch import TP, BatchTable, RecordBatch
 from k2stream.kafka.producer import DurableProducer, producing
 from k2stream.model import clock, events
 from k2stream.normalizer import Normalized, normalize
@@ -20,7 +21,21 @@ from k2stream.settings import Settings
 
 
 async def fill(settings: Settings, bronze: Bronze, tp: TP, offsets: range, table: BatchTable) -> int:
-    """Normalize the given offsets of a raw partition; returns the number of canonical trades.
+    """Normalize the given offsets of a raw partition; as `renew` otherwise."""
+
+    async def batches() -> AsyncIterator[RecordBatch]:
+        exchange = topics.exchange_of(tp.topic)
+        for start in range(offsets.start, offsets.stop, SPAN):
+            end = min(start + SPAN, offsets.stop)
+            batch = await asyncio.to_thread(bronze.batch, exchange, tp.partition, start, end)
+            if batch is not None:
+                yield batch
+
+    return await renew(settings, tp, batches(), table)
+
+
+async def renew(settings: Settings, tp: TP, batches: AsyncIterator[RecordBatch], table: BatchTable) -> int:
+    """Normalize batches of a raw partition as its worker does; returns the number of canonical trades.
 
     `table` has the positions of the exchange; the caller must write its changes to Kafka.
     """
@@ -29,11 +44,7 @@ async def fill(settings: Settings, bronze: Bronze, tp: TP, offsets: range, table
     schema_id = await registry.register(topics.NORMALIZED, "trade", settings.kafka.registry)
     count = 0
     async with producing(settings.kafka) as producer:
-        for start in range(offsets.start, offsets.stop, SPAN):
-            end = min(start + SPAN, offsets.stop)
-            batch = await asyncio.to_thread(bronze.batch, exchange.name, tp.partition, start, end)
-            if batch is None:
-                continue
+        async for batch in batches:
             done = normalize(
                 exchange,
                 batch,
@@ -42,7 +53,7 @@ async def fill(settings: Settings, bronze: Bronze, tp: TP, offsets: range, table
                 schema_id=schema_id,
                 process_time=clock.now_us(),
             )
-            await publish(producer, tp, done)
+            await _publish(producer, tp, done)
             table.put_many(tp.partition, done.positions)
             count += len(done.values)
     return count
@@ -54,8 +65,8 @@ async def send_trades(producer: DurableProducer, partition: int, done: Normalize
         await producer.send(topics.NORMALIZED, value, key, partition)
 
 
-async def publish(producer: DurableProducer, tp: TP, done: Normalized) -> None:
-    """Publish as the normalizer does: canonical trades get the partition number of their raw record."""
+async def _publish(producer: DurableProducer, tp: TP, done: Normalized) -> None:
+    """As the normalizer does: canonical trades get the partition number of their raw record."""
     await send_trades(producer, tp.partition, done)
     for letter in done.dead_letters:
         await producer.send(topics.DLQ, deadletter.encode(letter), tp.topic.encode(), partition=0)

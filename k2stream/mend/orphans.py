@@ -6,19 +6,15 @@ REST report are known, and the repair of a log that was cut does the rest.
 
 from __future__ import annotations
 
-from functools import partial
-
-from k2stream import exchanges, instruments, topics
-from k2stream.avro import registry, trades
+from k2stream import exchanges, topics
+from k2stream.avro import trades
 from k2stream.batch import BatchTable, proof
 from k2stream.batch.proof import Proof
-from k2stream.exchanges.spec import Exchange
 from k2stream.kafka.producer import producing
 from k2stream.kafka.reader import Reader
-from k2stream.mend.fill import publish
+from k2stream.mend.fill import renew
 from k2stream.mend.look import SourceFound
-from k2stream.model import clock
-from k2stream.normalizer import SymbolPosition, continuity, inverse, normalize
+from k2stream.normalizer import SymbolPosition, continuity, inverse
 from k2stream.replay.source import within
 from k2stream.replay.tables import send_changes
 from k2stream.settings import Settings
@@ -33,7 +29,9 @@ async def adopt(
     """
     assert item.orphans is not None
     exchange = exchanges.get(topics.exchange_of(item.tp.topic))
-    await _read_on(settings, exchange, item, table, cut)
+    async with Reader(settings.kafka, columnar=True) as reader:
+        batches = within(reader, item.tp.topic, item.tp.partition, (item.position, cut))
+        await renew(settings, item.tp, batches, table)
     offsets = sorted(item.orphans.trades)
     lost = inverse.columns(exchange, trades.decode([item.orphans.trades[offset] for offset in offsets]))
     states = {name: at.state for name, at in table.partition_items(item.tp.partition)}
@@ -49,27 +47,3 @@ async def adopt(
     table.identify(item.tp.partition, proof.identity(lacked, kept.generation if kept else 0))
     async with producing(settings.kafka) as producer:
         await send_changes(producer, table)
-
-
-async def _read_on(
-    settings: Settings,
-    exchange: Exchange,
-    item: SourceFound,
-    table: BatchTable[str, SymbolPosition],
-    cut: int,
-) -> None:
-    canonical_of = instruments.canonical_of(exchange, instruments.load(settings.feeds.instruments_file))
-    schema_id = await registry.register(topics.NORMALIZED, "trade", settings.kafka.registry)
-    number = item.tp.partition
-    async with Reader(settings.kafka, columnar=True) as reader, producing(settings.kafka) as producer:
-        async for batch in within(reader, item.tp.topic, number, (item.position, cut)):
-            done = normalize(
-                exchange,
-                batch,
-                partial(table.get_from, number),
-                canonical_of,
-                schema_id=schema_id,
-                process_time=clock.now_us(),
-            )
-            await publish(producer, item.tp, done)
-            table.put_many(number, done.positions)
