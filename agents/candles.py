@@ -143,9 +143,9 @@ async def serve() -> None:
 
 @app.task  # type: ignore[untyped-decorator]
 async def publish_regularly() -> None:
-    """Publish pending revisions even when no further batch arrives."""
+    """Publish pending revisions when they are due, even when no further batch arrives."""
     while True:
-        await asyncio.sleep(settings.candles.emit_seconds)
+        await asyncio.sleep(publisher.due_in())
         await publisher.publish()
 
 

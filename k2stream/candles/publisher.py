@@ -74,10 +74,15 @@ class CandlePublisher:
         for partition in self._pending.keys() - keep:
             del self._pending[partition]
 
+    def due_in(self) -> float:
+        """In how long to call `publish`, so that no 1m revision waits for longer than `interval`."""
+        rest = self._last + self._interval - self._clock()
+        return rest if rest > 0 else self._interval
+
     async def publish(self) -> None:
         """Send final candles and records, and 1m revisions if `interval` has passed since the last ones."""
         async with self._sending:
-            await self._publish(LIVE if self._clock() - self._last >= self._interval else ())
+            await self._publish(LIVE if self._clock() >= self._last + self._interval else ())
 
     async def drain(self) -> None:
         """Send everything; nothing is buffered when this returns.

@@ -67,6 +67,21 @@ async def test_the_first_revision_leaves_at_once_and_the_next_after_the_interval
     assert (topic, partition, keys) == (topics.ohlcv("1m"), 2, [KEY.encode()])
 
 
+async def test_whoever_publishes_when_it_is_due_lets_no_revision_wait_for_longer_than_the_interval():
+    outlet, worker = Outlet(), Worker()
+    assert outlet.publisher.due_in() == 0.1
+    outlet.publisher.hold(2, updated(worker, 0, T0))
+    await outlet.publisher.publish()
+    outlet.now += 0.0625  # a timer that wakes between two revisions, too early for the second
+    outlet.publisher.hold(2, updated(worker, 1, T0 + 1))
+    await outlet.publisher.publish()
+    assert [c.revision for c in outlet.candles()] == [1]
+    assert outlet.publisher.due_in() == pytest.approx(0.0375)
+    outlet.now += outlet.publisher.due_in()
+    await outlet.publisher.publish()
+    assert [c.revision for c in outlet.candles()] == [1, 2]
+
+
 async def test_a_final_candle_does_not_wait_and_replaces_its_revision():
     outlet, worker = Outlet(), Worker()
     outlet.publisher.hold(0, updated(worker, 0, T0))
