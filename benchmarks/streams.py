@@ -1,10 +1,11 @@
 """Streams on the whole platform: 1,000 clients of one symbol, beside the same platform without them.
 
-python -m benchmarks.streams [--clients 1000] [--rate 200] [--seconds 60]
+python -m benchmarks.streams [--clients 1000] [--rate 200] [--seconds 60] [--parts feeds]
 
-Two measurements on one platform, one after the other: the delay from socket to candle and the worker's CPU
-without clients, then with them, and the clients' own delay from a revision's publication to its arrival. A
-revision is published at most K2_CANDLE_EMIT_SECONDS after it was folded, which comes on top.
+`--parts` says what shares the cores, as in benchmarks.lookups. Two measurements on one platform, one after
+the other: the delay from socket to candle and the worker's CPU without clients, then with them, and the
+clients' own delay from a revision's publication to its arrival. A revision is published at most
+K2_CANDLE_EMIT_SECONDS after it was folded, which comes on top.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ import asyncio
 import json
 import sys
 import tempfile
-from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 
 from benchmarks import results
+from benchmarks.lookups import PARTS
 from benchmarks.machine import machine, versions
 from benchmarks.measure import cpu_seconds
 from k2stream import instruments
@@ -35,20 +36,25 @@ console = Console()
 @click.option("--rate", default=200, show_default=True, help="Trades per second, over all exchanges.")
 @click.option("--seconds", default=60.0, show_default=True, help="How long each half is measured.")
 @click.option("--warm-up", default=60.0, show_default=True, help="Seconds before, which are not measured.")
-def main(clients: int, rate: int, seconds: float, warm_up: float) -> None:
+@click.option(
+    "--parts", type=click.Choice(("all", "feeds")), default="all", show_default=True, help="As in lookups."
+)
+def main(clients: int, rate: int, seconds: float, warm_up: float, parts: str) -> None:
     """Measure, print the figures and keep them in benchmarks/results/partial.json."""
     with tempfile.TemporaryDirectory(prefix="k2-streams-", ignore_cleanup_errors=True) as folder:
-        found = asyncio.run(_measure(Path(folder), clients, rate, seconds, warm_up))
+        platform = Platform(
+            make(data_dir=folder, broker_heap_mb=512), Simulation(rate), console.print, workers=PARTS[parts]
+        )
+        found = {"parts": parts, "rate": rate} | asyncio.run(_measure(platform, clients, seconds, warm_up))
     console.print_json(data=found)
     results.keep({"streams": found, "machine": machine(), "versions": versions()}, "partial")
 
 
-async def _measure(folder: Path, clients: int, rate: int, seconds: float, warm_up: float) -> dict[str, Any]:
-    settings = make(data_dir=str(folder), broker_heap_mb=512)
-    first = instruments.load(settings.feeds.instruments_file)[0]
+async def _measure(platform: Platform, clients: int, seconds: float, warm_up: float) -> dict[str, Any]:
+    first = instruments.load(platform.settings.feeds.instruments_file)[0]
     asked = {"op": "subscribe", "id": 1, "channel": "candles", "timeframe": "1m"}
     request = json.dumps({**asked, "exchange": first.exchange, "symbol": first.canonical})
-    async with Platform(settings, Simulation(rate), console.print) as platform:
+    async with platform:
         await asyncio.sleep(warm_up)
         alone = await _half(platform, seconds)
         port = platform.service_url.rpartition(":")[2]
@@ -61,7 +67,7 @@ async def _measure(folder: Path, clients: int, rate: int, seconds: float, warm_u
         await asyncio.sleep(10)  # while they connect
         beside = await _half(platform, seconds)
         out, _ = await process.communicate()
-    return {"clients": clients, "rate": rate, "alone": alone, "beside": beside, "delay_ms": json.loads(out)}
+    return {"clients": clients, "alone": alone, "beside": beside, "delay_ms": json.loads(out)}
 
 
 async def _half(platform: Platform, seconds: float) -> dict[str, Any]:

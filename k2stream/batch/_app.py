@@ -26,9 +26,9 @@ class BatchApp(faust.App):
     """A Faust app with batch delivery: ``BatchApp("clicks", **batch_app_options("localhost:9092"))``.
 
     It takes all options of ``faust.App`` (its worker is a ``BatchWorker`` by default), and
-    ``gather_seconds``: the pauses between fetches from the same broker, in seconds, after a small fetch and
-    after a larger one. Available records are delivered at once; records that arrive during a pause are
-    delivered together. It may be set until the worker starts.
+    ``gather_seconds``: the least and the most seconds from a fetch to the next one from the same broker; the
+    more CPU the process needs, the longer. Available records are delivered at once; records that arrive
+    during a pause are delivered together. It may be set until the worker starts.
 
     ``preparations`` are awaited in order before the worker joins its group; an error in one prevents the
     start. ``before_refusal`` are awaited before a worker with refused state ends; they write what is still

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from math import inf
-from time import monotonic, time
+from time import monotonic, process_time, time
 from typing import TYPE_CHECKING, TypeVar
 
 from aiokafka import TopicPartition
@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 MAX_RECORDS = 20_000
 # How long the broker waits for new records. A partition that was paused may have to wait for a fetch to end.
 FETCH_MAX_WAIT_MS = 100
-# From the first size on a longer pause follows; from the second on there is a backlog, and no pause follows.
-BUSY_BYTES, BACKLOG_BYTES = 16 << 10, 1 << 20
+# After a fetch of this size there is a backlog, and no pause follows.
+BACKLOG_BYTES = 1 << 20
+# Pauses grow while the process needs more of a core: few records cost 1 to 3 ms per delivery, as many do.
+CORE_SHARE = 0.2
 NO_GATHER = (0.0, 0.0)
 # How long the consumer's thread may take to answer once the worker has failed.
 ANSWER_SECONDS = 1.0
@@ -183,13 +185,15 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 class ColumnFetcher(Fetcher):  # type: ignore[misc]
     """Fetcher that returns RecordBatch items instead of single records for columnar topics.
 
-    Available records are delivered at once. The next fetch from the same broker is sent ``gather`` seconds
-    later (the first value after a small fetch, the second after a larger one), and collects what arrived
-    meanwhile.
+    Available records are delivered at once. The next fetch from the same broker is sent after a pause between
+    the two values of ``gather``, in seconds, and collects what arrived meanwhile. The less CPU the process
+    has used since the fetch before, the shorter it is.
     """
 
     columnar: Callable[[str], bool]
     gather: tuple[float, float]
+    used: float = 0.0
+    """CPU seconds of the process when the last fetch was sent."""
     asked: dict[TP, float]
     breaks: Counter[TP]
     fresh: int
@@ -230,6 +234,7 @@ class ColumnFetcher(Fetcher):  # type: ignore[misc]
 
     async def _fetch(self, assignment: Assignment, node_id: int, request: FetchRequest) -> bool:
         sent, since = monotonic(), int(1000 * time())
+        before, self.used = self.used, process_time()
         arrived: bool = await super()._proc_fetch_request(assignment, node_id, request)
         self._note_answers(assignment, request, sent, since)
         size = 0
@@ -237,13 +242,12 @@ class ColumnFetcher(Fetcher):  # type: ignore[misc]
         for tp, result in self._records.items():
             if type(result) is FetchResult and result.has_more() and self.columnar(tp.topic):
                 size += make_columnar(result._partition_records, self.breaks[TP(*tp)])
-        pause = self.gather[size >= BUSY_BYTES]
-        if not (arrived and pause and size < BACKLOG_BYTES):
+        if not (arrived and any(self.gather) and size < BACKLOG_BYTES):
             return arrived
         for waiter in self._fetch_waiters:
             self._notify(waiter)
         with suppress(asyncio.CancelledError):  # as in aiokafka: whoever cancels a fetch awaits it
-            await asyncio.sleep(pause)
+            await asyncio.sleep(pause_of(monotonic() - sent, self.used - before, *self.gather))
         return False  # the waiters are notified already
 
     def _note_answers(self, assignment: Assignment, request: FetchRequest, sent: float, since: int) -> None:
@@ -261,12 +265,18 @@ class ColumnFetcher(Fetcher):  # type: ignore[misc]
                     self.breaks[TP(topic, partition)] += 1
 
 
+def pause_of(waited: float, used: float, least: float, most: float) -> float:
+    """Seconds to the next fetch, after one that `waited` so long; `used` is CPU since the one before."""
+    return min(max(used / CORE_SHARE - waited, least), most)
+
+
 def install(
     fetcher: Fetcher, columnar: Callable[[str], bool], gather: tuple[float, float] = NO_GATHER
 ) -> None:
     """Make the fetcher of a started AIOKafkaConsumer deliver ``columnar`` topics as RecordBatch items."""
     fetcher.__class__ = ColumnFetcher
     fetcher.columnar, fetcher.gather, fetcher.asked, fetcher.breaks = columnar, gather, {}, Counter()
+    fetcher.used = process_time()
     fetcher.fresh, fetcher._default_reset_strategy = fetcher._default_reset_strategy, OffsetResetStrategy.NONE
 
 

@@ -134,6 +134,20 @@ async def test_the_fetcher_looks_for_work_after_a_request_is_forgotten(monkeypat
     assert task.exception() is failure
 
 
+@pytest.mark.parametrize(
+    ("waited", "used", "pause"),
+    [
+        (0.0, 0.001, 0.012),  # little work: the least
+        (0.0, 0.006, 0.03),  # a delivery of 6 ms: a fifth of a core
+        (0.01, 0.006, 0.02),  # of which the fetch has waited a part
+        (0.1, 0.006, 0.012),  # nothing had come for long
+        (0.0, 0.040, 0.05),  # much: the most
+    ],
+)
+def test_the_pause_grows_with_the_work_between_its_bounds(waited, used, pause):
+    assert fetch.pause_of(waited, used, 0.012, 0.05) == pytest.approx(pause)
+
+
 async def test_a_fetch_that_is_cancelled_in_its_pause_ends_quietly(monkeypatch):
     """aiokafka cancels and awaits its fetches at a stop: what they raise keeps the worker from ending."""
 
