@@ -138,8 +138,8 @@ def day_of(seen: Seen) -> Day | None:
 
 
 def percent(change: Decimal, of: Decimal) -> str:
-    """A change in percent with two digits, rounded half-even."""
-    return f"{_EXACT.divide(change * 100, of).quantize(_PERCENT, context=_EXACT):f}"
+    """A change in percent with two digits, rounded half-even; what rounds to zero has no sign."""
+    return f"{_EXACT.plus(_EXACT.divide(change * 100, of).quantize(_PERCENT, context=_EXACT)):f}"
 
 
 def basis_points(spread: Decimal, lowest: Decimal) -> str:

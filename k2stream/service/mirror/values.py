@@ -27,8 +27,8 @@ def fixed(value: Decimal, digits: int = DIGITS) -> str:
 
 
 def rounded(value: Decimal, digits: int = DIGITS) -> str:
-    """A decimal with exactly `digits` fraction digits, rounded half to even."""
-    return f"{value.quantize(Decimal(1).scaleb(-digits), context=_EXACT):f}"
+    """A decimal with exactly `digits` fraction digits, rounded half to even; zero has no sign."""
+    return f"{_EXACT.plus(value.quantize(Decimal(1).scaleb(-digits), context=_EXACT)):f}"
 
 
 def product(left: Decimal, right: Decimal) -> Decimal:

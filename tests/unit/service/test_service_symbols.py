@@ -6,6 +6,8 @@ from decimal import Decimal
 import pytest
 
 from k2stream.model.events import EventKind, FeedEvent
+from k2stream.service.mirror.values import rounded
+from k2stream.service.overview import percent
 from k2stream.web.query import RequestError
 from tests.unit.service.memory import candle
 
@@ -104,3 +106,11 @@ async def test_the_price_of_a_feed_that_is_down_is_not_compared(client, stored, 
     compared = {each["exchange"]: each["compared"] for each in spread["prices"]}
     assert compared[name] is False
     assert name not in (spread["lowest"], spread["highest"])
+
+
+@pytest.mark.parametrize(
+    ("change", "shown"), [("-0.004", "0.00"), ("0", "0.00"), ("-0.006", "-0.01"), ("-50", "-50.00")]
+)
+def test_a_change_that_rounds_to_zero_has_no_sign(change, shown):
+    assert percent(Decimal(change), Decimal(100)) == shown
+    assert rounded(Decimal(change), 2) == shown
