@@ -11,7 +11,7 @@ from k2stream.delivery.worker import SinkWorker
 from k2stream.settings import current
 
 MAX_BYTES = 64 << 20  # all buffers of one sink together
-GATHER_SECONDS = (0.03, 0.15)  # a delivery for every few trades would cost far more
+GATHER_SECONDS = (0.03, 0.1)  # a delivery for every few trades would cost far more
 SAVE_SECONDS = 2.0  # rows whose position a crash leaves unsaved are inserted again, and deduplicated
 CANDLE_SECONDS = 0.02  # practically back to back: any insert, however small, takes about 10 ms
 

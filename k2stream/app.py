@@ -29,7 +29,7 @@ from k2stream.tracing import Tracer, tracer
 from k2stream.worker import Worker
 
 # The least and the most from a fetch to the next one: one delivery per trade would saturate a core in Faust.
-GATHER_SECONDS = (0.012, 0.05)
+GATHER_SECONDS = (0.012, 0.03)
 
 # Batches create thousands of short-lived objects: with CPython's default of a collection per 700 allocations,
 # garbage collection took half of a worker's time. Cycles are rare here, and still collected, less often.
