@@ -93,6 +93,7 @@ class BatchTable(Table[K, V]):
         self.flush_stage = flush_stage
         self._dirty: defaultdict[int, dict[K, None]] = defaultdict(dict)
         self._offsets: dict[int, int] = {}
+        self._forgotten = False
         self.active_partitions: frozenset[int] = frozenset()
 
     def info(self) -> Mapping[str, Any]:
@@ -185,8 +186,11 @@ class BatchTable(Table[K, V]):
     def take_changes(self) -> list[Changes[K, V]]:
         """Encode the current values of all keys changed since the last call, and start a new set of changes.
 
-        Partitions without changes are omitted, for instance after a delivery that contained only replays.
+        Partitions without changes are omitted, for instance after a delivery that contained only replays. A
+        table that was forgotten has none until it is recovered: who was replaced writes no changelog.
         """
+        if self._forgotten:
+            return []
         dirty, self._dirty = self._dirty, defaultdict(dict)
         identities, self._new_identities = self._new_identities, {}
         self.identities |= identities
@@ -259,7 +263,11 @@ class BatchTable(Table[K, V]):
         )
 
     def forget(self) -> None:
-        """Drop everything, including unwritten changes; recovery then reads the whole changelog again."""
+        """Drop everything, also unwritten changes, until recovery has read the whole changelog again."""
+        self._forgotten = True
+        self._drop()
+
+    def _drop(self) -> None:
         for state in self._by_partition():
             state.clear()
         recovery = self.app.tables.recovery  # it would resume from its last offset
@@ -302,6 +310,8 @@ class BatchTable(Table[K, V]):
         generation_id: int = 0,
     ) -> None:
         """Drop the partitions whose changelog this worker no longer reads."""
+        if self._forgotten:
+            self._drop()  # an agent or a flush that was under way may have added to the empty table
         owned = {tp.partition for tp in assigned if tp.topic == self.changelog_topic_name}
         for state in self._by_partition():
             for partition in state.keys() - owned:
@@ -310,6 +320,7 @@ class BatchTable(Table[K, V]):
     async def on_recovery_completed(self, active_tps: Iterable[TP], standby_tps: Iterable[TP]) -> None:
         """Run the on_recover callbacks; a failure stops the worker before delivery (Faust would go on)."""
         self.active_partitions = frozenset(tp.partition for tp in active_tps)
+        self._forgotten = False
         try:
             await self.call_recover_callbacks()
         except Exception as exc:

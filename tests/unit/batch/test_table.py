@@ -121,6 +121,26 @@ async def test_what_is_forgotten_is_neither_written_nor_current(table):
     assert recovery.active_offsets == {changelog: None, other: 7}
 
 
+async def test_a_worker_that_was_replaced_writes_nothing_of_a_table_that_it_forgot(app):
+    """A fact that a flush added to the forgotten table was written: it covered nothing up to that offset."""
+    table = app.tables.add(BatchTable(app, name="replaced", partitions=1, source="raw"))
+    changelog = TP(table.changelog_topic_name, 0)
+    table.put(0, "a", 1)
+    table.forget()
+    table.keep(0, b"published", b"7")
+    table.identify(0, identity(Proof(9, 1, 1)))
+    table.put(0, "late", 2)
+    assert table.take_changes() == []
+    await table.on_rebalance({changelog}, set(), set())
+    assert table.persisted_offset(changelog) is None
+    assert (dict(table.items()), table.facts, table.identities) == ({}, {}, {})
+    table.apply_changelog(0, [b'"a"'], [b"1"], 5)
+    assert table.take_changes() == []
+    await table.on_recovery_completed({changelog}, set())
+    table.keep(0, b"published", b"8")
+    assert [change.keys for change in table.take_changes()] == [[b"\0published"]]
+
+
 operations = st.lists(
     st.tuples(st.sampled_from("pd"), st.integers(0, 2), st.sampled_from("abc"), st.integers(0, 9)),
     max_size=40,
