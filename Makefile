@@ -26,11 +26,11 @@ setup: $(READY) ## Create .venv with the locked dependencies
 $(READY): pyproject.toml requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1; }
-	@echo "setting up $(VENV), about a minute the first time"
+	@echo "setting up $(VENV), one to five minutes the first time"
 	@test -x $(BIN)/python || { echo "  1 of 4: creating it"; $(PYTHON) -m venv $(VENV); }
 	@echo "  2 of 4: downloading the installer, $(UV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(UV)"
-	@echo "  3 of 4: downloading and installing $$(grep -c '^[a-z0-9].*==' requirements-dev.lock) packages"
+	@echo "  3 of 4: downloading, installing and compiling $$(grep -c '^[a-z0-9].*==' requirements-dev.lock) packages, 2 GB"
 	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes \
 		-r requirements-dev.lock
 	@echo "  4 of 4: installing K2 stream"

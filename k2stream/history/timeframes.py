@@ -29,6 +29,7 @@ USUAL = ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1
 """Those that are named as examples; any other number of a unit exists too."""
 
 _NAME = re.compile(r"([1-9][0-9]{0,4})([mhdwM])")
+_LONG_NAME = re.compile(r"([1-9][0-9]{0,4}) ?(m(?=in)|mo|h|d|w)[a-z]*", re.IGNORECASE)
 _MONDAY = 4  # days after 1970-01-01, a Thursday
 _EPOCH = date(1970, 1, 1)
 _LONGEST_DAYS = {"d": 1, "w": 7, "M": 31}
@@ -139,6 +140,14 @@ def _granularity(zone: str) -> int:
     return gcd(DAY_MS, *(round(offset.total_seconds() * 1000) for offset in offsets))
 
 
+def _meant(name: str) -> str:
+    """A question for the timeframe whose unit is written out (5min, 4 hours, 3mo), else nothing."""
+    if (found := _LONG_NAME.fullmatch(name)) is None:
+        return ""
+    unit = "M" if found[2].lower().startswith("mo") else found[2].lower()
+    return f" (do you mean {found[1]}{unit}?)" if int(found[1]) <= LARGEST[unit] else ""
+
+
 @lru_cache(4096)
 def timeframe(name: str, zone: str = "UTC") -> Timeframe:
     """A timeframe by name: 3m, 4h, 1d, 1w, 1M. Raises UnknownTimeframe, which lists what is possible."""
@@ -146,7 +155,8 @@ def timeframe(name: str, zone: str = "UTC") -> Timeframe:
     if found is None or int(found[1]) > LARGEST[found[2]]:
         most = ", ".join(f"1{unit} to {most}{unit}" for unit, most in LARGEST.items())
         raise UnknownTimeframe(
-            f"timeframe {name!r} is unknown: use a number of minutes, hours, days, weeks or months ({most})"
+            f"timeframe {name!r} is unknown{_meant(name)}: "
+            f"use a number of minutes, hours, days, weeks or months ({most})"
         )
     try:
         known_zone = ZoneInfo(zone)

@@ -45,10 +45,11 @@ class Instruments(tuple[Instrument, ...]):
         return alike[0] if letters and len(alike) == 1 else None
 
     def nearest(self, exchanges: Container[str], name: str) -> list[str]:
-        """The canonical symbols of exchanges, those that are most alike a name first."""
+        """The canonical symbols of exchanges, those that are most alike a name first, then by name."""
         wanted = _letters(name)
-        found = dict.fromkeys(item.canonical for item in self if item.exchange in exchanges)
-        return sorted(found, key=lambda symbol: -SequenceMatcher(None, wanted, _letters(symbol)).ratio())
+        found = {item.canonical for item in self if item.exchange in exchanges}
+        unlike = {symbol: -SequenceMatcher(None, wanted, _letters(symbol)).ratio() for symbol in found}
+        return sorted(found, key=lambda symbol: (unlike[symbol], symbol))
 
 
 def _letters(name: str) -> str:

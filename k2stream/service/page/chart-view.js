@@ -313,7 +313,7 @@ export class ChartView {
     const quiet = all.filter((each, at) => at && each.open_time > all[at - 1].close_time + 1).length;
     const lines = [...this.#others].filter(([, each]) => each.byTime.size).map(([name]) => name);
     const said = [
-      `${exchange} ${symbol} ${timeframe}: ${all.length} candles from ${timeText(all[0].open_time, zone)} to ${timeText(newest.open_time, zone)}`,
+      `${exchange} ${symbol} ${timeframe}: ${all.length} ${all.length === 1 ? "candle" : "candles"} from ${timeText(all[0].open_time, zone)} to ${timeText(newest.open_time, zone)}`,
       `${quiet} breaks between them`, `close ${padded(newest.close, this.#digits())}`, `${this.#marks} marks`,
       `overlays: ${lines.join(", ") || "none"}`,
     ].join("; ");
