@@ -19,7 +19,7 @@ VIEWS = ("chart", "symbols", "pipeline", "exchanges")
 
 
 FILLED = {  # what a view shows once its data is there, after "live"
-    "chart": "#chart-summary:text-matches(': [1-9][0-9]* candles')",
+    "chart": "#chart-summary:text-matches(': [1-9][0-9]* candles?')",
     "symbols": "#symbols tbody tr:has(th)",
     "pipeline": "#stages tbody tr:has(th)",
     "exchanges": "#connections tbody tr:has(th)",
