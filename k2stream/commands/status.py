@@ -54,9 +54,9 @@ async def _show(running: Running, watch: bool, svg: Path | None, out: Printer) -
     if watch:
         with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
             async for snapshot in watch_status(running.settings, running.urls, refused=refused):
-                live.update(render(snapshot, shown), refresh=True)
+                live.update(render(snapshot, running.service, shown), refresh=True)
     async for snapshot in watch_status(running.settings, running.urls, refused=refused):
-        console.print(render(snapshot, shown))
+        console.print(render(snapshot, running.service, shown))
         if svg:
             console.save_svg(str(svg), title="k2 status")
         return

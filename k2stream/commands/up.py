@@ -84,10 +84,10 @@ async def _watch(
         async for snapshot in snapshots:
             await platform.heal()
             if isinstance(live, Live):
-                live.update(render(snapshot, shown), refresh=True)
+                live.update(render(snapshot, platform.service_url, shown), refresh=True)
             elif ticks % 10 == 0:
                 value = {**snapshot_value(snapshot), "service": platform.service_url, "example": shown}
-                out.show(value, render(snapshot, shown))
+                out.show(value, render(snapshot, platform.service_url, shown))
             free = room.free_bytes(folder)
             if free < room.LEAST and not full:
                 out.note(f"{room.amount(free)} left for {folder}: {room.ADVICE}", "bold red")

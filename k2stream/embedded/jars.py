@@ -52,7 +52,7 @@ def kafka_jars(
 
     Raises StackError when a download fails or a checksum differs.
     """
-    return fetch(locked("kafka"), cache, say, interrupted)
+    return fetch(locked("kafka"), "the Kafka broker", cache, say, interrupted)
 
 
 def registry_home(cache: Path, say: Callable[[str], None] = print, interrupted: Event | None = None) -> Path:
@@ -65,7 +65,7 @@ def registry_home(cache: Path, say: Callable[[str], None] = print, interrupted: 
     if not home.exists():
         with _exclusive(cache) as scratch:
             if not home.exists():
-                (packed,) = _download([archive], scratch, say, interrupted)
+                (packed,) = _download([archive], "the schema registry", scratch, say, interrupted)
                 with tarfile.open(packed) as tar:
                     tar.extractall(scratch / "home", filter="data")
                 (scratch / "home").rename(home)
@@ -74,11 +74,12 @@ def registry_home(cache: Path, say: Callable[[str], None] = print, interrupted: 
 
 def fetch(
     artifacts: Sequence[Artifact],
+    what: str,
     cache: Path,
     say: Callable[[str], None] = print,
     interrupted: Event | None = None,
 ) -> list[Path]:
-    """Paths of the artifacts in `cache/jars`, each verified; safe to call from several processes at once.
+    """Paths of the artifacts of `what` in `cache/jars`, each verified; several processes may call it at once.
 
     A file with a wrong checksum is downloaded again. Raises StackError when that fails, or soon after
     `interrupted` is set.
@@ -89,7 +90,7 @@ def fetch(
         with _exclusive(cache) as scratch:
             missing = _damaged(artifacts, folder)  # another process may just have fetched them
             folder.mkdir(exist_ok=True)
-            for path in _download(missing, scratch, say, interrupted):
+            for path in _download(missing, what, scratch, say, interrupted):
                 path.replace(folder / path.name)
     return paths
 
@@ -111,7 +112,11 @@ def _damaged(artifacts: Sequence[Artifact], folder: Path) -> list[Artifact]:
 
 
 def _download(
-    artifacts: Sequence[Artifact], scratch: Path, say: Callable[[str], None], interrupted: Event | None
+    artifacts: Sequence[Artifact],
+    what: str,
+    scratch: Path,
+    say: Callable[[str], None],
+    interrupted: Event | None,
 ) -> list[Path]:
     if not artifacts:
         return []
@@ -126,7 +131,7 @@ def _download(
             )
         return path
 
-    with shown(len(artifacts), say, interrupted) as progress, ThreadPoolExecutor(_PARALLEL) as pool:
+    with shown(what, len(artifacts), say, interrupted) as progress, ThreadPoolExecutor(_PARALLEL) as pool:
         try:
             return list(pool.map(one, artifacts))
         except BaseException:

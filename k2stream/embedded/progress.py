@@ -17,19 +17,22 @@ _LINE_EVERY = 3.0  # seconds
 
 
 @contextmanager
-def shown(files: int, say: Callable[[str], None], interrupted: threading.Event | None) -> Iterator[Progress]:
-    """Show the progress of `files` downloads, possibly parallel; `say` gets lines if there is no terminal.
+def shown(
+    what: str, files: int, say: Callable[[str], None], interrupted: threading.Event | None
+) -> Iterator[Progress]:
+    """Show the progress of the downloads of `what`, maybe parallel; `say` gets lines where no terminal is.
 
     Counting bytes raises StackError once `interrupted` is set, which ends the download.
     """
     stop = interrupted or threading.Event()
-    what = "1 file" if files == 1 else f"{files} files"
+    title = f"downloading {what}, once"
+    title += "" if files == 1 else f": {files} files"
     if sys.stderr.isatty():
-        with _bar(f"downloading {what}, once") as progress:
+        with _bar(title) as progress:
             yield _interruptible(progress, stop)
     else:
-        say(f"downloading {what}, once")
-        yield _interruptible(_lines(say), stop)
+        say(title)
+        yield _interruptible(_lines(files, say), stop)
 
 
 def _interruptible(progress: Progress, stop: threading.Event) -> Progress:
@@ -72,8 +75,9 @@ def _bar(title: str) -> Iterator[Progress]:
         yield progress
 
 
-def _lines(say: Callable[[str], None]) -> Progress:
+def _lines(files: int, say: Callable[[str], None]) -> Progress:
     done = 0  # bytes
+    whole = 0  # files
     due = time.monotonic() + _LINE_EVERY
     lock = threading.Lock()
 
@@ -83,10 +87,13 @@ def _lines(say: Callable[[str], None]) -> Progress:
             done += received
             if time.monotonic() >= due:
                 due = time.monotonic() + _LINE_EVERY
-                say(f"  {done / 1e6:.0f} MB")
+                say(f"  {done / 1e6:.0f} MB, {whole} of {files} files are complete")
 
     @contextmanager
     def progress(_: str, __: int) -> Iterator[Callable[[int], None]]:
+        nonlocal whole
         yield count
+        with lock:
+            whole += 1
 
     return progress

@@ -43,7 +43,10 @@ class Samples:
         return dict(found)
 
     def quantile(self, name: str, share: float, **labels: str) -> float | None:
-        """Quantile of a histogram, in its unit: the upper bound of the bucket it lies in; None if empty."""
+        """Quantile of a histogram, in its unit, as PromQL's histogram_quantile gives it; None if empty.
+
+        Values are taken to be spread evenly within a bucket; beyond the last bound it is that bound.
+        """
         wanted = labels.items()
         buckets: dict[float, float] = defaultdict(float)
         for key, value in self.values.get(f"{name}_bucket", {}).items():
@@ -52,7 +55,13 @@ class Samples:
         total = buckets.get(float("inf"), 0.0)
         if not total:
             return None
-        return next(bound for bound, count in sorted(buckets.items()) if count >= share * total)
+        below, counted = 0.0, 0.0
+        for bound, count in sorted(buckets.items())[:-1]:
+            if count >= share * total:
+                within = (share * total - counted) / (count - counted) if count > counted else 1.0
+                return below + (bound - below) * within
+            below, counted = bound, count
+        return below
 
 
 async def scrape(

@@ -31,6 +31,15 @@ def test_names_that_differ_in_their_separator_only_are_found_exactly_or_not_at_a
     assert two.find("kraken", "ABC") is None
 
 
+def test_the_nearest_symbols_come_first_and_those_alike_by_name():
+    names = ("BTC/USDT", "ETH/USDT", "ETC/USDT", "BTC/USD")
+    found = Instruments([Instrument("binance", name, name) for name in names[:3]])
+    found = Instruments([*found, Instrument("kraken", names[3], names[3])])
+    assert found.nearest({"binance"}, "BTCUSD") == ["BTC/USDT", "ETC/USDT", "ETH/USDT"]
+    assert found.nearest({"binance", "kraken"}, "btc-usd") == ["BTC/USD", "BTC/USDT", "ETC/USDT", "ETH/USDT"]
+    assert found.nearest({"binance"}, "123") == ["BTC/USDT", "ETC/USDT", "ETH/USDT"]
+
+
 @pytest.mark.parametrize(
     ("text", "line", "reason"),
     [

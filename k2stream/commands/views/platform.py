@@ -16,15 +16,15 @@ from k2stream.platform.snapshot import Snapshot
 _MB = 1 << 20
 
 
-def render(snapshot: Snapshot, example: str) -> RenderableType:
-    """Render the whole view; `example` is an example URL of candles."""
+def render(snapshot: Snapshot, service: str, example: str) -> RenderableType:
+    """Render the whole view; `service` is where the page is, `example` an example URL of candles."""
     parts: list[RenderableType] = [_feeds(snapshot), Text(), _layers(snapshot), *_notes(snapshot)]
     if silent(snapshot):
         parts += [Text(), Text(f"no answer from: {', '.join(silent(snapshot))}", style="bold red")]
     for name, said in snapshot.refused.items():
         parts += [Text(), Text(f"{name} refused its state: {said}", style="bold red")]
     label = Text(" SIMULATED exchanges ", style="black on yellow") if snapshot.simulated else Text(" LIVE ")
-    footer = Text(f"candles: {example}", style="dim")
+    footer = Text(f"page: {service}/\ncandles: {example}", style="dim")
     return Panel(Group(*parts, Text(), footer), title=Text("K2 stream ") + label, title_align="left")
 
 
@@ -90,7 +90,8 @@ def _layers(snapshot: Snapshot) -> Table:
 def _notes(snapshot: Snapshot) -> list[Text]:
     """What is said below the layers."""
     memory = sum(snapshot.memory.values()) / _MB
-    said = [f"{memory:,.0f} MB in {len(snapshot.memory)} processes"] if snapshot.memory else []
+    said = ["lag: records not yet read; dead: dead letters; recon: reconnects"]
+    said += [f"{memory:,.0f} MB in {len(snapshot.memory)} processes"] if snapshot.memory else []
     if snapshot.commit_seconds:
         said.append(f"Iceberg commits every {duration(snapshot.commit_seconds)}: until then its lag grows")
     return [Text(text, style="dim italic") for text in said]

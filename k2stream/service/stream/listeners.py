@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from k2stream.service.stream.entries import Log, Place, StreamEntry
 from k2stream.service.stream.source import Listener
 
-AT_ONCE = 50
-"""Listeners that are told before others get their turn in the event loop: about a millisecond of writes."""
+AT_ONCE = 10
+"""Listeners that are told before others get their turn in the event loop: a fold needs several turns."""
 
 
 class Listened:

@@ -100,7 +100,8 @@ def test_the_status_view_fits_with_every_price_whole():
     samples = Samples({"k2_last_price": prices})
     waiting = {"k2-cold": {"market.crypto.trades.normalized": 98_765}}
     snapshot = Snapshot(samples, samples, 1.0, waiting, {}, simulated=True, commit_seconds=900.0)
-    text = printed(lambda _: render(snapshot, "http://x"))
+    text = printed(lambda _: render(snapshot, "http://x", "http://x/v1/candles"))
     assert text.count("BTCUSDT 83,569.12") == 3
+    assert "page: http://x/" in text and "recon: reconnects" in text
     assert "98,765" in text and "Iceberg commits every 15 min: until then its lag grows" in text
     assert max(map(len, text.splitlines())) <= 80

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from k2stream.embedded import jars, maven
+from k2stream.embedded import progress as progress_of
 from k2stream.embedded.errors import StackError
 from k2stream.embedded.jars import Artifact
 from k2stream.embedded.progress import shown
@@ -58,16 +59,16 @@ def test_file_names_are_mavens():
 def test_a_file_is_fetched_once(tmp_path, served):
     _, asked = served
     for _ in range(2):
-        (path,) = jars.fetch([artifact()], tmp_path, lambda text: None)
+        (path,) = jars.fetch([artifact()], "a thing", tmp_path, lambda text: None)
         assert path.read_bytes() == CONTENT
     assert asked == [COORDINATE]
     assert not list(tmp_path.glob("fetch-*"))
 
 
 def test_a_damaged_file_is_fetched_again(tmp_path, served):
-    (path,) = jars.fetch([artifact()], tmp_path, lambda text: None)
+    (path,) = jars.fetch([artifact()], "a thing", tmp_path, lambda text: None)
     path.write_bytes(CONTENT[:-1])
-    jars.fetch([artifact()], tmp_path, lambda text: None)
+    jars.fetch([artifact()], "a thing", tmp_path, lambda text: None)
     assert path.read_bytes() == CONTENT
 
 
@@ -75,13 +76,15 @@ def test_another_file_than_locked_is_refused(tmp_path, served):
     files, _ = served
     files[COORDINATE] = b"malware"
     with pytest.raises(StackError, match=r"thing-1.0.jar was downloaded with sha256 .*jars.lock says"):
-        jars.fetch([artifact()], tmp_path, lambda text: None)
+        jars.fetch([artifact()], "a thing", tmp_path, lambda text: None)
     assert not list((tmp_path / "jars").iterdir())
 
 
 def test_two_fetches_at_once_download_once(tmp_path, served):
     _, asked = served
-    threads = [threading.Thread(target=jars.fetch, args=([artifact()], tmp_path)) for _ in range(4)]
+    threads = [
+        threading.Thread(target=jars.fetch, args=([artifact()], "a thing", tmp_path)) for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -107,7 +110,7 @@ def test_the_registry_is_unpacked_once(tmp_path, served, monkeypatch):
 def test_an_unwritable_cache_names_the_setting(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StackError, match="K2_CACHE_DIR"):
-        jars.fetch([artifact()], tmp_path / "file", lambda text: None)
+        jars.fetch([artifact()], "a thing", tmp_path / "file", lambda text: None)
 
 
 def test_a_failed_download_is_told_in_one_line(tmp_path, monkeypatch):
@@ -127,9 +130,24 @@ def test_a_failed_download_is_told_in_one_line(tmp_path, monkeypatch):
 def test_an_interrupted_download_ends():
     interrupted = threading.Event()
     lines = []
-    with shown(2, lines.append, interrupted) as progress, progress("thing-1.0.jar", 8) as count:
+    with shown("a thing", 2, lines.append, interrupted) as progress, progress("thing-1.0.jar", 8) as count:
         count(4)
         interrupted.set()
         with pytest.raises(StackError, match=r"thing-1\.0\.jar was interrupted"):
             count(4)
-    assert lines == ["downloading 2 files, once"]
+    assert lines == ["downloading a thing, once: 2 files"]
+
+
+def test_without_a_terminal_lines_say_how_much_is_there(monkeypatch):
+    monkeypatch.setattr(progress_of, "_LINE_EVERY", 0.0)
+    lines = []
+    with shown("a thing", 2, lines.append, None) as progress:
+        with progress("thing-1.0.jar", 4_000_000) as count:
+            count(4_000_000)
+        with progress("other-1.0.jar", 3_000_000) as count:
+            count(3_000_000)
+    assert lines == [
+        "downloading a thing, once: 2 files",
+        "  4 MB, 0 of 2 files are complete",
+        "  7 MB, 1 of 2 files are complete",
+    ]
