@@ -8,7 +8,6 @@ import msgspec
 from litestar import get
 
 from k2stream.layers.table import TABLES, LayerTable
-from k2stream.metrics import LATENCY_BUCKETS
 from k2stream.model.roles import Role
 from k2stream.platform.snapshot import Snapshot
 from k2stream.service.parameters import From
@@ -130,7 +129,7 @@ def _stage(
 
 
 def _ms(seconds: float | None) -> float | None:
-    return None if seconds is None else round(min(seconds, LATENCY_BUCKETS[-1]) * 1000, 1)
+    return None if seconds is None else round(seconds * 1000, 1)
 
 
 def _sinks(snapshot: Snapshot, now: float) -> list[SinkItem]:
