@@ -86,7 +86,7 @@ def _sink_row(item: Mapping[str, Any]) -> tuple[str, ...]:
     """How far a sink is; it is behind only where no commit is waited for."""
     behind = item["seconds_behind"] - (item["commit_seconds"] or 0)
     return (
-        item["table"],
+        item["table"].replace("cold.", "  "),  # those of Iceberg stand below a row that says so
         f"{item['rows_per_second']:,.1f}",
         _number(item["lag"]),
         "",
@@ -117,7 +117,7 @@ def exchange_rows(overview: Screen) -> Rows:
 _DAY_MS = 23 * 3_600_000
 """A day of full hours has at least so much."""
 
-_HEALTH = {True: "ok", False: "unhealthy", None: "unknown"}
+_HEALTH = {True: "healthy", False: "down", None: "unknown"}
 _CONNECTED = {True: "up", False: "down", None: "unknown"}
 
 
