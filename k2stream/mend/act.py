@@ -14,8 +14,7 @@ from k2stream.kafka.creation import ensure_topics
 from k2stream.kafka.groups import Committed
 from k2stream.kafka.positions import GroupPositions
 from k2stream.kafka.producer import producing
-from k2stream.kafka.reader import Reader
-from k2stream.mend import fill, lift, orphans
+from k2stream.mend import fill, lift, orphans, rebuilt
 from k2stream.mend.drop import drop
 from k2stream.mend.lift import Lift, Say
 from k2stream.mend.look import SourceFound, shown_at
@@ -23,11 +22,8 @@ from k2stream.mend.plan import MendPlan
 from k2stream.model import clock, events
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.model.roles import Role
-from k2stream.replay import source
 from k2stream.replay.bronze import Bronze
-from k2stream.replay.rebuild import Rebuild
-from k2stream.replay.run import BATCH_RECORDS
-from k2stream.replay.tables import Tables, send_changes
+from k2stream.replay.tables import send_changes
 from k2stream.settings import KafkaSettings, Settings
 
 
@@ -49,7 +45,8 @@ async def do(settings: Settings, made: MendPlan, tables: dict[str, BatchTable], 
     for item in (*made.skips, *made.rereads):
         goals[item.tp] = item.shown.begin, _after(made, item.tp, item.shown.begin)
     if made.rebuilds:
-        keys = await _rebuild(settings, made, tables, say)
+        rebuild = rebuilt.candles if made.role == Role.CANDLES else rebuilt.positions
+        keys = await rebuild(settings, made, tables, say)
         say(f"{keys:,} table entries written")
         for item in made.found:
             if item.tp not in goals and (item.identity is not None or item.shown.record is not None):
@@ -87,7 +84,7 @@ def _generation(found: Iterable[SourceFound]) -> int:
 async def _ends(
     settings: KafkaSettings, tps: Sequence[TP], found: Sequence[SourceFound]
 ) -> dict[TP, tuple[int, LogIdentity]]:
-    """The least positions, with identities, that the tables will have after a rebuild from raw records."""
+    """The least positions, with identities, that the tables will have after a rebuild."""
     ends = {tp: tables.end for tp, tables in (await shown_at(settings, dict.fromkeys(tps, -1))).items()}
     shown = await shown_at(settings, {tp: end - 1 for tp, end in ends.items()})
     goals = {}
@@ -96,30 +93,6 @@ async def _ends(
         kept = proof.identity(last or Proof(begin - 1, 0, 0), _generation(found) + 1)
         goals[tp] = (begin if last is None else end), kept
     return goals
-
-
-async def _rebuild(settings: Settings, made: MendPlan, tables: dict[str, BatchTable], say: Say) -> int:
-    """Rebuild the tables from all raw records; returns how many entries changed.
-
-    Of the normalizer, only lost tables are rebuilt, and only up to its committed offsets: feeds continue, and
-    records that a table marks as applied are never read again.
-    """
-    limits: dict[TP, int] = {}
-    if made.role == "normalize":
-        lost = {name for item in made.found for name in item.lost_tables}
-        tables = {name: table for name, table in tables.items() if name in lost}
-        sources = {table.source for table in tables.values()}
-        limits = {tp: end if tp.topic in sources else 0 for tp, end in made.committed.items()}
-    built, catalog = Rebuild(settings), open_catalog(settings.iceberg)
-    bronze = Bronze(catalog, settings.clickhouse)
-    async with Reader(settings.kafka, columnar=True) as reader:
-        for part in await source.plan(settings.kafka, reader, catalog, "auto"):
-            end = limits.get(TP(topics.raw(part.exchange), part.partition), part.end)
-            part = part._replace(begin=min(part.begin, end), end=min(part.end, end))
-            built.begin(part)
-            async for batch in source.batches(reader, bronze, part, BATCH_RECORDS, say):
-                await asyncio.to_thread(built.take, part.exchange, batch)
-    return await Tables(tables, built, settings.candles.retention).repair(settings.kafka, reopen=True)
 
 
 async def _create_changelogs(settings: KafkaSettings, role: str, tables: dict[str, BatchTable]) -> None:

@@ -51,7 +51,9 @@ async def plan(
     if role == "candles":
         made.rebuilds = bool(wrong)
         if wrong:
-            made.steps.append("the candle tables are rebuilt from the raw topics, and Iceberg before them")
+            made.steps.append(
+                "the candle tables are rebuilt from the canonical topic, and from raw records before"
+            )
             made.losses.append("no trade; candles that change are published again, final ones by a revision")
         return made
     if role == Role.CERTIFY:

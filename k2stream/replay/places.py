@@ -64,6 +64,7 @@ class Places:
     def __init__(self) -> None:
         self._begins: dict[Source, int] = {}
         self._last: dict[tuple[str, str], int] = {}
+        self._folded: dict[str, tuple[str, str]] = {}
 
     def begin(self, source: Source, first: int) -> None:
         """Note the first offset that Kafka retains of a partition."""
@@ -74,6 +75,11 @@ class Places:
         self._begins[source] = min(first, self._begins.get(source, first))
         for symbol in symbols:
             self._last[source[0], symbol] = source[1]
+
+    def fold(self, partition: int, symbols: Mapping[str, tuple[str, str]]) -> None:
+        """Note a batch of canonical trades: the exchange and native symbol of each of its keys."""
+        self._folded |= symbols
+        self._last |= dict.fromkeys(symbols.values(), partition)
 
     def home(self, exchange: str, symbol: str, raw_offset: int, partitions: int) -> int:
         """The partition of a symbol whose last raw offset is given; it may have no record there yet.
@@ -101,6 +107,8 @@ class Places:
                 number = self.home(exchange, symbol, position.raw_offset, count_of(exchange))
                 of_symbol[exchange, number][symbol] = position
                 homes[f"{exchange}:{canonical[exchange](symbol)}"] = number
+        for key, (exchange, symbol) in self._folded.items():
+            homes[key] = self.home(exchange, symbol, progress.contents[key].raw_offset, count_of(exchange))
         of_window: defaultdict[int, defaultdict[str, dict[Window, State]]]
         of_window = defaultdict(lambda: defaultdict(dict))
         for timeframe, store in windows.items():

@@ -16,6 +16,7 @@ from k2stream.batch import TP, RecordBatch
 from k2stream.candles import records
 from k2stream.candles.partition import CandlePartition
 from k2stream.candles.state import State, to_row
+from k2stream.deadletter import DeadLetter
 from k2stream.delivery.route import Route
 from k2stream.layers import bronze, gold, silver
 from k2stream.model.candle import TIMEFRAMES
@@ -97,6 +98,20 @@ class Rebuild:
             at = rows.schema.get_field_index("process_time")
             made.append(Rows(silver.ROUTE, rows.set_column(at, "process_time", rows["receive_time"])))
         return made
+
+    def fold(self, batch: RecordBatch) -> dict[int, DeadLetter]:
+        """Fold the next batch of the canonical topic, as the candles worker does; repeats are dropped.
+
+        Returns a dead letter per row that is no trade.
+        """
+        _, trades, letters = records.read(batch)
+        self._candles.apply(trades, 0)
+        self._places.fold(batch.tp.partition, {key: self._symbol(key) for key in trades.keys})
+        return letters
+
+    def _symbol(self, key: str) -> tuple[str, str]:
+        exchange, _, canonical = key.partition(":")
+        return exchange, self._native.get(key, canonical)
 
     def candles(self, size: int) -> Iterator[Rows]:
         """The gold rows by timeframe, at most `size` at once."""

@@ -265,6 +265,26 @@ def repeated_ids(platform: Platform) -> int:
     return 0
 
 
+def minutes_of_silver(platform: Platform, late: float) -> int:
+    """How many minutes silver has; each has a candle of all its trades but the `late` ones.
+
+    Also those whose raw records are gone, which the oracle does not compare.
+    """
+    database = platform.settings.clickhouse.database
+    of_minute = connect(platform.settings.clickhouse).execute(
+        f"""SELECT exchange, symbol, minute, sum(trades), sum(folded) FROM (
+            SELECT exchange, symbol, toStartOfMinute(timestamp) AS minute, trade_count AS trades, 0 AS folded
+            FROM {database}.silver_trades FINAL
+            UNION ALL
+            SELECT exchange, symbol, toDateTime(open_time), 0, trade_count FROM {database}.ohlcv_1m FINAL
+        ) GROUP BY 1, 2, 3 ORDER BY 3"""
+    )
+    differ = [row for row in of_minute if row[3] != row[4]]
+    missing = sum(row[3] - row[4] for row in differ)
+    assert missing == late, f"{missing} trades of silver are in no candle, {late} were late: {differ[:5]}"
+    return len(of_minute)
+
+
 def snapshots(platform: Platform) -> int:
     """How many snapshots the cold tables have; each that added rows brought some partition forward."""
     catalog = open_catalog(platform.settings.iceberg)

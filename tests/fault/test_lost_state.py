@@ -6,7 +6,7 @@ import pytest
 
 from tests.fault import report
 from tests.fault.lost_state import LostState
-from tests.fault.platforms import exact, quiet, running
+from tests.fault.platforms import exact, minutes_of_silver, quiet, running
 
 pytestmark = [pytest.mark.fault, pytest.mark.asyncio(loop_scope="session")]
 
@@ -47,6 +47,7 @@ async def test_lost_state_is_refused_or_read_again_and_nothing_differs_once_it_i
         await lost.kinds[kind]()
         await quiet(platform, 8)
         checked = await exact(platform, whole=False)
+        checked["minutes"] = minutes_of_silver(platform, checked["late trades"])
     report.record(f"state: {kind}", {"faults": 1, "refusals": lost.refusals}, checked)
 
 
@@ -58,5 +59,6 @@ async def test_lost_states_one_after_the_other_leave_no_difference_either(tmp_pa
             await lost.kinds[kind]()
             await quiet(platform, 5)
             checked = await exact(platform, whole=False)
+            checked["minutes"] = minutes_of_silver(platform, checked["late trades"])
             await platform.start_feeds()
     report.record("states", {"faults": len(ONE_AFTER_THE_OTHER), "refusals": lost.refusals}, checked)

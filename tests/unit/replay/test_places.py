@@ -2,8 +2,10 @@
 
 import numpy as np
 
-from k2stream import topics
+from k2stream import exchanges, topics
+from k2stream.avro import registry, wire
 from k2stream.batch import TP, RecordBatch
+from k2stream.normalizer import SymbolPosition, normalize
 from k2stream.replay.places import Places
 from k2stream.replay.rebuild import Rebuild
 from k2stream.replay.source import SourceRange
@@ -75,3 +77,56 @@ def test_records_of_another_program_stay_in_the_partition_where_they_are():
     assert places.home(EXCHANGE, SYMBOL, 10, 4) == strange
     places.take((EXCHANGE, OLD), 0, [SYMBOL])
     assert places.home(EXCHANGE, SYMBOL, 10, 4) == OLD  # no partition begins after it: no count has grown
+
+
+def canonical(partition, numbers):
+    """Canonical trades as the normalizer writes them of raw records at offsets that equal their numbers."""
+    unknown: dict[str, SymbolPosition] = {}
+    done = normalize(
+        exchanges.get(EXCHANGE),
+        batch(partition, numbers[0], numbers),
+        unknown.get,
+        lambda symbol: f"{symbol.removesuffix('USDT')}/USDT",
+        schema_id=9,
+        process_time=1,
+    )
+    registry.learn(9, wire.declared("trade"))
+    rows = np.arange(len(done.values))
+    return RecordBatch(
+        TP(topics.NORMALIZED, partition), rows, np.zeros_like(rows), [*done.keys], [*done.values]
+    )
+
+
+def contents(placed):
+    return {
+        (number, timeframe, key): (s.open, s.high, s.low, s.close, s.volume, s.records, s.raw_offset)
+        for number, found in placed.windows.items()
+        for timeframe, windows in found.items()
+        for key, s in windows.items()
+    }
+
+
+def test_canonical_trades_are_folded_where_raw_records_are_gone_and_repeats_are_not():
+    whole = rebuilt(2, (OLD, 0, range(150)))
+    gone = rebuilt(2, (OLD, 0, range(40)))
+    for numbers in (range(40, 100), range(90, 120), range(120, 150)):
+        gone.fold(canonical(OLD, numbers))
+    assert contents(gone.placed()) == contents(whole.placed())
+    assert gone.placed().progress == whole.placed().progress
+
+
+def test_a_key_of_which_only_canonical_trades_are_left_is_where_they_are():
+    built = rebuilt(2, (OLD, 0, range(0)))
+    built.fold(canonical(OLD, range(150)))
+    assert contents(built.placed()) == contents(rebuilt(2, (OLD, 0, range(150))).placed())
+
+
+def test_a_symbol_that_moved_has_its_canonical_trades_of_both_partitions():
+    built = rebuilt(4, (OLD, 0, range(100)))
+    built.fold(canonical(OLD, range(100, 150)))
+    built.begin(SourceRange(EXCHANGE, NEW, 150, 150))
+    assert set(built.placed().windows) == {NEW}  # it begins after all that the symbol has
+    built.fold(canonical(NEW, range(150, 300)))
+    assert contents(built.placed()) == {
+        (NEW, *key): found for (_, *key), found in contents(rebuilt(2, (OLD, 0, range(300))).placed()).items()
+    }
