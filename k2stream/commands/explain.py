@@ -30,9 +30,9 @@ from k2stream.topics import EXCHANGES
 
 
 @click.command()
-@click.argument("exchange", type=click.Choice(EXCHANGES))
+@click.argument("exchange", metavar="EXCHANGE", type=click.Choice(EXCHANGES))
 @click.argument("symbol")
-@click.argument("timeframe", type=click.Choice(list(TIMEFRAMES)))
+@click.argument("timeframe", metavar="TIMEFRAME", type=click.Choice(list(TIMEFRAMES)))
 @click.argument("time", type=options.Moment())
 @click.option("--verify", "verifies", is_flag=True, help="Fold its trades again, and compare.")
 @click.option(
@@ -45,6 +45,9 @@ def explain(
     exchange: str, symbol: str, timeframe: str, time: int, verifies: bool, copy: str | None, *, out: Printer
 ) -> None:
     """Show the certificate of the candle that a TIME is in: what it was folded from, and its revisions.
+
+    TIMEFRAME is a stored one: 1m, 5m, 15m, 30m, 1h or 1d. A candle of another is folded from these when it is
+    read, and has theirs.
 
     With --verify, exits 1 unless trades and certificate are as certified: also when the trades are in no copy
     any more, or the certificate has no digest.

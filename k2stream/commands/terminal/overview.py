@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -52,7 +53,7 @@ def symbol_rows(overview: Screen) -> Rows:
             item["change_percent"] or "",
             span_text(item["span_ms"]),
             f"{item['trades_per_second']:,.1f}",
-            item["spread_bps"] or "",
+            f"{Decimal(item['spread_bps']):.1f}" if item["spread_bps"] else "",
             (item["unavailable"] and "no answer") or _HEALTH[item["feed_healthy"]],
         )
         for item in overview.symbols["symbols"]

@@ -28,7 +28,7 @@ export class SymbolsView {
       ["Last price", (row) => (row.last_price === null ? "–" : grouped(padded(row.last_price, row.price_digits)))],
       ["24 h", (row) => (row.change_percent === null ? "–" : this.#kept(row, "change", `${row.change_percent} ${within(row.span_ms)}`, changed))],
       ["Trades/s", (row) => rate(row.trades_per_second)],
-      ["Spread", (row) => basisPoints(row.spread_bps), "wide"],
+      ["Spread between exchanges", (row) => basisPoints(row.spread_bps), "wide"],
       ["Last hour", (row) => this.#spark(row).canvas, "wide"],
       ["Feed", (row) => this.#kept(row, "feed", health(row), feed), "text"],
     ], link);
