@@ -1,5 +1,7 @@
 """What the chart draws and says; the service is in memory."""
 
+import asyncio
+
 import pytest
 import pytest_asyncio
 from playwright.async_api import expect
@@ -88,6 +90,26 @@ async def test_no_candle_of_the_selection_before_is_left(chart, timeframe, said)
     await expect(page.locator("#chart-summary")).to_have_text("")
     await expect(page.locator("#legend")).to_have_text("")
     await expect(page.locator("#notice")).to_contain_text(said)
+
+
+async def test_what_fails_of_the_selection_before_is_not_said(chart):
+    page, asked, let_go = await chart(), asyncio.Event(), asyncio.Event()
+
+    async def fail_late(route):
+        asked.set()
+        await let_go.wait()
+        await route.fulfill(status=503, json={"detail": "of the selection before"})
+
+    await page.route("**/v1/gaps*", fail_late, times=1)
+    await page.select_option("#symbol", "ETH/USDT")
+    async with asyncio.timeout(30):
+        await asked.wait()
+    await page.evaluate("location.hash = 'chart?timeframe=99999m'")
+    await expect(page.locator("#notice")).to_contain_text("99999m")
+    async with page.expect_response("**/v1/gaps*"):
+        let_go.set()
+    await page.evaluate("new Promise(requestAnimationFrame)")
+    await expect(page.locator("#notice")).to_contain_text("99999m")
 
 
 async def pointed(page, minute):

@@ -193,8 +193,13 @@ async def test_a_gap_is_marked(page, platform):
 
 async def test_late_trades_are_marked(page, platform):
     await live(page)
+    await page.goto(f"{platform.service_url}/#chart?exchange=kraken")
+    # Late trades are marked where there is a candle: the feed must have been up by then.
+    await expect(page.locator("#chart-summary")).to_have_text(
+        re.compile(r"^kraken .*: ([3-9]|\d\d+) candles"), timeout=200 * SECONDS
+    )
     async with httpx.AsyncClient(base_url=platform.control_url) as control:
-        late = {"exchange": "kraken", "kind": "late", "count": 20, "seconds": 120}
+        late = {"exchange": "kraken", "kind": "late", "count": 20, "seconds": 70}
         (await control.post("/fault", json=late)).raise_for_status()
     symbol = await until_late(platform.service_url, "kraken")
     await page.goto(f"{platform.service_url}/#chart?exchange=kraken&symbol={symbol}")

@@ -231,8 +231,9 @@ export class ChartView {
       try {
         await candles.older();
       } catch (error) {
+        if (this.#others.get(name) !== candles) continue; // another selection came meanwhile
         this.#notice(error.message);
-        if (this.#others.get(name) === candles) this.#others.delete(name);
+        this.#others.delete(name);
         if (!(error.status < 500)) setTimeout(() => this.#showOverlays(this.#chosen), RETRY);
         continue;
       }
@@ -262,7 +263,7 @@ export class ChartView {
       if (candles === this.#candles) this.#late = minutes;
       this.#showMarks();
     } catch (error) {
-      if (error.status !== 404) this.#notice(error.message);
+      if (candles === this.#candles && error.status !== 404) this.#notice(error.message);
     }
   }
 
