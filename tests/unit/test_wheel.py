@@ -71,6 +71,45 @@ def test_a_missing_extra_is_named_in_one_line(monkeypatch):
     assert isinstance(CliRunner().invoke(cli.main, ["topics"]).exception, ModuleNotFoundError)
 
 
+WITHOUT_EXTRAS = """
+import importlib, pkgutil, sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in missing:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+missing = set(sys.argv[1:])
+sys.meta_path.insert(0, Missing())
+from k2stream import batch
+for name in batch.__all__:
+    getattr(batch, name)
+for module in pkgutil.walk_packages(batch.__path__, "k2stream.batch."):
+    importlib.import_module(module.name)
+app = batch.BatchApp("clicks", **batch.batch_app_options("localhost:9092"))
+app.tables.add(batch.BatchTable(app, name="totals", partitions=4))
+app.web.tables()
+"""
+
+
+def test_the_transport_needs_no_extra():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extra = {
+        re.split(r"[^\w.-]", line)[0].lower()
+        for group in project["optional-dependencies"].values()
+        for line in group
+    }
+    modules = [
+        module
+        for module, found in metadata.packages_distributions().items()
+        if extra & {name.lower() for name in found} and module != "k2stream"
+    ]
+    assert "litestar" in modules
+    command = [sys.executable, "-c", WITHOUT_EXTRAS, *modules]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
 def broken(module):
     def fail(name):
         raise ModuleNotFoundError(f"No module named {module!r}", name=module)
