@@ -98,7 +98,8 @@ class BatchWorker(faust.Worker):
         if refused is not None:
             _say(str(refused))
             self.on_refused(refused)
-            _exit(refused.exit_code)
+            # Where the deadline came first, the main thread may have logged its end meanwhile.
+            _exit(refused.exit_code, str(refused) if late else "")
         if end is not None and not end.code and crash is None:
             _exit(0)
         reason = crash or (end and end.__context__)
