@@ -37,7 +37,7 @@ def read(
 
     `decode` raises ValueError, OverflowError or UnknownSchema for unreadable records, or Unreadable with the
     cause for each row; it must accept an empty batch. Raises Broken and StateRefused as `check` does, and
-    LookupError when the registry does not answer.
+    RegistryUnavailable.
     """
     try:
         return batch, decode(batch), {}

@@ -17,7 +17,7 @@ from schema_registry.client import SchemaRegistryClient
 from schema_registry.client.errors import ClientError
 
 from k2stream.avro import wire
-from k2stream.model.errors import ConfigError, UnknownSchema
+from k2stream.model.errors import ConfigError, RegistryUnavailable, UnknownSchema
 from k2stream.settings import KafkaSettings, RegistryAddress
 
 logger = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ def moved(address: RegistryAddress | None = None) -> tuple[str, int] | None:
         client = _client(address or _process["registry"])
         try:
             found = _retried(lambda: client.get_by_id(schema_id, timeout=LOOK_UP_SECONDS), schema_id, client)  # noqa: B023
-        except LookupError:
+        except RegistryUnavailable:
             return None
         if found is None or wire.layout(found.raw_schema) != wire.layout(wire.declared(name)):
             return name, schema_id
@@ -113,7 +113,7 @@ def learn(schema_id: int, schema: Any) -> None:
 
 
 def layout(schema_id: int) -> str:
-    """Return `wire.layout` of a schema id. Raises LookupError as `writer_schema` does."""
+    """Return `wire.layout` of a schema id. Raises the same errors as `writer_schema`."""
     if schema_id not in _layouts:
         writer_schema(schema_id)
     return _layouts[schema_id]
@@ -123,7 +123,7 @@ def writer_schema(schema_id: int, address: RegistryAddress | None = None) -> Any
     """Return the schema of an id, in the form of `wire.plain`.
 
     Asks the registry on the first use of an id only, and blocks the caller meanwhile.
-    Raises UnknownSchema when the registry has no such id, another LookupError when it does not respond.
+    Raises UnknownSchema when the registry has no such id, RegistryUnavailable when it does not respond.
     """
     if schema_id not in _writers:
         client = _client(address or _process["registry"])
@@ -146,7 +146,7 @@ def is_named(schema_id: int, name: str) -> bool:
 def look_up(values: Iterable[bytes | None], address: RegistryAddress) -> None:
     """Cache the writers' schemas of records from the registry at `address`, so that decoding uses that one.
 
-    Raises LookupError when the registry does not respond.
+    Raises RegistryUnavailable when the registry does not respond.
     """
     for value in values:
         with suppress(ValueError, UnknownSchema):  # decoding reports these errors per record
@@ -163,8 +163,9 @@ def _retried(ask: Callable[[], Any], schema_id: int, client: SchemaRegistryClien
             return ask()
         except (*_UNREACHABLE, ClientError) as error:
             if attempt == LOOK_UP_ATTEMPTS:
-                raise LookupError(
-                    f"schema {schema_id} cannot be read from registry {client.conf['url']}: {_text(error)}"
+                raise RegistryUnavailable(
+                    f"schema {schema_id} cannot be read from registry {client.conf['url']} ({_text(error)}): "
+                    "start it, or correct K2_REGISTRY_URL"
                 ) from None
     raise AssertionError("unreachable")
 

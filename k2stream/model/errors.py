@@ -74,6 +74,10 @@ class UnknownSchema(BadData, LookupError):
     """The registry answered, and has no schema with that id."""
 
 
+class RegistryUnavailable(Unavailable, LookupError):
+    """The registry does not answer, so that a schema is not known yet."""
+
+
 def mending(topic: str, reader: str) -> str:
     """The command that repairs a position in a topic; `reader` is a role, or a sink's table."""
     reports = topic.endswith((".certificates", ".checks"))

@@ -11,7 +11,7 @@ from k2stream.avro import registry, wire
 from k2stream.batch import RecordBatch
 from k2stream.faults import Broken
 from k2stream.layers import bronze, gold, silver
-from k2stream.model.errors import UnknownSchema, Unreadable
+from k2stream.model.errors import RegistryUnavailable, UnknownSchema, Unreadable
 
 FOREIGN = wire.header(4711) + b"x" * 80
 
@@ -55,9 +55,9 @@ def test_a_large_delivery_that_fails_for_one_cause_is_a_broken_environment():
 
 def test_a_registry_that_does_not_answer_is_no_bad_record():
     def decode(part):
-        raise LookupError("no answer")
+        raise RegistryUnavailable("no answer")
 
-    with pytest.raises(LookupError, match="no answer"):
+    with pytest.raises(RegistryUnavailable, match="no answer"):
         faults.read(batch(b"1"), decode)
 
 

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from k2stream.avro import registry, wire
-from k2stream.model.errors import ConfigError
+from k2stream.model.errors import ConfigError, RegistryUnavailable, UnknownSchema
 from k2stream.settings import RegistryAddress
 
 
@@ -108,7 +108,7 @@ def test_a_foreign_id_is_asked_for_once(monkeypatch):
         first = registry.writer_schema(990_001, url(server.server_port))
         assert registry.writer_schema(990_001, url(server.server_port)) is first
         assert len(server.requests) == 1
-        with pytest.raises(LookupError, match="has no schema 404"):
+        with pytest.raises(UnknownSchema, match="has no schema 404"):
             registry.writer_schema(404, url(server.server_port))
-    with pytest.raises(LookupError, match="990002 cannot be read from registry"):
+    with pytest.raises(RegistryUnavailable, match=r"990002 cannot be read from registry.*: start it"):
         registry.writer_schema(990_002, url(server.server_port))
