@@ -149,11 +149,12 @@ class TradesBeyond:
         """Keep the fact, now and then; at this moment nothing that is sent may be beyond the positions.
 
         `delivered` has offsets that the broker has acknowledged, by topic and partition. A partition whose
-        earlier owner had published more waits until its position is there.
+        earlier owner had published more waits until its position is there. A lower offset is of a topic that
+        was made anew.
         """
         for number in self._table.active_partitions:
             now, said = delivered.get((topics.NORMALIZED, number)), self._table.fact(number, PUBLISHED)
-            if now is None or (said is not None and now < int(said) + SELDOM):
+            if now is None or (said is not None and int(said) <= now < int(said) + SELDOM):
                 continue
             if self._table.reach(number) >= self.owed.get(number, -1):
                 self._table.keep(number, PUBLISHED, str(now).encode())
@@ -185,6 +186,7 @@ class _Where(NamedTuple):
         found: Made = {}
         retained = await self.reader.retained(topics.NORMALIZED, self.partition + 1)
         begin, end = retained[self.partition]
+        since = begin if since > end else since  # it is of an earlier topic of that name
         stretch = {self.partition: (max(begin, since), end)}
         async for batch in self.reader.read(topics.NORMALIZED, stretch):
             registry.look_up(batch.values, self.settings.registry)

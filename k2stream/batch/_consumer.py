@@ -194,7 +194,8 @@ class Consumer(Measured):
         self._forget(set(self._ledgers))
         await super().perform_seek()
         batched = {tp for tp in self.assignment() if self._is_batch(tp)}
-        await self._check_positions(self.batch_topics(), batched)
+        if await self._check_positions(self.batch_topics(), batched):
+            await super().perform_seek()
         if self.app.conf.consumer_auto_offset_reset != "earliest":
             return
         fresh = [tp for tp in batched if not self._committed_offset[tp]]

@@ -13,7 +13,7 @@ from aiokafka.structs import OffsetAndMetadata
 from k2stream import metrics
 from k2stream.batch import proof
 from k2stream.batch._records import TP
-from k2stream.batch.proof import Judgement, LogIdentity, Shown, Verdict
+from k2stream.batch.proof import Judgement, LogIdentity, Shown, Stored, Verdict
 from k2stream.model.errors import FILLING, StateRefused, Unavailable, mending
 from k2stream.model.roles import role_of
 
@@ -47,53 +47,62 @@ class Guard:
         self._identities: dict[TP, LogIdentity] = {}
         self._ids: dict[TP, tuple[str, str]] = {}  # topic id and cluster id
 
-    async def check(self, tps: set[TP]) -> None:
-        """Check all positions after an assignment and table recovery.
+    async def check(self, tps: set[TP]) -> bool:
+        """Check all positions after an assignment and table recovery; True if offsets were committed anew.
 
         A position without an identity gets one, to be checked from now on. Raises StateRefused when a
         position refers to another log, Unanswered when the broker does not answer.
         """
         if not tps:
-            return
+            return False
         committed = await self._consumer._thread.committed(tps)  # noqa: SLF001
-        found = {tp: self._newest(tp, committed.get(tp)) for tp in tps}
-        positions = {tp: self._position(tp, committed.get(tp), found[tp]) for tp in tps}
-        wanted = {tp: positions[tp] - 1 if kept is None else kept.proof.offset for tp, kept in found.items()}
-        shown = await self._settled(wanted, lambda tp, now: proof.judge(positions[tp], found[tp], now))
+        stored = {tp: self._stored(tp, committed.get(tp)) for tp in tps}
+        found = {tp: one.newest for tp, one in stored.items()}
+        shown = await self._settled(
+            {tp: one.asked for tp, one in stored.items()}, lambda tp, now: stored[tp].judge(now)
+        )
         self._ids = {tp: (now.topic_id, now.cluster) for tp, now in shown.items()}
         for tp, now in shown.items():
-            judgement = proof.judge(positions[tp], found[tp], now)
+            judgement = stored[tp].judge(now)
             if judgement.verdict is Verdict.REFUSE:
                 raise self._refusal(tp, judgement)
-            self._check_tables(tp, committed.get(tp))
+            self._check_tables(tp, stored[tp])
             self._mark_expired(tp, judgement)
         self._identities = {tp: kept for tp, kept in found.items() if kept is not None}
         await self._adopt({tp: given.offset for tp, given in committed.items() if found[tp] is None}, shown)
+        return await self._catch_up(stored, shown)
 
-    def _newest(self, tp: TP, committed: OffsetAndMetadata | None) -> LogIdentity | None:
-        """Return a partition's latest identity, from the committed offset's metadata and the tables."""
-        identities = [table.identities.get(tp.partition) for table in self._tables(tp)]
-        identities.append(proof.read(committed.metadata) if committed else None)
-        return max(
-            (kept for kept in identities if kept is not None), key=lambda kept: kept.place, default=None
+    async def _catch_up(self, stored: Mapping[TP, Stored], shown: Mapping[TP, Shown]) -> bool:
+        """Commit where the tables begin, for partitions whose committed offset was left behind them."""
+        starts = {tp: one.start(shown[tp].begin) for tp, one in stored.items()}
+        moved = {tp: start for tp, start in starts.items() if start != stored[tp].offset}
+        if moved:
+            self._write(moved, self._identities)
+            if not await self._consumer.commit_noted(moved):
+                raise Unanswered(f"the offsets of {', '.join(map(_named, moved))} could not be committed")
+            logger.warning(
+                "reading continues where the tables begin, which was not committed: %s",
+                ", ".join(f"{_named(tp)} at {start}" for tp, start in sorted(moved.items())),
+            )
+        return bool(moved)
+
+    def _stored(self, tp: TP, committed: OffsetAndMetadata | None) -> Stored:
+        tables = self._tables(tp)
+        return Stored(
+            committed.offset if committed else 0,
+            proof.read(committed.metadata) if committed else None,
+            tuple(table.identities.get(tp.partition) for table in tables),
+            max((table.reach(tp.partition) for table in tables), default=-1),
         )
-
-    def _position(self, tp: TP, committed: OffsetAndMetadata | None, kept: LogIdentity | None) -> int:
-        known = [table.reach(tp.partition) for table in self._tables(tp)]
-        known.append(committed.offset - 1 if committed else -1)
-        known.append(kept.proof.offset if kept else -1)
-        return max(known) + 1
 
     def _tables(self, tp: TP) -> list[BatchTable]:
         return self._consumer.tables_of(tp.topic)
 
-    def _check_tables(self, tp: TP, committed: OffsetAndMetadata | None) -> None:
-        kept = proof.read(committed.metadata) if committed else None
+    def _check_tables(self, tp: TP, stored: Stored) -> None:
         for table in self._tables(tp):
             number = tp.partition
             empty = not table.partition_items(number)
-            position = committed.offset if committed else 0
-            judgement = proof.judge_table(kept, table.identities.get(number), position, empty=empty)
+            judgement = stored.judge_table(table.identities.get(number), empty=empty)
             if judgement.verdict is Verdict.REFUSE:
                 raise StateRefused(
                     f"table {table.name}, partition {number}, made from {_named(tp)}: {judgement.seen}; "

@@ -108,11 +108,12 @@ class Guarded(driver.Consumer):
         tables = self.app.tables.values()
         return [table for table in tables if isinstance(table, BatchTable) and table.source == topic]
 
-    async def _check_positions(self, topics: Sequence[str], tps: set[TP]) -> None:
+    async def _check_positions(self, topics: Sequence[str], tps: set[TP]) -> bool:
         """Check positions before delivery; stop the worker and raise if one refers to another log.
 
         The same applies to a missing topic: Faust would go on without it, and notice a new topic of the same
-        name only minutes later. Raises StateRefused, SourceGone and Unanswered.
+        name only minutes later. True if offsets were committed anew, and have to be sought again. Raises
+        StateRefused, SourceGone and Unanswered.
         """
         if self._halted is not None:
             raise self._halted
@@ -122,7 +123,7 @@ class Guarded(driver.Consumer):
                     f"topic {', '.join(gone)} is not on this broker (any more): create it, or start what "
                     "does; the worker ends, to be restarted"
                 )
-            await self._guard.check(tps)
+            return await self._guard.check(tps)
         except (StateRefused, SourceGone, Unanswered) as exc:
             await self.give_up(exc)
             raise

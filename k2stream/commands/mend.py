@@ -44,8 +44,8 @@ async def _mend(settings: Settings, role: str, out: Printer, *, rebuild: bool, y
     lost = await derived.look(settings, role)
     found, tables = await look(settings, role)
     # Sinks may not have read all that was published, so all candles are published again.
-    rebuild |= bool(lost) and role == Role.CANDLES
-    made = await plan.plan(settings, role, found, rebuild=rebuild)
+    republish = bool(lost) and role == Role.CANDLES
+    made = await plan.plan(settings, role, found, rebuild=rebuild, republish=republish)
     if not made.found and not lost:
         text = f"{role}: {len(found)} partitions are what its state refers to"
         out.line({"role": role, "partitions": len(found), "mended": False}, text)
@@ -65,8 +65,11 @@ async def _mend(settings: Settings, role: str, out: Printer, *, rebuild: bool, y
         raise ConfigError(f"workers of {', '.join(running)} are running: stop them first")
     if not out.confirm("do it?", yes=yes):
         raise SystemExit(FAILED)
+    if republish:  # first: a run that ends early finds the topic still missing, and does everything again
+        await act.do(settings, made, tables, out.note)
     await derived.mend(settings, lost, made.committed, out.note)
-    await act.do(settings, made, tables, out.note)
+    if not republish:
+        await act.do(settings, made, tables, out.note)
     told = {"seen": [*lost.lines(), *seen], "done": list(made.steps), "lost": list(made.losses)}
     text = f"mended: start the {role} worker again (`k2 up` does so by itself)"
     out.line({"role": role, "partitions": len(found), "mended": True, **told}, text)

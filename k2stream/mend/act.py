@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
 
 from k2stream import topics
 from k2stream.app import create_app
@@ -11,8 +13,8 @@ from k2stream.batch import TP, BatchTable, proof
 from k2stream.batch.proof import LogIdentity, Proof
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.kafka.creation import ensure_topics
-from k2stream.kafka.groups import Committed
-from k2stream.kafka.positions import GroupPositions
+from k2stream.kafka.groups import Committed, members
+from k2stream.kafka.positions import GroupBusy, GroupPositions
 from k2stream.kafka.producer import producing
 from k2stream.mend import fill, lift, orphans, rebuilt
 from k2stream.mend.drop import drop
@@ -31,7 +33,8 @@ async def do(settings: Settings, made: MendPlan, tables: dict[str, BatchTable], 
     """Do what was planned; after a kill, another run finishes it. The role's workers must not be running."""
     await _create_changelogs(settings.kafka, made.role, tables)
     goals: dict[TP, tuple[int, LogIdentity]] = {}
-    if made.role == "candles":
+    if made.role == Role.CANDLES:
+        await _begin_rebuild(settings.kafka, made.found, tables)
         goals = await _ends(settings.kafka, [item.tp for item in made.found], made.found)
     for rows in made.drops:
         await asyncio.to_thread(drop, settings, rows)
@@ -115,20 +118,50 @@ async def _tell(settings: KafkaSettings, skips: Sequence[SourceFound]) -> None:
             await (await producer.send(topics.FEED_EVENTS, events.encode(event), exchange.encode()))
 
 
+async def _begin_rebuild(
+    settings: KafkaSettings, found: Sequence[SourceFound], tables: dict[str, BatchTable]
+) -> None:
+    """Write a later identity to one of the tables: until all have one of that generation, none is usable.
+
+    A rebuild writes tombstones before entries: a kill between them would leave tables with right positions.
+    """
+    ahead = {}
+    for item in found:
+        if item.identity is not None:
+            item.identity = msgspec.structs.replace(
+                item.identity, generation=item.identity.generation + 1, resume=-1
+            )
+            ahead[item.tp] = item.identity
+    await _identify(settings, ahead, [tables[min(tables)]])
+    if busy := await members(settings) & {Role.CANDLES.group}:
+        raise GroupBusy(f"workers of {', '.join(busy)} have started: stop them, and mend again")
+
+
+async def _identify(
+    settings: KafkaSettings, identities: Mapping[TP, LogIdentity], tables: Iterable[BatchTable]
+) -> None:
+    async with producing(settings) as producer:
+        for table in tables:
+            for tp, kept in identities.items():
+                if table.source == tp.topic:
+                    table.identify(tp.partition, kept)
+            await send_changes(producer, table)
+
+
 async def _write(
     settings: KafkaSettings,
     group: str,
     goals: dict[TP, tuple[int, LogIdentity]],
     tables: dict[str, BatchTable],
 ) -> None:
-    """Write positions and identities to the tables' changelogs, then to the group's committed offsets."""
-    async with producing(settings) as producer:
-        for tp, (_, kept) in goals.items():
-            for table in tables.values():
-                if table.source == tp.topic:
-                    table.identify(tp.partition, kept)
-        for table in tables.values():
-            await send_changes(producer, table)
+    """Write positions and identities to the tables' changelogs, then to the group's committed offsets.
+
+    Who ends between the two, or cannot commit, has told the worker by `resume` where to read on.
+    """
+    goals = {
+        tp: (offset, msgspec.structs.replace(kept, resume=offset)) for tp, (offset, kept) in goals.items()
+    }
+    await _identify(settings, {tp: kept for tp, (_, kept) in goals.items()}, tables.values())
     if goals:
         async with GroupPositions(settings, group, goals) as positions:
             await positions.commit(

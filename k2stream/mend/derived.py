@@ -107,7 +107,8 @@ async def mend(settings: Settings, found: DerivedFound, done: Mapping[TP, int], 
     """Create the missing topics, fill them, and make the sinks read them again.
 
     `done` is as in `publish_again`. After a kill, another run repeats everything for the remaining sinks,
-    whose positions are moved last.
+    whose positions are moved last. Candle topics are filled by the worker, from tables that were rebuilt
+    before.
     """
     if not found:
         return

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from k2stream import exchanges, topics
 from k2stream.batch import TP, BatchTable, proof
-from k2stream.batch.proof import Judgement, LogIdentity, Shown, Verdict
+from k2stream.batch.proof import Judgement, LogIdentity, Shown, Stored, Verdict
 from k2stream.kafka import groups
 from k2stream.kafka.groups import Committed
 from k2stream.kafka.reader import Reader
@@ -24,7 +24,7 @@ SOURCES = {role.value: groups.SOURCES[role.group] for role in (Role.NORMALIZE, R
 
 @dataclass(slots=True)
 class SourceFound:
-    """One source partition: how far it was read, what the broker shows, and what is wrong with its tables."""
+    """One source partition: from where it is read, what the broker shows, what is wrong with its tables."""
 
     tp: TP
     committed: int
@@ -94,36 +94,28 @@ async def _look_for_orphans(
 async def _judged(
     settings: KafkaSettings, tps: list[TP], committed: Mapping[TP, Committed], tables: list[BatchTable]
 ) -> list[SourceFound]:
-    identities: dict[TP, LogIdentity | None] = {}
-    positions: dict[TP, int] = {}
-    for tp in tps:
-        own = [table for table in tables if table.source == tp.topic]
-        given = committed.get(tp)
-        known = [table.identities.get(tp.partition) for table in own]
-        known.append(proof.read(given.metadata) if given else None)
-        newest = max(
-            (identity for identity in known if identity), key=lambda identity: identity.place, default=None
-        )
-        identities[tp] = newest
-        reached = [table.reach(tp.partition) for table in own]
-        reached += [given.offset - 1 if given else -1, newest.proof.offset if newest else -1]
-        positions[tp] = max(reached) + 1
-    wanted = {
-        tp: identity.proof.offset if identity else positions[tp] - 1 for tp, identity in identities.items()
-    }
-    shown = await shown_at(settings, wanted)
+    stored = {tp: _stored(tp, committed.get(tp), tables) for tp in tps}
+    shown = await shown_at(settings, {tp: one.asked for tp, one in stored.items()})
     found = []
-    for tp in tps:
-        given = committed.get(tp)
-        offset, kept = (given.offset, proof.read(given.metadata)) if given else (0, None)
-        judged = proof.judge(positions[tp], identities[tp], shown[tp])
-        item = SourceFound(tp, offset, positions[tp], identities[tp], shown[tp], judged)
+    for tp, one in stored.items():
+        start = one.start(shown[tp].begin)
+        item = SourceFound(tp, start, one.position, one.newest, shown[tp], one.judge(shown[tp]))
         for table in tables:
             if table.source == tp.topic:
                 empty, identity = not table.partition_items(tp.partition), table.identities.get(tp.partition)
-                item.tables[table.name] = proof.judge_table(kept, identity, offset, empty=empty)
+                item.tables[table.name] = one.judge_table(identity, empty=empty)
         found.append(item)
     return found
+
+
+def _stored(tp: TP, given: Committed | None, tables: Iterable[BatchTable]) -> Stored:
+    own = [table for table in tables if table.source == tp.topic]
+    return Stored(
+        given.offset if given else 0,
+        proof.read(given.metadata) if given else None,
+        tuple(table.identities.get(tp.partition) for table in own),
+        max((table.reach(tp.partition) for table in own), default=-1),
+    )
 
 
 async def shown_at(settings: KafkaSettings, wanted: Mapping[TP, int]) -> dict[TP, Shown]:

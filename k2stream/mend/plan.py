@@ -37,23 +37,35 @@ class MendPlan:
     fills: dict[TP, range] = field(default_factory=dict)  # offsets that only Iceberg has
     rereads: list[SourceFound] = field(default_factory=list)
     rebuilds: bool = False
+    republishes: bool = False  # all retained candles, also those that are right in the tables
     steps: list[str] = field(default_factory=list)
     losses: list[str] = field(default_factory=list)
 
 
 async def plan(
-    settings: Settings, role: str, found: Sequence[SourceFound], *, rebuild: bool = False
+    settings: Settings,
+    role: str,
+    found: Sequence[SourceFound],
+    *,
+    rebuild: bool = False,
+    republish: bool = False,
 ) -> MendPlan:
-    """The repair of partitions that are wrong for the role, or, with raw topics, for the sinks."""
+    """The repair of partitions that are wrong for the role, or, with raw topics, for the sinks.
+
+    For candles, `rebuild` is of all tables, and `republish` publishes what they hold again.
+    """
     by_partition = await _sinks(settings, found) if role == "normalize" else {}
-    wrong = [item for item in found if not item.is_right or (rebuild and role == "candles")]
+    anyway = (rebuild or republish) and role == Role.CANDLES
+    wrong = [item for item in found if not item.is_right or anyway]
     made = MendPlan(role, wrong, {item.tp: item.committed for item in found})
-    if role == "candles":
-        made.rebuilds = bool(wrong)
+    if role == Role.CANDLES:
+        made.rebuilds, made.republishes = bool(wrong), republish
         if wrong:
             made.steps.append(
                 "the candle tables are rebuilt from the canonical topic, and from raw records before"
             )
+        if republish:
+            made.steps.append("all candles that the tables retain are published again, for the sinks")
             made.losses.append("no trade; candles that change are published again, final ones by a revision")
         return made
     if role == Role.CERTIFY:

@@ -47,7 +47,8 @@ async def candles(settings: Settings, made: MendPlan, tables: dict[str, BatchTab
     """Rebuild the candle tables; returns how many entries changed."""
     refused = {item.tp.partition for item in made.found if item.judgement.verdict is Verdict.REFUSE}
     built = await candle_contents(settings, refused, say)
-    return await Tables(tables, built, settings.candles.retention).repair(settings.kafka, reopen=True)
+    rebuilt = Tables(tables, built, settings.candles.retention)
+    return await rebuilt.repair(settings.kafka, reopen=True, whole=made.republishes)
 
 
 async def candle_contents(settings: Settings, refused: Container[int], say: Say) -> Rebuild:

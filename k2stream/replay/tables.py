@@ -38,6 +38,10 @@ class Part(NamedTuple):
         """Whether the table must have a key; of windows, only the newest are required."""
         return self.kept is None or key in self.kept
 
+    def is_window_of(self, key: Any) -> bool:
+        """Whether a key is a window that the table has, or must have."""
+        return self.kept is not None and (key in self.found or key in self.kept)
+
     def source(self, key: Any) -> Source:
         """The raw source of a key's trades."""
         name = key[0] if self.kept is not None else key
@@ -68,18 +72,22 @@ class Tables:
                 _compare(layer, part, bounds, behind)
             yield layer
 
-    async def repair(self, settings: KafkaSettings, *, reopen: bool = False) -> int:
+    async def repair(self, settings: KafkaSettings, *, reopen: bool = False, whole: bool = False) -> int:
         """Write corrections to the changelogs; returns how many keys. No worker may be using the tables.
 
         With `reopen`, all windows are written as open, so that the worker closes and publishes them again;
-        without it, only those that the clock had closed are.
+        without it, only those that the clock had closed are. `whole` also writes the windows that are right.
         """
         count, placed = 0, self.rebuild.placed()
         async with producing(settings) as producer:
             # In the workers' order: the progress of a key is written after the windows it describes.
             for name in sorted(self.live, key="candle_progress".__eq__):
                 for part in self._parts(name, placed):
-                    changed = [key for key in part.found.keys() | part.rebuilt.keys() if _wrong(part, key)]
+                    changed = [
+                        key
+                        for key in part.found.keys() | part.rebuilt.keys()
+                        if _wrong(part, key) or (whole and part.is_window_of(key))
+                    ]
                     await self._write(producer, name, part, changed, reopen=reopen)
                     count += len(changed)
         return count

@@ -94,9 +94,11 @@ class LostState:
         )
 
     async def candles_made_anew(self):
-        """Some candle topics are deleted under the candles and the sinks."""
+        """Some candle topics are deleted under the candles and the sinks, of which one had not read all."""
         await caught_up(self._platform, 120)
-        await self._delete(self._random.sample(list(map(topics.ohlcv, TIMEFRAMES)), k=2))
+        async with self._held_back("cold"):
+            await quiet(self._platform, UNREAD_SECONDS)
+            await self._delete(self._random.sample(list(map(topics.ohlcv, TIMEFRAMES)), k=2))
         await self._refused_and_mended("candles", "certify", "hot", "cold", also=["certify"])
 
     async def raw_cut(self, unread_by=None):

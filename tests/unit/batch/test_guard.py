@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 from aiokafka.errors import NotLeaderForPartitionError
 from aiokafka.structs import OffsetAndMetadata
@@ -75,6 +76,7 @@ class Consumer(Fake):
             tp: OffsetAndMetadata(offset, thread.identities.get((*tp, offset), ""))
             for tp, offset in offsets.items()
         }
+        return True
 
 
 def log(count, what=b"trade"):
@@ -235,3 +237,60 @@ async def test_what_expired_unread_is_refused_by_state_and_told_by_others(statef
         await guard.check({TP0})
         assert await guard.lost({TP0: 10}) == {TP0: 15}
         assert "offsets 10 to 14 (5 records) have expired" in caplog.text
+
+
+def left_behind(consumer, offset, generation=0):
+    """The group's committed offset, as it was before the tables were written last."""
+    kept = proof.identity(consumer._thread._record(offset - 1) or proof.Proof(offset - 1, 1, 1), generation)
+    consumer._thread.group = {TP0: OffsetAndMetadata(offset, proof.write(kept))}
+
+
+@pytest.mark.parametrize("begin", [0, 300])
+async def test_where_a_mend_begins_that_could_not_commit_is_committed_by_the_worker(begin, caplog):
+    """It writes the tables first. The group's offset is of the log before, or of what has expired."""
+    new = log(700, b"new")
+    mended = msgspec.structs.replace(proof.identity(proof_of(299, *new[299]), 1), resume=300)
+    consumer = Consumer(new, table(identities={0: mended}))
+    consumer._thread.begin = begin
+    left_behind(consumer, 500 if begin == 0 else 100)
+    assert await Guard(consumer, "k2-candles").check({TP0})
+    assert consumer._thread.group[TP0].offset == 300
+    assert "reading continues where the tables begin" in caplog.text
+    assert not await Guard(consumer, "k2-candles").check({TP0})
+
+
+async def test_what_the_tables_contain_may_expire_before_it_is_committed():
+    """A worker was killed between its flush and its commit, and started after the retention."""
+    consumer = Consumer(log(600))
+    consumer.tables = [table(identities={0: proof.identity(consumer._thread._record(599))}) for _ in range(2)]
+    left_behind(consumer, 590)
+    consumer._thread.begin = 600
+    assert await Guard(consumer, "k2-candles").check({TP0})
+    assert consumer._thread.group[TP0].offset == 600
+    left_behind(consumer, 590)
+    consumer.tables[1].identities[0] = proof.identity(proof.Proof(594, 1, 1))  # one was not flushed
+    with pytest.raises(StateRefused, match=r"offsets 595 to 599 .* have expired"):
+        await Guard(consumer, "k2-candles").check({TP0})
+
+
+async def test_tables_of_a_rebuild_that_was_not_brought_to_its_end_are_refused():
+    consumer = Consumer(log(20))
+    kept = proof.identity(consumer._thread._record(9))
+    begun = msgspec.structs.replace(kept, generation=1)
+    consumer.tables = [table(identities={0: begun}), table(identities={0: kept})]
+    left_behind(consumer, 10)
+    with pytest.raises(StateRefused, match=r"table state, partition 0.*was being rebuilt.*k2 mend candles"):
+        await Guard(consumer, "k2-candles").check({TP0})
+
+
+async def test_offsets_that_cannot_be_committed_end_the_worker_without_a_refusal(monkeypatch):
+    mended = msgspec.structs.replace(proof.identity(proof_of(9, *log(20)[9]), 1), resume=10)
+    consumer = Consumer(log(20), table(identities={0: mended}))
+
+    async def busy(offsets):
+        return False
+
+    monkeypatch.setattr(consumer, "commit_noted", busy)
+    left_behind(consumer, 5)
+    with pytest.raises(Unanswered, match=r"offsets of raw\[0\] could not be committed"):
+        await Guard(consumer, "k2-candles").check({TP0})

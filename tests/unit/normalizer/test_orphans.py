@@ -119,6 +119,11 @@ async def test_what_was_lifted_or_has_expired_is_no_loss(broker):
     assert await found(FakeTable(4)) is None
 
 
+async def test_a_fact_of_a_topic_before_says_nothing_of_the_one_that_is_there(broker):
+    del broker.raw[7:]
+    assert sorted((await found(FakeTable(4, b"1000000"))).trades) == [7, 8, 9]
+
+
 @pytest.mark.parametrize("said", [None, b"10"])
 async def test_only_what_was_published_since_the_fact_is_looked_at(broker, said):
     del broker.raw[7:]
@@ -134,6 +139,7 @@ async def test_the_fact_is_kept_seldom_and_only_once_the_position_is_there(broke
         ({at: SELDOM - 1}, 9, b"0"),
         ({at: SELDOM}, 8, b"0"),  # what the one before had published is not made again yet
         ({at: SELDOM}, 9, b"%d" % SELDOM),
+        ({at: 50}, 9, b"50"),  # the topic was made anew
     ]:
         table.reached = reached
         published.mark(delivered)
