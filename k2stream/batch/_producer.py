@@ -19,7 +19,8 @@ from k2stream.batch._building import Built, Headers, Timestamps, build, extend
 if TYPE_CHECKING:
     from k2stream.batch._aiokafka import WaitingBatch
     from k2stream.batch._app import BatchApp
-    from k2stream.batch._table import BatchTable, Changes
+    from k2stream.batch._changes import Changes
+    from k2stream.batch._table import BatchTable
 
 
 def _now_ms() -> int:

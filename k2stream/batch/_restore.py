@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from k2stream.batch._changes import RESERVED
 from k2stream.batch._records import RecordBatch
-from k2stream.batch._table import RESERVED, BatchTable
+from k2stream.batch._table import BatchTable
 from k2stream.model import clock
 
 _MOST_NAMES = 10

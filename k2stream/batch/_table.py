@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, ItemsView, Iterable, Mapping, MutableMapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import msgspec
 from faust import Table
@@ -15,6 +15,7 @@ from faust.types.windows import WindowT
 
 from k2stream.batch import _windows as windows
 from k2stream.batch import proof
+from k2stream.batch._changes import NOTE_KEY, RESERVED, Changes
 from k2stream.batch._generic import D, K, V
 from k2stream.batch._records import TP
 from k2stream.batch._store import PartitionedStore
@@ -23,21 +24,6 @@ if TYPE_CHECKING:
     from k2stream.batch._app import BatchApp
 
 _TOMBSTONE: Any = object()
-
-RESERVED = b"\x00"
-"""Prefix of changelog keys that are not table entries; no key codec here produces it."""
-
-NOTE_KEY = RESERVED + b"source"
-"""Changelog key of the identity that records up to which source record a table is written."""
-
-
-class Changes(NamedTuple, Generic[K, V]):
-    """Encoded changelog entries of one partition; a value of None is a tombstone."""
-
-    partition: int
-    contents: dict[K, V]
-    keys: list[bytes]
-    values: list[bytes | None]
 
 
 class BatchTable(Table[K, V]):
@@ -92,6 +78,7 @@ class BatchTable(Table[K, V]):
         self._supersedes = supersedes
         self.flush_stage = flush_stage
         self._dirty: defaultdict[int, dict[K, None]] = defaultdict(dict)
+        self._overruled: defaultdict[int, dict[K, None]] = defaultdict(dict)
         self._offsets: dict[int, int] = {}
         self._forgotten = False
         self.active_partitions: frozenset[int] = frozenset()
@@ -213,16 +200,27 @@ class BatchTable(Table[K, V]):
         return taken
 
     def on_durable(self, changes: Changes[K, V], last_offset: int) -> None:
-        """Record that memory is current to ``last_offset``, unless the partition was revoked meanwhile."""
-        if self.data.partitions.get(changes.partition) is changes.contents:
-            self._offsets[changes.partition] = last_offset
+        """Record that memory is current to ``last_offset``, unless the partition was revoked meanwhile.
+
+        Where the log has more new entries than were written, a worker that was replaced wrote the others: all
+        keys are written again, as compaction keeps only the last entry of each.
+        """
+        number, contents = changes.partition, changes.contents
+        if self.data.partitions.get(number) is contents:
+            before = self._offsets.get(number)
+            if before is not None and last_offset - before > len(changes.keys):
+                self._dirty[number].update(dict.fromkeys(contents))
+            self._offsets[number] = last_offset
 
     # Changelog, read side: the consumer calls these
 
     def apply_changelog(
         self, partition: int, keys: Sequence[bytes | None], values: Sequence[bytes | None], offset: int
     ) -> None:
-        """Apply entries in log order up to ``offset``; a key's last entry wins, or ``supersedes`` decides."""
+        """Apply entries in log order up to ``offset``; a key's last entry wins, or ``supersedes`` decides.
+
+        A key whose last entry does not win is written again after the recovery, before compaction keeps that.
+        """
         contents = self.data.partition(partition)
         loads_key, loads_value, supersedes = self.key_codec()[1], self._loads_value, self._supersedes
         entries: Iterable[Any] = zip(keys, values, strict=True)
@@ -242,6 +240,8 @@ class BatchTable(Table[K, V]):
             value = loads_value(raw_value)
             if supersedes is None or key not in contents or supersedes(value, contents[key]):
                 contents[key] = value
+            else:
+                self._overruled[partition][key] = None
         self._offsets[partition] = offset
 
     def _recall(self, partition: int, text: bytes | None) -> None:
@@ -277,7 +277,7 @@ class BatchTable(Table[K, V]):
 
     def _by_partition(self) -> tuple[MutableMapping[int, Any], ...]:
         stated = (self.identities, self._new_identities, self.facts, self._new_facts)
-        return self.data.partitions, self._dirty, self._offsets, *stated
+        return self.data.partitions, self._dirty, self._overruled, self._offsets, *stated
 
     # Faust's life cycle
 
@@ -321,6 +321,8 @@ class BatchTable(Table[K, V]):
         """Run the on_recover callbacks; a failure stops the worker before delivery (Faust would go on)."""
         self.active_partitions = frozenset(tp.partition for tp in active_tps)
         self._forgotten = False
+        for partition in self.active_partitions:
+            self._dirty[partition].update(self._overruled.pop(partition, {}))
         try:
             await self.call_recover_callbacks()
         except Exception as exc:

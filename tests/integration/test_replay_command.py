@@ -12,7 +12,7 @@ import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 
 from k2stream import topics
-from k2stream.batch._table import RESERVED
+from k2stream.batch._changes import RESERVED
 from k2stream.candles.codec import dumps_state, loads_state
 from k2stream.clickhouse.destination import ClickHouse, connect
 from k2stream.commands.demo import drain

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from k2stream.batch._table import RESERVED
+from k2stream.batch._changes import RESERVED
 
 pytestmark = pytest.mark.integration
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from k2stream.batch._table import RESERVED
+from k2stream.batch._changes import RESERVED
 from k2stream.embedded.ports import free_port
 
 pytestmark = pytest.mark.integration

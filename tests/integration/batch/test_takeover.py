@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from k2stream.batch._table import RESERVED
+from k2stream.batch._changes import RESERVED
 
 pytestmark = pytest.mark.integration
 

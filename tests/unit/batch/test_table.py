@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k2stream.batch import BatchApp, BatchTable, batch_app_options, window_key
-from k2stream.batch._table import NOTE_KEY
+from k2stream.batch._changes import NOTE_KEY
 from k2stream.batch.proof import Proof, identity, read, write
 
 
@@ -104,6 +104,39 @@ def test_a_zombies_late_entry_does_not_supersede(app):
     entries = [b'{"position":5}', b'{"position":9}', b'{"position":7}']
     table.apply_changelog(0, [b'"a"'] * 3, entries, 2)
     assert table["a"] == {"position": 9}
+
+
+def latest(new, old):
+    return new["position"] >= old["position"]
+
+
+async def test_what_a_replaced_worker_wrote_last_is_written_over_after_the_recovery(app):
+    """Compaction keeps the last entry of a key: the next recovery would know no other."""
+    table = BatchTable(app, name="t", partitions=2, supersedes=latest)
+    entries = [b'{"position":5}', b'{"position":9}', b'{"position":7}']
+    for partition in (0, 1):
+        table.apply_changelog(partition, [b'"a"'] * 3, entries, 2)
+    topic = table.changelog_topic_name
+    await table.on_recovery_completed({TP(topic, 0)}, {TP(topic, 1)})
+    written = [(change.partition, change.keys, change.values) for change in table.take_changes()]
+    assert written == [(0, [b'"a"'], [b'{"position":9}'])]  # a standby writes nothing
+    assert table.take_changes() == []
+
+
+def test_what_a_replaced_worker_writes_later_is_written_over(app):
+    """It was frozen with a batch on its way: it arrives after the new owner's entries."""
+    table = BatchTable(app, name="t")
+    table.put_many(0, {"a": 1, "b": 2})
+    (change,) = table.take_changes()
+    table.on_durable(change, 1)
+    table.put(0, "a", 3)
+    (change,) = table.take_changes()
+    table.on_durable(change, 2)
+    assert table.take_changes() == []
+    table.put(0, "a", 4)
+    (change,) = table.take_changes()
+    table.on_durable(change, 5)  # two more than were written
+    assert taken(table) == {0: {"a": 4, "b": 2}}
 
 
 async def test_what_is_forgotten_is_neither_written_nor_current(table):

@@ -11,7 +11,7 @@ from chdb.session import Session
 from k2stream import topics
 from k2stream.app import App, create_app
 from k2stream.avro import wire
-from k2stream.batch._table import NOTE_KEY, RESERVED
+from k2stream.batch._changes import NOTE_KEY, RESERVED
 from k2stream.candles import codec
 from k2stream.candles.state import State
 from k2stream.clickhouse.migrate import FOLDER, statements
