@@ -13,7 +13,7 @@ UV := uv==0.13.8
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-deploy test-platform test-unit test-watch test-web fault mutate soak bench bench-quick burn-in check secrets audit sbom format \
+.PHONY: help setup run demo test test-cluster test-deploy test-platform test-unit test-watch test-web fault mutate soak bench bench-quick burn-in check secrets audit sbom format \
 	docs lock wheel clean
 
 help: ## List the targets
@@ -53,6 +53,9 @@ test-unit: $(READY) ## Tests without servers, also on another Python: VENV=.venv
 
 test-platform: $(READY) ## Every command, REST, clients from PyPI, a notebook and a further exchange on whole platforms
 	@$(BIN)/python -m pytest -m "platform and not fault" tests/integration
+
+test-cluster: $(READY) ## Three brokers, each restarted in turn, then one lost for good: no trade is lost
+	@$(BIN)/python -m pytest -m fault tests/integration/test_brokers.py
 
 test-web: $(READY) ## The page in real Chromium, which the system has to have
 	@$(BIN)/python -m pytest -m web tests/web

@@ -33,7 +33,7 @@ def failures(platform):
     for path in (platform.settings.local.data_path / "logs").glob("*.log*"):
         for line in path.read_text(errors="replace").splitlines():
             if '"level": "critical"' in line or "Traceback" in line:
-                found[f"{path.name}: {line[:300]}"] += 1
+                found[f"{path.name}: {line}"] += 1
     return found
 
 

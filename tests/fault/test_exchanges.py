@@ -13,7 +13,7 @@ import pytest
 from k2stream import instruments, topics
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.reconcile.oracle import avro
-from k2stream.reconcile.oracle.raw_log import read_to_end
+from k2stream.reconcile.oracle.raw_log import read_to_end, retained
 from k2stream.simulator.faults import FaultKind
 from tests.fault import report
 from tests.fault.platforms import exact, quiet, running, stats, until
@@ -102,24 +102,37 @@ async def complete(platform):
     counts = await stats(platform)
     made = {name: held["generated_trades"] - held["unheard_trades"] for name, held in counts.items()}
 
+    canonical = Canonical(platform.settings.kafka)
+
     async def all_there():
         await platform.heal()
-        return await canonical(platform) >= Counter(made)
+        return await canonical.counted() >= Counter(made)
 
     await until(all_there, 180, f"every trade of {made} to be canonical, gaps filled")
-    found = await canonical(platform)
+    found = await canonical.counted()
     assert (found["binance"], found["kraken"]) == (made["binance"], made["kraken"])
     assert found["coinbase"] <= counts["coinbase"]["generated_trades"]
     return found.total()
 
 
-async def canonical(platform):
-    """Distinct trades of the normalized topic, by exchange."""
-    records, found = avro.Records(platform.settings.kafka, "trade"), set()
-    async for _, batch in read_to_end(platform.settings.kafka, topics.NORMALIZED):
-        trades = (records.read(record.value) or {} for record in batch)
-        found |= {(trade["exchange"], trade["raw_partition"], trade["raw_offset"]) for trade in trades}
-    return Counter(exchange for exchange, _, _ in found)
+class Canonical:
+    """The distinct trades of the normalized topic, of which each call reads what is new."""
+
+    def __init__(self, settings):
+        self._settings, self._records = settings, avro.Records(settings, "trade")
+        self._ends, self._found = {}, set()
+
+    async def counted(self):
+        """How many, by exchange."""
+        bounds = await retained(self._settings, topics.NORMALIZED)
+        new = {n: at._replace(begin=self._ends.get(n, at.begin)) for n, at in bounds.items()}
+        async for _, batch in read_to_end(self._settings, topics.NORMALIZED, new):
+            trades = (self._records.read(record.value) or {} for record in batch)
+            self._found |= {
+                (trade["exchange"], trade["raw_partition"], trade["raw_offset"]) for trade in trades
+            }
+        self._ends = {number: at.end for number, at in bounds.items()}
+        return Counter(exchange for exchange, _, _ in self._found)
 
 
 async def test_f10_a_hostile_exchange_costs_no_trade(tmp_path):
