@@ -36,17 +36,25 @@ def read(
     """Decode a batch: the readable records, their decoded columns, and the cause for each other row.
 
     `decode` raises ValueError, OverflowError or UnknownSchema for unreadable records, or Unreadable with the
-    cause for each row; it must accept an empty batch. Raises Broken and StateRefused as `check` does, and
-    RegistryUnavailable.
+    cause for each row, or for some of them; it must accept an empty batch. Raises Broken and StateRefused as
+    `check` does, and RegistryUnavailable.
     """
-    try:
-        return batch, decode(batch), {}
-    except _BAD as error:
-        causes = _causes(batch, decode, error, 0)
-    check(batch, causes)
-    good = [row for row in range(len(batch)) if row not in causes]
-    rest = batch.take(good)
-    return rest, decode(rest), causes
+    rest, rows = batch, list(range(len(batch)))
+    causes: dict[int, str] = {}
+    while True:  # a reader may name only the rows of its first check that fails: others show without these
+        try:
+            decoded = decode(rest)
+            break
+        except _BAD as error:
+            found = _causes(rest, decode, error, 0)
+            if not found:
+                raise  # no record alone is bad
+        causes |= {rows[row]: cause for row, cause in found.items()}
+        rows = [row for row in rows if row not in causes]
+        rest = batch.take(rows)
+    if causes:
+        check(batch, causes)
+    return rest, decoded, causes
 
 
 def check(batch: RecordBatch, causes: Mapping[int, str]) -> None:
