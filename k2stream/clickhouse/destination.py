@@ -99,9 +99,23 @@ class ArrowClient(Client):  # type: ignore[misc]
         stream.finalize()
 
 
-def connect(settings: ClickHouseSettings) -> ArrowClient:
+class SinkClient(ArrowClient):
+    """A client that fails where the driver would connect again and say nothing.
+
+    A server that closed the connection may be back without its last rows, and another one may lack them.
+    """
+
+    def establish_connection(self, settings: Any) -> None:
+        """Connect for a query. Raises NetworkError where a connection was lost since the last query."""
+        last = self.connection.socket
+        super().establish_connection(settings)
+        if last is not None and self.connection.socket is not last:
+            raise errors.NetworkError("the server closed the connection")
+
+
+def connect(settings: ClickHouseSettings, kind: type[ArrowClient] = ArrowClient) -> ArrowClient:
     """A client for the configured server. It connects at its first query."""
-    return ArrowClient(
+    return kind(
         **settings.connection,
         connect_timeout=CONNECT_SECONDS,
         send_receive_timeout=ANSWER_SECONDS,
@@ -116,7 +130,7 @@ class ClickHouse:
     def __init__(self, settings: ClickHouseSettings) -> None:
         self._settings = settings
         self._database = settings.database
-        self._client = connect(settings)
+        self._client = connect(settings, SinkClient)
         self._insert_settings: dict[str, Any] = dict(_INSERT)
         self._where = f"ClickHouse at {settings.host}:{settings.port}"
 

@@ -30,10 +30,10 @@ from k2stream.delivery.destination import MissingRows as MissingRows
 from k2stream.delivery.destination import Policy as Policy
 from k2stream.delivery.destination import WentBack
 from k2stream.delivery.destination import backoff as backoff
-from k2stream.delivery.epochs import Key, Move, moves
 from k2stream.delivery.observed import observe
 from k2stream.delivery.progress import OffsetGap, SinkPosition, SourcePartition
 from k2stream.delivery.route import Route
+from k2stream.delivery.unsaved import Unsaved
 from k2stream.tracing import Tracer
 
 logger = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class Sink:
         self._anchors = Anchors(destination, earliest, self._retry, check)
         self._bury, self._passed, self._tracer = bury, passed, tracer
         self._tables: dict[str, Table] = {}
-        self._unsaved: list[tuple[str, Rows, list[Acknowledge]]] = []
+        self._unsaved = Unsaved(destination)
         self._saved_at = self._checked_at = time.monotonic()
         self._lock = asyncio.Lock()
         self._changed, self._arrived = asyncio.Event(), asyncio.Event()
@@ -133,7 +133,7 @@ class Sink:
         self._assignment_epoch += 1
         for table in self._tables.values():
             table.reset()
-        self._unsaved = [(name, batch, []) for name, batch, _ in self._unsaved]
+        self._unsaved.disown()
 
     async def durable(self, route: Route) -> Mapping[int, SinkPosition]:
         """The durable position of each partition of the route's topic; empty when the sink closes first."""
@@ -246,42 +246,31 @@ class Sink:
                 return None
         if added is None:
             return None
-        self._unsaved.append((name, batch, table.progress.done(batch)))
+        self._unsaved.add(table.route, batch, table.progress.done(batch))
         metrics.SINK_ROWS.labels(name).inc(added)
         metrics.SINK_WRITTEN.labels(name, table.route.topic).set_to_current_time()
         observe(table.route, batch, self._tracer)
-        if sum(piece.size for _, piece, _ in self._unsaved) >= self._policy.max_rows:
+        if self._unsaved.rows >= self._policy.max_rows:
             await self._save()
         return added
 
     async def _save(self) -> None:
         """Save the positions of written batches, then acknowledge these."""
-        written = self._unsaved
-        if not written:
+        if not self._unsaved:
             return
-        moved = moves((name, batch) for name, batch, _ in written)
+        moved = self._unsaved.moves
         try:
-            if await self._retry("sink_positions", partial(self._saved, moved)) is None:
+            if await self._retry("sink_positions", partial(self._unsaved.save, moved)) is None:
                 return
         except WentBack as error:
             self._saved_at = time.monotonic()
-            gone = await self._anchors.compare(error.found)
-            self._unsaved = [
-                (name, batch, receipts)
-                for name, batch, receipts in self._unsaved
-                if not any((name, partition) in gone for partition in batch.positions)
-            ]
+            self._unsaved.drop(await self._anchors.compare(error.found))
             return
         self._anchors.confirm(moved)
         self._saved_at = time.monotonic()
-        written, self._unsaved = self._unsaved[: len(written)], self._unsaved[len(written) :]
-        for _, _, receipts in written:
-            for acknowledge in receipts:
+        for written in self._unsaved.take():
+            for acknowledge in written.receipts:
                 await acknowledge()
-
-    def _saved(self, moved: Mapping[Key, Move]) -> bool:
-        self._destination.save(moved)
-        return True
 
     async def _check(self) -> None:
         """Check that the destination still has its rows, also for partitions without new records."""
@@ -307,6 +296,7 @@ class Sink:
             try:
                 return await self._answer(call)
             except DestinationUnavailable as error:
+                self._unsaved.doubt()
                 metrics.SINK_ERRORS.labels(what).inc()
                 logger.warning("%s: %s; trying again in %.1f s", what, error, delay, extra={"table": what})
             if self._closing or not wanted():

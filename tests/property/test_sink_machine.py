@@ -3,7 +3,7 @@
 Two destinations: one that saves positions after its rows, as ClickHouse, and one that commits both in one, as
 Iceberg. A crash may come before or after each of their calls; then all is read again from what was
 acknowledged. Either may come back as it was some time ago, or empty, beside a running worker or before a
-start; ClickHouse still takes what it has seen by its token for a retry.
+start; ClickHouse still takes what it has seen by its token for a retry, and closes all connections.
 """
 
 import asyncio
@@ -21,12 +21,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from k2stream.batch import RecordBatch
 from k2stream.delivery import sink as base
 from k2stream.delivery.anchors import renamed
-from k2stream.delivery.destination import WentBack
-from k2stream.delivery.epochs import follows
 from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.rewind import target
 from k2stream.delivery.route import Route, delivered
-from k2stream.delivery.sink import DestinationUnavailable, Policy, Sink
+from k2stream.delivery.sink import Policy, Sink
+from tests.property.sink_stores import AtomicStore, Connection, Died, Store
 
 TOPIC = "trades"
 RECORDS = 40
@@ -39,125 +38,6 @@ ROUTE = Route(
 NEVER = Policy(flush_seconds=60, max_rows=10**6, max_bytes=10**9, save_seconds=0)
 
 FATES = st.lists(st.sampled_from(["fine", "away", "answer lost", "dies before", "dies after"]), max_size=4)
-
-
-class Died(BaseException):
-    """The worker was killed at this instant."""
-
-
-class Store:
-    """Rows as (partition, offset), and positions; each call meets the next fate."""
-
-    def __init__(self):
-        self.fates = deque()
-        self.rows = Counter()
-        self.tokens = set()
-        self.held = {}
-
-    def prepare(self, routes):
-        """There is nothing to prepare."""
-
-    def positions(self, route):
-        return dict(self.held)
-
-    def open(self, positions):
-        self._call(
-            lambda: self.held.update({at.partition: position for (_, at), position in positions.items()})
-        )
-
-    def write(self, route, batch):
-        return self._call(lambda: self._write(batch))
-
-    def save(self, moves):
-        self._call(lambda: self._save(moves))
-
-    def copy(self):
-        return Counter(self.rows), dict(self.held), set(self.tokens)
-
-    def restore(self, copy):
-        """What was deleted by hand leaves the tokens; a backup has its own."""
-        self.rows, self.held = Counter(copy[0]), dict(copy[1])
-        if self.held:
-            self.tokens = set(copy[2])
-
-    def close(self):
-        pass
-
-    def view(self):
-        """Rows as a reader sees them."""
-        return Counter(set(self.rows))
-
-    def _call(self, action):
-        fate = self.fates.popleft() if self.fates else "fine"
-        if fate == "away":
-            raise DestinationUnavailable(fate)
-        if fate == "dies before":
-            raise Died
-        result = action()
-        if fate == "answer lost":
-            raise DestinationUnavailable(fate)
-        if fate == "dies after":
-            raise Died
-        return result
-
-    def _write(self, batch):
-        if batch.token in self.tokens:
-            return 0
-        self.tokens.add(batch.token)
-        return self._add(batch, {})
-
-    def _add(self, batch, held):
-        count = 0
-        for piece in batch.pieces:
-            partition = piece.partition.partition
-            for offset in piece.rows["offset"].to_pylist():
-                if partition not in held or offset > held[partition].offset:
-                    self.rows[partition, offset] += 1
-                    count += 1
-        return count
-
-    def _save(self, moves):
-        back = {}
-        for key, move in moves.items():
-            found = self.held.get(key[1].partition)
-            if found is None or found.epoch != move.position.epoch or found.offset < move.after:
-                back[key] = found
-            elif found.offset < move.position.offset:
-                self.held[key[1].partition] = move.position
-        if back:
-            raise WentBack(back)
-
-
-class AtomicStore(Store):
-    """Rows and positions are one commit, and what the table holds is left out."""
-
-    def open(self, positions):
-        self._call(lambda: self._open(positions))
-
-    def _open(self, positions):
-        for (table, at), position in positions.items():
-            found = self.held.get(at.partition, SinkPosition())
-            if found.offset > position.offset:
-                raise WentBack({(table, at): found})
-            self.held[at.partition] = position
-
-    def _write(self, batch):
-        first = {piece.partition: piece for piece in reversed(batch.pieces)}
-        for at, piece in first.items():
-            found = self.held.get(at.partition)
-            if not follows(piece.first, piece.epoch, found or SinkPosition()):
-                raise WentBack({("table", at): found})
-        added = self._add(batch, dict(self.held))
-        for at, position in batch.positions.items():
-            if position.offset > self.held.get(at.partition, SinkPosition()).offset:
-                self.held[at.partition] = position
-        return added
-
-    def _save(self, moves):
-        pass
-
-    def view(self):
-        return self.rows
 
 
 class Delivery(RuleBasedStateMachine):
@@ -192,7 +72,7 @@ class Delivery(RuleBasedStateMachine):
             if wanted is not None:
                 self.store.held[partition] = renamed(held)
                 self.acknowledged[partition] = wanted
-        self.sink = Sink(self.store, NEVER, self.earliest, self.back_to, passed=self.passed)
+        self.sink = Sink(Connection(self.store), NEVER, self.earliest, self.back_to, passed=self.passed)
         self.stay = object()
         self.next = dict(self.acknowledged)
 
@@ -263,6 +143,23 @@ class Delivery(RuleBasedStateMachine):
         self.store.fates = deque(fates)
         self.run(self.sink.flush())
         self.store.fates.clear()
+
+    @rule(fates=FATES)
+    def forget_what_is_written(self, fates):
+        """The store comes back as it was before rows whose positions are not saved yet."""
+        copy = self.store.copy()
+
+        async def step():
+            async with self.sink._lock:
+                for table in list(self.sink._tables.values()):
+                    await self.sink._write(table)
+            await self.sink._return()
+
+        self.store.fates = deque(fates)
+        self.run(step())
+        self.store.fates.clear()
+        self.store.restore(copy)
+        self.intact = False
 
     @rule()
     def back_up(self):

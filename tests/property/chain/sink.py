@@ -14,7 +14,7 @@ from k2stream.delivery.sink import Policy, Sink
 from k2stream.layers.silver import ROUTE
 from tests.property.chain.broker import Broker
 from tests.property.chain.store import Hot
-from tests.property.test_sink_machine import Died
+from tests.property.sink_stores import Died
 
 NEVER = Policy(flush_seconds=60, max_rows=10**6, max_bytes=10**9, save_seconds=0)
 AT = SourcePartition(ROUTE.topic, 0)

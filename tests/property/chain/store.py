@@ -7,7 +7,7 @@ from typing import Any
 
 from k2stream.delivery.progress import SinkPosition
 from k2stream.delivery.route import beyond
-from tests.property.test_sink_machine import AtomicStore, Store
+from tests.property.sink_stores import AtomicStore, Store
 
 IDENTITY = ("canonical_symbol", "trade_id", "raw_offset")
 

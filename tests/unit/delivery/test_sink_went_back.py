@@ -6,7 +6,7 @@ import pytest
 
 from k2stream.delivery.epochs import named
 from k2stream.delivery.progress import SinkPosition, SourcePartition
-from k2stream.delivery.sink import MissingRows, Policy, Sink
+from k2stream.delivery.sink import DestinationUnavailable, MissingRows, Policy, Sink
 from k2stream.model.errors import StateRefused
 from tests.unit.delivery.memory import (
     NEVER,
@@ -60,6 +60,26 @@ async def test_a_destination_that_went_back_under_a_running_sink_gets_what_it_lo
     await sink.flush()
     assert store.rows["trades:0:3-8"] == ["3", "4", "5", "6", "7", "8"]
     assert (store.held[0].offset, acks) == (8, ["a", "b", "again"])
+
+
+async def test_a_destination_that_went_back_before_it_saved_a_position_gets_the_rows_again(acks, monkeypatch):
+    """It was at the position that the batch continues from, and took the next one: the rows never came."""
+    store = Memory()
+    sink = Sink(store, NEVER, beginning, nowhere)
+    await sink.put(ROUTE, records(0, 2), acks.named("a"))
+    await sink.flush()
+    backup, save = dict(store.rows), store.save
+
+    def comes_back(moves):
+        store.rows = backup
+        monkeypatch.setattr(store, "save", save)
+        raise DestinationUnavailable("it is being restored")
+
+    monkeypatch.setattr(store, "save", comes_back)
+    await sink.put(ROUTE, records(3, 5), acks.named("b"))
+    await sink.flush()
+    assert (store.rows["trades:0:3-5"], store.held[0].offset) == (["3", "4", "5"], 5)
+    assert acks == ["a", "b"]
 
 
 async def test_a_destination_that_went_back_while_nothing_comes_is_noticed(acks):
