@@ -11,15 +11,19 @@ from typing import NamedTuple
 import msgspec
 
 from k2stream import topics
+from k2stream.batch import TP
 from k2stream.deadletter import DeadLetter
 from k2stream.dlq.claims import Id, Replay, ReplayNote, replay_states
 from k2stream.dlq.plan import HEADER, LetterPlan, Refused, keyed, plan
+from k2stream.dlq.refusal import check_passed
 from k2stream.dlq.sinks import put
 from k2stream.kafka.creation import ensure_topics
+from k2stream.kafka.groups import committed
 from k2stream.kafka.producer import DurableProducer, producing
 from k2stream.kafka.reader import OffsetRanges, Reader
 from k2stream.model import clock
 from k2stream.model.errors import UNREADABLE
+from k2stream.model.roles import Role
 from k2stream.settings import KafkaSettings, Settings
 
 CHUNK = 200
@@ -65,12 +69,15 @@ async def replay(
     await ensure_topics(settings.kafka, topics.declared(settings.kafka))
     async with Reader(settings.kafka) as reader:
         known = await replays(reader)
+        passed = await _passed(settings.kafka, letters)
         items = []
         for number, letter in letters:
             item = Id(number, letter.time)
             try:
                 if item in known and known[item].settled:
                     raise Refused(before(known[item]))
+                if letter.stage == Role.NORMALIZE:
+                    check_passed(letter, passed.get(TP(letter.topic, letter.partition), 0))
                 items.append(
                     Item(item, await _complete(reader, settings.kafka, letter, plan(letter, settings.kafka)))
                 )
@@ -81,6 +88,14 @@ async def replay(
             for start in range(0, len(items), CHUNK):
                 for outcome in await run.put_back(items[start : start + CHUNK]):
                     yield outcome
+
+
+async def _passed(settings: KafkaSettings, letters: Sequence[tuple[int, DeadLetter]]) -> dict[TP, int]:
+    """The next offset of the normalizer by topic and partition, if there is a letter of it."""
+    if not any(letter.stage == Role.NORMALIZE for _, letter in letters):
+        return {}
+    found = await committed(settings, Role.NORMALIZE.group)
+    return {tp: position.offset for tp, position in found.items()}
 
 
 def before(replay: Replay) -> str:

@@ -17,9 +17,10 @@ from k2stream.avro import registry
 from k2stream.batch import TP, RecordBatch
 from k2stream.clickhouse.destination import ClickHouse
 from k2stream.deadletter import DeadLetter
+from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.route import Route, stored
-from k2stream.dlq.refusal import Refused
-from k2stream.iceberg import owner
+from k2stream.dlq.refusal import Refused, check_passed
+from k2stream.iceberg import owner, writer
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.iceberg.commit import committed
 from k2stream.iceberg.tables import TABLES, rows_for
@@ -38,11 +39,15 @@ def route_of(letter: DeadLetter) -> Route:
 
 
 def put(settings: Settings, letter: DeadLetter) -> int:
-    """Write the row, unless the table has it; returns the rows written. Raises Refused if unreadable."""
+    """Write the row, unless the table has it; returns the rows written.
+
+    Raises Refused for what still cannot be read, and for what the cold worker has not passed. A row that the
+    hot worker writes too collapses with this one.
+    """
     route = route_of(letter)
     rows = _row(settings.kafka, route, letter)
     if letter.stage == "cold":
-        return committed(partial(_append, settings.iceberg, route, rows))
+        return committed(partial(_append, settings.iceberg, route, rows, letter))
     with closing(ClickHouse(settings.clickhouse)) as destination:
         return destination.add(route, rows)
 
@@ -58,8 +63,10 @@ def _row(settings: KafkaSettings, route: Route, letter: DeadLetter) -> pa.Table:
     return stored(rows)
 
 
-def _append(settings: IcebergSettings, route: Route, rows: pa.Table) -> int:
+def _append(settings: IcebergSettings, route: Route, rows: pa.Table, letter: DeadLetter) -> int:
     table = owner.own(open_catalog(settings), route.table)
+    at = SourcePartition(letter.topic, letter.partition)
+    check_passed(letter, writer.positions(table).get(at, SinkPosition()).offset + 1)
     names = [name for name in _IDENTITY if name in rows.column_names]
     names = [*gold.IDENTITY, "revision"] if "revision" in rows.column_names else names
     row = rows_for(table, rows)

@@ -5,10 +5,12 @@ import pytest
 from k2stream import deadletter, topics
 from k2stream.avro import registry, wire
 from k2stream.deadletter import DeadLetter
+from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.dlq import dead_letters
 from k2stream.dlq.plan import Refused, plan
+from k2stream.dlq.refusal import check_passed
 from k2stream.dlq.sinks import put
-from k2stream.iceberg import tables
+from k2stream.iceberg import tables, writer
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.settings import KafkaSettings, make
 
@@ -45,8 +47,14 @@ def letter(value, *, reader=COLD, topic=topics.NORMALIZED, stage="cold"):
 def settings(tmp_path):
     registry.learn(7, wire.declared("trade"))
     settings = make(data_dir=str(tmp_path))
-    tables.ensure(open_catalog(settings.iceberg), tables.TABLES[COLD])
+    ready(settings, COLD, topics.NORMALIZED)
     return settings
+
+
+def ready(settings, name, topic, end=7):
+    """The table, which its sink has filled up to offset `end`."""
+    table = tables.ensure(open_catalog(settings.iceberg), tables.TABLES[name])
+    writer.commit_positions(table, {SourcePartition(topic, 0): SinkPosition(end)})
 
 
 def held(settings):
@@ -61,7 +69,7 @@ def test_a_row_comes_into_the_table_once_however_often_it_is_put_back(settings):
 
 def test_a_candle_comes_into_its_table_once(settings):
     registry.learn(8, wire.declared("candle"))
-    tables.ensure(open_catalog(settings.iceberg), tables.TABLES["cold.gold_ohlcv_1m"])
+    ready(settings, "cold.gold_ohlcv_1m", topics.ohlcv("1m"))
     fields = wire.declared("candle")["fields"]
     plain = {"string": "a", "long": 1, "int": 0, "boolean": True}
     row = {one["name"]: plain.get(one["type"]) if isinstance(one["type"], str) else 60_000 for one in fields}
@@ -69,6 +77,23 @@ def test_a_candle_comes_into_its_table_once(settings):
     value = wire.write(row, "candle", 8)
     found = letter(value, reader="cold.gold_ohlcv_1m", topic=topics.ohlcv("1m"))
     assert [put(settings, found) for _ in range(2)] == [1, 0]
+
+
+@pytest.mark.parametrize("end", [-1, 6])
+def test_a_row_that_the_cold_worker_reads_again_itself_is_refused(settings, end):
+    """Killed between a letter and its commit, it wrote the row once more; without a position, it refused."""
+    ready(settings, COLD, topics.NORMALIZED, end)
+    with pytest.raises(
+        Refused, match=r"cold has not passed market\.crypto\.trades\.normalized\[0\] offset 7"
+    ):
+        put(settings, letter(wire.write(TRADE, "trade", 7)))
+    assert held(settings) == []
+
+
+def test_what_a_reader_has_passed_is_not_refused():
+    check_passed(letter(b""), 8)
+    with pytest.raises(Refused, match="start the worker, then try again"):
+        check_passed(letter(b""), 7)
 
 
 def test_what_still_cannot_be_read_is_refused(settings):

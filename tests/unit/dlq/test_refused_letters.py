@@ -1,0 +1,64 @@
+"""What is refused before anything is claimed; tests/integration/test_replays.py has the rest."""
+
+from contextlib import asynccontextmanager
+
+import pytest
+
+from k2stream import deadletter, topics
+from k2stream.batch import TP
+from k2stream.deadletter import DeadLetter
+from k2stream.dlq import replay as module
+from k2stream.dlq.claims import Id, Replay
+from k2stream.dlq.replay import replay
+from k2stream.kafka.groups import Committed
+from k2stream.settings import Settings
+
+RAW = topics.raw("kraken")
+
+
+@pytest.fixture
+def broker(monkeypatch):
+    """The replays that its topic has, and the committed offsets of the normalizer; it has nothing else."""
+    known, offsets = {}, {}
+
+    async def given(found):
+        return found
+
+    @asynccontextmanager
+    async def nothing(*_):
+        yield None
+
+    monkeypatch.setattr(module, "ensure_topics", lambda *_: given(None))
+    monkeypatch.setattr(module, "Reader", nothing)
+    monkeypatch.setattr(module, "producing", nothing)
+    monkeypatch.setattr(module, "replays", lambda _: given(known))
+    monkeypatch.setattr(module, "committed", lambda *_: given(offsets))
+    return known, offsets
+
+
+def letter(offset):
+    return DeadLetter(
+        cause="bad", exchange="kraken", time=1, original=deadletter.original(b"{}"), stage="normalize",
+        topic=RAW, partition=0, offset=offset,
+    )  # fmt: skip
+
+
+async def refused(*letters):
+    return [outcome.text async for outcome in replay(Settings(), list(enumerate(letters)))]
+
+
+async def test_a_record_that_the_normalizer_reads_again_itself_is_refused(broker):
+    """Killed between a letter and its commit, it read the original and the record that was replayed."""
+    _, offsets = broker
+    (text,) = await refused(letter(7))
+    assert "normalize has not passed market.crypto.trades.kraken.raw[0] offset 7 yet, and reads it" in text
+    offsets[TP(RAW, 0)] = Committed(7, "")
+    assert "offset 7 yet, and reads it again itself" in (await refused(letter(7)))[0]
+
+
+async def test_a_raw_record_that_was_replayed_is_refused(broker):
+    known, offsets = broker
+    offsets[TP(RAW, 0)] = Committed(8, "")
+    known[Id(0, 1)] = Replay("run", 2, RAW, {0: 9}, ((0, 9),))
+    (text,) = await refused(letter(7))
+    assert text.startswith("refused: replayed at ")
