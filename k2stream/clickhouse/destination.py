@@ -9,6 +9,7 @@ because the sorting key of the ReplacingMergeTree contains their position.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -170,7 +171,9 @@ class ClickHouse:
 
     def add(self, route: Route, rows: pa.Table) -> int:
         """Insert rows outside of any batch; returns how many. Rows that exist already collapse with them."""
-        self._insert(route.table, rows, self._insert_settings)
+        # Without a token, the server would drop rows that it had before and that were deleted since.
+        token = {"insert_deduplication_token": f"added {secrets.token_hex(8)}"}
+        self._insert(route.table, rows, {**self._insert_settings, **token})
         return len(rows)
 
     def open(self, positions: Mapping[Key, SinkPosition]) -> None:

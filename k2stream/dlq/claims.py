@@ -3,6 +3,9 @@
 A run claims a dead letter, reads the log again, and writes only if the log assigns the dead letter to it. A
 claim that was never settled passes to the first claim after `LEASE_MS`. That run must first look for records
 the earlier one may have written: at or after the offsets in `after`, with the header of the dead letter.
+
+A sink's dead letter may be claimed again once it is settled: its row is written only where the table lacks
+it, as one does that was restored to an earlier point.
 """
 
 from __future__ import annotations
@@ -25,7 +28,10 @@ class Id(NamedTuple):
 
 
 class ReplayNote(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A record of the log: a claim has `after`, the ends of raw partitions; a settlement has `written`."""
+    """A record of the log: a claim has `after`, the ends of raw partitions; a settlement has `written`.
+
+    A claim of a sink's dead letter has neither.
+    """
 
     letter: Id
     run: str
@@ -60,7 +66,7 @@ def replay_states(log: Iterable[tuple[int, ReplayNote]]) -> dict[Id, Replay]:
         if entry.written:
             claim = before or Replay(entry.run, time, entry.topic, {})
             found[entry.letter] = replace(claim, run=entry.run, since=time, written=tuple(entry.written))
-        elif before is None:
+        elif before is None or (before.settled and not entry.after):
             found[entry.letter] = Replay(entry.run, time, entry.topic, entry.after)
         elif not before.settled and time - before.since > LEASE_MS:
             # `after` of the earliest claim is kept: it bounds the search for records already written.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from k2stream import exchanges, topics
 from k2stream.deadletter import DeadLetter
 from k2stream.dlq.refusal import Refused as Refused
-from k2stream.dlq.sinks import route_of
+from k2stream.dlq.sinks import SINKS, route_of
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Exchange
 from k2stream.settings import KafkaSettings
@@ -40,13 +40,13 @@ class LetterPlan(NamedTuple):
 
 def plan(letter: DeadLetter, settings: KafkaSettings) -> LetterPlan:
     """The records that a dead letter's original is, or contains. Raises Refused."""
-    if letter.stage not in ("ingest", "normalize", "hot", "cold"):
+    if letter.stage not in ("ingest", "normalize", *SINKS):
         raise Refused(
             f"it comes from stage {letter.stage}, whose dead letters cannot be replayed (k2 replay rebuilds)"
         )
     if not letter.complete:
         raise Refused("the dead letter has only a part of its original, which was too large")
-    if letter.stage in ("hot", "cold"):
+    if letter.stage in SINKS:
         table = route_of(letter).table
         return LetterPlan(table, (Row(letter.partition, letter.reader.encode(), b""),), letter=letter)
     if letter.exchange not in exchanges.REGISTRY:

@@ -16,7 +16,7 @@ from k2stream.deadletter import DeadLetter
 from k2stream.dlq.claims import Id, Replay, ReplayNote, replay_states
 from k2stream.dlq.plan import HEADER, LetterPlan, Refused, keyed, plan
 from k2stream.dlq.refusal import check_passed
-from k2stream.dlq.sinks import put
+from k2stream.dlq.sinks import SINKS, put
 from k2stream.kafka.creation import ensure_topics
 from k2stream.kafka.groups import committed
 from k2stream.kafka.producer import DurableProducer, producing
@@ -74,7 +74,7 @@ async def replay(
         for number, letter in letters:
             item = Id(number, letter.time)
             try:
-                if item in known and known[item].settled:
+                if item in known and known[item].settled and letter.stage not in SINKS:
                     raise Refused(before(known[item]))
                 if letter.stage == Role.NORMALIZE:
                     check_passed(letter, passed.get(TP(letter.topic, letter.partition), 0))

@@ -28,6 +28,9 @@ from k2stream.layers import gold
 from k2stream.layers.routes import HOT
 from k2stream.settings import IcebergSettings, KafkaSettings, Settings
 
+SINKS = ("hot", "cold")
+"""The stages whose dead letters lack a row in one table."""
+
 
 def route_of(letter: DeadLetter) -> Route:
     """The route of the table that a dead letter names. Raises Refused when there is none."""

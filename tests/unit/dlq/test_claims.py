@@ -32,6 +32,14 @@ def test_a_settled_letter_is_never_claimed_again():
     assert (replay.run, replay.settled, replay.written) == ("a", True, ((0, 150),))
 
 
+def test_a_settled_letter_of_a_sink_may_be_claimed_again():
+    """Its table may have lost the row; the next run holds it for its lease."""
+    row = ReplayNote(LETTER, "b", "table")
+    log = [(0, ReplayNote(LETTER, "a", "table")), (5, settlement("a")), (9, row), (10, claim("c"))]
+    replay = replay_states(log)[LETTER]
+    assert (replay.run, replay.since, replay.settled, replay.again) == ("b", 9, False, False)
+
+
 def test_a_letter_of_a_topic_that_was_recreated_is_another():
     other = Id(LETTER.number, LETTER.time + 1)
     found = replay_states([(0, claim("a")), (1, settlement("a")), (2, claim("b", letter=other))])
