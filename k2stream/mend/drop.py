@@ -8,13 +8,13 @@ that had read them before the normalizer did has rows of the old log at offsets 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from k2stream import topics
 from k2stream.clickhouse import cluster
 from k2stream.clickhouse.destination import connect
 from k2stream.delivery.progress import SourcePartition
-from k2stream.iceberg import writer
+from k2stream.iceberg import owner, writer
 from k2stream.iceberg.catalog import open_catalog
 from k2stream.iceberg.commit import committed
 from k2stream.layers.table import BRONZE
@@ -71,7 +71,10 @@ def drops(
 
 
 def drop(settings: Settings, todo: Drop) -> None:
-    """Remove the rows, and move the position back if planned; safe to repeat."""
+    """Remove the rows, and move the position back if planned; safe to repeat.
+
+    Raises StateRefused when another catalog owns the Iceberg table's location.
+    """
     at = SourcePartition(topics.raw(todo.exchange), todo.partition)
     if todo.hot:
         _hot(settings.clickhouse, todo)
@@ -94,11 +97,8 @@ def _hot(settings: ClickHouseSettings, todo: Drop) -> None:
 def _cold(settings: IcebergSettings, todo: Drop) -> None:
     where = f"raw_partition == {todo.partition} and raw_offset >= {todo.first} and raw_offset < {todo.end}"
 
-    def load() -> Any:
-        return open_catalog(settings).load_table(BRONZE[todo.exchange].cold)
-
     def remove() -> None:
-        table = load()
+        table = owner.own(open_catalog(settings), BRONZE[todo.exchange].cold)
         table.delete(where, snapshot_properties=writer.carried(table))
 
     committed(remove)
