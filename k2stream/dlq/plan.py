@@ -85,7 +85,10 @@ def _frame(exchange: Exchange, letter: DeadLetter, settings: KafkaSettings) -> L
     causes = tuple(reject.cause for reject in frame.rejects)
     if not frame.trades:
         said = causes[0] if causes else frame.detail
-        raise Refused(f"{exchange.name} still finds no trade in it: {said or frame.kind}")
+        raise Refused(
+            f"{exchange.name} still finds no trade in it ({said or frame.kind}); where it is one trade of a "
+            "frame that had several, `k2 backfill` fetches it"
+        )
     partitions = settings.raw_partitions(exchange.name)
     rows = tuple(
         Row(

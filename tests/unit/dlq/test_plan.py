@@ -80,7 +80,7 @@ def test_trades_of_a_frame_that_are_still_bad_are_told():
         (rejected(b"x" * (deadletter.MAX_ORIGINAL + 1)), "only a part"),
         (letter(b"\xffgarbage"), "still finds no trade"),
         (letter(KRAKEN, exchange="bitmex"), "unknown exchange"),
-        (letter(b'["1.5","2"]', exchange="kraken"), "still finds no trade"),
+        (letter(b'["1.5","2"]', exchange="kraken"), "frame that had several, `k2 backfill` fetches it"),
     ],
 )
 def test_what_cannot_go_back_is_refused_with_its_reason(given, reason):
