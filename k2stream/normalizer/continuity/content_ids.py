@@ -24,7 +24,7 @@ MAX_RECENT = 4096
 """Upper limit of contents remembered per symbol."""
 
 FORGOTTEN = (
-    "another connection has reported this time, too many trades ago to remember: a repeat, or missed by it"
+    "another connection or a fetch had this time, too many trades ago to remember: a repeat, or missed by it"
 )
 DOUBT = "not newer than what an earlier release has seen and not remembered: a repeat, or late"
 

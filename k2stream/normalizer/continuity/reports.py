@@ -50,30 +50,34 @@ class Union(msgspec.Struct, array_like=True):
     """The newest trades of a symbol, ascending by time and content, and the connections that reported them.
 
     Up to `floor` (µs) there may be trades that an earlier release did not remember. `spans` are of the
-    `links`; in states of earlier releases there are none.
+    `links`; in states of earlier releases there are none. `others` is the span of what is no longer
+    remembered of fetches and of the connections that were dropped.
     """
 
     reported: list[Reported] = msgspec.field(default_factory=list, name="told")
     links: list[str] = []
     floor: int = 0
     spans: list[LinkSpan] = []
+    others: LinkSpan = msgspec.field(default_factory=LinkSpan)
 
 
 def copied(union: Union) -> Union:
     """A copy that may be modified."""
     reported = [msgspec.structs.replace(item, links=list(item.links)) for item in union.reported]
-    return Union(reported, list(union.links), union.floor, [msgspec.structs.replace(s) for s in union.spans])
+    spans = [msgspec.structs.replace(span) for span in union.spans]
+    return Union(reported, list(union.links), union.floor, spans, msgspec.structs.replace(union.others))
 
 
 def is_forgotten(union: Union, link: str, time: int) -> bool:
-    """Whether another connection has reported the trades of a time (µs) that are no longer remembered.
+    """Whether another connection, or a fetch, has brought the trades of a time (µs) that are forgotten.
 
     False for a trade that is behind its own connection's: the exchange itself was late with it.
     """
     at = union.links.index(link) if link in union.links else -1
     if 0 <= at < len(union.spans) and time < union.spans[at].last - BEHIND_US:
         return False
-    return any(span.first <= time <= span.forgotten for i, span in enumerate(union.spans) if i != at)
+    spans = [union.others, *(span for i, span in enumerate(union.spans) if i != at)]
+    return any(span.first <= time <= span.forgotten for span in spans)
 
 
 def reach(union: Union, link: str, time: int) -> None:
@@ -114,7 +118,14 @@ def forget(union: Union, most: int, limit: int, newest: int, recent_us: int) -> 
         for span, count in zip(union.spans, reported[0].links, strict=False):
             if count:
                 span.forgotten = max(span.forgotten, reported[0].time)
+        if reported[0].count > max(reported[0].links, default=0):
+            time = reported[0].time
+            _forgotten(union.others, time - ROUNDING_US, time + ROUNDING_US)
         del reported[0]
+
+
+def _forgotten(span: LinkSpan, first: int, last: int) -> None:
+    span.first, span.forgotten = min(span.first, first), max(span.forgotten, last)
 
 
 def _link(union: Union, link: str) -> int:
@@ -123,6 +134,7 @@ def _link(union: Union, link: str) -> int:
         return union.links.index(link)
     union.spans.append(LinkSpan())
     if len(union.links) == MAX_LINKS:
+        _forgotten(union.others, union.spans[0].first, union.spans[0].forgotten)
         del union.links[0], union.spans[0]
         for item in union.reported:
             del item.links[:1]
