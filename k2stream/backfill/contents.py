@@ -48,16 +48,27 @@ class TradeContents:
     def __init__(self) -> None:
         self._times: defaultdict[Content, list[int]] = defaultdict(list)
         self._reported: Counter[tuple[Content, int, str]] = Counter()
+        self._live: Counter[tuple[Content, int]] = Counter()  # most reports by one connection
         self._count: Counter[tuple[Content, int]] = Counter()
 
     def add(self, content: Content, time: int, link: str) -> None:
         """Add a record with its trade time in µs; `link` is its connection, "" if it was fetched later."""
         if link:
             self._reported[content, time, link] += 1
-            if self._reported[content, time, link] <= self._count[content, time]:
+            of_link = self._reported[content, time, link]
+            self._live[content, time] = max(self._live[content, time], of_link)
+            if of_link <= self._count[content, time]:
                 return
+            if (near := self._fetched_near(content, time)) is not None:
+                self._count[content, near] -= 1
+                self._times[content].remove(near)
         self._count[content, time] += 1
         insort(self._times[content], time)
+
+    def _fetched_near(self, content: Content, time: int) -> int | None:
+        """A neighboring time at which more was fetched than connections have reported: the same trade."""
+        near = (time - ROUNDING_US, time + ROUNDING_US)
+        return next((at for at in near if self._count[content, at] > self._live[content, at]), None)
 
     def times(self) -> Mapping[Content, list[int]]:
         """Return the trade times in µs, ascending, by content."""

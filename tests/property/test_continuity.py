@@ -204,9 +204,12 @@ def test_the_likes_of_a_trade_are_forgotten_by_the_symbols_time_not_by_their_own
 
 
 @st.composite
-def connections(draw):
-    """What an exchange without ids traded, and what its connections told: some of the past first, or not."""
-    step = st.sampled_from([0, 0, 1, 700_000])
+def connections(draw, near=1):
+    """What an exchange without ids traded, and what its connections told: some of the past first, or not.
+
+    Times are equal, or differ by at least `near` µs.
+    """
+    step = st.sampled_from([0, 0, near, 700_000])
     happened, time = [], 1_700_000_000_000_000
     for more, price in draw(st.lists(st.tuples(step, st.sampled_from(["1", "2"])), min_size=1, max_size=60)):
         time += more
@@ -246,6 +249,40 @@ def test_what_several_connections_tell_counts_once(made, at):
     assert Counter((time, price) for (price,), times in held.times().items() for time in times) == kept
 
 
+@st.composite
+def fetched_first(draw):
+    """The same, after a part of it was fetched, each time its own or that of 1 µs beside it."""
+    happened, told = draw(connections(near=3))
+    begin, end = sorted(draw(st.tuples(*[st.integers(0, len(happened))] * 2)))
+    cut_to = draw(st.lists(st.sampled_from([-1, 0, 1]), min_size=end - begin, max_size=end - begin))
+    past = [("", time + by, price) for (time, price), by in zip(happened[begin:end], cut_to, strict=True)]
+    return happened[begin:end], past, told
+
+
+@given(fetched_first(), cuts)
+def test_what_was_fetched_counts_once_however_many_connections_tell_it(made, at):
+    """Also where its time differs by 1 µs: the first that tells it moves it to the exchange's own time."""
+    happened, past, told = made
+    rows, keep, states = past + told, [], {}
+    for start, stop in pairwise([0, *sorted(cut(rows, at)), len(rows)]):
+        part = without_ids(rows[start:stop])
+        part.backfilled = ["" if link else f"rest:{start + row}" for row, link in enumerate(part.link)]
+        result = check(Continuity.NONE, part, states)
+        states |= msgspec.json.decode(msgspec.json.encode(result.states), type=dict[str, ContinuityState])
+        keep += result.keep.tolist()
+    most = Counter(happened)
+    for link in {row[0] for row in told}:
+        most |= Counter(row[1:] for row in told if row[0] == link)
+    assert sum(keep) == most.total() and all(keep[: len(past)])
+    held = TradeContents()
+    for link, time, price in rows:
+        held.add((price,), time, link)
+    for (price,), times in held.times().items():
+        assert times == sorted(times)
+        assert len(times) == sum(count for (_, of), count in most.items() if of == price)
+        assert {time for _, time, of in told if of == price} <= set(times)
+
+
 def test_thirteen_identical_trades_stay_thirteen_whoever_tells_them():
     past = [("x-0", 1_700_000_000_000_000, "1")] * 12
     again = [("x-1", *trade[1:]) for trade in past] + [("x-1", *past[0][1:])]  # the snapshot has one more
@@ -254,12 +291,19 @@ def test_thirteen_identical_trades_stay_thirteen_whoever_tells_them():
     assert len(set(np.array(result.trade_id)[result.keep])) == 13
 
 
-def test_a_trade_that_was_fetched_first_is_not_taken_again_when_it_comes():
-    rows = [("x-0", 1_700_000_000_000_000, "1")] * 3
-    made = without_ids(rows)
-    made.timestamp = [row[1] + late for row, late in zip(rows, (0, 1, 0), strict=True)]
-    made.backfilled = ["rest:1", "", ""]
-    assert check(Continuity.NONE, made, {}).keep.tolist() == [True, False, True]
+@pytest.mark.parametrize("by", [-1, 0, 1])
+def test_a_trade_that_was_fetched_first_is_not_taken_again_when_it_comes(by):
+    """Over two connections; the second of the first one is another trade."""
+    time = 1_700_000_000_000_000
+    made = without_ids([("", time + by, "1"), *((link, time, "1") for link in "ababb")])
+    made.backfilled = ["rest:1", *[""] * 5]
+    assert check(Continuity.NONE, made, {}).keep.tolist() == [True, False, False, True, False, True]
+
+
+def test_what_a_connection_of_long_ago_told_is_not_taken_for_a_fetched_trade_of_1_us_before():
+    time = 1_700_000_000_000_000
+    made = without_ids([("a", time, "1"), *((link, time, "2") for link in "bcd"), ("e", time + 1, "1")])
+    assert check(Continuity.NONE, made, {}).keep.tolist() == [True, True, False, False, True]
 
 
 def test_an_earlier_release_remembered_too_little_to_compare_with():

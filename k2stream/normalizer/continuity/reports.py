@@ -36,7 +36,8 @@ class LinkSpan(msgspec.Struct, array_like=True):
 class Reported(msgspec.Struct, array_like=True):
     """Equal trades at one time (µs): their `count`, and how many of them each connection has reported.
 
-    `seen` is the symbol's newest trade time (µs) when one of them was last reported.
+    `seen` is the symbol's newest trade time (µs) when one of them was last reported. `dropped` is the most
+    that one of the connections reported that are no longer distinguished.
     """
 
     time: int
@@ -44,6 +45,7 @@ class Reported(msgspec.Struct, array_like=True):
     seen: int = 0
     count: int = 0
     links: list[int] = []
+    dropped: int = 0
 
 
 class Union(msgspec.Struct, array_like=True):
@@ -93,15 +95,19 @@ def live(union: Union, link: str, time: int, content: int, newest: int) -> Repor
     """
     at = _link(union, link)
     reported = _find(union, time, content)
-    if not reported.count:
-        reported = _fetched_near(union, at, time, content) or reported
     reported.seen = newest
     reported.links.extend([0] * (at + 1 - len(reported.links)))
     reported.links[at] += 1
     if reported.links[at] <= reported.count:
         return None
     reported.count += 1
-    return reported
+    near = _fetched_near(union, time, content)
+    if near is None:
+        return reported
+    near.count -= 1  # moved: from now on it has the time that all connections report
+    if not near.count:
+        union.reported.remove(near)
+    return None
 
 
 def fetched(union: Union, time: int, content: int, newest: int) -> None:
@@ -137,6 +143,7 @@ def _link(union: Union, link: str) -> int:
         _forgotten(union.others, union.spans[0].first, union.spans[0].forgotten)
         del union.links[0], union.spans[0]
         for item in union.reported:
+            item.dropped = max([item.dropped, *item.links[:1]])
             del item.links[:1]
     union.links.append(link)
     return len(union.links) - 1
@@ -149,15 +156,11 @@ def _find(union: Union, time: int, content: int) -> Reported:
     return union.reported[at]
 
 
-def _fetched_near(union: Union, link: int, time: int, content: int) -> Reported | None:
+def _fetched_near(union: Union, time: int, content: int) -> Reported | None:
     """The same content at a neighboring time, if more of it was fetched than connections have reported."""
     for near in (time - ROUNDING_US, time + ROUNDING_US):
         at = bisect_left(union.reported, (near, content), key=lambda item: (item.time, item.content))
-        if at < len(union.reported) and (union.reported[at].time, union.reported[at].content) == (
-            near,
-            content,
-        ):
-            item = union.reported[at]
-            if item.count > max(item.links, default=0) and item.count > sum(item.links[link : link + 1]):
-                return item
+        item = union.reported[at] if at < len(union.reported) else Reported(0, 0)
+        if (item.time, item.content) == (near, content) and item.count > max([item.dropped, *item.links]):
+            return item
     return None
