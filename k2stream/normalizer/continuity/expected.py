@@ -14,8 +14,9 @@ from k2stream.normalizer.continuity.state import Ids
 class Expected(NamedTuple):
     """`unusual` are the indices of the trades that do not have the next id.
 
-    `high` and `last` are the highest ids after each trade if all were accepted. Not all are: a late trade of
-    an ended epoch may have a higher id, and so may one that is dropped.
+    `high` and `last` are the highest id, and the highest plain one that an aggregated trade covered, after
+    each trade if all were accepted. Not all are: a late trade of an ended epoch may have a higher id, and so
+    may one that is dropped.
     """
 
     unusual: list[int]
@@ -23,12 +24,12 @@ class Expected(NamedTuple):
     last: Rows
 
 
-def expected(group: Group, ids: Ids, start: int) -> Expected:
-    """What is expected of the trades of a group from index `start` on."""
+def expected(group: Group, ids: Ids, plain: Ids, start: int) -> Expected:
+    """What is expected of the trades of a group from index `start` on; `plain` are the symbol's plain ids."""
     high = last = np.maximum.accumulate(np.append(ids.high, group.number[start:]))
     usual: NDArray[np.bool_] = group.usable[start:] & (group.number[start:] == high[:-1] + 1)
     if group.aggregated:
-        last = np.maximum.accumulate(np.append(ids.last, group.last[start:]))
+        last = np.maximum.accumulate(np.append(plain.high, group.last[start:]))
         usual &= group.first[start:] == last[:-1] + 1
     if ids.past:
         usual &= group.time[start:] > ids.past[-1].time

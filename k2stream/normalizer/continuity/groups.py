@@ -1,4 +1,8 @@
-"""Groups the trades of a batch by symbol and numbering."""
+"""Groups the trades of a batch by symbol and numbering.
+
+Where a symbol has trades of several numberings, they are one group per run of the same numbering: what an
+aggregated trade stands for depends on the plain trades before it, and the other way round.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The trades of one symbol and numbering, as columns; `rows` are their rows in the batch, ascending.
+    """Trades of one symbol and numbering, as columns; `rows` are their rows in the batch, ascending.
 
     `number` is the trade's own id, `first` and `last` the ids that an aggregated trade covers. `stamp` is the
     trade time (µs); `time` is the same, limited to AHEAD_US after receipt (`ahead`: the limit applied), and 0
@@ -40,7 +44,7 @@ class Group:
 
 
 def groups(columns: TradeColumns, usable: NDArray[np.bool_], hashes: Hashes) -> Iterator[Group]:
-    """The groups of a batch, in order of first appearance."""
+    """The groups of a batch: in order of the symbols' first appearance, those of a symbol in row order."""
     number, stamp, received = (
         np.array(values, np.int64) for values in (columns.sequence, columns.timestamp, columns.receive_time)
     )
@@ -70,20 +74,30 @@ def groups(columns: TradeColumns, usable: NDArray[np.bool_], hashes: Hashes) -> 
 
 
 def _rows(columns: TradeColumns) -> list[tuple[str, str, Rows]]:
-    """The rows of each (symbol, numbering), ascending."""
+    """The rows of each symbol's runs of one numbering, ascending."""
     if not len(columns):
         return []
-    names: list[tuple[str, str]]
-    if columns.numbering:
-        pairs = list(zip(columns.symbol, columns.numbering, strict=True))
-        names = list(dict.fromkeys(pairs))
-        code = dict(zip(names, range(len(names)), strict=True))
-        codes = np.fromiter(map(code.__getitem__, pairs), np.int32, len(columns))
-    else:
-        symbols = list(dict.fromkeys(columns.symbol))
-        names = [(symbol, "") for symbol in symbols]
-        index = dict(zip(symbols, range(len(symbols)), strict=True))
-        codes = np.fromiter(map(index.__getitem__, columns.symbol), np.int32, len(columns))
+    symbols, parts = _split(columns.symbol)
+    if not columns.numbering:
+        return [(symbol, "", rows) for symbol, rows in zip(symbols, parts, strict=True)]
+    numberings, code = _coded(columns.numbering)
+    return [
+        (symbol, numberings[code[run[0]]], run)
+        for symbol, rows in zip(symbols, parts, strict=True)
+        for run in np.split(rows, np.flatnonzero(np.diff(code[rows])) + 1)
+    ]
+
+
+def _split(texts: list[str]) -> tuple[list[str], list[Rows]]:
+    """The different texts, and the rows of each."""
+    names, codes = _coded(texts)
     order = np.argsort(codes, kind="stable")
     ends = np.cumsum(np.bincount(codes, minlength=len(names)))
-    return [(*name, rows) for name, rows in zip(names, np.split(order, ends[:-1]), strict=True)]
+    return names, np.split(order, ends[:-1])
+
+
+def _coded(texts: list[str]) -> tuple[list[str], NDArray[np.int32]]:
+    """The different texts, and the index of each one's."""
+    names = list(dict.fromkeys(texts))
+    index = dict(zip(names, range(len(names)), strict=True))
+    return names, np.fromiter(map(index.__getitem__, texts), np.int32, len(texts))

@@ -17,9 +17,10 @@ class Ids(msgspec.Struct, array_like=True):
     """The ids of one numbering that were seen: all up to `high` except those in `holes`.
 
     `holes` are ranges [first, last] of unseen ids, ascending, the first one below the first id ever seen.
-    `time` is the newest trade time in µs, -1 in a state of an earlier release. `last` is the highest id an
-    aggregated trade covered, -1 for plain trades. `recent` has the last trades (recent.py). `epoch` counts
-    how often the ids have started again, last at `since` (trade time in µs); `past` has the earlier epochs.
+    `time` is the newest trade time in µs, -1 in a state of an earlier release. `last` is the highest plain id
+    that an aggregated trade stood for, -1 for plain trades. `recent` has the last trades (recent.py).
+    `epoch` counts how often the ids have started again, last at `since` (trade time in µs); `past` has the
+    earlier epochs.
     """
 
     high: int
@@ -35,7 +36,8 @@ class Ids(msgspec.Struct, array_like=True):
 class ContinuityState(msgspec.Struct, omit_defaults=True):
     """The continuity state of one symbol, stored as plain JSON in a changelog.
 
-    `ids` are by numbering ("" for plain trades); `newest` is the newest trade time in µs. `reported` has the
+    `ids` are by numbering ("" for plain trades, and for what aggregated trades stand for: `covered` is False
+    where an earlier release did not note that); `newest` is the newest trade time in µs. `reported` has the
     last trades of exchanges without ids; earlier releases used `recent` instead.
     """
 
@@ -43,6 +45,7 @@ class ContinuityState(msgspec.Struct, omit_defaults=True):
     newest: int = 0
     recent: dict[str, tuple[int, int]] = {}
     reported: reports.Union | None = msgspec.field(default=None, name="told")
+    covered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +54,9 @@ class Checked:
 
     `keep` is False for duplicates, unusable trades and `doubtful` ones, for which the cause is given by row.
     `epoch` is the numbering epoch. `events` has a GAP (JUMP where ids may skip) per range of missing ids, a
-    RESTART where ids start again, and one DUPLICATE per symbol with the count. `shown_by` is the row of the
-    trade that revealed the event, and the event's time is its receive time; a gap's `since` is the newest
-    trade time of its numbering before the gap.
+    RESTART where ids start again, and a DUPLICATE with the count per symbol and run of a numbering.
+    `shown_by` is the row of the trade that revealed the event, and the event's time is its receive time; a
+    gap's `since` is the newest trade time of its numbering before the gap.
     """
 
     keep: NDArray[np.bool_]
@@ -70,9 +73,13 @@ def copied(state: ContinuityState | None) -> ContinuityState:
     if state is None:
         return ContinuityState()
     numberings = {name: copied_ids(ids) for name, ids in state.ids.items()}
-    return ContinuityState(
-        numberings, state.newest, state.recent, state.reported and reports.copied(state.reported)
-    )
+    reported = state.reported and reports.copied(state.reported)
+    return ContinuityState(numberings, state.newest, state.recent, reported, state.covered)
+
+
+def first_ids(first: int) -> Ids:
+    """The ids of a numbering before its first one."""
+    return Ids(first - 1, [(0, first - 1)] if first else [], 0)
 
 
 def copied_ids(ids: Ids) -> Ids:

@@ -29,6 +29,39 @@ def fill(unseen: UnseenIds, number: int) -> bool:
     return True
 
 
+def beside(own: UnseenIds, number: int, plain: UnseenIds, first: int, last: int) -> UnseenIds:
+    """The unseen plain ids beside an aggregated trade, `number` of its own, that came late.
+
+    No other aggregated trade can stand for them, unless the one on that side is unseen too.
+    """
+    sides = [
+        side for side, next_to in ((first - 1, number - 1), (last + 1, number + 1)) if not holds(own, next_to)
+    ]
+    return [part for part in plain if any(part[0] <= side <= part[1] for side in sides)]
+
+
+def count(unseen: UnseenIds, highest: int, first: int, last: int) -> int:
+    """How many of the ids from `first` to `last` are unseen, or above the highest seen one."""
+    at = max(bisect_right(unseen, first, key=lambda ids: ids[0]) - 1, 0)
+    found = max(0, last - max(highest, first - 1))
+    while at < len(unseen) and unseen[at][0] <= last:
+        found += max(0, min(unseen[at][1], last) - max(unseen[at][0], first) + 1)
+        at += 1
+    return found
+
+
+def fill_all(unseen: UnseenIds, first: int, last: int) -> None:
+    """Remove the ids from `first` to `last` from their ranges."""
+    begin = max(bisect_right(unseen, first, key=lambda ids: ids[0]) - 1, 0)
+    end = bisect_right(unseen, last, key=lambda ids: ids[0])
+    unseen[begin:end] = [
+        part
+        for low, high in unseen[begin:end]
+        for part in ((low, min(high, first - 1)), (max(low, last + 1), high))
+        if part[0] <= part[1]
+    ]
+
+
 def give_up(unseen: UnseenIds) -> None:
     """Drop the lowest ranges beyond MAX_RANGES."""
     while len(unseen) > MAX_RANGES:

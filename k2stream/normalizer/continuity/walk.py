@@ -2,53 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.model.trade import TradeColumns
 from k2stream.normalizer.continuity import content, recent
+from k2stream.normalizer.continuity.epochs import epoch_after
 from k2stream.normalizer.continuity.expected import expected
-from k2stream.normalizer.continuity.groups import Group, Rows
+from k2stream.normalizer.continuity.groups import Group
 from k2stream.normalizer.continuity.recent import Recent
 from k2stream.normalizer.continuity.state import Ids
-from k2stream.normalizer.continuity.unseen_ids import fill, give_up, holds
+from k2stream.normalizer.continuity.unseen_ids import beside, count, fill, fill_all, give_up, holds
+from k2stream.normalizer.continuity.walk_result import WalkResult
 
 OVERLAP_US = 60_000_000
 """A trade with a seen id and forgotten content is new only if newer than all others by more than this, µs."""
 
-MAX_PAST = 16
-"""Earlier epochs remembered per numbering."""
-
 _MS = 1000  # µs: times are compared to the ms
 
 
-@dataclass(slots=True)
-class WalkResult:
-    """The result for the trades of a batch, by row; the fields have the meaning of those of Checked."""
-
-    keep: NDArray[np.bool_]
-    epoch: Rows
-    doubtful: dict[int, str] = field(default_factory=dict)
-    events: list[FeedEvent] = field(default_factory=list)
-    shown_by: list[int] = field(default_factory=list)
-
-    def add(self, event: FeedEvent, row: int) -> None:
-        """Add an event, and the row of the trade that revealed it."""
-        self.events.append(event)
-        self.shown_by.append(row)
-
-
 class Walk:
-    """Walks a group from index `start` until its epoch ends; modifies `ids` and `found`."""
+    """Walks a group from index `start` until its epoch ends; modifies `ids`, `plain` and `found`.
+
+    `plain` are the plain ids of the symbol, of which aggregated trades cover some; `ids` of plain trades.
+    """
 
     def __init__(
-        self, columns: TradeColumns, group: Group, ids: Ids, start: int, found: WalkResult, unseen: EventKind
+        self,
+        columns: TradeColumns,
+        group: Group,
+        ids: Ids,
+        plain: Ids | None,
+        start: int,
+        found: WalkResult,
+        unseen: EventKind,
     ) -> None:
         self._columns, self._group, self._ids, self._start = columns, group, ids, start
+        self.plain = plain if group.aggregated and plain is not None else ids
+        ids.time = max(ids.time, self.plain.time)
         self._found, self._unseen = found, unseen
         self._reached = self._looked_up = start
         self._recent: Recent | None = None
@@ -60,16 +51,16 @@ class Walk:
         at, again = self._start, False
         while at < end and not again:
             at, again = self._stretch(at)
-        if again:
-            return at, self._restarted(at - 1)
-        self._pass(end)
-        self._remember(end)
-        return end, self._ids
+        if not again:
+            self._pass(end)
+            self._remember(end)
+        self.plain.time = max(self.plain.time, self._ids.time)
+        return (at, self._restarted(at - 1)) if again else (end, self._ids)
 
     def _stretch(self, start: int) -> tuple[int, bool]:
         """Walk as long as the highest ids are the expected ones; the index reached, and if an epoch ended."""
         group, ids = self._group, self._ids
-        unusual, high, last = expected(group, ids, start)
+        unusual, high, last = expected(group, ids, self.plain, start)
         for at in unusual:
             self._pass(at)
             if not group.usable[at]:
@@ -78,7 +69,8 @@ class Walk:
                 return at + 1, True
             self._reached = at + 1
             give_up(ids.holes)
-            if ids.high != high[at - start] or (group.aggregated and ids.last != last[at - start]):
+            give_up(self.plain.holes)
+            if ids.high != high[at - start] or (group.aggregated and self.plain.high != last[at - start]):
                 return at + 1, False
         return len(group.rows), False
 
@@ -89,14 +81,16 @@ class Walk:
             ids.high = int(group.number[at - 1])
             ids.time = max(ids.time, int(group.time[part].max()))
             if group.aggregated:
-                ids.last = int(group.last[at - 1])
+                ids.last = self.plain.high = int(group.last[at - 1])
 
     def _unusable(self, at: int) -> None:
         """Note an unusable trade: its id was received, and a usable trade with it is still accepted."""
-        number = int(self._group.number[at])
+        number, first, high = int(self._group.number[at]), int(self._group.first[at]), self.plain.high
         if number > self._ids.high:
             self._came(at)
             self._ids.holes.append((number, number))
+            if self._group.aggregated and self.plain.high > high:
+                self.plain.holes.append((max(first, high + 1), self.plain.high))
 
     def _starts_again(self, at: int) -> bool:
         """Decide what a trade is; True if it is the first of a new epoch."""
@@ -109,16 +103,21 @@ class Walk:
         if ids.past and time <= ids.past[-1].time and time < ids.since:
             return self._late_of_ended_epoch(at)
         later = ids.time > 0 and time // _MS > (ids.time + OVERLAP_US) // _MS and not group.ahead[at]
-        if holds(ids.holes, number):
-            if not later:
-                fill(ids.holes, number)
-                self._accept(at)
-            return later
-        if not self._seen(at):
-            return self._accept(at)
+        missing = holds(ids.holes, number)
+        if missing and later:
+            return True
+        unseen = self._unseen_of(at, missing)
+        if unseen == int(group.last[at]) - int(group.first[at]) + 1:
+            late = fill(ids.holes, number)
+            self._accept(at)
+            if late and group.aggregated:
+                where = ids.holes, number, self.plain.holes, int(group.first[at]), int(group.last[at])
+                for part in beside(*where):
+                    self._missing(at, *part, "")
+            return False
         if later or self._other_content(at):
             return True
-        if group.aggregated and int(group.last[at]) > ids.last >= 0:
+        if unseen:
             cause = "stands for ids of which only some were seen"
         elif ids.time > 0 and time // _MS > ids.time // _MS + 1:
             cause = f"newer than the newest trade by less than {OVERLAP_US // 1_000_000} s"
@@ -128,11 +127,16 @@ class Walk:
         self._found.doubtful[int(group.rows[at])] = cause
         return self._drop(at)
 
-    def _seen(self, at: int) -> bool:
-        group, ids = self._group, self._ids
-        if group.aggregated and ids.last >= 0:
-            return int(group.first[at]) <= ids.last
-        return int(group.number[at]) <= ids.high
+    def _unseen_of(self, at: int, missing: bool) -> int:
+        """How many of the ids that a trade stands for are unseen; `missing`: its own id is.
+
+        Where its own id was seen, only ids that are higher than all others can be unseen.
+        """
+        group, number = self._group, int(self._group.number[at])
+        if not group.aggregated:
+            return 1 if missing or number > self._ids.high else 0
+        ranges = self.plain.holes if missing or number > self._ids.high else []
+        return count(ranges, self.plain.high, int(group.first[at]), int(group.last[at]))
 
     def _is_repeated(self, at: int) -> bool:
         """Whether one of the last trades has the same identity and content, the time within 1 ms."""
@@ -152,6 +156,8 @@ class Walk:
         return self._recent.has_identity(int(self._group.pairs[at, 0]))
 
     def _accept(self, at: int) -> bool:
+        if self._group.aggregated:
+            fill_all(self.plain.holes, int(self._group.first[at]), int(self._group.last[at]))
         self._came(at)
         self._ids.time = max(self._ids.time, int(self._group.time[at]))
         return False
@@ -162,16 +168,28 @@ class Walk:
 
     def _came(self, at: int) -> None:
         """Mark an id as received, and report the ids between it and the previous highest one as missing."""
-        group, ids, number = self._group, self._ids, int(self._group.number[at])
-        first = int(group.first[at]) if group.aggregated else -1
-        if number > ids.high + 1 and not (group.aggregated and first == ids.last + 1):
+        if self._group.aggregated:
+            return self._aggregated_came(at)
+        ids, number = self._ids, int(self._group.number[at])
+        if number > ids.high + 1:
             ids.holes.append((ids.high + 1, number - 1))
-            self._missing(at, ids.high + 1, number - 1, group.numbering)
-        elif 0 <= ids.last < first - 1:  # no aggregated trade is missing, but plain trades are
-            self._missing(at, ids.last + 1, first - 1, "")
+            self._missing(at, ids.high + 1, number - 1, self._group.numbering)
         ids.high = max(ids.high, number)
-        if group.aggregated:
-            ids.last = max(ids.last, int(group.last[at]))
+
+    def _aggregated_came(self, at: int) -> None:
+        """Report the missing aggregated trades, or the plain ones if only they are missing or came last."""
+        group, ids, plain = self._group, self._ids, self.plain
+        number, first, last = int(group.number[at]), int(group.first[at]), int(group.last[at])
+        if number > ids.high + 1 and first != plain.high + 1:
+            ids.holes.append((ids.high + 1, number - 1))
+            if plain.high == ids.last:
+                self._missing(at, ids.high + 1, number - 1, group.numbering)
+        if first > plain.high + 1:
+            plain.holes.append((plain.high + 1, first - 1))
+            if plain.high > ids.last or number <= ids.high + 1:
+                self._missing(at, plain.high + 1, first - 1, "")
+        ids.high = max(ids.high, number)
+        plain.high, ids.last = max(plain.high, last), max(ids.last, last)
 
     def _missing(self, at: int, first: int, last: int, numbering: str) -> None:
         event = self._event(self._unseen, at, self._ids.epoch, last - first + 1)
@@ -205,17 +223,11 @@ class Walk:
         self._found.epoch[row] = epoch
         self._found.add(self._event(EventKind.RESTART, at, epoch, 1), row)
         self._remember(at + 1)
-        ended = msgspec.structs.replace(before, recent=b"", past=[])
-        return Ids(
-            high=number,
-            holes=[(0, number - 1)] if number else [],
-            time=time,
-            last=int(group.last[at]) if group.aggregated else -1,
-            recent=before.recent,
-            epoch=epoch,
-            past=[*before.past, ended][-MAX_PAST:],
-            since=time,
-        )
+        if not group.aggregated:
+            return epoch_after(before, number, number, time)
+        last = int(group.last[at])
+        self.plain = epoch_after(self.plain, int(group.first[at]), last, time)
+        return msgspec.structs.replace(epoch_after(before, number, number, time), last=last)
 
     def _remember(self, end: int) -> None:
         group, part = self._group, slice(self._start, end)

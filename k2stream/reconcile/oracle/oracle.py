@@ -32,6 +32,7 @@ def expect(
         bronze.expected(engine, exchange)
     read = " UNION ALL ".join(rules.trades(exchange) for exchange in topics.EXCHANGES)
     engine.table("read_trades", read, "(exchange, symbol, raw_offset)")
+    engine.table("overlaps", rules.OVERLAPS, "(exchange, symbol, aggregate)")
     engine.table(
         "whole",
         f"""SELECT exchange, symbol, argMin(receive_time, raw_offset) + {rules.BOUND_US} AS since
@@ -61,7 +62,12 @@ def _kept(spelled: str) -> str:
             (exchange, raw_partition, raw_offset) IN (
                 SELECT transform(topic, [{raw}], [{names}], ''), partition, offset FROM letters) AS lettered,
             good AND NOT duplicate AND NOT (doubtful AND lettered) AS kept
-        FROM ({rules.IDENTIFIED}) AS t LEFT JOIN whole USING (exchange, symbol)"""
+        FROM (
+            SELECT i.* REPLACE (
+                i.doubtful OR c.overlapping AS doubtful, i.duplicate OR c.covered AS duplicate)
+            FROM ({rules.IDENTIFIED}) AS i
+            LEFT JOIN ({rules.COVERED}) AS c USING (exchange, symbol, raw_offset)) AS t
+        LEFT JOIN whole USING (exchange, symbol)"""
 
 
 def _spelled(instruments: Iterable[ListedInstrument]) -> str:

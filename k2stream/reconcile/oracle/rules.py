@@ -132,6 +132,28 @@ copy if it is not newer and too many trades came between to remember it. Made id
 and the ordinal among equal trades; without ids, a connection that is behind another may have dead letters.
 """
 
+_FIRST = """SELECT exchange, symbol, id, min(raw_offset) AS raw_offset, argMin(ts, r.raw_offset) AS ts,
+            toInt64(splitByString('..', id)[1]) AS first, toInt64(splitByString('..', id)[-1]) AS last
+        FROM read_trades AS r WHERE id != '' AND good AND {} GROUP BY exchange, symbol, id"""
+
+OVERLAPS = f"""
+    SELECT exchange, symbol, p.raw_offset AS plain, a.raw_offset AS aggregate, a.last - a.first + 1 AS weight,
+        countIf(p.raw_offset < a.raw_offset) OVER (PARTITION BY exchange, symbol, a.raw_offset) AS earlier
+    FROM ({_FIRST.format("NOT aggregated")}) AS p
+    ASOF JOIN ({_FIRST.format("aggregated")}) AS a
+        ON p.exchange = a.exchange AND p.symbol = a.symbol AND p.first >= a.first
+    WHERE p.last <= a.last AND abs(p.ts - a.ts) <= {OVERLAP_US}"""
+"""Plain trades that an aggregated trade stands for too, and how many of these were `earlier` than it."""
+
+COVERED = """
+    SELECT DISTINCT exchange, symbol, aggregate AS raw_offset, true AS overlapping,
+        earlier = weight AS covered
+    FROM overlaps WHERE earlier > 0
+    UNION ALL
+    SELECT exchange, symbol, plain AS raw_offset, true AS overlapping, true AS covered
+    FROM overlaps WHERE earlier = 0 AND plain > aggregate"""
+"""Which trades stand for plain ids that came before in the other form; `covered`: for no other ids."""
+
 TIMED = """
     SELECT *, intDiv(ts, 60000000) * 60000000 + 60000000 AS minute_end,
         NOT backfilled AND minute_end + {grace} <= max(least(ts, receive_time + {bound})) OVER (

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from k2stream import topics
 from k2stream.reconcile.oracle import oracle as rules
 from k2stream.reconcile.oracle import windows
 from k2stream.reconcile.oracle.candles import ListedInstrument
@@ -171,6 +172,21 @@ def test_an_aggregate_counts_the_trades_it_stands_for(oracle):
     }
     found = candle(oracle(binance=[row]), "binance", "BTCUSDT")
     assert (found.trade_count, found.records) == (5, 1)
+
+
+def aggregate(number, first, last):
+    row = {"e": "aggTrade", "s": "BTCUSDT", "T": BASE, "a": number, "f": first, "l": last}
+    return row | {"p": "1", "q": "1", "m": True}
+
+
+def test_each_plain_id_is_covered_once(oracle):
+    rows = [binance(9, "1", "1"), binance(10, "1", "1"), aggregate(1, 11, 13), aggregate(2, 9, 10)]
+    rows += [binance(number, "1", "1") for number in (12, 14)]
+    rows += [aggregate(3, 14, 16), binance(15, "1", "1"), aggregate(4, 17, 17)]
+    made = oracle(binance=rows, letters=[(topics.raw("binance"), 6)])
+    kept = made.engine.rows("SELECT raw_offset FROM trades WHERE kept ORDER BY raw_offset")
+    assert [offset for (offset,) in kept] == [0, 1, 2, 5, 7, 8]
+    assert oracle(binance=rows).count("kept AND raw_offset = 6") == 1  # some of it is nowhere: it has to be
 
 
 UNUSABLE = (
