@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from k2stream.backfill.span import unread
 from k2stream.backfill.task import Task
 from k2stream.exchanges.rest.spec import HistoryError, Page
 from k2stream.model.events import EventKind, FeedEvent
@@ -24,8 +25,8 @@ async def fill(task: Task, event: FeedEvent) -> None:
     """Publish the trades of a GAP or JUMP event, and report the result as a feed event."""
     await task.settle(event.time, 1)
     try:
-        count = await _publish(task, event)
-        remark = _remark(event, event.count - count)
+        count, unreadable = await _publish(task, event)
+        remark = _remark(event, event.count - count, unreadable)
     except HistoryError as error:
         count, remark = 0, f"nothing fetched: {error}"
     await task.done(event, event.symbol, event.since, count, remark)
@@ -34,15 +35,15 @@ async def fill(task: Task, event: FeedEvent) -> None:
     log.info("%s: %d trades of ids %s", name, count, said, extra={"symbol": event.symbol})
 
 
-async def _publish(task: Task, event: FeedEvent) -> int:
-    """Publish the trades of a gap and return how many there were. Raises HistoryError.
+async def _publish(task: Task, event: FeedEvent) -> tuple[int, int]:
+    """Publish the trades of a gap; returns their number, and that of unreadable rows. Raises HistoryError.
 
     Ids are fetched in ascending order, so that the normalizer's range of unseen ids only shrinks, even if
     ids are skipped.
     """
     history, first, last = task.client.history, event.first_missing, event.last_missing
     assert history.by_id and first is not None and last is not None
-    count, start = 0, max(first, last - MOST_IDS + 1)
+    count, unreadable, start = 0, 0, max(first, last - MOST_IDS + 1)
     is_old = task.patience(event.time, PATIENCE_US)
     while start <= last:
         wanted = range(start, min(start + history.limit, last + 1))
@@ -60,8 +61,12 @@ async def _publish(task: Task, event: FeedEvent) -> int:
             if not beyond:
                 await asyncio.sleep(AGAIN_SECONDS)
         count += len(fetched)
-        start = wanted[-1] + 1 if fetched else await _next(task, event, wanted[-1] + 1, last, page)
-    return count
+        if len(fetched) < len(wanted):  # else they are of other ids, which a response may contain too
+            await task.output.rejects(event.symbol, page.rejects)
+            unreadable += len(page.rejects)
+        known = fetched or page.rejects
+        start = wanted[-1] + 1 if known else await _next(task, event, wanted[-1] + 1, last, page)
+    return count, unreadable
 
 
 async def _next(task: Task, event: FeedEvent, start: int, last: int, page: Page) -> int:
@@ -74,8 +79,8 @@ async def _next(task: Task, event: FeedEvent, start: int, last: int, page: Page)
     if not history.upward and start <= last:
         lowest = max(start, last - history.limit + 1)
         page = await task.client.fetch(history.by_id(event.symbol, event.numbering, lowest, last))
-        if len(page.trades) >= history.limit and page.trades[0].id > start:
-            return start  # the page is full before it reaches `start`
+        if page.rejects or (page.rows >= history.limit and page.trades[0].id > start):
+            return start  # the page is full before it reaches `start`, or may be
     return next((item.id for item in page.trades if item.id >= start), last + 1)
 
 
@@ -86,14 +91,18 @@ async def _is_beyond(task: Task, event: FeedEvent, last: int) -> bool:
     """
     history = task.client.history
     assert history.newest
-    trades = (await task.client.fetch(history.newest(event.symbol, event.numbering))).trades
-    return bool(trades) and (trades[-1].id > last or trades[-1].time > event.time + task.margin_us)
+    page = await task.client.fetch(history.newest(event.symbol, event.numbering))
+    if not page.trades:
+        return bool(page.rejects)  # the newest one is unreadable, which waiting does not change
+    newest = page.trades[-1]
+    return newest.id > last or newest.time > event.time + task.margin_us
 
 
-def _remark(event: FeedEvent, missing: int) -> str:
-    """Describe the ids for which no trade was found; "" if there are none."""
-    if not missing:
-        return ""
-    if event.kind is EventKind.JUMP:
-        return f"{missing} ids belong to no trade that the exchange returns"
-    return f"{missing} are permanently missing: the exchange does not return them"
+def _remark(event: FeedEvent, missing: int, unreadable: int) -> str:
+    """Describe the ids for which no trade was found, and unreadable rows; "" if there are none."""
+    said = []
+    if missing and event.kind is EventKind.JUMP:
+        said.append(f"{missing} ids belong to no trade that the exchange returns")
+    elif missing:
+        said.append(f"{missing} are permanently missing: the exchange does not return them")
+    return "; ".join([*said, *unread(unreadable)])

@@ -10,9 +10,9 @@ import msgspec
 
 from k2stream.backfill.contents import absent
 from k2stream.backfill.retained import RetainedReader, RetainedTrades
-from k2stream.backfill.span import TradeSpan, chunks
+from k2stream.backfill.span import TradeSpan, chunks, unread
 from k2stream.backfill.task import Task
-from k2stream.exchanges.rest.spec import HistoryError, Past
+from k2stream.exchanges.rest.spec import HistoryError, Page, Past
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.normalizer.continuity.reports import ROUNDING_US
 
@@ -65,17 +65,19 @@ async def fill(task: Task, event: FeedEvent) -> None:
             await task.done(event, symbol, event.since, 0, f"nothing fetched: {error}")
             continue
 
-        async def compared(symbol: str = symbol, fetched: Sequence[Past] = fetched) -> Sequence[Past]:
+        async def compared(symbol: str = symbol, fetched: Sequence[Past] = fetched.trades) -> Sequence[Past]:
             now = await reader.read()
             return absent(task.exchange, fetched, now.times.get(symbol, {}))
 
         missing = await task.publish(compared)
-        await task.done(event, symbol, event.since, missing, remark)
+        await task.output.rejects(symbol, fetched.rejects)
+        remarks = "; ".join(filter(None, (remark, *unread(len(fetched.rejects)))))
+        await task.done(event, symbol, event.since, missing, remarks)
         count += missing
     log.info("%s: %d trades fetched of %.1f s without a feed", name, count, (span.end - span.start) / 1e6)
 
 
-async def _fetched(task: Task, symbol: str, span: TradeSpan, retained: RetainedTrades) -> Sequence[Past]:
+async def _fetched(task: Task, symbol: str, span: TradeSpan, retained: RetainedTrades) -> Page:
     """Fetch a symbol's trades of a span, once REST has reached the feed's newest trade.
 
     Raises HistoryError.
@@ -85,9 +87,10 @@ async def _fetched(task: Task, symbol: str, span: TradeSpan, retained: RetainedT
     is_old = task.patience(span.end, PATIENCE_US)
     beyond = False
     while True:
-        pages = chunks(task.client, symbol, "", span)
-        fetched = [item async for page in pages for item in page.trades]
-        if beyond or not newest or (fetched and fetched[-1].time >= newest - ROUNDING_US):
+        pages = [page async for page in chunks(task.client, symbol, "", span)]
+        trades = [item for page in pages for item in page.trades]
+        fetched = Page(trades, rejects=[item for page in pages for item in page.rejects])
+        if beyond or not newest or (trades and trades[-1].time >= newest - ROUNDING_US):
             return fetched
         if is_old():
             log.warning(
@@ -98,6 +101,6 @@ async def _fetched(task: Task, symbol: str, span: TradeSpan, retained: RetainedT
         by_time = task.client.history.by_time
         assert by_time
         later = await task.client.fetch(by_time(symbol, span.end * 1000))
-        beyond = any(item.time >= span.end for item in later.trades)
+        beyond = bool(later.rejects) or any(item.time >= span.end for item in later.trades)
         if not beyond:
             await asyncio.sleep(AGAIN_SECONDS)

@@ -23,7 +23,7 @@ from k2stream.backfill.output import Output
 from k2stream.backfill.recompute import recompute
 from k2stream.backfill.resume import BackfillFile, BackfillProgress
 from k2stream.backfill.retained import exchange_ahead, last_received
-from k2stream.backfill.span import TradeSpan, chunks
+from k2stream.backfill.span import TradeSpan, chunks, unread
 from k2stream.backfill.turn import Turns
 from k2stream.exchanges.rest.spec import HistoryError, Past
 from k2stream.exchanges.spec import Exchange
@@ -53,11 +53,15 @@ A quiet or dead feed has none.
 
 
 class Result(NamedTuple):
-    """Counts: trades that the exchange returned, trades published, and candles recomputed."""
+    """Counts: trades that the exchange returned, trades published, and candles recomputed.
+
+    `unreadable` is the number of rows that it returned and that cannot be read: these trades are missing.
+    """
 
     fetched: int
     published: int
     candles: int
+    unreadable: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +105,14 @@ async def run(settings: Settings, instrument: Instrument, span: TradeSpan, repor
         if not progress.complete:
             output = Output(instrument.exchange, publisher, settings.kafka)
             progress = await _fetch(settings, instrument, span, output, file, progress, report)
-            await output.event(_event(settings.feeds, instrument, span, progress.published))
+            await output.event(_event(settings.feeds, instrument, span, progress))
             file.write(msgspec.structs.replace(progress, complete=True))
         report.step(f"{progress.published:,} trades published; waiting for the workers to take them in")
         await _taken(settings)
         report.step("recomputing the candles that the tables no longer have")
         candles = await recompute(settings, instrument, span, publisher)
     file.remove()
-    return Result(progress.fetched, progress.published, candles)
+    return Result(progress.fetched, progress.published, candles, progress.unreadable)
 
 
 @asynccontextmanager
@@ -143,8 +147,12 @@ async def _fetch(
                 else:
                     published = len(trades)
                     await output.trades(trades)
+                await output.rejects(instrument.symbol, chunk.rejects)
                 progress = BackfillProgress(
-                    chunk.cursor, progress.fetched + len(trades), progress.published + published
+                    chunk.cursor,
+                    progress.fetched + len(trades),
+                    progress.published + published,
+                    unreadable=progress.unreadable + len(chunk.rejects),
                 )
                 file.write(progress)
                 if chunk.trades:
@@ -187,14 +195,17 @@ async def settled(
     return TradeSpan(span.start, end)
 
 
-def _event(settings: FeedSettings, instrument: Instrument, span: TradeSpan, count: int) -> FeedEvent:
+def _event(
+    settings: FeedSettings, instrument: Instrument, span: TradeSpan, progress: BackfillProgress
+) -> FeedEvent:
+    asked = f"asked for {clock.format_utc(span.start // 1000)} to {clock.format_utc(span.end // 1000)}"
     return FeedEvent(
         kind=EventKind.BACKFILLED,
         exchange=instrument.exchange,
         time=clock.now_us(),
         symbol=instrument.symbol,
-        detail=f"asked for {clock.format_utc(span.start // 1000)} to {clock.format_utc(span.end // 1000)}",
-        count=count,
+        detail="; ".join([asked, *unread(progress.unreadable)]),
+        count=progress.published,
         since=span.start,
         simulated=settings.simulated,
     )

@@ -19,6 +19,8 @@ class BackfillProgress(msgspec.Struct, frozen=True):
     fetched: int = msgspec.field(default=0, name="told")
     published: int = 0
     complete: bool = False
+    unreadable: int = 0
+    """Rows of the exchange's answers that cannot be read."""
 
 
 class BackfillFile:

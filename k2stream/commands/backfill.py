@@ -15,8 +15,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from k2stream import instruments, topics
 from k2stream.backfill import past
 from k2stream.backfill.past import BackfillReport
-from k2stream.backfill.span import TradeSpan
+from k2stream.backfill.span import TradeSpan, unread
 from k2stream.commands import options
+from k2stream.commands.exit_codes import FAILED
 from k2stream.commands.output import Printer, printed
 from k2stream.model import clock
 from k2stream.model.errors import ConfigError
@@ -45,7 +46,8 @@ def backfill(exchange: str, symbol: str, start: int, end: int | None, *, out: Pr
 
     The trades go through the raw topic, marked as backfilled; those that are there already change nothing.
     Candles that the tables have forgotten are recomputed. An interrupted run resumes where it was when
-    the same command, with --to, is given again.
+    the same command, with --to, is given again. Exits 1 when the exchange returned rows that cannot be
+    read: these are dead letters, and their trades are missing.
     """
     settings = reached(current())
     listed = instruments.load(settings.feeds.instruments_file)
@@ -57,11 +59,14 @@ def backfill(exchange: str, symbol: str, start: int, end: int | None, *, out: Pr
     result = asyncio.run(_run(settings, instrument, span))
     named = {"exchange": exchange, "symbol": instrument.canonical, "simulated": settings.feeds.simulated}
     counts = {"fetched": result.fetched, "published": result.published, "candles": result.candles}
+    counts["unreadable"] = result.unreadable
     text = (
         f"{result.fetched:,} trades returned by {exchange}, {result.published:,} published; "
         f"{result.candles:,} older candles recomputed"
     )
-    out.line(named | counts, text)
+    out.line(named | counts, "; ".join([text, *unread(result.unreadable)]))
+    if result.unreadable:
+        raise SystemExit(FAILED)
 
 
 async def _run(settings: Settings, instrument: Instrument, span: TradeSpan) -> past.Result:

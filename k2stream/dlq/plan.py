@@ -51,6 +51,8 @@ def plan(letter: DeadLetter, settings: KafkaSettings) -> LetterPlan:
         return LetterPlan(table, (Row(letter.partition, letter.reader.encode(), b""),), letter=letter)
     if letter.exchange not in exchanges.REGISTRY:
         raise Refused(f"unknown exchange {letter.exchange!r}")
+    if letter.stage == "ingest" and raw.FETCHED in letter.connection:
+        raise Refused("it is a row that REST returned: a backfill of its time fetches it again")
     exchange = exchanges.get(letter.exchange)
     make = _record if letter.stage == "normalize" else _frame
     return make(exchange, letter, settings)

@@ -16,6 +16,7 @@ from k2stream.exchanges.rest.klines import RestKlines
 from k2stream.exchanges.rest.spec import RestHistory
 from k2stream.model.instrument import Instrument
 from k2stream.model.trade import RawTrade, TradeColumns
+from k2stream.model.trade import Reject as Reject
 
 
 class Kind(StrEnum):
@@ -34,13 +35,6 @@ class Continuity(StrEnum):
     CONTIGUOUS = "contiguous"  # n, n+1, …: a jump is a gap of known size, a repetition a duplicate
     RISING = "rising"  # unique and rising: a repetition is a duplicate, a jump may be a gap
     NONE = "none"  # no ids: nothing is a duplicate; ids are derived from content and ordinal
-
-
-class Reject(NamedTuple):
-    """An unusable frame, or an unusable trade of a frame, and the cause."""
-
-    cause: str
-    original: bytes
 
 
 class Subscription(StrEnum):

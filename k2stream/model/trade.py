@@ -35,6 +35,13 @@ class RawTrade(NamedTuple):
     body: bytes
 
 
+class Reject(NamedTuple):
+    """A frame, a trade of a frame, or a row of a REST answer that cannot be used, and the cause."""
+
+    cause: str
+    original: bytes
+
+
 @dataclass(slots=True)
 class TradeColumns:
     """Trades of one exchange: one list per field, all of the same length, in input order.

@@ -24,19 +24,29 @@ def trades(steps, first):
     return found
 
 
-def client(name, fetched):
+def client(name, fetched, unreadable=()):
     exchange = exchanges.get(name)
     assert exchange.history is not None
     by_id = exchange.history.by_id
     few = replace(exchange.history, limit=LIMIT)
     if by_id:
         few = replace(few, by_id=lambda *asked: limited(by_id(*asked)))
-    return FakeRestClient(replace(exchange, history=few), {"S": fetched}, LIMIT)
+    return FakeRestClient(replace(exchange, history=few), {"S": fetched}, LIMIT, unreadable)
 
 
 def limited(request):
     """Coinbase always asks for whole pages."""
     return request._replace(query={**request.query, "limit": str(min(LIMIT, int(request.query["limit"])))})
+
+
+async def read(client, span):
+    """The ids of the trades, and those of the rows that cannot be read."""
+    found, rejects = [], []
+    async for chunk in chunks(client, "S", "", span):
+        found += [item.id for item in chunk.trades]
+        rejects += [int(item.original) for item in chunk.rejects]
+        assert len(client.asked) < 500
+    return found, rejects
 
 
 async def ids(client, span, cursor=None):
@@ -78,3 +88,26 @@ async def test_by_time(steps, span, data):
     at = data.draw(st.integers(0, len(cursors) - 1))
     rest, _ = await ids(client("kraken", fetched), span, cursors[at])
     assert [n for page in rest for n in page] == [n for page in found[at + 1 :] for n in page]
+
+
+@given(st.sampled_from(["binance", "coinbase", "kraken"]), steps, spans, st.data())
+async def test_rows_that_cannot_be_read_cost_no_other_and_are_told(name, steps, span, data):
+    """Of whole pages too; only where the newest of all is unreadable nothing says up to which id to ask."""
+    steps = [(min(skipped, 2), later + (name == "kraken")) for skipped, later in steps]
+    fetched = trades(steps, 0)
+    numbers = [item.id for item in fetched]
+    bad = set(data.draw(st.lists(st.sampled_from(numbers)))) if numbers else set()
+    if data.draw(st.booleans()) and numbers:
+        start = data.draw(st.integers(0, len(numbers) - 1))
+        bad |= set(numbers[start : start + 3 * LIMIT])
+    if name != "kraken":
+        bad -= set(numbers[-1:])
+    found, rejects = await read(client(name, fetched, bad), span)
+    inside = [item.id for item in fetched if span.start <= item.time < span.end]
+    assert found == [number for number in inside if number not in bad]
+    assert len(rejects) == len(set(rejects)) and set(rejects) >= bad & set(inside)
+
+
+@given(st.sampled_from(["binance", "coinbase"]), spans)
+async def test_a_newest_row_that_cannot_be_read_is_told(name, span):
+    assert await read(client(name, trades([(1, 1)] * 9, 0), {9}), span) == ([], [9])

@@ -9,14 +9,17 @@ import msgspec
 from msgspec import Raw
 
 from k2stream.exchanges.rest.klines import Amount, Kline, RestKlines
-from k2stream.exchanges.rest.spec import Page, Past, RestHistory, RestRequest, answer, text
+from k2stream.exchanges.rest.spec import Page, Past, RestHistory, RestRequest, answer, page, text
 from k2stream.model.instrument import Instrument
 from k2stream.model.trade import RawTrade
 
 LIMIT = 1000
 MS_END = 10**13  # larger times are in µs: a proxy may have set X-MBX-TIME-UNIT
 
-_ROWS = msgspec.json.Decoder(list[dict[str, Raw]])
+IGNORED = "M"  # the exchange's own word for the field: a trade may lack it
+
+_ROWS = msgspec.json.Decoder(list[Raw])
+_ROW = msgspec.json.Decoder(dict[str, Raw])
 
 
 class _Kind(NamedTuple):
@@ -57,16 +60,15 @@ def parse(request: RestRequest, body: bytes) -> Page:
     """Parse trades to the fields of @trade and @aggTrade, except for the event time, which REST lacks."""
     kind, symbol = _KINDS[request.numbering], msgspec.json.encode(request.symbol)
 
-    def past(row: Mapping[str, Raw]) -> Past:
-        fields = {name: bytes(row[here]) for name, here in kind.names.items()}
+    def past(encoded: Raw) -> Past:
+        row = _ROW.decode(encoded)
+        names = ((name, here) for name, here in kind.names.items() if name != IGNORED or here in row)
+        fields = {name: bytes(row[here]) for name, here in names}
         number, time = int(next(iter(fields.values()))), int(fields["T"])
         trade = RawTrade(request.symbol, text({"e": kind.event, "s": symbol} | fields))
         return Past(number, time * 1000 if time < MS_END else time, trade)
 
-    def page(rows: Sequence[Mapping[str, Raw]]) -> Page:
-        return Page([past(row) for row in rows])
-
-    return answer(_ROWS, body, page)
+    return answer(_ROWS, body, lambda rows: page(rows, past))
 
 
 HISTORY = RestHistory(

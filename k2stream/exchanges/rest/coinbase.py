@@ -5,7 +5,6 @@ https://docs.cdp.coinbase.com/api-reference/exchange-api/rest-api/products/get-p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import quote
@@ -14,7 +13,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from k2stream.exchanges.rest.klines import Amount, Kline, RestKlines
-from k2stream.exchanges.rest.spec import Page, Past, RestHistory, RestRequest, answer, text
+from k2stream.exchanges.rest.spec import Page, Past, RestHistory, RestRequest, answer, page, text
 from k2stream.model.trade import RawTrade
 
 LIMIT = 1000
@@ -30,7 +29,8 @@ class _Trade(Struct, gc=False):
     side: str
 
 
-_ROWS = msgspec.json.Decoder(list[_Trade])
+_ROWS = msgspec.json.Decoder(list[Raw])
+_ROW = msgspec.json.Decoder(_Trade)
 
 
 def by_id(symbol: str, numbering: str, first: int, last: int) -> RestRequest:
@@ -52,7 +52,8 @@ def parse(request: RestRequest, body: bytes) -> Page:
     """Parse trades, which arrive newest first, to the form of market_trades updates."""
     product = msgspec.json.encode(request.symbol)
 
-    def past(row: _Trade) -> Past:
+    def past(encoded: Raw) -> Past:
+        row = _ROW.decode(encoded)
         fields = {
             "product_id": product,
             "trade_id": b'"%d"' % row.trade_id,
@@ -64,10 +65,8 @@ def parse(request: RestRequest, body: bytes) -> Page:
         }
         return Past(row.trade_id, _micros(row.time), RawTrade(request.symbol, text(fields)))
 
-    def page(rows: Sequence[_Trade]) -> Page:
-        return Page(sorted(map(past, rows)))
-
-    return answer(_ROWS, body, page)
+    found = answer(_ROWS, body, lambda rows: page(rows, past))
+    return found._replace(trades=sorted(found.trades))
 
 
 def _micros(time: str) -> int:

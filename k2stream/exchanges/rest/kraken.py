@@ -10,7 +10,16 @@ import msgspec
 from msgspec import Raw, Struct
 
 from k2stream.exchanges.rest.klines import Amount, Kline, RestKlines
-from k2stream.exchanges.rest.spec import HistoryError, Page, Past, RestHistory, RestRequest, answer, text
+from k2stream.exchanges.rest.spec import (
+    HistoryError,
+    Page,
+    Past,
+    RestHistory,
+    RestRequest,
+    answer,
+    page,
+    text,
+)
 from k2stream.model.trade import RawTrade
 
 LIMIT = 1000
@@ -26,7 +35,8 @@ class _Answer(Struct, gc=False):
 
 
 _ANSWER = msgspec.json.Decoder(_Answer)
-_ROWS = msgspec.json.Decoder(list[list[Raw]])
+_ROWS = msgspec.json.Decoder(list[Raw])
+_ROW = msgspec.json.Decoder(list[Raw])
 _LAST = msgspec.json.Decoder(int, strict=False)
 
 
@@ -40,7 +50,8 @@ def parse(request: RestRequest, body: bytes) -> Page:
     """Parse trades to the same objects as from the WebSocket, with the literal digits of the time."""
     pair = msgspec.json.encode(request.symbol)
 
-    def past(row: Sequence[Raw]) -> Past:
+    def past(encoded: Raw) -> Past:
+        row = _ROW.decode(encoded)
         fields = dict(zip(FIELDS, map(bytes, row), strict=False))
         seconds = _TIME.fullmatch(fields["time"])
         if seconds is None:
@@ -49,10 +60,10 @@ def parse(request: RestRequest, body: bytes) -> Page:
         fields["time"] = b'"%b"' % fields["time"]
         return Past(int(row[6]), micros, RawTrade(request.symbol, text({"pair": pair} | fields)))
 
-    def page(said: _Answer) -> Page:
-        return Page(list(map(past, _ROWS.decode(_rows(said)))), _LAST.decode(said.result["last"]))
+    def read(said: _Answer) -> Page:
+        return page(_ROWS.decode(_rows(said)), past, _LAST.decode(said.result["last"]))
 
-    return answer(_ANSWER, body, page)
+    return answer(_ANSWER, body, read)
 
 
 def _rows(said: _Answer) -> Raw:

@@ -5,16 +5,17 @@ klines.py is the same for its candles.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
+from msgspec import Raw
 
 from k2stream.model.errors import UNREADABLE, Unavailable
 from k2stream.model.instrument import Instrument
-from k2stream.model.trade import RawTrade
+from k2stream.model.trade import RawTrade, Reject
 
 Read = TypeVar("Read")
 
@@ -51,10 +52,19 @@ class Past(NamedTuple):
 
 
 class Page(NamedTuple):
-    """The trades of one response, oldest first; `next` is the time (ns since 1970) of the next request."""
+    """The trades of one response, oldest first; `next` is the time (ns since 1970) of the next request.
+
+    `rejects` are the rows that cannot be read.
+    """
 
     trades: Sequence[Past]
     next: int = 0
+    rejects: Sequence[Reject] = ()
+
+    @property
+    def rows(self) -> int:
+        """Return the number of rows, by which a full response is told."""
+        return len(self.trades) + len(self.rejects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +78,10 @@ class RestHistory:
     """The most trades in a response."""
 
     parse: Callable[[RestRequest, bytes], Page]
-    """Parses the trades of a response; raises HistoryError that describes any other response."""
+    """Parses the trades of a response; raises HistoryError that describes any other response.
+
+    A row that cannot be read is one of the page's rejects: it must not keep the others waiting.
+    """
 
     by_id: Callable[[str, str, int, int], RestRequest] | None = None
     """Returns the request for (symbol, numbering, first id, last id); at most `limit` ids.
@@ -116,6 +129,17 @@ def answer(decoder: msgspec.json.Decoder[Any], body: bytes, read: Callable[[Any]
     except (*UNREADABLE, LookupError) as error:
         start = body[:80].decode(errors="replace")
         raise HistoryError(f"not the documented answer: {error!r}; it begins {start!r}") from error
+
+
+def page(rows: Iterable[Raw], past: Callable[[Raw], Past], next_: int = 0) -> Page:
+    """Read the rows of a response one by one; those for which `past` fails are the page's rejects."""
+    trades, rejects = [], []
+    for row in rows:
+        try:
+            trades.append(past(row))
+        except (*UNREADABLE, LookupError) as error:
+            rejects.append(Reject(" ".join(repr(error).split())[:200], bytes(row)))
+    return Page(trades, next_, rejects)
 
 
 def text(fields: Mapping[str, bytes]) -> bytes:

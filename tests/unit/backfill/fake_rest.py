@@ -2,16 +2,17 @@
 
 from k2stream.backfill.client import RestClient
 from k2stream.exchanges.rest.spec import HistoryError, Page, Past
-from k2stream.model.trade import RawTrade
+from k2stream.model.trade import RawTrade, Reject
 
 
 class FakeRestClient(RestClient):
-    """Answers as the exchanges do; `most` trades of Kraken's at once."""
+    """Answers as the exchanges do; `most` trades of Kraken's at once; rejects for `unreadable` ids."""
 
-    def __init__(self, exchange, trades, most=None):
+    def __init__(self, exchange, trades, most=None, unreadable=()):
         self.history = exchange.history
         self.asked = []
         self.trades = trades
+        self.unreadable = set(unreadable)
         self.most = most or self.history.limit
 
     async def fetch(self, request):
@@ -27,7 +28,9 @@ class FakeRestClient(RestClient):
         else:
             before = int(query.get("after", 1 << 62))
             found = [item for item in trades if item.id < before][-int(query["limit"]) :]
-        return Page(found, found[-1].time * 1000 if found else 0)
+        rejects = [Reject("bad", b"%d" % item.id) for item in found if item.id in self.unreadable]
+        readable = [item for item in found if item.id not in self.unreadable]
+        return Page(readable, found[-1].time * 1000 if found else 0, rejects)
 
 
 def numbered(*numbers, symbol="BTCUSDT", time=lambda number: number):

@@ -248,7 +248,7 @@ async def test_pages_that_end_amid_trades_of_one_time_lose_none(raw_topic, toget
     work, _ = task(exchanges.get("kraken"), {"XBT/USD": kraken(*times)})
     start, end = LONG_AGO - 1000, LONG_AGO + 10_000
     fetched = await outages._fetched(work, "XBT/USD", TradeSpan(start, end + 1), raw_topic)
-    assert [item.id for item in fetched] == list(range(2500))
+    assert [item.id for item in fetched.trades] == list(range(2500))
 
 
 async def test_a_trade_that_rest_never_tells_does_not_keep_all_other_outages_waiting():
@@ -256,7 +256,7 @@ async def test_a_trade_that_rest_never_tells_does_not_keep_all_other_outages_wai
     past = LONG_AGO - 10
     work, _ = task(exchanges.get("kraken"), {"XBT/USD": kraken(past - 9)})
     told_live = RetainedTrades({"XBT/USD": {("any",): [past - 3]}}, 0, 0)
-    assert len(await outages._fetched(work, "XBT/USD", TradeSpan(past - 10, past), told_live)) == 1
+    assert (await outages._fetched(work, "XBT/USD", TradeSpan(past - 10, past), told_live)).rows == 1
 
 
 async def test_an_outage_is_asked_for_until_rest_has_reached_what_the_feed_reported(monkeypatch):
@@ -273,12 +273,12 @@ async def test_an_outage_is_asked_for_until_rest_has_reached_what_the_feed_repor
     work.client.fetch = fetch
     told_live = RetainedTrades({"XBT/USD": {("any",): [LONG_AGO - 5, LONG_AGO - 3]}}, 0, 0)
     fetched = await outages._fetched(work, "XBT/USD", TradeSpan(LONG_AGO - 10, LONG_AGO), told_live)
-    assert fetched[-1].time >= LONG_AGO - 3
+    assert fetched.trades[-1].time >= LONG_AGO - 3
     # What it told live and never over REST is waited for until REST tells something later.
     never = RetainedTrades({"XBT/USD": {("any",): [LONG_AGO - 1]}}, 0, 0)
     everything = [item for item in everything if item.time != LONG_AGO - 1]
     asked.clear()
-    assert len(await outages._fetched(work, "XBT/USD", TradeSpan(LONG_AGO - 10, LONG_AGO), never)) == 9
+    assert (await outages._fetched(work, "XBT/USD", TradeSpan(LONG_AGO - 10, LONG_AGO), never)).rows == 9
 
 
 @pytest.mark.parametrize("now", [LONG_AGO - 600_000_000, LONG_AGO + 1, NOW])

@@ -81,6 +81,7 @@ def test_trades_of_a_frame_that_are_still_bad_are_told():
         (letter(b"\xffgarbage"), "still finds no trade"),
         (letter(KRAKEN, exchange="bitmex"), "unknown exchange"),
         (letter(b'["1.5","2"]', exchange="kraken"), "frame that had several, `k2 backfill` fetches it"),
+        (letter(BINANCE, connection="binance-rest-00c0ffee"), "a row that REST returned"),
     ],
 )
 def test_what_cannot_go_back_is_refused_with_its_reason(given, reason):

@@ -127,7 +127,7 @@ def test_requests():
 def test_kraken_says_where_to_go_on():
     assert REST[KRAKEN.name].parse(CASES[2][1], TRADES).next == 1688671969993150842
     empty = b'{"error":[],"result":{"XBT/USD":[],"last":"17"}}'
-    assert REST[KRAKEN.name].parse(CASES[2][1], empty) == ([], 17)
+    assert REST[KRAKEN.name].parse(CASES[2][1], empty) == ([], 17, [])
 
 
 def test_microseconds_of_binance_are_taken_as_such():
@@ -136,22 +136,64 @@ def test_microseconds_of_binance_are_taken_as_such():
 
 
 @pytest.mark.parametrize(("exchange", "request_", "answer"), [case[:3] for case in CASES])
-@pytest.mark.parametrize("damage", ["cut", "html", "object", "fields", "types", "deep"])
+@pytest.mark.parametrize("damage", ["cut", "html", "object", "deep"])
 def test_what_is_no_answer_is_named(exchange, request_, answer, damage):
     damaged = {
         "cut": answer[:-9],
         "html": b"<html>Bad gateway</html>",
         "object": b'{"hello":1}',
-        "fields": json.dumps([{}]).encode() if answer[:1] == b"[" else b'{"error":[],"result":{"x":[[1]]}}',
-        "types": answer.replace(b"28457,", b'"x",')
-        .replace(b"26129", b"null")
-        .replace(b"74,", b"7.4,")
-        .replace(b"1688669597.8277369", b"1e9"),
         "deep": b"[" * 100_000,
     }[damage]
     with pytest.raises(HistoryError, match=r"not the documented answer: .*; it begins") as error:
         exchange.history.parse(request_, damaged)
     assert not error.value.final
+
+
+BAD = [
+    (OLD_TRADE, b"28457,", b'"x",'),
+    (AGG_TRADE, b'"a":26129', b'"a":null'),
+    (TRADES, b"1688669597.8277369", b"1e9"),
+    (TRADES, b"1688669597.8277369", b'"1688669597.8"'),
+    (TRADES, b",61044952]", b"]"),
+    (TRADES, b'["30243.40000","0.34507674",1688669597.8277369,"b","m","",61044952]', b"null"),
+    (PRODUCT_TRADES, b'"trade_id":74', b'"trade_id":7.4'),
+    (PRODUCT_TRADES, b'"trade_id":74', b'"trade_id":"74"'),
+    (PRODUCT_TRADES, b'"10.00000000","size":"0.01000000","side":"buy"', b'"10.00000000","size":"0.01000000"'),
+]
+
+
+@pytest.mark.parametrize(("answer", "good", "bad"), BAD)
+def test_a_row_that_cannot_be_read_costs_no_other_row(answer, good, bad):
+    """Another row stands before and behind it, as in a page of many."""
+    exchange, request = next(case[:2] for case in CASES if case[2] == answer)
+    parse = REST[exchange.name].parse
+    whole = parse(request, answer)
+    damaged = answer.replace(good, bad)
+    assert damaged != answer
+    if answer[:1] == b"[":
+        damaged = b"[%b,%b,%b]" % (answer[1:-1], damaged[1:-1], answer[1:-1])
+    else:
+        rows = damaged.index(b'D":[') + 3
+        start = damaged.index(b"]]")
+        kept = answer[answer.index(b"[[") + 1 : answer.index(b"]]") + 1]
+        damaged = b"%b[%b,%b,%b]%b" % (
+            damaged[:rows], kept, damaged[rows + 1 : start + 1], kept, damaged[start + 2 :]
+        )  # fmt: skip
+    page = parse(request, damaged)
+    assert len(page.rejects) == 1 and page.rows == 3 * whole.rows
+    (reject,) = page.rejects
+    assert reject.cause and reject.original in damaged and bad in reject.original
+    assert {item.id for item in page.trades} == {item.id for item in whole.trades}
+
+
+@pytest.mark.parametrize("case", [0, 1], ids=["trade", "aggTrade"])
+def test_a_field_that_binance_says_to_ignore_may_be_absent(case):
+    exchange, request, answer, named, frame = CASES[case]
+    cut = answer.replace(b',"isBestMatch":true', b"").replace(b',"M":true', b"")
+    (item,) = REST[exchange.name].parse(request, cut).trades
+    assert (item.id, item.time) == named[0]
+    (live,) = exchange.parse(frame.replace(b',"M":true', b"")).trades
+    assert columns(exchange, [item.trade]) == columns(exchange, [live])
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
 from k2stream.exchanges import raw
-from k2stream.exchanges.rest.spec import Page, Past, RestHistory, RestRequest, answer, text
+from k2stream.exchanges.rest.spec import Page, Past, RestHistory, RestRequest, answer, page, text
 from k2stream.exchanges.spec import (
     Answer,
     Continuity,
@@ -126,7 +126,8 @@ BRONZE_VIEW = """
     fromUnixTimestamp64Micro(toInt64OrZero(at), 'UTC') AS timestamp,
     mapFilter((name, value) -> value != '', map('lot', ifNull(toString(lot), ''))) AS vendor_data"""
 
-_ROWS = msgspec.json.Decoder(list[dict[str, Raw]])
+_ROWS = msgspec.json.Decoder(list[Raw])
+_ROW = msgspec.json.Decoder(dict[str, Raw])
 
 
 def by_id(symbol: str, numbering: str, first: int, last: int) -> RestRequest:
@@ -143,11 +144,12 @@ def newest(symbol: str, numbering: str) -> RestRequest:
 def past(request: RestRequest, body: bytes) -> Page:
     """Trades as the socket has them."""
 
-    def one(row: Mapping[str, Raw]) -> Past:
-        trade = _TRADE.decode(text(fields := {name: bytes(value) for name, value in row.items()}))
+    def one(row: Raw) -> Past:
+        fields = {name: bytes(value) for name, value in _ROW.decode(row).items()}
+        trade = _TRADE.decode(text(fields))
         return Past(trade.no, int(trade.at), RawTrade(trade.market, text(fields)))
 
-    return answer(_ROWS, body, lambda rows: Page([one(row) for row in rows]))
+    return answer(_ROWS, body, lambda rows: page(rows, one))
 
 
 TULIP = Exchange(
