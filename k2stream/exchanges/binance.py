@@ -116,7 +116,10 @@ class _Message(Struct, gc=False):
     stream: Any = ""
     data: Raw | UnsetType = UNSET
     e: Any = ""
+    s: Any = ""
     M: Any = UNSET
+    X: Any = UNSET
+    nq: Any = UNSET
     result: Any = UNSET
     id: Any = None
     error: Any = None
@@ -148,7 +151,7 @@ def _request(instruments: Sequence[Instrument], number: int) -> Request:
 
 
 def parse(frame: bytes) -> Frame:
-    """Parse one message. A trade without `M` is a futures trade and unknown: its unit may be contracts."""
+    """Parse one message. A futures trade is unknown: its unit may be contracts."""
     try:
         frame.decode()
         outer = message = _MESSAGE.decode(frame)
@@ -159,7 +162,7 @@ def parse(frame: bytes) -> Frame:
     except raw.UNREADABLE as error:
         return raw.unusable(frame, error)
     if message.e in ("trade", "aggTrade"):
-        return _trade(body) if message.M is not UNSET else Frame(Kind.UNKNOWN, detail="futures trade")
+        return Frame(Kind.UNKNOWN, detail="futures trade") if _is_of_futures(message) else _trade(body)
     if message.e == "serverShutdown":
         return Frame(Kind.CONTROL, detail="serverShutdown", closing=True)
     if outer.error is not None or (outer.code is not UNSET and outer.msg is not UNSET):
@@ -168,6 +171,12 @@ def parse(frame: bytes) -> Frame:
     if outer.result is not UNSET:
         return Frame(Kind.CONTROL, detail="answer", answer=_answer(outer))
     return Frame(Kind.UNKNOWN, detail=raw.text(message.e or outer.stream) or "no event type")
+
+
+def _is_of_futures(message: _Message) -> bool:
+    """Whether a trade has what only those of futures have; `M`, which only spot has, may be left out."""
+    dated = isinstance(message.s, str) and "_" in message.s  # e.g. BTCUSD_PERP, whose unit is contracts
+    return message.M is UNSET and (message.X is not UNSET or message.nq is not UNSET or dated)
 
 
 def _trade(body: bytes) -> Frame:

@@ -147,10 +147,18 @@ def test_other_messages_are_unknown(message):
     assert (frame.kind, frame.trades) == (Kind.UNKNOWN, ())
 
 
-@pytest.mark.parametrize("extra", [{}, {"X": "MARKET"}, {"nq": "0.01"}])
-def test_futures_trades_lack_M_and_are_unknown(extra):
+@pytest.mark.parametrize("extra", [{"X": "MARKET"}, {"nq": "0.01"}, {"s": "BTCUSD_PERP"}])
+def test_futures_trades_are_unknown(extra):
     for message in (TRADE, AGG):
         assert parse(without(message, "M") | extra).kind is Kind.UNKNOWN
+        assert parse(message | extra).kind is Kind.TRADES  # only spot has `M`
+
+
+def test_a_spot_trade_without_M_is_a_trade():
+    for message in (TRADE, AGG):
+        bare = without(message, "M")
+        assert columns(bare) == columns(message)
+        assert parse(bare | {"p": 1.5}).kind is Kind.REJECTED
 
 
 @pytest.mark.parametrize("message", [{"result": None, "id": 1}, {"result": ["a@trade"], "id": 3}])

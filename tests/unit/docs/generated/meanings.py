@@ -73,7 +73,7 @@ RAW = {
     "p": "price, literal digits",
     "q": "quantity, literal digits",
     "s": "native symbol",
-    "M": "ignored by the exchange's own description; only spot trades have it",
+    "M": "ignored by the exchange's own description; only spot trades have it, and not all",
     "price": "literal digits",
     "volume": "quantity, literal digits",
     "size": "quantity, literal digits",
