@@ -35,7 +35,7 @@ class WorkerPublisher:
 exchange = exchanges.get(settings.worker.exchange)
 listed = instruments.load(settings.feeds.instruments_file).for_exchange(exchange.name)
 feed = Feed(exchange, listed, WorkerPublisher(), settings.feeds, settings.kafka.raw_partitions(exchange.name))
-filler = backfill.filler(exchange, listed, WorkerPublisher(), settings, feed.settled)
+filler = backfill.filler(exchange, listed, WorkerPublisher(), settings, feed)
 
 
 @app.task  # type: ignore[untyped-decorator]

@@ -7,7 +7,7 @@ answers each event that reports a possible loss with the trades that the exchang
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 from k2stream.backfill.client import client_of
 from k2stream.backfill.down import last_up
@@ -16,6 +16,7 @@ from k2stream.backfill.output import Output
 from k2stream.backfill.task import Task
 from k2stream.backfill.turn import Turns
 from k2stream.exchanges.spec import Exchange
+from k2stream.feed import Feed
 from k2stream.feed.publisher import Publisher
 from k2stream.model.instrument import Instrument
 from k2stream.settings import Settings
@@ -26,12 +27,9 @@ def filler(
     instruments: Sequence[Instrument],
     publisher: Publisher,
     settings: Settings,
-    settled: Callable[[], Awaitable[None]],
+    feed: Feed,
 ) -> Filler | None:
-    """Create the gap filler of an exchange; None, with a log entry, when its gaps are not to be filled.
-
-    `settled` returns once everything that the feed has received is durable.
-    """
+    """Create the gap filler of a feed; None, with a log entry, when its gaps are not to be filled."""
     name = exchange.name
     if exchange.history is None or not settings.feeds.fills_gaps(name):
         why = "the feed is from elsewhere" if settings.feeds.gap_fill else "K2_GAP_FILL=false"
@@ -43,7 +41,18 @@ def filler(
     symbols = [item.symbol for item in instruments]
     output = Output(name, publisher, settings.kafka)
     turns = Turns(name, output, settings)
-    return Filler(Task(exchange, symbols, client, output, settings, settled, turns=turns))
+    task = Task(
+        exchange,
+        symbols,
+        client,
+        output,
+        settings,
+        feed.settled,
+        turns=turns,
+        heard=feed.heard,
+        numberings={item.symbol: exchange.history.numbering(item) for item in instruments},
+    )
+    return Filler(task)
 
 
 __all__ = ["Filler", "filler", "last_up"]

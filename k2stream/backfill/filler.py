@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from k2stream import metrics, topics
-from k2stream.backfill import ids, outages
+from k2stream.backfill import ids, newest, outages
 from k2stream.backfill.task import Task
 from k2stream.backoff import Backoff
 from k2stream.batch import TP
@@ -46,8 +46,8 @@ class Filler:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._key = task.exchange.name.encode()
-        by_id = task.client.history.by_id is not None
-        self._answered = _BY_ID if by_id else set(outages.ENDS)
+        self._by_id = task.client.history.by_id is not None
+        self._answered = {*_BY_ID, *newest.ASKED} if self._by_id else set(outages.ENDS)
 
     async def run(self) -> None:
         """Follow the events until cancelled."""
@@ -71,7 +71,11 @@ class Filler:
                     await asyncio.sleep(wait)
 
     async def _answer(self, reader: GroupReader, tp: TP, records: Sequence[Any]) -> None:
-        for event, next_offset in self._joined(job for record in records if (job := self._job(record))):
+        jobs = [job for record in records if (job := self._job(record))]
+        if self._by_id:  # all outages at once, to wait once
+            await newest.fill(self._task, [job.event for job in jobs if job.event.kind in newest.ASKED])
+            jobs = [job for job in jobs if job.event.kind in _BY_ID]
+        for event, next_offset in self._joined(jobs):
             await (outages.fill if event.kind in outages.ENDS else ids.fill)(self._task, event)
             await reader.commit(tp, next_offset)
         await reader.commit(tp, records[-1].offset + 1)

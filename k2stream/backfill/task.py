@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from k2stream.backfill.client import RestClient
 from k2stream.backfill.output import Output
 from k2stream.backfill.turn import Turns
 from k2stream.exchanges.rest.spec import Past
 from k2stream.exchanges.spec import Exchange
+from k2stream.feed.batch import Heard
 from k2stream.model import clock
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.settings import Settings
@@ -32,6 +33,12 @@ class Task:
     now_us: Callable[[], int] = clock.now_us
     turns: Turns | None = None
     """None if nobody else fetches."""
+
+    heard: Callable[[str], Heard | None] = lambda symbol: None
+    """Returns the last trade of a symbol that the feed has brought, None if there was none."""
+
+    numberings: Mapping[str, str] = field(default_factory=dict)
+    """The numbering of each symbol's trades, as in TradeColumns, where it is not the empty one."""
 
     @property
     def margin_us(self) -> int:

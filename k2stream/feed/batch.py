@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 from k2stream import deadletter, topics
 from k2stream.deadletter import DeadLetter
@@ -15,6 +16,7 @@ from k2stream.feed.subscriptions import Change, Subscriptions
 from k2stream.model import events
 from k2stream.model.events import EventKind, FeedEvent
 from k2stream.model.frames import FrameCounter, MissingFrames
+from k2stream.model.trade import RawTrade
 
 REORDER_US = 5_000_000
 """A frame missing for longer than this after a later frame has arrived is lost."""
@@ -40,6 +42,14 @@ class Connection:
         """
         again = self.subscriptions.again[symbol]
         return f"{self.name}.{again}" if again else self.name
+
+
+class Heard(NamedTuple):
+    """A trade that a feed brought: the connection, the receive time (µs), and the trade."""
+
+    connection: str
+    time: int
+    trade: RawTrade
 
 
 @dataclass(slots=True)
@@ -74,6 +84,7 @@ class Batcher:
         self._simulated = simulated
         self._topic = topics.raw(exchange.name)
         self._batch = FeedBatch()
+        self._newest: dict[str, tuple[Connection, int, RawTrade]] = {}
 
         @lru_cache(maxsize=4096)
         def route(symbol: str) -> tuple[bytes, int]:
@@ -102,6 +113,7 @@ class Batcher:
                 continue
             key, partition = self._route(trade.symbol)
             batch.to(self._topic, partition).append(key, value, received_us)
+            self._newest[trade.symbol] = link, received_us, trade
             batch.trades += 1
             link.trades += 1
         for reject in frame.rejects:
@@ -113,6 +125,13 @@ class Batcher:
             answer = link.subscriptions.answer(frame.answer, frame.detail, unread_us or received_us)
             self.report_changes(link, answer, received_us)
         return frame
+
+    def heard(self, symbol: str) -> Heard | None:
+        """Return a symbol's last trade, None before the first."""
+        if symbol not in self._newest:
+            return None
+        link, time, trade = self._newest[symbol]
+        return Heard(link.name, time, trade)
 
     def report_changes(self, link: Connection, changes: list[Change], time: int) -> None:
         """Add feed events for changes of a connection's subscriptions."""

@@ -74,6 +74,7 @@ class Feed:
         self._instruments = {item.symbol: item for item in instruments}
         self._silence = settings.silence_seconds or exchange.silence_seconds
         self._batcher = Batcher(exchange, partitions, simulated=settings.simulated)
+        self.heard = self._batcher.heard
         self.status = Status(exchange.name, simulated=settings.simulated)
         self._link: Connection | None = None
         self._socket: Socket | None = None

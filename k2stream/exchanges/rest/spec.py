@@ -19,7 +19,7 @@ from k2stream.model.trade import RawTrade, Reject
 
 Read = TypeVar("Read")
 
-_FINAL = {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}
+_FINAL = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND}  # no key is ever sent
 
 
 class HistoryError(Unavailable):

@@ -214,6 +214,7 @@ def test_errors_of_kraken_come_with_200(error, final):
     ("status", "body", "said", "final"),
     [
         (400, b'{"code":-1121,"msg":"Invalid symbol."}', "HTTP 400: Invalid symbol.", True),
+        (401, b'{"code":-2014,"msg":"API-key format invalid."}', "HTTP 401: API-key format", True),
         (404, b'{"message":"NotFound"}', "HTTP 404: NotFound", True),
         (429, b'{"code":-1003,"msg":"Too much request weight used"}', "HTTP 429: Too much request", False),
         (404, b"<h1>no such page</h1>", "HTTP 404: <h1>no such page</h1>", False),
