@@ -128,11 +128,11 @@ class FoldedFollower(Listened):
         changed: dict[tuple[str, int], Place] = {}
         for entry in log.after(keys, number, consumed):
             name = entry.key, self._of.opening(entry.time)
-            (await self._windows.window(*name)).take(entry.value)
+            (await self._windows.window(*name, reached)).take(entry.value)
             changed.pop(name, None)
             changed[name] = entry.place
         for (key, opened), place in changed.items():
-            parts = await self._windows.window(key, opened)
+            parts = await self._windows.window(key, opened, reached)
             await self._add(self._entry(key, number, opened, parts, place, sure=not parts.ahead))
         self._consumed[number] = reached
         self.log.positions[number] = max(self.log.positions[number], Place(reached.offset, self._now()))
@@ -141,7 +141,7 @@ class FoldedFollower(Listened):
         """What has ended is final, if its parts are."""
         for number, keys in self._keys.items():
             for key in keys:
-                parts = await self._windows.window(key, opened)
+                parts = await self._windows.window(key, opened, self._consumed[number])
                 if parts.newest:
                     place = self.log.positions[number]
                     await self._add(self._entry(key, number, opened, parts, place, sure=False))
@@ -179,7 +179,7 @@ class FoldedFollower(Listened):
                     changed.setdefault((key, opened), (number, ends[number]))
         found: dict[int, list[StreamEntry]] = {number: [] for number in keys}
         for (key, opened), (number, place) in changed.items():
-            parts = await self._windows.window(key, opened)
+            parts = await self._windows.window(key, opened, self._consumed[number])
             if parts.newest:
                 entry = self._entry(key, number, opened, parts, place, sure=False)
                 if entry.value.final or place is not ends[number]:

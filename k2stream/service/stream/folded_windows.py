@@ -9,7 +9,7 @@ from k2stream.history.fold import fold
 from k2stream.history.timeframes import Timeframe, timeframe
 from k2stream.model.candle import Candle
 from k2stream.model.instrument import Instrument
-from k2stream.service.stream.entries import StreamEntry
+from k2stream.service.stream.entries import Place, StreamEntry
 from k2stream.service.stream.history import PastCandles
 from k2stream.web.query import RequestError
 
@@ -21,7 +21,7 @@ PER_KEY = 4
 class WindowParts:
     """The parts of one window by open time (ms).
 
-    `ahead` has the parts whose revision was looked up and may not be in the topic yet.
+    `ahead` has the parts whose revision may not be in the topic yet, or is after the place of the fold.
     """
 
     newest: dict[int, Candle] = field(default_factory=dict)
@@ -55,16 +55,19 @@ class FoldedWindows:
         self._instruments, self._history, self._held = instruments, history, held
         self._known: dict[str, dict[int, WindowParts]] = {}
 
-    async def window(self, key: str, opened: int) -> WindowParts:
-        """The window of a key that opened at a time (ms). Raises RequestError where parts are unavailable."""
+    async def window(self, key: str, opened: int, reached: Place) -> WindowParts:
+        """The window of a key that opened at a time (ms), for a fold that has reached a place of the topic.
+
+        Raises RequestError where parts are unavailable.
+        """
         windows = self._known.setdefault(key, {})
         if opened not in windows:
-            windows[opened] = await self._looked_up(key, opened)
+            windows[opened] = await self._looked_up(key, opened, reached)
             while len(windows) > PER_KEY:
                 del windows[next(iter(windows))]
         return windows[opened]
 
-    async def _looked_up(self, key: str, opened: int) -> WindowParts:
+    async def _looked_up(self, key: str, opened: int, place: Place) -> WindowParts:
         instrument, end = self._instruments[key], self._of.closing(opened)
         found: list[Candle] = []
         start = opened
@@ -85,4 +88,6 @@ class FoldedWindows:
         for time, entry in held.items():
             if opened <= time < end:
                 parts.take(entry.value)
+                if entry.place > place:  # the fold comes to it later, and from there it would come again
+                    parts.ahead[time] = entry.revision
         return parts

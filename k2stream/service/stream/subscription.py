@@ -189,9 +189,6 @@ class StreamSubscription:
         page = join(found, after, held)
         number = self.wanted.partition(key)
         for candle in page.candles:
-            if candle.open_time in page.ahead:
-                reached.ahead(key, candle.open_time, candle.revision)
-            reached.at(key, candle.open_time)
             entry = held.get(candle.open_time)
             if entry is None or entry.value is not candle:
                 entry = candle_entry(candle, number, reached.places[number])
@@ -199,3 +196,6 @@ class StreamSubscription:
         if page.last:
             reached.at(key, tokens.COMPLETE)
         return found.missing
+            if candle.open_time in page.ahead or not entry.sure:
+                reached.ahead(key, candle.open_time, candle.revision)
+            reached.at(key, candle.open_time)

@@ -6,6 +6,10 @@ from k2stream.history.fold import fold
 from k2stream.history.reader import MissingTier
 from k2stream.history.timeframes import timeframe
 from k2stream.service.stream import folded
+from k2stream.service.stream.channels import candle_entry
+from k2stream.service.stream.entries import Place
+from k2stream.service.stream.folded_windows import FoldedWindows
+from k2stream.service.stream.history import PastCandles
 from tests.unit.service.memory import candle
 from tests.unit.service.stream.asking import MINUTE, T0, subscribe, windows
 
@@ -79,6 +83,36 @@ async def test_what_time_made_final_meanwhile_is_sent_once_to_who_resumes(asked,
     revise(CLOSED, 1)
     await third.until(lambda _: windows(third))
     assert windows(third) == [(CLOSED, 1)]
+
+
+@pytest.mark.parametrize(("reached", "ahead"), [(8, {OPENED: 3}), (9, {})])
+async def test_a_part_after_the_place_of_the_fold_is_ahead(tables, first, reached, ahead):
+    """Else a token of that place would not say that the candle has it, and it would come again."""
+    part = candle(first, "1m", OPENED, revision=3)
+    tables.put(part)
+    held = {OPENED: candle_entry(part, 0, Place(9))}
+    windows = FoldedWindows(THREE, {first.key: first}, PastCandles(tables), lambda key: held)
+    parts = await windows.window(first.key, OPENED, Place(reached))
+    assert parts.ahead == ahead
+    parts.take(part)
+    assert parts.ahead == {}
+
+
+async def test_a_held_candle_that_is_ahead_of_its_place_comes_once(asked, broker, tables, hub, first):
+    part = candle(first, "1m", OPENED, revision=5)
+    _, inbox = await asked()
+    tables.put(part)  # folded, but not published yet
+    broker.publish(part._replace(revision=4))
+    await inbox.until(lambda _: windows(inbox) == [(OPENED, 5)])
+    _, other = await asked()
+    assert windows(other) == [(OPENED, 5)]
+    hub.stop()
+    broker.publish(part)
+    _, again = await asked(since=(await other.said("caught_up"))["resume"])
+    tables.put(part._replace(revision=6))
+    broker.publish(part._replace(revision=6))
+    await again.until(lambda _: (OPENED, 6) in windows(again))
+    assert windows(again) == [(OPENED, 6)]
 
 
 async def test_parts_that_are_unavailable_end_the_stream_and_it_resumes(asked, revise, tables, hub):
