@@ -77,6 +77,15 @@ class FoldedFollower(Listened):
             entry.text = candle_text(entry.value, self._of.name, self._health)
         return entry.text
 
+    @property
+    def identity(self) -> str:
+        """Tells the log of the parts from one that was there before; empty where that is unknown."""
+        return self.base.identity
+
+    async def confirm(self, identity: str, places: Mapping[int, Place]) -> None:
+        """Return if places of the log `identity` are of the topic's log. Raises OutOfReach."""
+        await self.base.confirm(identity, places)
+
     async def since(self, ms: int) -> dict[int, Place]:
         """Candles have a history: see `has_history`."""
         raise NotImplementedError

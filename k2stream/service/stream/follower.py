@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import aclosing, suppress
 
-from k2stream.batch import RecordBatch
+from aiokafka.errors import KafkaError
+
+from k2stream.batch import SETTLE_SECONDS, RecordBatch
+from k2stream.batch.proof import NOTHING, Proof, last_of
 from k2stream.model.errors import Expired
 from k2stream.model.trade import AHEAD_US
+from k2stream.service.stream import same_log
 from k2stream.service.stream.channels import Channel
 from k2stream.service.stream.entries import Log, Place, StreamEntry
 from k2stream.service.stream.listeners import Listened
-from k2stream.service.stream.records import SLICE, Connect, TopicRecords, lookback, missed, slices
+from k2stream.service.stream.records import (
+    SLICE,
+    Connect,
+    OutOfReach,
+    TopicRecords,
+    lookback,
+    missed,
+    shown_at,
+    slices,
+)
 from k2stream.service.stream.source import Listener
 from k2stream.web.query import RequestError
 
@@ -23,6 +37,13 @@ RETRY_SECONDS = 1.0
 ENDLESS = 2**62
 AHEAD_MS = AHEAD_US // 1000
 
+WATCH_SECONDS = 5.0
+"""How often the broker is asked whether the topic is still the same one."""
+
+PAUSE_SECONDS = 0.2
+AT_ONCE = 8
+"""Clients whose places the broker is asked about at once: after a restart a thousand come back."""
+
 
 class Follower(Listened):
     """One topic's log, and who listens to which of its keys. `now` returns ms since 1970."""
@@ -31,7 +52,10 @@ class Follower(Listened):
         self.channel, self.partitions = channel, partitions
         self.log: Log = channel.log()
         self.connect, self._now = connect, now
-        self._ready = asyncio.Event()
+        self.identity = ""
+        self._newest: dict[int, Proof] = {}
+        self._proofs: dict[int, Proof] = {}
+        self._ready, self._asking = asyncio.Event(), asyncio.Semaphore(AT_ONCE)
         super().__init__()
         self.broken: Callable[[], None] = lambda: None
 
@@ -49,6 +73,28 @@ class Follower(Listened):
     def has_history(self) -> bool:
         """Whether what was before the topic's records is looked up."""
         return self.channel.conflated
+
+    async def confirm(self, identity: str, places: Mapping[int, Place]) -> None:
+        """Return if places of the log `identity` are of the topic's log. Raises OutOfReach."""
+        is_same = same_log.same(identity, self.identity)
+        if is_same is False:
+            raise OutOfReach
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while behind := same_log.beyond(places, self._offsets()):  # of the worker that gave the token
+            if time.monotonic() >= deadline:
+                break
+            await asyncio.sleep(PAUSE_SECONDS)
+        if is_same and not behind:
+            return
+        async with self._asking, self.connect() as records:
+            shown = await shown_at(records, self.channel.topic, places)
+        ends = {number: found.end - 1 for number, found in shown.items()}
+        elsewhere = any(same_log.differs(identity, at, shown[n]) for n, at in places.items())
+        if elsewhere or same_log.beyond(places, ends):
+            raise OutOfReach
+
+    def _offsets(self) -> dict[int, int]:
+        return {number: place.offset for number, place in self.log.positions.items()}
 
     async def since(self, ms: int) -> dict[int, Place]:
         """The places before all records of a time (ms) and later. Raises RequestError if they expired."""
@@ -74,7 +120,7 @@ class Follower(Listened):
         while True:
             try:
                 async with self.connect() as records:
-                    await self._follow(records)
+                    await _until_one_ends(self._follow(records), self._watch(records))
             except Expired as error:
                 logger.warning("%s; streams begin again", error)
                 self._ready.clear()
@@ -90,13 +136,18 @@ class Follower(Listened):
         topic = self.channel.topic
         retained = await records.retained(topic, self.partitions)
         if self._ready.is_set():
+            await self._check(records)
             starts = {number: at.offset + 1 for number, at in self.log.positions.items()}
         else:
+            self.identity = same_log.identity((await shown_at(records, topic, {0: NOTHING}))[0])
+            self._newest, self._proofs = {}, {}
             ends = {number: Place(end - 1, self._now()) for number, (_, end) in retained.items()}
             starts = await lookback(records, topic, self.partitions, ends)
             self.log.begin(starts)
             self.forget_news()
         left = {number: end for number, (_, end) in retained.items() if end > starts[number]}
+        if not self._ready.is_set():
+            self.log.positions |= {number: ends[number] for number in ends.keys() - left.keys()}
         if not left:
             self._ready.set()
         stretches = {number: (start, ENDLESS) for number, start in starts.items()}
@@ -109,6 +160,25 @@ class Follower(Listened):
                     if not left:
                         self._ready.set()
 
+    async def _watch(self, records: TopicRecords) -> None:
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            if self._ready.is_set():
+                with suppress(KafkaError):  # a broker that is away is noticed by who reads
+                    await self._check(records)
+
+    async def _check(self, records: TopicRecords) -> None:
+        """Raise Expired if the topic is not the one that is followed."""
+        # Records, which may be of 1 MB with their batch, are only needed where the broker has no ids: those
+        # that were the newest at the last check, for newer ones may be of a log that has outgrown it.
+        proofs = {0: NOTHING} | ({} if self.identity else self._newest | self._proofs)
+        newest = dict(self._newest)
+        shown = await shown_at(records, self.channel.topic, proofs)
+        is_same = same_log.same(self.identity, same_log.identity(shown[0]))
+        if is_same is False or any(shown[n].record not in (None, proof) for n, proof in proofs.items()):
+            raise Expired(f"topic {self.channel.topic} was made anew")
+        self.identity, self._proofs = self.identity or same_log.identity(shown[0]), newest
+
     async def _take(self, batch: RecordBatch) -> None:
         for part in slices(batch):
             told: dict[Listener, None] = {}
@@ -119,5 +189,20 @@ class Follower(Listened):
             await self.tell(told)
             if len(batch) > SLICE:
                 await asyncio.sleep(0)
+        if newest := last_of(batch):
+            self._newest[batch.tp.partition] = newest
         reached = self.log.positions[batch.tp.partition]
         self.log.positions[batch.tp.partition] = Place(batch.last_offset, reached.clock)
+
+
+async def _until_one_ends(*works: Coroutine[None, None, None]) -> None:
+    """Do all at once, until one ends or raises."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)

@@ -21,7 +21,7 @@ class ReachedPlaces:
         self.suffix = b""
         """The end of each message: the subscription's own part of the token, and what closes it."""
 
-        self._check, self._now = check, now
+        self._check, self._now, self._log = check, now, ""
         self._ahead: dict[tuple[str, int], int] = {}
         self._ahead_until = 0
         self.at("", 0)
@@ -35,13 +35,20 @@ class ReachedPlaces:
         """History is delivered up to a window of a key; completely with an empty key."""
         self.key, self.window = key, window
         ahead = tuple(Delivered(*of, revision) for of, revision in self._ahead.items())
-        self.suffix = tokens.rest(Progress(self._check, self.start, key, window, ahead)) + b'"}'
+        progress = Progress(self._check, self.start, key, window, ahead, self._log)
+        self.suffix = tokens.rest(progress) + b'"}'
+
+    def of(self, log: str) -> None:
+        """The places are of the log with an identity."""
+        self._log = log
+        self.at(self.key, self.window)
 
     def resume(self, token: Token) -> None:
         """Go on where a token was."""
         self.places, self.start = dict(token.places), token.progress.start
         self._ahead = {(item.key, item.window): item.revision for item in token.progress.ahead}
         self._ahead_until = self._now() + AHEAD_MS
+        self._log = token.progress.log  # until it is known to be the source's
         self.at(token.progress.key, token.progress.window)
 
     def begin(self, key: str, places: dict[int, Place]) -> None:

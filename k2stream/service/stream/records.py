@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
-from k2stream.batch import RecordBatch
+from k2stream.batch import TP, RecordBatch
+from k2stream.batch.proof import Proof, Shown
 from k2stream.kafka.reader import Reader
 from k2stream.model.errors import K2Error
 from k2stream.service.stream.channels import Channel
@@ -29,7 +30,7 @@ Ranges = Mapping[int, tuple[int, int]]
 
 
 class OutOfReach(K2Error):
-    """What a client has missed is not in the topic any more, or too much."""
+    """What a client has missed is not in the topic any more, or too much, or the topic is another."""
 
 
 class TopicRecords(Protocol):
@@ -37,6 +38,7 @@ class TopicRecords(Protocol):
 
     async def retained(self, topic: str, partitions: int) -> Ranges: ...
     async def since(self, topic: str, partitions: int, ms: int) -> Ranges: ...
+    async def shown(self, wanted: Mapping[TP, int]) -> Mapping[TP, Shown]: ...
     def read(self, topic: str, stretches: Ranges) -> AsyncIterator[Any]: ...
 
 
@@ -46,6 +48,14 @@ Connect = Callable[[], AbstractAsyncContextManager[TopicRecords]]
 def connected(settings: KafkaSettings) -> Connect:
     """Connects to the broker, and reads by column."""
     return lambda: Reader(settings, columnar=True)
+
+
+async def shown_at(
+    records: TopicRecords, topic: str, places: Mapping[int, Place | Proof]
+) -> dict[int, Shown]:
+    """What the broker shows of partitions, with the record at a place of each."""
+    shown = await records.shown({TP(topic, number): place.offset for number, place in places.items()})
+    return {tp.partition: found for tp, found in shown.items()}
 
 
 async def lookback(

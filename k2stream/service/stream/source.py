@@ -21,6 +21,11 @@ class StreamSource(Protocol):
     log: Log
 
     @property
+    def identity(self) -> str:
+        """Tells the topic's log from one that was there before; empty where that is unknown."""
+        ...
+
+    @property
     def has_history(self) -> bool:
         """Whether what was before the topic's records is looked up."""
         ...
@@ -41,6 +46,9 @@ class StreamSource(Protocol):
     def news(self, keys: Sequence[str], partition: int, place: Place) -> Sequence[StreamEntry] | None:
         """The entries of some keys of one partition after a place, in order; None if not all are known."""
         ...
+
+    async def confirm(self, identity: str, places: Mapping[int, Place]) -> None:
+        """Return if places of the log `identity` are of the topic's log. Raises OutOfReach."""
 
     async def since(self, ms: int) -> dict[int, Place]:
         """The places before all records of a time (ms) and later. Raises RequestError if they expired."""

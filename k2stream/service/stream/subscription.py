@@ -57,12 +57,8 @@ class StreamSubscription:
         reached = self._reached
         if self.wanted.token is not None:
             await self._resume(self.wanted.token)
-        elif self.wanted.since is None:
-            reached.places = self._positions()
-        elif self.source.has_history:
-            reached.begin(self.wanted.all_keys[0], self._positions())
         else:
-            await self._since(self.wanted.since)
+            await self._begin()
         missing = messages.missing(await self._deliver_history() if reached.key else ())
         self._outlet.write(messages.message("caught_up", id=self.id, resume=self.token, missing=missing))
         self._live = True
@@ -111,16 +107,30 @@ class StreamSubscription:
         positions = self.source.log.positions
         return {number: positions[number] for number in self.wanted.keys}
 
+    async def _begin(self) -> None:
+        self._reached.of(self.source.identity)
+        if self.wanted.since is None:
+            self._reached.places = self._positions()
+        elif self.source.has_history:
+            self._reached.begin(self.wanted.all_keys[0], self._positions())
+        else:
+            await self._since(self.wanted.since)
+
     async def _resume(self, token: tokens.Token) -> None:
         self._reached.resume(token)
         self._least = 0 if self.source.has_history else self._reached.start
         try:
+            await self.source.confirm(token.progress.log, token.places)
+            self._reached.of(self.source.identity)
             await self._deliver_missed()
         except (Expired, OutOfReach):
             if not self.source.has_history:
                 raise RequestError(
-                    410, "what was published since this token expired in the topic: subscribe with a time"
+                    410,
+                    "what was published since this token expired in the topic, or the topic was made anew: "
+                    "subscribe with a time",
                 ) from None
+            self._reached.of(self.source.identity)
             self._reached.begin(self.wanted.all_keys[0], self._positions())
             self._outlet.write(messages.message("reread", id=self.id, start=self._reached.start))
 
@@ -192,10 +202,10 @@ class StreamSubscription:
             entry = held.get(candle.open_time)
             if entry is None or entry.value is not candle:
                 entry = candle_entry(candle, number, reached.places[number])
+            if candle.open_time in page.ahead or not entry.sure:
+                reached.ahead(key, candle.open_time, candle.revision)
+            reached.at(key, candle.open_time)
             self._write(entry, tokens.places(reached.places))
         if page.last:
             reached.at(key, tokens.COMPLETE)
         return found.missing
-            if candle.open_time in page.ahead or not entry.sure:
-                reached.ahead(key, candle.open_time, candle.revision)
-            reached.at(key, candle.open_time)

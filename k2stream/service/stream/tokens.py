@@ -39,7 +39,8 @@ class Progress(msgspec.Struct, frozen=True, array_like=True):
     """What a token says besides the places.
 
     `start` (ms) is where the subscription's history began. In the history, `key` and `window` are the last
-    that were delivered; `key` is empty when history is complete.
+    that were delivered; `key` is empty when history is complete. `log` tells the topic's log from one that
+    was there before (same_log.py), and is empty where that is unknown.
     """
 
     check: int
@@ -47,6 +48,7 @@ class Progress(msgspec.Struct, frozen=True, array_like=True):
     key: str = ""
     window: int = 0
     ahead: tuple[Delivered, ...] = ()
+    log: str = ""
 
 
 class Token(NamedTuple):

@@ -8,6 +8,7 @@ from k2stream import topics
 from k2stream.avro import candles as codec
 from k2stream.avro import registry, trades, wire
 from k2stream.batch import TP, RecordBatch
+from k2stream.batch.proof import Shown, proof_of
 from k2stream.history.derive import base_span, derived
 from k2stream.history.reader import CandleAnswer
 from k2stream.model import decimals
@@ -53,12 +54,19 @@ class Broker:
         self.records = defaultdict(list)
         self.begin = defaultdict(int)
         self.connections = 0
+        self.ids = {}
         self._appended = asyncio.Event()
 
     def append(self, topic, partition, key, value, timestamp=0):
         log = self.records[topic, partition]
         log.append(Record(len(log), timestamp, key.encode(), value))
         self._appended.set()
+
+    def make_anew(self, topic, topic_id=""):
+        """Delete a topic, and create it again."""
+        for log in [log for (name, _), log in self.records.items() if name == topic]:
+            log.clear()
+        self.ids[topic] = topic_id
 
     def publish(self, candle, partition=0, timestamp=0):
         """A revision of a candle."""
@@ -80,6 +88,15 @@ class Broker:
             for number in range(partitions)
         }
 
+    async def shown(self, wanted):
+        found = {}
+        for tp, offset in wanted.items():
+            begin, log = self.begin[tp], self.records[tp]
+            record = log[offset] if begin <= offset < len(log) else None
+            proof = record and proof_of(offset, record.timestamp, record.key, record.value)
+            found[tp] = Shown(begin, len(log), proof, self.ids.get(tp.topic, ""))
+        return found
+
     async def since(self, topic, partitions, ms):
         found = {}
         for number, (begin, end) in (await self.retained(topic, partitions)).items():
@@ -92,7 +109,7 @@ class Broker:
         while any(at[number] < end for number, (_, end) in stretches.items()):
             self._appended.clear()
             for number, (_, end) in stretches.items():
-                if at[number] < self.begin[topic, number]:
+                if not self.begin[topic, number] <= at[number] <= len(self.records[topic, number]):
                     raise Expired(f"{topic}[{number}]")
                 found = self.records[topic, number][at[number] : end]
                 if found:

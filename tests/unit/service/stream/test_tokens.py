@@ -16,7 +16,13 @@ windows = st.builds(Delivered, st.text(max_size=20), numbers, numbers)
 times = st.integers(0, tokens.LATEST - 1)
 reached = st.just(tokens.COMPLETE) | st.integers(-1, tokens.LATEST - 1)
 progresses = st.builds(
-    Progress, st.just(7), times, st.text(max_size=20), reached, st.lists(windows).map(tuple)
+    Progress,
+    st.just(7),
+    times,
+    st.text(max_size=20),
+    reached,
+    st.lists(windows).map(tuple),
+    st.text(max_size=8),
 )
 
 
@@ -26,6 +32,12 @@ def test_a_token_says_what_it_was_made_of(where, progress):
     assert tokens.alike(text)
     assert text.isascii()
     assert tokens.parse(text, 7) == (where, progress)
+
+
+def test_a_token_of_a_release_before_is_read():
+    text = "0-1-0.WzE0NTE5NzEwODMsMTc5OTk5OTk0MDAwMCwiYmluYW5jZTpCVEMvVVNEVCIsMTc5OTk5OTk0MDAwMCxbXV0"
+    where, progress = tokens.parse(text, 1451971083)
+    assert (where, progress.log) == ({0: Place(0, 0)}, "")
 
 
 @given(st.text())
