@@ -12,6 +12,7 @@ from k2stream.model.trades import NumberedTrade
 from k2stream.service.mirror.trades import numbered
 from k2stream.service.stream.hub import Hub
 from k2stream.service.stream.published import rows_of
+from k2stream.service.stream.same_log import same
 
 logger = logging.getLogger(__name__)
 
@@ -45,12 +46,16 @@ class FollowedTrades:
         source.listen(keys, waiting)
         try:
             await source.ready()
-            place = source.log.positions[number]
+            place, log = source.log.positions[number], source.identity
             while True:
                 await waiting.more()
                 if not source.log.covers(keys, number, place):
                     logger.warning("trades of %s were published faster than they are sent", instrument.key)
                     place = source.log.positions[number]
+                elif same(log, source.identity) is False or place > source.log.positions[number]:
+                    logger.warning("the topic of the trades of %s was made anew", instrument.key)
+                    place = source.log.positions[number]
+                log = source.identity
                 if entries := source.log.after(keys, number, place):
                     place = entries[-1].place
                     yield numbered(rows_of(number, entries))
