@@ -15,7 +15,7 @@ from k2stream.model import clock
 from k2stream.simulator.faults import FaultKind
 from tests.fault import report
 from tests.fault.platforms import exact, quiet, running, stats
-from tests.fault.test_exchanges import canonical, inject
+from tests.fault.test_exchanges import Canonical, inject
 
 pytestmark = pytest.mark.fault
 
@@ -57,7 +57,7 @@ async def test_a_backfill_makes_every_layer_whole(tmp_path):
             )
             assert done.candles
         made = {name: held["generated_trades"] for name, held in (await stats(platform)).items()}
-        assert await canonical(platform) == made
+        assert await Canonical(platform.settings.kafka).counted() == made
         assert any("interrupted" in step for step in steps)
         assert not list((platform.settings.local.data_path / "backfill").iterdir())
         checked = await exact(platform)
