@@ -6,9 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import aclosing, suppress
-
-from aiokafka.errors import KafkaError
+from contextlib import aclosing
 
 from k2stream.batch import SETTLE_SECONDS, RecordBatch
 from k2stream.batch.proof import NOTHING, Proof, last_of
@@ -163,9 +161,13 @@ class Follower(Listened):
     async def _watch(self, records: TopicRecords) -> None:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            if self._ready.is_set():
-                with suppress(KafkaError):  # a broker that is away is noticed by who reads
+            try:
+                if self._ready.is_set():
                     await self._check(records)
+            except Expired:
+                raise
+            except Exception as error:  # whatever its client raises: who reads notices a broker that is away
+                logger.debug("%s cannot be checked: %s", self.channel.topic, error)
 
     async def _check(self, records: TopicRecords) -> None:
         """Raise Expired if the topic is not the one that is followed."""
