@@ -48,7 +48,7 @@ async def outcomes(*letters):
     ]
 
 
-async def test_a_record_that_the_normalizer_reads_again_itself_is_outcomes(broker):
+async def test_a_record_that_the_normalizer_reads_again_itself_is_refused(broker):
     """Killed between a letter and its commit, it read the original and the record that was replayed."""
     _, offsets = broker
     (text,) = await outcomes(letter(7))
@@ -57,7 +57,7 @@ async def test_a_record_that_the_normalizer_reads_again_itself_is_outcomes(broke
     assert "offset 7 yet, and reads it again itself" in (await outcomes(letter(7)))[0]
 
 
-async def test_a_raw_record_that_was_replayed_is_outcomes(broker):
+async def test_a_raw_record_that_was_replayed_is_refused(broker):
     known, offsets = broker
     offsets[TP(RAW, 0)] = Committed(8, "")
     known[Id(0, 1)] = Replay("run", 2, RAW, {0: 9}, ((0, 9),))
