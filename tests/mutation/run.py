@@ -32,6 +32,7 @@ TARGETS = (
     "normalizer/continuity/*.py",
     "feed/*.py",
     "delivery/sink.py",
+    "delivery/unsaved.py",
     "delivery/progress.py",
     "delivery/rewind.py",
 )

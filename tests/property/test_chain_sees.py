@@ -10,12 +10,12 @@ import pytest
 
 from k2stream.batch import BatchTable
 from k2stream.candles import partition
-from k2stream.delivery import anchors, epochs
+from k2stream.delivery import anchors, epochs, unsaved
 from k2stream.delivery import sink as base
 from k2stream.delivery.epochs import Move
 from k2stream.delivery.route import no_replays
 from k2stream.layers import silver
-from tests.property import test_sink_machine
+from tests.property import sink_stores
 from tests.property.chain import sink, workers
 from tests.property.test_chain import Chain
 
@@ -122,13 +122,15 @@ def windows_ahead_of_their_progress_take_all(patch):
 
 def a_save_goes_on_from_anything(patch):
     patch.setattr(
-        base, "moves", lambda written: {key: Move(-1, move.position) for key, move in moved(written).items()}
+        unsaved,
+        "moves",
+        lambda written: {key: Move(-1, move.position) for key, move in moved(written).items()},
     )
     patch.setattr(anchors.Anchors, "check", nothing)
 
 
 def a_batch_follows_on_from_anything(patch):
-    patch.setattr(test_sink_machine, "follows", lambda *_: True)
+    patch.setattr(sink_stores, "follows", lambda *_: True)
     patch.setattr(anchors.Anchors, "check", nothing)
 
 
