@@ -44,7 +44,8 @@ def stand(app: Any, refused: StateRefused, seconds: float, key: str = "") -> Non
     try:
         server = ThreadingHTTPServer((conf.web_bind, conf.web_port), Pages)
     except OSError:
-        return  # the worker's own web server still has the port
+        time.sleep(seconds)  # the port is taken: without pages, but no supervisor restarts it in a loop
+        return
     if context := getattr(conf, "web_ssl_context", None):
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     Thread(target=server.serve_forever, daemon=True).start()

@@ -35,6 +35,8 @@ TO_NORMALIZE = slice(5, TRADES)  # the canonical topic no longer has the first f
 async def at(tmp_path_factory):
     """A broker whose raw topic lost what followed its tenth record, before any sink had read it."""
     folder = tmp_path_factory.mktemp("mend")
+    for known in (registry._registered, registry._writers, registry._layouts):
+        known.clear()  # of another stack's registry
     async with Stack(folder, Path(settings.load().local.cache_dir), training=False) as stack:
         at = settings_on(stack.endpoints, folder)
         await ensure_topics(at.kafka, topics.declared(at.kafka))
