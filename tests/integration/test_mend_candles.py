@@ -1,5 +1,6 @@
 """What `k2 mend candles` rebuilds the tables from: canonical trades are never given up for raw records."""
 
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -35,14 +36,23 @@ TO_NORMALIZE = slice(5, TRADES)  # the canonical topic no longer has the first f
 async def at(tmp_path_factory):
     """A broker whose raw topic lost what followed its tenth record, before any sink had read it."""
     folder = tmp_path_factory.mktemp("mend")
-    for known in (registry._registered, registry._writers, registry._layouts):
-        known.clear()  # of another stack's registry
-    async with Stack(folder, Path(settings.load().local.cache_dir), training=False) as stack:
+    cache = Path(settings.load().local.cache_dir)
+    async with Stack(folder, cache, training=False) as stack, own_registry():
         at = settings_on(stack.endpoints, folder)
         await ensure_topics(at.kafka, topics.declared(at.kafka))
         await publish(at, RAW, [(SYMBOL.encode(), value) for value in raw()[:RAW_LEFT]])
         await publish(at, CANONICAL, await canonical(at))
         yield at
+
+
+@asynccontextmanager
+async def own_registry():
+    """What this process knows of another stack's registry is not of this one's."""
+    with pytest.MonkeyPatch.context() as patch:
+        for known in ("_registered", "_writers", "_layouts", "_unknown"):
+            patch.setattr(registry, known, {})
+        patch.setattr(registry, "_process", dict(registry._process))
+        yield
 
 
 def raw():
