@@ -66,7 +66,7 @@ def _kept(spelled: str) -> str:
             SELECT i.* REPLACE (
                 i.doubtful OR c.overlapping AS doubtful, i.duplicate OR c.covered AS duplicate)
             FROM ({rules.IDENTIFIED}) AS i
-            LEFT JOIN ({rules.COVERED}) AS c USING (exchange, symbol, raw_offset)) AS t
+            LEFT JOIN ({rules.COVERED}) AS c USING (exchange, symbol, id)) AS t
         LEFT JOIN whole USING (exchange, symbol)"""
 
 

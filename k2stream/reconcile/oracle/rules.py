@@ -137,22 +137,23 @@ _FIRST = """SELECT exchange, symbol, id, min(raw_offset) AS raw_offset, argMin(t
         FROM read_trades AS r WHERE id != '' AND good AND {} GROUP BY exchange, symbol, id"""
 
 OVERLAPS = f"""
-    SELECT exchange, symbol, p.raw_offset AS plain, a.raw_offset AS aggregate, a.last - a.first + 1 AS weight,
+    SELECT exchange, symbol, p.id AS plain_id, p.raw_offset AS plain, a.id AS aggregate_id,
+        a.raw_offset AS aggregate, a.last - a.first + 1 AS weight,
         countIf(p.raw_offset < a.raw_offset) OVER (PARTITION BY exchange, symbol, a.raw_offset) AS earlier
     FROM ({_FIRST.format("NOT aggregated")}) AS p
     ASOF JOIN ({_FIRST.format("aggregated")}) AS a
         ON p.exchange = a.exchange AND p.symbol = a.symbol AND p.first >= a.first
-    WHERE p.last <= a.last AND abs(p.ts - a.ts) <= {OVERLAP_US}"""
+    WHERE p.last <= a.last AND if(plain < aggregate, a.ts - p.ts, p.ts - a.ts) <= {OVERLAP_US}"""
 """Plain trades that an aggregated trade stands for too, and how many of these were `earlier` than it."""
 
 COVERED = """
-    SELECT DISTINCT exchange, symbol, aggregate AS raw_offset, true AS overlapping,
+    SELECT DISTINCT exchange, symbol, aggregate_id AS id, true AS overlapping,
         earlier = weight AS covered
     FROM overlaps WHERE earlier > 0
     UNION ALL
-    SELECT exchange, symbol, plain AS raw_offset, true AS overlapping, true AS covered
+    SELECT exchange, symbol, plain_id AS id, true AS overlapping, true AS covered
     FROM overlaps WHERE earlier = 0 AND plain > aggregate"""
-"""Which trades stand for plain ids that came before in the other form; `covered`: for no other ids."""
+"""Ids of trades that stand for plain ids that came before in the other form; `covered`: for no others."""
 
 TIMED = """
     SELECT *, intDiv(ts, 60000000) * 60000000 + 60000000 AS minute_end,

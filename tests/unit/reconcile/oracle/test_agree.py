@@ -43,15 +43,21 @@ def number(random):
 
 
 def binance(random):
+    """Of some aggregated trades, one or all of those that they stand for come as well, before or after."""
     made = []
     for number_of, (time, received) in enumerate(times(random, COUNT)):
-        fields = {"e": "trade", "E": time, "s": random.choice(("BTCUSDT", "ETHUSDT")), "t": number_of}
+        fields = {"e": "trade", "E": time, "s": random.choice(("BTCUSDT", "ETHUSDT")), "t": 3 * number_of}
         fields |= {"p": "83298.34" if random.random() < 0.8 else number(random), "q": "0.007"}
         fields |= {"T": time, "m": random.random() < 0.5, "M": True}
         if random.random() < 0.2:
             fields |= {"e": "aggTrade", "a": number_of, "f": 3 * number_of, "l": 3 * number_of + 2}
             del fields["t"]
-        made.append((fields, received))
+            plain = {name: value for name, value in fields.items() if name not in "afl"} | {"e": "trade"}
+            ids = range(fields["f"], fields["l"] + 1) if random.random() < 0.5 else [fields["f"] + 1]
+            again = [({**plain, "t": one}, received) for one in ids] if random.random() < 0.3 else []
+            made += [*again, (fields, received)] if random.random() < 0.5 else [(fields, received), *again]
+        else:
+            made.append((fields, received))
     return repeated(random, made)
 
 
