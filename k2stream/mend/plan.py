@@ -64,9 +64,9 @@ async def plan(
             made.steps.append(
                 "the candle tables are rebuilt from the canonical topic, and from raw records before"
             )
+            made.losses.append("no trade; candles that change are published again, final ones by a revision")
         if republish:
             made.steps.append("all candles that the tables retain are published again, for the sinks")
-            made.losses.append("no trade; candles that change are published again, final ones by a revision")
         return made
     if role == Role.CERTIFY:
         made.found = made.rereads = [item for item in wrong if item.refused]

@@ -16,7 +16,7 @@ from k2stream.candles.publisher import CandlePublisher
 from k2stream.candles.worker import CandleWorker
 from k2stream.exchanges import raw
 from k2stream.kafka.positions import GroupBusy
-from k2stream.mend import act
+from k2stream.mend import act, plan
 from k2stream.mend.look import SourceFound
 from k2stream.model.trade import RawTrade
 from k2stream.normalizer import SymbolPosition, normalize
@@ -156,6 +156,15 @@ async def test_candles_that_are_right_are_published_again_for_sinks_of_a_lost_to
 def found(identity, committed):
     judged = proof.Judgement(Verdict.CONTINUE)
     return SourceFound(SOURCE, committed, committed, identity, Shown(0, committed), judged)
+
+
+@pytest.mark.parametrize("republish", [True, False])
+async def test_what_a_rebuild_loses_is_said_beforehand(republish):
+    identity = proof.identity(Proof(9, 1, 1))
+    made = await plan.plan(SETTINGS, "candles", [found(identity, 10)], rebuild=True, republish=republish)
+    assert made.losses == ["no trade; candles that change are published again, final ones by a revision"]
+    assert [step for step in made.steps if "published again, for the sinks" in step] == made.steps[1:]
+    assert len(made.steps) == 1 + republish
 
 
 def stored(tables, committed):
