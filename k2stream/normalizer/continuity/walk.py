@@ -223,11 +223,11 @@ class Walk:
         self._found.epoch[row] = epoch
         self._found.add(self._event(EventKind.RESTART, at, epoch, 1), row)
         self._remember(at + 1)
-        if not group.aggregated:
-            return epoch_after(before, number, number, time)
-        last = int(group.last[at])
-        self.plain = epoch_after(self.plain, int(group.first[at]), last, time)
-        return msgspec.structs.replace(epoch_after(before, number, number, time), last=last)
+        begun = epoch_after(before, number, number, time)
+        if group.aggregated:
+            begun.last = int(group.last[at])
+            self.plain = epoch_after(self.plain, int(group.first[at]), begun.last, time)
+        return begun
 
     def _remember(self, end: int) -> None:
         group, part = self._group, slice(self._start, end)
