@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from k2stream.batch._routing import ask, forward, is_ready, owner
     from k2stream.batch._schema import BatchSchema
     from k2stream.batch._stall import watch_stalls
+    from k2stream.batch._stored import Stored
     from k2stream.batch._table import BatchTable
     from k2stream.batch._windows import WINDOW_GAP, window_key, window_of
     from k2stream.batch._witness import look_at
@@ -44,6 +45,7 @@ _WHERE = {
     "Producer": "_producer",
     "Reach": "_restore",
     "RecordTooLarge": "_building",
+    "Stored": "_stored",
     "ask": "_routing",
     "batch_app_options": "_options",
     "check_answer": "_answers",
@@ -77,6 +79,7 @@ __all__ = [
     "Reach",
     "RecordBatch",
     "RecordTooLarge",
+    "Stored",
     "ask",
     "batch_app_options",
     "check_answer",

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from aiokafka.errors import KafkaError
-from aiokafka.structs import OffsetAndMetadata
 
 from k2stream import metrics
 from k2stream.batch import proof
 from k2stream.batch._records import TP
-from k2stream.batch.proof import Judgement, LogIdentity, Shown, Stored, Verdict
+from k2stream.batch._stored import Stored
+from k2stream.batch.proof import Judgement, LogIdentity, Shown, Verdict
 from k2stream.model.errors import FILLING, StateRefused, Unavailable, mending
 from k2stream.model.roles import role_of
 
@@ -56,7 +56,7 @@ class Guard:
         if not tps:
             return False
         committed = await self._consumer._thread.committed(tps)  # noqa: SLF001
-        stored = {tp: self._stored(tp, committed.get(tp)) for tp in tps}
+        stored = {tp: Stored.of(tp.partition, committed.get(tp), self._tables(tp)) for tp in tps}
         found = {tp: one.newest for tp, one in stored.items()}
         shown = await self._settled(
             {tp: one.asked for tp, one in stored.items()}, lambda tp, now: stored[tp].judge(now)
@@ -85,15 +85,6 @@ class Guard:
                 ", ".join(f"{_named(tp)} at {start}" for tp, start in sorted(moved.items())),
             )
         return bool(moved)
-
-    def _stored(self, tp: TP, committed: OffsetAndMetadata | None) -> Stored:
-        tables = self._tables(tp)
-        return Stored(
-            committed.offset if committed else 0,
-            proof.read(committed.metadata) if committed else None,
-            tuple(table.identities.get(tp.partition) for table in tables),
-            max((table.reach(tp.partition) for table in tables), default=-1),
-        )
 
     def _tables(self, tp: TP) -> list[BatchTable]:
         return self._consumer.tables_of(tp.topic)

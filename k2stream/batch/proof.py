@@ -128,7 +128,7 @@ def judge(position: int, kept: LogIdentity | None, shown: Shown) -> Judgement:
         if not position and kept is None:
             seen = f"it begins at offset {shown.begin}: what was before has expired, and nobody here read it"
             return Judgement(Verdict.CONTINUE, seen)
-        return _expired(position, shown.begin)
+        return expired(position, shown.begin)
     if kept is None:
         return Judgement(Verdict.ADOPT if position else Verdict.CONTINUE)
     if kept.topic_id and shown.topic_id and kept.topic_id != shown.topic_id:
@@ -149,7 +149,8 @@ def judge(position: int, kept: LogIdentity | None, shown: Shown) -> Judgement:
     return Judgement(Verdict.CONTINUE)
 
 
-def _expired(position: int, begin: int) -> Judgement:
+def expired(position: int, begin: int) -> Judgement:
+    """The judgement of a log that begins after `position`, the next offset to read."""
     gone = f"offsets {position} to {begin - 1} ({begin - position} records)"
     return Judgement(Verdict.EXPIRED, f"{gone} have expired and were never read")
 
@@ -173,77 +174,3 @@ def judge_table(
             Verdict.REFUSE, f"it is empty, but everything before offset {position} was committed"
         )
     return Judgement(Verdict.CONTINUE)
-
-
-class Stored(NamedTuple):
-    """The committed `offset` of a partition (0 for none) with its `identity`, and the identity of each table.
-
-    A worker, and a mend, writes the tables' changelogs before it commits the group's offset: one that ends
-    between the two leaves them at different places.
-
-    `reached` is the highest source offset that a table's values contain, -1 for none.
-    """
-
-    offset: int
-    identity: LogIdentity | None
-    tables: tuple[LogIdentity | None, ...] = ()
-    reached: int = -1
-
-    @property
-    def newest(self) -> LogIdentity | None:
-        """The latest identity."""
-        known = [kept for kept in (self.identity, *self.tables) if kept is not None]
-        return max(known, key=lambda kept: kept.place, default=None)
-
-    @property
-    def position(self) -> int:
-        """The offset before which everything was read."""
-        newest = self.newest
-        proven = newest.proof.offset if newest else -1
-        offset = newest.resume if newest and self._is_overtaken(newest) else self.offset
-        return max(self.reached + 1, proven + 1, offset)
-
-    @property
-    def asked(self) -> int:
-        """The offset of the record that shows whether the log is the one that was read."""
-        return self.newest.proof.offset if self.newest else self.position - 1
-
-    def start(self, begin: int) -> int:
-        """The offset at which reading continues in a log that begins at `begin`.
-
-        It is the committed one, unless a mend ended before it had committed where its tables begin, or the
-        records from the committed offset on have expired and all tables contain them.
-        """
-        newest, tables = self.newest, [kept for kept in self.tables if kept is not None]
-        if newest is None or not tables or len(tables) < len(self.tables):
-            return self.offset
-        if any(kept.generation != newest.generation for kept in tables):
-            return self.offset  # `judge_table` refuses one of them
-        if self._is_overtaken(newest):
-            return newest.resume
-        return begin if self.offset < begin <= self._covered else self.offset
-
-    def judge(self, shown: Shown) -> Judgement:
-        """Judge whether reading may continue; `shown.record` is the one at the offset of the newest proof."""
-        judged = judge(self.position, self.newest, shown)
-        unread = max(self.start(shown.begin), self._covered)
-        if judged.verdict in (Verdict.CONTINUE, Verdict.ADOPT) and 0 < unread < shown.begin:
-            return _expired(unread, shown.begin)
-        return judged
-
-    @property
-    def _covered(self) -> int:
-        """The offset before which all tables contain everything."""
-        return min((kept.proof.offset + 1 if kept else 0 for kept in self.tables), default=0)
-
-    def judge_table(self, kept: LogIdentity | None, *, empty: bool) -> Judgement:
-        """Judge whether the table with this identity may be used; `empty` says whether it has no entries."""
-        judged = judge_table(self.identity, kept, self.offset, empty=empty)
-        newest = self.newest
-        if judged.verdict is Verdict.CONTINUE and kept and newest and kept.generation < newest.generation:
-            return Judgement(Verdict.REFUSE, "it was being rebuilt, and that was not brought to its end")
-        return judged
-
-    def _is_overtaken(self, newest: LogIdentity) -> bool:
-        generation = self.identity.generation if self.identity else -1
-        return newest.resume >= 0 and generation < newest.generation

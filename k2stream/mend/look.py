@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from k2stream import exchanges, topics
-from k2stream.batch import TP, BatchTable, proof
-from k2stream.batch.proof import Judgement, LogIdentity, Shown, Stored, Verdict
+from k2stream.batch import TP, BatchTable, Stored
+from k2stream.batch.proof import Judgement, LogIdentity, Shown, Verdict
 from k2stream.kafka import groups
 from k2stream.kafka.groups import Committed
 from k2stream.kafka.reader import Reader
@@ -94,28 +94,18 @@ async def _look_for_orphans(
 async def _judged(
     settings: KafkaSettings, tps: list[TP], committed: Mapping[TP, Committed], tables: list[BatchTable]
 ) -> list[SourceFound]:
-    stored = {tp: _stored(tp, committed.get(tp), tables) for tp in tps}
+    made_from = {tp.topic: [table for table in tables if table.source == tp.topic] for tp in tps}
+    stored = {tp: Stored.of(tp.partition, committed.get(tp), made_from[tp.topic]) for tp in tps}
     shown = await shown_at(settings, {tp: one.asked for tp, one in stored.items()})
     found = []
     for tp, one in stored.items():
         start = one.start(shown[tp].begin)
         item = SourceFound(tp, start, one.position, one.newest, shown[tp], one.judge(shown[tp]))
-        for table in tables:
-            if table.source == tp.topic:
-                empty, identity = not table.partition_items(tp.partition), table.identities.get(tp.partition)
-                item.tables[table.name] = one.judge_table(identity, empty=empty)
+        for table in made_from[tp.topic]:
+            empty, identity = not table.partition_items(tp.partition), table.identities.get(tp.partition)
+            item.tables[table.name] = one.judge_table(identity, empty=empty)
         found.append(item)
     return found
-
-
-def _stored(tp: TP, given: Committed | None, tables: Iterable[BatchTable]) -> Stored:
-    own = [table for table in tables if table.source == tp.topic]
-    return Stored(
-        given.offset if given else 0,
-        proof.read(given.metadata) if given else None,
-        tuple(table.identities.get(tp.partition) for table in own),
-        max((table.reach(tp.partition) for table in own), default=-1),
-    )
 
 
 async def shown_at(settings: KafkaSettings, wanted: Mapping[TP, int]) -> dict[TP, Shown]:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from k2stream import topics
-from k2stream.batch import TP, BatchApp, RecordBatch, batch_app_options, proof
-from k2stream.batch.proof import LogIdentity, Proof, Shown, Stored, Verdict
+from k2stream.batch import TP, BatchApp, RecordBatch, Stored, batch_app_options, proof
+from k2stream.batch.proof import LogIdentity, Proof, Shown, Verdict
 from k2stream.candles.partition import CandlePartition
 from k2stream.candles.publisher import CandlePublisher
 from k2stream.candles.worker import CandleWorker
