@@ -87,7 +87,7 @@ class NoTrades:
 class _Warm(NamedTuple):
     """What the warm store has of a page: trades since a time (µs), and up to an offset of the topic."""
 
-    rows: pa.Table = SILVER.empty_table()
+    rows: pa.Table
     since: int = clock.TIME_LIMIT
     newest: int | None = None
     reached: int = -1
@@ -131,7 +131,7 @@ class TradeHistory:
         try:
             held = self._recent.held(instrument, self._published.partition(instrument))
             if held.oldest is None or held.newest is None:
-                return _Warm(reached=held.reached)
+                return _Warm(SILVER.empty_table(), reached=held.reached)
             since = max(held.oldest, self._now() - KEPT_DAYS * DAY_US)
             rows = SILVER.empty_table()
             for window in page.windows(since, held.newest):
@@ -140,7 +140,7 @@ class TradeHistory:
                     break
             return _Warm(rows, since, held.newest, held.reached)
         except Exception as error:  # any error of its client: the others still answer
-            return _Warm(missing=(_away(self._recent.name, error),))
+            return _Warm(SILVER.empty_table(), missing=(_away(self._recent.name, error),))
 
     async def _newest(self, instrument: Instrument, warm: _Warm) -> TradeAnswer:
         """What the topic has beyond the warm store."""
