@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from faust.types import TP
 from faust.web import View
 
-from k2stream import topics
+from k2stream import memory, topics
 from k2stream.app import create_app
 from k2stream.delivery.sink import Policy
 from k2stream.delivery.worker import SinkWorker
@@ -19,10 +20,10 @@ from k2stream.iceberg.maintenance import daily
 from k2stream.iceberg.tables import TABLES
 from k2stream.settings import current
 
-MAX_BYTES = 24 << 20  # all buffers together
+MAX_BYTES, CALM_BYTES = 24 << 20, 12 << 20  # all buffers together
 FLUSH_WAIT_SECONDS = 60.0
 GATHER_SECONDS = (1.0, 1.0)  # latency does not matter here, and large deliveries cost far less
-CHECK_SECONDS = 60.0
+CHECK_SECONDS = TRIM_SECONDS = 60.0
 
 app = create_app("cold")
 app.gather_seconds = GATHER_SECONDS
@@ -33,6 +34,7 @@ policy = Policy(
     max_bytes=MAX_BYTES,
     save_seconds=0.0,
     check_seconds=CHECK_SECONDS,
+    calm_bytes=CALM_BYTES,
 )
 sink = SinkWorker(app, settings.kafka, Iceberg(settings.iceberg), policy)
 sink.deliver([table.route for table in TABLES.values()])
@@ -45,6 +47,12 @@ class Flush(View):
     async def post(self, request: Any) -> Any:
         """Commit, then answer with the rows added to each table."""
         return self.json(await sink.flush(FLUSH_WAIT_SECONDS))
+
+
+@app.timer(TRIM_SECONDS)  # type: ignore[untyped-decorator]
+async def trim() -> None:
+    """Return freed memory to the system."""
+    await asyncio.to_thread(memory.trim)
 
 
 async def maintain_daily() -> None:

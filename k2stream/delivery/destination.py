@@ -13,6 +13,7 @@ from k2stream.delivery.progress import SinkPosition
 from k2stream.delivery.route import Route
 from k2stream.model.errors import Inconsistent, Unavailable
 
+CALM_SECONDS = 60.0
 RETRY_BASE_SECONDS, RETRY_CAP_SECONDS = 0.1, 10.0
 
 
@@ -74,7 +75,9 @@ class Destination(Protocol):
 class Policy:
     """When to write a table: by age in s or rows; at `max_bytes` of all tables together, the largest one.
 
-    Every `check_seconds`, the sink checks that the destination still has the rows it had.
+    With `calm_bytes`, the largest one is also written at these if its buffer is CALM_SECONDS old: where rows
+    arrive slowly, memory matters more than the number of writes. Every `check_seconds`, the sink checks that
+    the destination still has the rows it had.
     """
 
     flush_seconds: float
@@ -82,10 +85,17 @@ class Policy:
     max_bytes: int
     save_seconds: float
     check_seconds: float = 5.0
+    calm_bytes: int | None = None
 
     def deadline(self, table: Table) -> float:
         """The time (monotonic seconds) by which the table's buffer must be written."""
         return table.since + self.flush_seconds
+
+    def is_full(self, tables: Sequence[Table], largest: Table, now: float) -> bool:
+        """Whether the buffers of all tables take too much memory at `now` (monotonic seconds)."""
+        held = sum(table.bytes for table in tables)
+        calm = self.calm_bytes is not None and held >= self.calm_bytes and now >= largest.since + CALM_SECONDS
+        return calm or held >= self.max_bytes
 
 
 def backoff(base: float = RETRY_BASE_SECONDS, cap: float = RETRY_CAP_SECONDS) -> Iterator[float]:

@@ -214,7 +214,7 @@ class Sink:
 
     def _due(self) -> Table | None:
         """The table that is overdue longest; else, above the byte limit, the largest one."""
-        policy, now, tables = self._policy, time.monotonic(), self._tables.values()
+        policy, now, tables = self._policy, time.monotonic(), list(self._tables.values())
         due = [
             table
             for table in tables
@@ -222,9 +222,8 @@ class Sink:
         ]
         if due:
             return min(due, key=policy.deadline)
-        if sum(table.bytes for table in tables) >= policy.max_bytes:
-            return max(tables, key=lambda table: table.bytes)
-        return None
+        largest = max(tables, key=lambda table: table.bytes, default=None)
+        return largest if largest and policy.is_full(tables, largest, now) else None
 
     async def _write(self, table: Table) -> int | None:
         """Write one table's buffer; returns the rows added, None when it was empty or was abandoned."""

@@ -12,6 +12,8 @@ CODE = """
 import sys
 from importlib import import_module
 import_module("k2stream.agents.{role}")
+if "pyarrow" in sys.modules:
+    assert sys.modules["pyarrow"].default_memory_pool().backend_name == "system"
 driver = sys.modules.get("clickhouse_driver.columns.datecolumn")
 print("pandas" in sys.modules, len(driver.DateColumn.date_lut) if driver else 0)
 """
@@ -21,6 +23,10 @@ print("pandas" in sys.modules, len(driver.DateColumn.date_lut) if driver else 0)
 def test_a_worker_has_neither_pandas_nor_a_table_of_days(role, tmp_path):
     settings = {**os.environ, "K2_DATA_DIR": str(tmp_path), "K2_EXCHANGE": "binance"}
     found = subprocess.run(
-        [sys.executable, "-c", CODE.format(role=role)], capture_output=True, text=True, check=True, env=settings
+        [sys.executable, "-c", CODE.format(role=role)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=settings,
     )
     assert found.stdout.split() == ["False", "0"]

@@ -3,11 +3,13 @@
 import asyncio
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from k2stream.delivery import buffer as table
 from k2stream.delivery import sink as base
+from k2stream.delivery.destination import CALM_SECONDS
 from k2stream.delivery.progress import SinkPosition, SourcePartition
 from k2stream.delivery.route import Route
 from k2stream.delivery.sink import MissingRows, Policy, Sink
@@ -102,6 +104,17 @@ async def test_written_when_due(acks, policy):
     assert acks == ["a"]
     await sink.close()
     await running
+
+
+@pytest.mark.parametrize(("age", "due"), [(CALM_SECONDS, True), (CALM_SECONDS - 1, False)])
+def test_a_buffer_that_fills_slowly_is_written_at_half_the_memory(age, due):
+    policy = Policy(flush_seconds=600, max_rows=10**6, max_bytes=100, save_seconds=0, calm_bytes=50)
+    large, small = SimpleNamespace(bytes=40, since=1000.0), SimpleNamespace(bytes=10, since=1.0)
+    assert policy.is_full([large, small], large, large.since + age) is due
+    small.bytes = 9
+    assert not policy.is_full([large, small], large, large.since + age)
+    small.bytes = 60
+    assert policy.is_full([large, small], large, large.since)
 
 
 async def test_closing_writes_what_is_held_and_gives_up_when_the_destination_is_away(acks):
