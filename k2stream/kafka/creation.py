@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Collection, Sequence
 
 from aiokafka.admin import NewTopic
@@ -11,11 +12,14 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 from k2stream import topics
 from k2stream.kafka import counts, groups
 from k2stream.kafka.admin import Admin, connected
-from k2stream.model.errors import ConfigError, StateRefused, mending
+from k2stream.model.errors import ConfigError, StateRefused, Unavailable, mending
 from k2stream.model.roles import role_of
 from k2stream.settings import KafkaSettings
 
+SHOWN_SECONDS = 60.0
+
 _GROUPS_TOPIC = "__consumer_offsets"
+_PAUSE_SECONDS = 0.1
 
 
 async def ensure_topics(
@@ -48,7 +52,7 @@ async def ensure_topics(
             declared = [topic for topic in declared if topic.name not in lost]
         if missing:
             await _create(admin, missing, settings)
-        await _check_partitions(admin, declared)
+        await _check_partitions(admin, declared, settings.bootstrap)
 
 
 async def lost_topics(settings: KafkaSettings, names: Collection[str]) -> list[str]:
@@ -102,17 +106,26 @@ async def _create(admin: Admin, missing: list[topics.Topic], settings: KafkaSett
         ) from None
 
 
-async def _check_partitions(admin: Admin, declared: Sequence[topics.Topic]) -> None:
-    names = [topic.name for topic in declared]
-    for _ in range(50):
-        described = {item["topic"]: len(item["partitions"]) for item in await admin.describe_topics(names)}
-        if all(described.get(name) for name in names):
-            break
-        await asyncio.sleep(0.1)  # metadata of a new topic may not be there yet
+async def _check_partitions(admin: Admin, declared: Sequence[topics.Topic], bootstrap: str) -> None:
+    found = await _shown(admin, [topic.name for topic in declared], bootstrap)
     for topic in declared:
-        found = described.get(topic.name)
-        if found != topic.partitions:
+        if found[topic.name] != topic.partitions:
             raise ConfigError(
-                f"topic {topic.name} has {found} partitions, the settings say {topic.partitions}: "
+                f"topic {topic.name} has {found[topic.name]} partitions, the settings say {topic.partitions}: "
                 "set K2_*_PARTITIONS to match; `k2 partitions` changes a count, see docs/operations/change.md"
             )
+
+
+async def _shown(admin: Admin, names: Sequence[str], bootstrap: str) -> dict[str, int]:
+    """Partition counts by topic. Brokers that are busy show a new topic seconds after they have made it."""
+    deadline = time.monotonic() + SHOWN_SECONDS
+    while True:
+        found = {item["topic"]: len(item["partitions"]) for item in await admin.describe_topics(list(names))}
+        if not (hidden := [name for name in names if not found.get(name)]):
+            return found
+        if time.monotonic() >= deadline:
+            raise Unavailable(
+                f"the brokers at {bootstrap} do not show {', '.join(hidden)} within {SHOWN_SECONDS:g} s: see "
+                "their logs, and start again"
+            )
+        await asyncio.sleep(_PAUSE_SECONDS)

@@ -40,6 +40,7 @@ FOUR = dict.fromkeys(
 GROUPS = {role: f"k2-{role}" for role in ("normalize", "candles", "hot", "cold", "certify")}
 EVERY_GROUP = tuple(GROUPS.values())
 LEAVE_SECONDS = 30
+ENDED_AT_MOST = 3
 
 
 @asynccontextmanager
@@ -128,8 +129,11 @@ async def until(
 class Extra:
     """One more worker of a role, or of an exchange's ingest, beside the platform's own.
 
-    `code` is the folder of another release, to run that.
+    `code` is the folder of another release, to run that: if it ends by itself, it is started again as its
+    supervisor does, and `ended` counts it.
     """
+
+    ended = 0
 
     def __init__(
         self,
@@ -166,6 +170,8 @@ class Extra:
 
     async def leave(self) -> None:
         """SIGTERM; it has to end by itself."""
+        if self._code and self.child.returncode is not None:
+            return
         os.kill(self.child.pid, signal.SIGTERM)
         try:
             async with asyncio.timeout(LEAVE_SECONDS):
@@ -179,6 +185,9 @@ class Extra:
         await self.child.wait()
 
     async def healthy(self) -> bool:
+        if self.child.returncode is not None and self._code and self.ended < ENDED_AT_MOST:
+            self.ended += 1
+            await self.__aenter__()
         assert self.child.returncode is None, self.child.exit_report()
         return await answers(f"{self.url}/health") == 200
 

@@ -96,7 +96,12 @@ async def test_workers_are_replaced_one_by_one(release, tmp_path):
     assert not bad
     assert not platform.restarts
     assert progress.live <= STALL_SECONDS, progress.live_worst
-    injected = {"roles side by side": len(roles) - 1, "s each": SECONDS, "trades/s": RATE}
+    injected = {
+        "roles side by side": len(roles) - 1,
+        "s each": SECONDS,
+        "trades/s": RATE,
+        "old workers that ended": sum(extra.ended for extra in earlier.values()),
+    }
     report.record(
         f"upgrade {release}",
         injected,
