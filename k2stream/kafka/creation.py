@@ -107,11 +107,11 @@ async def _create(admin: Admin, missing: list[topics.Topic], settings: KafkaSett
 
 
 async def _check_partitions(admin: Admin, declared: Sequence[topics.Topic], bootstrap: str) -> None:
-    found = await _shown(admin, [topic.name for topic in declared], bootstrap)
+    counts = await _shown(admin, [topic.name for topic in declared], bootstrap)
     for topic in declared:
-        if found[topic.name] != topic.partitions:
+        if (found := counts[topic.name]) != topic.partitions:
             raise ConfigError(
-                f"topic {topic.name} has {found[topic.name]} partitions, the settings say {topic.partitions}: "
+                f"topic {topic.name} has {found} partitions, the settings say {topic.partitions}: "
                 "set K2_*_PARTITIONS to match; `k2 partitions` changes a count, see docs/operations/change.md"
             )
 
