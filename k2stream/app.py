@@ -16,12 +16,11 @@ import faust
 import uvloop
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from k2stream import metrics, peers, proxies, topics
+from k2stream import memory, metrics, peers, proxies, topics
 from k2stream.avro import registry
 from k2stream.batch import BatchApp, batch_app_options, is_ready, report_uncaught, watch_stalls
 from k2stream.kafka.creation import ensure_topics
 from k2stream.logs.setup import configuration
-from k2stream.memory import share_heaps
 from k2stream.model.roles import Role
 from k2stream.monitor import WorkerMonitor, measure_lag, measure_stalls
 from k2stream.settings import KafkaSettings, Settings, WorkerSettings, current
@@ -104,7 +103,7 @@ def create_app(role: str) -> App:
     From now on, a K2Error that ends the process is printed as one line. Raises ConfigError.
     """
     sys.excepthook = report_uncaught
-    share_heaps()
+    memory.share_heaps()
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     proxies.except_local()
     settings = current()

@@ -1,12 +1,13 @@
-"""Memory settings of malloc and pyarrow for workers with little memory."""
+"""Memory settings of malloc and of libraries, for workers with little memory. Import it before these."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -16,21 +17,34 @@ _M_ARENA_MAX, _ARENAS = -8, 2
 _M_MMAP_THRESHOLD, _MAPPED_BYTES = -3, 256 << 10
 
 
-class _WithoutPandas(MetaPathFinder):
+class _Hidden(MetaPathFinder):
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname == "pandas":
-            raise ModuleNotFoundError("pandas is hidden from pyarrow")
+        if fullname in self._names:
+            raise ModuleNotFoundError(f"{fullname} is hidden, for what can do without it")
         return None
 
 
-def choose_arrow_pool() -> None:
-    """Make pyarrow's own default the system's malloc; call it before pyarrow is imported.
+@contextmanager
+def _hidden(*names: str) -> Iterator[None]:
+    """Let what is imported meanwhile go without packages that it need not have."""
+    finder = _Hidden(names)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
 
-    Parquet writers take this pool whatever `set_memory_pool` says, and mimalloc keeps what they free (90 MB).
-    """
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+
+# Parquet writers take this pool whatever `set_memory_pool` says; the default, mimalloc, keeps what they free.
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+with _hidden("rich", "pygments"):  # 4 MB, for what is not used
+    for _name in ("httpx", "structlog"):
+        import_module(_name)
 
 
 def share_heaps() -> None:
@@ -49,12 +63,8 @@ def keep_arrow_lean() -> None:
     share_heaps()
     _mallopt(_M_MMAP_THRESHOLD, _MAPPED_BYTES)
     pa.set_memory_pool(pa.system_memory_pool())
-    finder = _WithoutPandas()
-    sys.meta_path.insert(0, finder)
-    try:
+    with _hidden("pandas"):
         pa.array([None])
-    finally:
-        sys.meta_path.remove(finder)
 
 
 def trim() -> None:

@@ -11,20 +11,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
-from rich.console import Console, RenderableType
-from rich.text import Text
 
 from k2stream.commands.called import as_called
 from k2stream.commands.failures import JSON
 from k2stream.commands.options import OutputFile
 from k2stream.model.errors import ConfigError
 
-View = Callable[[Console], RenderableType]
-"""Draws a result for a console, of which it needs the width."""
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.text import Text
+
+    View = Callable[[Console], RenderableType]
+    """Draws a result for a console, of which it needs the width."""
 
 Command = Callable[..., None]
 
@@ -49,7 +51,7 @@ class Printer:
         if self.as_json:
             click.echo(encoded(value))
         else:
-            console = Console()
+            console = _console()
             console.print(view(console) if callable(view) else view)
 
     def line(self, value: object, text: str, style: str = "") -> None:
@@ -57,7 +59,7 @@ class Printer:
         if self.as_json:
             click.echo(encoded(value))
         else:
-            Console().print(Text(as_called(text), style), soft_wrap=True)
+            _print(_console(), text, style)
 
     def say(self, text: str) -> None:
         """Print a line for people, which the results as JSON already say."""
@@ -67,21 +69,23 @@ class Printer:
     def verdict(self, text: Text) -> None:
         """Print what the results come to, for people: the last line."""
         if not self.as_json:
-            Console().print(text, soft_wrap=True)
+            _console().print(text, soft_wrap=True)
 
     @contextmanager
     def working(self) -> Iterator[Callable[[str], None]]:
         """Yields a function that says the present step: in one line of a terminal, else in a note each."""
-        console = Console(stderr=True)
+        console = _console(stderr=True)
         if not console.is_terminal:
             yield self.note
             return
+        from rich.text import Text
+
         with console.status("working") as status:
             yield lambda text: status.update(Text(text, "dim"))
 
     def note(self, text: str, style: str = "dim") -> None:
         """Print a note or a step to standard error."""
-        Console(stderr=True).print(Text(as_called(text), style), soft_wrap=True)
+        _print(_console(stderr=True), text, style)
 
     def confirm(self, question: str, *, yes: bool) -> bool:
         """Ask, unless `yes`. Raises ConfigError under --json, where nobody can be asked."""
@@ -90,6 +94,18 @@ class Printer:
         if self.as_json:
             raise ConfigError(f"{question} cannot be asked under --json: give --yes")
         return click.confirm(question)
+
+
+def _console(*, stderr: bool = False) -> Console:
+    from rich.console import Console  # memory that a worker, which draws nothing, need not have
+
+    return Console(stderr=stderr)
+
+
+def _print(console: Console, text: str, style: str) -> None:
+    from rich.text import Text
+
+    console.print(Text(as_called(text), style), soft_wrap=True)
 
 
 def printed(command: Command) -> Command:
