@@ -109,8 +109,9 @@ def mark(root: Path, files: list[str], hit: Any) -> None:
 
 
 def main(root: Path, files: list[str], tests: list[str], out: Path) -> None:
-    """Run the tests under watch."""
+    """Run the tests under watch. Writes nothing when they cannot be collected."""
     covering = Covering()
     mark(root, files, covering.hit)
-    pytest.main([*tests, "-q", "-p", "no:cacheprovider", "--hypothesis-profile=mutation"], [covering])
-    covering.write(out)
+    options = ["-q", "-p", "no:cacheprovider", "--hypothesis-profile=mutation"]
+    if pytest.main([*tests, *options], [covering]) in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        covering.write(out)

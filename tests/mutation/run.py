@@ -44,8 +44,7 @@ BESIDE = {
 }  # fmt: skip
 """Of these, what is about other things."""
 
-TREE = ("agents", "config", "docs", "k2stream", "schemas", "tables", "tests", "pyproject.toml",
-        "CHANGELOG.md", "README.md", "Makefile", "benchmarks", "deploy")  # fmt: skip
+NOT_COPIED = (".git", ".venv*", ".mutation", ".hypothesis", ".*_cache", "__pycache__", "k2-data", "dist", "site")
 LIMIT_SECONDS = 30.0
 
 
@@ -88,14 +87,9 @@ class Results:
 
 
 def copy_tree(to: Path) -> None:
-    """What the tests need, with its links."""
-    for name in TREE:
-        source = ROOT / name
-        if source.is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", ".git")
-            shutil.copytree(source, to / name, symlinks=True, ignore=ignored)
-        elif source.exists():
-            shutil.copy2(source, to / name)
+    """The whole tree, with its links: tests read of it what they like."""
+    ignored = shutil.ignore_patterns(*NOT_COPIED)
+    shutil.copytree(ROOT, to, symlinks=True, ignore=ignored, dirs_exist_ok=True)
 
 
 def digest(root: Path) -> str:
