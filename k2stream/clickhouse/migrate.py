@@ -47,7 +47,8 @@ ORDER BY (name, sha256)
 def migrate(client: Any, settings: ClickHouseSettings, folder: Path = FOLDER) -> list[str]:
     """Apply new files, or all files when a table is missing; returns the names of what was applied.
 
-    Raises ConfigError when an applied file was changed or is missing, or when the server is unreachable.
+    Raises ConfigError when an applied file was changed or is missing among ours, or when the server is
+    unreachable.
     """
     database = settings.database
 
@@ -140,13 +141,21 @@ def _evolve(client: Any, database: str, run: Callable[[str], None]) -> list[str]
 
 
 def _files(folder: Path, found: dict[str, str]) -> list[Path]:
+    """The files, of which none that was applied may be missing, unless a later release has applied it.
+
+    Its workers replace those of this release one by one; one of ours that starts meanwhile goes on.
+    """
     paths = sorted(folder.glob("[0-9]*.sql"))
+    last = max((path.name for path in paths), default="")
     missing = sorted(found.keys() - {path.name for path in paths})
-    if missing:
+    later = [name for name in missing if name > last]
+    if len(later) < len(missing):
         raise ConfigError(
             f"{missing[0]} was applied to this database but is not in {folder.name}/: "
             "restore it, or use the release that has it"
         )
+    if later:
+        logger.warning("a later release has applied %s: replace this worker by one of it", ", ".join(later))
     return paths
 
 

@@ -44,7 +44,17 @@ BESIDE = {
 }  # fmt: skip
 """Of these, what is about other things."""
 
-NOT_COPIED = (".git", ".venv*", ".mutation", ".hypothesis", ".*_cache", "__pycache__", "k2-data", "dist", "site")
+NOT_COPIED = (
+    ".git",
+    ".venv*",
+    ".mutation",
+    ".hypothesis",
+    ".*_cache",
+    "__pycache__",
+    "k2-data",
+    "dist",
+    "site",
+)
 LIMIT_SECONDS = 30.0
 
 

@@ -55,10 +55,20 @@ def test_a_changed_file_is_an_error(folder):
 
 def test_a_missing_file_is_an_error(folder):
     server = Server()
+    (folder / "002_c.sql").write_text("CREATE TABLE ${database}.c;\n")
     migrate(server, ClickHouseSettings(), folder)
     (folder / "001_a.sql").unlink()
     with pytest.raises(ConfigError, match=r"001_a\.sql was applied to this database"):
         migrate(server, ClickHouseSettings(), folder)
+
+
+def test_a_worker_of_this_release_starts_where_a_later_one_has_migrated(folder, caplog):
+    server, later = Server(), folder / "002_c.sql"
+    later.write_text("CREATE TABLE ${database}.c;\n")
+    migrate(server, ClickHouseSettings(), folder)
+    later.unlink()
+    assert migrate(server, ClickHouseSettings(), folder) == []
+    assert "a later release has applied 002_c.sql: replace this worker" in caplog.text
 
 
 def test_no_server_is_told_in_one_line(folder):
