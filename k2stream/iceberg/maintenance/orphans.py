@@ -26,6 +26,10 @@ class FilesGone(Inconsistent):
     """Files that the table needs are missing, or listed under other names: nothing is removed."""
 
 
+class Exchanged(Inconsistent):
+    """The table's name is another table's by now: nothing is removed."""
+
+
 class OrphansFound(NamedTuple):
     """The orphans and their bytes, and the total number of files and bytes."""
 
@@ -40,7 +44,7 @@ def find(
 ) -> OrphansFound:
     """Orphans last written before `before`, if written after `since` (when we own the location) or `known`.
 
-    Raises FilesGone, OSError.
+    Raises FilesGone, Exchanged, OSError.
     """
     table = load()
     live = {_path(table, task.file.file_path) for task in table.scan().plan_files()}
@@ -57,13 +61,24 @@ def find(
             f"{gone[0]}, …"
         )
     written = {path: info.mtime for path, info in listed.items()}
-    found = plan.orphans(written, needed(load()), before, since, known)
+    found = plan.orphans(written, needed(_again(load, table)), before, since, known)
     return OrphansFound(
         found,
         len(listed),
         sum(info.size for info in listed.values()),
         sum(listed[path].size for path in found),
     )
+
+
+def _again(load: Callable[[], Table], listed: Table) -> Table:
+    """The newest state of the table whose files were listed; a swap gives its name to another table."""
+    table = load()
+    if table.metadata.table_uuid != listed.metadata.table_uuid:
+        raise Exchanged(
+            f"{'.'.join(table.name())} was exchanged for another table while its files were listed, so "
+            "nothing is removed: the next maintenance does it"
+        )
+    return table
 
 
 def remove(table: Table, paths: list[str]) -> None:
