@@ -117,6 +117,6 @@ class MaintenanceSettings(Section, frozen=True, kw_only=True, rename="cold_{}".f
 
     maintain_at: TimeOfDay = "02:00"  # daily at this time (UTC), in a cold worker; empty: never
     compact_rows: Positive = 2_000_000  # approximate rows of a merged file, all in memory at once
-    snapshot_seconds: Seconds = 604_800.0  # snapshots older than this expire
+    snapshot_seconds: Seconds = 604_800.0  # snapshots replaced longer ago than this expire
     orphan_seconds: Seconds = 86_400.0  # unused files older than this are removed; no write may take longer
     audit_seconds: Annotated[float, Meta(gt=0, le=172_800)] = 86_400.0  # at most the topics' retention

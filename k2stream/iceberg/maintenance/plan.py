@@ -53,12 +53,14 @@ def bins(files: Iterable[File], target_bytes: int, target_rows: int) -> list[lis
 
 
 def expirable(commits: Sequence[Commit], heads: Collection[int], before: int) -> list[int]:
-    """Snapshots made before a time (ms) that neither a branch, a tag, nor the positions of a branch need.
+    """Snapshots replaced before a time (ms) that neither a branch, a tag, nor a branch's positions need.
 
-    Positions are read from the nearest ancestor that has them: it and its descendants up to the head are
-    kept.
+    Readers and writers begin with a snapshot until a commit replaces it, however old it is. One that no
+    commit followed counts from when it was made. Positions are read from the nearest ancestor that has them:
+    it and its descendants up to the head are kept.
     """
     known = {commit.id: commit for commit in commits}
+    replaced = {commit.parent: commit.at for commit in sorted(commits, key=lambda commit: commit.at)}
     kept = set(heads)
     for head in heads:
         walked: list[int] = []
@@ -68,7 +70,11 @@ def expirable(commits: Sequence[Commit], heads: Collection[int], before: int) ->
             commit = known.get(commit.parent) if commit.parent is not None else None
         if commit is not None:
             kept.update(walked, [commit.id])
-    return [commit.id for commit in commits if commit.at < before and commit.id not in kept]
+    return [
+        commit.id
+        for commit in commits
+        if replaced.get(commit.id, commit.at) < before and commit.id not in kept
+    ]
 
 
 def orphans(

@@ -75,7 +75,17 @@ def test_old_snapshots_go_and_the_one_that_tells_the_positions_stays():
     ]
     assert expirable(chain, {4}, 100) == [1]
     assert expirable([*chain, Commit(5, 4, 50, True)], {5}, 100) == [1, 2, 3, 4]
-    assert expirable([*chain, Commit(5, 4, 50, True)], {5}, 30) == [1, 2]
+    assert expirable([*chain, Commit(5, 4, 50, True)], {5}, 31) == [1, 2]
+
+
+def test_a_snapshot_is_as_old_as_the_commit_that_replaced_it():
+    """Where nothing was written for long, one that readers had begun with a moment ago expired."""
+    idle = [Commit(1, None, 10, True), Commit(2, 1, 20, True)]
+    compacted = [*idle, Commit(3, 2, 900, True)]
+    assert expirable(compacted, {3}, 500) == [1]
+    assert expirable(compacted, {3}, 901) == [1, 2]
+    rolled_back = [*idle, Commit(3, 1, 900, True)]  # 2 was given up, 1 was current until 3
+    assert expirable(rolled_back, {3}, 500) == [2]
 
 
 def test_snapshots_of_branches_and_tags_stay():
