@@ -137,13 +137,15 @@ class Guarded(driver.Consumer):
                 await self._check_records()
 
     async def check_topics(self) -> bool:
-        """Whether the source topics and changelogs are still the same topics.
+        """Whether the broker says that the source topics and changelogs are still the same topics.
 
-        The worker is stopped once they have differed for SETTLE_SECONDS. A commit would mark a recreated
-        changelog as containing the whole table.
+        Without an answer they may be others by now, and a commit waits for one: it would mark a recreated
+        changelog as containing the whole table. The worker is stopped once they have differed for
+        SETTLE_SECONDS.
         """
         topics = {*self.batch_topics(), *self.app.tables._changelogs}
-        changes = self._same_topics.observe(time.monotonic(), await self._thread.topic_ids(topics))
+        shown = await self._thread.topic_ids(topics)
+        changes = self._same_topics.observe(time.monotonic(), shown)
         for change in changes:
             if change.seconds >= SETTLE_SECONDS:
                 role = role_of(self.app.conf.id)
@@ -152,7 +154,9 @@ class Guarded(driver.Consumer):
                 tables = any(item.topic in self.app.tables._changelogs for item in changes)
                 await (self.give_up if tables else self._refuse)(gone if change.now is None else anew)
                 break
-        return not changes
+        if untold := self._same_topics.untold(shown):
+            logger.warning("not committed, the broker does not tell the ids of %s", ", ".join(sorted(untold)))
+        return not changes and not untold
 
     async def _check_records(self) -> None:
         """Check topics without known ids by the records noted last: these must still exist."""

@@ -31,6 +31,10 @@ class SameTopics:
         """Whether the topic's id is known."""
         return topic in self._known
 
+    def untold(self, shown: Mapping[str, str | None]) -> list[str]:
+        """Return the topics whose ids are known, and which an answer does not tell."""
+        return [topic for topic in self._known if shown.get(topic, "") == ""]
+
     def observe(self, now: float, shown: Mapping[str, str | None]) -> list[TopicChange]:
         """Return the changes at `now` (monotonic seconds); `shown` has "" for no id, None for no topic."""
         for topic, found in shown.items():

@@ -139,6 +139,22 @@ async def test_a_topic_recreated_under_a_running_worker_stops_commits_and_then_t
     assert len(consumer._thread.committed_with) == kept == len(consumer.table.identities)
 
 
+@pytest.mark.parametrize("silent", [{}, {"raw": "1a"}], ids=["no answer", "not of the changelog"])
+async def test_without_an_answer_about_a_known_topic_nothing_is_committed(consumer, silent):
+    """A changelog recreated meanwhile was written to, and said that it holds the whole table."""
+    consumer._schemas = {"raw": BatchSchema()}
+    known = {"raw": "1a", consumer.table.changelog_topic_name: "2a"}
+    consumer._thread.ids = known
+    assert await consumer.check_topics()
+    deliver(consumer, 0, 9)
+    consumer._thread.ids = silent
+    assert not await consumer._commit_offsets({TP0: 10})
+    assert consumer._thread.committed_with == [] and consumer.table.identities == {}
+    assert consumer.reason is None
+    consumer._thread.ids = known
+    assert await consumer._commit_offsets({TP0: 10})
+
+
 async def test_a_broker_that_is_away_only_puts_a_commit_off(consumer, monkeypatch):
     deliver(consumer, 0, 9)
     assert await consumer._commit_offsets({TP0: 10})

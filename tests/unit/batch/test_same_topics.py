@@ -16,6 +16,7 @@ def test_a_broker_that_says_nothing_says_nothing_against_it(silent):
     same = SameTopics()
     same.observe(0.0, {"raw": "1a"})
     assert same.observe(5.0, silent) == []
+    assert (same.untold(silent), same.untold({"raw": "1a"}), same.untold({"raw": None})) == (["raw"], [], [])
     assert same.observe(10.0, {"raw": "1a"}) == []
 
 
