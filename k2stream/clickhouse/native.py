@@ -151,12 +151,16 @@ def _dictionary(array: pa.Array, inner: str) -> Iterator[bytes]:
         array = array.dictionary_encode()
     if not len(array):
         return
-    words = array.dictionary
+    words, indices = array.dictionary, array.indices
+    name, nested = _split(inner)
+    if name == "Nullable":  # word 0 stands for null, and the words are not nullable
+        inner, words = nested, pa.concat_arrays([_filled(pa.nulls(1, words.type)), words])
+        indices = pc.add(indices, 1).fill_null(0)
     width = next(code for code in range(4) if len(words) <= 1 << (8 << code))
     yield np.array([_ADDITIONAL_KEYS | width, len(words)], "<i8").tobytes()
     yield from _data(words, inner)
     yield np.int64(len(array)).tobytes()
-    yield array.indices.to_numpy().astype(f"<u{1 << width}").tobytes()
+    yield indices.to_numpy().astype(f"<u{1 << width}").tobytes()
 
 
 def _enum(array: pa.Array, inner: str, dtype: np.dtype[np.signedinteger]) -> bytes:

@@ -50,6 +50,11 @@ MONEY = st.decimals(-(10**20) + 1, 10**20 - 1, places=18)
 CASES = [
     ("String", pa.string(), TEXT),
     ("LowCardinality(String)", pa.dictionary(pa.int32(), pa.string()), st.sampled_from(["a", "bb", ""])),
+    (
+        "LowCardinality(Nullable(String))",
+        pa.dictionary(pa.int32(), pa.string()),
+        st.none() | st.sampled_from(["a", "bb", ""]),
+    ),
     ("Int64", pa.int64(), st.integers(-(2**63), 2**63 - 1)),
     ("Int32", pa.int32(), st.integers(-(2**31), 2**31 - 1)),
     ("UInt16", pa.int32(), st.integers(0, 2**16 - 1)),
