@@ -30,6 +30,11 @@ _SHARDED_BY = 2
 """The number of leading sorting key columns to shard by; the revisions of a candle share them."""
 
 
+def local(table: str) -> str:
+    """The name of the table that has a server's rows of a Distributed one."""
+    return f"{table}_local"
+
+
 def clustered(statement: str, cluster: str) -> list[str]:
     """The statements to run instead of `statement`; `statement` itself when `cluster` is empty.
 
@@ -45,10 +50,10 @@ def clustered(statement: str, cluster: str) -> list[str]:
         return [f"CREATE {kind} {name} {on}{statement[found.end() :]}"]
     if found := _ALTER.fullmatch(statement.strip()):
         table, change = found.groups()
-        local = f"ALTER TABLE {table}_local {on} {change}"
+        of_local = f"ALTER TABLE {local(table)} {on} {change}"
         added = _KEY.sub("", change)  # a Distributed table has no sorting key
         of_both = change.startswith(("ADD COLUMN", "MODIFY COLUMN"))
-        return [local, f"ALTER TABLE {table} {on} {_CODEC.sub('', added)}"] if of_both else [local]
+        return [of_local, f"ALTER TABLE {table} {on} {_CODEC.sub('', added)}"] if of_both else [of_local]
     raise ValueError(f"no form for a cluster is known of: {statement[:80]}")
 
 
@@ -61,7 +66,7 @@ def _tables(found: re.Match[str], cluster: str, on: str) -> list[str]:
     rest = found["rest"].replace("non_replicated_deduplication_window", "replicated_deduplication_window")
     engine = f"Replicated{found['engine']}{found['version'] or ''}"
     return [
-        f"CREATE TABLE IF NOT EXISTS {table}_local {on}\n{found['columns']}\nENGINE = {engine}\n{rest}",
-        f"CREATE TABLE IF NOT EXISTS {table} {on} AS {table}_local\n"
-        f"ENGINE = Distributed('{cluster}', {database}, {name}_local, cityHash64({key}))",
+        f"CREATE TABLE IF NOT EXISTS {local(table)} {on}\n{found['columns']}\nENGINE = {engine}\n{rest}",
+        f"CREATE TABLE IF NOT EXISTS {table} {on} AS {local(table)}\n"
+        f"ENGINE = Distributed('{cluster}', {database}, {local(name)}, cityHash64({key}))",
     ]

@@ -20,7 +20,7 @@ from typing import Any
 from clickhouse_driver import errors
 
 from k2stream.clickhouse import bronze, evolve
-from k2stream.clickhouse.cluster import clustered
+from k2stream.clickhouse.cluster import clustered, local
 from k2stream.model.errors import ConfigError, NoServer
 from k2stream.resources import SCHEMAS
 from k2stream.settings import ClickHouseSettings
@@ -69,7 +69,7 @@ def migrate(client: Any, settings: ClickHouseSettings, folder: Path = FOLDER) ->
         ) from None
     found = dict(client.execute(f"SELECT name, sha256 FROM {database}.migrations"))
     files, applied = _files(folder, found), []
-    lost = _lost(client, database, [path for path in files if path.name in found])
+    lost = _lost(client, settings, [path for path in files if path.name in found])
     if lost:
         logger.warning("tables of %s were missing and are created again: %s", database, ", ".join(lost))
         _forget(lost, database, run)
@@ -90,16 +90,22 @@ def migrate(client: Any, settings: ClickHouseSettings, folder: Path = FOLDER) ->
         now = datetime.now(UTC)
         client.execute(f"INSERT INTO {database}.migrations VALUES", [(path.name, digest, now)])
         applied.append(path.name)
-    return [*applied, *_more_bronze(client, database, run), *_evolve(client, database, run)]
+    return [*applied, *_more_bronze(client, settings, run), *_evolve(client, database, run)]
 
 
-def _lost(client: Any, database: str, files: list[Path]) -> list[str]:
+def _lost(client: Any, settings: ClickHouseSettings, files: list[Path]) -> list[str]:
     """Tables that the applied files created and that no longer exist."""
     made = [name for path in files for name in _MADE.findall(path.read_text(encoding="utf-8"))]
     if not made:
         return []
-    existing = {name for (name,) in client.execute(_TABLES, {"database": database})}
+    existing = _existing(client, settings)
     return [name for name in made if name not in existing]
+
+
+def _existing(client: Any, settings: ClickHouseSettings) -> set[str]:
+    """The tables of the database that exist; on a cluster, also as the local one that has the rows."""
+    names = {name for (name,) in client.execute(_TABLES, {"database": settings.database})}
+    return {name for name in names if not settings.cluster or local(name) in names}
 
 
 def _forget(lost: list[str], database: str, run: Callable[[str], None]) -> None:
@@ -110,13 +116,13 @@ def _forget(lost: list[str], database: str, run: Callable[[str], None]) -> None:
         run(f"ALTER TABLE {database}.{_POSITIONS} DELETE {where}")
 
 
-def _more_bronze(client: Any, database: str, run: Callable[[str], None]) -> list[str]:
+def _more_bronze(client: Any, settings: ClickHouseSettings, run: Callable[[str], None]) -> list[str]:
     """Create bronze tables that no file covers, without old positions, and add them to the view."""
     files = [path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("[0-9]*.sql"))]
     wanted = bronze.tables(set(_MADE.findall("".join(files))))
     if not wanted:
         return []
-    existing = {name for (name,) in client.execute(_TABLES, {"database": database})}
+    database, existing = settings.database, _existing(client, settings)
     new = [name for name in wanted if name not in existing]
     if new:
         _forget(new, database, run)

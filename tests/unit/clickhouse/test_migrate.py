@@ -80,6 +80,40 @@ def test_no_server_is_told_in_one_line(folder):
         migrate(Nobody(), ClickHouseSettings(), folder)
 
 
+class Cluster(Server):
+    """A server of a cluster that has some tables."""
+
+    def __init__(self, tables):
+        super().__init__()
+        self.tables = tables
+
+    def execute(self, query, rows=None):
+        if "FROM system.tables" in query:
+            return [(name,) for name in self.tables]
+        return super().execute(query, rows)
+
+
+@pytest.mark.parametrize("gone", ["a", "a_local"])
+def test_on_a_cluster_a_table_is_there_only_with_its_local_one(tmp_path, gone):
+    """Without the latter every insert failed, and so did every start that should have created it again."""
+    (tmp_path / "001_a.sql").write_text(
+        "CREATE TABLE IF NOT EXISTS ${database}.a\n(\n    b Int64\n)\nENGINE = MergeTree\nORDER BY (b);\n"
+    )
+    server, settings = Cluster(["a", "a_local"]), ClickHouseSettings(database="db", cluster="c")
+    migrate(server, settings, tmp_path)
+    server.ran.clear()
+    migrate(server, settings, tmp_path)
+    assert not [query for query in server.ran if "db.a" in query or "sink_positions" in query]
+    server.tables.remove(gone)
+    migrate(server, settings, tmp_path)
+    changes = [" ".join(query.split()[:7]) for query in server.ran if "db.a" in query or "DELETE" in query]
+    assert changes == [
+        "ALTER TABLE db.sink_positions_local ON CLUSTER 'c' DELETE",
+        "CREATE TABLE IF NOT EXISTS db.a_local ON",
+        "CREATE TABLE IF NOT EXISTS db.a ON",
+    ]
+
+
 def columns(sql):
     return re.findall(r"^    `?(\w+)`? [A-Z]", sql[sql.index("(") :].split("\n)")[0], re.M)
 
