@@ -82,15 +82,15 @@ class ColdTier:
         """The table; None while the cold tier has not created it. Does not create a missing catalog."""
         from pyiceberg.exceptions import NoSuchTableError  # large: imported on first use
 
-        from k2stream.iceberg.catalog import open_catalog
+        from k2stream.iceberg.catalog import CurrentCatalog
 
         settings = self._settings
         embedded = settings.data_path / "iceberg" / "catalog.db"
         if not settings.catalog_uri and not embedded.exists():
             return None
-        self._catalog = self._catalog or open_catalog(settings)
+        self._catalog = self._catalog or CurrentCatalog(settings)
         try:
-            return self._catalog.load_table(TABLES[timeframe].cold)
+            return self._catalog.get().load_table(TABLES[timeframe].cold)
         except NoSuchTableError:
             return None
 

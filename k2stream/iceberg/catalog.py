@@ -74,3 +74,22 @@ def open_catalog(settings: IcebergSettings) -> Catalog:
             if "already exists" not in str(error):
                 raise
     raise Unavailable("the tables of the catalog are created by others again and again: try again")
+
+
+class CurrentCatalog:
+    """The catalog for a process that goes on: opened again once a SQLite file has been replaced.
+
+    The connections of an open one would go on reading the file that was there.
+    """
+
+    def __init__(self, settings: IcebergSettings) -> None:
+        self._settings = settings
+        self._known: Catalog | None = None
+        self._inode: tuple[int, int] | None = None
+
+    def get(self) -> Catalog:
+        """The catalog that the settings name now."""
+        if self._known is None or inode(self._known) != self._inode:
+            self._known = open_catalog(self._settings)
+            self._inode = inode(self._known)
+        return self._known

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import (
     CommitStateUnknownException,
     NoSuchTableError,
@@ -27,7 +26,7 @@ from k2stream.delivery.epochs import Key, Move
 from k2stream.delivery.progress import SinkPosition
 from k2stream.delivery.route import Route
 from k2stream.iceberg import owner, tables, writer
-from k2stream.iceberg.catalog import inode, open_catalog
+from k2stream.iceberg.catalog import CurrentCatalog
 from k2stream.model.errors import ConfigError, StateRefused
 from k2stream.settings import IcebergSettings
 
@@ -68,8 +67,7 @@ class Iceberg:
 
     def __init__(self, settings: IcebergSettings) -> None:
         self._settings = settings
-        self._known: Catalog | None = None
-        self._inode: tuple[int, int] | None = None
+        self._catalog = CurrentCatalog(settings)
         self._opened: dict[Key, SinkPosition] = {}
 
     def prepare(self, routes: Sequence[Route]) -> None:
@@ -102,17 +100,11 @@ class Iceberg:
     def close(self) -> None:
         """Nothing to do: no connection is open between commits."""
 
-    def _catalog(self) -> Catalog:
-        if self._known is None or inode(self._known) != self._inode:
-            self._known = open_catalog(self._settings)
-            self._inode = inode(self._known)
-        return self._known
-
     def _load(self, name: str) -> Table:
-        return owner.own(self._catalog(), name)
+        return owner.own(self._catalog.get(), name)
 
     def _ensure(self, name: str) -> None:
-        tables.ensure(self._catalog(), tables.TABLES[name])
+        tables.ensure(self._catalog.get(), tables.TABLES[name])
 
     def _call(self, action: Callable[[], Result]) -> Result:
         try:
