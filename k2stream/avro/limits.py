@@ -10,12 +10,17 @@ from numpy.typing import NDArray
 
 from k2stream.model.clock import TIME_LIMIT
 from k2stream.model.errors import Unreadable
+from k2stream.model.trade import INTEGER_DIGITS, TRADE_DIGITS, Decimals
 from k2stream.topics import MAX_BYTES
 
 _DECIMAL = 10**38
 _HIGH = _DECIMAL >> 64
 
 _TOO_LARGE = f"key and value larger than {MAX_BYTES} bytes"
+
+_NOT_SUMMED = f"a price or quantity that is not positive, or has more than {INTEGER_DIGITS} integer digits"
+_SUM_TOO_LARGE = f"quantity, or price times quantity, has more than {TRADE_DIGITS} integer digits"
+_NO_INT = "a number beyond 32 bits"
 
 Ints = NDArray[np.int64]
 
@@ -57,3 +62,35 @@ def check_fixed16(columns: Sequence[NDArray[np.uint8]]) -> None:
                 causes[row] = "a number beyond decimal(38, 18)"
     if causes:
         raise Unreadable(causes)
+
+
+def check_sums(price: Decimals, quantity: Decimals) -> None:
+    """Raise Unreadable for rows that no candle can be made of; the normalizer publishes none."""
+    causes = too_large(price, quantity)
+    for values in (price, quantity):
+        most, mantissas = 10 ** (INTEGER_DIGITS + values.scale), values.mantissa
+        if len(mantissas) and not (mantissas.min() > 0 and int(mantissas.max()) < most):
+            bad = (row for row, value in enumerate(mantissas.tolist()) if not 0 < value < most)
+            causes |= dict.fromkeys(bad, _NOT_SUMMED)
+    if causes:
+        raise Unreadable(causes)
+
+
+def check_ints(columns: Sequence[Ints]) -> None:
+    """Raise Unreadable for rows with a number that an Avro int cannot be; decoders take any varint."""
+    bad: NDArray[np.bool_] = np.logical_or.reduce([(c < -(1 << 31)) | (c >= 1 << 31) for c in columns])
+    if bad.any():
+        raise Unreadable(dict.fromkeys(np.flatnonzero(bad).tolist(), _NO_INT))
+
+
+def too_large(price: Decimals, quantity: Decimals) -> dict[int, str]:
+    """Return the cause for each row that is too large for sums over many trades to fit decimal(38, 18)."""
+    most_quantity = 10 ** (TRADE_DIGITS + quantity.scale)
+    most = most_quantity * 10**price.scale
+    if not len(price.mantissa):
+        return {}
+    highest, largest = int(price.mantissa.max()), int(quantity.mantissa.max())
+    if highest * largest < most and largest < most_quantity:
+        return {}
+    pairs = zip(price.mantissa.tolist(), quantity.mantissa.tolist(), strict=True)
+    return {row: _SUM_TOO_LARGE for row, (a, b) in enumerate(pairs) if a * b >= most or b >= most_quantity}

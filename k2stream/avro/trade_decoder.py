@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from k2stream.avro import added, registry, wire
+from k2stream.avro.limits import check_times
 from k2stream.columnar import varint
 from k2stream.columnar.texts import Ints, TextLists, Texts, starts
 from k2stream.model import decimals
@@ -76,6 +77,7 @@ def decode_hot(values: Sequence[bytes | None], keys: Sequence[bytes | None]) -> 
     """
     fast = _numbers(values)
     numbers = fast[0] if fast else _slow(values)
+    check_times([numbers.process_time])  # which candles do not need, and sinks cannot store
     names = dict.fromkeys(keys)
     index = dict(zip(names, range(len(names)), strict=True))
     return CandleInput(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from k2stream import deadletter, faults
-from k2stream.avro.limits import check_sizes, check_times
+from k2stream.avro.limits import check_ints, check_sizes, check_sums, check_times
 from k2stream.avro.trades import decode_hot
 from k2stream.batch import RecordBatch
 from k2stream.deadletter import DeadLetter
@@ -29,6 +29,8 @@ def _decode(batch: RecordBatch) -> CandleInput:
     trades = decode_hot(batch.values, batch.keys)
     check_sizes(batch.values, batch.keys, max((len(key.encode()) for key in trades.keys), default=0))
     check_times([trades.timestamp, trades.receive_time])
+    check_ints([trades.raw_partition, trades.trade_count])
+    check_sums(trades.price, trades.quantity)
     return trades
 
 

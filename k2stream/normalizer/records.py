@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from k2stream import deadletter, faults
 from k2stream.avro import trades
-from k2stream.avro.limits import longest
+from k2stream.avro.limits import longest, too_large
 from k2stream.batch import RecordBatch
 from k2stream.deadletter import DeadLetter
 from k2stream.exchanges import raw
 from k2stream.exchanges.spec import Continuity, Exchange
 from k2stream.model import decimals
-from k2stream.model.trade import AHEAD_US, BACKFILLED, EARLIEST_US, TRADE_DIGITS, Decimals, TradeColumns
+from k2stream.model.trade import AHEAD_US, BACKFILLED, EARLIEST_US, Decimals, TradeColumns
 from k2stream.normalizer import continuity
 from k2stream.normalizer.continuity import content
 from k2stream.normalizer.result import Normalized, SymbolPosition
@@ -25,8 +25,6 @@ from k2stream.topics import MAX_RAW_BYTES
 
 AHEAD = "timestamp ahead of receive time"
 """Validation error of an accepted trade whose time is more than five minutes after its receipt."""
-
-TOO_LARGE = f"quantity, or price times quantity, has more than {TRADE_DIGITS} integer digits"
 
 TOO_EARLY = "time before 2009"
 
@@ -186,25 +184,13 @@ def numbers(columns: TradeColumns) -> tuple[Decimals, Decimals, dict[int, str]]:
     quantity, bad_quantity = _positive("quantity", columns.quantity)
     early = np.flatnonzero(np.array(columns.timestamp, np.int64) < EARLIEST_US)
     bad_time = {row: f"{TOO_EARLY}: {columns.timestamp[row]} µs" for row in early.tolist()}
-    return price, quantity, _too_large(price, quantity) | bad_quantity | bad_price | bad_time
+    return price, quantity, too_large(price, quantity) | bad_quantity | bad_price | bad_time
 
 
 def _positive(name: str, strings: list[str]) -> tuple[Decimals, dict[int, str]]:
     values, causes = decimals.parse(strings)
     causes = dict.fromkeys(np.flatnonzero(values.mantissa <= 0).tolist(), "not positive") | causes
     return values, {row: f"{name} {strings[row][:60]!r}: {cause}" for row, cause in causes.items()}
-
-
-def _too_large(price: Decimals, quantity: Decimals) -> dict[int, str]:
-    most_quantity = 10 ** (TRADE_DIGITS + quantity.scale)
-    most = most_quantity * 10**price.scale
-    if not len(price.mantissa):
-        return {}
-    highest, largest = int(price.mantissa.max()), int(quantity.mantissa.max())
-    if highest * largest < most and largest < most_quantity:
-        return {}
-    pairs = zip(price.mantissa.tolist(), quantity.mantissa.tolist(), strict=True)
-    return {row: TOO_LARGE for row, (a, b) in enumerate(pairs) if a * b >= most or b >= most_quantity}
 
 
 def _conditions(exchange: Exchange, columns: TradeColumns, epochs: list[int]) -> list[list[str]] | None:

@@ -60,6 +60,48 @@ def test_anything_else_is_a_dead_letter_with_its_position_and_bytes(bad):
     assert (letter.exchange, letter.original_bytes) == ("binance", bad or b"")
 
 
+def stored(offset, **changed):
+    """A record as it may be written by others, its numbers at scale 18."""
+    one, now = (10**18).to_bytes(16, "big"), 1_767_225_600_000_000
+    numbers = {"timestamp": now, "receive_time": now, "process_time": now, "price": one, "quantity": one}
+    places = {"raw_offset": offset, "sequence": 1, "raw_partition": 3, "trade_count": 1, "side": "BUY"}
+    names = {"exchange": "binance", "symbol": "BTCUSDT", "canonical_symbol": "BTC/USDT", "trade_id": "1"}
+    rest = {"vendor_data": {}, "trade_conditions": [], "validation_errors": []}
+    return wire.write(numbers | places | names | rest | changed, "trade", 7)
+
+
+def decimal(number):
+    return (number * 10**18).to_bytes(16, "big", signed=True)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"price": decimal(-5)},
+        {"quantity": decimal(0)},
+        {"quantity": decimal(-1)},
+        {"price": decimal(10**20 - 1)},
+        {"price": (10**38).to_bytes(16, "big"), "quantity": (1).to_bytes(16, "big")},
+        {"price": decimal(10**7), "quantity": decimal(10**7)},
+        {"raw_partition": 1 << 31},
+        {"trade_count": 1 << 31},
+        {"process_time": -1},
+    ],
+    ids=lambda bad: "-".join(bad),
+)
+def test_a_trade_that_no_candle_can_be_made_of_costs_itself_alone(bad):
+    """It ended the worker, which could not write its state or divide by the volume, again at each start."""
+    _, hot, letters = records.read(batch(stored(0), stored(1, **bad), stored(2)))
+    assert (hot.raw_offset.tolist(), list(letters)) == ([0, 2], [1])
+
+
+def test_the_largest_trades_are_read():
+    largest = {"price": decimal(10**12), "quantity": decimal(9)}, {"raw_partition": (1 << 31) - 1}
+    smallest = dict.fromkeys(("price", "quantity"), (1).to_bytes(16, "big"))
+    _, hot, letters = records.read(batch(*(stored(n, **each) for n, each in enumerate((*largest, smallest)))))
+    assert (hot.raw_offset.tolist(), letters) == ([0, 1, 2], {})
+
+
 def test_a_batch_of_nothing_but_junk_is_empty():
     _, hot, letters = records.read(batch(b"x", b"y"))
     assert (len(hot), sorted(letters)) == (0, [0, 1])
