@@ -7,6 +7,7 @@ and appended fields with a value. A batch with such a record is read by fastavro
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -97,8 +98,19 @@ def decode_hot(values: Sequence[bytes | None], keys: Sequence[bytes | None]) -> 
 
 
 def _backfilled(values: Sequence[bytes | None], rows: Ints) -> NDArray[np.bool_]:
-    conditions = decode([values[row] for row in rows.tolist()]).trade_conditions.tolist()
+    wanted = [values[row] for row in rows.tolist()]
+    try:
+        conditions = decode(wanted).trade_conditions.tolist()
+    except ValueError:  # only the numbers of each record were read before
+        conditions = list(map(_conditions, wanted))
     return np.array([BACKFILLED in names for names in conditions], np.bool_)
+
+
+def _conditions(value: bytes | None) -> list[str]:
+    """The conditions of a trade; none where its strings cannot be read."""
+    with suppress(ValueError):
+        return decode([value]).trade_conditions.tolist()[0]
+    return []
 
 
 def decode(values: Sequence[bytes | None]) -> Trades:

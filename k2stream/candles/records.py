@@ -21,11 +21,12 @@ def read(batch: RecordBatch) -> tuple[RecordBatch, CandleInput, dict[int, DeadLe
 
     Raises the same errors as `faults.read`.
     """
-    rest, trades, causes = faults.read(batch, _decode)
+    rest, trades, causes = faults.read(batch, decode)
     return rest, trades, {row: _letter(batch, row, cause) for row, cause in causes.items()}
 
 
-def _decode(batch: RecordBatch) -> CandleInput:
+def decode(batch: RecordBatch) -> CandleInput:
+    """Decode the numbers of trades; `faults.read` takes what this raises."""
     trades = decode_hot(batch.values, batch.keys)
     check_sizes(batch.values, batch.keys, max((len(key.encode()) for key in trades.keys), default=0))
     check_times([trades.timestamp, trades.receive_time])

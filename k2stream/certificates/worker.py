@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from k2stream import exchanges, metrics, topics
+from k2stream import exchanges, faults, metrics, topics
 from k2stream.avro import trades as canonical
 from k2stream.batch import RecordBatch
 from k2stream.candles import records
@@ -15,6 +15,7 @@ from k2stream.candles.finals import FinalCandle
 from k2stream.certificates.partition import CertifiedPartition
 from k2stream.exchanges.spec import Continuity
 from k2stream.model.certificate import FeedSpan, encode
+from k2stream.model.trade import CandleInput
 
 AGAIN_SECONDS = 0.2
 
@@ -68,10 +69,9 @@ class Certifier:
             partition.expire()
 
     def take_trades(self, batch: RecordBatch) -> None:
-        """Take a batch of the normalized topic; what is no trade is left out, as the candles do."""
-        good, trades, _ = records.read(batch)
+        """Take a batch of the normalized topic; what is no trade, down to its strings, is left out."""
+        good, (trades, conditions), _ = faults.read(batch, _decode)
         if len(good):
-            conditions = canonical.decode(good.values).trade_conditions.tolist()
             counted = {key: _counted(key.partition(":")[0]) for key in trades.keys}
             self.partitions[batch.tp.partition].apply(trades, conditions, counted)
         self._advanced.set()
@@ -122,6 +122,12 @@ class Certifier:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._advanced.wait(), AGAIN_SECONDS)
         return False
+
+
+def _decode(batch: RecordBatch) -> tuple[CandleInput, list[list[str]]]:
+    if not len(batch):
+        return records.decode(batch), []
+    return records.decode(batch), canonical.decode(batch.values).trade_conditions.tolist()
 
 
 def _counted(exchange: str) -> bool:

@@ -95,6 +95,17 @@ def test_a_trade_that_no_candle_can_be_made_of_costs_itself_alone(bad):
     assert (hot.raw_offset.tolist(), list(letters)) == ([0, 2], [1])
 
 
+@pytest.mark.parametrize("end", [b"\xff" * 30, b""], ids=["no text", "cut"])
+def test_a_late_trade_whose_strings_cannot_be_read_was_not_fetched(end):
+    """Whether it was is asked of late trades only: the worker ended, again at each start."""
+    whole = stored(1)
+    _, hot, letters = records.read(
+        batch(stored(0, trade_conditions=["backfilled"]), whole[:-30] + end, stored(2))
+    )
+    assert (hot.raw_offset.tolist(), letters) == ([0, 1, 2], {})
+    assert hot.backfilled(np.arange(3)).tolist() == [True, False, False]
+
+
 def test_the_largest_trades_are_read():
     largest = {"price": decimal(10**12), "quantity": decimal(9)}, {"raw_partition": (1 << 31) - 1}
     smallest = dict.fromkeys(("price", "quantity"), (1).to_bytes(16, "big"))
