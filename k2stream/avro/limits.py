@@ -20,6 +20,9 @@ _TOO_LARGE = f"key and value larger than {MAX_BYTES} bytes"
 
 _NOT_SUMMED = f"a price or quantity that is not positive, or has more than {INTEGER_DIGITS} integer digits"
 _SUM_TOO_LARGE = f"quantity, or price times quantity, has more than {TRADE_DIGITS} integer digits"
+_LONGEST_EXCHANGE = 64
+"""Bytes: Iceberg's folders are named after exchanges, each of up to 255 bytes with three for a quoted one."""
+
 _NO_INT = "a number beyond 32 bits"
 
 Ints = NDArray[np.int64]
@@ -50,6 +53,13 @@ def check_times(times: Sequence[Ints], unit: int = 1) -> None:
     bad: NDArray[np.bool_] = np.logical_or.reduce([(t < 0) | (t >= TIME_LIMIT // unit) for t in times])
     if bad.any():
         raise Unreadable(dict.fromkeys(np.flatnonzero(bad).tolist(), "a time before 1970 or beyond 2286"))
+
+
+def check_exchanges(offsets: Ints) -> None:
+    """Raise Unreadable for rows whose exchange is too long; its names are between `offsets`."""
+    bad = np.flatnonzero(np.diff(offsets) > _LONGEST_EXCHANGE).tolist()
+    if bad:
+        raise Unreadable(dict.fromkeys(bad, f"an exchange's name of more than {_LONGEST_EXCHANGE} bytes"))
 
 
 def check_fixed16(columns: Sequence[NDArray[np.uint8]]) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from k2stream.avro import trades
 from k2stream.avro.added import LAID_OUT
-from k2stream.avro.limits import check_fixed16, check_sizes, check_times
+from k2stream.avro.limits import check_exchanges, check_fixed16, check_sizes, check_times
 from k2stream.batch import RecordBatch
 from k2stream.columnar.strings import strings
 from k2stream.delivery.route import Marks, Route, delivered
@@ -28,6 +28,7 @@ def columns(batch: RecordBatch) -> pa.Table:
     decoded = trades.decode(batch.values)
     check_times([decoded.timestamp, decoded.receive_time, decoded.process_time])
     check_fixed16([decoded.price, decoded.quantity])
+    check_exchanges(decoded.exchange.offsets)
     own = [name for name in LAID_OUT if name not in _DERIVED]
     made = {name: _column(getattr(decoded, name), name) for name in own}
     made |= {name: pa.array(values, SILVER.field(name).type) for name, values in decoded.added.items()}
