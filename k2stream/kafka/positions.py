@@ -13,7 +13,7 @@ from aiokafka.structs import OffsetAndMetadata
 from k2stream.batch import TP, check_answers
 from k2stream.kafka.client import start
 from k2stream.kafka.groups import Committed
-from k2stream.model.errors import Unavailable
+from k2stream.model.errors import ConfigError, Unavailable
 from k2stream.settings import KafkaSettings
 
 
@@ -27,6 +27,7 @@ class GroupPositions:
     def __init__(self, settings: KafkaSettings, group: str, partitions: Iterable[TP]) -> None:
         self._consumer = AIOKafkaConsumer(group_id=group, enable_auto_commit=False, **settings.connection)
         check_answers(self._consumer._client)  # noqa: SLF001 - pinned
+        self._group = group
         self._partitions = [TopicPartition(*tp) for tp in partitions]
 
     async def __aenter__(self) -> Self:
@@ -56,9 +57,14 @@ class GroupPositions:
         return offset
 
     async def commit(self, offsets: Mapping[TP, Committed]) -> None:
-        """Commit offsets for the group. Raises GroupBusy when the group has members."""
+        """Commit offsets for the group. Raises GroupBusy when it has members, else ConfigError."""
         wanted = {TopicPartition(*tp): OffsetAndMetadata(*given) for tp, given in offsets.items()}
         try:
             await self._consumer.commit(wanted)
-        except (CommitFailedError, IllegalStateError, KafkaError) as error:
+        except (CommitFailedError, IllegalStateError) as error:
             raise GroupBusy(str(error)) from error
+        except KafkaError as error:  # the client has repeated what a repetition can help
+            raise ConfigError(
+                f"the broker refuses the offsets of group {self._group} ({error}): correct what the user of "
+                "K2_KAFKA_SASL_USERNAME is granted, or the broker's limits"
+            ) from error
