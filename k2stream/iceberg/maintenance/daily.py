@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 COMMAND = (sys.executable, "-m", "k2stream", "cold", "maintain", "--json")
 STOP_SECONDS = 5.0
+LONGEST_LINE = 1 << 20
 
 
 def next_run(now: datetime, at: str) -> datetime:
@@ -39,7 +40,7 @@ async def run_once(command: Sequence[str] = COMMAND) -> bool:
     """Run maintenance now and set the metrics; returns whether all went well. Cancelling it is safe."""
     logger.info("maintenance of the cold tables begins")
     process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, limit=LONGEST_LINE
     )
     assert process.stdout is not None and process.stderr is not None
     noting = asyncio.create_task(_log_lines(process.stderr))
@@ -74,5 +75,11 @@ async def run_once(command: Sequence[str] = COMMAND) -> bool:
 
 async def _log_lines(lines: asyncio.StreamReader) -> None:
     """Log what the command says of its progress and of its own failure."""
-    async for line in lines:
+    while True:
+        try:
+            line = await lines.readline()
+        except ValueError:  # its rest comes next: who stopped reading here would hold the process up
+            line = f"a line of more than {LONGEST_LINE} bytes".encode()
+        if not line:
+            break
         logger.info("maintenance: %s", line.decode(errors="replace").strip())

@@ -1,5 +1,6 @@
 """When the daily maintenance runs, and what it leaves in the metrics and in the log."""
 
+import asyncio
 import logging
 import sys
 from datetime import UTC, datetime, timedelta, timezone
@@ -52,3 +53,14 @@ async def test_what_it_says_is_in_the_log_of_the_worker(caplog):
     with caplog.at_level(logging.INFO):
         assert not await daily.run_once((sys.executable, "-c", code))
     assert "maintenance: Error: no catalog" in caplog.messages
+
+
+async def test_a_line_of_any_length_holds_nothing_up(monkeypatch, caplog):
+    """Nobody read what came after it: the process waited for that, and the worker for the process."""
+    monkeypatch.setattr(daily, "LONGEST_LINE", 1 << 16, raising=False)
+    code = "import sys; sys.stderr.write('x' * 200_000 + '\\n' + 'more\\n' * 100_000 + 'last\\n')"
+    with caplog.at_level(logging.INFO):
+        async with asyncio.timeout(20):
+            assert await daily.run_once((sys.executable, "-c", code))
+    assert "maintenance: a line of more than 65536 bytes" in caplog.messages
+    assert caplog.messages[-1] == "maintenance: last"
