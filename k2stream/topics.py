@@ -37,6 +37,14 @@ _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
 
 
+OTHER = "other"
+
+
+def label_of(exchange: str) -> str:
+    """The label of an exchange in metrics: a bad record may name anything, and a series stays."""
+    return exchange if exchange in EXCHANGES else OTHER
+
+
 def raw(exchange: str) -> str:
     """The raw topic of an exchange: one JSON record per trade, keyed by native symbol."""
     return f"market.crypto.trades.{exchange}.raw"

@@ -140,5 +140,5 @@ class CandlePublisher:
             concerned = {"exchange": exchange, "symbol": symbol, "timeframe": timeframe}
             what = f"candle {key} {timeframe} {open_time}"
             logger.error("%s is not published: %s", what, error, extra=concerned)
-            metrics.REJECTED.labels(exchange, "candles").inc()
+            metrics.REJECTED.labels(topics.label_of(exchange), "candles").inc()
             return None

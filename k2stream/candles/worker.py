@@ -11,6 +11,7 @@ from k2stream.candles.partition import CandlePartition
 from k2stream.candles.publisher import CandlePublisher
 from k2stream.model.candle import TIMEFRAMES
 from k2stream.model.roles import Role
+from k2stream.model.trade import CandleInput
 from k2stream.tracing import Traced, Tracer
 
 
@@ -50,12 +51,12 @@ class CandleWorker:
         self._publisher.hold(batch.tp.partition, changes.updated)
         for letter in letters.values():
             self._publisher.hold_record(topics.DLQ, letter.topic.encode(), deadletter.encode(letter))
-            metrics.REJECTED.labels(letter.exchange, "candles").inc()
+            metrics.REJECTED.labels(topics.label_of(letter.exchange), "candles").inc()
         for row in changes.late.tolist():
             self._publisher.hold_record(topics.LATE, good.keys[row] or b"", good.values[row] or b"")
-            metrics.LATE_TRADES.labels(trades.keys[trades.key[row]].partition(":")[0]).inc()
+            metrics.LATE_TRADES.labels(_label(trades, row)).inc()
         for row in changes.ahead.tolist():
-            metrics.TRADES_AHEAD.labels(trades.keys[trades.key[row]].partition(":")[0]).inc()
+            metrics.TRADES_AHEAD.labels(_label(trades, row)).inc()
         metrics.REPLAYED.labels("candles").inc(changes.replayed)
         folded = self._now()
         metrics.observe_latency("candle", (folded - trades.receive_time) / 1e6)
@@ -80,3 +81,8 @@ class CandleWorker:
         if ready:
             for partition in self.partitions.values():
                 partition.expire()
+
+
+def _label(trades: CandleInput, row: int) -> str:
+    """The label in metrics of a trade's exchange."""
+    return topics.label_of(trades.keys[trades.key[row]].partition(":")[0])

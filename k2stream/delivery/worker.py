@@ -97,7 +97,7 @@ class SinkWorker:
         """Send dead letters and wait until Kafka has acknowledged them. Raises ProducerSendError."""
         for letter in letters:
             metrics.SINK_SKIPPED.labels(letter.reader).inc()
-            metrics.REJECTED.labels(letter.exchange, letter.stage).inc()
+            metrics.REJECTED.labels(topics.label_of(letter.exchange), letter.stage).inc()
             where = f"{letter.topic}[{letter.partition}] offset {letter.offset}"
             at = place(TP(letter.topic, letter.partition), letter.offset, exchange=letter.exchange)
             concerned = {**at, "table": letter.reader}

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from k2stream import topics
+from k2stream import metrics, topics
 from k2stream.avro import registry, wire
 from k2stream.batch import TP, RecordBatch
 from k2stream.candles.partition import CandlePartition
@@ -66,6 +66,20 @@ async def test_a_record_that_is_none_becomes_a_dead_letter_and_the_batch_goes_on
     ((topic, number, letter),) = outlet.sent
     assert (topic, number) == (topics.DLQ, 0)
     assert b"junk" in letter
+
+
+def test_keys_of_bad_records_make_no_metrics_of_their_own():
+    """Each exchange that junk seemed to be of was a series that stayed."""
+
+    def series():
+        return {sample.labels["exchange"] for sample in metrics.REJECTED.collect()[0].samples}
+
+    made, _ = worker()
+    before, count = series(), 50
+    keys: list[bytes | None] = [b"x%d:BTC/USD" % number for number in range(count)]
+    numbers = np.arange(count)
+    made.take(RecordBatch(TP(topics.NORMALIZED, 1), numbers, numbers, keys, [b"junk"] * count))
+    assert series() - before <= {"other"}
 
 
 async def test_partitions_of_others_are_forgotten_at_a_recovery():
