@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
@@ -31,6 +31,23 @@ def noted(rows: pa.Table, source: Source, pages: Iterable[RowPage]) -> pa.Table:
         "k2.missing": json.dumps([tier._asdict() for tier in missing]),
     }
     return rows.replace_schema_metadata(notes)
+
+
+def kept(pages: Iterable[RowPage], into: list[RowPage]) -> Iterator[RowPage]:
+    """The pages; each is also put into a list, without its rows."""
+    for page in pages:
+        into.append(page._replace(rows=page.rows.schema.empty_table()))
+        yield page
+
+
+def told(pages: Iterable[RowPage], known: Iterable[MissingTier]) -> Iterator[RowPage]:
+    """The pages; warns of each tier that was missing in one and is not `known`."""
+    names = {tier.tier for tier in known}
+    for page in pages:
+        if new := [tier for tier in page.missing if tier.tier not in names]:
+            names |= {tier.tier for tier in new}
+            warnings.warn(sentence(new), IncompleteRead, stacklevel=2)
+        yield page
 
 
 def unread(pages: Iterable[RowPage]) -> list[MissingTier]:

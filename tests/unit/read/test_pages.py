@@ -10,11 +10,13 @@ from k2stream.history.timeframes import timeframe
 from k2stream.layers.candle_rows import candle_rows
 from k2stream.layers.schema import SILVER
 from k2stream.model.instrument import Instruments
+from k2stream.read import trades
 from k2stream.read.candles import candle_pages
 from k2stream.read.notes import IncompleteRead, noted
 from k2stream.read.source import RowPage
 from k2stream.read.tiers import RowHistory
 from tests.unit.history.test_tiers import BTC, Stored, candle
+from tests.unit.service.memory import silver_rows
 
 MINUTE = 60_000
 
@@ -93,3 +95,23 @@ def test_what_could_not_be_read_is_noted_and_warned_of():
         b"k2.simulated": b"",
         b"k2.missing": b'[{"tier": "ClickHouse", "reason": "gone"}]',
     }
+
+
+class Failing(Paged):
+    """Trades in two pages, of which the second one lacks a store that failed meanwhile."""
+
+    def trades(self, instrument, start, end):
+        rows = silver_rows({"raw_offset": offset} for offset in range(2))
+        yield RowPage(rows.slice(0, 1))
+        yield RowPage(rows.slice(1), (MissingTier("Iceberg", "gone"),))
+
+
+def test_a_store_that_fails_after_the_first_page_is_noted_and_warned_of(monkeypatch):
+    monkeypatch.setattr(trades, "open_trades", lambda *_: Failing([], 1))
+    with pytest.warns(IncompleteRead, match=r"^read without Iceberg \(gone\)$"):
+        found = trades.read_trades("kraken", "BTC/USD")
+    assert found["raw_offset"].to_pylist() == [0, 1]
+    assert found.schema.metadata[b"k2.missing"] == b'[{"tier": "Iceberg", "reason": "gone"}]'
+    with pytest.warns(IncompleteRead, match=r"^read without Iceberg \(gone\)$") as warned:
+        assert len(trades.scan_trades("kraken", "BTC/USD").read_all()) == 2
+    assert len(warned) == 1
