@@ -92,12 +92,11 @@ async def missed(
     Raises OutOfReach and Expired.
     """
     async with connect() as records:
-        retained = await records.retained(channel.topic, partitions)
-        if any(place.offset + 1 < retained[number][0] for number, place in places.items()):
-            raise OutOfReach
+        starts = await lookback(records, channel.topic, partitions, places)
+        if any(starts[number] > place.offset + 1 for number, place in places.items()):
+            raise OutOfReach  # told by the look that is read from: more may expire before the next one
         if channel.conflated and sum(ends[n].offset - place.offset for n, place in places.items()) > MOST:
             raise OutOfReach
-        starts = await lookback(records, channel.topic, partitions, places)
         log, reached = channel.log(), dict(places)
         log.begin(starts)
         stretches = {number: (start, ends[number].offset + 1) for number, start in starts.items()}

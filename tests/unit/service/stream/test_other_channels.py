@@ -1,9 +1,14 @@
 """Trades and feed health: from now, from a time, from a token."""
 
 import msgspec
+import pytest
 
 from k2stream import topics
+from k2stream.model.errors import Expired
 from k2stream.model.events import EventKind, FeedEvent, encode
+from k2stream.service.stream.channels import TradeChannel
+from k2stream.service.stream.entries import Place
+from k2stream.service.stream.records import OutOfReach, missed
 from tests.unit.service.stream.asking import T0, subscribe
 
 SECOND = 1000
@@ -55,6 +60,22 @@ async def test_trades_that_expired_are_refused(joined, trade, broker, first):
     client, inbox = joined()
     client.take(subscribe(first, channel="trades", since=T0))
     assert (await inbox.said("error"))["problem"]["status"] == 410
+
+
+async def test_trades_that_expire_between_two_looks_are_not_left_out(trade, broker, first, monkeypatch):
+    for offset in range(20):
+        trade(offset, T0 + offset)
+    retained = broker.retained
+
+    async def expiring(topic, partitions):
+        found = await retained(topic, partitions)
+        broker.begin[topics.NORMALIZED, 0] = 10
+        return found
+
+    monkeypatch.setattr(broker, "retained", expiring)
+    of, places, ends = {0: [first.key]}, {0: Place(3, T0)}, {0: Place(19, T0 + 19)}
+    with pytest.raises((OutOfReach, Expired)):
+        _ = [entries async for entries in missed(broker.connect, TradeChannel(), 1, of, places, ends)]
 
 
 async def test_a_client_that_misses_trades_is_dropped(joined, trade, first, monkeypatch):
