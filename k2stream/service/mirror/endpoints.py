@@ -43,8 +43,8 @@ class Call:
         return self.sent.symbols(self.sources.instruments, self.exchange)
 
     async def candles(self, instrument: Instrument, name: str, query: Query) -> Sequence[Candle]:
-        """Candles of a stored timeframe."""
-        return (await self.sources.candles.read(instrument, timeframe(name), query)).candles
+        """Candles of a stored timeframe. Raises RequestError 503 where some may be missing."""
+        return klines.whole(await self.sources.candles.read(instrument, timeframe(name), query))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ async def _klines(call: Call) -> list[klines.Kline]:
     if query is None:
         return []
     found = await call.sources.candles.read(instrument, of, query)
-    return [klines.kline(candle) for candle in found.candles]
+    return [klines.kline(candle) for candle in klines.whole(found)]
 
 
 async def _trades(call: Call) -> list[dict[str, Any]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from k2stream.history.reader import CandleAnswer
 from k2stream.model.candle import Candle
 from k2stream.model.instrument import Instrument
 from k2stream.service.mirror.parameters import Parameters
 from k2stream.service.mirror.values import fixed, name
-from k2stream.web.query import Query
+from k2stream.web.query import Query, RequestError
 
 Kline = tuple[int, str, str, str, str, str, int, str, int, str, str, str]
 
@@ -22,6 +24,13 @@ def query(sent: Parameters) -> Query | None:
     if start is not None and end is not None and end < start:
         return None
     return Query(limit, start, None if end is None else end + 1, fill="prev")
+
+
+def whole(found: CandleAnswer) -> Sequence[Candle]:
+    """The candles of an answer: arrays cannot say more. Raises RequestError 503 if some may lack."""
+    if found.missing:
+        raise RequestError(503, f"{found.missing[0].tier} does not have all candles, ask again")
+    return found.candles
 
 
 def kline(candle: Candle) -> Kline:

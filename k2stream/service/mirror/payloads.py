@@ -78,8 +78,9 @@ class StreamPayloads:
     async def _klines(self, instrument: Instrument, of: Timeframe) -> AsyncIterator[dict[str, Any]]:
         sent: dict[int, tuple[int, bool]] = {}
         while True:
-            found = (await self.sources.candles.read(instrument, of, Query(2))).candles
-            for candle in changed(found, sent):
+            found = await self.sources.candles.read(instrument, of, Query(2))
+            candles = found.candles if of.is_stored else klines.whole(found)  # folded of what is missing
+            for candle in changed(candles, sent):
                 yield klines.event(instrument, candle, of.name, self.now())
             await asyncio.sleep(UPDATE_SECONDS)
 

@@ -76,6 +76,7 @@ class InMemory:
 
     answers: dict = field(default_factory=dict)
     error: Exception | None = None
+    missing: tuple = ()
     asked: list = field(default_factory=list)
 
     def newest(self, instrument, timeframe):
@@ -87,4 +88,4 @@ class InMemory:
         if self.error:
             raise self.error
         found = self.answers.get((instrument.key, of.name), [])
-        return CandleAnswer(query.span.cut({each.open_time: each for each in found}))
+        return CandleAnswer(query.span.cut({each.open_time: each for each in found}), self.missing)

@@ -284,6 +284,16 @@ async def test_trades_without_a_store_are_unavailable(client, traded, tier, stat
     assert (await client.get("/api/v3/trades?symbol=BTCUSDT")).status_code == status
 
 
+@pytest.mark.parametrize(
+    "path", ["klines?symbol=BTCUSDT&interval=1m", "ticker/24hr?symbol=BTCUSDT", "ticker/price"]
+)
+async def test_candles_that_may_lack_some_are_unavailable(client, stored, path):
+    stored.missing = (MissingTier("ClickHouse", "away"),)
+    answer = await client.get(f"/api/v3/{path}")
+    assert (answer.status_code, answer.json()["code"]) == (503, -1001)
+    assert "ClickHouse does not have all candles" in answer.json()["msg"]
+
+
 async def test_an_id_and_a_time_are_not_asked_for_together(client):
     answer = await client.get("/api/v3/aggTrades?symbol=BTCUSDT&fromId=8&startTime=5")
     assert answer.json() == {"code": -1128, "msg": "Combination of optional parameters invalid."}

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from k2stream import instruments
+from k2stream.history.reader import MissingTier
 from k2stream.model.trades import NumberedTrade
 from k2stream.service.mirror import names, payloads
 from k2stream.service.mirror.broadcast import Broadcast
@@ -18,6 +19,7 @@ from k2stream.service.mirror.sockets import MOST_WAITING, StreamConnection
 from k2stream.service.sources import Sources
 from k2stream.settings import make
 from k2stream.web.health import FeedHealth
+from k2stream.web.query import RequestError
 from tests.unit.service.memory import InMemory, TradesInMemory, candle
 
 MINUTE = 60_000
@@ -189,6 +191,14 @@ async def test_a_kline_has_the_fields_of_the_api(sources):
     assert "".join(event["k"]) == "tTsifLochlvnxqVQB"
     assert event["k"]["i"] == "1m"
     assert (event["k"]["o"], event["k"]["n"], event["k"]["x"]) == ("2.00000000", 2, False)
+
+
+async def test_a_kline_is_not_folded_of_what_may_lack_parts(sources):
+    wanted = stream("btcusdt@kline_4h")
+    sources.candles.answers[wanted.instrument.key, "4h"] = [candle(wanted.instrument, "1h", 0)]
+    sources.candles.missing = (MissingTier("ClickHouse", "away"),)
+    with pytest.raises(RequestError, match="ClickHouse does not have all candles"):
+        await first_of(made_of(sources).of(wanted), 1)
 
 
 async def test_a_mini_ticker_has_the_fields_of_the_api(sources):
