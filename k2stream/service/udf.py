@@ -17,6 +17,7 @@ from k2stream.model.candle import Candle
 from k2stream.model.decimals import plain
 from k2stream.model.instrument import Instrument, Instruments
 from k2stream.service import problems
+from k2stream.service.mirror.klines import whole
 from k2stream.service.overview import price_digits
 from k2stream.service.parameters import From
 from k2stream.web.query import LARGEST_LIMIT, Query, RequestError, find, timeframe_of
@@ -185,10 +186,10 @@ async def udf_history(
         query = Query(most, start * 1000, end) if start < to else None
     else:
         query = Query(min(countback, most), None, end)
-    found = (await sources.candles.read(instrument, of, query)).candles if query else []
+    found = whole(await sources.candles.read(instrument, of, query)) if query else []
     answer = bars(found)
     if not found:
-        earlier = (await sources.candles.read(instrument, of, Query(1, None, min(start, to) * 1000))).candles
+        earlier = whole(await sources.candles.read(instrument, of, Query(1, None, min(start, to) * 1000)))
         answer = {"s": "no_data"} | ({"nextTime": earlier[0].open_time // 1000} if earlier else {})
     return Response(_encoder.encode(answer), media_type=MediaType.JSON)
 

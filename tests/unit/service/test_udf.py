@@ -2,6 +2,7 @@
 
 import pytest
 
+from k2stream.history.reader import MissingTier
 from k2stream.service import udf
 from tests.unit.service.memory import candle
 
@@ -87,6 +88,14 @@ async def test_no_data_names_the_bar_before(client, first):
     assert (await client.get(f"{url}&from=1000&to=2000")).json() == {"s": "no_data", "nextTime": 420}
     assert (await client.get(f"{url}&from=1&to=2")).json() == {"s": "no_data"}
     assert (await client.get(f"{url}&from=2000&to=1000")).json()["s"] == "no_data"
+
+
+@pytest.mark.parametrize("span", ["from=1&to=2", "from=120&to=240", "from=0&to=300&countback=2"])
+async def test_bars_that_may_lack_some_are_an_error_and_never_no_data(client, stored, first, span):
+    stored.missing = (MissingTier("ClickHouse", "away"),)
+    answer = await client.get(f"/udf/history?symbol={first.key}&resolution=1&{span}")
+    assert (answer.status_code, answer.json()["s"]) == (503, "error")
+    assert answer.json()["errmsg"] == "ClickHouse does not have all candles, ask again"
 
 
 @pytest.mark.parametrize(
