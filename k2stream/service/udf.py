@@ -178,7 +178,10 @@ async def udf_history(
     to: Seconds,
     countback: Count = None,
 ) -> Response[bytes]:
-    """Bars with from <= time < to; with `countback`, that many before `to`, whatever `from` is."""
+    """Bars with from <= time < to; with `countback`, that many before `to`, whatever `from` is.
+
+    Raises RequestError 400 for a span of more bars than are answered at once.
+    """
     instrument, of = resolve(sources.instruments, symbol), timeframe(resolution)
     most = LARGEST_LIMIT if of.is_stored else min(LARGEST_LIMIT, largest_limit(of))
     end = to * 1000
@@ -187,6 +190,9 @@ async def udf_history(
     else:
         query = Query(min(countback, most), None, end)
     found = whole(await sources.candles.read(instrument, of, query)) if query else []
+    following = Query(1, found[-1].close_time + 1, end) if countback is None and len(found) == most else None
+    if following and whole(await sources.candles.read(instrument, of, following)):
+        raise RequestError(400, f"more than {most} bars are between from and to: give countback")
     answer = bars(found)
     if not found:
         earlier = whole(await sources.candles.read(instrument, of, Query(1, None, min(start, to) * 1000)))

@@ -90,6 +90,17 @@ async def test_no_data_names_the_bar_before(client, first):
     assert (await client.get(f"{url}&from=2000&to=1000")).json()["s"] == "no_data"
 
 
+async def test_a_span_of_more_bars_than_are_answered_is_refused(client, stored, first, monkeypatch):
+    monkeypatch.setattr(udf, "LARGEST_LIMIT", 3)
+    url = f"/udf/history?symbol={first.key}&resolution=1"
+    answer = await client.get(f"{url}&from=60&to=480")
+    assert (answer.status_code, answer.json()["s"]) == (400, "error")
+    assert "more than 3 bars" in answer.json()["errmsg"]
+    assert (await client.get(f"{url}&from=60&to=240")).json()["t"] == [60, 120, 180]
+    assert (await client.get(f"{url}&from=60&to=480&countback=9")).json()["t"] == [300, 360, 420]
+    assert max(query.limit for *_, query in stored.asked) == 3  # another worker refuses more
+
+
 @pytest.mark.parametrize("span", ["from=1&to=2", "from=120&to=240", "from=0&to=300&countback=2"])
 async def test_bars_that_may_lack_some_are_an_error_and_never_no_data(client, stored, first, span):
     stored.missing = (MissingTier("ClickHouse", "away"),)
