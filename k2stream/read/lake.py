@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 
 import pyarrow as pa
 
 from k2stream import instruments
 from k2stream.clickhouse.candles import HotTier
-from k2stream.clickhouse.destination import UNAVAILABLE
-from k2stream.clickhouse.trades import HotTrades
+from k2stream.clickhouse.trades import Checksum, HotTrades
 from k2stream.history.derive import base_span, derived, largest_limit
 from k2stream.history.reader import MissingTier, candle_history
 from k2stream.history.tiers import CandleSpan
@@ -73,13 +73,13 @@ class Lake:
         hot, missing, days = self._hot(instrument)
         if hot is None and not exists(self._settings.iceberg):
             raise no_lake(self._settings)
-        cold = ColdTrades(self._settings.iceberg)
+        with _failing(ColdTrades.name):
+            cold = ColdTrades(self._settings.iceberg)
+            days |= set(cold.days(instrument))
         yield RowPage(SILVER.empty_table(), missing)
-        for first, last in slices({*days, *cold.days(instrument)}, start, end):
-            try:
-                yield RowPage(day_of(hot, cold, instrument, first, last), missing)
-            except UNAVAILABLE as error:
-                raise Unavailable(f"{HotTrades.name} failed while it was read: {_line(error)}") from None
+        named = hot and _NamedHot(hot), _Named(cold)
+        for first, last in slices(days, start, end):
+            yield RowPage(day_of(*named, instrument, first, last), missing)
 
     def _hot(self, instrument: Instrument) -> tuple[HotTrades | None, tuple[MissingTier, ...], set[date]]:
         if self._alone:
@@ -96,6 +96,38 @@ class Lake:
         found = self._history.read(instrument, timeframe.base, base_span(timeframe, span))
         now, settled = clock.now_us() // 1000, self._settings.candles.settled_ms
         return candle_rows(derived(timeframe, span, found.candles, now, settled)), found.missing
+
+
+@contextmanager
+def _failing(name: str) -> Iterator[None]:
+    """Raises Unavailable with the name of a store for any error of its client."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise Unavailable(f"{name} failed while it was read: {_line(error)}") from None
+
+
+class _Named:
+    """A store whose failures say whose they are."""
+
+    def __init__(self, store: HotTrades | ColdTrades) -> None:
+        self._store = store
+
+    def rows(self, instrument: Instrument, start: int, end: int) -> pa.Table:
+        with _failing(self._store.name):
+            return self._store.rows(instrument, start, end)
+
+
+class _NamedHot(_Named):
+    def __init__(self, store: HotTrades) -> None:
+        super().__init__(store)
+        self._hot = store
+
+    def checksum(self, instrument: Instrument, start: int, end: int) -> Checksum:
+        with _failing(self._hot.name):
+            return self._hot.checksum(instrument, start, end)
 
 
 def _line(error: Exception) -> str:
