@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Any
+from uuid import uuid4
 
 import msgspec
 import pyarrow as pa
@@ -26,7 +27,8 @@ def written(path: Path, form: str, schema: pa.Schema) -> Iterator[Write]:
     After an error, what was at `path` before is still there, and nothing else. Raises ConfigError if the
     folder cannot be written to.
     """
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Not by the process's number: in a container it is that of the one before, or of one beside it.
+    fresh = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     try:
         with fresh.open("xb") as file, _WRITERS[form](file, schema) as write:
             yield write

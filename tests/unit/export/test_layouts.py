@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
 
@@ -186,6 +187,17 @@ def test_a_file_appears_complete_or_not_at_all(tmp_path):
         gone,
     ):
         pass
+
+
+def test_what_an_export_that_was_killed_left_is_in_nobodys_way(tmp_path):
+    file = tmp_path / "a.csv"
+    left = tmp_path / f".a.csv.{os.getpid()}.tmp"  # in a container each process has the same number
+    left.write_text("a part")
+    rows = pa.table({"a": ["1"]})
+    with written(file, "csv", rows.schema) as write:
+        write(rows)
+    assert file.read_text() == "a\n1\n"
+    assert left.read_text() == "a part"  # it may be of a container beside this one
 
 
 def test_open_candles_in_the_middle_stay_and_are_counted(tmp_path):
