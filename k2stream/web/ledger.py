@@ -60,6 +60,9 @@ class FeedLedger:
         self._open: dict[tuple[str, _Ids], Gap] = {}
         self._down: defaultdict[tuple[str, str], Spans] = defaultdict(Spans)
         self._since: dict[tuple[str, str], int] = {}
+        # When symbols were up although their exchange was not, because others were refused, and since when.
+        self._alone: defaultdict[tuple[str, str], Spans] = defaultdict(Spans)
+        self._alone_since: defaultdict[str, dict[str, int]] = defaultdict(dict)
         self._duplicates: Counter[tuple[str, str, int]] = Counter()
 
     def add(self, event: FeedEvent) -> None:
@@ -79,15 +82,29 @@ class FeedLedger:
             self._duplicates[event.exchange, event.symbol, event.time // DAY_US] += max(event.count, 1)
 
     def _up(self, feed: FeedState, event: FeedEvent) -> None:
-        key = event.exchange, event.symbol
-        began = self._since.pop(key, event.since)
-        if 0 < began < event.time:
-            self._down[key].add(began, event.time)
-        if not event.symbol:
+        exchange, symbol = event.exchange, event.symbol
+        ended = {(exchange, symbol): event.since}
+        if not symbol:  # all symbols are up
+            ended |= {key: since for key, since in self._since.items() if key[0] == exchange}
+            self._not_alone(exchange, event.time)
             feed.reconnects += feed.connected is not None
             feed.connected, feed.since, feed.detail = True, event.time, ""
+        elif (exchange, "") in self._since:
+            self._alone_since[exchange].setdefault(symbol, event.time)
+        for key, since in ended.items():
+            began = self._since.pop(key, since)
+            if 0 < began < event.time:
+                self._down[key].add(began, event.time)
+
+    def _not_alone(self, exchange: str, time: int) -> None:
+        """Symbols that were up alone are as their exchange is from a time (µs) on."""
+        for symbol, since in self._alone_since.pop(exchange, {}).items():
+            if since < time:
+                self._alone[exchange, symbol].add(since, time)
 
     def _went_down(self, feed: FeedState, event: FeedEvent) -> None:
+        if not event.symbol:
+            self._not_alone(event.exchange, event.since or event.time)
         self._since.setdefault((event.exchange, event.symbol), event.since or event.time)
         if not event.symbol and feed.connected is not False:
             feed.connected, feed.since, feed.detail = False, event.time, event.detail
@@ -116,13 +133,23 @@ class FeedLedger:
 
     def down_within(self, exchange: str, symbol: str, start: int, end: int) -> int:
         """How long (µs) the feed of a native symbol was down in [start, end), as far as events tell."""
+        down, alone = self._down_until((exchange, symbol), end), Spans()
+        for span in self._alone.get((exchange, symbol), ()):
+            alone.add(*span)
+        if (since := self._alone_since.get(exchange, {}).get(symbol)) is not None and since < end:
+            alone.add(since, end)
+        for whole in self._down_until((exchange, ""), end):
+            for part in alone.outside(*whole):
+                down.add(*part)
+        return down.covered(start, end)
+
+    def _down_until(self, key: tuple[str, str], end: int) -> Spans:
         spans = Spans()
-        for name in ("", symbol):
-            for span in self._down.get((exchange, name), ()):
-                spans.add(*span)
-            if (since := self._since.get((exchange, name))) is not None and since < end:
-                spans.add(since, end)
-        return spans.covered(start, end)
+        for span in self._down.get(key, ()):
+            spans.add(*span)
+        if (since := self._since.get(key)) is not None and since < end:
+            spans.add(since, end)
+        return spans
 
     def duplicates(self, exchange: str, symbol: str, day: int) -> int:
         """How many repeated trades of a native symbol were dropped on a day since 1970 (UTC)."""

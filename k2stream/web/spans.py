@@ -35,6 +35,12 @@ class Spans:
         found = zip(self._starts[some], self._ends[some], strict=True)
         return [(max(first, start), min(last, end)) for first, last in found]
 
+    def outside(self, start: int, end: int) -> list[tuple[int, int]]:
+        """The parts of [start, end] that no span covers."""
+        inside = self.within(start, end)
+        ends, starts = [start, *(last for _, last in inside)], [*(first for first, _ in inside), end]
+        return [part for part in zip(ends, starts, strict=True) if part[0] < part[1]]
+
     def covered(self, start: int, end: int) -> int:
         """How much of [start, end) the spans cover, in their unit."""
         return sum(last - first for first, last in self.within(start, end))

@@ -44,6 +44,34 @@ def test_one_symbol_may_be_down_alone():
     assert made.feeds["x"].connected is True
 
 
+def test_a_feed_that_is_up_has_all_its_symbols():
+    made = ledger(
+        event(EventKind.CONNECTED, 10),
+        event(EventKind.WITHDRAWN, 20, symbol="A", since=20 * SECOND),
+        event(EventKind.DISCONNECTED, 22, since=22 * SECOND),
+        event(EventKind.CONNECTED, 25, since=20 * SECOND),  # of the only symbol, which was down since then
+    )
+    assert made.down_within("x", "A", 0, 90 * SECOND) == 5 * SECOND
+
+
+def test_a_symbol_that_is_refused_keeps_no_other_one_down():
+    made = ledger(
+        event(EventKind.CONNECTED, 10),
+        event(EventKind.DISCONNECTED, 20, since=20 * SECOND),
+        event(EventKind.REFUSED, 24, symbol="A", since=20 * SECOND),
+        event(EventKind.SUBSCRIBED, 25, symbol="B", since=20 * SECOND),
+    )
+    assert made.feeds["x"].connected is False
+    assert made.down_within("x", "B", 0, 90 * SECOND) == 5 * SECOND
+    assert made.down_within("x", "A", 0, 90 * SECOND) == 70 * SECOND
+    made.add(event(EventKind.DISCONNECTED, 40, since=38 * SECOND))
+    assert made.down_within("x", "B", 0, 90 * SECOND) == (5 + 52) * SECOND
+    made.add(event(EventKind.CONNECTED, 50, since=38 * SECOND))
+    assert made.down_within("x", "B", 0, 90 * SECOND) == (5 + 12) * SECOND
+    assert made.down_within("x", "A", 0, 90 * SECOND) == 30 * SECOND
+    assert made.down_within("x", "", 0, 90 * SECOND) == 30 * SECOND
+
+
 def test_a_killed_worker_was_down_since_its_last_sign_of_life():
     made = ledger(event(EventKind.CONNECTED, 10), event(EventKind.CONNECTED, 50, since=30 * SECOND))
     assert made.down_within("x", "A", 0, 90 * SECOND) == 20 * SECOND
@@ -66,6 +94,16 @@ def test_repetitions_are_counted_by_day():
 
 
 ranges = st.tuples(st.integers(0, 30), st.integers(0, 30)).map(sorted)
+
+
+@given(st.lists(ranges), ranges)
+def test_what_is_outside_is_what_is_not_covered(spans, asked):
+    held = Spans()
+    for first, last in spans:
+        held.add(first, last)
+    assert sum(last - first for first, last in held.outside(*asked)) == (
+        asked[1] - asked[0] - held.covered(*asked)
+    )
 
 
 @given(st.lists(ranges), ranges)
