@@ -24,19 +24,20 @@ class Consolidated(NamedTuple):
     parts: tuple[Candle, ...]
 
 
-def consolidate(candles: Iterable[Candle]) -> list[Consolidated]:
+def consolidate(candles: Iterable[Candle], now: int, settled: int) -> list[Consolidated]:
     """One candle per open time, ascending, from candles of one canonical symbol and timeframe.
 
     Sums are exact; vwap weighs each exchange by its volume, rounded half-even at the 18th digit. The first
     and the last trade of any exchange give open and close; of equal times, the exchange that is first or last
-    by name. It is final when all its parts are; its revision is the sum of theirs.
+    by name. It is final when all its parts are and it ended `settled` ms before `now` (ms), because another
+    exchange may still get its part. Its revision is the sum of theirs.
     """
     ordered = sorted(candles, key=attrgetter("open_time", "exchange"))
     windows = groupby(ordered, key=attrgetter("open_time"))
-    return [_whole(tuple(parts)) for _, parts in windows]
+    return [_whole(tuple(parts), now - settled) for _, parts in windows]
 
 
-def _whole(parts: tuple[Candle, ...]) -> Consolidated:
+def _whole(parts: tuple[Candle, ...], closed_until: int) -> Consolidated:
     first = min(parts, key=attrgetter("first_trade_time", "exchange"))
     last = max(parts, key=attrgetter("last_trade_time", "exchange"))
     volume, quote_volume = exact_sum(parts, "volume"), exact_sum(parts, "quote_volume")
@@ -54,7 +55,7 @@ def _whole(parts: tuple[Candle, ...]) -> Consolidated:
         trade_count=sum(part.trade_count for part in parts),
         last_trade_time=last.last_trade_time,
         revision=sum(part.revision for part in parts),
-        final=all(part.final for part in parts),
+        final=first.close_time < closed_until and all(part.final for part in parts),
         raw_partition=NO_POSITION,
         raw_offset=NO_POSITION,
     )

@@ -12,6 +12,7 @@ import msgspec
 from k2stream.history.consolidate import CONSOLIDATED, Consolidated, consolidate
 from k2stream.history.reader import CandleAnswer, MissingTier
 from k2stream.history.timeframes import Timeframe
+from k2stream.model import clock
 from k2stream.model.candle import TIMEFRAMES, Candle
 from k2stream.model.instrument import Instrument
 from k2stream.service.formats import JSON, WRITTEN
@@ -106,7 +107,8 @@ class CandlesAsked:
         answers: list[CandleAnswer] = await asyncio.gather(
             *(self.sources.candles.read(item, self.timeframe, self.query) for item in self.instruments)
         )
-        whole = consolidate(candle for answer in answers for candle in answer.candles)
+        now, settled = clock.now_us() // 1000, self.sources.settings.candles.settled_ms
+        whole = consolidate((candle for answer in answers for candle in answer.candles), now, settled)
         kept = {row.candle.open_time: row for row in whole}
         most = self.query.limit
         merged = [row.candle for row in whole]

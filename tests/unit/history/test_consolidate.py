@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from k2stream.history.consolidate import CONSOLIDATED, consolidate
 from tests.unit.history.test_tiers import candle
 
+NOW = 1_800_000_000_000
 prices = st.decimals("0.000000000000000001", "99999999", places=18)
 trades = st.lists(
     st.tuples(st.integers(0, 2), st.integers(0, 9), st.integers(0, 59_999), prices, prices, st.booleans()),
@@ -47,7 +48,7 @@ def test_of_all_trades(made):
         folded(exchange, minute, [t for t in made if t[:2] == (exchange, minute)])
         for exchange, minute in {t[:2] for t in made}
     ]
-    found = consolidate(parts)
+    found = consolidate(parts, NOW, 0)
     assert [row.candle.open_time for row in found] == sorted({t[1] * 60_000 for t in made})
     for row in found:
         whole = folded(
@@ -63,5 +64,11 @@ def test_of_all_trades(made):
 
 def test_it_is_final_when_all_its_parts_are():
     one, other = candle(0)._replace(exchange="a", final=True), candle(0)._replace(exchange="b", final=False)
-    assert not consolidate([one, other])[0].candle.final
-    assert consolidate([one, other._replace(final=True)])[0].candle.final
+    assert not consolidate([one, other], NOW, 0)[0].candle.final
+    assert consolidate([one, other._replace(final=True)], NOW, 0)[0].candle.final
+
+
+def test_it_is_not_final_while_another_exchange_may_still_get_its_part():
+    one, other = (candle(0)._replace(exchange=name, close_time=59_999) for name in "ab")
+    assert not consolidate([one], 60_000 + 4_999, 5_000)[0].candle.final
+    assert [row.candle.final for row in consolidate([one, other], 60_000 + 5_000, 5_000)] == [True]

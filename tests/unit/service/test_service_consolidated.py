@@ -3,6 +3,7 @@
 import pytest
 
 from k2stream.history.consolidate import CONSOLIDATED
+from k2stream.model import clock
 from tests.unit.service.memory import candle
 
 
@@ -39,6 +40,18 @@ async def test_pages_of_all_exchanges_follow_one_another(client, stored, several
         if (cursor := answer["next"]) is None:
             break
     assert times == list(range(1, 9))
+
+
+@pytest.mark.parametrize(("ago", "final"), [(5_000, False), (10_000, True)])
+async def test_it_is_not_final_while_another_exchange_may_still_get_its_part(
+    client, stored, several, monkeypatch, ago, final
+):
+    """The grace and the idle time are 5 s each."""
+    monkeypatch.setattr(clock, "now_us", lambda: (2 * 60_000 + ago) * 1000)
+    stored.answers[several[0].key, "1m"] = [candle(several[0], "1m", 60_000)._replace(final=True)]
+    name = several[0].canonical.replace("/", "-")
+    (found,) = (await client.get(f"/v1/ohlcv/{CONSOLIDATED}/{name}/1m")).json()["candles"]
+    assert (found["final"], found["parts"][0]["final"]) == (final, True)
 
 
 async def test_a_symbol_that_no_exchange_has(client):
