@@ -26,12 +26,14 @@ _BY_NUMBER = ("if(sequence = 0, raw_offset, sequence)", "raw_offset")
 class HeldTrades(NamedTuple):
     """The times (µs) of the oldest and the newest trade, None without one.
 
-    `reached` is the last offset of the canonical topic that is stored, as all before it are; -1 for none.
+    `reached` is the last offset of the canonical topic that is stored, as all before it are; -1 for none. All
+    that was received from the time `begun` (µs) on is there; older trades may have been fetched since.
     """
 
     oldest: int | None
     newest: int | None
     reached: int
+    begun: int = 0
 
 
 class RecentTrades:
@@ -74,16 +76,18 @@ class RecentTrades:
         time = f"toUnixTimestamp64Micro(timestamp) FROM {self._table} WHERE {_OF}"
         asked = (
             *(f"{time} ORDER BY {order} LIMIT 1" for order in orders),
+            # Of the whole table: parts know it, so that no row is read.
+            f"toUnixTimestamp64Micro(min(receive_time)) FROM {self._table}",
             "argMax(last_offset, (epoch, last_offset, saved_at)) "
             f"FROM {self._settings.database}.sink_positions "
             "WHERE table = %(table)s AND topic = %(topic)s AND partition = %(partition)s HAVING count() > 0",
         )
         query = f"SELECT {', '.join(f'(SELECT {each})' for each in asked)}"
         values = {**_values(instrument), "table": TABLE.hot, "topic": TABLE.topic, "partition": partition}
-        ((oldest, newest, reached),) = self._guarded(
+        ((oldest, newest, begun, reached),) = self._guarded(
             lambda client: client.execute(query, values, settings=LIMITS)
         )
-        return HeldTrades(oldest, newest, -1 if reached is None else reached)
+        return HeldTrades(oldest, newest, -1 if reached is None else reached, begun or 0)
 
     @property
     def _table(self) -> str:

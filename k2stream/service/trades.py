@@ -85,7 +85,7 @@ class NoTrades:
 
 
 class _Warm(NamedTuple):
-    """What the warm store has of a page: trades since a time (µs), and up to an offset of the topic."""
+    """What the warm store has of a page: all trades since a time (µs), and up to an offset of the topic."""
 
     rows: pa.Table
     since: int = clock.TIME_LIMIT
@@ -132,13 +132,13 @@ class TradeHistory:
             held = self._recent.held(instrument, self._published.partition(instrument))
             if held.oldest is None or held.newest is None:
                 return _Warm(SILVER.empty_table(), reached=held.reached)
-            since = max(held.oldest, self._now() - KEPT_DAYS * DAY_US)
+            oldest = max(held.oldest, self._now() - KEPT_DAYS * DAY_US)
             rows = SILVER.empty_table()
-            for window in page.windows(since, held.newest):
-                rows = self._recent.page(instrument, window, since)
+            for window in page.windows(oldest, held.newest):
+                rows = self._recent.page(instrument, window, oldest)
                 if len(rows) >= page.limit:
                     break
-            return _Warm(rows, since, held.newest, held.reached)
+            return _Warm(rows, max(oldest, held.begun), held.newest, held.reached)
         except Exception as error:  # any error of its client: the others still answer
             return _Warm(SILVER.empty_table(), missing=(_away(self._recent.name, error),))
 

@@ -89,8 +89,17 @@ def test_what_is_beyond_a_raw_offset(stored):
 
 
 def test_what_is_held(session, stored):
-    assert stored.held(ITEM, 3) == (T0, T0 + 2, -1)
-    assert stored.held(Instrument("kraken", "ETH/USD", "ETH/USD"), 3) == (None, None, -1)
+    assert stored.held(ITEM, 3)[:3] == (T0, T0 + 2, -1)
+    assert stored.held(Instrument("kraken", "ETH/USD", "ETH/USD"), 3)[:3] == (None, None, -1)
+
+
+def test_since_when_all_that_was_received_is_held(session, stored):
+    ((begun,),) = msgspec.json.decode(
+        session.query(
+            "SELECT toUnixTimestamp64Micro(min(receive_time)) FROM silver_trades", "JSONCompact"
+        ).bytes()
+    )["data"]
+    assert 0 < begun == stored.held(ITEM, 3).begun
 
 
 def test_the_position_of_the_newest_epoch(session, stored):

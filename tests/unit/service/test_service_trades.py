@@ -77,12 +77,14 @@ class Warm:
     name: str = "ClickHouse"
     fails: bool = False
     asked: list = field(default_factory=list)
+    begun: int = 0
 
     def held(self, instrument, partition):
         if self.fails:
             raise OSError("refused")
         times = [time for time, *_ in self.trades]
-        return HeldTrades(min(times, default=None), max(times, default=None), self.position)
+        held = HeldTrades(min(times, default=None), max(times, default=None), self.position)
+        return held._replace(begun=self.begun)
 
     def page(self, instrument, page, since):
         self.asked.append(page)
