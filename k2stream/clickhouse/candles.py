@@ -51,6 +51,16 @@ class HotTier:
         )
         return int(first) if rows else None
 
+    def begun(self, instrument: Instrument, timeframe: str) -> int | None:
+        """Open time in ms of the candle of the oldest trades, by raw offset: from it on, it has all candles.
+
+        What was revised since may be older: a window of a backfill, where the table was made anew.
+        """
+        table = f"{self._settings.database}.{TABLES[timeframe].hot}"
+        first = "toUnixTimestamp64Milli(argMin(open_time, (raw_offset, open_time)))"
+        ((rows, begun),) = self._query(f"SELECT count(), {first} FROM {table} WHERE {_OF}", instrument)
+        return int(begun) if rows else None
+
     def latest(self, instrument: Instrument, timeframe: str) -> int | None:
         """Newest open time in ms, None without rows; read in sorting key order, so few rows are scanned."""
         table = f"{self._settings.database}.{TABLES[timeframe].hot}"

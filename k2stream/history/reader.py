@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 THREADS = 4
 AWAY_SECONDS = 5.0  # a tier that failed is not queried again for this long
-OLDEST_SECONDS = 30.0  # how long a tier's oldest open time is cached
+OLDEST_SECONDS = 30.0  # how long it is cached where a tier begins
 
 
 class Tier(Protocol[C]):
@@ -30,6 +30,10 @@ class Tier(Protocol[C]):
 
     def oldest(self, instrument: Instrument, timeframe: str) -> int | None:
         """The open time (ms) of the instrument's first candle; None without one."""
+        ...
+
+    def begun(self, instrument: Instrument, timeframe: str) -> int | None:
+        """The open time (ms) from which on the tier has all candles; some older ones may be there, too."""
         ...
 
     def latest(self, instrument: Instrument, timeframe: str) -> int | None:
@@ -56,6 +60,13 @@ class HistoryAnswer(NamedTuple, Generic[C]):
     holes: tuple[UnknownRange, ...] = ()
 
 
+class _Begin(NamedTuple):
+    """A tier's oldest open time (ms), and the one from which on it has all candles."""
+
+    oldest: int
+    whole: int
+
+
 class History(Generic[C]):
     """The colder tiers behind the tables, warmest first. Safe to use from several threads.
 
@@ -70,7 +81,7 @@ class History(Generic[C]):
         self._clock = clock
         self._grace_ms = grace_ms
         self._away: dict[str, tuple[float, MissingTier]] = {}
-        self._oldest: dict[tuple[str, str, str], tuple[float, int | None]] = {}
+        self._begins: dict[tuple[str, str, str], tuple[float, _Begin | None]] = {}
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="history")
 
     async def extended(
@@ -116,13 +127,13 @@ class History(Generic[C]):
                 away = self._why_away(tier)
                 if away is None:
                     try:
-                        oldest = self._since(tier, instrument, timeframe)
-                        if oldest is not None and (since is None or oldest < since):
+                        begin = self._begin(tier, instrument, timeframe)
+                        if begin is not None and (since is None or begin.oldest < since):
                             latest = tier.latest(instrument, timeframe)  # first: more candles may arrive
                             found = newest(tier.candles(instrument, timeframe, wanted), found)
                             hole = self._hole(latest, since)
                             if hole is None:
-                                since, lagging, holes = oldest, [], []
+                                since, lagging, holes = _earlier(since, begin.whole), [], []
                             else:
                                 lagging += [] if missing else [_lagging(tier, hole)]
                                 holes.append(hole)
@@ -150,13 +161,21 @@ class History(Generic[C]):
         self._away[tier.name] = (self._clock() + AWAY_SECONDS, why)
         return why
 
-    def _since(self, tier: Tier[C], instrument: Instrument, timeframe: str) -> int | None:
+    def _begin(self, tier: Tier[C], instrument: Instrument, timeframe: str) -> _Begin | None:
         key = (tier.name, instrument.key, timeframe)
-        until, oldest = self._oldest.get(key, (0.0, None))
+        until, begin = self._begins.get(key, (0.0, None))
         if self._clock() >= until:
-            oldest = tier.oldest(instrument, timeframe)
-            self._oldest[key] = (self._clock() + OLDEST_SECONDS, oldest)
-        return oldest
+            begin, oldest = None, tier.oldest(instrument, timeframe)
+            if oldest is not None:
+                coldest = tier is self._tiers[-1][0]
+                whole = None if coldest else tier.begun(instrument, timeframe)
+                begin = _Begin(oldest, oldest if whole is None else max(whole, oldest))
+            self._begins[key] = (self._clock() + OLDEST_SECONDS, begin)
+        return begin
+
+
+def _earlier(since: int | None, whole: int) -> int:
+    return whole if since is None else min(since, whole)
 
 
 def _lagging(tier: Tier[C], hole: UnknownRange) -> MissingTier:

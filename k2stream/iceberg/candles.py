@@ -35,6 +35,10 @@ class ColdTier:
         """Oldest open time in ms; searches months from the first on, None when none has the instrument."""
         return self._edge(timeframe, instrument, min)
 
+    def begun(self, instrument: Instrument, timeframe: str) -> int | None:
+        """As `oldest`: no tier is colder."""
+        return self.oldest(instrument, timeframe)
+
     def latest(self, instrument: Instrument, timeframe: str) -> int | None:
         """Newest open time in ms; searches months from the last back, None when none has the instrument."""
         return self._edge(timeframe, instrument, max)

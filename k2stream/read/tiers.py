@@ -20,6 +20,8 @@ class RowTier(Protocol):
 
     def oldest(self, instrument: Instrument, timeframe: str) -> int | None: ...
 
+    def begun(self, instrument: Instrument, timeframe: str) -> int | None: ...
+
     def latest(self, instrument: Instrument, timeframe: str) -> int | None: ...
 
     def rows(self, instrument: Instrument, timeframe: str, span: CandleSpan) -> pa.Table: ...
@@ -37,7 +39,7 @@ class _Referring:
 
     def __init__(self, tier: RowTier, pieces: list[pa.Table]) -> None:
         self.name = tier.name
-        self.oldest, self.latest = tier.oldest, tier.latest
+        self.oldest, self.begun, self.latest = tier.oldest, tier.begun, tier.latest
         self._tier, self._pieces = tier, pieces
 
     def candles(self, instrument: Instrument, timeframe: str, span: CandleSpan) -> list[_Row]:

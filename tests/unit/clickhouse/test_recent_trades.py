@@ -1,4 +1,4 @@
-"""Pages of trades, and the position of their sink, asked of a real server's engine."""
+"""Pages of trades, the position of their sink, and where candles begin, asked of a real server's engine."""
 
 from types import SimpleNamespace
 
@@ -7,6 +7,7 @@ import pytest
 from chdb.session import Session
 
 from k2stream.clickhouse import destination
+from k2stream.clickhouse.candles import HotTier
 from k2stream.clickhouse.migrate import FOLDER, statements
 from k2stream.clickhouse.recent_trades import RecentTrades
 from k2stream.history.trades import TradePage, TradePlace
@@ -100,6 +101,19 @@ def test_since_when_all_that_was_received_is_held(session, stored):
         ).bytes()
     )["data"]
     assert 0 < begun == stored.held(ITEM, 3).begun
+
+
+def test_where_candles_begin_is_told_by_their_trades(session, monkeypatch):
+    """The window that opened first was revised by trades that were fetched later."""
+    monkeypatch.setattr(destination, "connect", lambda settings: Client(session))
+    for minute, offset in ((7, 30), (8, 10), (9, 20)):
+        session.query(
+            f"""INSERT INTO ohlcv_1m (exchange, symbol, canonical_symbol, timeframe, open_time, raw_offset)
+            SELECT 'kraken', 'XBT/USD', 'BTC/USD', '1m', toDateTime64({minute * 60}, 3, 'UTC'), {offset}"""
+        )
+    tier = HotTier(SimpleNamespace(database=DATABASE))  # type: ignore[arg-type]
+    assert (tier.oldest(ITEM, "1m"), tier.begun(ITEM, "1m")) == (7 * 60_000, 8 * 60_000)
+    assert tier.begun(ITEM, "5m") is None
 
 
 def test_the_position_of_the_newest_epoch(session, stored):

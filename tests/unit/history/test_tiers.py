@@ -30,11 +30,15 @@ class Stored:
 
     def __init__(self, name, *candles):
         self.name, self.held, self.asked, self.fails = name, newest(candles), [], None
+        self.made_anew: int | None = None
 
     def oldest(self, instrument, timeframe):
         if self.fails:
             raise self.fails
         return min(self.held, default=None)
+
+    def begun(self, instrument, timeframe):
+        return self.oldest(instrument, timeframe) if self.made_anew is None else self.made_anew
 
     def latest(self, instrument, timeframe):
         return max(self.held, default=None)
@@ -115,6 +119,18 @@ def test_a_colder_tier_that_reaches_over_a_hole_closes_it():
     for span in (CandleSpan(100, 0, 30), CandleSpan(100)):
         answer = read(CandleHistory([hot, cold]), span, everything[20:], 20)
         assert answer == CandleAnswer(everything)
+
+
+@pytest.mark.parametrize("since", [25, 15])
+def test_a_window_that_was_revised_since_does_not_tell_where_a_tier_begins(since):
+    """ClickHouse was made anew at 20, and the window 5, of a backfill, was revised since."""
+    everything = [candle(time) for time in range(30)]
+    hot, cold = Stored("hot", candle(5, 2), *everything[20:]), Stored("cold", *everything[:25])
+    hot.made_anew = 20
+    answer = read(CandleHistory([hot, cold]), CandleSpan(100, 0), everything[since:], since)
+    assert answer == CandleAnswer([*everything[:5], candle(5, 2), *everything[6:]])
+    alone = read(CandleHistory([hot]), CandleSpan(100, 0), everything[since:], since)
+    assert [c.open_time for c in alone.candles] == [5, *range(min(since, 20), 30)]
 
 
 def test_a_tier_within_the_grace_may_still_get_an_older_window():

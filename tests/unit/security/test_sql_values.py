@@ -52,6 +52,7 @@ def seen(monkeypatch):
 ASKING = {
     "candles": lambda seen: candles.HotTier(STORES).candles(ITEM, "1m", CandleSpan(5, 0, 1)),
     "candles, oldest": lambda seen: candles.HotTier(STORES).oldest(ITEM, "1m"),
+    "candles, begun": lambda seen: candles.HotTier(STORES).begun(ITEM, "1m"),
     "candles, latest": lambda seen: candles.HotTier(STORES).latest(ITEM, "1m"),
     "candles, rows": lambda seen: candles.HotTier(STORES).rows(ITEM, "1m", CandleSpan(5, 0, 1)),
     "pages of trades": lambda seen: recent_trades.RecentTrades(STORES).page(ITEM, TradePage(5), 0),

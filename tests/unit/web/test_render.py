@@ -90,6 +90,9 @@ def test_windows_that_a_lagging_sink_has_not_written_are_not_quiet():
         def oldest(self, instrument, timeframe):
             return min(self.held)
 
+        def begun(self, instrument, timeframe):
+            return min(self.held)
+
         def latest(self, instrument, timeframe):
             return max(self.held)
 
