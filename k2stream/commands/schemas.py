@@ -17,6 +17,7 @@ from k2stream import topics
 from k2stream.avro import wire
 from k2stream.commands.output import Printer, printed
 from k2stream.commands.views.rows import rows_shown
+from k2stream.model.errors import ConfigError
 from k2stream.platform.running import reached
 from k2stream.resources import SCHEMAS
 from k2stream.settings import KafkaSettings, current
@@ -44,7 +45,7 @@ class SubjectSchema:
 def schemas(fields: bool, *, out: Printer) -> None:
     """List the Avro subjects with their versions in the registry, and whether it has what the files say.
 
-    Without a registry, only what the files of schemas/avro/ say.
+    Where no registry answers, only what the files of schemas/avro/ say.
     """
     settings = reached(current()).kafka
     try:
@@ -52,7 +53,12 @@ def schemas(fields: bool, *, out: Printer) -> None:
         with httpx.Client(base_url=base, timeout=_SECONDS, **settings.registry.connection) as registry:
             found = [subject_schema(*pair, _versions(registry, pair[0])) for pair in _subjects(settings)]
         answered = True
-    except (httpx.HTTPError, ValueError):
+    except (httpx.HTTPStatusError, ValueError) as error:
+        raise ConfigError(
+            f"schema registry {settings.registry_url} gave no answer that can be used ({_line(error)}): "
+            "correct K2_REGISTRY_URL, K2_REGISTRY_USERNAME and K2_REGISTRY_PASSWORD"
+        ) from None
+    except httpx.TransportError:
         found = [subject_schema(*pair, None) for pair in _subjects(settings)]
         answered = False
     value = {"registry": settings.registry_url if answered else None, "subjects": list(map(asdict, found))}
@@ -86,6 +92,10 @@ def _versions(registry: httpx.Client, subject: str) -> dict[int, Any]:
     numbers = answer.raise_for_status().json()
     newest = registry.get(f"subjects/{subject}/versions/{max(numbers)}").raise_for_status().json()
     return {**dict.fromkeys(numbers), max(numbers): json.loads(newest["schema"])}
+
+
+def _line(error: Exception) -> str:
+    return str(error).partition("\n")[0][:200]
 
 
 def _type_text(kind: Any) -> str:
