@@ -12,6 +12,7 @@ from k2stream.clickhouse.rows import select
 from k2stream.history.tiers import CandleSpan
 from k2stream.layers.schema import GOLD
 from k2stream.layers.table import GOLD as TABLES
+from k2stream.model import clock
 from k2stream.model.candle import Candle
 from k2stream.model.instrument import Instrument
 from k2stream.settings import ClickHouseSettings
@@ -62,10 +63,14 @@ class HotTier:
         return int(begun) if rows else None
 
     def latest(self, instrument: Instrument, timeframe: str) -> int | None:
-        """Newest open time in ms, None without rows; read in sorting key order, so few rows are scanned."""
+        """Newest open time in ms, None without rows; read in sorting key order, so few rows are scanned.
+
+        A window that is dated ahead says nothing of those before it.
+        """
         table = f"{self._settings.database}.{TABLES[timeframe].hot}"
+        begun = f"open_time <= fromUnixTimestamp64Milli({clock.now_us() // 1000})"
         rows = self._query(
-            f"SELECT toUnixTimestamp64Milli(open_time) FROM {table} WHERE {_OF} "
+            f"SELECT toUnixTimestamp64Milli(open_time) FROM {table} WHERE {_OF} AND {begun} "
             "ORDER BY exchange DESC, canonical_symbol DESC, open_time DESC LIMIT 1",
             instrument,
         )

@@ -40,16 +40,26 @@ class ColdTier:
         return self.oldest(instrument, timeframe)
 
     def latest(self, instrument: Instrument, timeframe: str) -> int | None:
-        """Newest open time in ms; searches months from the last back, None when none has the instrument."""
-        return self._edge(timeframe, instrument, max)
+        """Newest open time in ms; searches months from the last back, None when none has the instrument.
+
+        A window that is dated ahead says nothing of those before it.
+        """
+        return self._edge(timeframe, instrument, max, clock.now_us() // 1000 + 1)
 
     def _edge(
-        self, timeframe: str, instrument: Instrument, pick: Callable[[Iterator[int]], int]
+        self,
+        timeframe: str,
+        instrument: Instrument,
+        pick: Callable[[Iterator[int]], int],
+        until: int = clock.TIME_LIMIT // 1000,
     ) -> int | None:
         table = self._table(timeframe)
         months = _months(table)
         for month in months if pick is min else reversed(months):
-            rows = _scan(table, instrument, *_bounds(month), ("open_time",))
+            first, last = _bounds(month)
+            if first >= until:
+                continue
+            rows = _scan(table, instrument, first, min(last, until), ("open_time",))
             if rows.num_rows:
                 return pick(_to(value, _MS) for value in rows["open_time"].to_pylist())
         return None

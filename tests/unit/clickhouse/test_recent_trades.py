@@ -116,6 +116,16 @@ def test_where_candles_begin_is_told_by_their_trades(session, monkeypatch):
     assert tier.begun(ITEM, "5m") is None
 
 
+def test_a_candle_dated_ahead_does_not_tell_how_far_the_others_are(session, monkeypatch):
+    monkeypatch.setattr(destination, "connect", lambda settings: Client(session))
+    for opened in ("toDateTime64(1800, 3, 'UTC')", "toStartOfDay(now64(3)) + toIntervalYear(1)"):
+        session.query(
+            f"""INSERT INTO ohlcv_30m (exchange, symbol, canonical_symbol, timeframe, open_time)
+            SELECT 'kraken', 'XBT/USD', 'BTC/USD', '30m', {opened}"""
+        )
+    assert HotTier(SimpleNamespace(database=DATABASE)).latest(ITEM, "30m") == 1_800_000  # type: ignore[arg-type]
+
+
 def test_the_position_of_the_newest_epoch(session, stored):
     table = "'silver_trades', 'market.crypto.trades.normalized'"
     session.query(
