@@ -46,7 +46,8 @@ class QualityItem(msgspec.Struct, frozen=True):
     """As 2026-11-20."""
     trades: int
     expected_ids: int | None
-    """From the least to the greatest id of the day, of an exchange that counts without leaving any out."""
+    """From the least to the greatest id of the day, of an exchange that counts without leaving any out; of
+    each numbering, where ids have started again."""
     missing: int | None
     """Expected ids that are not there."""
     filled: int
@@ -190,7 +191,7 @@ def quality_item(sources: Sources, day: DayCount, now: int) -> QualityItem:
     ledger, begin = sources.health.ledger, day.day * DAY_US
     exchange = REGISTRY.get(day.exchange)
     contiguous = exchange is not None and exchange.continuity is Continuity.CONTIGUOUS
-    expected = day.most - day.least + 1 if contiguous and day.ids else None
+    expected = day.expected if contiguous and day.ids else None
     end = min(begin + DAY_US, now)
     return QualityItem(
         day.exchange,

@@ -28,7 +28,7 @@ class Client:
 
     def execute(self, query, values, columnar=False, settings=None):
         bound = {
-            name: value if isinstance(value, int) else "'" + value.replace("'", "''") + "'"
+            name: value if isinstance(value, int | list) else "'" + value.replace("'", "''") + "'"
             for name, value in values.items()
         }
         found = self._session.query(query % bound, "JSONCompact").bytes()

@@ -22,8 +22,7 @@ def asked(monkeypatch, listed):
     def days(settings, start, end, exchange, canonical):
         made.append((end - start, exchange, canonical))
         return [
-            DayCount(item.exchange, item.symbol, item.canonical, DAY, 9, 9, 2, 9, 101, 112, 7)
-            for item in listed
+            DayCount(item.exchange, item.symbol, item.canonical, DAY, 9, 9, 2, 9, 12, 7) for item in listed
         ]
 
     monkeypatch.setattr(counted, "days", days)
