@@ -10,7 +10,7 @@ from k2stream.service.stream import messages, tokens
 from k2stream.service.stream.channels import candle_entry
 from k2stream.service.stream.entries import Place, StreamEntry
 from k2stream.service.stream.history import PastCandles, join
-from k2stream.service.stream.outlets import Outlet
+from k2stream.service.stream.outlets import Gone, Outlet
 from k2stream.service.stream.reached import ReachedPlaces
 from k2stream.service.stream.records import OutOfReach
 from k2stream.service.stream.source import StreamSource
@@ -163,12 +163,12 @@ class StreamSubscription:
         reached.places.update(ends)
 
     def _catch_up(self) -> None:
-        """Send what changed meanwhile of the windows that were delivered."""
+        """Send what changed meanwhile of the windows that were delivered. Raises Gone if not all is known."""
         positions, log = self._positions(), self.source.log
         for number, keys in self.wanted.keys.items():
             if not log.covers(keys, number, self._reached.places[number]):
                 self._slow()
-                return
+                raise Gone  # nothing follows the last message, and nobody listens any more
             changed = log.after(keys, number, self._reached.places[number])
             for entry in filter(self._reached.includes, changed):
                 self._send(entry)

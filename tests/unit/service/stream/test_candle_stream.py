@@ -3,6 +3,8 @@
 import asyncio
 
 from k2stream.service.stream import history
+from k2stream.service.stream.channels import CandleChannel
+from k2stream.service.stream.latest import LatestLog
 from k2stream.web.query import RequestError
 from tests.unit.service.memory import candle
 from tests.unit.service.stream.asking import MINUTE, T0, subscribe, windows
@@ -128,3 +130,32 @@ async def test_a_worker_that_recovers_is_waited_for(joined, revise, tables, firs
     tables.error = None
     await inbox.said("caught_up")
     assert windows(inbox) == [(T0, 1)]
+
+
+async def test_a_client_that_is_dropped_amid_its_history_is_forgotten(
+    joined, revise, tables, hub, first, monkeypatch, caplog
+):
+    """More windows change than the log holds, while the history is looked up."""
+    monkeypatch.setattr(CandleChannel, "log", lambda self: LatestLog(2))
+    for minute in range(3):
+        revise(T0 + minute * MINUTE, 1)
+    read = tables.read
+
+    async def slowly(instrument, of, query):
+        found = await read(instrument, of, query)
+        for minute in range(9):
+            revise(T0 + minute * MINUTE, 5)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        return found
+
+    monkeypatch.setattr(tables, "read", slowly)
+    client, inbox = joined()
+    client.take(subscribe(first, since=T0))
+    await inbox.until(lambda _: inbox.ended)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert inbox.ended == (1013, "slow")
+    assert inbox.messages[-1]["op"] == "end"
+    source = hub._follower(CandleChannel("1m", hub._health))
+    assert (source.listened, caplog.messages) == (False, [])
