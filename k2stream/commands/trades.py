@@ -79,6 +79,8 @@ def trades(
     out.show(value, lambda console: _shown(found.rows, console))
     if not found.rows:
         out.note("no trades")
+    if found.missing and not out.as_json:
+        out.note("without " + ", ".join(f"{tier['tier']} ({tier['reason']})" for tier in found.missing))
 
 
 @contextmanager

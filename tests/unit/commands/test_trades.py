@@ -17,6 +17,7 @@ from k2stream.cli import main
 from k2stream.commands import traded
 from k2stream.commands import trades as command
 from k2stream.commands.traded import QueriedTrades, ServedTrades
+from k2stream.history.reader import MissingTier
 from k2stream.model.errors import ConfigError
 from k2stream.model.trades import NumberedTrade
 from k2stream.service.trade_rows import joined
@@ -153,6 +154,14 @@ def test_the_service_of_the_running_platform_is_asked(run, service):
         result = run("--limit", "2", *arguments, **given)
         shown = json.loads(result.stdout)
         assert (numbers(shown["trades"]), shown["missing"], result.stderr) == ([19, 20], [], "")
+
+
+def test_people_are_told_what_may_be_missing(run, service):
+    service.trades.missing = (MissingTier("ClickHouse", "away"),)
+    url = ("--url", f"http://127.0.0.1:{service.port}")
+    assert json.loads(run(*url).stdout)["missing"] == [{"tier": "ClickHouse", "reason": "away"}]
+    result = CliRunner().invoke(main, ["trades", FIRST.exchange, FIRST.canonical, *url])
+    assert (result.exit_code, result.stderr) == (0, "without ClickHouse (away)\n")
 
 
 def test_clickhouse_is_asked_where_no_service_answers(run):
