@@ -134,20 +134,31 @@ class _Run:
     async def put_back(self, items: Sequence[Item]) -> list[ReplayOutcome]:
         """Claim dead letters, write the records of those that this run owns, and log it."""
         await self._claim(items)
-        async with asyncio.timeout(WRITE_SECONDS):
-            log = await replays(self._reader)
-            mine = [item for item in items if log[item.id].run == self._name]
-            earlier = await self._earlier([(item, log[item.id]) for item in mine if log[item.id].again])
-            written = [await self._write(item, earlier) for item in mine if item.id not in earlier.lost]
-        outcomes = {outcome.number: outcome for outcome in written}
+        late = f"refused: not finished within {WRITE_SECONDS:g} s; try again in two minutes"
+        outcomes = {item.id.number: ReplayOutcome(item.id.number, 0, late) for item in items}
+        try:
+            async with asyncio.timeout(WRITE_SECONDS) as limit:
+                await self._write_all(items, outcomes)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        return list(outcomes.values())
+
+    async def _write_all(self, items: Sequence[Item], outcomes: dict[int, ReplayOutcome]) -> None:
+        """Write what this run owns; each outcome by number, as soon as it is known."""
+        log = await replays(self._reader)
+        mine = [item for item in items if log[item.id].run == self._name]
         for item in items:
             if item not in mine:
                 text = "refused: another run is replaying it; try again in two minutes"
                 outcomes[item.id.number] = ReplayOutcome(item.id.number, 0, text)
-            elif item.id in earlier.lost:
+        earlier = await self._earlier([(item, log[item.id]) for item in mine if log[item.id].again])
+        for item in mine:
+            if item.id in earlier.lost:
                 text = "refused: whether an interrupted run replayed it can no longer be determined"
                 outcomes[item.id.number] = ReplayOutcome(item.id.number, 0, text)
-        return [outcomes[item.id.number] for item in items]
+            else:
+                outcomes[item.id.number] = await self._write(item, earlier)
 
     async def _claim(self, items: Sequence[Item]) -> None:
         ends: dict[str, OffsetRanges] = {}
