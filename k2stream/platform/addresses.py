@@ -5,6 +5,11 @@ Commands that only find a platform take no more than this: what it is started wi
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 from k2stream.embedded.endpoints import Endpoints
 from k2stream.embedded.guard import StackGuard
 from k2stream.settings import Settings, replace, with_secret_files
@@ -29,3 +34,10 @@ def local_settings(settings: Settings, endpoints: Endpoints) -> Settings:
         return found
     guard = StackGuard.of(endpoints.data_dir)
     return with_secret_files(replace(found, **guard.settings), guard.secret_files)
+
+
+def save(folder: Path, found: Mapping[str, Any]) -> None:
+    """Write the file of addresses: who reads it meanwhile finds the one before, whole."""
+    fresh = (folder / ADDRESSES).with_suffix(".tmp")
+    fresh.write_text(json.dumps(found, indent=1) + "\n")
+    fresh.replace(folder / ADDRESSES)

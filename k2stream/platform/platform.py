@@ -29,7 +29,7 @@ from k2stream.kafka import counts
 from k2stream.kafka.creation import ensure_topics
 from k2stream.model.errors import StateRefused
 from k2stream.platform import mended
-from k2stream.platform.addresses import ADDRESSES, SERVICE_PORT, local_settings
+from k2stream.platform.addresses import SERVICE_PORT, local_settings, save
 from k2stream.platform.restarts import LONGEST_SECONDS, Restarts
 from k2stream.settings import FeedSettings, Settings, environment, replace, value_of
 
@@ -244,7 +244,7 @@ class Platform:
     def _save_addresses(self) -> None:
         shared = {name: value_of(self.settings, name) for name in SHARED}
         saved = {"urls": self.urls, "service": self.service_url, "settings": shared, "refused": self.refused}
-        (self.settings.local.data_path / ADDRESSES).write_text(json.dumps(saved, indent=1) + "\n")
+        save(self.settings.local.data_path, saved)
 
     @property
     def _children(self) -> list[Child]:
