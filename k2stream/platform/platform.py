@@ -292,6 +292,7 @@ class Platform:
             self._ended[name] = self._ended[name].again()
             self.restarts[name] += 1
             await self._start_worker(spec)
+            self._save_addresses()
 
     async def _start_mended(self) -> None:
         if roles := mended.take(self.settings.local.data_path):

@@ -1,6 +1,7 @@
 """What a running platform writes down for others is where its workers are, and whole at any moment."""
 
 import json
+import socket
 import sys
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 from k2stream.embedded.ports import HOST
 from k2stream.embedded.process import Child
 from k2stream.platform.addresses import ADDRESSES
-from k2stream.platform.platform import Platform
+from k2stream.platform.platform import Platform, WorkerSpec
 from k2stream.settings import make
+
+SPEC = WorkerSpec("normalize")
 
 
 @pytest.fixture
@@ -27,6 +30,21 @@ def platform(tmp_path, monkeypatch):
 
 def written(folder):
     return json.loads((folder / ADDRESSES).read_text())
+
+
+async def test_a_worker_that_is_started_again_elsewhere_is_found_there(platform, tmp_path):
+    """Commands and the service went on asking the port of before, which another program had taken."""
+    await platform._start_worker(SPEC)
+    platform._save_addresses()
+    before = written(tmp_path)["urls"]
+    await platform.workers[SPEC.name].wait()
+    with socket.socket() as other:
+        other.bind((HOST, platform._ports[SPEC.name]))
+        other.listen()
+        await platform.heal()
+        await platform.workers[SPEC.name].wait()
+    assert platform.urls != before
+    assert written(tmp_path)["urls"] == platform.urls
 
 
 async def test_a_disk_that_fills_leaves_the_addresses_of_before(platform, tmp_path, monkeypatch):
