@@ -154,6 +154,12 @@ class Child:
         full = f"\nthe disk is full: {room.ADVICE}" if os.strerror(errno.ENOSPC) in tail else ""
         return f"{self.name} {how}; {self.log}:\n{tail}{full}"
 
+    def error(self) -> str:
+        """The error that its log ends with; where the log is if it has none."""
+        lines = [line.strip() for line in self.tail().splitlines()]
+        errors = [line.removeprefix("Error: ") for line in lines if line.startswith("Error: ")]
+        return errors[-1] if errors else f"see {self.log}"
+
     def usage(self) -> Usage | None:
         """Memory and CPU time; None if the process has ended or the system has no /proc."""
         try:

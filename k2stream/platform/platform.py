@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import sys
 import time
@@ -107,6 +108,7 @@ class Platform:
         self.longest_pause = LONGEST_SECONDS  # seconds before a worker that keeps dying is restarted
         self._ended: defaultdict[str, Restarts] = defaultdict(Restarts)
         self._started: dict[str, float] = {}
+        self._mended: dict[str, float] = {}  # when a role's state was last found to be mended
         self._ports: dict[str, int] = {}
         self._simulation, self._specs = simulation, workers
         self._on_step = on_step
@@ -221,7 +223,7 @@ class Platform:
 
     def _refuse(self, name: str, child: Child) -> None:
         if name not in self.refused:
-            self.refused[name] = _said(child)
+            self.refused[name] = child.error()
             self._save_addresses()
             self._on_step(f"{name} refused its state and is not started again: {self.refused[name]}")
 
@@ -277,7 +279,7 @@ class Platform:
             child = self.workers.get(spec.name)
             if child is None:
                 continue
-            if child.returncode == StateRefused.exit_code:
+            if child.returncode == StateRefused.exit_code and not self._mended_since_start(spec):
                 self._refuse(spec.name, child)
             elif child.returncode is not None:
                 await self._restart(spec, child)
@@ -296,10 +298,15 @@ class Platform:
 
     async def _start_mended(self) -> None:
         if roles := mended.take(self.settings.local.data_path):
+            self._mended |= dict.fromkeys(roles, time.monotonic())
             for spec in WORKERS:
                 if spec.role in roles and self.refused.pop(spec.name, ""):
                     await self._start_worker(spec)
             self._save_addresses()
+
+    def _mended_since_start(self, spec: WorkerSpec) -> bool:
+        """Whether what a worker has refused is not what it would find now."""
+        return self._mended.get(spec.role, 0.0) > self._started.get(spec.name, math.inf)
 
     def memory(self) -> dict[str, int]:
         """Memory of every process in bytes, by process name: what they share counts once in their sum."""
@@ -320,9 +327,3 @@ class Platform:
         if self._simulator:
             await self._simulator.stop(_SIMULATOR_GRACE)
         await self._entered.aclose()
-
-
-def _said(child: Child) -> str:
-    lines = [line.strip() for line in child.tail().splitlines()]
-    errors = [line.removeprefix("Error: ") for line in lines if line.startswith("Error: ")]
-    return errors[-1] if errors else f"see {child.log}"

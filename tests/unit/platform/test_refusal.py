@@ -14,7 +14,7 @@ from k2stream.embedded.process import Child
 from k2stream.model.errors import ConfigError, StateRefused, refusal
 from k2stream.platform import mended
 from k2stream.platform.addresses import ADDRESSES
-from k2stream.platform.platform import WORKERS, Platform
+from k2stream.platform.platform import WORKERS, Platform, WorkerSpec
 from k2stream.settings import make
 
 WORKER = """
@@ -129,3 +129,34 @@ async def test_a_refused_worker_is_not_started_again_and_the_others_are(tmp_path
     await platform.heal()
     assert "normalize" in started
     assert platform.refused == {}
+
+
+async def test_a_worker_that_still_says_its_refusal_while_it_is_mended_is_started_again(
+    tmp_path, monkeypatch
+):
+    """With K2_REFUSED_SECONDS it ends later than `k2 mend`, whose note was gone: it stayed refused."""
+    platform, spec = Platform(make(data_dir=str(tmp_path)), None), WorkerSpec("normalize")
+    spawn, started, said = Child.spawn, [], tmp_path / "said"
+
+    async def refusing(name, command, log, **options):
+        started.append(name)
+        code = f"""
+import sys, time
+from pathlib import Path
+while not Path({str(said)!r}).exists():
+    time.sleep(0.01)
+sys.exit(print("Error: seen") or 78)
+"""
+        return await spawn(name, [sys.executable, "-c", code], log, **options)
+
+    monkeypatch.setattr(Child, "spawn", refusing)
+    await platform._start_worker(spec)
+    mended.note(tmp_path, [spec.role])
+    await platform.heal()
+    said.touch()
+    await platform.workers[spec.name].wait()
+    await platform.heal()
+    assert (started, platform.refused) == ([spec.name] * 2, {})
+    await platform.workers[spec.name].wait()
+    await platform.heal()
+    assert (started, platform.refused) == ([spec.name] * 2, {spec.name: "seen"})
