@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from contextlib import suppress
 
 import click
 from rich.console import Console
@@ -16,9 +17,11 @@ from k2stream.commands.output import Printer, printed
 from k2stream.commands.views.platform import render
 from k2stream.commands.views.statuses import snapshot_value
 from k2stream.embedded import room
+from k2stream.kafka.client import FAILED
+from k2stream.model.errors import K2Error
 from k2stream.platform import running
 from k2stream.platform.platform import Platform, Simulation
-from k2stream.platform.snapshot import watch_status
+from k2stream.platform.snapshot import PERIOD_SECONDS, watch_status
 from k2stream.settings import current
 from k2stream.web.query import example
 
@@ -76,25 +79,46 @@ async def _run(platform: Platform, out: Printer, *, simulated: bool, plain: bool
 async def _watch(
     platform: Platform, console: Console, stop: asyncio.Event, out: Printer, *, plain: bool
 ) -> None:
-    shown = example(platform.service_url, instruments.load(platform.settings.feeds.instruments_file))
+    """Keep everything running until `stop`; the status beside it may be late, or fail."""
     console.print(_hints(platform.service_url, program()), highlight=False, soft_wrap=True)
-    folder, ticks, full = platform.settings.local.data_path, 0, False
-    with Live(console=console, auto_refresh=False, transient=False) if not plain else _Nothing() as live:
-        snapshots = watch_status(platform.settings, platform.urls, platform.memory, lambda: platform.refused)
-        async for snapshot in snapshots:
+    showing = asyncio.ensure_future(_show(platform, console, out, plain=plain))
+    folder, full = platform.settings.local.data_path, False
+    try:
+        while not stop.is_set():
             await platform.heal()
-            if isinstance(live, Live):
-                live.update(render(snapshot, platform.service_url, shown), refresh=True)
-            elif ticks % 10 == 0:
-                value = {**snapshot_value(snapshot), "service": platform.service_url, "example": shown}
-                out.show(value, render(snapshot, platform.service_url, shown))
+            if showing.done():
+                showing.result()
             free = room.free_bytes(folder)
             if free < room.LEAST and not full:
                 out.note(f"{room.amount(free)} left for {folder}: {room.ADVICE}", "bold red")
             full = free < room.LEAST
-            ticks += 1
-            if stop.is_set():
-                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PERIOD_SECONDS):
+                    await stop.wait()
+    finally:
+        showing.cancel()
+        await asyncio.gather(showing, return_exceptions=True)
+
+
+async def _show(platform: Platform, console: Console, out: Printer, *, plain: bool) -> None:
+    shown = example(platform.service_url, instruments.load(platform.settings.feeds.instruments_file))
+    ticks = 0
+    with Live(console=console, auto_refresh=False, transient=False) if not plain else _Nothing() as live:
+        while True:
+            try:
+                async for snapshot in watch_status(
+                    platform.settings, platform.urls, platform.memory, lambda: platform.refused
+                ):
+                    view = render(snapshot, platform.service_url, shown)
+                    if isinstance(live, Live):
+                        live.update(view, refresh=True)
+                    elif ticks % 10 == 0:
+                        service = {"service": platform.service_url, "example": shown}
+                        out.show({**snapshot_value(snapshot), **service}, view)
+                    ticks += 1
+            except (*FAILED, K2Error) as error:  # a broker that is slow is no reason to end
+                out.note(f"no status at present: {' '.join(str(error).split()) or type(error).__name__}")
+                await asyncio.sleep(PERIOD_SECONDS)
 
 
 def _hints(service: str, name: str) -> str:

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import OffsetOutOfRangeError
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from k2stream.model.errors import Expired
+
+FAILED = (KafkaError, OSError)
+"""What a client raises for a broker that does not answer, or not in time."""
 
 
 async def start(consumer: AIOKafkaConsumer) -> None:
