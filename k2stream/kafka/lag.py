@@ -57,10 +57,13 @@ class LagReader:
         """The number of records not committed yet, as {group: {topic: lag}}."""
         found: dict[str, dict[str, int]] = {}
         for group in groups:
-            ends, committed = await self._ends(group), await self._committed(group)
+            committed = await self._committed(group)  # before the ends, which only rise
+            ends = await self._ends(group)
+            unread = [tp for tp, end in ends.items() if not 0 <= committed.get(tp, -1) <= end]
+            committed |= await self._beginnings(unread)
             per_topic: dict[str, int] = defaultdict(int)
             for tp, end in ends.items():
-                per_topic[tp.topic] += end - committed.get(tp, 0)
+                per_topic[tp.topic] += max(end - committed[tp], 0)
             found[group] = dict(per_topic)
         return found
 
@@ -71,7 +74,8 @@ class LagReader:
             async with asyncio.timeout(seconds):
                 while True:
                     committed = await self._committed(group)
-                    if all(committed.get(tp, 0) >= end for tp, end in ends.items()):
+                    committed |= await self._beginnings(ends.keys() - committed.keys())
+                    if all(committed[tp] >= end for tp, end in ends.items()):
                         return True
                     await asyncio.sleep(_PERIOD_SECONDS)
         except TimeoutError:
@@ -82,6 +86,11 @@ class LagReader:
             TopicPartition(topic, p) for topic in self._sources[group] for p in range(self._partitions[topic])
         ]
         return {TP(*tp): end for tp, end in (await self._consumer.end_offsets(wanted)).items()}
+
+    async def _beginnings(self, partitions: Iterable[TP]) -> dict[TP, int]:
+        """Where partitions begin: that far is read what has no committed offset, or one of another log."""
+        wanted = [TopicPartition(*tp) for tp in partitions]
+        return {TP(*tp): first for tp, first in (await self._consumer.beginning_offsets(wanted)).items()}
 
     async def _committed(self, group: str) -> dict[TP, int]:
         return {tp: given.offset for tp, given in (await groups.offsets(self._admin, group)).items()}
