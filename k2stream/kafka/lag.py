@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from types import TracebackType
 from typing import Self
 
@@ -53,12 +53,18 @@ class LagReader:
         await self._consumer.stop()
         await self._admin.close()
 
-    async def lag(self, groups: Iterable[str] = SOURCES) -> dict[str, dict[str, int]]:
-        """The number of records not committed yet, as {group: {topic: lag}}."""
+    async def lag(
+        self, groups: Iterable[str] = SOURCES, *, skip_missing: bool = False
+    ) -> dict[str, dict[str, int]]:
+        """The number of records not committed yet, as {group: {topic: lag}}.
+
+        `skip_missing` leaves out topics that do not exist, which are otherwise waited for.
+        """
+        there = set(await self._consumer.topics()) if skip_missing else self._partitions.keys()
         found: dict[str, dict[str, int]] = {}
         for group in groups:
             committed = await self._committed(group)  # before the ends, which only rise
-            ends = await self._ends(group)
+            ends = await self._ends(group, there)
             unread = [tp for tp, end in ends.items() if not 0 <= committed.get(tp, -1) <= end]
             committed |= await self._beginnings(unread)
             per_topic: dict[str, int] = defaultdict(int)
@@ -69,7 +75,7 @@ class LagReader:
 
     async def passed(self, group: str, seconds: float) -> bool:
         """Wait until a group has committed all that its topics have now; False after `seconds`."""
-        ends = await self._ends(group)
+        ends = await self._ends(group, self._partitions)
         try:
             async with asyncio.timeout(seconds):
                 while True:
@@ -81,9 +87,12 @@ class LagReader:
         except TimeoutError:
             return False
 
-    async def _ends(self, group: str) -> dict[TP, int]:
+    async def _ends(self, group: str, there: Container[str]) -> dict[TP, int]:
         wanted = [
-            TopicPartition(topic, p) for topic in self._sources[group] for p in range(self._partitions[topic])
+            TopicPartition(topic, p)
+            for topic in self._sources[group]
+            if topic in there
+            for p in range(self._partitions[topic])
         ]
         return {TP(*tp): end for tp, end in (await self._consumer.end_offsets(wanted)).items()}
 

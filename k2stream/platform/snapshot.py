@@ -73,7 +73,7 @@ class SnapshotTaker:
         worker = self._settings.worker
         now, states = await asyncio.gather(scrape(self._urls, worker, LEFT_OUT), healths(self._urls, worker))
         clock = time.monotonic()
-        lag, seconds = await self._lags.lag(), clock - self._then
+        lag, seconds = await self._lags.lag(skip_missing=True), clock - self._then
         found = Snapshot(
             now,
             self._before,

@@ -10,9 +10,11 @@ from k2stream.batch import TP
 from k2stream.kafka import groups, lag
 from k2stream.kafka.groups import Committed
 from k2stream.model.roles import Role
+from k2stream.platform.snapshot import SnapshotTaker
 from k2stream.settings import make
 
 GROUP = Role.CANDLES.group
+RAW = topics.raw(topics.EXCHANGES[0])
 
 
 class Client:
@@ -76,3 +78,15 @@ async def test_records_that_expired_before_a_group_read_any_are_not_waited_for(m
 async def test_a_log_made_anew_is_unread(measure):
     """It was -600 records, which others made up for in a sum."""
     assert await measure({topics.NORMALIZED: (0, 400)}, {topics.NORMALIZED: 1000}) == {topics.NORMALIZED: 400}
+
+
+async def test_a_status_is_read_where_a_topic_is_lost(measure):
+    """k2 status failed, and k2 up showed none, where a topic was lost and its workers had refused."""
+    logs = {topic: (0, 9) for of_group in groups.SOURCES.values() for topic in of_group if topic != RAW}
+    with pytest.raises(KafkaTimeoutError):
+        await measure(logs, {}, Role.NORMALIZE.group)
+    async with SnapshotTaker(make(), {}) as taker:
+        found = (await taker.take()).lag
+    assert found[Role.NORMALIZE.group] == {
+        topic: 9 for topic in groups.SOURCES[Role.NORMALIZE.group] if topic != RAW
+    }
