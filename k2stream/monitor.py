@@ -56,9 +56,9 @@ async def measure_lag(app: BatchApp) -> None:
 async def _measure_lag(app: BatchApp) -> None:
     consumer = app.consumer
     tps = {tp for tp in consumer.assignment() if not tp.topic.endswith("-changelog")}
-    if not app.started or app.rebalancing or not tps:
+    if not app.started or app.rebalancing:
         return
-    done, ends = committed(consumer), await consumer.highwaters(*tps)
+    done, ends = committed(consumer), await consumer.highwaters(*tps) if tps else {}
     if fresh := tps - done.keys():
         done |= await consumer.earliest_offsets(*fresh)
     metrics.CONSUMER_LAG.clear()

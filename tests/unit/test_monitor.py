@@ -77,3 +77,14 @@ async def test_lag_is_what_is_not_committed_also_where_nothing_was():
     app.rebalancing = True
     await _measure_lag(app)
     assert value("k2_consumer_lag", "lagging") == 70
+
+
+async def test_a_worker_without_partitions_has_no_lag(monkeypatch):
+    """What it had when others took them over stayed for good: SinkBehind fired, and replicas were added."""
+    app: Any = SimpleNamespace(started=True, rebalancing=False)
+    app.consumer = Consumer(app)
+    await _measure_lag(app)
+    assert value("k2_consumer_lag", "lagging") == 70
+    monkeypatch.setattr(app.consumer, "assignment", lambda: {TP("a-changelog", 0)})
+    await _measure_lag(app)
+    assert REGISTRY.get_sample_value("k2_consumer_lag", {"topic": "lagging"}) is None
