@@ -24,7 +24,8 @@ FASTER = 20
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _DURATION = re.compile(r"(?<=\[|\s)(\d+)([smh])(?=\]|\)|\s|$)", re.MULTILINE)
-_AGES = {"> 60\n": "> 4\n", "> 120\n": "> 5\n", "> 2700\n": "> 60\n"}
+_AGES = {"> 60\n": "> 4\n", "> 120\n": "> 5\n", "> 2700\n": "> 60\n", "< 2700)\n": "< 60)\n"}
+_AGES |= {f"< {slow}) > 0\n": f"< {slow // FASTER}) > 0\n" for slow in (300, 600, 900)}
 
 
 def program(name):
