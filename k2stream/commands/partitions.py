@@ -18,7 +18,7 @@ from k2stream.kafka.positions import GroupBusy
 from k2stream.model.errors import ConfigError
 from k2stream.partitions import change, plan, rest
 from k2stream.platform.running import find, stopped
-from k2stream.settings import KafkaSettings, Settings, current
+from k2stream.settings import KafkaSettings, Settings, current, replace
 
 if TYPE_CHECKING:
     from k2stream.platform.platform import Platform
@@ -118,13 +118,25 @@ async def _change(at: _Reached, wanted: CountChange, out: Printer, *, dry_run: b
             await local.drain(at.platform)
         await rest.check_stopped(at.settings.kafka)
         await rest.check_drained(at.settings)
-    else:
-        await rest.check_stopped(at.settings.kafka)
+    await _close(at, wanted)
     await change.do(made, out.note)
     said = " ".join(f"{name}={count}" for name, count in made.variables.items())
     out.line(
         {**value, "changed": True}, f"done: set {said} for every worker and command (`k2 up` finds them)"
     )
+
+
+async def _close(at: _Reached, wanted: CountChange) -> None:
+    """Let no worker start any more, and then look: one may have started since. Raises ConfigError."""
+    before = replace(at.settings, **{f"{wanted.name}_partitions": wanted.before})
+    await counts.begin(at.settings.kafka, wanted)
+    try:
+        await rest.check_stopped(at.settings.kafka)
+        await rest.check_drained(before)
+    except BaseException:
+        if at.counts[counts.topic_of(wanted.name)] == wanted.before:  # nothing is done: workers may go on
+            await counts.end(at.settings.kafka, wanted)
+        raise
 
 
 def _listed(at: _Reached) -> tuple[dict[str, Any], Table]:

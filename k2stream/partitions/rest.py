@@ -20,16 +20,21 @@ WATCH_SECONDS = 5.0
 
 
 async def check_stopped(settings: KafkaSettings) -> None:
-    """Raise ConfigError while workers are running."""
+    """Raise ConfigError while workers are running; one that has just started joins its group meanwhile."""
+    await _check_groups(settings)
+    before = await _ends(settings)
+    await asyncio.sleep(WATCH_SECONDS)
+    await _check_groups(settings)
+    if moved := [topic for topic, ends in (await _ends(settings)).items() if ends != before[topic]]:
+        raise ConfigError(f"{', '.join(moved)} is being written: stop the ingest workers and backfills first")
+
+
+async def _check_groups(settings: KafkaSettings) -> None:
     if running := await groups.members(settings):
         raise ConfigError(
             f"workers of {', '.join(sorted(running))} are running: stop them all, ingest first, the others "
             "when nothing lags (`k2 status`); of `k2 up`, just stop it"
         )
-    before = await _ends(settings)
-    await asyncio.sleep(WATCH_SECONDS)
-    if moved := [topic for topic, ends in (await _ends(settings)).items() if ends != before[topic]]:
-        raise ConfigError(f"{', '.join(moved)} is being written: stop the ingest workers and backfills first")
 
 
 async def lagging(settings: Settings) -> dict[str, int]:
