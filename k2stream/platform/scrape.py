@@ -13,14 +13,32 @@ from prometheus_client.parser import text_string_to_metric_families
 from k2stream.settings import WorkerSettings
 
 Labels = tuple[tuple[str, str], ...]
+Values = Mapping[str, Mapping[Labels, float]]
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
     """Metric samples, summed over several workers: {name: {labels: value}}."""
 
-    values: Mapping[str, Mapping[Labels, float]] = field(default_factory=dict)
+    values: Values = field(default_factory=dict)
     silent: tuple[str, ...] = ()  # workers that did not answer
+    each: Mapping[str, Values] = field(default_factory=dict)  # of each one that did
+
+    @classmethod
+    def of(cls, each: Mapping[str, Values], silent: tuple[str, ...] = ()) -> Samples:
+        """The samples of several workers together."""
+        values: dict[str, dict[Labels, float]] = defaultdict(dict)
+        for worker in each.values():
+            for name, samples in worker.items():
+                for key, value in samples.items():
+                    values[name][key] = values[name].get(key, 0.0) + value
+        return cls(values, silent, each)
+
+    def beside(self, now: Samples) -> Samples:
+        """What to compare `now` with: a worker that answers again has done nothing since, not everything."""
+        if self.each.keys() == now.each.keys():
+            return self
+        return Samples.of({name: self.each.get(name, values) for name, values in now.each.items()})
 
     def get(self, name: str, **labels: str) -> float:
         """Sum of all samples of a metric that have these labels; 0 if there are none."""
@@ -29,6 +47,7 @@ class Samples:
 
     def since(self, before: Samples) -> Samples:
         """Growth of counters and histograms since `before`; gauges become meaningless."""
+        before = before.beside(self)
         grown = {
             name: {key: value - before.values.get(name, {}).get(key, 0.0) for key, value in samples.items()}
             for name, samples in self.values.items()
@@ -71,16 +90,18 @@ async def scrape(
 
     Metrics whose names begin as one of `leave` are left out: to parse them takes time.
     """
-    values: dict[str, dict[Labels, float]] = defaultdict(lambda: defaultdict(float))
+    each: dict[str, Values] = {}
     silent = []
     for name, answer in (await _get(workers, settings, "/metrics")).items():
         if answer is None:
             silent.append(name)
             continue
+        values: dict[str, dict[Labels, float]] = defaultdict(dict)
         for family in text_string_to_metric_families(_own(answer.text, leave)):
             for sample in family.samples:
-                values[sample.name][tuple(sorted(sample.labels.items()))] += sample.value
-    return Samples(values, tuple(silent))
+                values[sample.name][tuple(sorted(sample.labels.items()))] = sample.value
+        each[name] = values
+    return Samples.of(each, tuple(silent))
 
 
 async def healths(workers: Mapping[str, str], settings: WorkerSettings) -> dict[str, str]:

@@ -76,7 +76,7 @@ class SnapshotTaker:
         lag, seconds = await self._lags.lag(skip_missing=True), clock - self._then
         found = Snapshot(
             now,
-            self._before,
+            self._before.beside(now),
             seconds,
             lag,
             memory or {},
