@@ -93,7 +93,7 @@ async def scrape(
     each: dict[str, Values] = {}
     silent = []
     for name, answer in (await _get(workers, settings, "/metrics")).items():
-        if answer is None:
+        if answer is None or not answer.is_success:
             silent.append(name)
             continue
         values: dict[str, dict[Labels, float]] = defaultdict(dict)

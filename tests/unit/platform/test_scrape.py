@@ -59,6 +59,12 @@ async def test_what_answers_again_has_not_done_everything_since(taken):
     assert list(map(grown, (silent, again, next_one))) == [0, 0, 30]
 
 
+async def test_a_refusal_is_no_answer(taken):
+    """With another K2_WEB_KEY, k2 status showed zeros and that all answer."""
+    (refused,) = await taken(5, httpx.Response(401, text="{}"))
+    assert refused.now.silent == ("hot",)
+
+
 async def scraped(monkeypatch, **texts):
     async def get(*_):
         return {name: text and httpx.Response(200, text=text) for name, text in texts.items()}
