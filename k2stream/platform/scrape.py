@@ -15,6 +15,9 @@ from k2stream.settings import WorkerSettings
 Labels = tuple[tuple[str, str], ...]
 Values = Mapping[str, Mapping[Labels, float]]
 
+LARGEST = ("k2_event_lag_seconds", "k2_sink_written_timestamp_seconds")
+"""Of several workers the largest value is that of all: a sum of times is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Samples:
@@ -31,7 +34,8 @@ class Samples:
         for worker in each.values():
             for name, samples in worker.items():
                 for key, value in samples.items():
-                    values[name][key] = values[name].get(key, 0.0) + value
+                    before = values[name].get(key, 0.0)
+                    values[name][key] = max(before, value) if name in LARGEST else before + value
         return cls(values, silent, each)
 
     def beside(self, now: Samples) -> Samples:

@@ -77,3 +77,12 @@ async def test_growth_since_a_sample_that_a_worker_had_missed(monkeypatch):
     before = await scraped(monkeypatch, hot=f"{ROWS} 5", cold=None)
     now = await scraped(monkeypatch, hot=f"{ROWS} 7", cold=f"{ROWS} 90")
     assert now.since(before).get(ROWS) == 2
+
+
+async def test_times_of_several_workers_are_no_sum(monkeypatch):
+    """With two hot workers, /v1/status said that a table was written in 2083, and never behind."""
+    written, lag = "k2_sink_written_timestamp_seconds", "k2_event_lag_seconds"
+    one, two = (f"{written} {time}\n{lag} 0.2\n{ROWS} 1" for time in (1_790_000_000, 1_790_000_060))
+    both = await scraped(monkeypatch, one=one, two=two)
+    assert both.get(written) == 1_790_000_060
+    assert (both.get(lag), both.get(ROWS)) == (0.2, 2)
