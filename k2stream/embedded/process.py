@@ -139,10 +139,13 @@ class Child:
         return await self.wait()
 
     def tail(self, lines: int = _TAIL) -> str:
-        """The last lines of the log, as people read them, indented."""
-        with self.log.open("rb") as log:
-            log.seek(max(0, self.log.stat().st_size - _TAIL_BYTES))
-            text = log.read().decode(errors="replace")
+        """The last lines of the log, as people read them, indented; none of a log that was removed."""
+        try:
+            with self.log.open("rb") as log:
+                log.seek(-min(log.seek(0, os.SEEK_END), _TAIL_BYTES), os.SEEK_END)
+                text = log.read().decode(errors="replace")
+        except FileNotFoundError:
+            text = ""
         shown = (readable(line) for line in text.splitlines()[-lines:])
         return "\n".join(f"  {line}" for each in shown for line in each.splitlines())
 

@@ -146,3 +146,12 @@ async def test_the_end_of_a_log_of_records_is_shown_as_people_read_it(tmp_path):
     )
     await child.wait()
     assert child.tail() == "  T [error] no disk\n  Traceback\n    E\n  Error: no disk"
+
+
+async def test_the_end_of_a_process_is_told_also_where_its_log_was_removed(tmp_path):
+    """A worker that died after somebody had cleared the logs ended the supervisor, and with it all feeds."""
+    child = await Child.spawn("worker", [sys.executable, "-c", "exit(3)"], tmp_path / "log")
+    await child.wait()
+    child.log.unlink()
+    assert child.exit_report() == f"worker ended with status 3; {child.log}:\n"
+    assert child.error() == f"see {child.log}"
