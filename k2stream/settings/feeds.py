@@ -8,7 +8,7 @@ from msgspec import field
 
 from k2stream.exchanges import REGISTRY
 from k2stream.resources import CONFIG
-from k2stream.settings.kinds import HttpUrl, Positive, Seconds, Section, WsUrl, micros
+from k2stream.settings.kinds import HttpUrl, Positive, Seconds, SecondsOrZero, Section, WsUrl, micros
 
 _WS_URLS = {name: exchange.ws_url for name, exchange in REGISTRY.items()}
 _REST_URLS = {name: exchange.rest_url for name, exchange in REGISTRY.items()}
@@ -21,7 +21,9 @@ class FeedSettings(Section, frozen=True, kw_only=True):
     exchanges: str = ""  # enabled: NAME,NAME,…, the same in all processes; empty: the default ones
     instruments_file: str = str(CONFIG / "instruments.yaml")
     simulated: bool = False  # the exchanges are simulated: every view and log says so
-    silence_seconds: float = 0.0  # reconnect after this long without a frame; 0: the exchange's own limit
+    silence_seconds: SecondsOrZero = (
+        0.0  # reconnect after this long without a frame; 0: the exchange's own limit
+    )
     reconnect_base_seconds: Seconds = 1.0
     reconnect_cap_seconds: Seconds = 60.0
     max_frame_bytes: Positive = 16_777_216

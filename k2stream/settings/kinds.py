@@ -9,7 +9,11 @@ import msgspec
 from msgspec import Meta
 
 Positive = Annotated[int, Meta(gt=0)]
-Seconds = Annotated[float, Meta(gt=0)]
+_LONGEST = 1e9
+"""Seconds, 31 years: in µs it fits all integers, and an infinite duration does not."""
+
+Seconds = Annotated[float, Meta(gt=0, le=_LONGEST)]
+SecondsOrZero = Annotated[float, Meta(ge=0, le=_LONGEST)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 TimeOfDay = Annotated[str, Meta(pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$")]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-from msgspec import Meta
+from typing import Any
 
 from k2stream.logs import LogFormat
-from k2stream.settings.kinds import LogLevel, Port, Seconds, Secret, Section, bearer
+from k2stream.settings.kinds import LogLevel, Port, Seconds, SecondsOrZero, Secret, Section, bearer
 from k2stream.settings.tls import Tls, client_context
 
 
@@ -26,7 +24,7 @@ class WorkerSettings(Section, frozen=True, kw_only=True):
     log_format: LogFormat = "auto"  # plain on a terminal, else JSON: one object per line
     commit_seconds: Seconds = 1.0
     stall_seconds: Seconds = 30.0  # the worker restarts when a partition with lag stands still for this long
-    refused_seconds: Annotated[float, Meta(ge=0)] = 0.0  # after a refusal, show the reason this long
+    refused_seconds: SecondsOrZero = 0.0  # after a refusal, show the reason this long
 
     @property
     def web_tls(self) -> Tls:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from k2stream import settings
 from k2stream.exchanges import REGISTRY
 from k2stream.model.errors import ConfigError
+from k2stream.settings.variables import variables
 
 ROOT = Path(__file__).parents[2]
 
@@ -191,3 +192,13 @@ def test_a_value_of_one_exchange_leaves_the_others():
 def test_a_name_that_does_not_exist_is_refused():
     with pytest.raises(KeyError, match="grace_minutes"):
         settings.make(grace_minutes=1)
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e300", "-5"])
+def test_a_duration_that_none_can_wait_for_is_refused_at_the_start(value):
+    """An infinite one ended workers with a traceback, a negative silence was over at each connection."""
+    durations = [name for name in variables() if name.endswith("_seconds")]
+    assert "grace_seconds" in durations and "silence_seconds" in durations
+    for name in durations:
+        with pytest.raises(ConfigError, match=f"K2_{name.upper()}="):
+            settings.load({f"K2_{name.upper()}": value})
