@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
@@ -41,11 +42,12 @@ async def _exchange(client: httpx.AsyncClient, url: str) -> tuple[str, float | N
         answer = await client.get(url)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return line(error), None
-    date = answer.headers.get("Date")
-    if not date:
+    try:
+        date = parsedate_to_datetime(answer.headers.get("Date", ""))
+    except ValueError:  # none, or none that can be read
         return "", None
     # Its date is cut to whole seconds: on average, it was half a second later.
-    return "", (asked + time.time()) / 2 - parsedate_to_datetime(date).timestamp() - 0.5
+    return "", (asked + time.time()) / 2 - date.replace(tzinfo=date.tzinfo or UTC).timestamp() - 0.5
 
 
 async def broker(settings: Settings) -> str:

@@ -78,6 +78,14 @@ async def test_the_clock_is_compared_with_the_date_of_the_answer(monkeypatch):
         assert await probes._exchange(client, "http://exchange") == ("", 3.0)
 
 
+@pytest.mark.parametrize("date", ["", "soon", "Thu, 99 Foo 2026 00:00:00 GMT"])
+async def test_a_date_that_cannot_be_read_is_none(date):
+    """The answer of one proxy ended the doctor with a traceback."""
+    answer = httpx.Response(200, headers={"Date": date})
+    async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _: answer)) as client:
+        assert await probes._exchange(client, "http://exchange") == ("", None)
+
+
 async def test_an_exchange_that_is_not_reached_says_why():
     def refuse(request):
         raise httpx.ConnectError("no route\nto host")
