@@ -50,6 +50,7 @@ async def examine(settings: Settings, running: Running | None) -> list[Diagnosis
     """Measure everything, and say what it means."""
     runs = running is not None
     folder = settings.local.data_path
+    logs = str(folder / "logs")
     port = current().service.port or SERVICE_PORT
     urls = {name: settings.feeds.rest_urls[name] for name in EXCHANGES}
     answers, broker, registry, clickhouse, catalog = await asyncio.gather(
@@ -73,19 +74,21 @@ async def examine(settings: Settings, running: Running | None) -> list[Diagnosis
         checks.memory(probes.available_memory()),
         checks.port(port, free=is_free(port), wanted=bool(current().service.port), served=served),
         *(
-            checks.exchange(name, error, needed=live, simulated=name in played)
+            checks.exchange(name, error, needed=live, simulated=name in played, logs=logs)
             for name, (error, _) in answers.items()
         ),
         checks.clock(offsets, simulated=simulated),
         *(
-            checks.server(name, address, error, needed=runs or setting in os.environ, setting=setting)
+            checks.server(
+                name, address, error, needed=runs or setting in os.environ, setting=setting, logs=logs
+            )
             for name, address, error, setting in (
                 ("broker", settings.kafka.bootstrap, broker, "K2_KAFKA_BOOTSTRAP"),
                 ("schema registry", settings.kafka.registry_url, registry, "K2_REGISTRY_URL"),
                 ("ClickHouse", clickhouse_at, clickhouse, "K2_CLICKHOUSE_HOST"),
             )
         ),
-        checks.catalog(catalog, needed=runs or "K2_ICEBERG_CATALOG_URI" in os.environ),
+        checks.catalog(catalog, needed=runs or "K2_ICEBERG_CATALOG_URI" in os.environ, logs=logs),
     ]
 
 

@@ -9,6 +9,9 @@ from k2stream.embedded.room import GB, LEAST, LITTLE
 
 Level = Literal["ok", "warn", "fail"]
 
+LOGS = "k2-data/logs"
+"""Where the logs are unless K2_DATA_DIR says otherwise."""
+
 OLDEST_PYTHON = (3, 11)
 DISK_WARN, DISK_FAIL = LITTLE, LEAST
 MEMORY_START, MEMORY_LATER = 1.6, 2.5
@@ -65,13 +68,13 @@ def port(number: int, *, free: bool, wanted: bool, served: bool) -> Diagnosis:
     return Diagnosis(name, "warn", "in use", "`k2 up` takes the next free one, or K2_SERVICE_PORT")
 
 
-def exchange(name: str, error: str, *, needed: bool, simulated: bool = False) -> Diagnosis:
+def exchange(name: str, error: str, *, needed: bool, simulated: bool = False, logs: str = LOGS) -> Diagnosis:
     """Whether an exchange, or the running platform's SIMULATED one, answers over HTTP.
 
     `needed` by a platform with real feeds.
     """
     if simulated:
-        fix = "see the platform's logs: k2-data/logs"
+        fix = f"see the platform's logs: {logs}"
         level: Level = "fail" if error else "ok"
         return Diagnosis(name, level, f"SIMULATED: {f'no answer: {error}' if error else 'answers'}", fix)
     if not error:
@@ -94,22 +97,21 @@ def clock(offsets: dict[str, float], *, simulated: bool = False) -> Diagnosis:
     return Diagnosis("clock", level, text, "synchronize it: timedatectl set-ntp true")
 
 
-def server(name: str, address: str, error: str, *, needed: bool, setting: str) -> Diagnosis:
+def server(name: str, address: str, error: str, *, needed: bool, setting: str, logs: str = LOGS) -> Diagnosis:
     """A server of the platform; `needed` where a platform runs, or the setting names the server."""
     if not error:
         return Diagnosis(name, "ok", address)
     if needed:
-        return Diagnosis(
-            name, "fail", error, f"start it, or correct {setting}; a platform's logs: k2-data/logs"
-        )
+        return Diagnosis(name, "fail", error, f"start it, or correct {setting}; a platform's logs: {logs}")
     return Diagnosis(name, "warn", f"nothing answers at {address}", f"`k2 up` starts one, or set {setting}")
 
 
-def catalog(error: str, *, needed: bool) -> Diagnosis:
+def catalog(error: str, *, needed: bool, logs: str = LOGS) -> Diagnosis:
     """The Iceberg catalog, which the first commit of a cold worker creates."""
     if error and not needed:
         return Diagnosis("Iceberg catalog", "warn", "none yet", "a cold worker creates it: `k2 up`")
-    return server("Iceberg catalog", "readable", error, needed=needed, setting="K2_ICEBERG_CATALOG_URI")
+    setting = "K2_ICEBERG_CATALOG_URI"
+    return server("Iceberg catalog", "readable", error, needed=needed, setting=setting, logs=logs)
 
 
 def _below(value: float, warn: float, fail: float) -> Level:

@@ -124,6 +124,7 @@ def test_it_works_with_nothing_running_and_fails_for_what_is_configured_and_miss
     )
     assert all(item["level"] == "ok" or item["fix"] for item in found.values())
     assert list(nothing.iterdir()) == []
+    assert found["broker"]["fix"].endswith(f"logs: {nothing / 'data' / 'logs'}")  # it named k2-data/logs
 
 
 async def test_simulated_exchanges_are_not_said_to_be_reachable(nothing, monkeypatch):
