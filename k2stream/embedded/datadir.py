@@ -26,6 +26,7 @@ EXPECTED_ENTRIES = {
     "backfill",
 }
 _SETTING = "K2_DATA_DIR"
+_UNKNOWN = 0  # the process, in the notes of the releases before
 _PATIENCE = 0.5  # seconds; `owner` takes the lock for an instant
 
 
@@ -68,6 +69,7 @@ def remember(endpoints: Endpoints) -> None:
     """Write the endpoints to their data folder, where they remain after the stack stops."""
     fields = asdict(endpoints)
     del fields["data_dir"]  # a folder may be moved
+    fields["owner"] = os.getpid()
     note = endpoints.data_dir / ENDPOINTS
     fresh = note.with_suffix(".tmp")
     fresh.write_text(json.dumps(fields, indent=1) + "\n")
@@ -76,17 +78,24 @@ def remember(endpoints: Endpoints) -> None:
 
 def remembered(folder: Path) -> Endpoints | None:
     """Endpoints of the folder's running or last stack; None if there was none or the file is unreadable."""
-    try:
-        ports = {name: int(port) for name, port in json.loads((folder / ENDPOINTS).read_text()).items()}
-        secure = bool(ports.pop("secure", 0))
-        return Endpoints(**ports, data_dir=folder, secure=secure)
-    except (FileNotFoundError, ValueError, TypeError, AttributeError):
-        return None  # new ports are then chosen
+    noted = _noted(folder)
+    return noted and noted[0]  # without one, new ports are chosen
 
 
 def running(folder: Path) -> Endpoints | None:
-    """Endpoints of the stack that runs on the folder; None if none does."""
-    return remembered(folder) if owner(folder) is not None else None
+    """Endpoints of the stack that runs on the folder; None if none does, or it has not started yet."""
+    noted, process = _noted(folder), owner(folder)
+    return noted[0] if noted and process is not None and noted[1] in (process, _UNKNOWN) else None
+
+
+def _noted(folder: Path) -> tuple[Endpoints, int] | None:
+    """The endpoints that were written last, and the process that wrote them."""
+    try:
+        found = {name: int(value) for name, value in json.loads((folder / ENDPOINTS).read_text()).items()}
+        secure, process = bool(found.pop("secure", 0)), found.pop("owner", _UNKNOWN)
+        return Endpoints(**found, data_dir=folder, secure=secure), process
+    except (FileNotFoundError, ValueError, TypeError, AttributeError):
+        return None
 
 
 def wipe(folder: Path) -> None:

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -110,3 +111,19 @@ def test_a_folder_workers_wrote_to_first_can_be_used(folder):
     (folder / "workers").mkdir(parents=True)
     with datadir.owned(folder):
         assert datadir.owner(folder) == os.getpid()
+
+
+def test_what_starts_on_a_folder_has_not_the_endpoints_of_before(folder, holder):
+    """Until it had started, commands asked the ports of the run before, which others may have by then."""
+    datadir.remember(endpoints(folder))  # by this process, as of the run before
+    assert datadir.owner(folder) == holder.pid
+    assert datadir.running(folder) is None
+    assert datadir.remembered(folder) == endpoints(folder)
+
+
+def test_a_note_of_the_release_before_is_that_of_whoever_runs(folder, holder):
+    datadir.remember(endpoints(folder))
+    note = json.loads((folder / datadir.ENDPOINTS).read_text())
+    del note["owner"]
+    (folder / datadir.ENDPOINTS).write_text(json.dumps(note))
+    assert datadir.running(folder) == endpoints(folder)
