@@ -6,6 +6,7 @@ Commands that only find a platform take no more than this: what it is started wi
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,5 +40,5 @@ def local_settings(settings: Settings, endpoints: Endpoints) -> Settings:
 def save(folder: Path, found: Mapping[str, Any]) -> None:
     """Write the file of addresses: who reads it meanwhile finds the one before, whole."""
     fresh = (folder / ADDRESSES).with_suffix(".tmp")
-    fresh.write_text(json.dumps(found, indent=1) + "\n")
+    fresh.write_text(json.dumps({**found, "process": os.getpid()}, indent=1) + "\n")
     fresh.replace(folder / ADDRESSES)

@@ -40,7 +40,9 @@ def find(settings: Settings) -> Running | None:
     endpoints = datadir.running(settings.local.data_path)
     if endpoints is None:
         return None
-    saved = _saved(settings)
+    saved, process = _saved(settings), datadir.owner(settings.local.data_path)
+    if saved.get("process", process) != process:  # it has not started its workers yet
+        saved |= {"urls": {}, "refused": {}, "service": ""}
     reached = replace(local_settings(settings, endpoints), **saved["settings"])
     return Running(reached, saved["urls"], saved["refused"], saved.get("service", ""))
 
