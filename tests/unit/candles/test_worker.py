@@ -72,7 +72,7 @@ def test_keys_of_bad_records_make_no_metrics_of_their_own():
     """Each exchange that junk seemed to be of was a series that stayed."""
 
     def series():
-        return {sample.labels["exchange"] for sample in metrics.REJECTED.collect()[0].samples}
+        return {sample.labels["exchange"] for sample in next(iter(metrics.REJECTED.collect())).samples}
 
     made, _ = worker()
     before, count = series(), 50

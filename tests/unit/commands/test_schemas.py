@@ -5,7 +5,6 @@ import pytest
 from click.testing import CliRunner
 
 from k2stream.cli import main
-from k2stream.commands import schemas
 from k2stream.settings import make
 
 
@@ -16,7 +15,9 @@ def asked(monkeypatch, tmp_path, given_settings):
     def run(answer):
         client = httpx.Client
         transport = httpx.MockTransport(answer)
-        monkeypatch.setattr(schemas.httpx, "Client", lambda **given: client(**given, transport=transport))
+        monkeypatch.setattr(
+            "k2stream.commands.schemas.httpx.Client", lambda **given: client(**given, transport=transport)
+        )
         given_settings(make(data_dir=str(tmp_path)))
         return CliRunner().invoke(main, ["schemas"])
 

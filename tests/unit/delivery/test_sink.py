@@ -4,6 +4,7 @@ import asyncio
 import threading
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -109,7 +110,8 @@ async def test_written_when_due(acks, policy):
 @pytest.mark.parametrize(("age", "due"), [(CALM_SECONDS, True), (CALM_SECONDS - 1, False)])
 def test_a_buffer_that_fills_slowly_is_written_at_half_the_memory(age, due):
     policy = Policy(flush_seconds=600, max_rows=10**6, max_bytes=100, save_seconds=0, calm_bytes=50)
-    large, small = SimpleNamespace(bytes=40, since=1000.0), SimpleNamespace(bytes=10, since=1.0)
+    large: Any = SimpleNamespace(bytes=40, since=1000.0)
+    small: Any = SimpleNamespace(bytes=10, since=1.0)
     assert policy.is_full([large, small], large, large.since + age) is due
     small.bytes = 9
     assert not policy.is_full([large, small], large, large.since + age)

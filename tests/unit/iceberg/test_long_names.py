@@ -1,6 +1,7 @@
 """A trade of an exchange whose name makes no folder."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,6 +28,10 @@ def record(offset, exchange):
     return wire.write(numbers | places | names | rest, "trade", 7)
 
 
+async def acknowledge() -> None:
+    """Nobody waits for it."""
+
+
 @pytest.mark.parametrize(
     ("long", "rows"), [("x" * 300, 2), ("é" * 33, 2), ("é" * 32, 3)], ids=["300", "66", "64"]
 )
@@ -39,5 +44,7 @@ def test_it_costs_itself_alone(tmp_path, long, rows):
     _, read, causes = faults.read(batch, partial(columns_of, SILVER))
     sink = Iceberg(IcebergSettings(data_dir=str(tmp_path)))
     sink.prepare([SILVER])
-    piece = Piece(SourcePartition(topics.NORMALIZED, 0), 0, 2, {}, read, len(read), None)
+    piece: Piece[Any, Any] = Piece(
+        SourcePartition(topics.NORMALIZED, 0), 0, 2, {}, read, len(read), acknowledge
+    )
     assert sink.write(SILVER, SinkBatch((piece,))) == rows == 3 - len(causes)

@@ -4,18 +4,19 @@ import pytest
 
 from k2stream import topics
 from k2stream.kafka import creation
+from k2stream.kafka.admin import Admin
 from k2stream.model.errors import ConfigError, Unavailable
 
 NAME = "market.crypto.trades.normalized"
 
 
-class Broker:
+class Broker(Admin):
     """Answers one list of partitions after the other, the last one for ever."""
 
-    def __init__(self, *counts):
+    def __init__(self, *counts):  # without a client
         self.counts = list(counts)
 
-    async def describe_topics(self, names):
+    async def describe_topics(self, names=None):
         count = self.counts.pop(0) if len(self.counts) > 1 else self.counts[0]
         return [{"topic": name, "partitions": [{}] * count} for name in names]
 
