@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
+from decimal import Context, Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,6 +40,7 @@ WHOLE = (
 _NAMES = (*TEXT, *NUMBERS, *WHOLE)
 _SCHEMA = pa.schema([(name, pa.int64() if name in WHOLE else pa.string()) for name in _NAMES])
 _AT_ONCE = 8
+_EXACT = Context(prec=100)  # the default rounds to 28 digits
 END_MS = 9_999_999_999_999
 """The year 2286, after every window."""
 
@@ -108,7 +109,7 @@ async def served(
 
 
 def _spoken(fields: Mapping[str, Any]) -> list[Any]:
-    numbers = (format(Decimal(fields[name]).scaleb(18), "f").partition(".")[0] for name in NUMBERS)
+    numbers = (f"{_EXACT.scaleb(Decimal(fields[name]), 18):f}".partition(".")[0] for name in NUMBERS)
     return [*(fields[name] for name in TEXT), *numbers, *(int(fields[name]) for name in WHOLE)]
 
 

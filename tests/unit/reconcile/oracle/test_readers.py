@@ -60,6 +60,14 @@ def test_numbers_of_rest_keep_their_digits():
     assert spoken["low"] == "1"
 
 
+def test_no_digit_of_rest_is_rounded():
+    """A day's quote volume may have 13 integer digits, and more."""
+    fields = dict(candle(3)._asdict()) | dict.fromkeys(candles.NUMBERS, "1")
+    fields |= {"quote_volume": "98765432109876.123456789012345678"}
+    spoken = dict(zip(candles._NAMES, candles._spoken(fields), strict=True))
+    assert spoken["quote_volume"] == "98765432109876123456789012345678"
+
+
 async def test_offsets_that_expire_while_they_are_read_are_an_error(monkeypatch):
     class Consumer:
         def __init__(self, **options):
