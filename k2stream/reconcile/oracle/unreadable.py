@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,9 +65,16 @@ def lettered(engine: OracleEngine, topic: str, partition: int) -> NDArray[np.int
 def _letters(partition: int, records: Any, bad: UnreadableRecords) -> Iterator[tuple[Any, ...]]:
     for record in records:
         try:
-            letter = json.loads(record.value)
-            original = base64.b64decode(letter["original"], validate=True)
-            where = letter.get("topic", ""), letter.get("partition", -1), letter.get("offset", -1)
-            yield letter["exchange"], letter["stage"], *where, original
-        except (ValueError, KeyError, TypeError, AttributeError, binascii.Error):
+            yield _letter(json.loads(record.value))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             bad.add(topics.DLQ, partition, record.offset, record.value)
+
+
+def _letter(letter: Any) -> tuple[Any, ...]:
+    """A dead letter in the columns of _LETTERS. Raises ValueError, … for any other JSON."""
+    names = letter["exchange"], letter["stage"], letter.get("topic", "")
+    place = letter.get("partition", -1), letter.get("offset", -1)
+    "".join(names).encode()  # raises where one is no text
+    if not all(type(number) is int and -(2**63) <= number < 2**63 for number in place):
+        raise ValueError("no place of a record")
+    return *names, *place, base64.b64decode(letter["original"], validate=True)

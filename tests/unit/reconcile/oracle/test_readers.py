@@ -3,6 +3,7 @@
 import json
 from decimal import Decimal
 from functools import partial
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -11,7 +12,8 @@ from aiokafka.errors import OffsetOutOfRangeError
 from k2stream.avro import candles as codec
 from k2stream.model.decimals import plain as text
 from k2stream.model.errors import ConfigError
-from k2stream.reconcile.oracle import avro, candles, raw_log
+from k2stream.reconcile.oracle import avro, candles, raw_log, unreadable
+from k2stream.reconcile.oracle.engine import OracleEngine
 from k2stream.reconcile.oracle.raw_log import RetainedOffsets
 from k2stream.resources import SCHEMAS
 from k2stream.settings import KafkaSettings, Settings
@@ -94,6 +96,39 @@ async def test_offsets_that_expire_while_they_are_read_are_an_error(monkeypatch)
     with pytest.raises(ConfigError, match="expired or were cut off while they were read"):
         async for _ in raw_log.read_to_end(KafkaSettings(), "t", {0: RetainedOffsets(0, 5)}):
             pass
+
+
+GOOD = b'{"exchange":"binance","stage":"normalize","topic":"t","partition":0,"offset":7,"original":"YQ=="}'
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        None,
+        b"",
+        b"[]",
+        b"[" * 100_000,
+        GOOD.replace(b'"binance"', b"1"),
+        GOOD.replace(b'"binance"', b"null"),
+        GOOD.replace(b'"binance"', b'"\\ud800"'),
+        GOOD.replace(b'"t"', b"{}"),
+        GOOD.replace(b":0,", b":null,"),
+        GOOD.replace(b":7,", b':"7",'),
+        GOOD.replace(b":7,", b":true,"),
+        GOOD.replace(b":7,", b":9223372036854775808,"),
+        GOOD.replace(b'"YQ=="', b"1"),
+    ],
+)
+async def test_a_record_that_is_no_dead_letter_costs_no_letter(tmp_path, monkeypatch, junk):
+    async def read(*_):
+        yield 0, [SimpleNamespace(offset=at, value=value) for at, value in enumerate((GOOD, junk, GOOD))]
+
+    monkeypatch.setattr(unreadable, "read_to_end", read)
+    bad = unreadable.UnreadableRecords()
+    with OracleEngine() as engine:
+        await unreadable.letters(KafkaSettings(), engine, {}, tmp_path / "letters.parquet", bad)
+        assert unreadable.lettered(engine, "t", 0).tolist() == [7, 7]
+    assert [offset for _, _, offset, _ in bad._rows] == [1]
 
 
 async def test_windows_of_trades_dated_ahead_are_read_from_the_tables(monkeypatch):
