@@ -87,16 +87,18 @@ def _behind(engine: OracleEngine, name: str, candles: str, retention: int | None
             ON {" AND ".join(f"f.{column} = e.{column}" for column in _WINDOW)}
         WHERE ({", ".join(f"e.{column}" for column in _WINDOW)}) NOT IN (SELECT {_KEY} FROM mixed)
             AND ((f.present = 0 AND age <= {retention or 1 << 62})
-            OR (f.present = 1 AND f.raw_offset < e.raw_offset)) LIMIT {MOST}"""
+            OR (f.present = 1 AND (f.raw_offset < e.raw_offset OR (e.closed AND NOT f.final))))
+        LIMIT {MOST}"""
     )
     found = []
     for *key, wanted, offset, present in rows:
-        if int(present):
-            found.append(
-                Difference(name, _name(key), f"raw_offset {offset}, of {wanted},", "there", "behind")
-            )
-        else:
+        if not int(present):
             found.append(Difference(name, _name(key), "candle", "present", "missing"))
+        elif int(offset) < int(wanted):
+            what = f"raw_offset {offset}, of {wanted},"
+            found.append(Difference(name, _name(key), what, "there", "behind"))
+        else:
+            found.append(Difference(name, _name(key), "final revision", "present", "missing"))
     return found
 
 

@@ -43,7 +43,7 @@ def expect(
         "timed", rules.TIMED.format(grace=grace, bound=rules.BOUND_US), "(exchange, symbol, raw_offset)"
     )
     engine.table("silver", rules.SILVER, "(exchange, raw_partition, raw_offset)")
-    windows.needed(engine)
+    windows.needed(engine, grace)
 
 
 def _kept(spelled: str) -> str:

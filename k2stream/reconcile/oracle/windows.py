@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from k2stream.reconcile.oracle.engine import OracleEngine
+from k2stream.reconcile.oracle.rules import BOUND_US
 
 TIMEFRAMES = {"1m": 60, "5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "1d": 86_400}
 """In seconds."""
@@ -12,19 +13,30 @@ _ORDER = "(if(sequence > 0, intDiv(ts, 1000) * 1000, ts), sequence, ts, raw_offs
 """Within a millisecond, the numeric id decides the order, for exchanges that have one."""
 
 
-def needed(engine: OracleEngine) -> None:
-    """Create `needed`: every window that a layer must have, and the last raw offset it must include."""
+def needed(engine: OracleEngine, grace: int) -> None:
+    """Create `needed`: every window that a layer must have, and the last raw offset it must include.
+
+    `closed`: the symbol's event time has passed its end plus the grace (µs), so its candle must be final. The
+    clock may close others.
+    """
     engine.run(
-        """CREATE TABLE needed
-            (exchange String, symbol String, timeframe String, open_time Int64, raw_offset Int64)
+        """CREATE TABLE needed (exchange String, symbol String, timeframe String, open_time Int64,
+            raw_offset Int64, closed Bool)
         ENGINE = Memory"""
+    )
+    engine.table(
+        "reached",
+        f"""SELECT exchange, symbol, max(least(ts, receive_time + {BOUND_US})) AS event_time
+        FROM timed WHERE required GROUP BY exchange, symbol""",
     )
     for timeframe, seconds in TIMEFRAMES.items():
         engine.run(
             f"""INSERT INTO needed
             SELECT exchange, symbol, '{timeframe}',
-                intDiv(ts, {seconds * 1_000_000}) * {seconds * 1000} AS opened, max(raw_offset)
-            FROM timed WHERE NOT late AND required AND opened * 1000 >= whole_from
+                intDiv(ts, {seconds * 1_000_000}) * {seconds * 1000} AS opened, max(raw_offset),
+                opened * 1000 + {seconds * 1_000_000 + grace} <= any(event_time)
+            FROM timed INNER JOIN reached USING (exchange, symbol)
+            WHERE NOT late AND required AND opened * 1000 >= whole_from
             GROUP BY exchange, symbol, opened"""
         )
 

@@ -188,6 +188,28 @@ def test_every_field_of_a_candle_is_compared(layers, table):
         layers.engine.run(f"RENAME TABLE whole_table TO {table}")
 
 
+OPENED = f"open_time = {BASE} AND timeframe = '1m' AND exchange = 'binance'"
+
+
+@pytest.mark.parametrize("table", CANDLES)
+def test_a_candle_whose_final_revision_is_lost_is_found(layers, table):
+    """The event time has passed the first minute and its grace; what is open may still become final."""
+    fields = "final AND NOT ({0}) AS final, revision - toInt64({0}) AS revision"
+    opened = f"SELECT * REPLACE ({fields}) FROM whole_table"
+    layers.engine.table("whole_table", f"SELECT * FROM {table}")
+    try:
+        layers.change(table, opened.format(OPENED))
+        (found,) = layers.compare(CANDLES[table])
+        what = f"{CANDLES[table]}: binance BTCUSDT 1m candle at {BASE}: final revision"
+        assert [str(item) for item in found.differences] == [f"{what} is missing, expected present"]
+        assert found.waiting
+        layers.change(table, opened.format("timeframe = '1h'"))
+        assert layers.found(CANDLES[table]) == []
+    finally:
+        layers.engine.run(f"DROP TABLE {table}")
+        layers.engine.run(f"RENAME TABLE whole_table TO {table}")
+
+
 def test_dead_letters_are_compared_by_content(layers):
     raw = topics.raw("binance")
     for query, expected in (
