@@ -64,15 +64,22 @@ def listed(settings: FeedSettings) -> list[ListedInstrument]:
     ]
 
 
-def _table(engine: OracleEngine, name: str, path: Path, numbers: str, source: str = "") -> None:
-    """Create a table of candles from a Parquet file; `numbers` is SQL for a decimal at scale 18."""
+def _table(
+    engine: OracleEngine, name: str, path: Path, numbers: str, source: str = "", *, repeats: bool = False
+) -> None:
+    """Create a table of candles from a Parquet file; `numbers` is SQL for a decimal at scale 18.
+
+    `repeats`: the layer may have a revision several times, which count as one.
+    """
     sql = {column: numbers.format(column) for column in NUMBERS}
     sql |= {column: f"toInt64(assumeNotNull({column}))" for column in WHOLE}
     sql |= {column: f"toString(assumeNotNull({column}))" for column in TEXT}
     selected = ", ".join(f"{sql[column]} AS {column}" for column in _NAMES)
     source = source or f"file('{path}', Parquet)"
     engine.table(
-        name, f"SELECT DISTINCT {selected} FROM {source}", "(exchange, symbol, timeframe, open_time)"
+        name,
+        f"SELECT {'DISTINCT' if repeats else ''} {selected} FROM {source}",
+        "(exchange, symbol, timeframe, open_time)",
     )
 
 
@@ -128,7 +135,7 @@ async def topic(
             where = topics.ohlcv(timeframe)
             async for partition, batch in read_to_end(settings, where, bounds):
                 writer.rows(_decoded(records, where, partition, batch, bad))
-    _table(engine, name, path, "toInt256({})")
+    _table(engine, name, path, "toInt256({})", repeats=True)
 
 
 def _decoded(
@@ -169,4 +176,4 @@ def cold(settings: IcebergSettings, engine: OracleEngine, name: str, folder: Pat
         return _table(engine, name, folder / "cold-gold.parquet", "toInt256({})")
     milli = ", ".join(f"intDiv({column}, 1000) AS {column}" for column in ("open_time", "close_time"))
     source = f"(SELECT * REPLACE ({milli}) FROM file('{folder}/cold-gold-*.parquet', Parquet))"
-    return _table(engine, name, folder, f"assumeNotNull({scaled('{}')})", source)
+    return _table(engine, name, folder, f"assumeNotNull({scaled('{}')})", source, repeats=True)

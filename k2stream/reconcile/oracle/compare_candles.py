@@ -24,7 +24,8 @@ def compare_candles(
 
     A candle may include records after those required, but must not lack any. With `retention`, a layer may
     lack a candle that has that many newer ones of its symbol and timeframe. `revisions`: the layer has every
-    revision; each is compared, and the highest of a window is its candle.
+    revision, and the highest of a window is its candle; any other layer has one row per window. Each row is
+    compared.
     """
     result = Comparison(name, reason="windows with trades from before the first raw record that is left")
     last = f"(SELECT * FROM {table} ORDER BY revision DESC, final DESC LIMIT 1 BY {_KEY})"
@@ -42,11 +43,9 @@ def compare_candles(
             LEFT JOIN needed AS n USING ({_KEY}) WHERE a.reached > n.raw_offset
         ) AS later LEFT JOIN {last} AS f USING ({_KEY}) WHERE later.reached > f.raw_offset"""
     )
-    every = f"(SELECT * FROM {table} WHERE {_KNOWN})" if revisions else known
-    result.add(_fields(engine, name, every))
+    result.add(_fields(engine, name, f"(SELECT * FROM {table} WHERE {_KNOWN})"))
     result.add(_behind(engine, name, known, retention))
-    if revisions:
-        result.add(_contradicting(engine, name, table))
+    result.add((_contradicting if revisions else _doubled)(engine, name, table))
     return result
 
 
@@ -100,6 +99,14 @@ def _behind(engine: OracleEngine, name: str, candles: str, retention: int | None
         else:
             found.append(Difference(name, _name(key), "final revision", "present", "missing"))
     return found
+
+
+def _doubled(engine: OracleEngine, name: str, table: str) -> list[Difference]:
+    rows = engine.rows(
+        f"""SELECT {_KEY}, toUInt32(count()) AS times FROM {table}
+        GROUP BY {_KEY} HAVING times > 1 LIMIT {MOST}"""
+    )
+    return [Difference(name, _name(key), "rows", 1, int(times)) for *key, times in rows]
 
 
 def _contradicting(engine: OracleEngine, name: str, table: str) -> list[Difference]:

@@ -5,6 +5,9 @@ import time
 import pytest
 
 from k2stream import topics
+from k2stream.reconcile.oracle import candles
+from k2stream.reconcile.oracle.engine import OracleEngine
+from k2stream.reconcile.oracle.parquet import ParquetWriter
 from tests.unit.reconcile.oracle.kit import Layers, record
 
 DAY = 86_400_000
@@ -186,6 +189,43 @@ def test_every_field_of_a_candle_is_compared(layers, table):
     finally:
         layers.engine.run(f"DROP TABLE {table}")
         layers.engine.run(f"RENAME TABLE whole_table TO {table}")
+
+
+@pytest.mark.parametrize("table", ["table_candles", "hot_candles"])
+@pytest.mark.parametrize(
+    ("changes", "also"),
+    [
+        ("revision AS revision", ""),
+        (
+            "'X/Y' AS canonical_symbol, 1 AS volume",
+            "volume is 1",
+        ),  # below the right one: of the same revision
+        ("toUInt64(revision - 1) AS revision, 0 AS final, toInt256(1) AS volume", "volume is 1"),
+    ],
+)
+def test_a_second_candle_of_a_window_is_found(layers, table, changes, also):
+    """The candle tables and ClickHouse's views have one row for each window."""
+    layers.engine.table("whole_table", f"SELECT * FROM {table}")
+    try:
+        more = f"SELECT * REPLACE ({changes}) FROM whole_table WHERE {CANDLE}"
+        layers.change(table, f"SELECT * FROM whole_table UNION ALL {more}")
+        found = layers.found(CANDLES[table])
+    finally:
+        layers.engine.run(f"DROP TABLE {table}")
+        layers.engine.run(f"RENAME TABLE whole_table TO {table}")
+    assert any("rows is 2, expected 1" in item for item in found), found
+    assert any(also in item for item in found), found
+
+
+def test_only_layers_of_every_revision_may_repeat_one(tmp_path):
+    fields = dict.fromkeys(candles.TEXT, "a") | dict.fromkeys(candles.NUMBERS, "1")
+    row = [(fields | dict.fromkeys(candles.WHOLE, 1))[name] for name in candles._NAMES]
+    with ParquetWriter(tmp_path / "c.parquet", candles._SCHEMA) as writer:
+        writer.rows([row, row])
+    with OracleEngine() as engine:
+        candles._table(engine, "once", tmp_path / "c.parquet", "toInt256({})", repeats=True)
+        candles._table(engine, "each", tmp_path / "c.parquet", "toInt256({})")
+        assert [engine.number(f"SELECT count() FROM {name}") for name in ("once", "each")] == [1, 2]
 
 
 OPENED = f"open_time = {BASE} AND timeframe = '1m' AND exchange = 'binance'"
