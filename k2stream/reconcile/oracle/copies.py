@@ -190,6 +190,8 @@ async def _from_clickhouse(settings: Settings, spans: Mapping[Place, WantedRecor
     found: Records = {}
     try:
         for (exchange, number), (since, last, _, _) in spans.items():
+            table = f"{settings.clickhouse.database}.bronze_trades_{exchange} FINAL"
+            mine = f"raw_partition = {number}"
             names = [
                 *venues.for_exchange(exchange).columns,
                 "receive_time",
@@ -199,8 +201,7 @@ async def _from_clickhouse(settings: Settings, spans: Mapping[Place, WantedRecor
             ]
             sql = ", ".join(f"`{name}`" for name in names)
             rows = client.execute(
-                f"""SELECT {sql} FROM {settings.clickhouse.database}.bronze_trades_{exchange}
-                WHERE raw_partition = {number} AND raw_offset <= {last}
+                f"""SELECT {sql} FROM {table} WHERE {mine} AND raw_offset <= {last}
                     AND receive_time >= fromUnixTimestamp64Micro({since})
                 ORDER BY raw_offset"""
             )
