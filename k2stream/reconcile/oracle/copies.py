@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from k2stream import topics
 from k2stream.reconcile.oracle import clickhouse, iceberg, raw, unreadable, venues
 from k2stream.reconcile.oracle.candles import listed
 from k2stream.reconcile.oracle.engine import OracleEngine
+from k2stream.reconcile.oracle.layers import BRONZE_US
 from k2stream.reconcile.oracle.oracle import expect
 from k2stream.reconcile.oracle.parquet import ParquetWriter
 from k2stream.reconcile.oracle.raw_log import RetainedOffsets, from_times, read_to_end, retained
@@ -189,9 +191,14 @@ async def _from_clickhouse(settings: Settings, spans: Mapping[Place, WantedRecor
     client = clickhouse.connect(settings.clickhouse)
     found: Records = {}
     try:
-        for (exchange, number), (since, last, _, _) in spans.items():
+        for (exchange, number), (since, last, _, own) in spans.items():
             table = f"{settings.clickhouse.database}.bronze_trades_{exchange} FINAL"
             mine = f"raw_partition = {number}"
+            ((reached,),) = client.execute(
+                f"SELECT count() FROM {table} WHERE {mine} AND raw_offset >= {last}"
+            )
+            if own and (not reached or since < time.time_ns() // 1000 - BRONZE_US):
+                return None
             names = [
                 *venues.for_exchange(exchange).columns,
                 "receive_time",

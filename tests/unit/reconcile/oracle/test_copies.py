@@ -104,3 +104,13 @@ async def test_a_row_of_clickhouse_that_came_again_is_there_once(server):
     """A sink that was killed before it wrote its position inserts rows again, which collapse later."""
     server.add(3, 4, 5, 4, 6)
     assert await held(5) == [(3, 3), (4, 4), (5, 5)]
+
+
+async def test_clickhouse_that_does_not_have_all_any_more_is_no_copy(server):
+    assert await held(5) is None
+    server.add(3, 4)
+    assert await held(5) is None  # its sink is behind
+    server.add(5)
+    assert await held(5) == [(3, 3), (4, 4), (5, 5)]
+    assert await held(5, NOW - 8 * DAY_US) is None
+    assert await held(9, own=False) == [(3, 3), (4, 4), (5, 5)]  # before a count grew; there may be none
