@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from k2stream.model.comparison import MOST, Comparison, Difference
@@ -18,14 +18,19 @@ _KEY = ", ".join(_WINDOW)
 
 
 def compare_candles(
-    engine: OracleEngine, name: str, table: str, retention: int | None = None, revisions: bool = False
+    engine: OracleEngine,
+    name: str,
+    table: str,
+    retention: int | None = None,
+    revisions: bool = False,
+    begun: Collection[tuple[str, int]] = (),
 ) -> Comparison:
     """Compare candle by candle, field by field.
 
     A candle may include records after those required, but must not lack any. With `retention`, a layer may
-    lack a candle that has that many newer ones of its symbol and timeframe. `revisions`: the layer has every
-    revision, and the highest of a window is its candle; any other layer has one row per window. Each row is
-    compared.
+    lack a candle that has that many newer ones of its symbol and timeframe. `begun`: the timeframes and
+    partitions of which the layer's first records have expired. `revisions`: the layer has every revision, and
+    the highest of a window is its candle; any other layer has one row per window. Each row is compared.
     """
     result = Comparison(name, reason="windows with trades from before the first raw record that is left")
     last = f"(SELECT * FROM {table} ORDER BY revision DESC, final DESC LIMIT 1 BY {_KEY})"
@@ -44,7 +49,7 @@ def compare_candles(
         ) AS later LEFT JOIN {last} AS f USING ({_KEY}) WHERE later.reached > f.raw_offset"""
     )
     result.add(_fields(engine, name, f"(SELECT * FROM {table} WHERE {_KNOWN})"))
-    result.add(_behind(engine, name, known, retention))
+    result.add(_behind(engine, name, known, _kept(table, retention, begun)))
     result.add((_contradicting if revisions else _doubled)(engine, name, table))
     return result
 
@@ -77,15 +82,33 @@ def _fields(engine: OracleEngine, name: str, candles: str) -> list[Difference]:
     return found
 
 
-def _behind(engine: OracleEngine, name: str, candles: str, retention: int | None) -> list[Difference]:
+def _kept(table: str, retention: int | None, begun: Collection[tuple[str, int]]) -> str:
+    """SQL for candles of `needed` that a layer must still have.
+
+    Of a symbol whose first records have expired, these are the candles that open after the one of its first
+    record, and have a trade after that record's last one: they were published later.
+    """
     rank = "row_number() OVER (PARTITION BY exchange, symbol, timeframe ORDER BY open_time DESC)"
+    kept = f"{rank} <= {retention}" if retention else "1"
+    if not begun:
+        return kept
+    places = ", ".join(f"('{timeframe}', {number})" for timeframe, number in begun)
+    first = f"""SELECT exchange, symbol, timeframe, argMin(open_time, raw_offset) AS opened,
+            min(raw_offset) AS begins
+        FROM {table} GROUP BY exchange, symbol, timeframe"""
+    return f"""{kept} AND ((timeframe, raw_partition) NOT IN ({places}) OR ({_KEY}) IN (
+        SELECT {_KEY} FROM needed INNER JOIN ({first}) AS first USING (exchange, symbol, timeframe)
+        WHERE raw_offset > begins AND open_time > opened))"""
+
+
+def _behind(engine: OracleEngine, name: str, candles: str, kept: str) -> list[Difference]:
     rows = engine.rows(
         f"""SELECT {", ".join(f"e.{column}" for column in _WINDOW)}, e.raw_offset, f.raw_offset, f.present
-        FROM (SELECT *, {rank} AS age FROM needed) AS e
+        FROM (SELECT *, {kept} AS kept FROM needed) AS e
         ANY LEFT JOIN (SELECT *, 1 AS present FROM {candles}) AS f
             ON {" AND ".join(f"f.{column} = e.{column}" for column in _WINDOW)}
         WHERE ({", ".join(f"e.{column}" for column in _WINDOW)}) NOT IN (SELECT {_KEY} FROM mixed)
-            AND ((f.present = 0 AND age <= {retention or 1 << 62})
+            AND ((f.present = 0 AND e.kept)
             OR (f.present = 1 AND (f.raw_offset < e.raw_offset OR (e.closed AND NOT f.final))))
         LIMIT {MOST}"""
     )

@@ -49,9 +49,17 @@ def work(
     windows.expected_candles(engine, [*gold.values(), "needed"])
     letters_retained = not any(part.begin for part in retained[topics.DLQ].values())
     found: dict[str, Callable[[], Comparison]] = {}
+    begun = [
+        (timeframe, number)
+        for timeframe in windows.TIMEFRAMES
+        for number, part in retained[topics.ohlcv(timeframe)].items()
+        if part.begin
+    ]
     for name, table in gold.items():
         kept = retention if name == "candle tables" else None
-        found[name] = partial(compare_candles, engine, name, table, kept, revisions=name in EVERY_REVISION)
+        expired = begun if name == "candle topics" else ()
+        every = name in EVERY_REVISION
+        found[name] = partial(compare_candles, engine, name, table, kept, revisions=every, begun=expired)
     found |= _trades(engine, extent, retained)
     for name in ("ClickHouse bronze", "Iceberg bronze"):
         found[name] = partial(_bronze, engine, extent, name)

@@ -21,7 +21,7 @@ def needed(engine: OracleEngine, grace: int) -> None:
     """
     engine.run(
         """CREATE TABLE needed (exchange String, symbol String, timeframe String, open_time Int64,
-            raw_offset Int64, closed Bool)
+            raw_offset Int64, raw_partition Int64, closed Bool)
         ENGINE = Memory"""
     )
     engine.table(
@@ -34,6 +34,7 @@ def needed(engine: OracleEngine, grace: int) -> None:
             f"""INSERT INTO needed
             SELECT exchange, symbol, '{timeframe}',
                 intDiv(ts, {seconds * 1_000_000}) * {seconds * 1000} AS opened, max(raw_offset),
+                argMax(raw_partition, raw_offset),
                 opened * 1000 + {seconds * 1_000_000 + grace} <= any(event_time)
             FROM timed INNER JOIN reached USING (exchange, symbol)
             WHERE NOT late AND required AND opened * 1000 >= whole_from

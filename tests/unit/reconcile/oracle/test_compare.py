@@ -306,6 +306,28 @@ def test_what_has_expired_is_not_missed_and_what_came_after_is(layers):
         layers.engine.run("RENAME TABLE whole_table TO canonical")
 
 
+def test_candles_that_their_topics_have_expired_are_not_missed_and_later_ones_are(layers):
+    """Of two minutes of one symbol, and one of another, some have expired."""
+    minutes = [topics.ohlcv("1m")]
+    layers.engine.table("whole_table", "SELECT * FROM topic_candles")
+    try:
+        layers.change("topic_candles", "SELECT * FROM whole_table WHERE timeframe != '1m'")
+        assert len(layers.found("candle topics")) == 3
+        assert layers.found("candle topics", begun=minutes) == []
+        later = f"(exchange = 'binance' AND open_time > {BASE})"
+        layers.change("topic_candles", f"SELECT * FROM whole_table WHERE timeframe != '1m' OR {later}")
+        assert layers.found("candle topics", begun=minutes) == []
+        layers.change("topic_candles", f"SELECT * FROM whole_table WHERE NOT (timeframe = '1m' AND {later})")
+        (found,) = layers.found("candle topics", begun=minutes)
+        what = f"candle topics: binance BTCUSDT 1m candle at {BASE + 60_000}"
+        assert found == f"{what}: candle is missing, expected present"
+        layers.change("topic_candles", "SELECT * FROM whole_table WHERE timeframe != '1h'")
+        assert len(layers.found("candle topics", begun=minutes)) == 2
+    finally:
+        layers.engine.run("DROP TABLE topic_candles")
+        layers.engine.run("RENAME TABLE whole_table TO topic_candles")
+
+
 AHEAD = 600_000  # ms: a trade's window opens after every raw record that is left was received
 
 
