@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from hashlib import sha256
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 from k2stream.model.certificate import Certificate, IdRange, RawRange
@@ -28,7 +28,7 @@ def of_candle(trades: Trades, of: Certificate) -> list[OracleTrade]:
 
 def line(trade: OracleTrade) -> str:
     """A trade's line."""
-    number, offset, trade_id, timestamp, price, quantity, side, count, _ = trade
+    number, offset, trade_id, timestamp, price, quantity, side, count, *_ = trade
     values = number, offset, trade_id, timestamp, plain(price), plain(quantity), side, count
     return ",".join(map(str, values)) + "\n"
 
@@ -83,20 +83,29 @@ def fields(trades: Trades, of: Certificate) -> Iterator[tuple[str, Any]]:
         "last_id": max((trade.trade_id for trade in ordered), default=0) or None,
     }.items()
     if of.filled is not None:
-        yield "filled", ranges(trade.trade_id for trade in ordered if trade.fetched)
+        yield "filled", tuple(chain.from_iterable(numbered(trade for trade in ordered if trade.fetched)))
 
 
 def missing(trades: Trades) -> tuple[IdRange, ...]:
-    """The ids between the lowest and the highest of the trades that none of them has."""
-    inside = ranges(trade.trade_id for trade in trades)
-    return tuple(IdRange(one.last + 1, two.first - 1) for one, two in pairwise(inside))
+    """The ids between the lowest and the highest of the trades that none of them has, by numbering."""
+    return tuple(
+        IdRange(one.last + 1, two.first - 1) for inside in numbered(trades) for one, two in pairwise(inside)
+    )
 
 
 def missing_before(trades: Trades, earlier: Trades) -> tuple[IdRange, ...]:
-    """The ids between the highest of earlier trades and a candle's lowest."""
-    known = [trade.trade_id for trade in earlier]
-    first = min((trade.trade_id for trade in trades), default=0)
-    return (IdRange(max(known) + 1, first - 1),) if known and max(known) + 1 < first else ()
+    """The ids between the highest of earlier trades and a candle's lowest, by numbering."""
+    both = zip(numbered(earlier), numbered(trades), strict=True)
+    found = (IdRange(known[-1].last + 1, mine[0].first - 1) for known, mine in both if known and mine)
+    return tuple(gap for gap in found if gap.first <= gap.last)
+
+
+def numbered(trades: Iterable[OracleTrade]) -> tuple[tuple[IdRange, ...], tuple[IdRange, ...]]:
+    """The ids of plain and of aggregated trades, which an exchange numbers apart."""
+    ids: tuple[list[int], list[int]] = [], []
+    for trade in trades:
+        ids[trade.aggregated].append(trade.trade_id)
+    return ranges(ids[False]), ranges(ids[True])
 
 
 def ranges(ids: Iterable[int]) -> tuple[IdRange, ...]:

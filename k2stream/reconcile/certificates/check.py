@@ -152,8 +152,8 @@ def of_copy(trades: Trades, proven: Trades, names: Mapping[str, str]) -> Iterato
 
 def of_one_copy(of: Certificate, trades: Trades, here: str) -> Iterator[CertificateFault]:
     """What can be said where no copy gives the certified digest, and there is none to compare with."""
-    if of.missing is not None:
-        known = [*(of.missing or ()), *again.ranges(trade.trade_id for trade in trades)]
+    if of.missing is not None and not all(again.numbered(trades)):
+        known = [*of.missing, *again.ranges(trade.trade_id for trade in trades)]
         for number in _unknown(of, known):
             yield _fault(Wrong.MISSING, f"the trade with id {number} is not in {here}")
     given = dict(again.fields(trades, of)) if trades else {}

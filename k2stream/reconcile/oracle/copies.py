@@ -68,6 +68,7 @@ class OracleTrade(NamedTuple):
     side: str
     trade_count: int
     fetched: bool
+    aggregated: bool = False
 
 
 @dataclass(slots=True)
@@ -113,13 +114,13 @@ def _read(
     wanted = set(symbols)
     for exchange, symbol, *values in engine.rows(
         """SELECT exchange, symbol, raw_partition, raw_offset, sequence, ts, toString(price),
-            toString(quantity), taker, weight, backfilled
+            toString(quantity), taker, weight, backfilled, aggregated
         FROM timed WHERE NOT late ORDER BY raw_offset"""
     ):
         if (exchange, symbol) in wanted:
-            number, offset, trade_id, time, price, quantity, side, count, fetched = values
+            number, offset, trade_id, time, price, quantity, side, count, *flags = values
             plain = (int(number), int(offset), int(trade_id), int(time), int(price), int(quantity))
-            found[exchange, symbol].append(OracleTrade(*plain, side, int(count), bool(fetched)))
+            found[exchange, symbol].append(OracleTrade(*plain, side, int(count), *map(bool, flags)))
     return dict(found)
 
 

@@ -14,7 +14,7 @@ from k2stream.reconcile.oracle.copies import OracleTrade
 from tests.property.test_candles import expected
 from tests.property.test_certificates import Certifier
 from tests.unit.candles.reference import Trade
-from tests.unit.candles.stores import RAW_PARTITION
+from tests.unit.candles.stores import RAW_PARTITION, columns
 
 START = 1_700_006_400_000_000
 KEY = "binance:BTC/USDT"
@@ -115,6 +115,39 @@ def test_a_longer_candle_has_the_digest_of_its_minutes():
     trades = told([*TRADES, trade(400, 20, 9)])
     assert again.digest(mine(of, trades), "5m") == of.sha256
     assert found(of, trades, earlier=[t for t in trades if t.timestamp < candle.open_time * 1000]) == []
+
+
+def mixed():
+    """A minute in which a stream of plain trades became one of aggregated ones: certificate and trades."""
+    plain = [trade(-5, 5_000, 0), trade(1, 5_002, 1), trade(2, 5_003, 2), trade(2.5, 5_005, 3, True)]
+    aggregated = [trade(-4, 98, 4), trade(30, 100, 5), trade(40, 101, 6, True), trade(50, 103, 7)]
+    later = [trade(70, 104, 8)]
+    certifier, every = Certifier(), [*plain, *aggregated, *later]
+    conditions = [
+        ["aggregated"] * (t in (*aggregated, *later)) + ["backfilled"] * t.backfilled for t in every
+    ]
+    certifier.partition.apply(columns(every), conditions, {KEY: True})
+    of = certifier.certify(expected(every)[0]["1m", KEY, START // 1000], lambda *_: LOST)
+    trades = told(every)
+    return of, [t._replace(aggregated=t.trade_id < 1000) for t in trades]
+
+
+def test_plain_and_aggregated_ids_are_two_numberings():
+    of, trades = mixed()
+    assert of.missing == (IdRange(5_004, 5_004), IdRange(102, 102))
+    assert (of.missing_before, of.filled) == (
+        (IdRange(5_001, 5_001), IdRange(99, 99)),
+        (IdRange(5_005, 5_005), IdRange(101, 101)),
+    )
+    assert found(of, trades, earlier=[t for t in trades if t.timestamp < START]) == []
+    hidden = msgspec.structs.replace(of, missing=of.missing[:1], missing_before=of.missing_before[:1])
+    texts = [fault.text for fault in found(hidden, trades, earlier=[trades[0], trades[4]])]
+    assert texts == [
+        "ids missing are 5004, 102, the certificate says 5004",
+        "ids missing before it are 5001, 99, the certificate says 5001",
+    ]
+    (fault,) = check.of_one_copy(of, mine(of, trades)[1:], "raw topic")
+    assert fault.text == "raw topic has 5 of its trades, 1 fewer than certified"
 
 
 TAMPERED: dict[str, Any] = {
