@@ -125,8 +125,9 @@ SELECT exchange, countIf(late) AS late_trades, count() AS trades
 FROM
 (
     SELECT exchange, receive_time, NOT has(trade_conditions, 'backfilled') AND (intDiv(at, 60000000) + 1) * 60000000
-               <= max(at) OVER (PARTITION BY exchange, symbol ORDER BY raw_partition, raw_offset) - ${grace} AS late
-    FROM (SELECT *, toUnixTimestamp64Micro(timestamp) AS at FROM ${database}.silver_trades FINAL)
+               <= max(reached) OVER (PARTITION BY exchange, symbol ORDER BY raw_partition, raw_offset) - ${grace} AS late
+    FROM (SELECT *, toUnixTimestamp64Micro(timestamp) AS at, least(at, toUnixTimestamp64Micro(receive_time) + 1000000) AS reached
+          FROM ${database}.silver_trades FINAL)
     WHERE receive_time >= ${since}
 )
 GROUP BY exchange HAVING late_trades >= 10 AND late_trades * 100 > trades;
@@ -231,8 +232,9 @@ FROM
            max(r.price) AS high, min(r.price) AS low, max(r.process_time) AS processed
     FROM
     (
-        SELECT *, max(at) OVER (PARTITION BY exchange, symbol ORDER BY raw_partition, raw_offset) AS newest
-        FROM (SELECT *, toUnixTimestamp64Micro(timestamp) AS at FROM ${database}.silver_trades FINAL
+        SELECT *, max(reached) OVER (PARTITION BY exchange, symbol ORDER BY raw_partition, raw_offset) AS newest
+        FROM (SELECT *, toUnixTimestamp64Micro(timestamp) AS at, least(at, toUnixTimestamp64Micro(receive_time) + 1000000) AS reached
+              FROM ${database}.silver_trades FINAL
               WHERE timestamp >= toStartOfMinute(${since}))
     ) AS r
     WHERE (intDiv(at, 60000000) + 1) * 60000000 > newest - ${grace} OR has(trade_conditions, 'backfilled')
