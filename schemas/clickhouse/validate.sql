@@ -59,7 +59,7 @@ FROM (SELECT * FROM ${database}.silver_trades FINAL WHERE receive_time >= ${sinc
 INNER JOIN (SELECT * FROM ${database}.bronze_trades_view WHERE receive_time >= ${since}) AS b
     ON s.exchange = b.exchange AND s.raw_partition = b.raw_partition AND s.raw_offset = b.raw_offset
 WHERE s.symbol != b.symbol OR (b.id != '' AND s.trade_id != b.id) OR s.timestamp != b.timestamp
-    OR toDecimal128OrNull(b.price, 18) != s.price OR toDecimal128OrNull(b.quantity, 18) != s.quantity;
+    OR toDecimal256OrZero(b.price, 18) != s.price OR toDecimal256OrZero(b.quantity, 18) != s.quantity;
 
 -- check: silver_vendor_data | vendor_data keeps the exchange's own fields as it wrote them
 SELECT s.exchange, s.symbol, s.trade_id, b.vendor_data AS expected, s.vendor_data AS found, s.raw_partition, s.raw_offset
@@ -85,9 +85,12 @@ FROM
                ORDER BY raw_partition, raw_offset) AS copy
     FROM ${database}.bronze_trades_view
     WHERE receive_time >= ${since} - INTERVAL 1 DAY
-        AND match(price, '^[0-9]{1,20}(\\.[0-9]{1,18})?$$') AND match(quantity, '^[0-9]{1,20}(\\.[0-9]{1,18})?$$')
-        AND toDecimal256(price, 18) > 0 AND toDecimal256(quantity, 18) > 0
-        AND toFloat64(price) * toFloat64(quantity) < 1e19 AND timestamp >= toDateTime64('2009-01-01 00:00:00', 6, 'UTC')
+        AND (match(price, '^[0-9]{1,20}(\\.[0-9]{1,18})?$$') OR match(price, '[eE]'))
+        AND (match(quantity, '^[0-9]{1,20}(\\.[0-9]{1,18})?$$') OR match(quantity, '[eE]'))
+        AND toDecimal128OrZero(price, 18) > 0 AND toDecimal128OrZero(quantity, 18) > 0
+        AND toDecimal128OrZero(quantity, 18) < 10000000000000
+        AND toDecimal256(toDecimal128OrZero(price, 18), 18) * toDecimal256(toDecimal128OrZero(quantity, 18), 18) < 10000000000000
+        AND timestamp >= toDateTime64('2009-01-01 00:00:00', 6, 'UTC')
 ) AS b
 INNER JOIN ${database}.silver_marks_view AS mark ON mark.exchange = b.exchange AND mark.raw_partition = b.raw_partition
 LEFT ANTI JOIN (SELECT * FROM ${database}.silver_trades WHERE receive_time >= ${since} - INTERVAL 1 DAY) AS s
@@ -144,9 +147,12 @@ FROM
                ORDER BY raw_partition, raw_offset) AS copy
         FROM ${database}.bronze_trades_view
         WHERE receive_time >= ${since} - INTERVAL 1 DAY
-            AND match(price, '^[0-9]{1,20}(\\.[0-9]{1,18})?$$') AND match(quantity, '^[0-9]{1,20}(\\.[0-9]{1,18})?$$')
-            AND toDecimal256(price, 18) > 0 AND toDecimal256(quantity, 18) > 0
-            AND toFloat64(price) * toFloat64(quantity) < 1e19 AND timestamp >= toDateTime64('2009-01-01 00:00:00', 6, 'UTC')
+            AND (match(price, '^[0-9]{1,20}(\\.[0-9]{1,18})?$$') OR match(price, '[eE]'))
+            AND (match(quantity, '^[0-9]{1,20}(\\.[0-9]{1,18})?$$') OR match(quantity, '[eE]'))
+            AND toDecimal128OrZero(price, 18) > 0 AND toDecimal128OrZero(quantity, 18) > 0
+            AND toDecimal128OrZero(quantity, 18) < 10000000000000
+            AND toDecimal256(toDecimal128OrZero(price, 18), 18) * toDecimal256(toDecimal128OrZero(quantity, 18), 18) < 10000000000000
+            AND timestamp >= toDateTime64('2009-01-01 00:00:00', 6, 'UTC')
     )
     WHERE (copy = 1 OR id = '') AND (exchange, raw_partition, raw_offset) NOT IN (
         SELECT 'kraken', raw_partition, raw_offset FROM

@@ -123,3 +123,33 @@ def test_a_trade_dated_ahead_makes_no_other_late(layers):
     assert layers.failed("silver_lateness", "candle_volume") == ["silver_lateness"]
     layers.session.query(f"TRUNCATE TABLE {NAME}.ohlcv_1m")
     assert layers.failed("candle_volume") == ["candle_volume"]
+
+
+COMPLETE = ("silver_missing", "layer_counts", "silver_values")
+
+
+def test_numbers_that_are_too_large_are_dead_letters_and_not_missed(layers):
+    """A quantity, or price times quantity, of more than 13 integer digits; up to that it is a trade."""
+    layers.bronze(1, OPENED, quantity="10000000000000", price="0.000001")
+    layers.bronze(2, OPENED, quantity="5000000", price="2000000")
+    layers.both(3, OPENED, quantity="4999999", price="2000000")
+    layers.held(3)
+    assert layers.failed(*COMPLETE) == []
+    layers.bronze(4, OPENED, quantity="4999998", price="2000000")
+    layers.held(4)
+    assert layers.failed(*COMPLETE) == ["silver_missing", "layer_counts"]
+
+
+def test_numbers_with_an_exponent_are_trades_and_others_none(layers):
+    layers.bronze(1, OPENED, price="15e-1", quantity="2E0")
+    layers.silver(1, OPENED)
+    layers.bronze(2, OPENED, price="none")
+    layers.bronze(3, OPENED, price="1e50", quantity="1e40")
+    layers.held(3)
+    assert layers.failed(*COMPLETE) == []
+    layers.silver(2, OPENED)
+    assert layers.failed(*COMPLETE) == ["silver_values", "layer_counts"]
+    layers.empty()
+    layers.bronze(1, OPENED, price="15e-1", quantity="2E0")
+    layers.held(1)
+    assert "silver_missing" in layers.failed(*COMPLETE)
