@@ -112,12 +112,12 @@ WHERE (b.copy = 1 OR b.id = '') AND (b.exchange, b.raw_partition, b.raw_offset) 
     AND b.raw_offset <= mark.raw_offset
     AND b.timestamp >= now() - INTERVAL 30 DAY;
 
--- check: silver_unknown | every trade of silver has its raw record in bronze
+-- check: silver_unknown | every trade of silver has its raw record in bronze, for the 7 days that bronze keeps
 SELECT s.exchange, s.symbol, s.trade_id, s.raw_partition, s.raw_offset
 FROM (SELECT * FROM ${database}.silver_trades FINAL WHERE receive_time >= ${since}) AS s
 LEFT ANTI JOIN (SELECT * FROM ${database}.bronze_trades_view WHERE receive_time >= ${since}) AS b
     ON s.exchange = b.exchange AND s.raw_partition = b.raw_partition AND s.raw_offset = b.raw_offset
-WHERE s.receive_time < ${settled};
+WHERE s.receive_time < ${settled} AND s.receive_time >= now() - INTERVAL 7 DAY;
 
 -- check: silver_times | a trade is received before it is processed, and not before it happened (5 s for clocks that differ)
 SELECT exchange, symbol, trade_id, timestamp, receive_time, process_time FROM ${database}.silver_trades
@@ -135,7 +135,7 @@ FROM
 )
 GROUP BY exchange HAVING late_trades >= 10 AND late_trades * 100 > trades;
 
--- check: layer_counts | bronze, less what was sent twice or cannot be used, counts as many trades per exchange as silver
+-- check: layer_counts | bronze, less what was sent twice or cannot be used, counts as many trades per exchange as silver, for its 7 days
 SELECT exchange, sumIf(1, layer = 'bronze') AS in_bronze, sumIf(1, layer = 'silver') AS in_silver
 FROM
 (
@@ -167,10 +167,10 @@ FROM
                 WHERE receive_time >= ${since} - INTERVAL 1 DAY AND connection NOT LIKE '%-rest-%'
             )
         )
-        WHERE copy > 1) AND receive_time >= ${since} AND receive_time < ${settled}
+        WHERE copy > 1) AND receive_time >= greatest(${since}, now() - INTERVAL 7 DAY) AND receive_time < ${settled}
     UNION ALL
     SELECT 'silver', exchange, raw_partition, raw_offset, timestamp FROM ${database}.silver_trades FINAL
-    WHERE receive_time >= ${since} AND receive_time < ${settled}
+    WHERE receive_time >= greatest(${since}, now() - INTERVAL 7 DAY) AND receive_time < ${settled}
 ) AS layers
 INNER JOIN ${database}.silver_marks_view AS mark USING (exchange, raw_partition)
 WHERE layers.raw_offset <= mark.raw_offset AND layers.timestamp >= now() - INTERVAL 30 DAY

@@ -153,3 +153,16 @@ def test_numbers_with_an_exponent_are_trades_and_others_none(layers):
     layers.bronze(1, OPENED, price="15e-1", quantity="2E0")
     layers.held(1)
     assert "silver_missing" in layers.failed(*COMPLETE)
+
+
+def test_trades_that_outlive_their_raw_records_are_no_fault(layers):
+    """Bronze keeps 7 days from the receipt, silver 30 days from the trade."""
+    layers.silver(1, NOW - 8 * DAY)
+    layers.both(2, NOW - 6 * DAY)
+    layers.both(3, OPENED)
+    layers.held(3)
+    names = ("silver_unknown", "layer_counts")
+    assert layers.failed(*names, days=20) == []
+    layers.silver(4, NOW - 6 * DAY)
+    layers.held(4)
+    assert layers.failed(*names, days=20) == ["silver_unknown", "layer_counts"]
