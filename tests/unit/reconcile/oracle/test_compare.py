@@ -271,6 +271,22 @@ def test_dead_letters_are_compared_by_content(layers):
         assert all(item.startswith("dead letters: ") for item in found)
 
 
+def test_without_the_first_dead_letters_the_rest_is_compared(tmp_path):
+    bad = [binance(number, number * 10_000, p="none") for number in range(5)]
+    values = [*bad[:2], binance(9, 90_000), *bad[2:]]
+    letters = [(topics.raw("binance"), offset, values[offset]) for offset in (1, 3, 5)]
+    made = Layers(tmp_path, {"binance": values}, letters)
+    raw = f"dead letters: {topics.raw('binance')}[0] offset"
+    missing = "letter is missing, expected present"
+    assert made.found("dead letters", begun=[topics.DLQ]) == [f"{raw} 4: {missing}"]
+    assert len(made.found("dead letters")) == 2
+    made.change("letters", "SELECT * REPLACE (if(offset = 1, 'hot', stage) AS stage) FROM {table}")
+    assert made.found("dead letters", begun=[topics.DLQ]) == [f"{raw} 4: {missing}"]
+    made.change("letters", "SELECT * FROM {table} WHERE offset = 1")
+    assert made.found("dead letters", begun=[topics.DLQ]) == []
+    made.engine.__exit__(None, None, None)
+
+
 def test_a_late_trade_is_in_its_topic_with_its_content(layers):
     for query, expected in (
         ("SELECT * FROM right WHERE 0", "late topic: binance raw record 0:13: row is missing"),
