@@ -10,6 +10,9 @@ from k2stream.reconcile.oracle.engine import OracleEngine
 
 NAME = "dead letters"
 
+_LONGEST = 660_000
+"""Bytes of a record that its letter has at most."""
+
 
 def compare_letters(engine: OracleEngine, folder: Path, *, all_retained: bool) -> Comparison:
     """Compare the dead letters with the raw records, and with unreadable records of other topics.
@@ -32,8 +35,7 @@ def compare_letters(engine: OracleEngine, folder: Path, *, all_retained: bool) -
         result.add([Difference(NAME, what, f"letter of {stage}", "absent", "present")])
     for topic, number, offset, _ in engine.rows(
         f"""SELECT {position} FROM {joined} WHERE r.body != '' AND NOT (
-            startsWith(r.body, l.original)
-            AND (length(l.original) = length(r.body) OR length(l.original) > 100000))
+            startsWith(r.body, l.original) AND length(l.original) = least(length(r.body), {_LONGEST}))
         LIMIT {MOST}"""
     ):
         what = f"{topic}[{number}] offset {offset}"
@@ -53,7 +55,7 @@ _KEPT = """(r.topic, r.partition, r.offset) IN (
         SELECT topic, partition, min(offset) AS begins FROM letters
         WHERE stage = 'normalize' OR NOT endsWith(topic, '.raw') GROUP BY topic, partition) AS first
     USING (topic, partition) WHERE judged.offset > begins)"""
-"""SQL: the letter came after one that is left. Sinks that read again repeat only some letters of raw records."""
+"""SQL: the letter came after one that is left. Sinks that read again repeat only some of a raw topic."""
 
 
 def _judge(engine: OracleEngine, folder: Path) -> None:

@@ -271,6 +271,18 @@ def test_dead_letters_are_compared_by_content(layers):
         assert all(item.startswith("dead letters: ") for item in found)
 
 
+@pytest.mark.parametrize(
+    ("size", "kept", "right"),
+    [(200_000, 150_000, False), (700_000, 660_000, True), (700_000, 659_999, False)],
+)
+def test_a_dead_letter_has_all_bytes_that_fit(tmp_path, size, kept, right):
+    made = Layers(tmp_path, {"binance": [b"x" * size]}, [(topics.raw("binance"), 0, b"")])
+    made.change("letters", f"SELECT * REPLACE (repeat('x', {kept}) AS original) FROM {{table}}")
+    found = made.found("dead letters")
+    assert (found == []) is right, found
+    made.engine.__exit__(None, None, None)
+
+
 def test_without_the_first_dead_letters_the_rest_is_compared(tmp_path):
     bad = [binance(number, number * 10_000, p="none") for number in range(5)]
     values = [*bad[:2], binance(9, 90_000), *bad[2:]]
