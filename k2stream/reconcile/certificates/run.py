@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from k2stream.model.certificate import Certificate
-from k2stream.model.events import FeedEvent
 from k2stream.reconcile.certificates import again, check, feeds
 from k2stream.reconcile.certificates.again import Trades
 from k2stream.reconcile.certificates.check import CertificateFault, Wrong
@@ -86,9 +85,7 @@ async def verify(
     return found
 
 
-async def _faults(
-    of: Certificate, held: Copies, first: str, told: Sequence[FeedEvent] | None
-) -> list[CertificateFault]:
+async def _faults(of: Certificate, held: Copies, first: str, told: feeds.FeedPast) -> list[CertificateFault]:
     copy = await held.read(first)
     trades = await held.mine(first, of)
     faults = _doubled(of, copy, trades, first)

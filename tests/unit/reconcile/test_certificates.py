@@ -1,16 +1,20 @@
 """What is not as certified is named: in a copy's trades, and in the certificate."""
 
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 
 from k2stream.model.certificate import FeedSpan, IdRange, RawRange, Revision, RevisionCause
-from k2stream.reconcile.certificates import again, check
+from k2stream.model.events import EventKind, FeedEvent, encode
+from k2stream.reconcile.certificates import again, check, feeds
 from k2stream.reconcile.certificates.check import KnownOfCandle, Wrong
 from k2stream.reconcile.certificates.stored import of_candle
 from k2stream.reconcile.oracle.copies import OracleTrade
+from k2stream.reconcile.oracle.raw_log import RetainedOffsets
+from k2stream.settings import KafkaSettings
 from tests.property.test_candles import expected
 from tests.property.test_certificates import Certifier
 from tests.unit.candles.reference import Trade
@@ -262,6 +266,44 @@ def test_feed_events_that_have_expired_accuse_nobody():
     of, _ = certified()
     assert found(msgspec.structs.replace(of, feed=()), certain=None, possible=None) != []  # its cause
     assert found(of, certain=None, possible=None) == []
+
+
+def event(kind, second, **more):
+    return FeedEvent(kind=kind, exchange="binance", symbol="BTCUSDT", time=START + second * 1_000_000, **more)
+
+
+async def test_of_feed_events_that_have_expired_in_part_the_rest_is_compared(monkeypatch):
+    """The topic keeps 30 days; of an older platform, it never begins at offset 0."""
+    events = [event(EventKind.SUBSCRIBED, -400), event(EventKind.LOST_FRAMES, 3, since=LOST[0].since)]
+    begin = 5
+
+    async def retained(*_):
+        return {0: RetainedOffsets(begin, begin + len(events))}
+
+    async def read(*_):
+        yield 0, [SimpleNamespace(value=encode(each)) for each in events]
+
+    monkeypatch.setattr(feeds, "retained", retained)
+    monkeypatch.setattr(feeds, "read_to_end", read)
+    of, _ = certified()
+    revisions = [msgspec.structs.replace(item, time=START // 1000 + 90_000) for item in of.revisions]
+    of = msgspec.structs.replace(of, symbol="BTCUSDT", revisions=tuple(revisions))
+
+    async def of_it(of):
+        known = feeds.known(of, earlier, await feeds.events(KafkaSettings()))
+        return [fault.text for fault in check.of_certificate(of, mine(of), known)]
+
+    earlier = told(TRADES[:1])
+    assert await of_it(of) == []
+    texts = await of_it(msgspec.structs.replace(of, feed=()))
+    assert any(text.startswith("the feed was down or lost trades") for text in texts)
+    events[0] = event(EventKind.SUBSCRIBED, -200)  # what was before is not known
+    hidden = msgspec.structs.replace(of, missing=())
+    assert await of_it(hidden) == []  # its ids may have started again
+    events.clear()
+    assert await of_it(hidden) == []
+    begin = 0
+    assert "ids missing are 14, the certificate says none" in await of_it(hidden)
 
 
 def test_the_stored_candle_is_compared():
