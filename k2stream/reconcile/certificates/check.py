@@ -24,6 +24,7 @@ class Wrong(StrEnum):
     FIELD = "field forged"
     REVISION = "revision forged"
     GAP = "gap hidden"
+    CANDLE = "candle missing"
 
 
 class CertificateFault(NamedTuple):

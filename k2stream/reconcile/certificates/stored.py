@@ -16,6 +16,7 @@ _WHOLE = ("trade_count", "first_trade_time", "last_trade_time", "raw_partition",
 def of_candle(of: Certificate, candle: Candle | None) -> Iterator[CertificateFault]:
     """How a certificate and the stored candle differ."""
     if candle is None:
+        yield CertificateFault(Wrong.CANDLE, "ClickHouse does not have the candle")
         return
     if candle.revision != of.revision:
         text = f"the stored candle is revision {candle.revision}, the certificate is of {of.revision}"

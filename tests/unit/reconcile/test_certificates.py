@@ -315,7 +315,7 @@ def test_the_stored_candle_is_compared():
     )
     (fault,) = of_candle(of, candle._replace(high=Decimal(4)))
     assert fault == (Wrong.FIELD, "the stored candle has high 4, the certificate 3")
-    assert list(of_candle(of, None)) == []
+    assert list(of_candle(of, None)) == [(Wrong.CANDLE, "ClickHouse does not have the candle")]
 
 
 def test_numbers_are_plain():
