@@ -189,9 +189,8 @@ async def _from_iceberg(settings: Settings, spans: Mapping[Place, WantedRecords]
 
 
 async def _from_clickhouse(settings: Settings, spans: Mapping[Place, WantedRecords]) -> Records | None:
-    client = clickhouse.connect(settings.clickhouse)
     found: Records = {}
-    try:
+    with clickhouse.connected(settings.clickhouse) as client:
         for (exchange, number), (since, last, _, own) in spans.items():
             table = f"{settings.clickhouse.database}.bronze_trades_{exchange} FINAL"
             mine = f"raw_partition = {number}"
@@ -218,8 +217,6 @@ async def _from_clickhouse(settings: Settings, spans: Mapping[Place, WantedRecor
             )
             bodies = raw.bodies(exchange, piece, {}) if piece is not None else ()
             found[exchange, number] = list(zip((row[-1] for row in rows), bodies, strict=True))
-    finally:
-        client.disconnect()
     return found
 
 

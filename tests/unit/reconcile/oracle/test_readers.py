@@ -6,17 +6,20 @@ from functools import partial
 from types import SimpleNamespace
 
 import httpx
+import pyarrow as pa
 import pytest
 from aiokafka.errors import OffsetOutOfRangeError
+from clickhouse_driver import errors
 
 from k2stream.avro import candles as codec
 from k2stream.model.decimals import plain as text
-from k2stream.model.errors import ConfigError
-from k2stream.reconcile.oracle import avro, candles, raw_log, unreadable
+from k2stream.model.errors import ConfigError, NoServer
+from k2stream.reconcile.oracle import avro, candles, clickhouse, raw_log, trades, unreadable
 from k2stream.reconcile.oracle.engine import OracleEngine
+from k2stream.reconcile.oracle.parquet import ParquetWriter
 from k2stream.reconcile.oracle.raw_log import RetainedOffsets
 from k2stream.resources import SCHEMAS
-from k2stream.settings import KafkaSettings, Settings
+from k2stream.settings import KafkaSettings, Settings, make
 from tests.unit.web.test_render import candle
 
 ID = 1003
@@ -96,6 +99,42 @@ async def test_offsets_that_expire_while_they_are_read_are_an_error(monkeypatch)
     with pytest.raises(ConfigError, match="expired or were cut off while they were read"):
         async for _ in raw_log.read_to_end(KafkaSettings(), "t", {0: RetainedOffsets(0, 5)}):
             pass
+
+
+class Refusing:
+    """A client of a server that has no tables yet."""
+
+    def execute_iter(self, query):
+        raise errors.ServerException(
+            "DB::Exception: Unknown table k2.silver_trades. Stack trace:\n0. here", 60
+        )
+
+    def disconnect(self):
+        pass
+
+
+def test_no_clickhouse_and_what_it_refuses_are_one_line(tmp_path, monkeypatch):
+    settings = make(clickhouse_port=1).clickhouse
+    with OracleEngine() as engine:
+        with pytest.raises(NoServer, match=r"^no ClickHouse at 127\.0\.0\.1:1 \(.*\): start a platform with"):
+            trades.hot(settings, engine, "hot", tmp_path / "hot.parquet")
+        monkeypatch.setattr(clickhouse, "connect", lambda settings: Refusing())
+        with pytest.raises(ConfigError, match=r"refused the query: Unknown table .*trades\.$"):
+            trades.hot(settings, engine, "hot", tmp_path / "hot.parquet")
+
+
+def test_a_disk_that_is_full_is_not_a_server_that_is_away(tmp_path, monkeypatch):
+    class Client(Refusing):
+        def execute_iter(self, query):
+            yield (1,)
+
+    def full(self, rows):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(clickhouse, "connect", lambda settings: Client())
+    monkeypatch.setattr(ParquetWriter, "rows", full)
+    with pytest.raises(OSError, match="No space left"):
+        clickhouse.dump(make().clickhouse, "t", {"a": ("a", pa.int64())}, tmp_path / "a.parquet")
 
 
 GOOD = b'{"exchange":"binance","stage":"normalize","topic":"t","partition":0,"offset":7,"original":"YQ=="}'
