@@ -27,10 +27,11 @@ def compare_candles(
 ) -> Comparison:
     """Compare candle by candle, field by field.
 
-    A candle may include records after those required, but must not lack any. With `retention`, a layer may
-    lack a candle that has that many newer ones of its symbol and timeframe. `begun`: the timeframes and
-    partitions of which the layer's first records have expired. `revisions`: the layer has every revision, and
-    the highest of a window is its candle; any other layer has one row per window. Each row is compared.
+    A candle may include records after those required, but must not lack any. `retention` is that of tables:
+    they may lack a candle that has that many newer ones of its symbol and timeframe, and serve no symbol that
+    is not listed. `begun`: the timeframes and partitions of which the layer's first records have expired.
+    `revisions`: the layer has every revision, and the highest of a window is its candle; any other layer has
+    one row per window. Each row is compared.
     """
     result = Comparison(name, reason="windows with trades from before the first raw record that is left")
     last = f"(SELECT * FROM {table} ORDER BY revision DESC, final DESC LIMIT 1 BY {_KEY})"
@@ -89,7 +90,8 @@ def _kept(table: str, retention: int | None, begun: Collection[tuple[str, int]])
     record, and have a trade after that record's last one: they were published later.
     """
     rank = "row_number() OVER (PARTITION BY exchange, symbol, timeframe ORDER BY open_time DESC)"
-    kept = f"{rank} <= {retention}" if retention else "1"
+    listed = "(exchange, symbol) IN (SELECT exchange, symbol FROM listed)"
+    kept = f"{rank} <= {retention} AND {listed}" if retention else "1"
     if not begun:
         return kept
     places = ", ".join(f"('{timeframe}', {number})" for timeframe, number in begun)

@@ -20,10 +20,14 @@ NEVER = 1 << 62
 def expect(
     engine: OracleEngine, folder: Path, extent: Extent, instruments: Iterable[ListedInstrument], grace: int
 ) -> None:
-    """Create the tables `bronze_<exchange>`, `silver` (including late trades), `timed` and `needed`.
+    """Create the tables `bronze_<exchange>`, `silver` (including late trades), `timed`, `needed`, `listed`.
 
     The raw records are in `<folder>/<exchange>.parquet`, the dead letters in `letters`; `grace` is in µs.
     """
+    instruments = list(instruments)
+    engine.run("CREATE TABLE listed (exchange String, symbol String) ENGINE = Memory")
+    for item in instruments:
+        engine.run(f"INSERT INTO listed VALUES ('{item.exchange}', '{item.symbol}')")
     engine.run("CREATE TABLE cuts (exchange String, raw_partition Int64) ENGINE = Memory")
     for exchange, number in extent.cuts():
         engine.run(f"INSERT INTO cuts VALUES ('{exchange}', {number})")

@@ -356,6 +356,18 @@ def test_candles_that_their_topics_have_expired_are_not_missed_and_later_ones_ar
         layers.engine.run("RENAME TABLE whole_table TO topic_candles")
 
 
+def test_tables_of_a_symbol_that_is_no_longer_listed_are_not_missed(tmp_path):
+    """REST has no such symbol; every other layer must have its candles."""
+    made = Layers(tmp_path, {"binance": [binance(1, 0), binance(2, 0, s="GONEUSDT")]})
+    for table in ("table_candles", "hot_candles"):
+        made.change(table, "SELECT * FROM {table} WHERE symbol != 'GONEUSDT'")
+    assert made.found("candle tables") == []
+    assert len(made.found("ClickHouse gold")) == 6
+    made.change("table_candles", "SELECT * FROM {table} WHERE symbol != 'BTCUSDT'")
+    assert len(made.found("candle tables")) == 6
+    made.engine.__exit__(None, None, None)
+
+
 AHEAD = 600_000  # ms: a trade's window opens after every raw record that is left was received
 
 
