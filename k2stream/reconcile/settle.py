@@ -26,7 +26,7 @@ async def settle(running: Running) -> None:
         async with httpx.AsyncClient(timeout=WITHIN_SECONDS, **worker.web_connection) as client:
             (await client.post(f"{url}/cold/flush")).raise_for_status()
     except httpx.HTTPError as error:
+        why = str(error).partition("\n")[0] or repr(error)
         raise Unavailable(
-            f"the cold worker at {url or 'no address'} does not commit: {str(error) or repr(error)}; "
-            "`k2 status` says how it is"
+            f"the cold worker at {url or 'no address'} does not commit: {why}; `k2 status` says how it is"
         ) from None

@@ -13,6 +13,7 @@ import pyarrow as pa
 import yaml
 
 from k2stream import topics
+from k2stream.model.errors import Unavailable
 from k2stream.reconcile.oracle import avro, clickhouse, iceberg
 from k2stream.reconcile.oracle.engine import OracleEngine
 from k2stream.reconcile.oracle.parquet import ParquetWriter
@@ -93,8 +94,11 @@ async def tables(settings: Settings, engine: OracleEngine, name: str, url: str, 
 async def served(
     settings: Settings, url: str, instruments: Sequence[ListedInstrument]
 ) -> list[dict[str, Any]]:
-    """Every candle of the tables over REST, with the names of its symbol and timeframe."""
-    gate = asyncio.Semaphore(_AT_ONCE)
+    """Every candle of the tables over REST, with the names of its symbol and timeframe.
+
+    Raises Unavailable when the candles worker does not answer, e.g. while its tables recover.
+    """
+    gate, away = asyncio.Semaphore(_AT_ONCE), None
     found: list[dict[str, Any]] = []
 
     async def read(client: httpx.AsyncClient, item: ListedInstrument, timeframe: str) -> None:
@@ -108,10 +112,19 @@ async def served(
         found.extend({**candle, **named} for candle in answer.json()["candles"])
 
     client = httpx.AsyncClient(timeout=30, trust_env=False, **settings.worker.web_connection)
-    async with client, asyncio.TaskGroup() as group:
-        for item in instruments:
-            for timeframe in TIMEFRAMES:
-                group.create_task(read(client, item, timeframe))
+    try:
+        async with client, asyncio.TaskGroup() as group:
+            for item in instruments:
+                for timeframe in TIMEFRAMES:
+                    group.create_task(read(client, item, timeframe))
+    except* httpx.HTTPError as failed:
+        error = failed.exceptions[0]
+        why = str(error).partition("\n")[0] or repr(error)
+        away = Unavailable(
+            f"the candles worker at {url} does not serve its tables: {why}; `k2 status` says how it is"
+        )
+    if away:
+        raise away
     return found
 
 

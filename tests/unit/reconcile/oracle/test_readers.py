@@ -13,7 +13,7 @@ from clickhouse_driver import errors
 
 from k2stream.avro import candles as codec
 from k2stream.model.decimals import plain as text
-from k2stream.model.errors import ConfigError, NoServer
+from k2stream.model.errors import ConfigError, NoServer, Unavailable
 from k2stream.reconcile.oracle import avro, candles, clickhouse, raw_log, trades, unreadable
 from k2stream.reconcile.oracle.engine import OracleEngine
 from k2stream.reconcile.oracle.parquet import ParquetWriter
@@ -99,6 +99,22 @@ async def test_offsets_that_expire_while_they_are_read_are_an_error(monkeypatch)
     with pytest.raises(ConfigError, match="expired or were cut off while they were read"):
         async for _ in raw_log.read_to_end(KafkaSettings(), "t", {0: RetainedOffsets(0, 5)}):
             pass
+
+
+@pytest.mark.parametrize("broken", [httpx.Response(503, json={}), httpx.ConnectError("refused")])
+async def test_a_candles_worker_that_does_not_serve_is_one_line(monkeypatch, broken):
+    def answer(request):
+        if isinstance(broken, Exception):
+            raise broken
+        return broken
+
+    client = partial(httpx.AsyncClient, transport=httpx.MockTransport(answer))
+    monkeypatch.setattr(httpx, "AsyncClient", client)
+    listed = [candles.ListedInstrument("kraken", "XBT/USD", "BTC/USD")]
+    with pytest.raises(
+        Unavailable, match=r"^the candles worker at http://k2 does not serve .*; `k2 status` .*$"
+    ):
+        await candles.served(Settings(), "http://k2", listed)
 
 
 class Refusing:
