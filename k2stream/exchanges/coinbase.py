@@ -180,7 +180,7 @@ def _literal(value: Raw) -> str:
     return str(value, "utf-8", "replace").strip('"')
 
 
-@lru_cache(maxsize=65_536)  # trades of one match share their time, and each is parsed twice
+@lru_cache(maxsize=8192)  # trades of one match share their time, and each is parsed twice
 def _micros(time: str) -> int:
     """Convert a UTC time with up to 9 fraction digits to µs, truncated. Raises ValueError for other texts."""
     parts = _TIME.fullmatch(time)
