@@ -61,7 +61,8 @@ async def grown(platform, name, count, kills=()):
         assert code == -signal.SIGKILL, (kill, said)
     if kills:
         code, said = await command(platform, "k2stream", "worker", "hot")
-        assert (code, len(re.findall(r"has not ended: run `\S*k2 partitions binance 4`", said))) == (1, 1), said
+        told = re.findall(r"has not ended: run `\S*k2 partitions binance 4`", said)
+        assert (code, len(told)) == (1, 1), said
     code, said = await partitions(platform, "-", name, count)
     assert code == 0, said
     found, begun = await counts.found(platform.settings.kafka)
