@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from k2stream.avro import registry, trades, wire
 from k2stream.model import decimals
+from k2stream.model.clock import TIME_LIMIT
+from k2stream.model.errors import Unreadable
 from k2stream.model.trade import TradeColumns
 
 SCHEMA_ID = 1007  # no registry of the other tests gets so far
@@ -114,8 +116,15 @@ def encoded(columns, extra, schema_id=SCHEMA_ID):
 def check_decoded(values, columns, extra):
     records = records_of(columns, extra)
     keys = trades.keys(columns.exchange, extra["canonical"])
-    hot = trades.decode_hot(values, keys)
     full = trades.decode(values)
+    if extra["process_time"] >= TIME_LIMIT:  # which no sink can store
+        assert full.process_time.tolist() == [extra["process_time"]] * len(full)
+        with pytest.raises(Unreadable):
+            trades.decode_hot(values, keys)
+        extra = {**extra, "process_time": 0}
+        values = encoded(columns, extra)
+        records, full = records_of(columns, extra), trades.decode(values)
+    hot = trades.decode_hot(values, keys)
     assert [hot.keys[index] for index in hot.key] == [key.decode() for key in keys]
     for source in (hot, full):
         for name in ("timestamp", "receive_time", "raw_offset", "sequence", "raw_partition", "trade_count"):
