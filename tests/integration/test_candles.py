@@ -178,7 +178,7 @@ def made(seed, count, offsets, start=START):
                     rng.randrange(3),
                     offset,
                     Decimal(rng.randrange(1, 10**9)).scaleb(-rng.randrange(0, 9)),
-                    Decimal(rng.randrange(1, 10**9)).scaleb(-rng.randrange(0, 9)),
+                    Decimal(rng.randrange(1, 10**9)).scaleb(-rng.randrange(5, 14)),
                     rng.random() < 0.5,
                     rng.randrange(1, 4),
                     clock[item.key] + 20_000,
