@@ -97,7 +97,7 @@ def server(monkeypatch):
 async def held(last, since=NOW - DAY_US, own=True):
     wanted = {PLACE: WantedRecords(since, last, frozenset(["BTCUSDT"]), own)}
     found = await copies._from_clickhouse(make(clickhouse_database="copies"), wanted)
-    return found and [(offset, json.loads(body)["t"]) for offset, body in found[PLACE]]
+    return found and [(offset, json.loads(body or "")["t"]) for offset, body in found[PLACE]]
 
 
 async def test_a_row_of_clickhouse_that_came_again_is_there_once(server):
