@@ -50,9 +50,7 @@ def longest(values: Sequence[bytes | None]) -> int:
 
 def check_times(times: Sequence[Ints], unit: int = 1) -> None:
     """Raise Unreadable for rows with a time that not all layers can store; times count units of `unit` µs."""
-    bad: NDArray[np.bool_] = np.logical_or.reduce([(t < 0) | (t >= TIME_LIMIT // unit) for t in times])
-    if bad.any():
-        raise Unreadable(dict.fromkeys(np.flatnonzero(bad).tolist(), "a time before 1970 or beyond 2286"))
+    _check(times, 0, TIME_LIMIT // unit, "a time before 1970 or beyond 2286")
 
 
 def check_exchanges(offsets: Ints) -> None:
@@ -76,31 +74,54 @@ def check_fixed16(columns: Sequence[NDArray[np.uint8]]) -> None:
 
 def check_sums(price: Decimals, quantity: Decimals) -> None:
     """Raise Unreadable for rows that no candle can be made of; the normalizer publishes none."""
+    if not len(price.mantissa):
+        return
+    most_price, most_quantity = (10 ** (INTEGER_DIGITS + values.scale) for values in (price, quantity))
+    (lowest, highest), (least, largest) = _span(price.mantissa), _span(quantity.mantissa)
+    summed = _summed(highest, largest, price.scale, quantity.scale)
+    if summed and lowest > 0 and least > 0 and highest < most_price and largest < most_quantity:
+        return
     causes = too_large(price, quantity)
-    for values in (price, quantity):
-        most, mantissas = 10 ** (INTEGER_DIGITS + values.scale), values.mantissa
-        if len(mantissas) and not (mantissas.min() > 0 and int(mantissas.max()) < most):
-            bad = (row for row, value in enumerate(mantissas.tolist()) if not 0 < value < most)
-            causes |= dict.fromkeys(bad, _NOT_SUMMED)
+    for values, most in ((price, most_price), (quantity, most_quantity)):
+        bad = (row for row, value in enumerate(values.mantissa.tolist()) if not 0 < value < most)
+        causes |= dict.fromkeys(bad, _NOT_SUMMED)
     if causes:
         raise Unreadable(causes)
 
 
 def check_ints(columns: Sequence[Ints]) -> None:
     """Raise Unreadable for rows with a number that an Avro int cannot be; decoders take any varint."""
-    bad: NDArray[np.bool_] = np.logical_or.reduce([(c < -(1 << 31)) | (c >= 1 << 31) for c in columns])
-    if bad.any():
-        raise Unreadable(dict.fromkeys(np.flatnonzero(bad).tolist(), _NO_INT))
+    _check(columns, -(1 << 31), 1 << 31, _NO_INT)
+
+
+def _check(columns: Sequence[Ints], least: int, beyond: int, cause: str) -> None:
+    spans = [_span(column) for column in columns if len(column)]
+    if all(least <= low and high < beyond for low, high in spans):
+        return
+    bad: NDArray[np.bool_] = np.logical_or.reduce([(c < least) | (c >= beyond) for c in columns])
+    raise Unreadable(dict.fromkeys(np.flatnonzero(bad).tolist(), cause))
 
 
 def too_large(price: Decimals, quantity: Decimals) -> dict[int, str]:
     """Return the cause for each row that is too large for sums over many trades to fit decimal(38, 18)."""
-    most_quantity = 10 ** (TRADE_DIGITS + quantity.scale)
-    most = most_quantity * 10**price.scale
     if not len(price.mantissa):
         return {}
     highest, largest = int(price.mantissa.max()), int(quantity.mantissa.max())
-    if highest * largest < most and largest < most_quantity:
+    if _summed(highest, largest, price.scale, quantity.scale):
         return {}
     pairs = zip(price.mantissa.tolist(), quantity.mantissa.tolist(), strict=True)
-    return {row: _SUM_TOO_LARGE for row, (a, b) in enumerate(pairs) if a * b >= most or b >= most_quantity}
+    return {
+        row: _SUM_TOO_LARGE
+        for row, (a, b) in enumerate(pairs)
+        if not _summed(a, b, price.scale, quantity.scale)
+    }
+
+
+def _summed(price: int, quantity: int, price_scale: int, quantity_scale: int) -> bool:
+    most_quantity: int = 10 ** (TRADE_DIGITS + quantity_scale)
+    most: int = most_quantity * 10**price_scale
+    return quantity < most_quantity and price * quantity < most
+
+
+def _span(values: NDArray[Any]) -> tuple[int, int]:
+    return int(values.min()), int(values.max())
