@@ -6,10 +6,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Any
 
 from faust.types import TP
 from faust.web import View
+
+# Parquet writers take this pool whatever `set_memory_pool` says; the default, mimalloc, keeps what they free.
+os.environ["ARROW_DEFAULT_MEMORY_POOL"] = os.environ.get("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 from k2stream import memory, topics
 from k2stream.app import create_app

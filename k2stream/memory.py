@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -40,8 +39,6 @@ def _hidden(*names: str) -> Iterator[None]:
         sys.meta_path.remove(finder)
 
 
-# Parquet writers take this pool whatever `set_memory_pool` says; the default, mimalloc, keeps what they free.
-os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 with _hidden("rich", "pygments"):  # 4 MB, for what is not used
     for _name in ("httpx", "structlog"):
         import_module(_name)

@@ -13,7 +13,7 @@ import sys
 from importlib import import_module
 import_module("k2stream.commands.worker")
 import_module("k2stream.agents.{role}")
-if "pyarrow" in sys.modules:
+if "{role}" == "cold":
     assert sys.modules["pyarrow"].default_memory_pool().backend_name == "system"
 driver = sys.modules.get("clickhouse_driver.columns.datecolumn")
 print("pandas" in sys.modules, "rich" in sys.modules, len(driver.DateColumn.date_lut) if driver else 0)
