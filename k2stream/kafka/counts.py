@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from aiokafka.admin import NewPartitions, NewTopic
@@ -79,7 +79,7 @@ async def found(settings: KafkaSettings) -> tuple[dict[str, int], CountChange | 
     """The partition count of every topic of the broker, and the change that has not ended."""
     async with connected(settings) as admin:
         names = await admin.list_topics()
-        return await _counts(admin, names), interrupted(names)
+        return await shown(admin, names), interrupted(names)
 
 
 async def begin(settings: KafkaSettings, change: CountChange) -> None:
@@ -111,7 +111,7 @@ async def end(settings: KafkaSettings, change: CountChange) -> None:
 async def grow(settings: KafkaSettings, wanted: Mapping[str, int]) -> None:
     """Give topics more partitions, up to the wanted counts; returns once the broker shows them."""
     async with connected(settings) as admin:
-        now = await _counts(admin, list(wanted))
+        now = await shown(admin, list(wanted))
         more = {name: NewPartitions(count) for name, count in wanted.items() if now[name] < count}
         if not more:
             return
@@ -120,7 +120,7 @@ async def grow(settings: KafkaSettings, wanted: Mapping[str, int]) -> None:
         except KafkaError as error:
             raise ConfigError(f"partitions cannot be added: {error}; check this user's rights") from None
         for _ in range(_SHOWN_ATTEMPTS):
-            now = await _counts(admin, list(wanted))
+            now = await shown(admin, list(wanted))
             if all(now[name] >= count for name, count in wanted.items()):
                 return
             await asyncio.sleep(_PAUSE_SECONDS)
@@ -136,6 +136,7 @@ async def begin_at(settings: KafkaSettings, begins: Mapping[TP, int]) -> None:
     await delete_before(settings, begins)
 
 
-async def _counts(admin: Admin, names: list[str]) -> dict[str, int]:
-    described = await admin.describe_topics(names) if names else []
+async def shown(admin: Admin, names: Sequence[str]) -> dict[str, int]:
+    """The partition counts that the brokers show, by topic; 0 for one that they do not show yet."""
+    described = await admin.describe_topics(list(names)) if names else []
     return {item["topic"]: len(item["partitions"]) for item in described}

@@ -107,9 +107,9 @@ async def _create(admin: Admin, missing: list[topics.Topic], settings: KafkaSett
 
 
 async def _check_partitions(admin: Admin, declared: Sequence[topics.Topic], bootstrap: str) -> None:
-    counts = await _shown(admin, [topic.name for topic in declared], bootstrap)
+    shown = await _shown(admin, [topic.name for topic in declared], bootstrap)
     for topic in declared:
-        if (found := counts[topic.name]) != topic.partitions:
+        if (found := shown[topic.name]) != topic.partitions:
             raise ConfigError(
                 f"topic {topic.name} has {found} partitions, the settings say {topic.partitions}: "
                 "set K2_*_PARTITIONS to match; `k2 partitions` changes a count, see docs/operations/change.md"
@@ -120,7 +120,7 @@ async def _shown(admin: Admin, names: Sequence[str], bootstrap: str) -> dict[str
     """Partition counts by topic. Brokers that are busy show a new topic seconds after they have made it."""
     deadline = time.monotonic() + SHOWN_SECONDS
     while True:
-        found = {item["topic"]: len(item["partitions"]) for item in await admin.describe_topics(list(names))}
+        found = await counts.shown(admin, names)
         if not (hidden := [name for name in names if not found.get(name)]):
             return found
         if time.monotonic() >= deadline:
