@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from k2stream.model.events import EventKind, FeedEvent
@@ -133,23 +133,13 @@ class FeedLedger:
 
     def down_within(self, exchange: str, symbol: str, start: int, end: int) -> int:
         """How long (µs) the feed of a native symbol was down in [start, end), as far as events tell."""
-        down, alone = self._down_until((exchange, symbol), end), Spans()
-        for span in self._alone.get((exchange, symbol), ()):
-            alone.add(*span)
-        if (since := self._alone_since.get(exchange, {}).get(symbol)) is not None and since < end:
-            alone.add(since, end)
-        for whole in self._down_until((exchange, ""), end):
+        own, whole_feed = (exchange, symbol), (exchange, "")
+        down = _until(end, self._down.get(own, ()), self._since.get(own))
+        alone = _until(end, self._alone.get(own, ()), self._alone_since.get(exchange, {}).get(symbol))
+        for whole in _until(end, self._down.get(whole_feed, ()), self._since.get(whole_feed)):
             for part in alone.outside(*whole):
                 down.add(*part)
         return down.covered(start, end)
-
-    def _down_until(self, key: tuple[str, str], end: int) -> Spans:
-        spans = Spans()
-        for span in self._down.get(key, ()):
-            spans.add(*span)
-        if (since := self._since.get(key)) is not None and since < end:
-            spans.add(since, end)
-        return spans
 
     def duplicates(self, exchange: str, symbol: str, day: int) -> int:
         """How many repeated trades of a native symbol were dropped on a day since 1970 (UTC)."""
@@ -158,3 +148,13 @@ class FeedLedger:
 
 def _ids(event: FeedEvent) -> _Ids:
     return event.symbol, event.numbering, event.epoch, event.first_missing, event.last_missing
+
+
+def _until(end: int, ended: Iterable[tuple[int, int]], since: int | None) -> Spans:
+    """Spans that have ended, and one that has lasted `since` a time, up to `end` (µs)."""
+    spans = Spans()
+    for span in ended:
+        spans.add(*span)
+    if since is not None and since < end:
+        spans.add(since, end)
+    return spans
