@@ -6,6 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import add
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
@@ -34,8 +35,9 @@ class Samples:
         for worker in each.values():
             for name, samples in worker.items():
                 for key, value in samples.items():
-                    before = values[name].get(key, 0.0)
-                    values[name][key] = max(before, value) if name in LARGEST else before + value
+                    before = values[name].get(key)
+                    together = max if name in LARGEST else add
+                    values[name][key] = value if before is None else together(before, value)
         return cls(values, silent, each)
 
     def beside(self, now: Samples) -> Samples:

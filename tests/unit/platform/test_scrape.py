@@ -86,3 +86,8 @@ async def test_times_of_several_workers_are_no_sum(monkeypatch):
     both = await scraped(monkeypatch, one=one, two=two)
     assert both.get(written) == 1_790_000_060
     assert (both.get(lag), both.get(ROWS)) == (0.2, 2)
+
+
+async def test_a_trade_that_is_dated_ahead_has_a_lag_below_zero(monkeypatch):
+    lag = "k2_event_lag_seconds"
+    assert (await scraped(monkeypatch, one=f"{lag} -0.2")).get(lag) == -0.2
